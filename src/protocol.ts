@@ -1,0 +1,162 @@
+/**
+ * Every message between page and worker. Calls go through comlink (WorkerApi); progress and tokens arrive over
+ * MessagePorts, because a comlink callback costs ten times a port message. Errors cross as {code, message, details}
+ * (errors.ts); an AbortSignal, which cannot be cloned, crosses as `cancel(request)`.
+ */
+import type { ErrorCode, ErrorDetails } from './errors';
+import type { SourceDescription } from './weights/source';
+
+export type Backend = 'webgpu' | 'cpu';
+
+/** Options of load(): every one of them shows up in info() as its effective value, or is refused. */
+export interface EngineOptions {
+  backend?: 'auto' | Backend;
+  /** 'keep' (default): 8 bits or fewer as stored, 16 and 32 bits become NF4 */
+  weights?: 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
+  kv?: 'f16' | 'f32';
+  kvCapacity?: 'auto' | 'full' | number;
+  maxContext?: number;
+  memoryBudget?: number;
+  /** prefill chunk in tokens */
+  chunk?: number;
+  tune?: 'auto' | 'off' | string;
+  /** force WebGPU's default limits / no optional features */
+  limits?: 'adapter' | 'default';
+  features?: 'all' | 'none';
+  /** 'indexeddb' (default) keeps the model for the next visit; 'none' downloads each time */
+  storage?: 'indexeddb' | 'none';
+}
+
+export interface LoadRequest {
+  id: number;
+  source: SourceDescription;
+  options: EngineOptions;
+}
+
+export interface Progress {
+  phase: 'header' | 'download' | 'upload' | 'compile' | 'ready';
+  /** bytes of weights in place so far, and in all */
+  loadedBytes: number;
+  totalBytes: number;
+  /** of loadedBytes, those that came over the network now (the rest were stored) */
+  networkBytes: number;
+  bytesPerSecond: number | null;
+  secondsLeft: number | null;
+}
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+export interface SamplingOptions {
+  maxNewTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  seed?: number;
+  stop?: string | string[];
+  ignoreEos?: boolean;
+}
+
+export interface GenerateRequest {
+  id: number;
+  input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
+  options: SamplingOptions;
+}
+
+/** What the token port carries. `text` may be empty while a character or a stop string is incomplete. */
+export type TokenMessage = { text: string; ids: number[] };
+
+export type FinishReason = 'stop' | 'length' | 'aborted';
+
+export interface GenerateResult {
+  ids: number[];
+  text: string;
+  finish: FinishReason;
+  stats: GenerateStats;
+  memory: MemoryInfo;
+}
+
+export interface GenerateStats {
+  promptTokens: number;
+  /** of the prompt, taken from the cache */
+  reusedTokens: number;
+  newTokens: number;
+  ttftMs: number;
+  prefillTps: number;
+  decodeTps: number;
+}
+
+export interface MemoryInfo {
+  weights: number;
+  kv: number;
+  scratch: number;
+  staging: number;
+  total: number;
+  peak: number;
+  /** KV bytes that the model's full context would have taken */
+  kvFullContext: number;
+  /** slots by layer kind */
+  kvSlots: { global: number | null; sliding: number | null };
+}
+
+export interface ModelInfo {
+  name: string;
+  revision: string | null;
+  family: string;
+  parameters: number;
+  contextLength: number;
+  backend: Backend;
+  /** why the CPU answers, when it does: one sentence for the person */
+  backendReason: string;
+  adapter: { vendor: string; architecture: string; device: string; description: string; isFallback: boolean } | null;
+  /** effective options */
+  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget'>> & {
+    maxContext: number;
+    memoryBudget: number | null;
+  };
+  /** matrix types by count and bytes, e.g. { q4: { count: 210, bytes: … } } */
+  weightTypes: Record<string, { count: number; bytes: number }>;
+  variants: Readonly<Record<string, string>>;
+  hasTokenizer: boolean;
+  hasChatTemplate: boolean;
+}
+
+export interface PlanInfo {
+  weights: number;
+  kv: number;
+  kvByLayer: { kind: 'global' | 'sliding'; slots: number; bytes: number }[];
+  scratch: number;
+  staging: number;
+  total: number;
+  fits: boolean;
+  suggestions: string[];
+}
+
+export interface PlanQuery {
+  promptTokens: number;
+  maxNewTokens: number;
+}
+
+/** The worker's face. One model a worker. */
+export interface WorkerApi {
+  /** Resolves at once: proves that the worker started. */
+  hello(): Promise<'nibble'>;
+  load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
+  generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
+  /** Stops load or generate number `id`; unknown ids are ignored. */
+  cancel(id: number): Promise<void>;
+  plan(query: PlanQuery): Promise<PlanInfo>;
+  info(): Promise<ModelInfo>;
+  memory(): Promise<MemoryInfo>;
+  tokenize(text: string, special: boolean): Promise<number[]>;
+  detokenize(ids: number[]): Promise<string>;
+  dispose(): Promise<void>;
+}
+
+export interface WireError {
+  code: ErrorCode;
+  message: string;
+  details: ErrorDetails;
+}
