@@ -113,7 +113,7 @@ def tensors():
         ties[row, 31:46] = torch.nextafter(mid, torch.tensor(2.0)) * absmax
         ties[row, 46:61] = torch.nextafter(mid, torch.tensor(-2.0)) * absmax
     out["f32-midpoints"] = ties, "each row: 15 midpoints (ties go down), 16 codes, 15 just above, 15 just below, zeros"
-    wide = torch.tensor([1e30, -3e38, 1e-30, -1e-37, 0.0, -0.0, 2e38, 7.0])
+    wide = torch.tensor([1e30, -3e37, 1e-30, -1e-37, 0.0, -0.0, 2e37, 7.0])
     out["f32-wide"] = torch.stack([wide.repeat(8), normal(64) * 1e-25]), "extreme exponents, negative zero"
     half = torch.tensor([65504.0, -65504.0, 6e-8, -6e-5, 0.0, -0.0, 1e4, 3.0])
     out["f16-wide"] = torch.stack([half.repeat(8), (normal(64) * 1e-3)]).half(), "largest and subnormal f16"

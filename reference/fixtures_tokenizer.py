@@ -138,7 +138,17 @@ STRINGS = [
     "\u201cquotes\u201d \u2018single\u2019 \u2013 en \u2014 em \u2026 \u20ac \u00a9 \u2122",
     "\u2202f/\u2202x = \u222b\u2080^\u221e e^(\u2212x\u00b2) dx \u2248 \u221a\u03c0/2 \U0001d4d7",
     "\ud7a3\uffff\U0010ffff\U0001f9ff\u00c0\u00fc\u0300",
+    "bytes the vocabulary lacks: a\u0004b\u0006 \u0014c \U00050000d",
 ]
+
+
+def missing_bytes(vocab) -> list[int]:
+    """The bytes whose ByteLevel character is no token; encoding drops them."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]  # ByteLevel writes these as themselves,
+    others = [b for b in range(256) if b not in printable]  # and the others as U+0100, U+0101, ...
+    chars = {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
+    assert set(chars.values()) == set(pre_tokenizers.ByteLevel.alphabet())
+    return [b for b in range(256) if chars[b] not in vocab]
 
 
 def smollm2(path: Path, special: bool):
@@ -186,7 +196,7 @@ def make(out: Path, smollm2_gguf: Path):
         "format": "nibble-tokenizer-cases-1",
         "source": "SmolLM2-135M-Instruct; ids by Rust tokenizers, add_special_tokens=False",
         "special": {t: vocab[t] for t in control},
-        "missingBytes": sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocab)),
+        "missingBytes": missing_bytes(vocab),
         "chatTemplate": template,
         "cases": cases,
         "chats": chats,

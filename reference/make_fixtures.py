@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes reference/fixtures/: small models, golden vectors and token ids that the tests read.
 
-The results are committed, so tests need no Python. To make them again (about two minutes, one core):
+The results are committed, so tests need no Python. To make them again (two to four minutes on one core):
 
     pip install torch transformers safetensors gguf bitsandbytes tokenizers
     python3 reference/make_fixtures.py [--only models|nf4|tokenizer] [--smollm2 PATH.gguf]
@@ -10,7 +10,7 @@ Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.2
 Seeds are fixed and one thread is used: a second run gives the same bytes. On another processor the last digit of a
 logit may differ.
 
-`--search MODEL COUNT` looks for seeds with wide greedy margins instead (see fixtures_llama.py).
+`--search COUNT` tries seeds for tiny-llama-128 instead (see fixtures_llama.py).
 """
 
 import argparse
@@ -28,10 +28,10 @@ def main():
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures")
     parser.add_argument("--only", choices=["models", "nf4", "tokenizer"])
     parser.add_argument("--smollm2", type=Path, default=Path(SMOLLM2))
-    parser.add_argument("--search", nargs=2, metavar=("MODEL", "COUNT"))
+    parser.add_argument("--search", type=int, metavar="COUNT")
     args = parser.parse_args()
     if args.search:
-        return fixtures_llama.search(args.search[0], int(args.search[1]))
+        return fixtures_llama.search(args.search)
     if args.only in (None, "nf4"):
         fixtures_nf4.make(args.out)
     if args.only in (None, "tokenizer"):

@@ -43,10 +43,10 @@ def random_word(tokenizer, generator: torch.Generator) -> int:
 
 
 def sample(logits, temperature, generator):
-    """One id a row, by the exponential race (equal in law to sampling from the softmax)."""
-    probabilities = (logits.float() / temperature).softmax(-1)
-    race = torch.empty_like(probabilities).exponential_(generator=generator)
-    return (probabilities / race).argmax(-1)
+    """One id a row, by inverting the cumulative distribution."""
+    cumulative = (logits.float() / temperature).softmax(-1).cumsum(-1)
+    draw = torch.rand(len(cumulative), 1, generator=generator) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, draw).squeeze(1).clamp_(max=cumulative.shape[1] - 1)
 
 
 @torch.inference_mode()

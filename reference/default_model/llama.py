@@ -54,7 +54,7 @@ def final_hidden(state, ids, linear=None):
     """Normed hidden states (B, T, WIDTH) of ids (B, T); `linear(name, x)` may replace a projection."""
     linear = linear or (lambda name, x: F.linear(x, state[name + ".weight"]))
     cos, sin = rotary_tables(ids.shape[1])
-    x = F.embedding(ids, state[EMBEDDING])
+    x = F.embedding(ids, state[EMBEDDING]).float()
     for layer in range(LAYERS):
         p = f"model.layers.{layer}."
         h = rms_norm(x, state[p + "input_layernorm.weight"])
@@ -87,10 +87,10 @@ class Decoder:
             q, k, v = (F.linear(h, state[p + name + ".weight"]) for name in ATTENTION_INPUTS)
             self.keys[layer, :, :, t] = rotate(k.unflatten(-1, (KV_HEADS, HEAD_DIM)), cos, sin)
             self.values[layer, :, :, t] = v.unflatten(-1, (KV_HEADS, HEAD_DIM))
+            # the query heads of one group attend as so many queries of one key head
             q = rotate(q.unflatten(-1, (HEADS, HEAD_DIM)), cos, sin).unflatten(1, (KV_HEADS, HEADS // KV_HEADS))
             keys, values = self.keys[layer, :, :, : t + 1], self.values[layer, :, :, : t + 1]
-            scores = (q @ keys.transpose(-1, -2)).float() * HEAD_DIM**-0.5
-            mixed = (scores.softmax(-1).to(values.dtype) @ values).flatten(1)
+            mixed = F.scaled_dot_product_attention(q, keys, values).flatten(1)
             x = x + F.linear(mixed, state[p + "self_attn.o_proj.weight"])
             h = rms_norm(x, state[p + "post_attention_layernorm.weight"])
             gate, up = (F.linear(h, state[p + name + ".weight"]) for name in MLP_INPUTS)
