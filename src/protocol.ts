@@ -3,7 +3,8 @@
  * MessagePorts, because a comlink callback costs ten times a port message. Errors cross as {code, message, details}
  * (errors.ts); an AbortSignal, which cannot be cloned, crosses as `cancel(request)`.
  */
-import type { ErrorCode, ErrorDetails } from './errors';
+import type { TransferHandler } from 'comlink';
+import { asNibbleError, type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 import type { SourceDescription } from './weights/source';
 
 export type Backend = 'webgpu' | 'cpu';
@@ -42,6 +43,8 @@ export interface Progress {
   networkBytes: number;
   bytesPerSecond: number | null;
   secondsLeft: number | null;
+  /** one sentence for the person when something is out of the ordinary, e.g. another tab is downloading */
+  note?: string;
 }
 
 export interface ChatMessage {
@@ -76,6 +79,8 @@ export interface GenerateResult {
   finish: FinishReason;
   stats: GenerateStats;
   memory: MemoryInfo;
+  /** what was in effect, the model's own defaults and the random seed included */
+  options?: Required<SamplingOptions>;
 }
 
 export interface GenerateStats {
@@ -116,6 +121,8 @@ export interface ModelInfo {
     maxContext: number;
     memoryBudget: number | null;
   };
+  /** why the model is not kept for the next visit, when it is not: one sentence */
+  storageReason?: string;
   /** matrix types by count and bytes, e.g. { q4: { count: 210, bytes: … } } */
   weightTypes: Record<string, { count: number; bytes: number }>;
   variants: Readonly<Record<string, string>>;
@@ -152,6 +159,10 @@ export interface WorkerApi {
   memory(): Promise<MemoryInfo>;
   tokenize(text: string, special: boolean): Promise<number[]>;
   detokenize(ids: number[]): Promise<string>;
+  /** Size of a model that is installed here, null when it is not, or not whole; needs no load. */
+  stored(source: SourceDescription): Promise<{ bytes: number } | null>;
+  /** Deletes what is kept of a model. */
+  forget(source: SourceDescription): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -159,4 +170,20 @@ export interface WireError {
   code: ErrorCode;
   message: string;
   details: ErrorDetails;
+}
+
+/**
+ * Teaches comlink to pass thrown NibbleErrors whole: by itself it keeps the message only.
+ * @param handlers comlink's `transferHandlers`; each side calls this once, before the first message
+ */
+export function passErrors(handlers: Map<string, TransferHandler<unknown, unknown>>): void {
+  const thrown = handlers.get('throw') as TransferHandler<{ value: unknown }, WireError>;
+  handlers.set('throw', {
+    canHandle: thrown.canHandle,
+    serialize: (marked) => [asNibbleError((marked as { value: unknown }).value).toJSON(), []],
+    deserialize: (wire) => {
+      const { code, message, details } = wire as WireError;
+      throw new NibbleError(code, message, details);
+    },
+  });
 }

@@ -3,8 +3,11 @@
  * gpu/ (fused WebGPU dispatches) and cpu/ (plain functions; the reference, and the fallback without a usable GPU).
  * Nothing above this interface knows which one answers.
  */
-import type { MatrixFormat, RowSlice } from '../formats/matrix';
+import type { RowSlice } from '../formats/matrix';
+import type { MemoryReport } from '../gpu/ledger';
 import type { MemoryPlan } from '../memory/plan';
+
+export type { MemoryReport };
 
 export interface SampleOptions {
   /** 0 = greedy */
@@ -67,25 +70,8 @@ export interface Executor {
   dispose(): void;
 }
 
-export interface MemoryReport {
-  weights: number;
-  kv: number;
-  scratch: number;
-  staging: number;
-  total: number;
-  peak: number;
-}
-
 export interface ExecutorStats {
   dispatches: number;
   submits: number;
   variants: Readonly<Record<string, string>>;
-}
-
-/** A matrix that the plan asks the executor to hold. */
-export interface PlannedMatrix {
-  name: string;
-  rows: number;
-  cols: number;
-  format: MatrixFormat;
 }

@@ -8,13 +8,12 @@
  */
 
 /** The type a matrix has where it is computed with. */
-export type MatrixType = 'q4' | 'q8' | 'f16' | 'f32';
+export type MatrixType = 'q4' | 'q8' | 'f16' | 'bf16' | 'f32';
 
 export type MatrixFormat =
   | { type: 'q4'; block: 32 | 64; offset: boolean; codebook: readonly number[] /* 16 f32 values */ }
   | { type: 'q8'; block: 32 | 64 | 'row'; offset: boolean }
-  | { type: 'f16' }
-  | { type: 'f32' };
+  | { type: DenseType };
 
 export type DenseType = 'f32' | 'f16' | 'bf16';
 
@@ -39,7 +38,7 @@ export type RowSlice = { row0: number; rows: number; cols: number } & (
       scales: Float32Array;
       offsets: Float32Array | null;
     }
-  | { type: 'dense'; dense: DenseType; /** rows*cols elements, little-endian, 4-byte aligned start */ data: Uint8Array }
+  | { type: 'dense'; dense: DenseType /** rows*cols elements, little-endian, 4-byte aligned start */; data: Uint8Array }
 );
 
 /** A matrix (or, with rows = 1, a vector) of a checkpoint, known from the headers alone. */
@@ -48,7 +47,7 @@ export interface TensorInfo {
   name: string;
   rows: number;
   cols: number;
-  /** How the file holds it; `format` says what it becomes when it is kept as it is. Dense formats: bf16 is kept as f16 where exact, else f32. */
+  /** How the file holds it; `format` says what it becomes when it is kept as it is (dense: unchanged). */
   stored: DenseType | 'nf4' | 'fp4' | 'int8' | 'Q4_1' | 'Q8_0';
   format: MatrixFormat;
   /** Bytes in the file(s), statistics included. */

@@ -1,12 +1,33 @@
 /**
- * The memory plan: one pure function turns (model, tensors, request, limits, budget) into a list of every buffer that
- * will exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
- * See plan-request.ts for the arithmetic. TYPES ARE THE CONTRACT; the lead writes the function.
+ * The memory plan: one pure function turns (model, request, limits, budget) into a list of every buffer that will
+ * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
+ *
+ * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1); slots are
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (§1.7), rounded up to a tile.
  */
+import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
+import type { ModelSpec, Rope } from '../model/spec';
+import type { Step } from '../model/steps';
+import { cpuScratch } from './cpu-scratch';
+import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
 export type KvType = 'f16' | 'f32';
 export type KvCapacity = 'auto' | 'full' | number;
+
+/** KV slots are allocated in multiples of this, the attention kernel's tile. */
+export const KV_TILE = 32;
+/** Default prefill chunk, tokens. */
+export const DEFAULT_CHUNK = 128;
+/** The most parts that decode attention splits a context into. */
+export const MAX_SPLITS = 16;
+/** Sampled ids are kept in a ring of this many on the GPU. */
+export const ID_RING = 64;
+/** Workgroups of the sampler's first pass, each with a maximum and its id. */
+export const SAMPLE_GROUPS = 64;
+/** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
+export const SLICE_BYTES = 4 << 20;
+export const SLICE_SCALE_BYTES = 1 << 20;
 
 export interface PlanRequest {
   promptTokens: number;
@@ -27,6 +48,17 @@ export interface PlanLimits {
   maxStorageBufferBindingSize: number;
 }
 
+/** WebGPU's default limits (spec §3.6.2): what every device has. */
+export const DEFAULT_LIMITS: PlanLimits = { maxBufferSize: 256 << 20, maxStorageBufferBindingSize: 128 << 20 };
+
+/** What the plan needs to know of a model: nothing else is read. */
+export interface PlanModel {
+  spec: ModelSpec;
+  steps: readonly Step[];
+  /** by tensor name; every matrix that a step names must be here */
+  formats: ReadonlyMap<string, MatrixFormat>;
+}
+
 export interface KvLayerPlan {
   layer: number;
   kind: 'global' | 'sliding';
@@ -42,27 +74,317 @@ export interface BufferPlan {
   bytes: number;
 }
 
-export interface MatrixPlan {
-  name: string;
-  rows: number;
-  cols: number;
-  format: MatrixFormat;
-  bytes: number;
-}
-
 export interface MemoryPlan {
   request: PlanRequest;
-  /** positions the cache can hold: prompt + new - 1, rounded up to the kernels' tile */
+  /** positions that the cache can hold */
   contextTokens: number;
   kvByLayer: KvLayerPlan[];
-  matrices: MatrixPlan[];
+  /** by linear step or embedding table, in use order; a tied head shares its table's */
+  matrices: DeviceMatrix[];
   buffers: BufferPlan[];
   weights: number;
   kv: number;
   scratch: number;
+  /** upload buffers: they exist only while weights load */
   staging: number;
+  /** weights + kv + scratch */
   total: number;
+  /** the most that exists at once: weights + scratch + max(staging, kv) */
+  peak: number;
   fits: boolean;
   /** what would fit, best first, with numbers, when `fits` is false */
   suggestions: string[];
+}
+
+/** Tokens the conversation may reach: the model's context, or less when asked. */
+export function contextLimit(spec: ModelSpec, request: Pick<PlanRequest, 'maxContext'>): number {
+  return Math.min(spec.contextLength, request.maxContext ?? spec.contextLength);
+}
+
+/**
+ * @throws NibbleError invalid-option for numbers that are no sizes; context-overflow when prompt + new tokens exceed
+ * the context or a fixed capacity
+ */
+export function planMemory(
+  model: PlanModel,
+  request: PlanRequest,
+  limits: PlanLimits,
+  target: LayoutTarget,
+): MemoryPlan {
+  checkRequest(request);
+  const { spec } = model;
+  const contextTokens = plannedContext(spec, request);
+  const kvByLayer = spec.layers.map((layer, index) =>
+    kvLayer(spec, layer.kind, layer.window, index, contextTokens, request),
+  );
+  const matrices = planMatrices(model, limits, target);
+  const buffers = [
+    ...matrixBuffers(matrices),
+    ...vectorBuffers(model.steps, spec),
+    ...kvByLayer.flatMap((kv) => [
+      { name: `kv.${kv.layer}.k`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
+      { name: `kv.${kv.layer}.v`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
+    ]),
+    ...scratchBuffers(model, request.chunk, matrices, target),
+    ...(target === 'webgpu' ? STAGING_BUFFERS : []),
+  ];
+  const sum = (purpose: BufferPlan['purpose']) =>
+    buffers.reduce((bytes, buffer) => bytes + (buffer.purpose === purpose ? buffer.bytes : 0), 0);
+  const [weights, kv, scratch, staging] = [sum('weights'), sum('kv'), sum('scratch'), sum('staging')];
+  const total = weights + kv + scratch;
+  const peak = weights + scratch + Math.max(staging, kv);
+  const plan: MemoryPlan = {
+    request,
+    contextTokens,
+    kvByLayer,
+    matrices,
+    buffers,
+    weights,
+    kv,
+    scratch,
+    staging,
+    total,
+    peak,
+    fits: request.budget === null || peak <= request.budget,
+    suggestions: [],
+  };
+  const largest = buffers.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+  if (target === 'webgpu' && largest.bytes > Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize)) {
+    plan.fits = false;
+    plan.suggestions.push(
+      `The buffer ${largest.name} would take ${largest.bytes} bytes; this device binds ${limits.maxStorageBufferBindingSize} at most: use a shorter context.`,
+    );
+  }
+  if (!plan.fits && request.budget !== null) plan.suggestions.push(...suggest(plan, request.budget));
+  return plan;
+}
+
+function checkRequest(request: PlanRequest): void {
+  const sizes: [string, number | null, number][] = [
+    ['promptTokens', request.promptTokens, 0],
+    ['maxNewTokens', request.maxNewTokens, 1],
+    ['maxContext', request.maxContext, 1],
+    ['chunk', request.chunk, 1],
+    ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
+    ['budget', request.budget, 1],
+  ];
+  for (const [name, value, least] of sizes) {
+    if (value !== null && (!Number.isSafeInteger(value) || value < least)) {
+      throw new NibbleError('invalid-option', `${name} must be a whole number of at least ${least}, not ${value}.`, {
+        name,
+        value,
+      });
+    }
+  }
+}
+
+function plannedContext(spec: ModelSpec, request: PlanRequest): number {
+  const limit = contextLimit(spec, request);
+  const need = Math.max(1, request.promptTokens + request.maxNewTokens - 1);
+  const capacity = typeof request.kvCapacity === 'number' ? Math.min(request.kvCapacity, limit) : limit;
+  if (need > capacity) {
+    throw new NibbleError(
+      'context-overflow',
+      `${request.promptTokens} prompt tokens and ${request.maxNewTokens} new ones need ${need} cache slots; ${capacity} are allowed. ` +
+        'Shorten the prompt, ask for fewer new tokens, or raise maxContext or kvCapacity.',
+      {
+        promptTokens: request.promptTokens,
+        maxNewTokens: request.maxNewTokens,
+        need,
+        capacity,
+        contextLength: spec.contextLength,
+      },
+    );
+  }
+  if (request.kvCapacity === 'full') return limit;
+  if (typeof request.kvCapacity === 'number') return capacity;
+  return Math.min(roundUp(need, KV_TILE), roundUp(limit, KV_TILE));
+}
+
+const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
+
+function kvLayer(
+  spec: ModelSpec,
+  kind: 'global' | 'sliding',
+  window: number | null,
+  layer: number,
+  contextTokens: number,
+  request: PlanRequest,
+): KvLayerPlan {
+  const ring =
+    kind === 'sliding' && window !== null ? roundUp(window + request.chunk - 1, KV_TILE) : Number.POSITIVE_INFINITY;
+  const slots = Math.min(contextTokens, ring);
+  const bytes = 2 * kvRowBytes(spec, request.kvType) * slots;
+  return { layer, kind, slots, bytes };
+}
+
+/** Bytes of one position's K (or V) in one layer. */
+export function kvRowBytes(spec: Pick<ModelSpec, 'kvHeads' | 'headSize'>, type: KvType): number {
+  return spec.kvHeads * spec.headSize * (type === 'f16' ? 2 : 4);
+}
+
+function formatOf(model: PlanModel, name: string): MatrixFormat {
+  const format = model.formats.get(name);
+  if (!format)
+    throw new NibbleError('corrupt-checkpoint', `The checkpoint has no tensor ${name}, which the model needs.`, {
+      name,
+    });
+  return format;
+}
+
+/** Every matrix once, in the order of first use. */
+function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget): DeviceMatrix[] {
+  const binding = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  const seen = new Set<string>();
+  return model.steps.flatMap((step) => {
+    const linear: Pick<LinearStep, 'parts' | 'cols'> | null =
+      step.op === 'linear'
+        ? step
+        : step.op === 'embed'
+          ? { parts: [{ name: step.table, rows: step.rows, bias: null }], cols: step.width }
+          : null;
+    if (!linear || seen.has(linear.parts[0].name)) return [];
+    for (const part of linear.parts) seen.add(part.name);
+    return deviceMatrices(linear, (name) => formatOf(model, name), binding, target);
+  });
+}
+
+function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
+  return matrices.flatMap((matrix) =>
+    (['codes', 'scales', 'offsets'] as const)
+      .filter((kind) => matrix.bytes[kind] > 0)
+      .map((kind) => ({ name: `${matrix.name}.${kind}`, purpose: 'weights' as const, bytes: matrix.bytes[kind] })),
+  );
+}
+
+/** Vectors (norm weights, biases) by name and length; f32, padded to a chunk so that kernels may read whole words. */
+export function stepVectors(steps: readonly Step[], spec: ModelSpec): Map<string, number> {
+  const lengths = new Map<string, number>();
+  for (const step of steps) {
+    if (step.op === 'norm') lengths.set(step.weight, step.width);
+    if (step.op === 'linear') for (const part of step.parts) if (part.bias) lengths.set(part.bias, part.rows);
+    if (step.op === 'rotate') {
+      const heads = step.normOver === 'head' ? [1, 1] : [spec.heads, spec.kvHeads];
+      if (step.qNorm) lengths.set(step.qNorm, heads[0] * spec.headSize);
+      if (step.kNorm) lengths.set(step.kNorm, heads[1] * spec.headSize);
+    }
+  }
+  return lengths;
+}
+
+/** The biases of a linear step are one buffer, stacked like its rows. */
+export const biasBuffer = (step: LinearStep): string | null =>
+  step.parts.some((part) => part.bias) ? `${step.parts[0].name}.biases` : null;
+
+function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
+  const biases = new Set(steps.flatMap((step) => (step.op === 'linear' ? step.parts.map((part) => part.bias) : [])));
+  const stacked = steps.flatMap((step): [string, number][] => {
+    const name = step.op === 'linear' ? biasBuffer(step) : null;
+    return name && step.op === 'linear' ? [[name, step.parts.reduce((rows, part) => rows + part.rows, 0)]] : [];
+  });
+  const single = [...stepVectors(steps, spec)].filter(([name]) => !biases.has(name));
+  return [...single, ...stacked].map(([name, length]) => ({
+    name,
+    purpose: 'weights',
+    bytes: roundUp(length, CHUNK_COLUMNS) * 4,
+  }));
+}
+
+/** Widths of the activation buffers that the steps use, f32 values a token. */
+export function activationWidths(model: PlanModel): Map<string, number> {
+  const { spec, steps } = model;
+  const widths = new Map<string, number>([['x', spec.width]]);
+  const sizes = {
+    h: spec.width,
+    qkv: (spec.heads + 2 * spec.kvHeads) * spec.headSize,
+    attn: spec.heads * spec.headSize,
+    o: spec.width,
+    gateUp: 2 * spec.mlpWidth,
+    mlp: spec.mlpWidth,
+  } as const;
+  for (const step of steps) {
+    for (const name of ['in' in step ? step.in : null, 'out' in step ? step.out : null]) {
+      if (name && name in sizes) widths.set(name, sizes[name as keyof typeof sizes]);
+    }
+  }
+  widths.set('qkv', sizes.qkv);
+  return widths;
+}
+
+/** Whether gate and up are one device matrix, whose kernel applies the activation itself. */
+export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, gate: string): boolean {
+  const matrix = matrices.find((m) => m.parts[0].tensor === gate);
+  return matrix !== undefined && matrix.outputRow === 0 && matrix.rows === 2 * spec.mlpWidth;
+}
+
+/** The rotary embeddings of a model, each once (Gemma 3 has two): their frequencies are buffers of the GPU. */
+export function distinctRopes(spec: ModelSpec): Rope[] {
+  const seen = new Map<string, Rope>();
+  for (const { rope } of spec.layers) if (rope) seen.set(JSON.stringify(rope), rope);
+  return [...seen.values()];
+}
+
+function scratchBuffers(
+  model: PlanModel,
+  chunk: number,
+  matrices: readonly DeviceMatrix[],
+  target: LayoutTarget,
+): BufferPlan[] {
+  const { spec, steps } = model;
+  const scratch = (name: string, bytes: number): BufferPlan => ({ name, purpose: 'scratch', bytes });
+  const widths = activationWidths(model);
+  const gateUp = steps.find((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
+  if (target === 'webgpu' && gateUp && gateUpFused(matrices, spec, gateUp.parts[0].name) && !gateUp.parts[0].bias)
+    widths.delete('gateUp');
+  const buffers = [...widths].map(([name, width]) => scratch(name, (roundUp(chunk * width, 4) + CHUNK_COLUMNS) * 4));
+  buffers.push(scratch('logits', spec.vocab * 4));
+  if (target === 'cpu') {
+    const arrays = Object.entries(cpuScratch(spec, steps, chunk));
+    return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
+  }
+  return [
+    ...buffers,
+    ...distinctRopes(spec).map((rope, i) => scratch(`rope.${i}`, roundUp(rope.dim / 2, 4) * 4)),
+    scratch(
+      'partials',
+      16 + MAX_SPLITS * (roundUp(spec.heads * spec.headSize, CHUNK_COLUMNS) + roundUp(2 * spec.heads, 4)) * 4,
+    ),
+    scratch('state', 64),
+    scratch('ids', Math.max(chunk, 4) * 4),
+    scratch('sampled', ID_RING * 4),
+    scratch('maxima', SAMPLE_GROUPS * 8),
+    ...[0, 1, 2, 3].map((i) => scratch(`readback.${i}`, 16)),
+  ];
+}
+
+const STAGING_BUFFERS: BufferPlan[] = [
+  { name: 'upload.jobs', purpose: 'staging', bytes: 768 },
+  { name: 'upload.codes', purpose: 'staging', bytes: SLICE_BYTES },
+  { name: 'upload.scales', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
+  { name: 'upload.offsets', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
+];
+
+const MIB = 1 << 20;
+const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
+
+/** What would fit the budget, best first. */
+function suggest(plan: MemoryPlan, budget: number): string[] {
+  const room = budget - plan.weights - plan.scratch;
+  const over = `This needs ${mib(plan.peak)} and the budget is ${mib(budget)}.`;
+  if (room <= 0 || plan.weights + plan.scratch + plan.staging > budget) {
+    return [
+      `${over} Weights and scratch alone take ${mib(plan.weights + plan.scratch + plan.staging)}: raise the budget or choose a smaller model.`,
+    ];
+  }
+  const tokens = Math.floor(room / Math.max(1, plan.kv / plan.contextTokens) / KV_TILE) * KV_TILE;
+  const out: string[] = [];
+  if (tokens > plan.request.promptTokens) {
+    out.push(
+      `${over} A conversation of ${tokens} tokens fits: ask for ${tokens - plan.request.promptTokens + 1} new tokens at most.`,
+    );
+  } else out.push(`${over} The cache has room for ${Math.max(0, tokens)} tokens: shorten the prompt.`);
+  if (plan.request.kvCapacity === 'full')
+    out.unshift(`${over} Use kvCapacity 'auto': it takes only what the conversation needs.`);
+  if (plan.request.kvType === 'f32') out.push(`An f16 cache takes ${mib(plan.kv / 2)} instead of ${mib(plan.kv)}.`);
+  return out;
 }

@@ -5,6 +5,8 @@
 export interface Source {
   readonly name: string;
   readonly revision: string | null;
+  /** Path of the one .gguf file that this source is about; absent for a folder in Hugging Face layout. */
+  readonly gguf?: string;
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**
@@ -18,5 +20,5 @@ export interface Source {
 /** What crosses to the worker instead of a Source, which is not cloneable. */
 export type SourceDescription =
   | { kind: 'http'; base: string /* folder URL, with trailing slash, or the URL of a .gguf */ }
-  | { kind: 'hub'; id: string; revision?: string; token?: string }
+  | { kind: 'hub'; id: string; revision?: string; token?: string; file?: string /* a .gguf in it */ }
   | { kind: 'files'; name: string; files: File[] };

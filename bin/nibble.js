@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// Starts the command line. In a checkout it is built first, when it is missing or older than its sources.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const built = join(root, 'dist/node/cli.js');
+
+/** Newest change of any file below, ms. */
+function newest(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Math.max(0, ...files.map((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs));
+}
+
+function isStale() {
+  if (!existsSync(built)) return true;
+  if (!existsSync(join(root, 'src/node/cli.ts'))) return false;
+  const made = statSync(built).mtimeMs;
+  return ['src', 'shaders'].some((folder) => newest(join(root, folder)) > made);
+}
+
+if (isStale()) {
+  const { build } = await import('vite');
+  // Beside its place, then moved: another nibble may be starting from the old one.
+  const outDir = join(root, `dist/node-${process.pid}`);
+  await build({ root, configFile: join(root, 'vite.node.config.ts'), logLevel: 'error', build: { outDir } });
+  mkdirSync(join(root, 'dist/node'), { recursive: true });
+  renameSync(join(outDir, 'cli.js'), built);
+  rmSync(outDir, { recursive: true });
+}
+const { main } = await import(pathToFileURL(built).href);
+// Dawn keeps threads alive, so the process does not end by itself.
+process.exit(await main(process.argv.slice(2)));

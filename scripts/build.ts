@@ -1,0 +1,25 @@
+/** Builds everything into dist/: library, types, worker, chat page, widget, its demo page, and the CLI. */
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { build } from 'vite';
+import { checkSizes } from './size.ts';
+
+const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
+
+export async function buildAll(): Promise<void> {
+  await rm('dist', { recursive: true, force: true });
+  for (const configFile of CONFIGS) {
+    if (existsSync(configFile)) await build({ configFile, logLevel: 'warn' });
+  }
+  await mkdir('dist/demo', { recursive: true });
+  await cp('src/widget/demo', 'dist/demo', { recursive: true });
+}
+
+export async function main(args: string[]): Promise<number> {
+  const started = performance.now();
+  await buildAll();
+  if (!args.includes('--no-types')) execFileSync('npx', ['tsc', '-p', 'scripts/tsconfig.types.json'], { stdio: 'inherit' });
+  console.log(`Built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s.\n`);
+  return checkSizes() ? 0 : 1;
+}

@@ -1,0 +1,63 @@
+/**
+ * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it can come to
+ * import, workers included. Fails above the limits of issue 3, and on wasm or code made from strings.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+/** KB = 1,000 bytes */
+export const ENTRIES = [
+  { name: 'engine and worker', entry: 'dist/index.js', limitKB: 60 },
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 90 },
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 100 },
+];
+
+/** An entry and every script named by a string literal in it, transitively: imports, lazy imports, workers. */
+export function graph(entry: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(entry)) return seen;
+  seen.add(entry);
+  for (const [, path] of readFileSync(entry, 'utf8').matchAll(/["'`]([^"'`\s]+\.js)["'`]/g)) {
+    const file = join(dirname(entry), path);
+    if (existsSync(file)) graph(file, seen);
+  }
+  return seen;
+}
+
+const gzipped = (file: string) => gzipSync(readFileSync(file), { level: 9 }).length;
+
+function forbidden(): string[] {
+  const found: string[] = [];
+  for (const file of readdirSync('dist', { recursive: true, encoding: 'utf8' })) {
+    if (file.endsWith('.wasm')) found.push(`${file} is WebAssembly`);
+    if (!file.endsWith('.js')) continue;
+    const code = readFileSync(join('dist', file), 'utf8');
+    for (const pattern of [/\bnew Function\b/, /(?<![\w.$])eval\(/, /\bWebAssembly\b/, /data:application\/wasm/]) {
+      const match = pattern.exec(code);
+      if (match) found.push(`${file} contains ${match[0]}: …${code.slice(Math.max(0, match.index - 60), match.index + 60)}…`);
+    }
+  }
+  return found;
+}
+
+/** Prints the table; false when something is over its limit or forbidden. */
+export function checkSizes(): boolean {
+  let ok = true;
+  for (const { name, entry, limitKB } of ENTRIES) {
+    const files = [...graph(entry)].filter((file) => file.endsWith('.js'));
+    const total = files.reduce((sum, file) => sum + gzipped(file), 0);
+    const over = total > limitKB * 1000;
+    ok &&= !over;
+    console.log(`${name.padEnd(20)}${(total / 1000).toFixed(1).padStart(7)} KB gzipped of ${limitKB}${over ? '  TOO MUCH' : ''}`);
+    for (const file of files) console.log(`  ${relative('dist', file).padEnd(50)}${(gzipped(file) / 1000).toFixed(1).padStart(7)} KB`);
+  }
+  for (const line of forbidden()) {
+    ok = false;
+    console.log(`FORBIDDEN: ${line}`);
+  }
+  return ok;
+}
+
+export async function main(): Promise<number> {
+  return checkSizes() ? 0 : 1;
+}

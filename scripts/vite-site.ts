@@ -1,0 +1,51 @@
+/** Two small Vite plugins of the chat page's build. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Plugin } from 'vite';
+
+/** Copies `public/` into the build, without the folders in `except`: the models are served from where they are. */
+export function copyPublic(folder: string, except: string[]): Plugin {
+  return {
+    name: 'nibble:public',
+    apply: 'build',
+    generateBundle() {
+      for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name);
+        const fileName = path.slice(folder.length + 1);
+        if (!entry.isFile() || except.some((name) => fileName.startsWith(`${name}/`))) continue;
+        this.emitFile({ type: 'asset', fileName, source: readFileSync(path) });
+      }
+    },
+  };
+}
+
+/**
+ * Writes the list of the build's files into the service worker, in place of `__SHELL__`: a version (a digest over all
+ * of them, so that any change is a new version) and the paths, relative to the worker.
+ */
+export function serviceWorker(fileName: string): Plugin {
+  return {
+    name: 'nibble:service-worker',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const files = Object.values(bundle).filter((file) => file.fileName !== fileName);
+        const paths = files.map((file) => file.fileName).sort();
+        const digest = createHash('sha256');
+        for (const path of paths) {
+          const file = bundle[path];
+          digest.update(path).update(file.type === 'chunk' ? file.code : file.source);
+        }
+        const shell = { version: digest.digest('hex').slice(0, 16), paths };
+        const worker = bundle[fileName];
+        if (worker?.type !== 'chunk' || !worker.code.includes('__SHELL__')) {
+          this.error(`${fileName} does not mention __SHELL__.`);
+        }
+        worker.code = worker.code.replace('__SHELL__', JSON.stringify(shell));
+      },
+    },
+  };
+}

@@ -1,0 +1,254 @@
+// Attention of a few query rows of one KV head over the ring, with an online softmax over tiles of THREADS slots.
+//
+// A workgroup takes QUERIES tokens x GROUP query heads = M rows that share the KV head, and a range of slots.
+// In a tile a thread first owns a slot (its M scores), then some dimensions of the output (their M sums).
+// Which position a slot holds follows from the newest position and the capacity, never from a stored mask.
+//
+// SPLIT (decode): group.z takes a part of the slots and leaves sums, maximum and weight for merge.wgsl.
+// Otherwise (prefill): group.x takes QUERIES tokens and writes the finished rows.
+@group(0) @binding(0) var<storage, read> qkv: array<f32>;
+#if KV_VECTORS
+@group(0) @binding(1) var<storage, read> keys: array<vec4u>;
+#else
+@group(0) @binding(1) var<storage, read> keys: array<u32>;
+#end
+@group(0) @binding(2) var<storage, read> values: array<u32>;
+@group(0) @binding(3) var<storage, read> state: array<u32>;
+#if ROPE
+@group(0) @binding(4) var<storage, read> frequencies: array<f32>;
+#end
+#if HEAD_NORM
+@group(0) @binding(5) var<storage, read> head_norm: array<f32>;
+#end
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+#include head_value
+
+const M = $M;
+const ROW = $KV_HEADSu * $HEAD_SIZEu / 2u * $KV_WORDSu;
+const NEVER = -3.0e38;
+
+var<workgroup> query: array<f32, $QUERY_VALUES>;   // [M][HEAD_SIZE], later the sums
+var<workgroup> score: array<f32, $SCORE_VALUES>;   // [M][THREADS]
+var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths of a tile
+
+fn slot_pair(words: vec2u) -> vec2f {
+#if KV_F32
+  return bitcast<vec2f>(words);
+#else
+  return unpack2x16float(words.x);
+#end
+}
+
+@compute @workgroup_size($THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let start = state[0];
+  let last = start + state[1] - 1u;
+  let capacity = arrayLength(&values) / ROW;
+  let kv_head = group.y;
+  let first_token = group.x * $QUERIESu;
+
+  for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
+    let m = i / $HEAD_SIZEu;
+    let token = min(first_token + m / $GROUPu, state[1] - 1u);
+    let base = token * $QKV_WIDTHu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu;
+    query[i] = head_value(base, i % $HEAD_SIZEu, start + token, head_rms(base)) * $SCALE;
+  }
+
+  // Slots to look at: all that are written, and before the ring wraps none beyond the newest query of this group.
+  let newest = min(start + first_token + $QUERIESu - 1u, last);
+  let filled = select(capacity, newest + 1u, last < capacity);
+#if SPLIT
+  let tiles = (filled + $THREADSu - 1u) / $THREADSu;
+  let splits = min(tiles, $MAX_SPLITSu);
+  let per_split = ((tiles + splits - 1u) / splits) * $THREADSu;
+  let from_slot = group.z * per_split;
+  let to_slot = min(filled, from_slot + per_split);
+  if (from_slot >= filled) {
+    return;
+  }
+#else
+  let from_slot = 0u;
+  let to_slot = filled;
+#end
+  // The position in slot s is s + turn, one ring earlier for slots that the newest position has not passed yet.
+  let newest_slot = last % capacity;
+  let turn = i32(last) - i32(newest_slot);
+
+#repeat m M
+  var peak$m = NEVER;
+  var weight$m = 0.0;
+  let at$m = i32(start + min(first_token + $mu / $GROUPu, state[1] - 1u));
+#repeat e OUT_PAIRS
+  var sum$m_$e = vec2f(0.0);
+#end
+#end
+  let lane = thread % $OUT_LANESu;
+  let lane_slot = thread / $OUT_LANESu;
+  workgroupBarrier();
+
+  for (var tile = from_slot; tile < to_slot; tile += $THREADSu) {
+    let slot = tile + thread;
+    let position = i32(slot) + turn - select(0, i32(capacity), slot > newest_slot);
+    let readable = min(slot, capacity - 1u);
+#repeat m M
+    var s$m = 0.0;
+#end
+#if KV_VECTORS
+    let key_row = (readable * ROW + kv_head * $HEAD_SIZEu / 2u * $KV_WORDSu) / 4u;
+    for (var w = 0u; w < $HEAD_SIZEu * $KV_WORDSu / 8u; w++) {
+      let k = keys[key_row + w];
+#if KV_F32
+      let k0 = bitcast<vec4f>(k);
+#repeat m M
+      {
+        let q = $mu * $HEAD_SIZEu + w * 4u;
+        s$m += dot(k0, vec4f(query[q], query[q + 1u], query[q + 2u], query[q + 3u]));
+      }
+#end
+#else
+      let k0 = vec4f(unpack2x16float(k.x), unpack2x16float(k.y));
+      let k1 = vec4f(unpack2x16float(k.z), unpack2x16float(k.w));
+#repeat m M
+      {
+        let q = $mu * $HEAD_SIZEu + w * 8u;
+        s$m += dot(k0, vec4f(query[q], query[q + 1u], query[q + 2u], query[q + 3u]))
+          + dot(k1, vec4f(query[q + 4u], query[q + 5u], query[q + 6u], query[q + 7u]));
+      }
+#end
+#end
+    }
+#else
+    let key_row = readable * ROW + kv_head * $HEAD_SIZEu / 2u * $KV_WORDSu;
+    for (var w = 0u; w < $HEAD_SIZEu / 2u; w++) {
+#if KV_F32
+      let k = vec2f(bitcast<f32>(keys[key_row + 2u * w]), bitcast<f32>(keys[key_row + 2u * w + 1u]));
+#else
+      let k = unpack2x16float(keys[key_row + w]);
+#end
+#repeat m M
+      s$m += dot(k, vec2f(query[$mu * $HEAD_SIZEu + 2u * w], query[$mu * $HEAD_SIZEu + 2u * w + 1u]));
+#end
+    }
+#end
+#repeat m M
+#if SOFTCAP
+    s$m = $CAP * tanh(s$m / $CAP);
+#end
+#if WINDOWED
+    let seen$m = slot < to_slot && position >= 0 && position <= at$m && at$m - position < $WINDOW;
+#else
+    let seen$m = slot < to_slot && position >= 0 && position <= at$m;
+#end
+    s$m = select(NEVER, s$m, seen$m);
+    score[$mu * $THREADSu + thread] = s$m;
+#end
+    workgroupBarrier();
+    for (var i = thread; i < M * 8u; i += $THREADSu) {
+      var best = NEVER;
+      let from_score = (i / 8u) * $THREADSu + (i % 8u) * ($THREADSu / 8u);
+      for (var j = 0u; j < $THREADSu / 8u; j++) {
+        best = max(best, score[from_score + j]);
+      }
+      top[i] = best;
+    }
+    workgroupBarrier();
+#repeat m M
+    {
+      var best = peak$m;
+      for (var j = 0u; j < 8u; j++) {
+        best = max(best, top[$mu * 8u + j]);
+      }
+      let shrink = exp(peak$m - best);
+      peak$m = best;
+      let p = select(0.0, exp(s$m - best), seen$m);
+      weight$m = weight$m * shrink + p;
+      score[$mu * $THREADSu + thread] = p;
+#repeat e OUT_PAIRS
+      sum$m_$e *= shrink;
+#end
+    }
+#end
+    workgroupBarrier();
+    if (lane_slot < $OUT_SLOTSu) {
+      for (var j = lane_slot; j < min($THREADSu, to_slot - tile); j += $OUT_SLOTSu) {
+        let value_row = (tile + j) * ROW + (kv_head * $HEAD_SIZEu / 2u + lane) * $KV_WORDSu;
+#repeat e OUT_PAIRS
+#if KV_F32
+        let v$e = vec2f(bitcast<f32>(values[value_row + $eu * 2u * $OUT_LANESu]), bitcast<f32>(values[value_row + $eu * 2u * $OUT_LANESu + 1u]));
+#else
+        let v$e = unpack2x16float(values[value_row + $eu * $OUT_LANESu]);
+#end
+#end
+#repeat m M
+        {
+          let p = score[$mu * $THREADSu + j];
+#repeat e OUT_PAIRS
+          sum$m_$e += p * v$e;
+#end
+        }
+#end
+      }
+    }
+    workgroupBarrier();
+  }
+
+  // Sum over the slots' shares, in workgroup memory; the weights of a row over all threads likewise.
+#repeat m M
+  score[$mu * $THREADSu + thread] = weight$m;
+#end
+  for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
+    query[i] = 0.0;
+  }
+  workgroupBarrier();
+  for (var share = 0u; share < $OUT_SLOTSu; share++) {
+    if (lane_slot == share) {
+#repeat m M
+#repeat e OUT_PAIRS
+      query[$mu * $HEAD_SIZEu + 2u * (lane + $eu * $OUT_LANESu)] += sum$m_$e.x;
+      query[$mu * $HEAD_SIZEu + 2u * (lane + $eu * $OUT_LANESu) + 1u] += sum$m_$e.y;
+#end
+#end
+    }
+    workgroupBarrier();
+  }
+  for (var i = thread; i < M * 8u; i += $THREADSu) {
+    var total = 0.0;
+    let from_score = (i / 8u) * $THREADSu + (i % 8u) * ($THREADSu / 8u);
+    for (var j = 0u; j < $THREADSu / 8u; j++) {
+      total += score[from_score + j];
+    }
+    top[i] = total;
+  }
+  workgroupBarrier();
+#if SPLIT
+  if (thread == 0u && kv_head == 0u && group.z == 0u) {
+    out[0] = bitcast<f32>((tiles + per_split / $THREADSu - 1u) / (per_split / $THREADSu));
+  }
+  for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
+    out[4u + group.z * $OUT_STRIDEu + kv_head * $QUERY_VALUESu + i] = query[i];
+  }
+  let stats = 4u + $MAX_SPLITSu * $OUT_STRIDEu + (group.z * $HEADSu + kv_head * $GROUPu) * 2u;
+#repeat m M
+  if (thread == $mu) {
+    out[stats + $mu * 2u] = peak$m;
+    out[stats + $mu * 2u + 1u] = row_weight($mu);
+  }
+#end
+#else
+  for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
+    let m = i / $HEAD_SIZEu;
+    let token = first_token + m / $GROUPu;
+    if (token < state[1]) {
+      out[token * $OUT_STRIDEu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu + i % $HEAD_SIZEu] = query[i] / row_weight(m);
+    }
+  }
+#end
+}
+
+fn row_weight(m: u32) -> f32 {
+  var total = 0.0;
+  for (var j = 0u; j < 8u; j++) {
+    total += top[m * 8u + j];
+  }
+  return total;
+}

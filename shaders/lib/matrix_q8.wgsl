@@ -1,0 +1,37 @@
+// A matrix of signed bytes: value = code * scale (+ offset). codes [chunk of 32 columns][row]: two vec4u.
+@group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
+@group(0) @binding(1) var<storage, read> scales: array<f32, $SCALES>;
+#if OFFSET
+@group(0) @binding(2) var<storage, read> offsets: array<f32, $SCALES>;
+#end
+
+struct Chunk { low: vec4u, high: vec4u }
+
+fn load_chunk(chunk: u32, row: u32) -> Chunk {
+  let at = 2u * (chunk * $ROWS + row);
+  return Chunk(codes[at], codes[at + 1u]);
+}
+
+fn load_scale(chunk: u32, row: u32) -> f32 {
+  return scales[(chunk / $CHUNKS_A_SCALE) * $ROWS + row];
+}
+
+#if OFFSET
+fn load_offset(chunk: u32, row: u32) -> f32 {
+  return offsets[(chunk / $CHUNKS_A_SCALE) * $ROWS + row];
+}
+#end
+
+fn prepare_table(thread: u32) {}
+
+struct Octet { a: vec4f, b: vec4f }
+
+fn four(w: u32) -> vec4f {
+  return vec4f((vec4i(bitcast<i32>(w)) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));
+}
+
+fn octet(c: Chunk, index: u32) -> Octet {
+  let half = select(c.low, c.high, index > 1u);
+  let pair = select(half.xy, half.zw, (index & 1u) == 1u);
+  return Octet(four(pair.x), four(pair.y));
+}

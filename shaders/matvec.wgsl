@@ -1,0 +1,174 @@
+// One token's linear layer: out = W x, W [ROWS, COLUMNS] quantised or dense, with everything around it fused in.
+//
+// A workgroup is LANES x SLICES threads. A lane owns TILE rows, LANES apart, so that neighbouring lanes read
+// neighbouring words; the slices share the columns of a row and are summed at the end. With one slice there is no
+// workgroup memory and no barrier, which is what software adapters like; real GPUs want many.
+//
+//   NORM        x is the residual stream: RMSNorm is applied on the way. Its weight multiplies x as it is read and
+//               the sum of squares is gathered in the same loop, so that the scale is one multiply at the end.
+//   MERGE       x is the parts that split attention left (see attend.wgsl), merged into workgroup memory first.
+//   GATED       rows r and r + OUT_ROWS are gate and up; out = act(gate) * up.
+//   ACCUMULATE  out += SCALE * W x (the residual).
+#include $MATRIX
+@group(0) @binding(3) var<storage, read> x: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+#if NORM
+@group(0) @binding(5) var<storage, read> norm_weight: array<vec4f, $NORM_WORDS>;
+#end
+#if BIAS
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+#end
+#if LAST
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+#end
+#if SLICED
+var<workgroup> partial: array<f32, $PARTIALS>;
+#end
+#if MERGE
+var<workgroup> merged: array<vec4f, $X_WORDS>;
+#include merge
+#end
+#if GATED
+#include activation
+#end
+
+#include finish
+
+@compute @workgroup_size($THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  prepare_table(thread);
+#if MERGE
+  for (var word = thread; word < $X_WORDSu; word += $THREADSu) {
+    merged[word] = merged_word(word);
+  }
+  workgroupBarrier();
+#end
+  let lane = thread % $LANESu;
+  let slice = thread / $LANESu;
+  let first = group.x * $LANES_TILEu + lane;
+#if LAST
+  let x_at = (state[1] - 1u) * $X_WORDSu;
+#else
+  let x_at = 0u;
+#end
+#repeat r TILE
+  let row$r = min(first + $ru * $LANESu, $OUT_ROWSu - 1u);
+  var sum$r = 0.0;
+#if GATED
+  var up$r = 0.0;
+#end
+#end
+#if NORM
+  var squares = 0.0;
+#end
+  for (var chunk = slice * $UNIT; chunk < $CHUNKS; chunk += $SLICESu * $UNIT) {
+#if SCALED
+#repeat r TILE
+    var part$r = 0.0;
+#if GATED
+    var upart$r = 0.0;
+#end
+#end
+#end
+#if OFFSET
+    var x_sum = 0.0;
+#end
+    for (var c = chunk; c < chunk + $UNIT; c++) {
+#repeat i 8
+#if MERGE
+      let x$i = merged[c * 8u + $iu];
+#else
+#if NORM
+      let raw$i = x[x_at + c * 8u + $iu];
+      squares += dot(raw$i, raw$i);
+      let x$i = raw$i * (norm_weight[c * 8u + $iu]$NORM_OFFSET);
+#else
+      let x$i = x[x_at + c * 8u + $iu];
+#end
+#end
+#end
+#if OFFSET
+      x_sum += dot(x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7, vec4f(1.0));
+#end
+#repeat r TILE
+      $PART$r += dot_chunk(load_chunk(c, row$r), x0, x1, x2, x3, x4, x5, x6, x7);
+#if GATED
+      $UPART$r += dot_chunk(load_chunk(c, row$r + $OUT_ROWSu), x0, x1, x2, x3, x4, x5, x6, x7);
+#end
+#end
+    }
+#if SCALED
+#repeat r TILE
+    sum$r += part$r * load_scale(chunk, row$r);
+#if GATED
+    up$r += upart$r * load_scale(chunk, row$r + $OUT_ROWSu);
+#end
+#if OFFSET
+    sum$r += x_sum * load_offset(chunk, row$r);
+#if GATED
+    up$r += x_sum * load_offset(chunk, row$r + $OUT_ROWSu);
+#end
+#end
+#end
+#end
+  }
+#if SLICED
+#repeat r TILE
+  partial[$ru * $THREADSu + thread] = sum$r;
+#if GATED
+  partial[($TILEu + $ru) * $THREADSu + thread] = up$r;
+#end
+#end
+#if NORM
+  partial[$SQUARES_ATu + thread] = squares;
+#end
+  workgroupBarrier();
+#if NORM
+  var all_squares = 0.0;
+  for (var s = 0u; s < $SLICESu; s++) {
+    all_squares += partial[$SQUARES_ATu + s * $LANESu];
+  }
+  let rms = inverseSqrt(all_squares / $COLUMNS.0 + $EPS);
+#end
+  for (var o = thread; o < $LANES_TILEu; o += $THREADSu) {
+    let tile = o / $LANESu;
+    let first_sum = tile * $THREADSu + o % $LANESu;
+    var total = 0.0;
+#if GATED
+    var total_up = 0.0;
+#end
+    for (var s = 0u; s < $SLICESu; s++) {
+      total += partial[first_sum + s * $LANESu];
+#if GATED
+      total_up += partial[$TILEu * $THREADSu + first_sum + s * $LANESu];
+#end
+    }
+    let row = group.x * $LANES_TILEu + o;
+#if GATED
+    finish(0u, row, total$RMS, total_up$RMS);
+#else
+    finish(0u, row, total$RMS, 0.0);
+#end
+  }
+#else
+#if NORM
+  let rms = inverseSqrt(squares / $COLUMNS.0 + $EPS);
+#end
+#repeat r TILE
+#if GATED
+  finish(0u, first + $ru * $LANESu, sum$r$RMS, up$r$RMS);
+#else
+  finish(0u, first + $ru * $LANESu, sum$r$RMS, 0.0);
+#end
+#end
+#end
+}
+
+fn dot_chunk(c: Chunk, x0: vec4f, x1: vec4f, x2: vec4f, x3: vec4f, x4: vec4f, x5: vec4f, x6: vec4f, x7: vec4f) -> f32 {
+  let o0 = octet(c, 0u);
+  let o1 = octet(c, 1u);
+  let o2 = octet(c, 2u);
+  let o3 = octet(c, 3u);
+  return dot(o0.a, x0) + dot(o0.b, x1) + dot(o1.a, x2) + dot(o1.b, x3)
+    + dot(o2.a, x4) + dot(o2.b, x5) + dot(o3.a, x6) + dot(o3.b, x7);
+}

@@ -1,0 +1,20 @@
+// The largest logit and its lowest id, a workgroup a part of the vocabulary. maxima: [group] of (bits of the logit, id).
+@group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
+@group(0) @binding(1) var<storage, read_write> maxima: array<vec2u>;
+#include best
+
+@compute @workgroup_size($THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  var value = -3.4e38;
+  var id = 0xffffffffu;
+  for (var i = group.x * $THREADSu + thread; i < $VOCABu; i += $GROUPSu * $THREADSu) {
+    if (logits[i] > value) {
+      value = logits[i];
+      id = i;
+    }
+  }
+  let winner = best_of_all(thread, value, id);
+  if (thread == 0u) {
+    maxima[group.x] = vec2u(bitcast<u32>(winner.value), winner.id);
+  }
+}

@@ -1,0 +1,132 @@
+import { css, html, LitElement, nothing } from 'lit';
+import { property, state } from 'lit/decorators.js';
+import '../ui/chat-view';
+import { define } from '../ui/define';
+import type { ModelPreview } from '../ui/preview';
+import type { ChatSession } from '../ui/session';
+import { theme } from '../ui/theme';
+import { STARTERS } from './starters';
+
+/** The chat page: what this is in one sentence, and one conversation. */
+export class ChatPage extends LitElement {
+  @property({ attribute: false }) session: ChatSession | null = null;
+  @property({ attribute: false }) preview: ModelPreview | null = null;
+  /** reloads into a newer version of the page, when there is one */
+  @property({ attribute: false }) update: (() => void) | null = null;
+  @state() private talking = false;
+
+  static override styles = [
+    theme,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        height: 100dvh;
+        max-width: 46rem;
+        margin: 0 auto;
+        padding: 0 max(1.25rem, env(safe-area-inset-left)) max(1rem, env(safe-area-inset-bottom));
+      }
+      header {
+        display: flex;
+        align-items: center;
+        gap: 1rem;
+        min-height: 4rem;
+      }
+      .brand {
+        display: flex;
+        align-items: center;
+        gap: 0.55rem;
+        margin-right: auto;
+        font-weight: 650;
+        letter-spacing: -0.01em;
+      }
+      .brand svg {
+        width: 1.35rem;
+        height: 1.35rem;
+        fill: var(--_accent);
+      }
+      main {
+        flex: 1;
+        min-height: 0;
+        display: flex;
+        flex-direction: column;
+      }
+      nibble-view {
+        flex: 1;
+      }
+      h1 {
+        font-size: clamp(1.6rem, 5.5vw, 2.4rem);
+        line-height: 1.15;
+        letter-spacing: -0.025em;
+        font-weight: 650;
+        text-wrap: balance;
+        margin: 0 0 0.6rem;
+      }
+      .intro {
+        color: var(--_muted);
+        max-width: 36rem;
+        margin: 0 0 0.6rem;
+        text-wrap: pretty;
+      }
+      .update {
+        display: flex;
+        align-items: center;
+        gap: 1rem;
+        padding: 0.5rem 0.5rem 0.5rem 1rem;
+        margin-bottom: 0.75rem;
+        border-radius: 999px;
+        background: var(--_surface);
+      }
+      .update span {
+        flex: 1;
+      }
+    `,
+  ];
+
+  #changed = () => {
+    this.talking = (this.session?.messages.length ?? 0) > 0;
+  };
+
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has('session')) this.session?.addEventListener('change', this.#changed);
+  }
+
+  override render() {
+    return html`
+      <header>
+        <div class="brand">
+          <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1a11 11 0 1 0 11 11h-4a7 7 0 0 1-7-7zM15 3h4v4h-4zM19 7h4v4h-4z" /></svg>
+          Nibble
+        </div>
+        ${
+          this.talking
+            ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
+            : html`<span class="muted">Nothing you type leaves this device</span>`
+        }
+      </header>
+      <main>
+        ${
+          this.update
+            ? html`<div class="update" role="status"><span>A new version of this page is ready.</span>
+                <button class="primary" @click=${this.update}>Reload</button></div>`
+            : nothing
+        }
+        ${
+          this.session
+            ? html`<nibble-view .session=${this.session} .preview=${this.preview} .starters=${STARTERS}>
+                <div slot="intro">
+                  <h1>A language model that lives in this page.</h1>
+                  <p class="intro">
+                    It runs on your own GPU through WebGPU, or on the CPU where there is none. Once it is here, it works
+                    offline.
+                  </p>
+                </div>
+              </nibble-view>`
+            : nothing
+        }
+      </main>
+    `;
+  }
+}
+
+define('nibble-page', ChatPage);

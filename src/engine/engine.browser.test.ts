@@ -1,0 +1,107 @@
+/** The whole way in a real browser: worker, comlink, IndexedDB, Web Locks. The model is served by vitest itself. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { openModelStore } from '../weights/chunk-store';
+import { createMemorySource } from '../weights/memory-source';
+import { openStored } from '../weights/stored-source';
+import { type Engine, load } from './engine';
+import { startWorker } from './start-worker';
+
+const MODEL = '/reference/fixtures/tiny-llama-128/nf4/';
+const engines: Engine[] = [];
+afterEach(() => {
+  for (const engine of engines.splice(0)) engine.dispose();
+});
+
+async function open(options: Parameters<typeof load>[1] = {}) {
+  let networkBytes = 0;
+  const onProgress = (progress: { networkBytes: number }) => {
+    networkBytes = progress.networkBytes;
+  };
+  const engine = await load(MODEL, { backend: 'cpu', onProgress, ...options });
+  engines.push(engine);
+  return { engine, networkBytes };
+}
+
+const forget = () =>
+  Promise.all(
+    ['nibble-chunks', 'nibble-models'].map(
+      (name) =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.deleteDatabase(name);
+          request.onsuccess = resolve;
+          request.onerror = reject;
+        }),
+    ),
+  );
+
+describe('in a browser', () => {
+  it('downloads once, also for two tabs at a time, and answers the same from IndexedDB', async () => {
+    await forget();
+    const both = await Promise.all([open(), open()]);
+    const weights = (await (await fetch(`${MODEL}model.safetensors`)).arrayBuffer()).byteLength;
+    expect(both.map(({ networkBytes }) => networkBytes).sort((a, b) => a - b)).toEqual([0, weights]);
+    expect((await both[0].engine.info()).options.storage).toBe('indexeddb');
+    const third = await open();
+    expect(third.networkBytes).toBe(0);
+    const [chat] = await (await fetch(`${MODEL}chat.json`)).json();
+    for (const { engine } of [...both, third]) {
+      const { ids } = await engine.chat(chat.messages, { maxNewTokens: 4 }).result;
+      expect(ids).toEqual(chat.greedy.slice(0, 4));
+    }
+  });
+
+  it('keeps nothing when storage is off, and says so', async () => {
+    await forget();
+    expect((await open({ storage: 'none' })).networkBytes).toBeGreaterThan(0);
+    const { engine, networkBytes } = await open({ storage: 'none' });
+    expect(networkBytes).toBeGreaterThan(0);
+    const { options, storageReason } = await engine.info();
+    expect(options.storage).toBe('none');
+    expect(storageReason).toMatch(/storage is off/);
+  });
+
+  it('goes on in IndexedDB where it stopped', async () => {
+    const { store } = await openModelStore('test-resume');
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+    const files = new Map([['a.bin', bytes]]);
+    const first = await openStored(createMemorySource('m', files), store);
+    expect(await first.read('a.bin', 5, 9)).toEqual(bytes.slice(5, 9));
+    const gone = { ...createMemorySource('m', files), read: () => Promise.reject(new Error('no network')) };
+    const second = await openStored(gone, store);
+    expect(await second.read('a.bin', 0, 60_000)).toEqual(bytes);
+    expect((await store!.ledger.get('m@'))!.complete).toBe(false);
+  });
+
+  it('is an error when the worker’s script is missing or broken', async () => {
+    const missing = () => new Worker('/no/such/worker.js', { type: 'module' });
+    await expect(startWorker(missing)).rejects.toMatchObject({ code: 'worker-failed' });
+    const broken = URL.createObjectURL(new Blob(['throw new Error("broken")'], { type: 'text/javascript' }));
+    const failing = startWorker(() => new Worker(broken, { type: 'module' }));
+    await expect(failing).rejects.toMatchObject({ code: 'worker-failed', message: /broken/ });
+  });
+});
+
+it('a browser without storage is told of, not failed on', async () => {
+  const frame = document.createElement('iframe');
+  frame.setAttribute('sandbox', 'allow-scripts');
+  const answer = new Promise((resolve) =>
+    addEventListener('message', ({ data }) => data.opaque && resolve(data.opaque)),
+  );
+  frame.srcdoc = `<script>let m; try { indexedDB.open('x'); m = 'opened' } catch (e) { m = e.name } parent.postMessage({ opaque: m }, '*')</script>`;
+  document.body.append(frame);
+  // this is what openModelStore() meets there, and here by a stand-in
+  expect(await answer).toBe('SecurityError');
+  frame.remove();
+  const { indexedDB: real } = globalThis;
+  const open = () => {
+    throw new DOMException('denied', 'SecurityError');
+  };
+  Object.defineProperty(globalThis, 'indexedDB', { value: { open }, configurable: true });
+  try {
+    const { store, reason } = await openModelStore();
+    expect(store).toBeNull();
+    expect(reason).toMatch(/denied.*not kept/);
+  } finally {
+    Object.defineProperty(globalThis, 'indexedDB', { value: real, configurable: true });
+  }
+});

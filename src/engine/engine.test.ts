@@ -1,0 +1,240 @@
+/** The engine over a MessageChannel instead of a Worker, with the real session, comlink and HTTP in between. */
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expose } from 'comlink';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NibbleError } from '../errors';
+import type { GenerateResult, Progress } from '../protocol';
+import { createMemoryStore } from '../weights/chunk-store';
+import { openSource } from '../worker/open-source';
+import { createSession } from '../worker/session';
+import { TextQueue } from './answer';
+import { deleteStored, type Engine, isStored, load } from './engine';
+import { describeModel } from './model-source';
+import { startWorker } from './start-worker';
+
+const FOLDER = 'reference/fixtures/tiny-llama-128/nf4/';
+const [chat] = JSON.parse(readFileSync(`${FOLDER}chat.json`, 'utf8'));
+const store = createMemoryStore();
+let server: Server;
+let base: string;
+let delay = 0;
+
+function createWorker(): Worker {
+  const { port1, port2 } = new MessageChannel();
+  expose(createSession({ gpu: null, openSource, openStore: async () => ({ store, reason: '' }) }), port2);
+  const terminate = () => {
+    port1.close();
+    port2.close();
+  };
+  return Object.assign(port1, { terminate }) as unknown as Worker;
+}
+
+beforeAll(async () => {
+  server = createServer(async (request, response) => {
+    if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
+    try {
+      response.end(readFileSync(FOLDER + request.url!.slice(3)));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/m/`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+describe('an engine', () => {
+  let engine: Engine;
+  const progress: Progress[] = [];
+  beforeAll(async () => {
+    engine = await load(base.slice(0, -1), { createWorker, onProgress: (message) => void progress.push(message) });
+  });
+  afterAll(() => engine.dispose());
+
+  it('reports the download', async () => {
+    const last = progress.at(-1)!;
+    expect(last.phase).toBe('ready');
+    expect(last.networkBytes).toBe(readFileSync(`${FOLDER}model.safetensors`).length);
+    expect((await engine.info()).name).toBe(base);
+  });
+
+  it('streams an answer and gives its result', async () => {
+    const answer = engine.chat(chat.messages, { maxNewTokens: 8 });
+    let text = '';
+    for await (const piece of answer) text += piece;
+    const result = await answer.result;
+    expect(result.ids).toEqual(chat.greedy.slice(0, 8));
+    expect(result.text).toBe(text);
+    expect(await engine.detokenize(result.ids)).toBe(text);
+  });
+
+  it('gives the result to who does not listen', async () => {
+    const { ids } = await engine.generate(chat.ids, { maxNewTokens: 4 }).result;
+    expect(ids).toEqual(chat.greedy.slice(0, 4));
+    expect(await engine.tokenize(chat.prompt, { special: true })).toEqual(chat.ids);
+    expect((await engine.plan({ promptTokens: 4, maxNewTokens: 4 })).fits).toBe(true);
+  });
+
+  it('stops when the loop is left, and when the signal fires', async () => {
+    const left = engine.generate('Hello', { maxNewTokens: 400, ignoreEos: true });
+    for await (const _ of left) break;
+    expect((await left.result).finish).toBe('aborted');
+    const stop = new AbortController();
+    const stopped = engine.generate('Hello', { maxNewTokens: 400, ignoreEos: true, signal: stop.signal });
+    for await (const _ of stopped) stop.abort();
+    expect((await stopped.result).finish).toBe('aborted');
+    const never = engine.generate('Hello', { maxNewTokens: 400, signal: AbortSignal.abort() });
+    expect((await never.result).finish).toBe('aborted');
+  });
+
+  it('brings errors through whole, to the loop and to the result, and goes on', async () => {
+    const answer = engine.generate([300], {});
+    const error = await answer.result.catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(NibbleError);
+    expect(error).toMatchObject({ code: 'invalid-option', details: { id: 300, vocab: 300 } });
+    await expect(
+      (async () => {
+        for await (const _ of engine.generate([300])) expect.unreachable();
+      })(),
+    ).rejects.toMatchObject({ code: 'invalid-option' });
+    expect((await engine.generate([1], { maxNewTokens: 1 }).result).ids).toHaveLength(1);
+  });
+
+  it('keeps a conversation', async () => {
+    const talk = engine.conversation({ system: 'Be short.' });
+    const first = talk.ask('Hello', { maxNewTokens: 3 });
+    expect(() => talk.ask('And?')).toThrow(/under way/);
+    const { text } = await first.result;
+    expect(talk.messages).toEqual([
+      { role: 'system', content: 'Be short.' },
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: text },
+    ]);
+    await expect(talk.ask('x', { topP: 3 }).result).rejects.toMatchObject({ code: 'invalid-option' });
+    expect(talk.messages).toHaveLength(3);
+    const { stats } = await talk.ask('More', { maxNewTokens: 2 }).result;
+    expect(stats.reusedTokens).toBeGreaterThan(5);
+  });
+});
+
+it('tells what is installed, and deletes it', async () => {
+  (await load(base, { createWorker })).dispose();
+  const bytes = [
+    'config.json',
+    'generation_config.json',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'model.safetensors',
+  ];
+  const total = bytes.reduce((sum, name) => sum + readFileSync(FOLDER + name).length, 0);
+  expect(await isStored(base, { createWorker })).toEqual({ bytes: total });
+  await deleteStored(base, { createWorker });
+  expect(await isStored(base, { createWorker })).toBeNull();
+  expect(await isStored('org/other', { createWorker })).toBeNull();
+});
+
+describe('load', () => {
+  it('stops when the signal fires', async () => {
+    const stop = new AbortController();
+    delay = 20;
+    const loading = load(`${base}other/..`, { createWorker, signal: stop.signal, onProgress: () => stop.abort() });
+    await expect(loading).rejects.toMatchObject({ code: 'aborted' });
+    delay = 0;
+    await expect(load(base, { createWorker, signal: stop.signal })).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  it('brings its errors through whole', async () => {
+    await expect(load(`${base}nothing/`, { createWorker })).rejects.toMatchObject({ code: 'corrupt-checkpoint' });
+    await expect(load(base, { createWorker, chunk: -1 })).rejects.toMatchObject({
+      code: 'invalid-option',
+      details: { option: 'chunk' },
+    });
+    await expect(load(base, { createWorker, nonsense: 1 } as object)).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+
+  it('fails what is under way when the engine is disposed', async () => {
+    const engine = await load(base, { createWorker });
+    const { result } = engine.generate('Hello', { maxNewTokens: 400, ignoreEos: true });
+    engine.dispose();
+    await expect(result).rejects.toMatchObject({ code: 'worker-failed' });
+    await expect(engine.info()).rejects.toMatchObject({ code: 'worker-failed' });
+  });
+});
+
+describe('a worker that does not start', () => {
+  const silent = () => Object.assign(new EventTarget(), { postMessage() {}, terminate() {} }) as unknown as Worker;
+
+  it('is an error when it says nothing', async () => {
+    await expect(startWorker(silent, 10)).rejects.toMatchObject({
+      code: 'worker-failed',
+      message: /within 0.01 seconds/,
+    });
+  });
+
+  it.each(['error', 'messageerror'])('is an error on %s', async (type) => {
+    const worker = silent();
+    const starting = startWorker(() => worker);
+    worker.dispatchEvent(new Event(type));
+    await expect(starting).rejects.toMatchObject({ code: 'worker-failed' });
+  });
+
+  it('is an error when it cannot be made', async () => {
+    const refused = startWorker(() => {
+      throw new Error('blocked by CSP');
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });
+  });
+});
+
+describe('the model argument', () => {
+  const page = 'https://site.example/chat/index.html';
+  it.each([
+    ['HuggingFaceTB/SmolLM2-135M-Instruct', { kind: 'hub', id: 'HuggingFaceTB/SmolLM2-135M-Instruct' }],
+    ['org/repo/sub/model-q4_1.gguf', { kind: 'hub', id: 'org/repo', file: 'sub/model-q4_1.gguf' }],
+    ['./models/tiny', { kind: 'http', base: 'https://site.example/chat/models/tiny/' }],
+    ['../models/tiny/', { kind: 'http', base: 'https://site.example/models/tiny/' }],
+    ['/models/x.gguf?v=1', { kind: 'http', base: 'https://site.example/models/x.gguf?v=1' }],
+    ['https://cdn.example/m', { kind: 'http', base: 'https://cdn.example/m/' }],
+  ])('%s', async (model, expected) => {
+    expect(await describeModel(model, {}, page)).toEqual(expected);
+  });
+
+  it.each(['', 'tiny', 'a/b/c', 'javascript:alert(1)', 'file:///etc/passwd'])('refuses "%s"', async (model) => {
+    await expect(describeModel(model, {}, page)).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+
+  it('takes files, and hub options only for the Hub', async () => {
+    const file = Object.assign(new Blob(['x']), { name: 'm.gguf', webkitRelativePath: '' }) as unknown as File;
+    expect(await describeModel([file])).toMatchObject({ kind: 'files', name: 'm.gguf', files: [file] });
+    await expect(describeModel([])).rejects.toMatchObject({ code: 'invalid-option' });
+    expect(await describeModel('a/b', { revision: 'v1', token: 't' })).toMatchObject({ revision: 'v1', token: 't' });
+    await expect(describeModel('/m/', { token: 't' }, page)).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+});
+
+it('an answer waits for text that is later than its result', async () => {
+  let push: (text: string) => void = () => {};
+  const answer = new TextQueue(
+    (receive) => {
+      push = receive;
+      return Promise.resolve({ text: 'abc' } as GenerateResult);
+    },
+    () => {},
+  );
+  let settled = false;
+  void answer.result.then(() => {
+    settled = true;
+  });
+  push('a');
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(settled).toBe(false);
+  push('bc');
+  let text = '';
+  for await (const piece of answer) text += piece;
+  expect(text).toBe('abc');
+});

@@ -1,0 +1,184 @@
+/** What an application holds: a model that runs in a worker of its own. */
+import { transfer } from 'comlink';
+import { throwIfAborted } from '../errors';
+import type {
+  ChatMessage,
+  EngineOptions,
+  GenerateRequest,
+  MemoryInfo,
+  ModelInfo,
+  PlanInfo,
+  PlanQuery,
+  Progress,
+  SamplingOptions,
+  TokenMessage,
+} from '../protocol';
+import type { SourceDescription } from '../weights/source';
+import { type Answer, TextQueue } from './answer';
+import { Conversation } from './conversation';
+import { describeModel, type ModelInput } from './model-source';
+import { type RunningWorker, startWorker } from './start-worker';
+
+/** Where the worker's script comes from, when not from beside the library's. */
+export interface WorkerOptions {
+  /** where the worker's script is, for pages whose CSP wants it there */
+  workerUrl?: string | URL;
+  /** another way to make the worker, e.g. from a bundler's inlined copy */
+  createWorker?: () => Worker;
+}
+
+export interface HubOptions {
+  /** of a Hub repository: branch, tag or commit */
+  revision?: string;
+  /** of a Hub repository that is not public; sent to the Hub only */
+  token?: string;
+}
+
+export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
+  onProgress?: (progress: Progress) => void;
+  /** stops the download; what is here stays stored */
+  signal?: AbortSignal;
+}
+
+export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
+
+/** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
+let lastId = 0;
+
+/**
+ * Starts a worker and loads a model into it; see model-source.ts for what `model` may be.
+ * @throws NibbleError, see ErrorCode; with `signal`, aborted
+ */
+export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
+  const { onProgress, signal, revision, token, workerUrl, createWorker, ...engineOptions } = options;
+  throwIfAborted(signal);
+  const source = await describeModel(model, { revision, token });
+  const worker = await startWorker(workerFrom({ workerUrl, createWorker }));
+  const id = ++lastId;
+  const { port1, port2 } = new MessageChannel();
+  // the last report may come after the result: the two take different ports
+  const reported = new Promise<void>((resolve) => {
+    port1.onmessage = ({ data }: MessageEvent<Progress>) => {
+      if (data.phase === 'ready') resolve();
+      onProgress?.(data);
+    };
+  });
+  const stop = () => void worker.api.cancel(id);
+  signal?.addEventListener('abort', stop);
+  try {
+    const loading = worker.api.load({ id, source, options: engineOptions }, transfer(port2, [port2]));
+    if (signal?.aborted) stop();
+    await worker.call(loading.then(() => reported));
+    return new Engine(worker);
+  } catch (error) {
+    worker.end();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    port1.close();
+  }
+}
+
+function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
+  if (createWorker) return createWorker;
+  if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
+  // bundlers find the worker by this very expression
+  return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
+}
+
+async function askWorker<T>(
+  model: ModelInput,
+  { revision, token, ...from }: WorkerOptions & HubOptions,
+  question: (api: RunningWorker['api'], source: SourceDescription) => Promise<T>,
+): Promise<T> {
+  const source = await describeModel(model, { revision, token });
+  const worker = await startWorker(workerFrom(from));
+  try {
+    return await worker.call(question(worker.api, source));
+  } finally {
+    worker.end();
+  }
+}
+
+/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
+export function isStored(
+  model: ModelInput,
+  options: WorkerOptions & HubOptions = {},
+): Promise<{ bytes: number } | null> {
+  return askWorker(model, options, (api, source) => api.stored(source));
+}
+
+/** Deletes what this browser keeps of a model. */
+export function deleteStored(model: ModelInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
+  return askWorker(model, options, (api, source) => api.forget(source));
+}
+
+export class Engine {
+  readonly #worker: RunningWorker;
+
+  /** Applications use load(). */
+  constructor(worker: RunningWorker) {
+    this.#worker = worker;
+  }
+
+  /** Answers the last message. What the conversation shares with the one before is not computed again. */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+    return this.#request({ messages: [...messages] }, options);
+  }
+
+  /** Continues a text, or token ids. */
+  generate(prompt: string | readonly number[], options: GenerateOptions = {}): Answer {
+    return this.#request(typeof prompt === 'string' ? { prompt } : { ids: [...prompt] }, options);
+  }
+
+  /** A handle that keeps the messages of one conversation. */
+  conversation(options: { system?: string } = {}): Conversation {
+    return new Conversation(this, options.system);
+  }
+
+  /** What a request would take, before it is made. @throws context-overflow */
+  plan(query: PlanQuery): Promise<PlanInfo> {
+    return this.#worker.call(this.#worker.api.plan(query));
+  }
+
+  info(): Promise<ModelInfo> {
+    return this.#worker.call(this.#worker.api.info());
+  }
+
+  memory(): Promise<MemoryInfo> {
+    return this.#worker.call(this.#worker.api.memory());
+  }
+
+  /** @param options.special parse special tokens that stand in the text */
+  tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
+    return this.#worker.call(this.#worker.api.tokenize(text, options.special ?? false));
+  }
+
+  detokenize(ids: readonly number[]): Promise<string> {
+    return this.#worker.call(this.#worker.api.detokenize([...ids]));
+  }
+
+  /** Ends the worker, and with it everything on the GPU. Answers under way fail with worker-failed. */
+  dispose(): void {
+    this.#worker.end();
+  }
+
+  #request(input: GenerateRequest['input'], { signal, ...options }: GenerateOptions): Answer {
+    const { api, call } = this.#worker;
+    const id = ++lastId;
+    const stop = () => void api.cancel(id);
+    const start = async (push: (text: string) => void) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => push(data.text);
+      signal?.addEventListener('abort', stop);
+      try {
+        const generating = api.generate({ id, input, options }, transfer(port2, [port2]));
+        if (signal?.aborted) stop();
+        return await call(generating);
+      } finally {
+        signal?.removeEventListener('abort', stop);
+      }
+    };
+    return new TextQueue(start, stop);
+  }
+}

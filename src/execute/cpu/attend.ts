@@ -1,0 +1,86 @@
+/**
+ * Attention over a ring: out[t, h] = softmax(cap(scale q·k) + mask) v, query head h reading kv head h / (heads/kvHeads).
+ * A query at q sees positions max(0, q - window + 1) .. q. One pass over the keys with a running maximum (Milakov &
+ * Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all queries of its head.
+ */
+import { slotOf } from '../../memory/ring';
+import { type KvRing, load } from './kv-cache';
+
+export interface AttendShape {
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  scale: number;
+  softcap: number | null;
+  window: number | null;
+}
+
+/**
+ * @param qkv [tokens, (heads + 2 kvHeads) * headSize], already rotated and appended to the ring
+ * @param start position of the first token
+ * @param scratch at least tokens * heads/kvHeads * (headSize + 2) + 2 * headSize
+ */
+export function attend(
+  shape: AttendShape,
+  ring: KvRing,
+  qkv: Float32Array,
+  start: number,
+  tokens: number,
+  out: Float32Array,
+  scratch: Float64Array,
+): void {
+  const { heads, kvHeads, headSize, window } = shape;
+  const group = heads / kvHeads;
+  const key = scratch.subarray(0, headSize);
+  const value = scratch.subarray(headSize, 2 * headSize);
+  const state = scratch.subarray(2 * headSize, 2 * headSize + tokens * group * (headSize + 2));
+  const reach = window ?? Number.POSITIVE_INFINITY;
+  const first = Math.max(0, start - reach + 1);
+  for (let kv = 0; kv < kvHeads; kv++) {
+    state.fill(0);
+    for (let q = 0; q < tokens * group; q++) state[q * (headSize + 2) + headSize] = Number.NEGATIVE_INFINITY;
+    for (let p = first; p < start + tokens; p++) {
+      const at = slotOf(p, ring.slots) * ring.width + kv * headSize;
+      load(ring, ring.keys, at, headSize, key);
+      load(ring, ring.values, at, headSize, value);
+      const lastSeer = Math.min(tokens, p + reach - start);
+      for (let t = Math.max(0, p - start); t < lastSeer; t++) {
+        for (let g = 0; g < group; g++) {
+          const query = (t * (heads + 2 * kvHeads) + kv * group + g) * headSize;
+          visit(shape, qkv, query, key, value, state, (t * group + g) * (headSize + 2));
+        }
+      }
+    }
+    for (let q = 0; q < tokens * group; q++) {
+      const from = q * (headSize + 2);
+      const to = (Math.floor(q / group) * heads + kv * group + (q % group)) * headSize;
+      for (let i = 0; i < headSize; i++) out[to + i] = state[from + i] / state[from + headSize + 1];
+    }
+  }
+}
+
+/** One query meets one key: state at `s` is [weighted sum of values, maximum score, sum of weights]. */
+function visit(
+  { headSize, scale, softcap }: AttendShape,
+  qkv: Float32Array,
+  query: number,
+  key: Float64Array,
+  value: Float64Array,
+  state: Float64Array,
+  s: number,
+): void {
+  let score = 0;
+  for (let i = 0; i < headSize; i++) score += qkv[query + i] * key[i];
+  score *= scale;
+  if (softcap !== null) score = softcap * Math.tanh(score / softcap);
+  const maximum = state[s + headSize];
+  let weight = 1;
+  if (score > maximum) {
+    const shrink = Math.exp(maximum - score);
+    for (let i = 0; i < headSize; i++) state[s + i] *= shrink;
+    state[s + headSize] = score;
+    state[s + headSize + 1] *= shrink;
+  } else weight = Math.exp(score - maximum);
+  state[s + headSize + 1] += weight;
+  for (let i = 0; i < headSize; i++) state[s + i] += weight * value[i];
+}

@@ -1,0 +1,251 @@
+import { describe, expect, it } from 'vitest';
+import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
+import type { PlanRequest } from '../../memory/plan';
+import { parseSpec } from '../../model/parse';
+import type { ModelSpec } from '../../model/spec';
+import type { Executor } from '../executor';
+import { expected, largestDifference, openFixture, planOf, randomModel } from './test/models';
+
+const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+async function take(ids: AsyncIterable<number>): Promise<number[]> {
+  const all: number[] = [];
+  for await (const id of ids) all.push(id);
+  return all;
+}
+
+/** One row of logits a position of `ids`. */
+async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  await executor.prefill(ids, start, {
+    onLogits(first, count, logits) {
+      expect(first).toBe(start + rows.length);
+      for (let i = 0; i < count; i++)
+        rows.push(logits.slice((i * logits.length) / count, ((i + 1) * logits.length) / count));
+    },
+  });
+  return rows;
+}
+
+describe.each([
+  ['tiny-llama/bf16', 'f32'],
+  ['tiny-llama/nf4', 'keep'],
+  ['tiny-llama/nf4-dq', 'keep'],
+  ['tiny-llama/nf4-mixed', 'keep'],
+  ['tiny-llama/sharded', 'keep'],
+  ['tiny-llama/gguf/tiny-llama.gguf', 'keep'],
+  ['tiny-llama-odd/bf16', 'f32'],
+  ['tiny-llama-odd/nf4', 'keep'],
+  ['tiny-llama-128/bf16', 'f32'],
+  ['tiny-llama-128/nf4', 'keep'],
+] as const)('%s as transformers computes it', (path, weights) => {
+  const folder = path.replace(/\/[^/]+\.gguf$/, '');
+  it.each([
+    ['f32', 1e-3],
+    ['f16', 5e-3],
+  ] as const)('logits and greedy ids with %s KV within %d of the scale', async (kvType, tolerance) => {
+    const { logitScale, prompts } = expected(folder);
+    const { executor } = await openFixture(path, { kvType }, weights);
+    for (const { ids, positions, logits, greedy, margins } of prompts) {
+      const rows = await allLogits(executor, ids);
+      positions.forEach((position, i) => {
+        expect(largestDifference(rows[position], logits[i])).toBeLessThan(tolerance * logitScale);
+      });
+      await executor.prefill(ids, 0);
+      expect(largestDifference(await executor.logits(), rows[rows.length - 1])).toBeLessThan(1e-4 * logitScale);
+      const unsure = margins.findIndex((margin) => margin < 2 * tolerance * logitScale);
+      const sure = unsure < 0 ? greedy.length : unsure;
+      expect((await take(executor.decode(ids.length, greedy.length, GREEDY))).slice(0, sure)).toEqual(
+        greedy.slice(0, sure),
+      );
+    }
+  });
+});
+
+const tiny = (more = {}): ModelSpec =>
+  parseSpec({
+    model_type: 'llama',
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    vocab_size: 97,
+    max_position_embeddings: 256,
+    ...more,
+  });
+const prompt = (n: number) => Array.from({ length: n }, (_, i) => (i * 31 + 7) % 97);
+
+describe('prefill', () => {
+  it.each([1, 2, 3, 5, 32, 128])('in chunks of %d equals one token at a time', async (chunk) => {
+    const ids = prompt(45);
+    const alone = await randomModel(tiny());
+    for (const [i, id] of ids.entries()) await alone.prefill([id], i);
+    const together = await randomModel(tiny(), { chunk });
+    await together.prefill(ids, 0);
+    expect(largestDifference(await together.logits(), await alone.logits())).toBeLessThan(1e-4);
+  });
+  it('after a shared prefix equals a fresh one', async () => {
+    const ids = prompt(40);
+    const executor = await randomModel(tiny());
+    await executor.prefill([...ids.slice(0, 25), 1, 2, 3, 4, 5, 6], 0);
+    await executor.prefill(ids.slice(25), 25);
+    const fresh = await randomModel(tiny());
+    await fresh.prefill(ids, 0);
+    expect(largestDifference(await executor.logits(), await fresh.logits())).toBeLessThan(1e-5);
+  });
+  it('decodes what prefilling the decoded ids predicts', async () => {
+    const executor = await randomModel(tiny());
+    const ids = prompt(9);
+    await executor.prefill(ids, 0);
+    const made = await take(executor.decode(9, 20, GREEDY));
+    const again = await randomModel(tiny());
+    const rows = await allLogits(again, [...ids, ...made]);
+    expect(made).toEqual(rows.slice(8, 28).map((row) => row.indexOf(Math.max(...row))));
+  });
+});
+
+describe('weights', () => {
+  const formats: MatrixFormat[] = [
+    { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK },
+    { type: 'q8', block: 32, offset: false },
+    { type: 'q8', block: 'row', offset: false },
+    { type: 'f16' },
+    { type: 'bf16' },
+  ];
+  it.each(formats)('$type ($block): one token at a time as many at once, and near f32', async (format) => {
+    const ids = prompt(12);
+    const many = await randomModel(tiny(), {}, format);
+    const rows = await allLogits(many, ids);
+    const one = await randomModel(tiny(), {}, format);
+    const exact = await allLogits(await randomModel(tiny()), ids);
+    for (const [i, id] of ids.entries()) {
+      await one.prefill([id], i);
+      expect(largestDifference(await one.logits(), rows[i])).toBeLessThan(1e-4);
+    }
+    const scale = Math.max(...exact[11].map(Math.abs));
+    expect(largestDifference(rows[11], exact[11])).toBeLessThan(format.type === 'q4' ? scale : 0.05 * scale);
+    expect(largestDifference(rows[11], exact[11])).toBeGreaterThan(0);
+  });
+  it('are refused when rows are missing, out of order or of another width', async () => {
+    const spec = tiny();
+    const name = 'model.embed_tokens.weight';
+    const executor = await randomModel(spec);
+    const slice = { row0: 0, rows: 1, cols: 64, type: 'dense', dense: 'f32', data: new Uint8Array(256) } as const;
+    await expect(executor.sink.write(name, slice)).rejects.toMatchObject({ code: 'corrupt-checkpoint' });
+    await expect(executor.sink.write('no.such', slice)).rejects.toMatchObject({ code: 'corrupt-checkpoint' });
+    expect(() => executor.sink.writeVector('model.norm.weight', new Float32Array(3))).toThrow(/64 are needed/);
+  });
+});
+
+describe('families are data', () => {
+  it.each([
+    [
+      'gemma3',
+      {
+        model_type: 'gemma3_text',
+        sliding_window: 9,
+        sliding_window_pattern: 2,
+        rope_local_base_freq: 1e4,
+        rope_theta: 1e6,
+      },
+    ],
+    ['gemma2', { model_type: 'gemma2', sliding_window: 9, attn_logit_softcapping: 5, final_logit_softcapping: 3 }],
+    ['qwen2', { model_type: 'qwen2' }],
+    ['qwen3', { model_type: 'qwen3' }],
+    ['mistral', { model_type: 'mistral', sliding_window: 9 }],
+  ])('%s: a ring that wraps equals a cache of everything, in any chunking', async (_, more) => {
+    const ids = prompt(70);
+    const spec = tiny(more);
+    // 9 + 24 - 1 = 32 slots: the last chunk leaves the ring none to spare.
+    // The same windows over a cache that never wraps: kvCapacity does not matter to a ring, so the layers say global.
+    const whole = await randomModel(
+      { ...spec, layers: spec.layers.map((layer) => ({ ...layer, kind: 'global' as const })) },
+      { promptTokens: 70, maxNewTokens: 20 },
+    );
+    const rows = await allLogits(whole, ids);
+    for (const chunk of [1, 7, 8, 9, 24]) {
+      const ring = await randomModel(spec, { promptTokens: 70, maxNewTokens: 20, chunk });
+      const wrapped = await allLogits(ring, ids);
+      for (const [i, row] of rows.entries()) expect(largestDifference(wrapped[i], row)).toBeLessThan(1e-4);
+      if ('sliding_window' in more) expect(ring.memory().kv).toBeLessThan(whole.memory().kv);
+    }
+    if (spec.logitSoftcap) expect(Math.max(...rows[69].map(Math.abs))).toBeLessThan(spec.logitSoftcap);
+  });
+});
+
+describe('the cache', () => {
+  const reserve = async (executor: Executor, spec: ModelSpec, more: Partial<PlanRequest>) => {
+    await executor.reserve(planOf(spec, more));
+  };
+  it('that has grown equals one that never had to', async () => {
+    const ids = prompt(60);
+    const spec = tiny({ model_type: 'gemma3_text', sliding_window: 9, sliding_window_pattern: 2, rope_theta: 1e6 });
+    const grown = await randomModel(spec, { promptTokens: 30, maxNewTokens: 2, chunk: 4 });
+    const before = grown.memory().kv;
+    await grown.prefill(ids.slice(0, 30), 0);
+    await reserve(grown, spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4 });
+    expect(grown.memory().kv).toBeGreaterThan(before);
+    await grown.prefill(ids.slice(30), 30);
+    const fresh = await randomModel(spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4 });
+    await fresh.prefill(ids, 0);
+    expect(largestDifference(await grown.logits(), await fresh.logits())).toBeLessThan(1e-5);
+    expect(grown.memory().kv).toBe(fresh.memory().kv);
+  });
+  it('takes what the plan says, to the byte, in each type', async () => {
+    for (const kvType of ['f16', 'f32'] as const) {
+      const spec = tiny();
+      const executor = await randomModel(spec, { kvType });
+      const plan = planOf(spec, { kvType });
+      const { weights, kv, scratch, total } = executor.memory();
+      expect({ weights, kv, scratch, total }).toEqual({
+        weights: plan.weights,
+        kv: plan.kv,
+        scratch: plan.scratch,
+        total: plan.total,
+      });
+    }
+  });
+  it('refuses a position beyond its slots with the numbers, and stays usable', async () => {
+    const executor = await randomModel(tiny(), { promptTokens: 30, maxNewTokens: 3 });
+    await executor.prefill(prompt(32), 0);
+    await expect(executor.prefill([1], 32)).rejects.toMatchObject({
+      code: 'context-overflow',
+      details: { position: 32, capacity: 32 },
+    });
+    await executor.prefill([1], 31);
+  });
+});
+
+describe('what is refused', () => {
+  it.each([[[]], [[97]], [[-1]], [[0.5]], [[1, Number.NaN]]])('ids %j', async (ids) => {
+    const executor = await randomModel(tiny());
+    await expect(executor.prefill(ids, 0)).rejects.toMatchObject({ code: 'invalid-option' });
+    await expect(executor.logits()).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+});
+
+describe('stopping', () => {
+  it('in the middle of a prompt, after which the next one works', async () => {
+    const executor = await randomModel(tiny());
+    const stop = new AbortController();
+    const running = executor.prefill(prompt(128), 0, { signal: stop.signal, onLogits: () => stop.abort() });
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    await executor.prefill(prompt(9), 0);
+    const fresh = await randomModel(tiny());
+    await fresh.prefill(prompt(9), 0);
+    expect(await executor.logits()).toEqual(await fresh.logits());
+  });
+  it('between two tokens', async () => {
+    const executor = await randomModel(tiny());
+    await executor.prefill([1, 2, 3], 0);
+    const stop = new AbortController();
+    const made: number[] = [];
+    const running = async () => {
+      for await (const id of executor.decode(3, 50, GREEDY, stop.signal)) if (made.push(id) === 2) stop.abort();
+    };
+    await expect(running()).rejects.toMatchObject({ code: 'aborted' });
+    expect(made).toHaveLength(2);
+  });
+});

@@ -1,0 +1,345 @@
+/**
+ * The executor in plain JavaScript: the reference that kernels and whole models are checked against, and the product's
+ * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
+ */
+import { NibbleError, throwIfAborted } from '../../errors';
+import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
+import { activationWidths, biasBuffer, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
+import type { Step } from '../../model/steps';
+import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
+import { sampleToken } from '../sampling';
+import { attend } from './attend';
+import { breathe } from './breathe';
+import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
+import { append, createRing, type KvRing, resized, ringBytes } from './kv-cache';
+import { linear } from './linear';
+import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
+
+/** The event loop gets a turn at least this often, ms, as far as single steps allow. */
+const TURN_MS = 50;
+
+/**
+ * Allocates weights and scratch; reserve() allocates the KV cache.
+ * @param plan made for the target 'cpu'; its prefill chunk bounds the tokens of one pass
+ * @throws out-of-memory
+ */
+export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor {
+  return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
+}
+
+function outOfMemoryAsError<T>(plan: MemoryPlan, allocate: () => T): T {
+  try {
+    return allocate();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new NibbleError(
+      'out-of-memory',
+      `${plan.total} bytes could not be allocated; ask for fewer new tokens or choose a smaller model.`,
+      { weights: plan.weights, kv: plan.kv, scratch: plan.scratch },
+      { cause },
+    );
+  }
+}
+
+/** One pass over the list: tokens ids[first..first + tokens) at positions from `start`. */
+interface Pass {
+  ids: ArrayLike<number>;
+  first: number;
+  tokens: number;
+  start: number;
+  /** where the head writes, a row a token; null: the last token's row only, into the logits */
+  allLogits: Float32Array | null;
+  /** whether logits are wanted at all */
+  head: boolean;
+}
+
+class CpuExecutor implements Executor {
+  readonly backend = 'cpu';
+  readonly sink: WeightSink;
+  private readonly matrices = new Map<string, CpuMatrix>();
+  private readonly vectors = new Map<string, Float32Array>();
+  private readonly activations: Record<string, Float32Array> = {};
+  private readonly scratch: Record<keyof CpuScratchSizes, Float64Array>;
+  private readonly chunk: number;
+  private rings: KvRing[] = [];
+  /** newest position written to the cache */
+  private last = -1;
+  private hasLogits = false;
+  private lastTurn = 0;
+  /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
+  private transient = 0;
+  private peak = 0;
+
+  constructor(
+    private readonly model: PlanModel,
+    plan: MemoryPlan,
+  ) {
+    const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
+    for (const { name, rows, cols, format } of plan.matrices)
+      this.matrices.set(name, createMatrix(name, rows, cols, format));
+    const lengths = stepVectors(model.steps, model.spec);
+    const missing = new Set(lengths.keys());
+    this.createVectors(lengths, planned);
+    for (const name of [...activationWidths(model).keys(), 'logits']) {
+      this.activations[name] = new Float32Array(planned.get(name)! / 4);
+    }
+    const sizes = Object.entries(cpuScratch(model.spec, model.steps, plan.request.chunk));
+    this.scratch = Object.fromEntries(
+      sizes.map(([name, size]) => [name, new Float64Array(size)]),
+    ) as typeof this.scratch;
+    this.chunk = Math.min(plan.request.chunk, CPU_CHUNK);
+    this.sink = {
+      write: async (name, slice) => writeRows(this.matrix(name), slice),
+      writeVector: (name, values) => {
+        const length = lengths.get(name) ?? 0;
+        if (values.length !== length) throw damaged(name, `${values.length} values came, ${length} are needed`);
+        this.vector(name).set(values);
+        missing.delete(name);
+      },
+      finish: async () => {
+        for (const name of missing) throw damaged(name, 'it never came');
+        for (const { name, rows, filled } of this.matrices.values()) {
+          if (filled !== rows) throw damaged(name, `${filled} of ${rows} rows came`);
+        }
+      },
+    };
+    this.note();
+  }
+
+  /** The biases of a step's parts stand in one array, as the plan has them. */
+  private createVectors(lengths: ReadonlyMap<string, number>, planned: ReadonlyMap<string, number>): void {
+    for (const step of this.model.steps) {
+      const stacked = step.op === 'linear' ? biasBuffer(step) : null;
+      if (step.op !== 'linear' || stacked === null) continue;
+      const values = new Float32Array(planned.get(stacked)! / 4);
+      let at = 0;
+      for (const { bias, rows } of step.parts) {
+        if (bias) this.vectors.set(bias, values.subarray(at, at + rows));
+        at += rows;
+      }
+    }
+    for (const name of lengths.keys()) {
+      if (!this.vectors.has(name)) this.vectors.set(name, new Float32Array(planned.get(name)! / 4));
+    }
+  }
+
+  private matrix(name: string): CpuMatrix {
+    return this.matrices.get(name) ?? never(name);
+  }
+
+  private vector(name: string): Float32Array {
+    return this.vectors.get(name) ?? never(name);
+  }
+
+  async reserve(plan: MemoryPlan): Promise<void> {
+    const { spec } = this.model;
+    const { kvType } = plan.request;
+    if (this.rings[0] && this.rings[0].type !== kvType) {
+      throw new NibbleError(
+        'invalid-option',
+        `The cache is ${this.rings[0].type} and cannot become ${kvType}; load the model again.`,
+      );
+    }
+    outOfMemoryAsError(plan, () => {
+      // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
+      for (const { layer, slots } of plan.kvByLayer) {
+        const old = this.rings[layer];
+        if (old && old.slots >= slots) continue;
+        const ring = old ? resized(old, slots, this.last) : createRing(kvType, slots, spec.kvHeads * spec.headSize);
+        this.note(ringBytes(ring));
+        this.rings[layer] = ring;
+      }
+    });
+    this.note();
+  }
+
+  /** Positions that the cache can hold: global rings must not wrap. */
+  private get capacity(): number {
+    const { layers, contextLength } = this.model.spec;
+    return Math.min(
+      contextLength,
+      ...this.rings.filter((_, i) => layers[i].kind === 'global').map((ring) => ring.slots),
+    );
+  }
+
+  async prefill(ids: ArrayLike<number>, start: number, { signal, onLogits }: PrefillOptions = {}): Promise<void> {
+    const { vocab } = this.model.spec;
+    if (ids.length === 0) throw new NibbleError('invalid-option', 'The prompt is empty; give at least one token.');
+    for (let i = 0; i < ids.length; i++) {
+      if (!(Number.isInteger(ids[i]) && ids[i] >= 0 && ids[i] < vocab)) {
+        throw new NibbleError('invalid-option', `Token id ${ids[i]} is outside 0..${vocab - 1}.`, {
+          index: i,
+          id: ids[i],
+          vocab,
+        });
+      }
+    }
+    this.hasLogits = false;
+    for (let first = 0; first < ids.length; first += this.chunk) {
+      const tokens = Math.min(this.chunk, ids.length - first);
+      const allLogits = onLogits ? new Float32Array(tokens * vocab) : null;
+      this.transient = allLogits?.byteLength ?? 0;
+      const head = allLogits !== null || first + tokens === ids.length;
+      await this.pass({ ids, first, tokens, start: start + first, allLogits, head }, signal);
+      if (allLogits) {
+        onLogits!(start + first, tokens, allLogits);
+        this.activations.logits.set(allLogits.subarray((tokens - 1) * vocab));
+      }
+      this.transient = 0;
+    }
+    this.hasLogits = true;
+  }
+
+  async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
+    for (let step = 0; step < count; step++) {
+      throwIfAborted(signal);
+      const id = sampleToken(await this.logits(), sample, step);
+      yield id;
+      if (step + 1 < count) {
+        await this.pass({ ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true }, signal);
+      }
+    }
+  }
+
+  async logits(): Promise<Float32Array> {
+    if (!this.hasLogits) throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
+    return this.activations.logits.slice();
+  }
+
+  private async pass(pass: Pass, signal?: AbortSignal): Promise<void> {
+    const end = pass.start + pass.tokens;
+    if (end > this.capacity) {
+      throw new NibbleError('context-overflow', `Position ${end - 1} is beyond the cache of ${this.capacity} slots.`, {
+        position: end - 1,
+        capacity: this.capacity,
+      });
+    }
+    this.note();
+    this.last = end - 1;
+    for (const step of this.model.steps) {
+      if (performance.now() - this.lastTurn > TURN_MS) {
+        await breathe();
+        this.lastTurn = performance.now();
+      }
+      throwIfAborted(signal);
+      this.run(step, pass);
+    }
+  }
+
+  private run(step: Step, pass: Pass): void {
+    const { spec } = this.model;
+    const { tokens, start } = pass;
+    const { activations, scratch } = this;
+    const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
+    switch (step.op) {
+      case 'embed':
+        embed(this.matrix(step.table), pass.ids, pass.first, tokens, step.scale, activations.x, scratch.tile);
+        break;
+      case 'norm':
+        for (let t = 0; t < tokens; t++) {
+          rmsNorm(
+            activations[step.in],
+            activations[step.out],
+            t * step.width,
+            this.vector(step.weight),
+            step.width,
+            step.eps,
+            step.offset,
+          );
+        }
+        break;
+      case 'linear':
+        this.runLinear(step, pass);
+        break;
+      case 'rotate':
+        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t);
+        break;
+      case 'append':
+        for (let t = 0; t < tokens; t++) {
+          append(this.rings[step.layer], start + t, activations.qkv, t * qkvWidth + spec.heads * spec.headSize);
+        }
+        break;
+      case 'attend': {
+        const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
+        attend(shape, this.rings[step.layer], activations.qkv, start, tokens, activations.attn, scratch.attend);
+        break;
+      }
+      case 'activate':
+        activate(activations.gateUp, activations.mlp, tokens, step.width, step.activation);
+        break;
+      case 'add':
+        add(activations[step.in], activations[step.out], tokens * step.width, step.scale);
+        break;
+    }
+  }
+
+  private runLinear(step: Extract<Step, { op: 'linear' }>, { tokens, allLogits, head }: Pass): void {
+    if (step.lastOnly && !head) return;
+    const lastOnly = step.lastOnly && !allLogits;
+    linear(
+      {
+        step,
+        matrices: step.parts.map((part) => this.matrix(part.name)),
+        biases: step.parts.map((part) => (part.bias ? this.vector(part.bias) : null)),
+        input: this.activations[step.in],
+        inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
+        output: (step.lastOnly && allLogits) || this.activations[step.out],
+        tokens: lastOnly ? 1 : tokens,
+      },
+      this.scratch,
+    );
+  }
+
+  /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
+  private rotate(step: Extract<Step, { op: 'rotate' }>, at: number, position: number): void {
+    const { heads, kvHeads, headSize } = this.model.spec;
+    const { qkv } = this.activations;
+    const { rope, eps, offset, normOver } = step;
+    const norm = (name: string | null, from: number, count: number) => {
+      if (!name) return;
+      const width = normOver === 'projection' ? count * headSize : headSize;
+      for (let i = 0; i < count * headSize; i += width)
+        rmsNorm(qkv, qkv, from + i, this.vector(name), width, eps, offset);
+    };
+    norm(step.qNorm, at, heads);
+    norm(step.kNorm, at + heads * headSize, kvHeads);
+    if (rope) for (let h = 0; h < heads + kvHeads; h++) rotateHead(qkv, at + h * headSize, position, rope);
+  }
+
+  /** Updates the peak; `extra` bytes exist for a moment. */
+  private note(extra = 0): void {
+    this.peak = Math.max(this.peak, this.memory().total + extra);
+  }
+
+  memory(): MemoryReport {
+    const sum = (arrays: Iterable<{ byteLength: number }>) =>
+      [...arrays].reduce((bytes, array) => bytes + array.byteLength, 0);
+    const weights = [...this.matrices.values()].reduce(
+      (bytes, matrix) => bytes + matrixBytes(matrix),
+      sum(this.vectors.values()),
+    );
+    const kv = this.rings.reduce((bytes, ring) => bytes + ringBytes(ring), 0);
+    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.transient;
+    const total = weights + kv + scratch;
+    return { weights, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
+  }
+
+  stats(): ExecutorStats {
+    return { dispatches: 0, submits: 0, variants: {} };
+  }
+
+  dispose(): void {
+    this.matrices.clear();
+    this.vectors.clear();
+    this.rings = [];
+    this.hasLogits = false;
+  }
+}
+
+function damaged(name: string, why: string): NibbleError {
+  return new NibbleError('corrupt-checkpoint', `${name}: ${why}.`, { name });
+}
+
+function never(name: string): never {
+  throw damaged(name, 'the plan does not have it');
+}

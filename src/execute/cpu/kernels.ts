@@ -1,0 +1,84 @@
+/**
+ * The steps that cost little, written for clarity: the reference of the GPU's kernels. Activations are [tokens, width]
+ * row-major f32; sums are f64. Formulas: nf4-and-models.md §2.1.
+ */
+import type { Activation, Rope } from '../../model/spec';
+import { type CpuMatrix, rowValues } from './matrix';
+
+/** x[t] = table[ids[t]] * scale */
+export function embed(
+  table: CpuMatrix,
+  ids: ArrayLike<number>,
+  first: number,
+  tokens: number,
+  scale: number,
+  x: Float32Array,
+  row: Float64Array,
+): void {
+  for (let t = 0; t < tokens; t++) {
+    rowValues(table, ids[first + t], row, 0);
+    // The product of two f32 is rounded to f32 once, as on the GPU.
+    for (let c = 0; c < table.cols; c++) x[t * table.cols + c] = Math.fround(row[c]) * scale;
+  }
+}
+
+/** out[at..at + width) = in * rsqrt(mean(in^2) + eps) * (offset + weight) */
+export function rmsNorm(
+  input: Float32Array,
+  output: Float32Array,
+  at: number,
+  weight: Float32Array,
+  width: number,
+  eps: number,
+  offset: number,
+): void {
+  let squares = 0;
+  for (let i = at; i < at + width; i++) squares += input[i] * input[i];
+  const scale = 1 / Math.sqrt(squares / width + eps);
+  for (let i = 0; i < width; i++) output[at + i] = input[at + i] * scale * (offset + weight[i]);
+}
+
+/** Turns pairs (j, j + dim/2) of a head at `at` by position * frequencies[j]. */
+export function rotateHead(
+  values: Float32Array,
+  at: number,
+  position: number,
+  { dim, frequencies, magnitude }: Rope,
+): void {
+  const half = dim / 2;
+  for (let j = 0; j < half; j++) {
+    const cos = Math.cos(position * frequencies[j]) * magnitude;
+    const sin = Math.sin(position * frequencies[j]) * magnitude;
+    const a = values[at + j];
+    const b = values[at + half + j];
+    values[at + j] = a * cos - b * sin;
+    values[at + half + j] = b * cos + a * sin;
+  }
+}
+
+const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+
+const activations: Record<Activation, (x: number) => number> = {
+  silu: (x) => x / (1 + Math.exp(-x)),
+  gelu_tanh: (x) => 0.5 * x * (1 + Math.tanh(SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))),
+};
+
+/** mlp[t] = act(gate[t]) * up[t], gate and up side by side in gateUp */
+export function activate(
+  gateUp: Float32Array,
+  mlp: Float32Array,
+  tokens: number,
+  width: number,
+  activation: Activation,
+): void {
+  const act = activations[activation];
+  for (let t = 0; t < tokens; t++) {
+    for (let i = 0; i < width; i++)
+      mlp[t * width + i] = act(gateUp[2 * t * width + i]) * gateUp[(2 * t + 1) * width + i];
+  }
+}
+
+/** out += scale * in */
+export function add(input: Float32Array, output: Float32Array, count: number, scale: number): void {
+  for (let i = 0; i < count; i++) output[i] += scale * input[i];
+}

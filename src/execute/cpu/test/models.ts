@@ -1,0 +1,133 @@
+/** Models for tests: fixtures from disk, and random weights for any spec. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MatrixFormat } from '../../../formats/matrix';
+import { chooseFormats, type WeightsOption } from '../../../memory/formats';
+import type { LayoutTarget } from '../../../memory/layout';
+import {
+  DEFAULT_LIMITS,
+  type MemoryPlan,
+  type PlanLimits,
+  type PlanModel,
+  type PlanRequest,
+  planMemory,
+} from '../../../memory/plan';
+import { forwardSteps, tensorTable } from '../../../model/decoder';
+import { parseSpec } from '../../../model/parse';
+import type { ModelSpec } from '../../../model/spec';
+import { createFolderSource } from '../../../node/folder-source';
+import { loadWeights } from '../../../weights/load-weights';
+import { openCheckpoint } from '../../../weights/open-checkpoint';
+import type { Executor } from '../../executor';
+import { createCpuExecutor } from '../executor';
+
+export interface Expected {
+  vocab: number;
+  logitScale: number;
+  prompts: { ids: number[]; positions: number[]; logits: number[][]; greedy: number[]; margins: number[] }[];
+}
+
+const FIXTURES = 'reference/fixtures';
+
+export const expected = (folder: string): Expected =>
+  JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
+
+export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
+  promptTokens: 1,
+  maxNewTokens: 200,
+  kvType: 'f32',
+  kvCapacity: 'auto',
+  maxContext: null,
+  chunk: 128,
+  budget: null,
+  ...more,
+});
+
+/** Which executor a test is about. */
+export interface Maker {
+  target: LayoutTarget;
+  make(model: PlanModel, plan: MemoryPlan): Executor | Promise<Executor>;
+  limits?: PlanLimits;
+}
+
+export const CPU: Maker = { target: 'cpu', make: createCpuExecutor };
+
+/** Opens a fixture with its cache reserved. */
+export async function openFixture(
+  path: string,
+  more: Partial<PlanRequest> = {},
+  weights: WeightsOption = 'keep',
+  maker: Maker = CPU,
+): Promise<{ executor: Executor; model: PlanModel; plan: MemoryPlan }> {
+  const checkpoint = await openCheckpoint(createFolderSource(join(FIXTURES, path)));
+  const spec = parseSpec(checkpoint.config);
+  const table = tensorTable(spec);
+  const matrices = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
+  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
+  const plan = planMemory(model, request(more), maker.limits ?? DEFAULT_LIMITS, maker.target);
+  const executor = await maker.make(model, plan);
+  await loadWeights(checkpoint, table, executor.sink);
+  await executor.reserve(plan);
+  checkpoint.close();
+  return { executor, model, plan };
+}
+
+/** Numbers in [-1, 1) that depend on the seed only. */
+export function randomValues(count: number, seed: number): Float32Array {
+  let state = seed >>> 0;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+/** What randomModel() reserves. */
+export function planOf(
+  spec: ModelSpec,
+  more: Partial<PlanRequest> = {},
+  format: MatrixFormat = { type: 'f32' },
+  target: LayoutTarget = 'cpu',
+): MemoryPlan {
+  return planMemory(planModel(spec, format), request(more), DEFAULT_LIMITS, target);
+}
+
+function planModel(spec: ModelSpec, format: MatrixFormat): PlanModel {
+  const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
+  return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
+}
+
+/** A model of any spec with random weights, every matrix in `format`. */
+export async function randomModel(
+  spec: ModelSpec,
+  more: Partial<PlanRequest> = {},
+  format: MatrixFormat = { type: 'f32' },
+  maker: Maker = CPU,
+): Promise<Executor> {
+  const table = tensorTable(spec);
+  const plan = planOf(spec, more, format, maker.target);
+  const executor = await maker.make(planModel(spec, format), plan);
+  for (const [i, { name, rows, cols, kind }] of table.entries()) {
+    const values = randomValues(rows * cols, i + 1).map((v) =>
+      kind === 'vector' ? 1 + 0.3 * v : (2 * v) / Math.sqrt(cols),
+    );
+    if (kind === 'vector') executor.sink.writeVector(name, values);
+    else
+      await executor.sink.write(name, {
+        row0: 0,
+        rows,
+        cols,
+        type: 'dense',
+        dense: 'f32',
+        data: new Uint8Array(values.buffer),
+      });
+  }
+  await executor.sink.finish();
+  await executor.reserve(plan);
+  return executor;
+}
+
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let largest = 0;
+  for (let i = 0; i < Math.max(a.length, b.length); i++) largest = Math.max(largest, Math.abs(a[i] - b[i]));
+  return largest;
+}

@@ -1,0 +1,391 @@
+/**
+ * The executor on WebGPU. Buffers come from the plan through the ledger, dispatches from lower.ts, and bind groups and
+ * pipelines are made once (again for a layer whose cache grew). A sampled id stays on the GPU and feeds the next step;
+ * ids are read back late, four bytes each, while further steps already run.
+ */
+import { NibbleError, throwIfAborted } from '../../errors';
+import type { Gpu } from '../../gpu/device';
+import { type BufferRequest, Ledger } from '../../gpu/ledger';
+import { Pipelines } from '../../gpu/pipelines';
+import { readMapped } from '../../gpu/readback';
+import type { KernelProfile, Profiler } from '../../gpu/timestamps';
+import { createProfiler } from '../../gpu/timestamps';
+import { STATE } from '../../kernels/sample';
+import { type BufferPlan, distinctRopes, ID_RING, kvRowBytes, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
+import { copySegments } from '../../memory/ring';
+import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
+import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
+import { GpuSink } from './upload';
+
+/** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
+const SUBMIT_MS = 100;
+/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
+const STEPS_AHEAD = 3;
+/** Bytes that rows of logits for every position may take. */
+const ALL_LOGITS_BYTES = 32 << 20;
+
+export interface GpuExecutorOptions {
+  shapes: KernelShapes;
+  /** name of the shapes, for info() */
+  variant: string;
+}
+
+/** An op with its pipeline and bind group. */
+interface Bound {
+  op: Op;
+  pipeline: GPUComputePipeline;
+  group: GPUBindGroup;
+}
+
+/** GPUBufferUsage flags by purpose (the global does not exist in Node before Dawn is loaded). */
+const usageOf = ({ name, purpose }: BufferPlan): number => {
+  const [MAP_READ, COPY_SRC, COPY_DST, STORAGE] = [0x1, 0x4, 0x8, 0x80];
+  return name.startsWith('readback') ? MAP_READ | COPY_DST : purpose === 'staging' ? STORAGE | COPY_DST : STORAGE | COPY_DST | COPY_SRC;
+};
+
+/**
+ * Allocates weights, scratch and upload buffers of the plan and compiles every kernel; reserve() allocates the cache.
+ * @throws NibbleError out-of-memory, limit-exceeded, webgpu-unavailable (a kernel that does not compile)
+ */
+export async function createGpuExecutor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions): Promise<GpuExecutor> {
+  const executor = new GpuExecutor(gpu, model, plan, options);
+  try {
+    await executor.start(plan);
+    return executor;
+  } catch (error) {
+    executor.dispose();
+    throw error;
+  }
+}
+
+export class GpuExecutor implements Executor {
+  readonly backend = 'webgpu';
+  readonly sink: WeightSink;
+  readonly #gpu: Gpu;
+  readonly #device: GPUDevice;
+  readonly #model: PlanModel;
+  readonly #options: GpuExecutorOptions;
+  readonly #plan: MemoryPlan;
+  readonly #ledger: Ledger;
+  readonly #pipelines: Pipelines;
+  readonly #buffers = new Map<string, GPUBuffer>();
+  readonly #slots: number[];
+  #decode: Bound[] = [];
+  #prefill: Bound[] = [];
+  #sampler: Bound[] = [];
+  #allLogits: { bound: Bound[]; rows: number } | null = null;
+  /** newest position in the cache, -1 when empty */
+  #last = -1;
+  #hasLogits = false;
+  #lost: string | null = null;
+  #dispatches = 0;
+  #submits = 0;
+  /** dispatches a submit, steered towards SUBMIT_MS */
+  #batch = 64;
+  #stepMs = Number.POSITIVE_INFINITY;
+  #profiler: Profiler | null = null;
+
+  constructor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions) {
+    this.#gpu = gpu;
+    this.#device = gpu.device;
+    this.#model = model;
+    this.#plan = plan;
+    this.#options = options;
+    this.#ledger = new Ledger(gpu.device);
+    this.#pipelines = Pipelines.of(gpu.device);
+    this.#slots = model.spec.layers.map(() => 0);
+    this.sink = new GpuSink(
+      gpu.device, this.#pipelines, (name) => this.#buffer(name), plan.matrices, stepVectors(model.steps, model.spec), model.steps,
+      () => this.#release((buffer) => buffer.purpose === 'staging'),
+    );
+    gpu.device.lost.then((info) => {
+      this.#lost = info.message || info.reason;
+    });
+  }
+
+  async start(plan: MemoryPlan): Promise<void> {
+    const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
+    await this.#allocate(wanted);
+    distinctRopes(this.#model.spec).forEach((rope, i) => {
+      this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, Float32Array.from(rope.frequencies));
+    });
+    const common = this.#lowerOptions();
+    // Compiling needs no cache; binding does, and waits for reserve().
+    const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
+    await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
+  }
+
+  #lowerOptions() {
+    return {
+      model: this.#model,
+      matrices: this.#plan.matrices,
+      shapes: this.#options.shapes,
+      kv: this.#plan.request.kvType,
+      slots: this.#slots,
+      workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
+    };
+  }
+
+  #buffer(name: string): GPUBuffer {
+    const buffer = this.#buffers.get(name);
+    if (!buffer) throw new Error(`the plan has no buffer ${name}`);
+    return buffer;
+  }
+
+  async #allocate(plans: readonly BufferPlan[]): Promise<void> {
+    const requests: BufferRequest[] = plans.map((plan) => ({ ...plan, usage: usageOf(plan) }));
+    const made = await this.#ledger.allocate(requests);
+    plans.forEach((plan, i) => this.#buffers.set(plan.name, made[i]));
+  }
+
+  #release(which: (plan: BufferPlan) => boolean): void {
+    for (const plan of this.#plan.buffers.filter(which)) {
+      const buffer = this.#buffers.get(plan.name);
+      if (buffer) this.#ledger.release(buffer);
+      this.#buffers.delete(plan.name);
+    }
+  }
+
+  async reserve(plan: MemoryPlan): Promise<void> {
+    this.#checkAlive();
+    let grown = false;
+    for (const { layer, slots, bytes } of plan.kvByLayer) {
+      if (slots <= this.#slots[layer]) continue;
+      await this.#growLayer(layer, slots, bytes / 2);
+      grown = true;
+    }
+    if (!grown) return;
+    const common = this.#lowerOptions();
+    this.#decode = await this.#bind(lower(common, 'decode'));
+    this.#prefill = await this.#bind(lower(common, 'prefill'));
+    this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
+    this.#allLogits = null;
+  }
+
+  /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
+  async #growLayer(layer: number, slots: number, bytes: number): Promise<void> {
+    const names = [`kv.${layer}.k`, `kv.${layer}.v`];
+    const old = names.map((name) => this.#buffers.get(name));
+    await this.#allocate(names.map((name) => ({ name, purpose: 'kv', bytes })));
+    const row = kvRowBytes(this.#model.spec, this.#plan.request.kvType);
+    const before = this.#slots[layer];
+    this.#slots[layer] = slots;
+    if (!old[0] || !old[1]) return;
+    const encoder = this.#device.createCommandEncoder();
+    for (const { from, to, count } of copySegments(before, this.#last, slots)) {
+      names.forEach((name, i) => {
+        encoder.copyBufferToBuffer(old[i] as GPUBuffer, from * row, this.#buffer(name), to * row, count * row);
+      });
+    }
+    this.#device.queue.submit([encoder.finish()]);
+    for (const buffer of old) this.#ledger.release(buffer as GPUBuffer);
+  }
+
+  #bind(ops: readonly Op[]): Promise<Bound[]> {
+    return Promise.all(
+      ops.map(async (op) => {
+        const pipeline = await this.#pipelines.get(op.kernel);
+        const entries = Object.entries(op.buffers).map(([binding, name]) => ({
+          binding: Number(binding),
+          resource: { buffer: this.#buffer(name as string) },
+        }));
+        return { op, pipeline, group: this.#device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }) };
+      }),
+    );
+  }
+
+  async prefill(ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
+    this.#checkAlive();
+    const { chunk } = this.#plan.request;
+    const all = options.onLogits ? await this.#allLogitsPass() : null;
+    const step = all ? Math.min(chunk, all.rows) : chunk;
+    this.#hasLogits = false;
+    try {
+      for (let at = 0; at < ids.length; at += step) {
+        const tokens = Math.min(step, ids.length - at);
+        const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
+        this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
+        this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
+        const last = start + at + tokens - 1;
+        const wantsHead = at + tokens >= ids.length;
+        const passes = all ? all.bound : wantsHead ? this.#prefill : this.#prefill.slice(0, -1);
+        await this.#submitInPieces(passes, tokens, last, options.signal);
+        this.#last = Math.max(this.#last, last);
+        if (all && options.onLogits) {
+          options.onLogits(start + at, tokens, await this.#readRows(tokens));
+        }
+      }
+      this.#hasLogits = !all;
+    } finally {
+      if (all) this.#dropAllLogits();
+    }
+  }
+
+  /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
+  async #submitInPieces(bound: readonly Bound[], tokens: number, last: number, signal?: AbortSignal): Promise<void> {
+    for (let from = 0; from < bound.length; ) {
+      throwIfAborted(signal);
+      const size = this.#batch;
+      const piece = bound.slice(from, from + size);
+      const began = performance.now();
+      const encoder = this.#device.createCommandEncoder();
+      this.#encode(encoder, piece, tokens, last);
+      this.#submit(encoder);
+      await this.#device.queue.onSubmittedWorkDone();
+      this.#checkAlive();
+      const ms = performance.now() - began;
+      if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
+      else if (ms < 0.5 * SUBMIT_MS && piece.length === size) this.#batch = Math.min(4096, size * 2);
+      from += piece.length;
+    }
+  }
+
+  #encode(encoder: GPUCommandEncoder, bound: readonly Bound[], tokens: number, last: number): void {
+    if (this.#profiler) {
+      for (const item of bound) {
+        const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
+        this.#dispatch(pass, item, tokens, last);
+        pass.end();
+      }
+      this.#profiler.resolve(encoder);
+      return;
+    }
+    const pass = encoder.beginComputePass();
+    for (const item of bound) this.#dispatch(pass, item, tokens, last);
+    pass.end();
+  }
+
+  #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, tokens: number, last: number): void {
+    const [x, y = 1, z = 1] = op.groups(tokens, last);
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(x, y, z);
+    this.#dispatches++;
+  }
+
+  #submit(encoder: GPUCommandEncoder): void {
+    this.#device.queue.submit([encoder.finish()]);
+    this.#submits++;
+  }
+
+  async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
+    this.#checkAlive();
+    if (!this.#hasLogits) throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
+    this.#hasLogits = false;
+    this.#writeRequest(start, sample);
+    const pending: Promise<ArrayBuffer>[] = [];
+    let encoded = 0;
+    let began = performance.now();
+    try {
+      for (let yielded = 0; yielded < count; yielded++) {
+        throwIfAborted(signal);
+        const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : STEPS_AHEAD;
+        while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(start, encoded++));
+        const bytes = await (pending.shift() as Promise<ArrayBuffer>);
+        this.#checkAlive();
+        const now = performance.now();
+        if (yielded > 0) this.#stepMs = now - began;
+        began = now;
+        yield new Uint32Array(bytes)[0];
+      }
+    } finally {
+      await Promise.allSettled(pending);
+    }
+  }
+
+  #writeRequest(start: number, { temperature, topK, topP, seed }: SampleOptions): void {
+    const state = new Uint32Array(16);
+    const floats = new Float32Array(state.buffer);
+    // The sampler moves to the next position before it hands the id on.
+    state[STATE.position] = start - 1;
+    state[STATE.tokens] = 1;
+    floats[STATE.temperature] = temperature;
+    state[STATE.topK] = topK;
+    floats[STATE.topP] = topP;
+    state[STATE.seed] = seed;
+    this.#device.queue.writeBuffer(this.#buffer('state'), 0, state);
+  }
+
+  /** One submit: the previous id's pass (none before the first), the sampler, and the id on its way back. */
+  #step(start: number, index: number): Promise<ArrayBuffer> {
+    const encoder = this.#device.createCommandEncoder();
+    const last = start + index - 1;
+    if (index > 0) {
+      this.#encode(encoder, this.#decode, 1, last);
+      this.#last = Math.max(this.#last, last);
+    }
+    this.#encode(encoder, this.#sampler, 1, last);
+    const readback = this.#buffer(`readback.${index % (STEPS_AHEAD + 1)}`);
+    encoder.copyBufferToBuffer(this.#buffer('sampled'), (index % ID_RING) * 4, readback, 0, 4);
+    this.#submit(encoder);
+    return readMapped(this.#device, readback, 4);
+  }
+
+  async logits(): Promise<Float32Array> {
+    this.#checkAlive();
+    return this.#read('logits', this.#model.spec.vocab);
+  }
+
+  /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
+  async #allLogitsPass(): Promise<{ bound: Bound[]; rows: number }> {
+    const { vocab } = this.#model.spec;
+    const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
+    const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
+    await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
+    this.#allLogits = { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits')), rows };
+    return this.#allLogits;
+  }
+
+  #dropAllLogits(): void {
+    const buffer = this.#buffers.get('all-logits');
+    if (buffer) this.#ledger.release(buffer);
+    this.#buffers.delete('all-logits');
+    this.#allLogits = null;
+  }
+
+  #readRows(rows: number): Promise<Float32Array> {
+    return this.#read('all-logits', rows * this.#model.spec.vocab);
+  }
+
+  /** f32 values of a buffer, through a transient MAP_READ buffer. */
+  async #read(name: string, values: number): Promise<Float32Array> {
+    const [target] = await this.#ledger.allocate([{ name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 }]);
+    try {
+      const encoder = this.#device.createCommandEncoder();
+      encoder.copyBufferToBuffer(this.#buffer(name), 0, target, 0, values * 4);
+      this.#device.queue.submit([encoder.finish()]);
+      return new Float32Array(await readMapped(this.#device, target, values * 4));
+    } finally {
+      this.#ledger.release(target);
+    }
+  }
+
+  /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */
+  async profile(work: () => Promise<void>): Promise<KernelProfile[] | null> {
+    this.#profiler = createProfiler(this.#device, this.#gpu.features);
+    if (!this.#profiler) return null;
+    try {
+      await work();
+      return await this.#profiler.finish();
+    } finally {
+      this.#profiler = null;
+    }
+  }
+
+  memory(): MemoryReport {
+    return this.#ledger.report();
+  }
+
+  stats(): ExecutorStats {
+    return { dispatches: this.#dispatches, submits: this.#submits, variants: { shapes: this.#options.variant } };
+  }
+
+  #checkAlive(): void {
+    if (this.#lost !== null) throw new NibbleError('device-lost', `The GPU was lost: ${this.#lost} Reload the page to go on.`);
+  }
+
+  dispose(): void {
+    this.#ledger.dispose();
+    this.#buffers.clear();
+  }
+}

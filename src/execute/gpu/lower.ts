@@ -1,0 +1,268 @@
+/**
+ * The list of steps, lowered to dispatches. Decode fuses what one token allows (six dispatches a layer for a uniform
+ * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
+ * memory plan does, and the executor looks them up.
+ */
+import { NibbleError } from '../../errors';
+import { appendGroups, appendKernel, attendGroupsOf, attendKernel, type HeadShape, mergeGroups, mergeKernel } from '../../kernels/attention';
+import { activateKernel, addKernel, embedGroups, embedKernel, normKernel, rowGroups } from '../../kernels/elementwise';
+import type { Kernel } from '../../kernels/library';
+import {
+  type LinearFusion,
+  type MatmulShape,
+  type MatvecShape,
+  matmulGroups,
+  matmulKernel,
+  matvecGroups,
+  matvecKernel,
+} from '../../kernels/linear';
+import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
+import type { DeviceMatrix, LinearStep } from '../../memory/layout';
+import { biasBuffer, distinctRopes, gateUpFused, type KvType, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
+import type { Rope } from '../../model/spec';
+import type { BufferName, Step } from '../../model/steps';
+
+/** Shapes by use; `head` is the vocabulary's matvec. */
+export interface KernelShapes {
+  matvec: MatvecShape;
+  head: MatvecShape;
+  matmul: MatmulShape;
+  /** query rows that a workgroup of prefill attention holds in registers */
+  attendRows: number;
+}
+
+export type Groups = readonly [number, number?, number?];
+
+type Bindings = { readonly [binding: number]: string | undefined };
+
+/** One dispatch. */
+export interface Op {
+  kernel: Kernel;
+  /** binding number -> buffer name */
+  buffers: Bindings;
+  /** workgroups for `tokens` tokens, the last of them at position `last`; 0 = skip */
+  groups(tokens: number, last: number): Groups;
+  layer: number | null;
+}
+
+export interface LowerOptions {
+  model: PlanModel;
+  matrices: readonly DeviceMatrix[];
+  shapes: KernelShapes;
+  kv: KvType;
+  /** KV slots by layer */
+  slots: readonly number[];
+  /** bytes of workgroup memory that the device allows */
+  workgroupMemory: number;
+}
+
+type Mode = 'decode' | 'prefill' | 'all-logits';
+
+/** Dispatches of one token (decode) or one chunk of tokens; 'all-logits' writes a row of logits a token. */
+export function lower(options: LowerOptions, mode: Mode): Op[] {
+  return new Lowering(options, mode).run();
+}
+
+/** Samples from the logits and prepares the next token's pass. */
+export function lowerSampler(vocab: number): Op[] {
+  return [
+    op(sampleMaxKernel(vocab), { 0: 'logits', 1: 'maxima' }, () => [SAMPLE_GROUPS]),
+    op(samplePickKernel(vocab), { 0: 'logits', 1: 'maxima', 2: 'state', 3: 'ids', 4: 'sampled' }, () => [1]),
+  ];
+}
+
+function op(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): Op {
+  return { kernel, buffers, groups, layer };
+}
+
+type NormStep = Extract<Step, { op: 'norm' }>;
+type RotateStep = Extract<Step, { op: 'rotate' }>;
+type AttendStep = Extract<Step, { op: 'attend' }>;
+
+class Lowering {
+  readonly #options: LowerOptions;
+  readonly #mode: Mode;
+  readonly #ops: Op[] = [];
+  readonly #ropes: readonly string[];
+  /** a norm whose only reader is the linear step that follows */
+  #norm: NormStep | null = null;
+  #rotate: RotateStep | null = null;
+  /** attention's parts wait in `partials` for the matvec that merges them */
+  #partsPending = false;
+  /** where a norm written onto its own input went instead */
+  #moved: { from: BufferName; to: BufferName } | null = null;
+
+  constructor(options: LowerOptions, mode: Mode) {
+    this.#options = options;
+    this.#mode = mode;
+    this.#ropes = distinctRopes(options.model.spec).map((rope) => JSON.stringify(rope));
+  }
+
+  run(): Op[] {
+    const { steps } = this.#options.model;
+    steps.forEach((step, i) => this.#step(step, steps[i + 1]));
+    return this.#ops;
+  }
+
+  #push(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): void {
+    this.#ops.push(op(kernel, buffers, groups, layer));
+  }
+
+  #step(step: Step, next: Step | undefined): void {
+    switch (step.op) {
+      case 'embed':
+        for (const matrix of this.#matricesOf([step.table])) {
+          this.#push(
+            embedKernel(matrix, step.scale, this.#options.shapes.matvec.table),
+            { ...matrixBuffers(matrix), 3: 'ids', 4: 'x', 7: 'state' },
+            (tokens) => [embedGroups(matrix.cols, tokens)],
+          );
+        }
+        return;
+      case 'norm':
+        if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = step;
+        else this.#normOp(step);
+        return;
+      case 'linear':
+        return this.#linear(step, next);
+      case 'rotate':
+        this.#rotate = step;
+        return;
+      case 'append':
+        return this.#append(step.layer);
+      case 'attend':
+        return this.#attend(step, next);
+      case 'activate':
+        if (!this.#gated()) {
+          this.#push(activateKernel(step.width, step.activation), { 0: 'gateUp', 1: 'mlp', 2: 'state' }, (tokens) =>
+            rowGroups(step.width, tokens),
+          );
+        }
+        return;
+      case 'add': {
+        const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
+        this.#push(addKernel(step.width, step.scale), { 0: from, 1: step.out, 2: 'state' }, (tokens) => rowGroups(step.width, tokens));
+        return;
+      }
+    }
+  }
+
+  #normOp(step: NormStep): void {
+    // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
+    const out = step.in === step.out ? 'h' : step.out;
+    this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
+    this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [tokens]);
+  }
+
+  /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
+  #usesMatvec(step: LinearStep): boolean {
+    return this.#mode === 'decode' || (step.lastOnly && this.#mode === 'prefill');
+  }
+
+  #gated(): boolean {
+    const { model, matrices } = this.#options;
+    const gate = model.steps.find((s): s is LinearStep => s.op === 'linear' && s.out === 'gateUp');
+    return gate !== undefined && !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
+  }
+
+  #matricesOf(names: readonly string[]): DeviceMatrix[] {
+    return this.#options.matrices.filter((matrix) => matrix.parts.some((part) => names.includes(part.tensor)));
+  }
+
+  #linear(step: LinearStep, next: Step | undefined): void {
+    const { spec } = this.#options.model;
+    const matvec = this.#usesMatvec(step);
+    const gated = step.out === 'gateUp' && next?.op === 'activate' && this.#gated() ? next.activation : undefined;
+    const bias = biasBuffer(step);
+    const outputStride = gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0);
+    const out = gated ? 'mlp' : step.out === 'logits' && this.#mode === 'all-logits' ? 'all-logits' : step.out;
+    for (const matrix of this.#matricesOf(step.parts.map((part) => part.name))) {
+      const norm = this.#norm ? { eps: this.#norm.eps, offset: this.#norm.offset } : undefined;
+      const merge = this.#partsPending ? { heads: spec.heads, headSize: spec.headSize } : undefined;
+      const fusion: LinearFusion = {
+        norm, merge, gated, bias: bias !== null, accumulate: step.accumulate, scale: step.scale, softcap: step.softcap,
+        last: step.lastOnly && matvec, outputRow: matrix.outputRow, outputStride,
+      };
+      const input = norm ? (this.#norm as NormStep).in : merge ? 'partials' : step.in;
+      const rows = gated ? matrix.rows / 2 : matrix.rows;
+      const buffers = {
+        ...matrixBuffers(matrix),
+        3: input,
+        4: out,
+        ...(this.#norm ? { 5: this.#norm.weight } : {}),
+        ...(bias ? { 6: bias } : {}),
+        ...(!matvec || fusion.last ? { 7: 'state' } : {}),
+      };
+      const label = `${matvec ? 'matvec' : 'matmul'} ${step.out === 'x' ? step.in : step.out}`;
+      if (matvec) {
+        const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
+        this.#push(matvecKernel(matrix, fusion, shape, label), buffers, () => [matvecGroups(rows, shape)]);
+      } else {
+        const shape = this.#options.shapes.matmul;
+        this.#push(matmulKernel(matrix, fusion, shape, label), buffers, (tokens) =>
+          matmulGroups(rows, tokens, gated !== undefined, shape),
+        );
+      }
+    }
+    this.#norm = null;
+    this.#partsPending = false;
+  }
+
+  #headShape(weight: string | null): HeadShape {
+    const rotate = this.#rotate as RotateStep;
+    if (weight && rotate.normOver !== 'head') {
+      throw new NibbleError('unsupported-architecture', 'Norms over the whole q or k projection do not run on the GPU yet; use --backend cpu.');
+    }
+    return { rope: rotate.rope, norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null, kv: this.#options.kv };
+  }
+
+  #ropeBuffer(rope: Rope | null): Bindings {
+    return rope ? { 4: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {};
+  }
+
+  #append(layer: number): void {
+    const { spec } = this.#options.model;
+    const rotate = this.#rotate as RotateStep;
+    this.#push(
+      appendKernel(spec, this.#headShape(rotate.kNorm)),
+      { 0: 'qkv', 1: `kv.${layer}.k`, 2: `kv.${layer}.v`, 3: 'state', ...this.#ropeBuffer(rotate.rope), ...(rotate.kNorm ? { 5: rotate.kNorm } : {}) },
+      (tokens) => [appendGroups(spec, tokens)],
+      layer,
+    );
+  }
+
+  #attend(step: AttendStep, next: Step | undefined): void {
+    const { spec } = this.#options.model;
+    const rotate = this.#rotate as RotateStep;
+    const split = this.#mode === 'decode';
+    const shape = { ...this.#headShape(rotate.qNorm), scale: step.scale, softcap: step.softcap, window: step.window };
+    this.#push(
+      attendKernel(spec, shape, split, this.#options.shapes.attendRows),
+      {
+        0: 'qkv', 1: `kv.${step.layer}.k`, 2: `kv.${step.layer}.v`, 3: 'state', 6: split ? 'partials' : 'attn',
+        ...this.#ropeBuffer(rotate.rope), ...(rotate.qNorm ? { 5: rotate.qNorm } : {}),
+      },
+      attendGroupsOf(spec, split, this.#options.shapes.attendRows, this.#options.slots, step.layer),
+      step.layer,
+    );
+    if (!split) return;
+    if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
+    else this.#push(mergeKernel(spec), { 0: 'partials', 1: 'attn' }, () => [mergeGroups(spec)]);
+  }
+
+  /** The merged rows and the slices' sums must fit workgroup memory together. */
+  #mergeFits(): boolean {
+    const { model, shapes, workgroupMemory } = this.#options;
+    const { lanes, slices, tile } = shapes.matvec;
+    const sums = slices > 1 ? lanes * slices * tile * 4 : 0;
+    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= workgroupMemory;
+  }
+}
+
+function matrixBuffers(matrix: DeviceMatrix): Bindings {
+  return {
+    0: `${matrix.name}.codes`,
+    ...(matrix.bytes.scales ? { 1: `${matrix.name}.scales` } : {}),
+    ...(matrix.bytes.offsets ? { 2: `${matrix.name}.offsets` } : {}),
+  };
+}

@@ -1,0 +1,27 @@
+/**
+ * Kernel shapes by kind of adapter. Software adapters pay for memory instructions and nothing else, and want big
+ * register tiles and no workgroup memory; real GPUs want many threads that share a row's columns.
+ */
+import type { KernelShapes } from './lower';
+
+export const SHAPES: Readonly<Record<string, KernelShapes>> = {
+  software: {
+    matvec: { lanes: 32, slices: 1, tile: 8, table: 'constant' },
+    head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
+    matmul: { lanes: 32, tile: 8, tokens: 8, table: 'constant' },
+    attendRows: 3,
+  },
+  /** compiles quickly and takes every path: for tests */
+  small: {
+    matvec: { lanes: 8, slices: 4, tile: 2, table: 'workgroup' },
+    head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
+    matmul: { lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
+    attendRows: 4,
+  },
+  gpu: {
+    matvec: { lanes: 8, slices: 16, tile: 1, table: 'workgroup' },
+    head: { lanes: 16, slices: 8, tile: 2, table: 'workgroup' },
+    matmul: { lanes: 64, tile: 4, tokens: 8, table: 'workgroup' },
+    attendRows: 4,
+  },
+};

@@ -1,0 +1,54 @@
+/** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
+import { checkQuantMethod, groupTensors } from './bitsandbytes';
+import { corrupt, type JsonObject, parseObject } from './json';
+import type { FileLayout, FileSize, ReadBytes } from './layout';
+import { readTensorFiles } from './safetensors';
+
+const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
+
+/**
+ * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.
+ * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are not).
+ * @throws NibbleError corrupt-checkpoint, unsupported-quantization, and what `read` and `size` throw
+ */
+export async function openSafetensorsFolder(read: ReadBytes, size: FileSize): Promise<FileLayout> {
+  const bytesOf = async (path: string): Promise<Uint8Array | null> => {
+    const length = await size(path);
+    if (length === null) return null;
+    if (length > MAX_JSON) throw corrupt(`${path} has ${length} bytes`, { path, bytes: length, limit: MAX_JSON });
+    return read(path, 0, length);
+  };
+  const object = async (path: string): Promise<JsonObject | null> => {
+    const bytes = await bytesOf(path);
+    return bytes && parseObject(bytes, path);
+  };
+  const config = await object('config.json');
+  if (!config) throw corrupt('There is no config.json', { path: 'config.json' });
+  checkQuantMethod(config);
+  const [json, tokenizerConfig, template, generation] = await Promise.all([
+    object('tokenizer.json'),
+    object('tokenizer_config.json'),
+    bytesOf('chat_template.jinja'),
+    bytesOf('generation_config.json'),
+  ]);
+  const { tensors, files } = await readTensorFiles(read, size);
+  return {
+    config,
+    generationConfig: parseLeniently(generation),
+    tokenizer: json && {
+      json,
+      config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
+    },
+    records: await groupTensors(tensors, read),
+    files,
+    totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
+  };
+}
+
+function parseLeniently(bytes: Uint8Array | null): JsonObject | null {
+  try {
+    return bytes && parseObject(bytes, 'generation_config.json');
+  } catch {
+    return null;
+  }
+}

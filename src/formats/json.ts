@@ -1,0 +1,40 @@
+/** JSON as it is found in checkpoints: parsed, never trusted. */
+import { NibbleError } from '../errors';
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Parses UTF-8 bytes that must hold one JSON object.
+ * @param what names the bytes in the error, e.g. a path
+ * @throws NibbleError corrupt-checkpoint
+ */
+export function parseObject(
+  bytes: Uint8Array,
+  what: string,
+  details: NibbleError['details'] = { path: what },
+): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw corrupt(`${what} is not valid JSON (${(cause as Error).message})`, { ...details, bytes: bytes.length });
+  }
+  if (!isObject(value)) throw corrupt(`${what} holds no JSON object`, details);
+  return value;
+}
+
+/** The error of every file that is not what it says: the sentence ends with what to do. */
+export function corrupt(what: string, details: NibbleError['details'] = {}): NibbleError {
+  return new NibbleError('corrupt-checkpoint', `${what}. Download the file again, or choose another model.`, details);
+}
+
+/** The error of every number format that is valid but that Nibble cannot read. */
+export function unsupported(what: string, details: NibbleError['details'] = {}): NibbleError {
+  const advice = 'Choose a version of the model in 16 bits, bitsandbytes NF4 or LLM.int8, or GGUF Q4_1 or Q8_0.';
+  return new NibbleError('unsupported-quantization', `${what}. ${advice}`, details);
+}

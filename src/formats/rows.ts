@@ -1,0 +1,208 @@
+/** From the bytes of some rows of a tensor to the RowSlice they mean. Nothing is rounded that the format does not round. */
+import { denseValues, f16Table } from './half';
+import { corrupt } from './json';
+import type { Encoding, TensorRecord, TensorRows } from './layout';
+import type { RowSlice } from './matrix';
+
+/** Where row `row` of Hugging Face's order stands in the file. */
+type RowMap = (row: number) => number;
+
+/** Bytes of `elements` consecutive elements, which never start or end inside a byte or a block. */
+function encodedBytes(encoding: Encoding, elements: number): number {
+  switch (encoding.kind) {
+    case 'dense':
+      return elements * (encoding.type === 'f32' ? 4 : 2);
+    case 'bnb4':
+      return Math.ceil(elements / 2);
+    case 'int8':
+      return elements;
+    case 'Q4_1':
+      return (elements / 32) * 20;
+    case 'Q8_0':
+      return (elements / 32) * 34;
+  }
+}
+
+/**
+ * llama.cpp's converter stores q and k with a head's rotary pairs side by side: element s of pair j stands at 2j + s;
+ * Hugging Face has it at s * head/2 + j.
+ */
+function unInterleave(head: number): RowMap {
+  const half = head / 2;
+  return (row) => {
+    const inHead = row % head;
+    return row - inHead + 2 * (inHead % half) + Math.floor(inHead / half);
+  };
+}
+
+/**
+ * The reader of one tensor's rows.
+ * @param statistics the bytes of record.statistics, in that order
+ * @throws NibbleError corrupt-checkpoint
+ */
+export function tensorRows(record: TensorRecord, statistics: readonly Uint8Array[]): TensorRows {
+  const { info, encoding, data, interleavedHead } = record;
+  const { rows, cols, name } = info;
+  const check = (bytes: Uint8Array, expected: number) => {
+    if (bytes.length === expected) return;
+    throw corrupt(`${data.path}: ${bytes.length} bytes of ${name}, expected ${expected}`, {
+      path: data.path,
+      tensor: name,
+      bytes: bytes.length,
+      expected,
+    });
+  };
+  record.statistics.forEach((range, i) => {
+    check(statistics[i] ?? new Uint8Array(), range.end - range.start);
+  });
+  const byRow = interleavedHead !== null && rows > 1;
+  const rowStep = byRow ? interleavedHead : encoding.kind === 'bnb4' && cols % 2 ? 2 : 1;
+  const order = interleavedHead === null ? null : unInterleave(interleavedHead);
+  const decodeRows = decoder(record, statistics);
+  return {
+    rowStep,
+    rowBytes(row0, count) {
+      const start = data.start + encodedBytes(encoding, row0 * cols);
+      return { path: data.path, start, end: data.start + encodedBytes(encoding, (row0 + count) * cols) };
+    },
+    rowsPer(sliceBytes) {
+      const stepBytes = Math.max(1, encodedBytes(encoding, rowStep * cols));
+      return rowStep * Math.max(1, Math.floor(sliceBytes / stepBytes));
+    },
+    decode(row0, count, bytes) {
+      if (row0 % rowStep || row0 + count > rows || (count % rowStep && row0 + count < rows)) {
+        throw new RangeError(`rows ${row0} to ${row0 + count} of ${name} (${rows} rows, in steps of ${rowStep})`);
+      }
+      check(bytes, encodedBytes(encoding, (row0 + count) * cols) - encodedBytes(encoding, row0 * cols));
+      if (!order) return decodeRows(row0, count, bytes);
+      return decodeRows(row0, count, byRow ? gather(bytes, count, order) : gather(bytes, cols, order));
+    },
+  };
+}
+
+/** Copies `count` pieces of equal size into the order that `from` gives. */
+function gather(bytes: Uint8Array, count: number, from: RowMap): Uint8Array {
+  const size = bytes.length / count;
+  const out = new Uint8Array(bytes.length);
+  for (let i = 0; i < count; i++) out.set(bytes.subarray(from(i) * size, (from(i) + 1) * size), i * size);
+  return out;
+}
+
+type Decode = (row0: number, rows: number, bytes: Uint8Array) => RowSlice;
+
+function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decode {
+  const { encoding } = record;
+  const { cols } = record.info;
+  switch (encoding.kind) {
+    case 'dense':
+      return (row0, rows, bytes) => {
+        const data = bytes.byteOffset % 4 ? bytes.slice() : bytes;
+        return { row0, rows, cols, type: 'dense', dense: encoding.type, data };
+      };
+    case 'bnb4':
+      return bnb4Decoder(record, encoding, statistics);
+    case 'int8': {
+      const scb = denseValues(statistics[0], 'f32');
+      return (row0, rows, bytes) => {
+        const codes = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+        const scales = scb.slice(row0, row0 + rows).map((value) => value / 127);
+        return { row0, rows, cols, type: 'q8', codes, block: cols, scales, offsets: null };
+      };
+    }
+    case 'Q4_1':
+      return (row0, rows, bytes) => ({ row0, rows, cols, type: 'q4', block: 32, ...decodeQ4_1(bytes) });
+    case 'Q8_0':
+      return (row0, rows, bytes) => ({ row0, rows, cols, type: 'q8', block: 32, offsets: null, ...decodeQ8_0(bytes) });
+  }
+}
+
+/** absmax of block b, in the f32 steps of bitsandbytes: map[q] * nested rounded, + offset rounded. */
+function absmaxReader(nestedOffset: number | null, statistics: readonly Uint8Array[]): (block: number) => number {
+  if (nestedOffset === null) {
+    const absmax = denseValues(statistics[0], 'f32');
+    return (block) => absmax[block];
+  }
+  const [codes] = statistics;
+  const nested = denseValues(statistics[1], 'f32');
+  const map = denseValues(statistics[2], 'f32');
+  const offset = Math.fround(nestedOffset);
+  return (block) => Math.fround(Math.fround(map[codes[block]] * nested[block >> 8]) + offset);
+}
+
+function bnb4Decoder(
+  { info }: TensorRecord,
+  { blocksize, codebook, nestedOffset }: Encoding & { kind: 'bnb4' },
+  statistics: readonly Uint8Array[],
+): Decode {
+  const { cols, format } = info;
+  const absmax = absmaxReader(nestedOffset, statistics);
+  if (format.type === 'q4') {
+    const { block } = format;
+    return (row0, rows, codes) => {
+      const scales = new Float32Array((rows * cols) / block);
+      for (let i = 0; i < scales.length; i++) scales[i] = absmax(Math.floor((row0 * cols + i * block) / blocksize));
+      return { row0, rows, cols, type: 'q4', codes, block, scales, offsets: null };
+    };
+  }
+  // blocks straddle rows where no kernel's block fits: the exact f32 values instead
+  return (row0, rows, codes) => {
+    const values = new Float32Array(rows * cols);
+    for (let i = 0; i < values.length; i++) {
+      const code = i & 1 ? codes[i >> 1] & 15 : codes[i >> 1] >> 4;
+      values[i] = codebook[code] * absmax(Math.floor((row0 * cols + i) / blocksize));
+    }
+    return { row0, rows, cols, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) };
+  };
+}
+
+/** GGUF keeps element i < 16 of a block in the low nibble of byte i and element 16 + i in its high nibble. */
+function decodeQ4_1(bytes: Uint8Array): { codes: Uint8Array; scales: Float32Array; offsets: Float32Array } {
+  const half = f16Table();
+  const blocks = bytes.length / 20;
+  const codes = new Uint8Array(blocks * 16);
+  const scales = new Float32Array(blocks);
+  const offsets = new Float32Array(blocks);
+  for (let b = 0; b < blocks; b++) {
+    const at = b * 20;
+    scales[b] = half[bytes[at] | (bytes[at + 1] << 8)];
+    offsets[b] = half[bytes[at + 2] | (bytes[at + 3] << 8)];
+    for (let k = 0; k < 8; k++) {
+      const even = bytes[at + 4 + 2 * k];
+      const odd = bytes[at + 5 + 2 * k];
+      codes[b * 16 + k] = ((even & 15) << 4) | (odd & 15);
+      codes[b * 16 + 8 + k] = (even & 240) | (odd >> 4);
+    }
+  }
+  return { codes, scales, offsets };
+}
+
+function decodeQ8_0(bytes: Uint8Array): { codes: Int8Array; scales: Float32Array } {
+  const half = f16Table();
+  const blocks = bytes.length / 34;
+  const codes = new Int8Array(blocks * 32);
+  const scales = new Float32Array(blocks);
+  for (let b = 0; b < blocks; b++) {
+    const at = b * 34;
+    scales[b] = half[bytes[at] | (bytes[at + 1] << 8)];
+    codes.set(new Int8Array(bytes.buffer, bytes.byteOffset + at + 2, 32), b * 32);
+  }
+  return { codes, scales };
+}
+
+/**
+ * The f32 values of a slice, [rows * cols], each step rounded to f32: codebook[code] * scale (+ offset), int8 * scale
+ * (+ offset). The reference for kernels and tests.
+ * @param codebook 16 values; needed for q4 only
+ */
+export function sliceValues(slice: RowSlice, codebook: readonly number[] = []): Float32Array {
+  if (slice.type === 'dense') return denseValues(slice.data, slice.dense).slice();
+  const { rows, cols, block, scales, offsets } = slice;
+  const out = new Float32Array(rows * cols);
+  for (let i = 0; i < out.length; i++) {
+    const b = Math.floor(i / block);
+    const value =
+      slice.type === 'q8' ? slice.codes[i] : codebook[i & 1 ? slice.codes[i >> 1] & 15 : slice.codes[i >> 1] >> 4];
+    out[i] = offsets ? Math.fround(value * scales[b]) + offsets[b] : value * scales[b];
+  }
+  return out;
+}

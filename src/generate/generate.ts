@@ -1,0 +1,105 @@
+/** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
+import { asNibbleError } from '../errors';
+import type { Executor } from '../execute/executor';
+import type { FinishReason, GenerateResult, TokenMessage } from '../protocol';
+import type { KvPrefix } from './kv-prefix';
+import type { EffectiveOptions } from './sampling-options';
+
+/** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
+export interface TextStream {
+  /** `stopped`: a stop string is complete, and `text` ends before it */
+  push(id: number): { text: string; stopped: boolean };
+  /** what was held back, when the answer ends otherwise */
+  end(): string;
+}
+
+export interface Turn {
+  ids: readonly number[];
+  /** how many of them the cache holds; see reusablePrefix() */
+  reused: number;
+  options: EffectiveOptions;
+  stopIds: ReadonlySet<number>;
+  /** null without a tokenizer: ids only */
+  text: TextStream | null;
+  /** when the request arrived, ms of performance.now() */
+  startedAt: number;
+  signal?: AbortSignal;
+}
+
+export type Generated = Omit<GenerateResult, 'memory'>;
+
+/**
+ * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
+ * the answer is among the ids and not in the text. An abort ends the answer as `aborted`, with what there is.
+ * The executor must have been reserved for prompt + maxNewTokens - 1 positions.
+ *
+ * @param cached is kept true to the executor's cache, also when this throws
+ */
+export async function* generate(
+  executor: Executor,
+  cached: KvPrefix,
+  turn: Turn,
+): AsyncGenerator<TokenMessage, Generated> {
+  const { ids, reused, options, stopIds, startedAt, signal } = turn;
+  let stream = turn.text;
+  const made: number[] = [];
+  let text = '';
+  let finish: FinishReason = 'length';
+  let firstAt = 0;
+  let lastAt = 0;
+  const prefillAt = performance.now();
+  cached.ids = ids.slice(0, reused);
+  try {
+    await executor.prefill(ids.slice(reused), reused, { signal });
+    cached.ids = ids.slice();
+    for await (const id of executor.decode(ids.length, options.maxNewTokens, options, signal)) {
+      lastAt = performance.now();
+      firstAt ||= lastAt;
+      // asking for this id has put the one before it into the cache
+      if (made.length > 0) cached.ids.push(made[made.length - 1]);
+      made.push(id);
+      if (!options.ignoreEos && stopIds.has(id)) {
+        finish = 'stop';
+        yield { text: '', ids: [id] };
+        break;
+      }
+      const piece = stream?.push(id) ?? { text: '', stopped: false };
+      text += piece.text;
+      yield { text: piece.text, ids: [id] };
+      if (piece.stopped) {
+        finish = 'stop';
+        stream = null;
+        break;
+      }
+      if (signal?.aborted) break;
+    }
+    if (signal?.aborted && finish === 'length' && made.length < options.maxNewTokens) finish = 'aborted';
+  } catch (thrown) {
+    const error = asNibbleError(thrown);
+    if (error.code !== 'aborted') {
+      cached.ids = [];
+      throw error;
+    }
+    finish = 'aborted';
+  }
+  const rest = stream?.end() ?? '';
+  if (rest) {
+    text += rest;
+    yield { text: rest, ids: [] };
+  }
+  const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
+  return {
+    ids: made,
+    text,
+    finish,
+    options,
+    stats: {
+      promptTokens: ids.length,
+      reusedTokens: reused,
+      newTokens: made.length,
+      ttftMs: firstAt ? firstAt - startedAt : 0,
+      prefillTps: firstAt ? (ids.length - reused) / seconds(prefillAt, firstAt) : 0,
+      decodeTps: made.length > 1 ? (made.length - 1) / seconds(firstAt, lastAt) : 0,
+    },
+  };
+}

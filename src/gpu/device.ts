@@ -1,0 +1,89 @@
+/**
+ * Adapter and device. Asks for what the kernels can use of the adapter's limits and features, or for nothing
+ * (`limits: 'default'`, `features: 'none'`), which is the floor that every kernel must run on.
+ */
+import { NibbleError } from '../errors';
+
+/** The only limits that the kernels profit from; asking for more would only hide what is needed. */
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
+
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+export interface AdapterDescription {
+  vendor: string;
+  architecture: string;
+  device: string;
+  description: string;
+  /** a software adapter: right for tests, slower than the CPU executor */
+  isFallback: boolean;
+}
+
+export interface Gpu {
+  device: GPUDevice;
+  adapter: AdapterDescription;
+  features: ReadonlySet<string>;
+  limits: GPUSupportedLimits;
+}
+
+export interface GpuOptions {
+  limits: 'adapter' | 'default';
+  features: 'all' | 'none';
+}
+
+/** Software Vulkan drivers do not always say so in isFallbackAdapter; their names do. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|microsoft basic render/i;
+
+export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
+  const info = adapter.info ?? ({} as Partial<GPUAdapterInfo>);
+  const text = (value: string | undefined) => value ?? '';
+  const names = [info.vendor, info.architecture, info.device, info.description].map(text).join(' ');
+  return {
+    vendor: text(info.vendor),
+    architecture: text(info.architecture),
+    device: text(info.device),
+    description: text(info.description),
+    isFallback: Boolean((info as { isFallbackAdapter?: boolean }).isFallbackAdapter) || SOFTWARE.test(names),
+  };
+}
+
+/** The adapter that requestGpu would use, without making a device; null where there is none. */
+export async function findAdapter(gpu: GPU | null | undefined): Promise<GPUAdapter | null> {
+  if (!gpu) return null;
+  try {
+    return await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @throws NibbleError webgpu-unavailable when there is no adapter or it gives no device
+ */
+export async function requestGpu(gpu: GPU | null | undefined, options: GpuOptions): Promise<Gpu> {
+  const adapter = await findAdapter(gpu);
+  if (!adapter) {
+    throw new NibbleError(
+      'webgpu-unavailable',
+      gpu
+        ? 'This browser has WebGPU but offers no adapter for it. Update the graphics driver, or use the CPU backend.'
+        : "WebGPU is not available here. Use a current Chrome, Edge, Safari 26 or Firefox over https, or the CPU backend.",
+    );
+  }
+  const requiredLimits: Record<string, number> = {};
+  if (options.limits === 'adapter') for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
+  const requiredFeatures =
+    options.features === 'none' ? [] : WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({ label: 'nibble', requiredLimits, requiredFeatures });
+  } catch (cause) {
+    throw new NibbleError('webgpu-unavailable', `The GPU gave no device: ${(cause as Error).message}`, {}, { cause });
+  }
+  return { device, adapter: describeAdapter(adapter), features: new Set(requiredFeatures), limits: device.limits };
+}

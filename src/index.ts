@@ -1,0 +1,24 @@
+/**
+ * Nibble: 4-bit language models inside a web page, on WebGPU, with nothing but the browser.
+ *
+ *   import { load } from 'nibble-llm';
+ *   const engine = await load('HuggingFaceTB/SmolLM2-135M-Instruct', { onProgress });
+ *   for await (const text of engine.chat([{ role: 'user', content: 'Hello!' }])) out.append(text);
+ */
+
+export * from './engine';
+export { type ErrorCode, type ErrorDetails, NibbleError } from './errors';
+export type {
+  Backend,
+  ChatMessage,
+  EngineOptions,
+  FinishReason,
+  GenerateResult,
+  GenerateStats,
+  MemoryInfo,
+  ModelInfo,
+  PlanInfo,
+  PlanQuery,
+  Progress,
+  SamplingOptions,
+} from './protocol';

@@ -1,0 +1,121 @@
+/** Linear layers: matvec for one token, matmul for many (shaders/matvec.wgsl, matmul.wgsl). */
+import type { Constants } from '../gpu/preprocess';
+import type { DeviceMatrix } from '../memory/layout';
+import { CHUNK_COLUMNS } from '../memory/layout';
+import { MAX_SPLITS } from '../memory/plan';
+import type { Activation } from '../model/spec';
+import { type Kernel, kernel } from './library';
+import { type CodebookTable, matrixConstants, wgslFloat } from './matrix';
+
+/** Shape of a matvec workgroup: `lanes` x `slices` threads, `tile` rows a lane. */
+export interface MatvecShape {
+  lanes: number;
+  slices: number;
+  tile: number;
+  table: CodebookTable;
+}
+
+/** Shape of a matmul: `lanes` threads a workgroup, `tile` rows x `tokens` tokens a thread. */
+export interface MatmulShape {
+  lanes: number;
+  tile: number;
+  tokens: number;
+  table: CodebookTable;
+}
+
+/** What is fused around the product. */
+export interface LinearFusion {
+  /** RMSNorm of the input, whose rows are the residual stream (matvec only) */
+  norm?: { eps: number; offset: 0 | 1 };
+  /** the input is what split attention left (matvec only) */
+  merge?: { heads: number; headSize: number };
+  /** rows are gate then up */
+  gated?: Activation;
+  bias?: boolean;
+  accumulate?: boolean;
+  scale?: number;
+  softcap?: number | null;
+  /** the input row is the last token's (matvec only) */
+  last?: boolean;
+  /** where the matrix's rows begin in the output row, and the output row's length */
+  outputRow?: number;
+  outputStride: number;
+}
+
+function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants {
+  const { norm, merge, gated } = fusion;
+  const xWords = (Math.ceil(matrix.cols / CHUNK_COLUMNS) * CHUNK_COLUMNS) / 4;
+  return {
+    NORM: norm !== undefined,
+    NORM_WORDS: xWords,
+    NORM_OFFSET: norm?.offset ? ' + 1.0' : '',
+    EPS: wgslFloat(norm?.eps ?? 0),
+    RMS: norm ? ' * rms' : '',
+    MERGE: merge !== undefined,
+    HEADS: merge?.heads ?? 0,
+    HEAD_SIZE: merge?.headSize ?? 1,
+    MAX_SPLITS,
+    GATED: gated !== undefined,
+    GELU: gated === 'gelu_tanh',
+    BIAS: fusion.bias ?? false,
+    ACCUMULATE: fusion.accumulate ?? false,
+    SCALE: wgslFloat(fusion.scale ?? 1),
+    SOFTCAP: Boolean(fusion.softcap),
+    CAP: wgslFloat(fusion.softcap ?? 1),
+    LAST: fusion.last ?? false,
+    OUT_ROWS: gated ? matrix.rows / 2 : matrix.rows,
+    OUT_AT: fusion.outputRow ?? 0,
+    OUT_STRIDE: fusion.outputStride,
+    X_STRIDE: matrix.cols / 4,
+    X_WORDS: merge ? xWords : matrix.cols / 4,
+  };
+}
+
+export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape, label: string): Kernel {
+  const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
+  const threads = shape.lanes * shape.slices;
+  const sums = shape.tile * threads * (fusion.gated ? 2 : 1);
+  return kernel(
+    'matvec',
+    {
+      ...base,
+      LANES: shape.lanes,
+      SLICES: shape.slices,
+      TILE: shape.tile,
+      LANES_TILE: shape.lanes * shape.tile,
+      THREADS: threads,
+      SLICED: shape.slices > 1,
+      PARTIALS: sums + (fusion.norm ? threads : 0),
+      SQUARES_AT: sums,
+      PART: base.SCALED ? 'part' : 'sum',
+      UPART: base.SCALED ? 'upart' : 'up',
+    },
+    label,
+  );
+}
+
+/** Workgroups of a matvec over `rows` output rows. */
+export const matvecGroups = (outputRows: number, shape: MatvecShape): number => Math.ceil(outputRows / (shape.lanes * shape.tile));
+
+export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string): Kernel {
+  const tile = fusion.gated ? Math.max(1, shape.tile / 2) : shape.tile;
+  return kernel(
+    'matmul',
+    {
+      ...matrixConstants(matrix, shape.table),
+      ...fusionConstants(matrix, fusion),
+      LANES: shape.lanes,
+      THREADS: shape.lanes,
+      TILE: tile,
+      TOKENS: shape.tokens,
+      LANES_TILE: shape.lanes * tile,
+    },
+    label,
+  );
+}
+
+/** Workgroups of a matmul over `rows` output rows and `tokens` tokens. */
+export function matmulGroups(outputRows: number, tokens: number, gated: boolean, shape: MatmulShape): [number, number] {
+  const tile = gated ? Math.max(1, shape.tile / 2) : shape.tile;
+  return [Math.ceil(outputRows / (shape.lanes * tile)), Math.ceil(tokens / shape.tokens)];
+}

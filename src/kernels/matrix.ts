@@ -1,0 +1,47 @@
+/** What every kernel that reads a matrix has to know of it (shaders/lib/matrix_*.wgsl). */
+import type { Constants } from '../gpu/preprocess';
+import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, scalesPerRow } from '../memory/layout';
+
+/** Where a kernel keeps the codebook: a constant array of byte pairs, or workgroup memory. */
+export type CodebookTable = 'constant' | 'workgroup';
+
+const float = (value: number): string => {
+  const text = String(Math.fround(value));
+  return /[.e]/.test(text) ? text : `${text}.0`;
+};
+
+/** WGSL text of a number as f32. */
+export const wgslFloat = float;
+
+export function matrixConstants(matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'format' | 'bytes'>, table: CodebookTable): Constants {
+  const { format, rows, cols, bytes } = matrix;
+  const chunks = Math.ceil(cols / CHUNK_COLUMNS);
+  const q4 = format.type === 'q4' ? format : null;
+  const perRow = scalesPerRow(format, cols);
+  const chunksAScale = perRow ? chunks / perRow : 1;
+  const linear = q4 !== null && q4.codebook.every((value, i) => value === i);
+  const values = (q4?.codebook ?? []).map(float);
+  return {
+    MATRIX: q4 ? 'matrix_q4' : format.type === 'q8' ? 'matrix_q8' : 'matrix_dense',
+    ROWS: rows,
+    COLUMNS: cols,
+    CHUNKS: chunks,
+    CODE_WORDS: bytes.codes / 16,
+    WORDS: chunkBytes(format) / 16,
+    SCALES: bytes.scales / 4,
+    CHUNKS_A_SCALE: chunksAScale,
+    OFFSET: bytes.offsets > 0,
+    QUANTISED: perRow > 0,
+    // One scale a row is applied once, at the end.
+    ROW_SCALED: perRow === 1,
+    SCALED: perRow > 1,
+    // Chunks that share a scale are summed first.
+    UNIT: perRow > 1 ? chunksAScale : 1,
+    LINEAR: linear,
+    TABLE_CONST: table === 'constant' && !linear,
+    CODEBOOK: values.join(', '),
+    BYTE_VALUES: table === 'constant' ? values.flatMap((high) => values.map((low) => `vec2f(${high},${low})`)).join(',') : '',
+    F32: format.type === 'f32',
+    BF16: format.type === 'bf16',
+  };
+}

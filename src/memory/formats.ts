@@ -1,0 +1,45 @@
+/**
+ * Which type each tensor of a checkpoint gets where it is computed with. Pure.
+ *
+ * 'keep' (default): a checkpoint with quantised tensors runs as it is, 16-bit modules included; one without becomes
+ * NF4, embedding included. 'nf4', 'q8', 'f16', 'f32' ask for another rounding of what is not that small already.
+ */
+import { alignedBlock, type MatrixFormat, NF4_CODEBOOK, type TensorInfo } from '../formats/matrix';
+
+export type WeightsOption = 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
+
+const nf4 = (cols: number): MatrixFormat | null => {
+  const block = alignedBlock(64, cols);
+  return block === 64 ? { type: 'q4', block, offset: false, codebook: NF4_CODEBOOK } : null;
+};
+
+/** The type of every matrix in `names`, by tensor name. */
+export function chooseFormats(
+  tensors: ReadonlyMap<string, TensorInfo>,
+  names: Iterable<string>,
+  weights: WeightsOption,
+): Map<string, MatrixFormat> {
+  const quantised = [...tensors.values()].some((t) => t.format.type === 'q4' || t.format.type === 'q8');
+  const chosen = new Map<string, MatrixFormat>();
+  for (const name of names) {
+    const info = tensors.get(name);
+    if (info) chosen.set(name, chooseFormat(info, weights === 'keep' && !quantised ? 'nf4' : weights));
+  }
+  return chosen;
+}
+
+/** Blocks of 64 that straddle rows have no kernel: such a tensor keeps its own type. */
+function chooseFormat(info: TensorInfo, weights: WeightsOption): MatrixFormat {
+  switch (weights) {
+    case 'keep':
+      return info.format;
+    case 'nf4':
+      return info.format.type === 'q4' ? info.format : (nf4(info.cols) ?? info.format);
+    case 'q8':
+      return info.format.type === 'q4' || info.format.type === 'q8'
+        ? info.format
+        : { type: 'q8', block: 'row', offset: false };
+    default:
+      return { type: weights };
+  }
+}

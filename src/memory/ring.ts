@@ -1,0 +1,65 @@
+/**
+ * Index arithmetic of the ring KV cache, pure. A layer's cache has C slots; position p lives in slot p mod C, and what
+ * a slot holds follows from the newest position written, never from the slot number. Derivation and the exactness
+ * bound C >= W + chunk - 1: nf4-and-models.md §1.7.
+ */
+
+export const slotOf = (position: number, capacity: number): number => position % capacity;
+
+/** The position held in `slot` when `last` is the newest position written; negative: the slot is empty. */
+export function positionIn(slot: number, last: number, capacity: number): number {
+  const back = (last - slot) % capacity;
+  return last - (back < 0 ? back + capacity : back);
+}
+
+/** `count` consecutive slots from `from` of the old ring to `to` of the new one. */
+export interface CopySegment {
+  from: number;
+  to: number;
+  count: number;
+}
+
+/**
+ * The copies that move what a ring of `oldCapacity` holds (newest position `last`, -1 when empty) into a ring of
+ * `newCapacity`, each position to its own slot; at most three runs, as neither end of a run wraps.
+ * A smaller new ring keeps the newest positions.
+ */
+export function copySegments(oldCapacity: number, last: number, newCapacity: number): CopySegment[] {
+  const segments: CopySegment[] = [];
+  let position = Math.max(0, last + 1 - Math.min(oldCapacity, newCapacity));
+  while (position <= last) {
+    const from = slotOf(position, oldCapacity);
+    const to = slotOf(position, newCapacity);
+    const count = Math.min(last + 1 - position, oldCapacity - from, newCapacity - to);
+    segments.push({ from, to, count });
+    position += count;
+  }
+  return segments;
+}
+
+/** Slots a request needs in a global layer: the last sampled token is never written. */
+export const neededSlots = (promptTokens: number, newTokens: number): number =>
+  Math.max(1, promptTokens + newTokens - 1);
+
+/** Slots a sliding layer needs: exact for chunks of up to `chunk` tokens written before they attend. */
+export const slidingSlots = (need: number, window: number, chunk: number): number => Math.min(need, window + chunk - 1);
+
+/**
+ * Whether a layer still holds what tokens after the first `prefix` must see, when positions 0..last were written.
+ * A global layer (window null) holds everything; a sliding ring that has wrapped was partly overwritten.
+ */
+export function canResume(prefix: number, last: number, capacity: number, window: number | null): boolean {
+  if (prefix > last + 1) return false;
+  return prefix === 0 || window === null || last < capacity || last - prefix <= capacity - window;
+}
+
+/** One layer's ring, as far as reuse is concerned. */
+export interface RingShape {
+  slots: number;
+  window: number | null;
+}
+
+/** Of `common` leading tokens shared with what is cached (positions 0..last), how many need no prefill: all or none. */
+export function reusablePrefix(common: number, last: number, rings: readonly RingShape[]): number {
+  return rings.every((ring) => canResume(common, last, ring.slots, ring.window)) ? common : 0;
+}

@@ -1,0 +1,198 @@
+/**
+ * config.json -> ModelSpec. Each family is a row of a table; what a config leaves out takes the default that
+ * transformers gives the family. Strict: a number that is missing or absurd, or a feature that changes the answer and
+ * is not implemented, is refused by name. Reads the 4.x style (rope_theta, rope_scaling) and the 5.x style
+ * (rope_parameters, layer_types).
+ */
+import { NibbleError } from '../errors';
+import type { JsonObject } from '../weights/checkpoint';
+import { integer, object, positive, real, text, truth } from './fields';
+import { parseRope } from './rope';
+import type { Activation, LayerSpec, ModelSpec } from './spec';
+
+/** What a family's config.json does not say. Sources: transformers' configuration_*.py, nf4-and-models.md §2.3. */
+interface Family {
+  tiedHead: boolean;
+  /** head_dim when absent; null: hidden_size / num_attention_heads */
+  headSize: number | null;
+  /** q, k, v have biases; 'config': as attention_bias says, and then o has one too */
+  qkvBias: boolean | 'config';
+  mlpBias: 'config' | false;
+  qkNorm: ModelSpec['qkNorm'];
+  /** norms multiply by (1 + w), the embedding is scaled by sqrt(width), the activation is GELU-tanh */
+  gemma: boolean;
+  sandwich: boolean;
+  /** which layers slide when layer_types is absent and there is a window */
+  slides: (layer: number, config: JsonObject) => boolean;
+}
+
+const LLAMA: Family = {
+  tiedHead: false,
+  headSize: null,
+  qkvBias: 'config',
+  mlpBias: 'config',
+  qkNorm: 'none',
+  gemma: false,
+  sandwich: false,
+  slides: () => false,
+};
+const GEMMA: Family = { ...LLAMA, tiedHead: true, headSize: 256, mlpBias: false, gemma: true };
+/** Qwen: layers from max_window_layers up slide, and only when use_sliding_window says so. */
+const qwenSlides = (layer: number, config: JsonObject) =>
+  config.use_sliding_window === true && layer >= integer(config, 'max_window_layers', 0, 1024, 28);
+
+const FAMILIES: Readonly<Record<string, Family>> = {
+  llama: LLAMA,
+  mistral: { ...LLAMA, qkvBias: false, mlpBias: false, slides: () => true },
+  qwen2: { ...LLAMA, qkvBias: true, mlpBias: false, slides: qwenSlides },
+  qwen3: { ...LLAMA, headSize: 128, mlpBias: false, qkNorm: 'head', slides: qwenSlides },
+  gemma: GEMMA,
+  gemma2: { ...GEMMA, sandwich: true, slides: (layer) => layer % 2 === 0 },
+  gemma3_text: {
+    ...GEMMA,
+    sandwich: true,
+    qkNorm: 'head',
+    slides: (layer, config) => (layer + 1) % integer(config, 'sliding_window_pattern', 1, 1024, 6) !== 0,
+  },
+};
+
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  silu: 'silu',
+  swish: 'silu',
+  gelu_pytorch_tanh: 'gelu_tanh',
+};
+
+/** Limits beyond which a number is a damaged file and not a model: they keep later products well under 2^53. */
+const MAX_WIDTH = 1 << 17;
+
+/**
+ * @throws NibbleError unsupported-architecture (family, activation, rope type or layer type, by name),
+ *   corrupt-checkpoint (a number that is missing or absurd, with the value)
+ */
+export function parseSpec(config: JsonObject): ModelSpec {
+  const name = text(config, 'model_type');
+  const family = Object.hasOwn(FAMILIES, name) ? FAMILIES[name] : undefined;
+  if (!family) {
+    throw new NibbleError(
+      'unsupported-architecture',
+      `Models of type "${name}" are not supported; these are: ${Object.keys(FAMILIES).join(', ')}.`,
+      { modelType: name },
+    );
+  }
+  const width = integer(config, 'hidden_size', 2, MAX_WIDTH);
+  const heads = integer(config, 'num_attention_heads', 1, 1024);
+  const kvHeads = integer(config, 'num_key_value_heads', 1, heads, heads);
+  const headSize = integer(config, 'head_dim', 2, 1024, family.headSize ?? width / heads);
+  if (heads % kvHeads || headSize % 2) {
+    throw new NibbleError(
+      'corrupt-checkpoint',
+      `config.json: ${heads} heads do not divide over ${kvHeads} of ${headSize}.`,
+      {
+        heads,
+        kvHeads,
+        headSize,
+      },
+    );
+  }
+  const qkvBias = family.qkvBias === 'config' ? truth(config, 'attention_bias', false) : family.qkvBias;
+  return {
+    family: name,
+    prefix: 'model',
+    layers: layersOf(config, family, headSize),
+    width,
+    heads,
+    kvHeads,
+    headSize,
+    mlpWidth: integer(config, 'intermediate_size', 1, MAX_WIDTH * 8),
+    vocab: integer(config, 'vocab_size', 1, 1 << 22),
+    contextLength: integer(config, 'max_position_embeddings', 1, 1 << 27),
+    normEps: real(config, 'rms_norm_eps', 0, 0.1, 1e-6),
+    normOffset: family.gemma ? 1 : 0,
+    activation: activationOf(config, family),
+    embedScale: family.gemma ? roundToBf16(Math.sqrt(width)) : 1,
+    attentionScale: (family.gemma ? positive(config, 'query_pre_attn_scalar', headSize) : headSize) ** -0.5,
+    attentionSoftcap: softcap(config, 'attn_logit_softcapping'),
+    logitSoftcap: softcap(config, 'final_logit_softcapping'),
+    residualScale: 1,
+    logitScale: 1,
+    tiedHead: truth(config, 'tie_word_embeddings', family.tiedHead),
+    bias: {
+      qkv: qkvBias,
+      o: family.qkvBias === 'config' && qkvBias,
+      mlp: family.mlpBias === 'config' && truth(config, 'mlp_bias', false),
+    },
+    qkNorm: family.qkNorm,
+    normPlacement: family.sandwich ? 'sandwich' : 'pre',
+    fused: false,
+  };
+}
+
+const softcap = (config: JsonObject, key: string) => (config[key] == null ? null : positive(config, key));
+
+function activationOf(config: JsonObject, family: Family): Activation {
+  // Gemma 1 shipped `hidden_act: gelu` by mistake and means the tanh form, as transformers says in its code.
+  if (family.gemma && config.hidden_activation == null) return 'gelu_tanh';
+  const name = text(config, config.hidden_activation == null ? 'hidden_act' : 'hidden_activation', 'silu');
+  const activation = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
+  if (activation) return activation;
+  throw new NibbleError('unsupported-architecture', `The activation "${name}" is not supported.`, { activation: name });
+}
+
+function layersOf(config: JsonObject, family: Family, headSize: number): LayerSpec[] {
+  const count = integer(config, 'num_hidden_layers', 1, 1024);
+  const window = config.sliding_window == null ? null : integer(config, 'sliding_window', 1, 1 << 27);
+  const types = layerTypes(config, count);
+  const ropes = ropesOf(config, headSize);
+  return Array.from({ length: count }, (_, i) => {
+    const sliding = types ? types[i] === 'sliding_attention' : window !== null && family.slides(i, config);
+    if (!sliding) return { kind: 'global', window: null, rope: ropes.global };
+    if (window === null) {
+      throw new NibbleError('corrupt-checkpoint', 'config.json has sliding layers but no sliding_window.', {
+        layer: i,
+      });
+    }
+    return { kind: 'sliding', window, rope: ropes.sliding };
+  });
+}
+
+function layerTypes(config: JsonObject, count: number): string[] | null {
+  const types = config.layer_types;
+  if (types == null) return null;
+  if (!Array.isArray(types) || types.length !== count) {
+    throw new NibbleError('corrupt-checkpoint', `config.json: layer_types must name ${count} layers.`, {
+      layers: count,
+    });
+  }
+  return types.map((type) => {
+    if (type === 'full_attention' || type === 'sliding_attention') return type;
+    throw new NibbleError('unsupported-architecture', `Layers of type "${type}" are not supported.`, {
+      layerType: String(type),
+    });
+  });
+}
+
+/** One rope for both kinds of layers, or two where the config has a local base (Gemma 3). */
+function ropesOf(config: JsonObject, headSize: number): { global: LayerSpec['rope']; sliding: LayerSpec['rope'] } {
+  const parameters = object(config, 'rope_parameters');
+  const byKind = parameters && (object(parameters, 'full_attention') || object(parameters, 'sliding_attention'));
+  if (parameters && byKind) {
+    return {
+      global: parseRope(object(parameters, 'full_attention') ?? {}, config, headSize),
+      sliding: parseRope(object(parameters, 'sliding_attention') ?? {}, config, headSize),
+    };
+  }
+  const global = parseRope(
+    parameters ?? { ...object(config, 'rope_scaling'), rope_theta: config.rope_theta ?? null },
+    config,
+    headSize,
+  );
+  const local = config.rope_local_base_freq;
+  return { global, sliding: local == null ? global : parseRope({ rope_theta: local }, config, headSize) };
+}
+
+/** Nearest bfloat16, ties to even: Gemma multiplies its embeddings by a factor rounded in the weights' type. */
+function roundToBf16(value: number): number {
+  const bits = new Uint32Array(new Float32Array([value]).buffer);
+  bits[0] = (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0];
+}

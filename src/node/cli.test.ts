@@ -1,0 +1,370 @@
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Expected } from '../execute/cpu/test/models';
+import { openCheckpoint } from '../weights/open-checkpoint';
+import { main } from './cli';
+import { surprise } from './commands/perplexity';
+import { createFolderSource } from './folder-source';
+
+const FIXTURES = 'reference/fixtures';
+const NF4 = `${FIXTURES}/tiny-llama/nf4`;
+const TEXT = `${FIXTURES}/tiny-llama-128/nf4`;
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nibble-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+afterEach(() => vi.restoreAllMocks());
+
+/** Runs a command in this process. */
+async function nibble(...argv: string[]): Promise<{ status: number; out: string; err: string }> {
+  const seen = { out: '', err: '' };
+  const capture = (key: 'out' | 'err') => (chunk: string | Uint8Array, done?: unknown) => {
+    seen[key] += chunk;
+    if (typeof done === 'function') done();
+    return true;
+  };
+  vi.spyOn(process.stdout, 'write').mockImplementation(capture('out') as typeof process.stdout.write);
+  vi.spyOn(process.stderr, 'write').mockImplementation(capture('err') as typeof process.stderr.write);
+  const status = await main(argv);
+  vi.restoreAllMocks();
+  return { status, ...seen };
+}
+
+/** The object that a command prints with --json, on the CPU. */
+async function json<T>(...argv: string[]): Promise<T> {
+  const { status, out } = await nibble(...argv, '--json', '--backend', 'cpu');
+  const object = JSON.parse(out) as T;
+  expect({ status, out: status ? out : '' }).toEqual({ status: 0, out: '' });
+  return object;
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+interface Generated {
+  ids: number[];
+  text: string;
+  finish: string;
+  stats: Record<string, number>;
+  memory: Record<string, number>;
+}
+interface Failure {
+  error: { code: string; message: string; details: Record<string, unknown> };
+}
+
+const expected = async (path: string) =>
+  JSON.parse(await readFile(join(FIXTURES, path, 'expected.json'), 'utf8')) as Expected;
+
+describe('generate', () => {
+  it('gives the ids of transformers, with what the contract lists', async () => {
+    const { ids, greedy } = (await expected('tiny-llama/nf4')).prompts[1];
+    const result = await json<Generated>('generate', NF4, '--ids', ids.join(','), '--max-new-tokens', '8');
+    expect(result).toMatchObject({ ids: greedy.slice(0, 8), text: '', finish: 'length' });
+    expect(result.stats).toMatchObject({ prompt_tokens: 7, new_tokens: 8 });
+    expect(Object.keys(result.stats).sort()).toEqual([
+      'decode_tps',
+      'new_tokens',
+      'prefill_tps',
+      'prompt_tokens',
+      'ttft_ms',
+    ]);
+    expect(Object.keys(result.memory).sort()).toEqual(['kv', 'peak', 'scratch', 'total', 'weights']);
+  });
+  it('takes what plan says, to the byte', async () => {
+    const { memory } = await json<Generated>(
+      'generate',
+      NF4,
+      '--ids',
+      '1,2,3',
+      '--max-new-tokens',
+      '50',
+      '--kv',
+      'f32',
+    );
+    const plan = await json<Record<string, number>>(
+      'plan',
+      NF4,
+      '--prompt-tokens',
+      '3',
+      '--max-new-tokens',
+      '50',
+      '--kv',
+      'f32',
+    );
+    const pick = ({ weights, kv, scratch, total }: Record<string, number>) => ({ weights, kv, scratch, total });
+    expect(pick(memory)).toEqual(pick(plan));
+  });
+  it('streams text to a person, and answers the same from a prompt and from its ids', async () => {
+    const prompt = ['--max-new-tokens', '6', '--ignore-eos'];
+    const told = await json<Generated>('generate', TEXT, '--prompt', 'hello', ...prompt);
+    const { out, status } = await nibble('generate', TEXT, '--prompt', 'hello', ...prompt, '--backend', 'cpu');
+    expect(status).toBe(0);
+    expect(out.trim()).toBe(told.text.trim());
+    expect(told.ids).toHaveLength(6);
+  });
+  it('repeats itself for a seed', async () => {
+    const sampled = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '12', '--temperature', '2', '--seed'];
+    const first = await json<Generated>(...sampled, '7');
+    expect((await json<Generated>(...sampled, '7')).ids).toEqual(first.ids);
+    expect((await json<Generated>(...sampled, '8')).ids).not.toEqual(first.ids);
+  });
+});
+
+describe('logits', () => {
+  it('are those of transformers, the last row or all', async () => {
+    const { prompts, logitScale } = await expected('tiny-llama/nf4');
+    const ids = ['--ids', prompts[1].ids.join(','), '--kv', 'f32'];
+    const last = await json<{ logits: number[] }>('logits', NF4, ...ids);
+    const all = await json<{ logits: number[][] }>('logits', NF4, ...ids, '--all');
+    expect(all.logits).toHaveLength(7);
+    for (const [i, row] of [...all.logits, last.logits].entries()) {
+      const right = prompts[1].logits[Math.min(i, 6)];
+      expect(Math.max(...row.map((value, id) => Math.abs(value - right[id])))).toBeLessThan(1e-3 * logitScale);
+    }
+  });
+});
+
+describe('tokenize and detokenize', () => {
+  it('undo each other', async () => {
+    const { ids } = await json<{ ids: number[] }>('tokenize', TEXT, '--text', 'hello there');
+    expect(ids.length).toBeGreaterThan(0);
+    expect(await json('detokenize', TEXT, '--ids', ids.join(','))).toEqual({ text: 'hello there' });
+  });
+});
+
+describe('plan', () => {
+  const gemma = {
+    model_type: 'gemma',
+    hidden_size: 3072,
+    intermediate_size: 24576,
+    num_hidden_layers: 28,
+    num_attention_heads: 16,
+    num_key_value_heads: 16,
+    head_dim: 256,
+    vocab_size: 256000,
+    max_position_embeddings: 8192,
+  };
+  it('of Gemma-7B from its config alone: 168 MiB of cache for 128 + 257 tokens, 3.5 GiB in full', async () => {
+    const path = join(folder, 'gemma.json');
+    await writeFile(path, JSON.stringify(gemma));
+    const request = ['plan', path, '--prompt-tokens', '128', '--max-new-tokens', '257'];
+    const plan = await json<{
+      kv: number;
+      kv_by_layer: { kind: string; slots: number; bytes: number }[];
+      fits: boolean;
+    }>(...request);
+    expect(plan.kv).toBe(168 * 2 ** 20);
+    expect(plan.kv_by_layer).toHaveLength(28);
+    expect(plan.kv_by_layer[0]).toEqual({ kind: 'global', slots: 384, bytes: 6 * 2 ** 20 });
+    expect((await json<{ kv: number }>(...request, '--kv-capacity', 'full')).kv).toBe(3.5 * 2 ** 30);
+    expect((await json<{ fits: boolean; suggestions: string[] }>(...request, '--budget', '5000000000')).fits).toBe(
+      false,
+    );
+  });
+});
+
+describe('bench', () => {
+  it('decodes the ids that generate does, and counts no GPU work on the CPU', async () => {
+    const bench = await json<Generated & Record<string, unknown>>(
+      'bench',
+      NF4,
+      '--ids',
+      '1,2,3',
+      '--new-tokens',
+      '6',
+      '--runs',
+      '3',
+    );
+    const { ids } = await json<Generated>('generate', NF4, '--ids', '1,2,3', '--max-new-tokens', '6', '--ignore-eos');
+    expect(bench).toMatchObject({ ids, dispatches_per_token: 0, submits_per_token: 0, adapter: null, backend: 'cpu' });
+    expect(bench.decode_tps).toBeGreaterThan(0);
+  });
+  it('runs a geometry without weights', async () => {
+    const { kv, total } = (await json<Generated>('bench', '--random', join(NF4, 'config.json'), '--prompt-tokens', '5'))
+      .memory;
+    expect(total).toBeGreaterThan(kv);
+  });
+  it('says that a profile needs a GPU', async () => {
+    const { status, out } = await nibble('bench', NF4, '--ids', '1', '--profile', '--json', '--backend', 'cpu');
+    expect(status).toBe(1);
+    expect((JSON.parse(out) as Failure).error.code).toBe('invalid-option');
+  });
+});
+
+describe('perplexity', () => {
+  it('is exp of the mean surprise over whole windows', async () => {
+    const text =
+      'the quick brown fox jumps over the lazy dog and runs into the wood, where nobody has ever been before';
+    const file = join(folder, 'prose.txt');
+    await writeFile(file, text);
+    const { ids } = await json<{ ids: number[] }>('tokenize', TEXT, '--text', text);
+    const window = Math.floor(ids.length / 2) - 1;
+    let sum = 0;
+    for (const start of [0, window]) {
+      const part = ids.slice(start, start + window);
+      const { logits } = await json<{ logits: number[][] }>('logits', TEXT, '--ids', part.join(','), '--all');
+      for (let i = 0; i + 1 < window; i++) sum += surprise(Float32Array.from(logits[i]), part[i + 1]);
+    }
+    const result = await json<{ perplexity: number; tokens: number }>(
+      'perplexity',
+      TEXT,
+      '--file',
+      file,
+      '--window',
+      String(window),
+    );
+    expect(result.tokens).toBe(2 * (window - 1));
+    expect(result.perplexity).toBeCloseTo(Math.exp(sum / result.tokens), 3);
+    expect(
+      (await json<{ tokens: number }>('perplexity', TEXT, '--file', file, '--window', String(window), '--windows', '1'))
+        .tokens,
+    ).toBe(window - 1);
+  });
+  it('surprise is -log of the softmax', () => {
+    expect(surprise(Float32Array.of(0, 0, 0, 0), 2)).toBeCloseTo(Math.log(4), 12);
+    expect(surprise(Float32Array.of(1000, 0), 0)).toBe(0);
+  });
+});
+
+describe('quantize', () => {
+  it.each([
+    ['nf4', []],
+    ['nf4-dq', ['--double-quant']],
+  ])('makes the tensors of tiny-llama/%s from its bf16 original', async (variant, more) => {
+    const out = join(folder, variant);
+    const result = await json<{ quantized: number; error: { sqnr_db: number } }>(
+      'quantize',
+      `${FIXTURES}/tiny-llama/bf16`,
+      out,
+      ...more,
+    );
+    expect(result.error.sqnr_db).toBeGreaterThan(20);
+    const [made, right] = await Promise.all(
+      [out, `${FIXTURES}/tiny-llama/${variant}`].map((path) => openCheckpoint(createFolderSource(path))),
+    );
+    expect([...made.tensors.keys()].sort()).toEqual([...right.tensors.keys()].sort());
+    for (const [name, info] of right.tensors) {
+      expect(made.tensors.get(name)?.stored).toBe(info.stored);
+      const slices = await Promise.all([made, right].map((checkpoint) => all(checkpoint.read(name))));
+      if (variant === 'nf4') expect(slices[0]).toEqual(slices[1]);
+    }
+    made.close();
+    right.close();
+    const { prompts, logitScale } = await expected(`tiny-llama/${variant}`);
+    const { logits } = await json<{ logits: number[] }>(
+      'logits',
+      out,
+      '--ids',
+      prompts[0].ids.join(','),
+      '--kv',
+      'f32',
+    );
+    const off = Math.max(...logits.map((value, id) => Math.abs(value - prompts[0].logits[0][id])));
+    expect(off).toBeLessThan((variant === 'nf4' ? 1e-3 : 5e-3) * logitScale);
+  });
+  it('keeps what it is told to keep, and refuses a name that matches nothing', async () => {
+    const out = join(folder, 'kept');
+    await json('quantize', `${FIXTURES}/tiny-llama/bf16`, out, '--keep', 'layers.1.mlp');
+    const { tensors } = await json<{ tensors: { name: string; stored: string }[] }>('inspect', out);
+    expect(tensors.find(({ name }) => name === 'model.layers.1.mlp.up_proj.weight')?.stored).toBe('bf16');
+    expect(tensors.find(({ name }) => name === 'model.layers.0.mlp.up_proj.weight')?.stored).toBe('nf4');
+    const { status } = await nibble(
+      'quantize',
+      `${FIXTURES}/tiny-llama/bf16`,
+      join(folder, 'none'),
+      '--keep',
+      'layers.9',
+      '--json',
+    );
+    expect(status).toBe(1);
+  });
+});
+
+describe('inspect', () => {
+  it('tells architecture, types and tensors', async () => {
+    const result = await json<{ model_type: string; unsupported: string[]; types: Record<string, { count: number }> }>(
+      'inspect',
+      NF4,
+    );
+    expect(result).toMatchObject({ model_type: 'llama', unsupported: [], architecture: { layers: 3, width: 96 } });
+    expect(result.types.nf4.count).toBe(21);
+  });
+  it('says what cannot run', async () => {
+    const path = join(folder, 'mamba');
+    await cp(NF4, path, { recursive: true });
+    await writeFile(join(path, 'config.json'), JSON.stringify({ model_type: 'mamba' }));
+    const { unsupported } = await json<{ unsupported: string[] }>('inspect', path);
+    expect(unsupported[0]).toContain('"mamba"');
+  });
+});
+
+describe('errors', () => {
+  it.each<[string[], string]>([
+    [['frobnicate'], 'invalid-option'],
+    [['generate'], 'invalid-option'],
+    [['generate', NF4], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--prompt', 'x'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--frob', '2'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1,x'], 'invalid-option'],
+    [['generate', NF4, '--ids', ''], 'invalid-option'],
+    [['generate', NF4, '--ids', '263'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--top-p', '2'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--max-new-tokens', 'many'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--kv', 'int3'], 'invalid-option'],
+    [['generate', NF4, '--ids', '1', '--max-new-tokens', '256', '--max-context', '100'], 'context-overflow'],
+    [['generate', NF4, '--ids', '1', '--budget', '1000'], 'out-of-memory'],
+    [['generate', NF4, '--prompt', 'no tokenizer here'], 'invalid-option'],
+    [['generate', NF4, 'other', '--ids', '1'], 'invalid-option'],
+    [['generate', 'no/such/folder', '--ids', '1'], 'invalid-option'],
+    [['generate', 'package.json', '--ids', '1'], 'invalid-option'],
+    [['generate', 'src', '--ids', '1'], 'corrupt-checkpoint'],
+    [['plan', NF4, '--prompt-tokens', '0'], 'invalid-option'],
+    [['perplexity', TEXT, '--file', 'no-such-file'], 'invalid-option'],
+    [['perplexity', TEXT, '--file', 'package.json', '--window', '1'], 'invalid-option'],
+    [['quantize', NF4, '/tmp/nibble-never'], 'unsupported-quantization'],
+  ])('%j', async (argv, code) => {
+    const { status, out } = await nibble(...argv, '--json', '--backend', 'cpu');
+    const { error } = JSON.parse(out) as Failure;
+    expect({ status, code: error.code }).toEqual({ status: 1, code });
+    expect(error.message.length).toBeGreaterThan(20);
+  });
+  it('go to stderr without --json, and leave stdout empty', async () => {
+    const { status, out, err } = await nibble('generate', NF4, '--ids', '999', '--backend', 'cpu');
+    expect({ status, out }).toEqual({ status: 1, out: '' });
+    expect(err).toContain('999');
+  });
+  it('of a shard cut short', async () => {
+    const path = join(folder, 'cut');
+    await cp(`${FIXTURES}/tiny-llama/sharded`, path, { recursive: true });
+    await truncate(join(path, 'model-00002-of-00003.safetensors'), 1000);
+    const { out } = await nibble('generate', path, '--ids', '1', '--json', '--backend', 'cpu');
+    expect((JSON.parse(out) as Failure).error.code).toBe('corrupt-checkpoint');
+    await rm(join(path, 'model-00003-of-00003.safetensors'));
+    const missing = await nibble('generate', path, '--ids', '1', '--json', '--backend', 'cpu');
+    expect((JSON.parse(missing.out) as Failure).error.code).toBe('corrupt-checkpoint');
+  });
+  it('help is no error', async () => {
+    const { status, out } = await nibble('--help');
+    expect(status).toBe(0);
+    for (const command of [
+      'generate',
+      'logits',
+      'tokenize',
+      'plan',
+      'bench',
+      'perplexity',
+      'quantize',
+      'inspect',
+      'chat',
+    ]) {
+      expect(out).toContain(`nibble ${command} `);
+    }
+  });
+});

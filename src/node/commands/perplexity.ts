@@ -1,0 +1,52 @@
+/**
+ * nibble perplexity: exp of the mean negative log-likelihood of a text, tokenised without special tokens and without
+ * BOS, in non-overlapping windows; in each all tokens but the first are predicted; a shorter last window is dropped.
+ */
+import { readFile } from 'node:fs/promises';
+import { NibbleError } from '../../errors';
+import { tokenizerOf } from '../../worker/answer';
+import type { Arguments } from '../arguments';
+import { open } from '../open';
+import { runPrompt } from '../run-prompt';
+import { log, print } from '../terminal';
+
+/** -log softmax(logits)[id] */
+export function surprise(logits: Float32Array, id: number): number {
+  let top = Number.NEGATIVE_INFINITY;
+  for (const value of logits) if (value > top) top = value;
+  let sum = 0;
+  for (const value of logits) sum += Math.exp(value - top);
+  return top + Math.log(sum) - logits[id];
+}
+
+export async function perplexity(args: Arguments): Promise<void> {
+  const file = args.required('file');
+  const window = args.count('window', 1024, 2);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new NibbleError('invalid-option', `${file} cannot be read: ${cause}`, { file }, { cause });
+  });
+  const { session } = await open(args, args.positional(0, 'MODEL'));
+  const model = session.model();
+  const ids = tokenizerOf(model).encode(text, { special: false, bos: false });
+  const windows = Math.min(Math.floor(ids.length / window), args.count('windows', Number.MAX_SAFE_INTEGER));
+  if (windows === 0) {
+    throw new NibbleError('invalid-option', `${file} has ${ids.length} tokens, fewer than one window of ${window}.`, {
+      tokens: ids.length,
+      window,
+    });
+  }
+  let sum = 0;
+  let tokens = 0;
+  for (let w = 0; w < windows; w++) {
+    const part = ids.slice(w * window, (w + 1) * window);
+    await runPrompt(model, part, (position, logits) => {
+      if (position + 1 === window) return;
+      sum += surprise(logits, part[position + 1]);
+      tokens++;
+    });
+    log(args, `window ${w + 1} of ${windows}: ${Math.exp(sum / tokens).toFixed(4)}`);
+  }
+  const result = { perplexity: Math.exp(sum / tokens), tokens };
+  await print(args, result, () => `perplexity ${result.perplexity.toFixed(4)} over ${tokens} tokens`);
+  await session.dispose();
+}

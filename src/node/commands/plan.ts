@@ -1,0 +1,76 @@
+/** nibble plan: the bytes that a request would take, from headers or from config.json alone. */
+import { readFile, stat } from 'node:fs/promises';
+import { NibbleError } from '../../errors';
+import { alignedBlock, NF4_CODEBOOK, type TensorInfo } from '../../formats/matrix';
+import { chooseFormats } from '../../memory/formats';
+import { planMemory } from '../../memory/plan';
+import { forwardSteps, tensorTable } from '../../model/decoder';
+import { parseSpec } from '../../model/parse';
+import type { ModelSpec } from '../../model/spec';
+import type { JsonObject } from '../../weights/checkpoint';
+import { chooseBackend } from '../../worker/choose-backend';
+import { effectiveEngineOptions } from '../../worker/engine-options';
+import { NO_LIMITS, planRequest } from '../../worker/open-model';
+import { type Arguments, engineOptions } from '../arguments';
+import { gpuFor } from '../dawn';
+import { openHeaders } from '../open';
+import { mib, print } from '../terminal';
+
+export async function readConfig(path: string): Promise<JsonObject> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as JsonObject;
+  } catch (cause) {
+    throw new NibbleError('corrupt-checkpoint', `${path} is no JSON: ${cause}`, { path }, { cause });
+  }
+}
+
+/** The tensors that a config.json lets expect: NF4 linears where it says so, else 16 bits. */
+export function tensorsOf(config: JsonObject, spec: ModelSpec): Map<string, TensorInfo> {
+  const quantised = (config.quantization_config as JsonObject | undefined)?.load_in_4bit === true;
+  return new Map(
+    tensorTable(spec).map(({ name, rows, cols }) => {
+      const block = quantised && /_proj\.weight$/.test(name) ? alignedBlock(64, cols) : null;
+      const info: TensorInfo = block
+        ? {
+            name,
+            rows,
+            cols,
+            stored: 'nf4',
+            format: { type: 'q4', block, offset: false, codebook: NF4_CODEBOOK },
+            storedBytes: 0,
+          }
+        : { name, rows, cols, stored: 'bf16', format: { type: 'bf16' }, storedBytes: 0 };
+      return [name, info];
+    }),
+  );
+}
+
+export async function plan(args: Arguments): Promise<void> {
+  const path = args.positional(0, 'MODEL or config.json');
+  const options = effectiveEngineOptions(engineOptions(args));
+  const alone = path.endsWith('.json') && (await stat(path).catch(() => null));
+  const headers = alone ? null : await openHeaders(path);
+  headers?.close();
+  const config = headers?.config ?? (await readConfig(path));
+  const spec = parseSpec(config);
+  const tensors = headers?.tensors ?? tensorsOf(config, spec);
+  const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
+  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, options.weights) };
+  const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
+  const request = planRequest(
+    { ...options, maxContext: options.maxContext ?? spec.contextLength },
+    args.count('prompt-tokens', 1),
+    args.count('max-new-tokens', 256),
+  );
+  const made = planMemory(model, request, gpu?.limits ?? NO_LIMITS, gpu ? 'webgpu' : 'cpu');
+  gpu?.device.destroy();
+  const { weights, kv, scratch, staging, total, fits, suggestions } = made;
+  const layers = made.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
+  const full = planMemory(model, { ...request, kvCapacity: 'full', budget: null }, NO_LIMITS, 'cpu').kv;
+  await print(args, { weights, kv, kv_by_layer: layers, scratch, staging, total, fits, suggestions }, () =>
+    [
+      `weights ${mib(weights)}, cache ${mib(kv)} (full context: ${mib(full)}), scratch ${mib(scratch)}: ${mib(total)} in all`,
+      ...suggestions,
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,85 @@
+/**
+ * WebGPU in Node: Dawn, from the npm package `webgpu`, loaded only when a GPU may answer. Where the system has no Vulkan
+ * driver, `--backend webgpu` uses the SwiftShader that comes with an installed Chromium; Vulkan's loader reads its
+ * environment when a process starts, so the command starts over in a child.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NibbleError } from '../errors';
+
+/** Dawn stops the process when the object that create() returned is collected, so it is kept for good. */
+const kept: GPU[] = [];
+
+/** Folders where Chromium keeps its own libvulkan.so.1 and SwiftShader. */
+const CHROMIUM_FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
+/** Set in the child, so that it does not start another. */
+const CHILD = 'NIBBLE_SWIFTSHADER';
+
+/** Dawn's navigator.gpu, or null when the package is not installed or does not load here. */
+export async function loadDawn(adapter: string | undefined): Promise<GPU | null> {
+  try {
+    // Mesa's drivers complain on stderr where it is unset, and need nothing from it.
+    process.env.XDG_RUNTIME_DIR ??= tmpdir();
+    const { create, globals } = await import('webgpu');
+    Object.assign(globalThis, globals);
+    const gpu = create(adapter ? [`adapter=${adapter}`] : []) as GPU;
+    kept.push(gpu);
+    return gpu;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The GPU for a backend option: null for the CPU; for `webgpu` one that has an adapter.
+ * @throws webgpu-unavailable; SwiftShaderChild when the command should start over
+ */
+export async function gpuFor(backend: string | undefined, adapter: string | undefined): Promise<GPU | null> {
+  if (backend === 'cpu') return null;
+  const gpu = await loadDawn(adapter);
+  if (backend !== 'webgpu') return gpu;
+  if (!gpu) {
+    throw new NibbleError(
+      'webgpu-unavailable',
+      'WebGPU in Node needs the npm package webgpu: npm install webgpu, or use --backend cpu.',
+    );
+  }
+  let why = '';
+  const found = await gpu.requestAdapter().catch((error: unknown) => {
+    why = String(error);
+    return null;
+  });
+  if (found) return gpu;
+  const folder = CHROMIUM_FOLDERS.find((candidate) => existsSync(join(candidate, 'vk_swiftshader_icd.json')));
+  if (folder && !adapter && !process.env[CHILD]) throw new SwiftShaderChild(folder);
+  throw new NibbleError(
+    'webgpu-unavailable',
+    `Dawn finds no ${adapter ? `adapter named ${adapter}` : 'graphics adapter'} here${why ? ` (${why})` : ''}. Install a Vulkan driver or Chromium, or use --backend cpu.`,
+    { adapter: adapter ?? null },
+  );
+}
+
+/** Thrown to the top: run the same command in a process that sees SwiftShader. */
+export class SwiftShaderChild extends Error {
+  constructor(private readonly folder: string) {
+    super('start over with SwiftShader');
+  }
+
+  /** @returns the child's exit status */
+  run(): Promise<number> {
+    process.stderr.write(`No Vulkan driver here: using the SwiftShader of ${this.folder}.\n`);
+    const env = {
+      ...process.env,
+      [CHILD]: '1',
+      VK_ICD_FILENAMES: join(this.folder, 'vk_swiftshader_icd.json'),
+      LD_LIBRARY_PATH: [this.folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
+    };
+    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { env, stdio: 'inherit' });
+    return new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code, signal) => resolve(code ?? (signal ? 128 : 1)));
+    });
+  }
+}

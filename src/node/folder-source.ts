@@ -1,0 +1,62 @@
+/** A Source over a folder in Hugging Face layout, or over one .gguf file, on disk. */
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { NibbleError, throwIfAborted } from '../errors';
+import type { Source } from '../weights/source';
+
+/** @throws corrupt-checkpoint from read() when a file is shorter than asked */
+export function createFolderSource(path: string): Source {
+  const gguf = path.endsWith('.gguf') ? basename(path) : undefined;
+  const folder = gguf ? dirname(path) : path;
+  const handles = new Map<string, Promise<FileHandle>>();
+  const handle = (file: string) => {
+    const known = handles.get(file) ?? open(join(folder, file));
+    handles.set(file, known);
+    return known;
+  };
+  return {
+    name: basename(resolve(path)),
+    revision: null,
+    gguf,
+    async size(file) {
+      try {
+        const found = await stat(join(folder, file));
+        return found.isFile() ? found.size : null;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw unreadable(file, error);
+      }
+    },
+    async read(file, start, end, signal) {
+      throwIfAborted(signal);
+      const bytes = new Uint8Array(end - start);
+      let filled = 0;
+      try {
+        const input = await handle(file);
+        while (filled < bytes.length) {
+          const { bytesRead } = await input.read(bytes, filled, bytes.length - filled, start + filled);
+          if (bytesRead === 0) break;
+          filled += bytesRead;
+        }
+      } catch (error) {
+        throw unreadable(file, error);
+      }
+      if (filled === bytes.length) return bytes;
+      const have = start + filled;
+      throw new NibbleError('corrupt-checkpoint', `${file} has ${have} bytes, ${end} are needed. Get it again.`, {
+        path: file,
+        bytes: have,
+        end,
+      });
+    },
+    close() {
+      for (const opened of handles.values()) opened.then((file) => file.close()).catch(() => {});
+      handles.clear();
+    },
+  };
+}
+
+function unreadable(file: string, cause: unknown): NibbleError {
+  const message = `${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`;
+  return new NibbleError('storage-unavailable', message, { path: file }, { cause });
+}

@@ -1,0 +1,86 @@
+/** MODEL of the command line -> a Source, a checkpoint, or a loaded session. */
+import { existsSync, statSync } from 'node:fs';
+import { NibbleError } from '../errors';
+import type { ModelInfo, Progress } from '../protocol';
+import { createTokenizer, type Tokenizer } from '../text/tokenizer';
+import type { Checkpoint } from '../weights/checkpoint';
+import { openCheckpoint } from '../weights/open-checkpoint';
+import type { Source, SourceDescription } from '../weights/source';
+import { openSource } from '../worker/open-source';
+import { createSession, type Session } from '../worker/session';
+import { type Arguments, engineOptions } from './arguments';
+import { gpuFor } from './dawn';
+import { createFolderSource } from './folder-source';
+import { log, mib } from './terminal';
+
+/** @throws invalid-option when MODEL is neither on disk nor shaped like a Hub id or an address */
+function locate(model: string): SourceDescription {
+  if (existsSync(model)) {
+    if (statSync(model).isDirectory() || model.endsWith('.gguf')) return { kind: 'files', name: model, files: [] };
+    throw new NibbleError('invalid-option', `${model} is neither a folder nor a .gguf file.`, { model });
+  }
+  if (/^https?:\/\//.test(model)) return { kind: 'http', base: model };
+  if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
+    return { kind: 'hub', id: model, token: process.env.HF_TOKEN };
+  }
+  throw new NibbleError('invalid-option', `There is no folder or file ${model}, and it is no Hub id (owner/name).`, {
+    model,
+  });
+}
+
+function source(description: SourceDescription, onBytes: (path: string, bytes: number) => void = () => {}): Source {
+  return description.kind === 'files' ? createFolderSource(description.name) : openSource(description, onBytes);
+}
+
+/** Headers and tokenizer only. */
+export async function openHeaders(model: string): Promise<Checkpoint> {
+  return openCheckpoint(source(locate(model)));
+}
+
+/** @throws invalid-option when there is no tokenizer.json */
+export async function openTokenizer(model: string): Promise<Tokenizer> {
+  const checkpoint = await openHeaders(model);
+  checkpoint.close();
+  if (checkpoint.tokenizer) return createTokenizer(checkpoint.tokenizer.json, checkpoint.tokenizer.config);
+  throw new NibbleError('invalid-option', `${model} has no tokenizer.json.`, { model });
+}
+
+let requests = 0;
+export const nextId = (): number => ++requests;
+
+export interface Opened {
+  session: Session;
+  info: ModelInfo;
+}
+
+/** Loads MODEL into a session with the command's options. */
+export async function open(args: Arguments, model: string, local?: Source): Promise<Opened> {
+  const gpu = await gpuFor(args.text('backend'), args.text('gpu'));
+  const session = createSession({
+    gpu,
+    openSource: (description, onBytes) => local ?? source(description, onBytes),
+    openStore: async () => ({ store: null, reason: 'The command line keeps no copy of what it downloads.' }),
+  });
+  const description: SourceDescription = local ? { kind: 'files', name: model, files: [] } : locate(model);
+  const stop = new AbortController();
+  const interrupted = () => stop.abort();
+  process.once('SIGINT', interrupted);
+  const id = nextId();
+  stop.signal.addEventListener('abort', () => void session.cancel(id));
+  let phase = '';
+  const progress = (now: Progress) => {
+    if (now.phase === phase) return;
+    phase = now.phase;
+    log(args, `${now.phase}${now.totalBytes ? `, ${mib(now.totalBytes)}` : ''}`);
+  };
+  try {
+    const info = await session.load(
+      { id, source: description, options: engineOptions(args) },
+      { postMessage: progress },
+    );
+    log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
+    return { session, info };
+  } finally {
+    process.removeListener('SIGINT', interrupted);
+  }
+}

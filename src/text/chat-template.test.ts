@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { NibbleError } from '../errors';
+import { fixture, readJson } from '../formats/test/files';
+import { CHATML_TEMPLATE, createChatTemplate, templateSource } from './chat-template';
+
+const user = (content: string) => ({ role: 'user' as const, content });
+
+function failure(action: () => unknown): NibbleError {
+  try {
+    action();
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(NibbleError);
+    return thrown as NibbleError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('createChatTemplate', () => {
+  it('renders as transformers does', () => {
+    const { chatTemplate, chats } = readJson(fixture('tokenizer/smollm2.json'));
+    const template = createChatTemplate(chatTemplate);
+    for (const { messages, text } of chats) expect(template.render(messages)).toBe(text);
+    expect(chats.length).toBeGreaterThan(1);
+  });
+
+  it('has a ChatML of its own', () => {
+    const { chat_template } = readJson(fixture('tiny-llama-128/bf16/tokenizer_config.json'));
+    const messages = [{ role: 'system' as const, content: 'Be brief.' }, user('Hi')];
+    const [own, models] = [createChatTemplate(CHATML_TEMPLATE), createChatTemplate(chat_template)];
+    expect(own.render(messages)).toBe(models.render(messages));
+    expect(own.render(messages, { addGenerationPrompt: false })).not.toContain('assistant');
+  });
+
+  it('passes the start and end tokens, and the date', () => {
+    const template = createChatTemplate(
+      "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}|{{ strftime_now('%d %b %Y') }}",
+    );
+    const text = template.render([user('x')], { bosToken: '<s>', eosToken: '</s>' });
+    expect(text).toMatch(/^<s>x<\/s>\|\d\d \w{3} \d{4}$/);
+    expect(createChatTemplate('[{{ bos_token }}]').render([])).toBe('[]');
+  });
+
+  it("refuses with the template's own message", () => {
+    const template = createChatTemplate(
+      "{% if messages[0].role != 'user' %}{{ raise_exception('Roles must alternate') }}{% endif %}ok",
+    );
+    expect(template.render([user('x')])).toBe('ok');
+    const error = failure(() => template.render([{ role: 'assistant', content: 'x' }]));
+    expect(error.code).toBe('invalid-option');
+    expect(error.message).toContain('Roles must alternate');
+  });
+
+  it.each([
+    ['a broken template', '{% for m in %}'],
+    ['an open block', '{% if true %}x'],
+    ['a template of more than a megabyte', 'x'.repeat(1_000_001)],
+  ])('refuses %s', (_, source) => {
+    expect(failure(() => createChatTemplate(source)).code).toBe('corrupt-checkpoint');
+  });
+
+  it.each([
+    ['a range without end', '{% for i in range(10000000000) %}{% endfor %}'],
+    ['a range that never arrives', '{% for i in range(0, 5, 0) %}x{% endfor %}'],
+    [
+      'nested loops',
+      '{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{{ c }}{% endfor %}{% endfor %}{% endfor %}',
+    ],
+    ['a macro that calls itself', '{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}'],
+  ])('does not hang on %s', (_, source) => {
+    expect(failure(() => createChatTemplate(source).render([])).code).toBe('invalid-option');
+  });
+
+  it('counts like Python', () => {
+    const ranges =
+      '{% for i in range(3) %}{{ i }}{% endfor %}|{% for i in range(1, 4) %}{{ i }}{% endfor %}|{% for i in range(5, 0, -2) %}{{ i }}{% endfor %}|{% for i in range(3, 1) %}{{ i }}{% endfor %}';
+    expect(createChatTemplate(ranges).render([])).toBe('012|123|531|');
+  });
+
+  it('bounds the size of the messages', () => {
+    const error = failure(() => createChatTemplate('{{ messages[0].content }}').render([user('x'.repeat(16_000_001))]));
+    expect(error.details).toMatchObject({ characters: 16_000_001, limit: 16_000_000 });
+  });
+});
+
+describe('templateSource', () => {
+  it('takes a string, or the default of a list, or nothing', () => {
+    expect(templateSource('a')).toBe('a');
+    expect(
+      templateSource([
+        { name: 'tool_use', template: 'b' },
+        { name: 'default', template: 'c' },
+      ]),
+    ).toBe('c');
+    expect(templateSource([{ name: 'rag', template: 'd' }])).toBe('d');
+    expect(templateSource(undefined)).toBeNull();
+    expect(templateSource([])).toBeNull();
+    expect(templateSource({ default: 'e' })).toBeNull();
+  });
+});

@@ -1,0 +1,176 @@
+import { css, html, LitElement, nothing } from 'lit';
+import { property, query } from 'lit/decorators.js';
+import './composer';
+import './error-notice';
+import './message-list';
+import './progress-bar';
+import './stats-line';
+import type { Composer } from './composer';
+import { define } from './define';
+import { formatBytes } from './format';
+import type { ModelPreview } from './preview';
+import type { ChatSession } from './session';
+import { theme } from './theme';
+
+/**
+ * A session on the screen, from the offer to load the model, through its download, to the conversation. The chat page
+ * and the widget are this element with something around it. Slot `intro` stands above the offer.
+ */
+export class ChatView extends LitElement {
+  @property({ attribute: false }) session!: ChatSession;
+  /** what loading would cost; null while that is being found out */
+  @property({ attribute: false }) preview: ModelPreview | null = null;
+  @property({ attribute: false }) starters: readonly string[] = [];
+  @property() placeholder = 'Ask something';
+  @query('nibble-composer') private composer?: Composer;
+
+  static override styles = [
+    theme,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        min-height: 0;
+        gap: 0.75rem;
+      }
+      .middle {
+        flex: 1;
+        min-height: 0;
+        display: grid;
+        align-content: center;
+        gap: 1.25rem;
+        overflow-y: auto;
+      }
+      nibble-messages {
+        flex: 1;
+        min-height: 0;
+        padding-right: 0.25rem;
+      }
+      .card {
+        display: grid;
+        gap: 1rem;
+        padding: 1.4rem;
+        border: 1px solid var(--_border);
+        border-radius: calc(var(--_radius) + 4px);
+      }
+      .card > * {
+        margin: 0;
+      }
+      .name {
+        font-weight: 600;
+        overflow-wrap: anywhere;
+      }
+      .actions {
+        display: flex;
+        align-items: center;
+        gap: 1rem;
+        flex-wrap: wrap;
+      }
+      .starters {
+        display: grid;
+        grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr));
+        gap: 0.6rem;
+        padding: 0;
+        margin: 0;
+        list-style: none;
+      }
+      .starters button {
+        width: 100%;
+        height: 100%;
+        text-align: left;
+        padding: 0.8rem 1rem;
+        border-radius: var(--_radius);
+      }
+    `,
+  ];
+
+  #changed = () => this.requestUpdate();
+
+  override willUpdate(changed: Map<string, unknown>) {
+    if (!changed.has('session')) return;
+    (changed.get('session') as ChatSession | undefined)?.removeEventListener('change', this.#changed);
+    this.session.addEventListener('change', this.#changed);
+  }
+
+  override focus() {
+    this.composer?.focus();
+  }
+
+  async #ask(question: string) {
+    const answered = this.session.ask(question);
+    this.focus();
+    await answered;
+  }
+
+  #retry = () => void this.session.retry();
+
+  #offer() {
+    const { preview } = this;
+    if (preview === null) return html`<p class="muted">Looking at the model…</p>`;
+    const size = preview.bytes === null ? null : formatBytes(preview.bytes);
+    return html`<div class="card" part="card">
+      <p><span class="name" part="model">${preview.name}</span><br />
+        <span class="muted" data-size=${preview.bytes ?? ''}>${
+          preview.stored
+            ? 'Kept in this browser: nothing to download.'
+            : size === null
+              ? 'How much there is to download shows when it starts.'
+              : `${size} to download, once. It stays in this browser and works offline.`
+        }</span></p>
+      <div class="actions">
+        <button class="primary" part="load" @click=${() => void this.session.load()}>
+          ${preview.stored || size === null ? 'Load' : `Load (${size})`}
+        </button>
+      </div>
+    </div>`;
+  }
+
+  #loading() {
+    return html`<div class="card" part="card">
+      <p class="name">${this.preview?.name ?? this.session.model}</p>
+      <nibble-progress exportparts="progress" .progress=${this.session.progress}></nibble-progress>
+      <div class="actions"><button @click=${() => this.session.stop()}>Stop</button></div>
+    </div>`;
+  }
+
+  #starters() {
+    return html`<ul class="starters">
+      ${this.starters.map((text) => html`<li><button @click=${() => void this.#ask(text)}>${text}</button></li>`)}
+    </ul>`;
+  }
+
+  #middle() {
+    const { phase, messages, error } = this.session;
+    if (messages.length > 0) {
+      return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}></nibble-messages>`;
+    }
+    return html`<div class="middle">
+      <slot name="intro"></slot>
+      ${phase === 'loading' ? this.#loading() : phase !== 'idle' ? this.#starters() : error ? nothing : this.#offer()}
+    </div>`;
+  }
+
+  override render() {
+    const { phase, messages, error, info, memory, result } = this.session;
+    const usable = phase === 'ready' || phase === 'answering';
+    return html`
+      ${this.#middle()}
+      <nibble-error exportparts="error" .error=${error} ?fatal=${error?.code === 'invalid-option'} @retry=${this.#retry}></nibble-error>
+      ${messages.length > 0 && phase === 'loading' ? this.#loading() : nothing}
+      ${
+        usable
+          ? html`<nibble-composer
+                exportparts="composer"
+                placeholder=${this.placeholder}
+                ?busy=${phase === 'answering'}
+                @send=${(event: CustomEvent<string>) => void this.#ask(event.detail)}
+                @stop=${() => this.session.stop()}
+              ></nibble-composer>
+              <nibble-stats exportparts="stats" .info=${info} .memory=${memory} .result=${result}></nibble-stats>`
+          : nothing
+      }
+    `;
+  }
+}
+
+define('nibble-view', ChatView);

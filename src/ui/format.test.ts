@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest';
+import { formatBytes, formatBytesOf, formatRate, formatSeconds } from './format';
+
+describe('format', () => {
+  test.each([
+    [0, '0 KB'],
+    [8736, '9 KB'],
+    [263_785, '0.3 MB'],
+    [84_600_000, '85 MB'],
+    [3_758_096_384, '3.8 GB'],
+  ])('%d bytes is %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  test('progress uses the unit of the total', () => {
+    expect(formatBytesOf(1_200_000, 84_600_000)).toBe('1 of 85 MB');
+    expect(formatBytesOf(4000, 9000)).toBe('4.0 of 9.0 KB');
+    expect(formatBytesOf(5e8, 4.5e9)).toBe('0.5 of 4.5 GB');
+  });
+
+  test.each([
+    [0.2, '1 s'],
+    [59, '59 s'],
+    [150, '3 min'],
+    [3900, '1 h 5 min'],
+  ])('%d seconds is %s', (seconds, text) => expect(formatSeconds(seconds)).toBe(text));
+
+  test('rates keep one decimal below ten', () => {
+    expect([4.25, 38.2].map(formatRate)).toEqual(['4.3', '38']);
+  });
+});

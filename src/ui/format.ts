@@ -1,0 +1,27 @@
+/** Numbers as people read them. 1 MB is 1,000,000 bytes, as in a download list. */
+
+const digits = (value: number) => (value < 10 ? 1 : 0);
+
+/** "84 MB", "1.2 GB", "3 KB" */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e5) return `${Math.ceil(bytes / 1e3)} KB`;
+  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(digits(bytes / 1e6))} MB`;
+  return `${(bytes / 1e9).toFixed(digits(bytes / 1e9))} GB`;
+}
+
+/** "12 of 84 MB": one unit, the total's */
+export function formatBytesOf(loaded: number, total: number): string {
+  const [unit, name] = total >= 1e9 ? [1e9, 'GB'] : total >= 1e5 ? [1e6, 'MB'] : [1e3, 'KB'];
+  const places = digits(total / unit);
+  return `${(loaded / unit).toFixed(places)} of ${(total / unit).toFixed(places)} ${name}`;
+}
+
+/** "4 s", "2 min", "1 h 5 min" */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** "4.2", "38": tokens a second and the like */
+export const formatRate = (value: number) => value.toFixed(digits(value));

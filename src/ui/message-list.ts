@@ -1,0 +1,190 @@
+import { css, html, LitElement, nothing } from 'lit';
+import { property } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import { unsafeHTML } from 'lit/directives/unsafe-html.js';
+import type { ChatMessage } from '../protocol';
+import { define } from './define';
+import { StreamingMarkdown } from './markdown';
+import { theme } from './theme';
+
+/** How near to its end the list must be for new text to pull it along, px. */
+const NEAR_END = 80;
+
+/**
+ * The conversation. It is a log that stays quiet while text streams in; when an answer is complete, a status line that
+ * only screen readers meet says so.
+ */
+export class MessageList extends LitElement {
+  @property({ attribute: false }) messages: readonly ChatMessage[] = [];
+  @property({ type: Boolean }) busy = false;
+
+  static override styles = [
+    theme,
+    css`
+      :host {
+        display: block;
+        overflow-y: auto;
+        overscroll-behavior: contain;
+      }
+      ol {
+        list-style: none;
+        margin: 0;
+        padding: 0.25rem 0 1.5rem;
+        display: grid;
+        gap: 1.5rem;
+      }
+      li {
+        min-width: 0;
+        overflow-wrap: anywhere;
+      }
+      .user {
+        justify-self: end;
+        max-width: 85%;
+        padding: 0.6rem 1rem;
+        border-radius: var(--_radius);
+        border-bottom-right-radius: 4px;
+        background: var(--_surface);
+        white-space: pre-wrap;
+      }
+      .assistant > :first-child > :first-child {
+        margin-top: 0;
+      }
+      .assistant > :last-child > :last-child {
+        margin-bottom: 0;
+      }
+      h1,
+      h2,
+      h3,
+      h4,
+      h5,
+      h6 {
+        font-size: 1.05em;
+        line-height: 1.3;
+        margin: 1.2em 0 0.5em;
+      }
+      p,
+      ul,
+      .assistant ol,
+      pre,
+      blockquote,
+      table {
+        margin: 0.7em 0;
+      }
+      ul,
+      .assistant ol {
+        display: block;
+        padding-left: 1.4em;
+      }
+      .assistant ul {
+        list-style: disc;
+      }
+      .assistant ol {
+        list-style: decimal;
+      }
+      .assistant li + li {
+        margin-top: 0.25em;
+      }
+      code {
+        font: 0.9em var(--_mono);
+        background: var(--_surface);
+        border-radius: 5px;
+        padding: 0.1em 0.35em;
+      }
+      pre {
+        overflow-x: auto;
+        padding: 0.9rem 1rem;
+        border-radius: var(--_radius);
+        background: var(--_surface);
+      }
+      pre code {
+        background: none;
+        padding: 0;
+      }
+      blockquote {
+        margin-inline: 0;
+        padding-left: 1em;
+        border-left: 3px solid var(--_border);
+        color: var(--_muted);
+      }
+      table {
+        display: block;
+        overflow-x: auto;
+        border-collapse: collapse;
+      }
+      th,
+      td {
+        text-align: left;
+        padding: 0.3em 0.8em 0.3em 0;
+        border-bottom: 1px solid var(--_border);
+      }
+      a {
+        color: var(--_accent);
+      }
+      .waiting::after {
+        content: '';
+        display: inline-block;
+        width: 0.55em;
+        height: 0.55em;
+        border-radius: 50%;
+        background: var(--_accent);
+        animation: breathe 1.1s ease-in-out infinite alternate;
+      }
+      @keyframes breathe {
+        from {
+          opacity: 0.25;
+        }
+      }
+    `,
+  ];
+
+  #blocks = new WeakMap<object, string[]>();
+  #streaming = new StreamingMarkdown();
+  #status = '';
+  #follow = true;
+
+  override willUpdate(changed: Map<string, unknown>) {
+    this.#follow = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR_END;
+    const last = this.messages.at(-1);
+    if (changed.has('busy') && !this.busy && changed.get('busy') === true && last?.role === 'assistant') {
+      this.#status = `Answer finished, ${last.content.split(/\s+/).length} words.`;
+    } else if (this.busy) this.#status = '';
+  }
+
+  override updated() {
+    if (this.#follow) this.scrollTop = this.scrollHeight;
+  }
+
+  /** Safe HTML by block; a finished message is rendered once. */
+  #render(message: ChatMessage, streaming: boolean): string[] {
+    const cached = this.#blocks.get(message);
+    if (cached) return cached;
+    const blocks = this.#streaming.update(message.content);
+    if (!streaming) this.#blocks.set(message, blocks);
+    return blocks;
+  }
+
+  #message(message: ChatMessage, streaming: boolean) {
+    if (message.role === 'user') return html`<li class="user" part="user">${message.content}</li>`;
+    const blocks = this.#render(message, streaming);
+    return html`<li class="assistant" part="assistant">
+      ${blocks.map((block) => html`<div>${unsafeHTML(block)}</div>`)}
+      ${streaming && message.content === '' ? html`<div class="waiting"></div>` : nothing}
+    </li>`;
+  }
+
+  override render() {
+    const last = this.messages.length - 1;
+    return html`
+      <ol role="log" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
+        ${repeat(
+          this.messages,
+          (_, index) => index,
+          (message, index) => this.#message(message, this.busy && index === last),
+        )}
+      </ol>
+      <div class="unseen" role="status">${this.#status}</div>
+    `;
+  }
+}
+
+define('nibble-messages', MessageList);

@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { NibbleError } from '../errors';
+import { ChatSession, type LoadEngine } from './session';
+import { FakeEngine, fakeLoad, INFO, PROGRESS } from './test/fake-engine';
+
+const session = (load: LoadEngine, system?: string) =>
+  new ChatSession(load, { model: 'm', engine: { backend: 'cpu' }, sampling: { maxNewTokens: 8 }, system });
+
+async function ready(engine = new FakeEngine(), system?: string) {
+  const chat = session(fakeLoad(engine), system);
+  await chat.load();
+  return { engine, chat };
+}
+
+describe('loading', () => {
+  test('goes from idle through progress to ready', async () => {
+    const chat = session(fakeLoad(new FakeEngine()));
+    const phases: string[] = [];
+    chat.addEventListener('change', () => phases.push(`${chat.phase} ${chat.progress?.loadedBytes ?? '-'}`));
+    await chat.load();
+    expect(phases).toEqual(['loading -', `loading ${PROGRESS.loadedBytes}`, `ready ${PROGRESS.loadedBytes}`]);
+    expect(chat.info).toBe(INFO);
+  });
+
+  test('hands the options to the engine', async () => {
+    let given: unknown;
+    const chat = session(async (model, options) => {
+      given = { model, backend: options.backend };
+      return new FakeEngine();
+    });
+    await chat.load();
+    expect(given).toEqual({ model: 'm', backend: 'cpu' });
+  });
+
+  test('a failure is shown, and the next try works', async () => {
+    let failure: NibbleError | null = new NibbleError('network', 'The server is away. Try again.');
+    const chat = session(fakeLoad(new FakeEngine(), () => failure));
+    await chat.load();
+    expect([chat.phase, chat.error?.code]).toEqual(['idle', 'network']);
+    failure = null;
+    await chat.retry();
+    expect([chat.phase, chat.error]).toEqual(['ready', null]);
+  });
+
+  test('stop is no error', async () => {
+    const chat = session(fakeLoad(new FakeEngine()));
+    const loading = chat.load();
+    chat.stop();
+    await loading;
+    expect([chat.phase, chat.error]).toEqual(['idle', null]);
+  });
+});
+
+describe('asking', () => {
+  test('streams, and keeps the conversation', async () => {
+    const { engine, chat } = await ready();
+    const seen: string[] = [];
+    chat.addEventListener('change', () => seen.push(chat.messages.at(-1)?.content ?? ''));
+    await chat.ask(' Hi ');
+    expect([...new Set(seen)]).toEqual(['', 'Hello', 'Hello there', 'Hello there.']);
+    await chat.ask('And?');
+    expect(engine.asked[1]).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello there.' },
+      { role: 'user', content: 'And?' },
+    ]);
+    expect(engine.sampling[0]).toEqual({ maxNewTokens: 8 });
+    expect(chat.result?.stats.decodeTps).toBe(4.25);
+    expect(chat.memory?.kvFullContext).toBe(188e6);
+  });
+
+  test('the system message goes first and is not shown', async () => {
+    const { engine, chat } = await ready(undefined, 'Be brief.');
+    await chat.ask('Hi');
+    expect(engine.asked[0][0]).toEqual({ role: 'system', content: 'Be brief.' });
+    expect(chat.messages.map((message) => message.role)).toEqual(['user', 'assistant']);
+  });
+
+  test('nothing is asked while an answer is under way, or with an empty question', async () => {
+    const { engine, chat } = await ready();
+    const first = chat.ask('one');
+    await chat.ask('two');
+    await first;
+    await chat.ask('  ');
+    expect(engine.asked).toHaveLength(1);
+  });
+
+  test('stop keeps what was said', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => {
+      if (chat.messages.at(-1)?.content === 'Hello') chat.stop();
+    };
+    await chat.ask('Hi');
+    expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: 'Hello' });
+    expect([chat.phase, chat.error, chat.result?.finish]).toEqual(['ready', null, 'aborted']);
+  });
+
+  test('a new chat in the middle of an answer stays empty', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => {
+      if (chat.messages.at(-1)?.content === 'Hello') chat.newChat();
+    };
+    await chat.ask('Hi');
+    expect([chat.phase, chat.messages, chat.result]).toEqual(['ready', [], null]);
+    engine.pace = () => Promise.resolve();
+    await chat.ask('Again');
+    expect(engine.asked[1]).toEqual([{ role: 'user', content: 'Again' }]);
+  });
+
+  test('an error in the middle is shown, and retry answers the question once more', async () => {
+    const { engine, chat } = await ready();
+    engine.failure = new NibbleError('context-overflow', 'Too long. Start a new chat.');
+    const errors: unknown[] = [];
+    chat.addEventListener('error', (event) => errors.push((event as CustomEvent).detail.code));
+    engine.answer = ['Hello'];
+    engine.pace = async () => {
+      throw engine.failure;
+    };
+    await chat.ask('Hi');
+    expect([chat.phase, chat.error?.code, errors]).toEqual(['ready', 'context-overflow', ['context-overflow']]);
+    expect(chat.messages).toEqual([{ role: 'user', content: 'Hi' }]);
+    engine.pace = () => Promise.resolve();
+    engine.failure = null;
+    await chat.retry();
+    expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: 'Hello' });
+  });
+
+  test('after a lost device, retry loads again and then answers', async () => {
+    const engines = [new FakeEngine(), new FakeEngine()];
+    let loads = 0;
+    const chat = session(async () => engines[loads++]);
+    await chat.load();
+    engines[0].pace = async () => {
+      throw new NibbleError('device-lost', 'The GPU went away. Try again.');
+    };
+    await chat.ask('Hi');
+    expect([chat.phase, chat.info, engines[0].disposed]).toEqual(['idle', null, true]);
+    await chat.retry();
+    expect([loads, engines[1].asked.length, chat.messages.length]).toEqual([2, 1, 2]);
+  });
+});

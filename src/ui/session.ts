@@ -1,0 +1,196 @@
+/**
+ * One conversation with one model, as a state that elements draw: what is loaded, what was said, what went wrong.
+ * It knows the engine by its shape only, so tests drive it with a fake one.
+ */
+import { asNibbleError, type NibbleError } from '../errors';
+import type { ChatMessage, EngineOptions, GenerateResult, MemoryInfo, ModelInfo, Progress, SamplingOptions } from '../protocol';
+
+export interface ChatEngine {
+  chat(
+    messages: ChatMessage[],
+    options?: SamplingOptions & { signal?: AbortSignal },
+  ): AsyncIterable<string> & { result: Promise<GenerateResult> };
+  info(): Promise<ModelInfo>;
+  memory(): Promise<MemoryInfo>;
+  dispose(): void | Promise<void>;
+}
+
+export type LoadEngine = (
+  model: string,
+  options: EngineOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
+) => Promise<ChatEngine>;
+
+export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
+
+export interface SessionOptions {
+  model: string;
+  engine: EngineOptions;
+  sampling: SamplingOptions;
+  /** first message of every conversation, not shown */
+  system?: string;
+}
+
+/** After these the worker, or what it held, is gone: the next try loads the model again. */
+const FATAL = new Set(['device-lost', 'worker-failed', 'out-of-memory', 'webgpu-unavailable']);
+
+/** Dispatches 'change' whenever a field changes, and 'progress', 'ready', 'message', 'error' as they happen. */
+export class ChatSession extends EventTarget {
+  phase: Phase = 'idle';
+  progress: Progress | null = null;
+  info: ModelInfo | null = null;
+  memory: MemoryInfo | null = null;
+  /** the conversation, without the system message; while answering, the last one grows */
+  messages: ChatMessage[] = [];
+  /** of the last finished answer */
+  result: GenerateResult | null = null;
+  error: NibbleError | null = null;
+
+  #load: LoadEngine;
+  #options: SessionOptions;
+  #engine: ChatEngine | null = null;
+  #abort: AbortController | null = null;
+
+  constructor(load: LoadEngine, options: SessionOptions) {
+    super();
+    this.#load = load;
+    this.#options = options;
+  }
+
+  get model(): string {
+    return this.#options.model;
+  }
+
+  /** Loads the model; does nothing when it is loaded or loading. Failures end up in `error`. */
+  async load(): Promise<void> {
+    if (this.phase !== 'idle') return;
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#set({ phase: 'loading', error: null, progress: null });
+    let engine: ChatEngine | null = null;
+    try {
+      engine = await this.#load(this.#options.model, {
+        ...this.#options.engine,
+        signal: abort.signal,
+        onProgress: (progress) => {
+          this.#set({ progress });
+          this.#announce('progress', progress);
+        },
+      });
+      const [info, memory] = await Promise.all([engine.info(), engine.memory()]);
+      if (abort.signal.aborted) throw abort.signal.reason;
+      this.#engine = engine;
+      this.#set({ phase: 'ready', info, memory });
+      this.#announce('ready', info);
+    } catch (thrown) {
+      void engine?.dispose();
+      this.#set({ phase: 'idle' });
+      this.#fail(thrown, abort.signal);
+    }
+  }
+
+  /** Sends a question and streams the answer into `messages`. */
+  async ask(question: string): Promise<void> {
+    if (this.phase !== 'ready' || question.trim() === '') return;
+    this.messages = [...this.messages, { role: 'user', content: question.trim() }];
+    this.#announce('message', this.messages.at(-1));
+    await this.#answer();
+  }
+
+  /** Stops the download or the answer that is under way; what was said so far stays. */
+  stop(): void {
+    this.#abort?.abort();
+  }
+
+  /** Forgets the conversation, and keeps the model. */
+  newChat(): void {
+    this.stop();
+    this.#set({ messages: [], result: null, error: null });
+  }
+
+  /** After an error: loads again if need be, and answers the question that was left without an answer. */
+  async retry(): Promise<void> {
+    this.#set({ error: null });
+    if (this.phase === 'idle') await this.load();
+    if (this.phase === 'ready' && this.messages.at(-1)?.role === 'user') await this.#answer();
+  }
+
+  /** Puts an error on show that did not come from the engine. */
+  report(error: NibbleError): void {
+    this.#fail(error);
+  }
+
+  dismissError(): void {
+    this.#set({ error: null });
+  }
+
+  async dispose(): Promise<void> {
+    this.stop();
+    const engine = this.#engine;
+    this.#engine = null;
+    this.#set({ phase: 'idle', info: null, memory: null, progress: null });
+    await engine?.dispose();
+  }
+
+  async #answer(): Promise<void> {
+    const engine = this.#engine;
+    if (engine === null) return;
+    const abort = new AbortController();
+    this.#abort = abort;
+    const asked = this.messages;
+    const { system, sampling } = this.#options;
+    let text = '';
+    // newChat() may have replaced the conversation under way: then this answer is nobody's.
+    const current = () => this.messages === asked || this.messages.at(-2) === asked.at(-1);
+    const said = (): ChatMessage[] => [...asked, { role: 'assistant', content: text }];
+    const show = () => current() && this.#set({ messages: said() });
+
+    this.#set({ phase: 'answering', error: null, result: null, messages: said() });
+    try {
+      const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
+      const stream = engine.chat(messages, { ...sampling, signal: abort.signal });
+      stream.result.catch(() => {}); // reported by the loop below
+      for await (const piece of stream) {
+        text += piece;
+        show();
+      }
+      const result = await stream.result;
+      if (current()) this.#set({ result, memory: result.memory });
+      this.#finish(current(), asked, text, abort.signal);
+    } catch (thrown) {
+      this.#finish(current(), asked, text, abort.signal);
+      this.#fail(thrown, abort.signal);
+    }
+  }
+
+  /** An answer with text stays, whole or cut; one without is dropped, and a stopped question with it stays asked. */
+  #finish(current: boolean, asked: ChatMessage[], text: string, signal: AbortSignal): void {
+    if (this.#abort?.signal === signal) this.#abort = null;
+    const answer: ChatMessage = { role: 'assistant', content: text };
+    if (current) this.messages = text === '' ? asked : [...asked, answer];
+    this.#set({ phase: this.#engine === null ? 'idle' : 'ready' });
+    if (current && text !== '') this.#announce('message', answer);
+  }
+
+  #fail(thrown: unknown, signal?: AbortSignal): void {
+    const error = asNibbleError(thrown);
+    if (signal?.aborted && error.code === 'aborted') return this.#set({ error: null });
+    if (this.#engine !== null && FATAL.has(error.code)) {
+      void this.#engine.dispose();
+      this.#engine = null;
+      this.#set({ phase: 'idle', info: null });
+    }
+    this.#set({ error });
+    this.#announce('error', error);
+  }
+
+  #set(
+    fields: Partial<Pick<ChatSession, 'phase' | 'progress' | 'info' | 'memory' | 'messages' | 'result' | 'error'>>,
+  ): void {
+    Object.assign(this, fields);
+    this.dispatchEvent(new Event('change'));
+  }
+
+  #announce(type: 'progress' | 'ready' | 'message' | 'error', detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

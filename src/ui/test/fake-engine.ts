@@ -1,0 +1,115 @@
+/** An engine for tests of the interface: it says what it is told to, one word at a time, when it is told to. */
+import { NibbleError } from '../../errors';
+import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo, Progress, SamplingOptions } from '../../protocol';
+import type { ChatEngine, LoadEngine } from '../session';
+
+const MEMORY: MemoryInfo = {
+  weights: 84e6,
+  kv: 5e6,
+  scratch: 1e6,
+  staging: 0,
+  total: 90e6,
+  peak: 95e6,
+  kvFullContext: 188e6,
+  kvSlots: { global: 128, sliding: null },
+};
+
+export const INFO: ModelInfo = {
+  name: 'fake',
+  revision: null,
+  family: 'llama',
+  parameters: 1e6,
+  contextLength: 8192,
+  backend: 'cpu',
+  backendReason: 'This browser has no WebGPU, so the CPU answers.',
+  adapter: null,
+  options: {
+    backend: 'auto',
+    weights: 'keep',
+    kv: 'f16',
+    kvCapacity: 'auto',
+    chunk: 32,
+    tune: 'auto',
+    limits: 'adapter',
+    features: 'all',
+    storage: 'indexeddb',
+    maxContext: 8192,
+    memoryBudget: null,
+  },
+  weightTypes: {},
+  variants: {},
+  hasTokenizer: true,
+  hasChatTemplate: true,
+};
+
+export class FakeEngine implements ChatEngine {
+  asked: ChatMessage[][] = [];
+  sampling: SamplingOptions[] = [];
+  disposed = false;
+  /** words of the next answer */
+  answer = ['Hello', ' there', '.'];
+  /** thrown after the first word of the next answer */
+  failure: NibbleError | null = null;
+  /** awaited before every word */
+  pace: () => Promise<void> = () => Promise.resolve();
+
+  chat(messages: ChatMessage[], options: SamplingOptions & { signal?: AbortSignal } = {}) {
+    const { signal, ...sampling } = options;
+    this.asked.push(messages);
+    this.sampling.push(sampling);
+    let settle: (result: GenerateResult) => void = () => {};
+    let fail: (error: unknown) => void = () => {};
+    const result = new Promise<GenerateResult>((resolve, reject) => {
+      settle = resolve;
+      fail = reject;
+    });
+    const words = this.#words(signal, (text, aborted) => {
+      if (text === null) return fail(this.failure);
+      const stats = { promptTokens: 9, reusedTokens: 0, newTokens: 3, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
+      settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY });
+    });
+    return Object.assign(words, { result });
+  }
+
+  async *#words(signal: AbortSignal | undefined, done: (text: string | null, aborted: boolean) => void) {
+    let text = '';
+    for (const word of this.answer) {
+      await this.pace();
+      if (signal?.aborted) break;
+      if (this.failure && text !== '') {
+        done(null, false);
+        throw this.failure;
+      }
+      text += word;
+      yield word;
+    }
+    done(text, signal?.aborted ?? false);
+  }
+
+  info = () => Promise.resolve(INFO);
+  memory = () => Promise.resolve(MEMORY);
+  dispose() {
+    this.disposed = true;
+  }
+}
+
+export const PROGRESS: Progress = {
+  phase: 'download',
+  loadedBytes: 42e6,
+  totalBytes: 84e6,
+  networkBytes: 42e6,
+  bytesPerSecond: 10e6,
+  secondsLeft: 4.2,
+};
+
+/** Loads `engine`, after one report of progress; throws `failure` when it is set. */
+export function fakeLoad(engine: ChatEngine, failure: () => NibbleError | null = () => null): LoadEngine {
+  return async (_, { onProgress, signal }) => {
+    onProgress?.(PROGRESS);
+    await Promise.resolve();
+    if (signal?.aborted) throw new NibbleError('aborted', 'The request was stopped.');
+    const error = failure();
+    if (error) throw error;
+    return engine;
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * The look, as custom properties that a page may set on any ancestor (`--nibble-accent` and so on), each with a light
+ * and a dark default. One accent; the system's font.
+ */
+import { css } from 'lit';
+
+export const theme = css`
+  :host {
+    --_accent: var(--nibble-accent, light-dark(#0d6b5e, #5fd3bf));
+    --_on-accent: var(--nibble-on-accent, light-dark(#ffffff, #06231e));
+    --_background: var(--nibble-background, light-dark(#ffffff, #131615));
+    --_surface: var(--nibble-surface, light-dark(#f3f5f4, #1d2220));
+    --_text: var(--nibble-text, light-dark(#1a1f1d, #e8ecea));
+    --_muted: var(--nibble-muted, light-dark(#5b6662, #98a5a0));
+    --_border: var(--nibble-border, light-dark(#dde3e0, #2e3532));
+    --_danger: var(--nibble-danger, light-dark(#a32a1d, #ff9d8f));
+    --_radius: var(--nibble-radius, 14px);
+    --_font: var(--nibble-font, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif);
+    --_mono: var(--nibble-mono, ui-monospace, 'SF Mono', Menlo, Consolas, monospace);
+    font: 16px/1.6 var(--_font);
+    color: var(--_text);
+  }
+  :host([hidden]) {
+    display: none;
+  }
+  * {
+    box-sizing: border-box;
+  }
+  button {
+    font: inherit;
+    color: inherit;
+    cursor: pointer;
+    border: 1px solid var(--_border);
+    border-radius: 999px;
+    background: none;
+    padding: 0.4em 1em;
+    transition:
+      background 0.15s,
+      border-color 0.15s;
+  }
+  button:hover {
+    border-color: var(--_accent);
+  }
+  button.primary {
+    color: var(--_on-accent);
+    background: var(--_accent);
+    border-color: transparent;
+    font-weight: 600;
+  }
+  button.primary:hover {
+    background: color-mix(in oklab, var(--_accent) 88%, var(--_text));
+  }
+  button:disabled {
+    opacity: 0.45;
+    cursor: default;
+  }
+  :focus-visible {
+    outline: 2px solid var(--_accent);
+    outline-offset: 2px;
+  }
+  .muted {
+    color: var(--_muted);
+    font-size: 0.875em;
+  }
+  .unseen {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+  @media (prefers-reduced-motion: reduce) {
+    *,
+    *::before,
+    *::after {
+      animation: none !important;
+      transition: none !important;
+      scroll-behavior: auto !important;
+    }
+  }
+`;

@@ -1,0 +1,219 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createHttpSource, type HttpOptions } from './http-source';
+
+const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+interface Seen {
+  url: string;
+  range?: string;
+  headers: IncomingMessage['headers'];
+}
+type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void;
+
+async function serve(answer: Answer, options: HttpOptions = {}) {
+  const seen: Seen[] = [];
+  const slept: number[] = [];
+  const server = createServer((request, response) => {
+    seen.push({ url: request.url!, range: request.headers.range, headers: request.headers });
+    answer(request, response, seen.length);
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const sleep = async (ms: number) => void slept.push(ms);
+  const all = { sleep, random: () => 1, ...options };
+  return { seen, slept, origin, source: createHttpSource({ kind: 'http', base: `${origin}/m/` }, all), options: all };
+}
+
+const honest: Answer = (request, response) => {
+  const match = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '');
+  if (!match) return void response.writeHead(200, { 'content-length': bytes.length }).end(bytes);
+  const start = Number(match[1]);
+  if (start >= bytes.length) {
+    return void response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
+  }
+  const end = Math.min(Number(match[2]) + 1, bytes.length);
+  response.writeHead(206, {
+    'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
+    'content-length': end - start,
+  });
+  response.end(bytes.subarray(start, end));
+};
+const status =
+  (code: number, headers: Record<string, string> = {}): Answer =>
+  (_, response) =>
+    void response.writeHead(code, headers).end('nothing');
+
+describe('an honest server', () => {
+  it('tells sizes and serves ranges with safelisted headers only', async () => {
+    const { source, seen, origin } = await serve(honest);
+    expect(await source.size('a b/model.safetensors')).toBe(bytes.length);
+    expect(await source.read('a b/model.safetensors', 1000, 4096)).toEqual(bytes.slice(1000, 4096));
+    expect(seen.map(({ url, range }) => [url, range])).toEqual([
+      ['/m/a%20b/model.safetensors', 'bytes=0-1'],
+      ['/m/a%20b/model.safetensors', 'bytes=1000-4095'],
+    ]);
+    expect(seen[1].headers.authorization).toBeUndefined();
+    expect(source.name).toBe(`${origin}/m/`);
+  });
+
+  it('reports bytes as they arrive', async () => {
+    let arrived = 0;
+    const { source } = await serve(honest, { onBytes: (_, n) => (arrived += n) });
+    await source.read('x', 0, 50_000);
+    expect(arrived).toBe(50_000);
+  });
+
+  it('resolves a Hub repository afresh for each read, with the token', async () => {
+    const { seen, origin, options } = await serve(honest);
+    const hub = createHttpSource({ kind: 'hub', id: 'org/model', token: 'secret' }, { ...options, hubOrigin: origin });
+    await hub.read('config.json', 0, 10);
+    await hub.read('config.json', 10, 20);
+    expect(seen.map(({ url }) => url)).toEqual(Array(2).fill('/org/model/resolve/main/config.json'));
+    expect(seen[0].headers.authorization).toBe('Bearer secret');
+    expect([hub.name, hub.revision]).toEqual(['org/model', 'main']);
+  });
+
+  it('reads one .gguf and knows no other file', async () => {
+    const { seen, origin, options } = await serve(honest);
+    const gguf = createHttpSource({ kind: 'http', base: `${origin}/x/tiny.gguf?download=true` }, options);
+    expect(gguf.gguf).toBe('tiny.gguf');
+    expect(await gguf.size('manifest.json')).toBeNull();
+    expect(await gguf.read('tiny.gguf', 4, 8)).toEqual(bytes.slice(4, 8));
+    expect(seen.map(({ url }) => url)).toEqual(['/x/tiny.gguf?download=true']);
+  });
+
+  it('refuses a read past the end', async () => {
+    const { source } = await serve(honest);
+    const past = expect.objectContaining({
+      code: 'corrupt-checkpoint',
+      details: expect.objectContaining({ bytes: 100_000 }),
+    });
+    await expect(source.read('x', 99_990, 100_010)).rejects.toEqual(past);
+    await expect(source.read('x', 200_000, 200_010)).rejects.toEqual(past);
+  });
+
+  it('knows an empty file', async () => {
+    const { source } = await serve(status(416, { 'content-range': 'bytes */0' }));
+    expect(await source.size('empty')).toBe(0);
+  });
+});
+
+it('cuts what a server sends beyond the range', async () => {
+  const { source } = await serve((_, response) => {
+    response.writeHead(206, { 'content-range': `bytes 10-${bytes.length - 1}/${bytes.length}` });
+    response.end(bytes.subarray(10));
+  });
+  expect(await source.read('x', 10, 30)).toEqual(bytes.slice(10, 30));
+});
+
+describe('a server that ignores ranges', () => {
+  const whole: Answer = (_, response) => void response.writeHead(200, { 'content-length': bytes.length }).end(bytes);
+
+  it('is downloaded once when read in order, also by overlapping reads', async () => {
+    const { source, seen } = await serve(whole);
+    expect(await source.size('x')).toBe(bytes.length);
+    const parts = await Promise.all([0, 1, 2, 3].map((i) => source.read('x', i * 25_000, (i + 1) * 25_000)));
+    expect(parts.map((part) => part.length)).toEqual([25_000, 25_000, 25_000, 25_000]);
+    expect(Buffer.concat(parts).equals(Buffer.from(bytes))).toBe(true);
+    expect(seen).toHaveLength(1);
+  });
+
+  it('is asked again when read backwards', async () => {
+    const { source } = await serve(whole);
+    expect(await source.read('x', 60_000, 60_100)).toEqual(bytes.slice(60_000, 60_100));
+    expect(await source.read('x', 5, 9)).toEqual(bytes.slice(5, 9));
+    expect(await source.read('x', 9, 70_000)).toEqual(bytes.slice(9, 70_000));
+  });
+
+  it('is counted when it tells no length', async () => {
+    const { source } = await serve((_, response) => void response.writeHead(200).end(bytes));
+    expect(await source.size('x')).toBe(bytes.length);
+    expect(await source.read('x', 10, 20)).toEqual(bytes.slice(10, 20));
+  });
+});
+
+describe('trouble', () => {
+  it.each([
+    ['another range', 'bytes 0-99/100000'],
+    ['nonsense', 'pages 1-2'],
+  ])('refuses %s', async (_, range) => {
+    const { source } = await serve(
+      (_q, response) => void response.writeHead(206, { 'content-range': range }).end(bytes),
+    );
+    await expect(source.read('x', 50, 150)).rejects.toMatchObject({ code: 'network', details: { status: 206 } });
+  });
+
+  it('takes a missing file for absent, and names it when read', async () => {
+    const { source, seen } = await serve(status(404));
+    expect(await source.size('x')).toBeNull();
+    await expect(source.read('x', 0, 10)).rejects.toMatchObject({ code: 'network', details: { status: 404 } });
+    expect(seen).toHaveLength(2);
+  });
+
+  it('recognises a web page in place of a file', async () => {
+    const { source } = await serve(status(200, { 'content-type': 'text/html; charset=utf-8' }));
+    expect(await source.size('config.json')).toBeNull();
+    await expect(source.read('config.json', 0, 4)).rejects.toThrow(/web page/);
+  });
+
+  it('does not repeat what is forbidden', async () => {
+    const { source, seen, origin, options } = await serve(status(401));
+    await expect(source.read('x', 0, 10)).rejects.toMatchObject({ code: 'network', details: { status: 401 } });
+    expect(seen).toHaveLength(1);
+    const hub = createHttpSource({ kind: 'hub', id: 'org/gated' }, { ...options, hubOrigin: origin });
+    await expect(hub.size('config.json')).rejects.toThrow(/licence.*token/);
+  });
+
+  it('waits as long as a busy server asks, then goes on', async () => {
+    const { source, slept } = await serve((request, response, count) =>
+      count < 3
+        ? status(429, count === 1 ? { 'retry-after': '7' } : {})(request, response, count)
+        : honest(request, response, count),
+    );
+    expect(await source.read('x', 0, 100)).toEqual(bytes.slice(0, 100));
+    expect(slept).toEqual([7000, 1000]);
+  });
+
+  it('gives up after five failures in a row, waiting twice as long each time', async () => {
+    const { source, seen, slept } = await serve(status(503));
+    await expect(source.read('x', 0, 100)).rejects.toMatchObject({ code: 'network', details: { status: 503 } });
+    expect(seen).toHaveLength(5);
+    expect(slept).toEqual([500, 1000, 2000, 4000]);
+  });
+
+  it('goes on where a broken connection stopped', async () => {
+    const { source, seen } = await serve((request, response, count) => {
+      if (count > 8) return honest(request, response, count);
+      const start = Number(/bytes=(\d+)/.exec(request.headers.range!)![1]);
+      response.writeHead(206, { 'content-range': `bytes ${start}-49999/100000`, 'content-length': 50_000 - start });
+      response.write(bytes.subarray(start, start + 1000), () => response.destroy());
+    });
+    expect(await source.read('x', 0, 50_000)).toEqual(bytes.slice(0, 50_000));
+    expect(seen.map(({ range }) => range)).toEqual(Array.from({ length: 9 }, (_, i) => `bytes=${i * 1000}-49999`));
+  });
+
+  it('says when nobody answers', async () => {
+    const { source, seen } = await serve((_, response) => void response.destroy());
+    await expect(source.size('x')).rejects.toMatchObject({ code: 'network', details: { status: 0 } });
+    expect(seen).toHaveLength(5);
+  });
+
+  it('stops at once when aborted, also while waiting', async () => {
+    const stop = new AbortController();
+    const { source } = await serve(status(503), {
+      sleep: async () => stop.abort(),
+    });
+    await expect(source.read('x', 0, 10, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
+    await expect(source.read('x', 0, 10, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
+  });
+});

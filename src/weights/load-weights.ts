@@ -1,0 +1,98 @@
+/** From a Checkpoint into an executor: every tensor that the model needs, once, in the order of the files. */
+import { NibbleError, throwIfAborted } from '../errors';
+import { denseValues } from '../formats/half';
+import type { RowSlice, TensorInfo } from '../formats/matrix';
+import type { Checkpoint } from './checkpoint';
+
+/** What the model expects of a tensor; see tensorTable() in model/decoder.ts. */
+export interface NeededTensor {
+  name: string;
+  rows: number;
+  cols: number;
+  kind: 'matrix' | 'vector';
+}
+
+/** Where weights go: an executor's WeightSink, which see. */
+interface Sink {
+  write(name: string, slice: RowSlice): Promise<void>;
+  writeVector(name: string, values: Float32Array): void;
+  finish(): Promise<void>;
+}
+
+export interface LoadOptions {
+  signal?: AbortSignal;
+  /** told after every slice how many stored bytes are now in place */
+  onPlaced?: (bytes: number) => void;
+}
+
+/**
+ * Checks the shape of every tensor the model needs; tensors that it does not need are left alone.
+ * @throws corrupt-checkpoint, with both shapes
+ */
+export function checkShapes(tensors: ReadonlyMap<string, TensorInfo>, needed: readonly NeededTensor[]): void {
+  for (const { name, rows, cols } of needed) {
+    const info = tensors.get(name);
+    if (!info) {
+      const message = `The checkpoint has no tensor ${name}, which its config.json calls for. Get the model again.`;
+      throw new NibbleError('corrupt-checkpoint', message, { name, expected: [rows, cols] });
+    }
+    if (info.rows === rows && info.cols === cols) continue;
+    const message = `${name} has shape [${info.rows}, ${info.cols}] where config.json calls for [${rows}, ${cols}]. Weights and config are of different models.`;
+    throw new NibbleError('corrupt-checkpoint', message, {
+      name,
+      shape: [info.rows, info.cols],
+      expected: [rows, cols],
+    });
+  }
+}
+
+/** @throws corrupt-checkpoint, integrity-mismatch, network, quota-exceeded, out-of-memory, aborted */
+export async function loadWeights(
+  checkpoint: Checkpoint,
+  needed: readonly NeededTensor[],
+  sink: Sink,
+  { signal, onPlaced }: LoadOptions = {},
+): Promise<void> {
+  checkShapes(checkpoint.tensors, needed);
+  const kinds = new Map(needed.map(({ name, kind }) => [name, kind]));
+  for (const [name, info] of checkpoint.tensors) {
+    const kind = kinds.get(name);
+    if (!kind) continue;
+    for await (const slice of checkpoint.read(name, { signal })) {
+      throwIfAborted(signal);
+      checkFinite(name, slice);
+      if (kind === 'matrix') await sink.write(name, slice);
+      else sink.writeVector(name, vectorOf(name, slice));
+      onPlaced?.((info.storedBytes * slice.rows) / info.rows);
+    }
+  }
+  await sink.finish();
+}
+
+function vectorOf(name: string, slice: RowSlice): Float32Array {
+  if (slice.type === 'dense') return denseValues(slice.data, slice.dense);
+  throw new NibbleError('corrupt-checkpoint', `${name} is a vector and yet quantised. Get the model again.`, { name });
+}
+
+/** One altered byte in a scale poisons every answer: not a number, or infinite, is refused here. */
+function checkFinite(name: string, slice: RowSlice): void {
+  const good =
+    slice.type === 'dense'
+      ? finiteBits(slice)
+      : [slice.scales, slice.offsets].every((v) => !v || v.every(Number.isFinite));
+  if (good) return;
+  const message = `${name} holds values that are not finite, near row ${slice.row0}. Get the model again.`;
+  throw new NibbleError('corrupt-checkpoint', message, { name, row: slice.row0 });
+}
+
+/** A float is not finite when all bits of its exponent are set. */
+function finiteBits({ dense, data }: Extract<RowSlice, { type: 'dense' }>): boolean {
+  const wide = dense === 'f32';
+  const { buffer, byteOffset, length } = data;
+  const words = wide
+    ? new Uint32Array(buffer, byteOffset, length >> 2)
+    : new Uint16Array(buffer, byteOffset, length >> 1);
+  const exponent = wide ? 0x7f800000 : dense === 'f16' ? 0x7c00 : 0x7f80;
+  for (const word of words) if ((word & exponent) === exponent) return false;
+  return true;
+}

@@ -1,0 +1,55 @@
+/** A Checkpoint over a Source: formats/ says where bytes lie and what they mean, the Source brings them. */
+import { NibbleError, throwIfAborted } from '../errors';
+import { type ByteRange, openGguf, openSafetensorsFolder, tensorRows } from '../formats/layout';
+import type { RowSlice } from '../formats/matrix';
+import type { Checkpoint } from './checkpoint';
+import type { Source } from './source';
+
+const SLICE_BYTES = 4 << 20;
+/** slices whose bytes are asked for before they are taken */
+const AHEAD = 2;
+
+/** Reads the headers. @throws corrupt-checkpoint, unsupported-quantization, network, aborted */
+export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
+  const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
+  const size = (path: string) => source.size(path, signal);
+  const layout = await (source.gguf ? openGguf(source.gguf, read, size) : openSafetensorsFolder(read, size));
+  // in the order of the files, so that reading all tensors in turn reads every byte once
+  const place = new Map(layout.files.map(({ path }, index) => [path, index]));
+  const records = [...layout.records].sort(
+    ([, { data: a }], [, { data: b }]) => place.get(a.path)! - place.get(b.path)! || a.start - b.start,
+  );
+  const tensors = new Map(records.map(([name, record]) => [name, record.info]));
+
+  async function* slices(name: string, sliceBytes: number, stop?: AbortSignal): AsyncGenerator<RowSlice> {
+    const record = layout.records.get(name);
+    if (!record) throw new NibbleError('corrupt-checkpoint', `The checkpoint has no tensor ${name}.`, { name });
+    const fetchRange = ({ path, start, end }: ByteRange) => source.read(path, start, end, stop);
+    const rows = tensorRows(record, await Promise.all(record.statistics.map(fetchRange)));
+    const total = record.info.rows;
+    const step = rows.rowsPer(sliceBytes);
+    const queue: Promise<Uint8Array>[] = [];
+    let asked = 0;
+    for (let row = 0; row < total; row += step) {
+      for (; asked < total && queue.length <= AHEAD; asked += step) {
+        const bytes = fetchRange(rows.rowBytes(asked, Math.min(step, total - asked)));
+        bytes.catch(() => {});
+        queue.push(bytes);
+      }
+      throwIfAborted(stop);
+      yield rows.decode(row, Math.min(step, total - row), await queue.shift()!);
+    }
+  }
+
+  return {
+    name: source.name,
+    revision: source.revision,
+    config: layout.config,
+    generationConfig: layout.generationConfig,
+    tokenizer: layout.tokenizer,
+    tensors,
+    totalBytes: layout.totalBytes,
+    read: (name, { sliceBytes = SLICE_BYTES, signal: stop } = {}) => slices(name, sliceBytes, stop),
+    close: () => source.close?.(),
+  };
+}

@@ -1,0 +1,211 @@
+import { describe, expect, it } from 'vitest';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, deleteModel, type ModelStore } from './chunk-store';
+import { sha256 } from './manifest';
+import { createMemorySource } from './memory-source';
+import type { Source } from './source';
+import { openStored, type StoredSource } from './stored-source';
+
+const LENGTH = 5 * CHUNK_BYTES + 12_345;
+const model = new Uint8Array(LENGTH);
+for (let i = 0; i < LENGTH; i += 61) model[i] = (i >> 9) & 255;
+const config = new TextEncoder().encode('{"model_type":"llama"}');
+const KEY = 'm@';
+
+async function manifestFor(files: Record<string, Uint8Array<ArrayBuffer>>) {
+  const entries = Object.entries(files).map(async ([path, bytes]) => {
+    const chunks: string[] = [];
+    for (let i = 0; i < bytes.length; i += CHUNK_BYTES) chunks.push((await sha256(bytes.slice(i, i + CHUNK_BYTES)))!);
+    return { path, bytes: bytes.length, sha256: '', chunks };
+  });
+  const manifest = {
+    format: 'nibble-manifest-1',
+    revision: 'r1',
+    chunkBytes: CHUNK_BYTES,
+    files: await Promise.all(entries),
+  };
+  return new TextEncoder().encode(JSON.stringify(manifest));
+}
+const manifest = await manifestFor({ 'config.json': config, 'model.safetensors': model });
+
+/** A server that counts what it sent; `spoil` may change or refuse an answer. */
+function server(
+  withManifest: boolean,
+  spoil: (path: string, start: number, bytes: Uint8Array<ArrayBuffer>) => void = () => {},
+) {
+  const files = new Map<string, Uint8Array>([
+    ['config.json', config],
+    ['model.safetensors', model],
+  ]);
+  if (withManifest) files.set('manifest.json', manifest);
+  const memory = createMemorySource('m', files);
+  const counted = { sent: 0, requests: 0, now: 0, most: 0 };
+  const source: Source = {
+    ...memory,
+    async size(path) {
+      counted.requests++;
+      return memory.size(path);
+    },
+    async read(path, start, end, signal) {
+      counted.requests++;
+      counted.most = Math.max(counted.most, ++counted.now);
+      await new Promise((resolve) => setTimeout(resolve));
+      const bytes = await memory.read(path, start, end, signal);
+      counted.now--;
+      spoil(path, start, bytes);
+      counted.sent += bytes.length;
+      return bytes;
+    },
+  };
+  return { source, counted };
+}
+
+async function readAll(source: StoredSource, step = 3_000_001) {
+  source.streaming = true;
+  const size = (await source.size('model.safetensors'))!;
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < size; at += step)
+    parts.push(await source.read('model.safetensors', at, Math.min(size, at + step)));
+  return Buffer.concat(parts);
+}
+
+async function install(store: ModelStore, withManifest: boolean) {
+  const { source } = server(withManifest);
+  const stored = await openStored(source, store);
+  await stored.read('config.json', 0, (await stored.size('config.json'))!);
+  await stored.size('generation_config.json');
+  await readAll(stored);
+  await stored.markComplete();
+}
+
+describe.each([true, false])('with a manifest: %s', (withManifest) => {
+  it('reads what the server has, each byte once, at most three requests at a time', async () => {
+    const { source, counted } = server(withManifest);
+    const stored = await openStored(source, createMemoryStore());
+    expect((await readAll(stored)).equals(model)).toBe(true);
+    expect(counted.sent).toBe(LENGTH + (withManifest ? manifest.length : 0));
+    expect(counted.most).toBeGreaterThan(1);
+    expect(counted.most).toBeLessThanOrEqual(3);
+  });
+
+  it('makes no request once it is complete', async () => {
+    const store = createMemoryStore();
+    await install(store, withManifest);
+    const { source, counted } = server(withManifest);
+    const stored = await openStored(source, store);
+    expect(stored.complete).toBe(true);
+    expect(await stored.size('generation_config.json')).toBeNull();
+    expect(await stored.size('config.json')).toBe(config.length);
+    expect(await stored.read('config.json', 0, config.length)).toEqual(new Uint8Array(config));
+    expect((await readAll(stored)).equals(model)).toBe(true);
+    expect(counted.requests).toBe(0);
+  });
+
+  it('goes on after a cut at any chunk: no chunk is sent twice', async () => {
+    for (let cut = 0; cut < 6; cut++) {
+      const store = createMemoryStore();
+      const killed = server(withManifest, (path, start) => {
+        if (path === 'model.safetensors' && start >= cut * CHUNK_BYTES) throw new Error('killed');
+      });
+      await expect(readAll(await openStored(killed.source, store))).rejects.toThrow('killed');
+      expect((await store.ledger.get(KEY))?.complete).toBe(false);
+      const again = server(withManifest);
+      expect((await readAll(await openStored(again.source, store))).equals(model)).toBe(true);
+      expect(killed.counted.sent + again.counted.sent).toBe(LENGTH + (withManifest ? 2 * manifest.length : 0));
+    }
+  });
+
+  it('drops a chunk that was altered in the store, and fetches only that', async () => {
+    const store = createMemoryStore();
+    await install(store, withManifest);
+    const name = chunkKey(KEY, 'model.safetensors', 2);
+    const chunk = (await store.chunks.get(name))!;
+    chunk.bytes[77] ^= 1;
+    await store.chunks.put(name, chunk);
+    const { source, counted } = server(withManifest);
+    expect((await readAll(await openStored(source, store))).equals(model)).toBe(true);
+    expect(counted.sent).toBe(CHUNK_BYTES);
+    expect((await store.chunks.get(name))!.bytes[77]).toBe(model[2 * CHUNK_BYTES + 77]);
+  });
+
+  it('fetches an altered chunk once more, and then refuses it', async () => {
+    let lies = 1;
+    const spoil = (path: string, start: number, bytes: Uint8Array) => {
+      if (path === 'model.safetensors' && start === CHUNK_BYTES && lies-- > 0) bytes[5] ^= 1;
+    };
+    const store = createMemoryStore();
+    await install(store, withManifest); // so that the digests are known without a manifest, too
+    await store.chunks.delete(chunkKey(KEY, 'model.safetensors', 1));
+    expect((await readAll(await openStored(server(withManifest, spoil).source, store))).equals(model)).toBe(true);
+
+    lies = 9;
+    await store.chunks.delete(chunkKey(KEY, 'model.safetensors', 1));
+    const refused = readAll(await openStored(server(withManifest, spoil).source, store));
+    await expect(refused).rejects.toMatchObject({
+      code: 'integrity-mismatch',
+      details: { path: 'model.safetensors', chunk: 1 },
+    });
+    expect(lies).toBe(7);
+    expect(await store.chunks.get(chunkKey(KEY, 'model.safetensors', 1))).toBeUndefined();
+  });
+});
+
+it('without a store reads headers as they are asked and weights in shared chunks, still verified', async () => {
+  const { source, counted } = server(true);
+  const stored = await openStored(source, null);
+  await stored.read('model.safetensors', 0, 8);
+  expect(counted.sent).toBe(manifest.length + 8);
+  expect((await readAll(stored)).equals(model)).toBe(true);
+  expect(counted.sent).toBe(manifest.length + 8 + LENGTH);
+  const liar = server(true, (path, start, bytes) => {
+    if (path === 'model.safetensors' && start === 0) bytes[9] ^= 1;
+  });
+  await expect(readAll(await openStored(liar.source, null))).rejects.toMatchObject({ code: 'integrity-mismatch' });
+});
+
+it('forgets chunks of a file that has another size now', async () => {
+  const store = createMemoryStore();
+  await readAll(await openStored(server(false).source, store));
+  const other = new Uint8Array(2 * CHUNK_BYTES).fill(9);
+  const changed = await openStored(createMemorySource('m', new Map([['model.safetensors', other]])), store);
+  expect((await readAll(changed)).equals(other)).toBe(true);
+});
+
+it('refuses reads beyond a file and of no file', async () => {
+  const stored = await openStored(server(true).source, createMemoryStore());
+  await expect(stored.read('config.json', 0, 1000)).rejects.toMatchObject({
+    code: 'corrupt-checkpoint',
+    details: { bytes: config.length, expected: 1000 },
+  });
+  await expect(stored.read('none', 0, 1)).rejects.toMatchObject({
+    code: 'corrupt-checkpoint',
+    details: { bytes: null },
+  });
+});
+
+it('passes on that the store is full, and serves the next attempt', async () => {
+  const store = createMemoryStore();
+  let room = 2;
+  const { put } = store.chunks;
+  store.chunks.put = async (key, chunk) => {
+    if (room-- <= 0) throw Object.assign(new Error('full'), { code: 'quota-exceeded' });
+    return put(key, chunk);
+  };
+  await expect(readAll(await openStored(server(true).source, store))).rejects.toMatchObject({ message: 'full' });
+  room = 99;
+  expect((await readAll(await openStored(server(true).source, store))).equals(model)).toBe(true);
+});
+
+it('leaves nothing of a deleted model', async () => {
+  const store = createMemoryStore();
+  await install(store, true);
+  await deleteModel(store, KEY);
+  expect(await store.ledger.keys()).toEqual([]);
+  for (let i = 0; i < 6; i++) expect(await store.chunks.get(chunkKey(KEY, 'model.safetensors', i))).toBeUndefined();
+  expect(await store.chunks.get(chunkKey(KEY, 'config.json', 0))).toBeUndefined();
+});
+
+it('stops when asked', async () => {
+  const stop = new AbortController();
+  const stored = await openStored(server(true, () => stop.abort()).source, createMemoryStore());
+  await expect(stored.read('model.safetensors', 0, LENGTH, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
+});

@@ -1,0 +1,114 @@
+/** One request, whole: input -> ids -> plan -> cache -> answer. */
+import { NibbleError } from '../errors';
+import { generate } from '../generate/generate';
+import { noteReserved, reusablePrefix } from '../generate/kv-prefix';
+import { effectiveOptions } from '../generate/sampling-options';
+import { createTextStream } from '../generate/text-stream';
+import { contextLimit, type MemoryPlan, planMemory } from '../memory/plan';
+import type { ChatMessage, GenerateRequest, GenerateResult, MemoryInfo, PlanInfo, TokenMessage } from '../protocol';
+import type { Tokenizer } from '../text/tokenizer';
+import { checkFits, type Model, planRequest } from './open-model';
+
+export function planFor(model: Model, promptTokens: number, maxNewTokens: number): MemoryPlan {
+  return planMemory(model.plan, planRequest(model.options, promptTokens, maxNewTokens), model.limits, model.target);
+}
+
+export function planInfo(plan: MemoryPlan): PlanInfo {
+  const { weights, kv, scratch, staging, total, fits, suggestions } = plan;
+  const kvByLayer = plan.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
+  return { weights, kv, kvByLayer, scratch, staging, total, fits, suggestions };
+}
+
+/** What is allocated now, beside what the model's full context would have taken. */
+export function memoryInfo(model: Model): MemoryInfo {
+  const full = { ...planRequest(model.options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
+  const slots = (kind: 'global' | 'sliding') =>
+    model.reserved?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
+  return {
+    ...model.executor.memory(),
+    kvFullContext: planMemory(model.plan, full, model.limits, model.target).kv,
+    kvSlots: { global: slots('global'), sliding: slots('sliding') },
+  };
+}
+
+/** @throws invalid-option when the model came without tokenizer.json */
+export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new NibbleError('invalid-option', `${checkpoint.name} has no tokenizer.json: give ids instead of text.`);
+}
+
+/** @throws invalid-option for an empty or malformed prompt, and ids out of range */
+export function encodeInput(model: Model, input: GenerateRequest['input']): number[] {
+  const ids = 'ids' in input ? Array.from(input.ids) : encodeText(model, input);
+  if (ids.length === 0) throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.');
+  const { vocab } = model.plan.spec;
+  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+  if (bad < 0) return ids;
+  const message = `Token id ${ids[bad]} at place ${bad} is not in the vocabulary of ${vocab}.`;
+  throw new NibbleError('invalid-option', message, { id: ids[bad], place: bad, vocab });
+}
+
+function encodeText(model: Model, input: { prompt: string } | { messages: ChatMessage[] }): number[] {
+  const tokenizer = tokenizerOf(model);
+  if ('prompt' in input) {
+    // a beginning-of-text token alone is not a question
+    return input.prompt ? tokenizer.encode(input.prompt, { special: true, bos: true }) : [];
+  }
+  const { messages } = input;
+  const good = ({ role, content }: ChatMessage) =>
+    ['system', 'user', 'assistant'].includes(role) && typeof content === 'string';
+  if (!Array.isArray(messages) || !messages.every(good)) {
+    throw new NibbleError(
+      'invalid-option',
+      'Messages are objects with role (system, user, assistant) and content (text).',
+    );
+  }
+  if (messages.length === 0) return [];
+  if (!model.template) {
+    throw new NibbleError('invalid-option', `${model.checkpoint.name} has no chat template: use a plain prompt.`);
+  }
+  const { bosToken, eosToken } = tokenizer;
+  return tokenizer.encode(model.template.render(messages, { bosToken, eosToken }), { special: true, bos: false });
+}
+
+/**
+ * Answers one request; requests must not overlap.
+ * @throws invalid-option, context-overflow, out-of-memory, device-lost
+ */
+export async function answer(
+  model: Model,
+  { input, options: given }: Pick<GenerateRequest, 'input' | 'options'>,
+  send: (message: TokenMessage) => void,
+  signal?: AbortSignal,
+): Promise<GenerateResult> {
+  const startedAt = performance.now();
+  const { spec } = model.plan;
+  const ids = encodeInput(model, input);
+  const { kvCapacity, chunk } = model.options;
+  const limit = contextLimit(spec, model.options);
+  const room = (typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit) - ids.length + 1;
+  const options = effectiveOptions(given, model.checkpoint.generationConfig, room);
+  const stops = options.stop as string[];
+  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
+  const plan = planFor(model, ids.length, options.maxNewTokens);
+  checkFits(plan);
+  await model.executor.reserve(plan);
+  noteReserved(model.cached, plan);
+  if (plan.contextTokens > (model.reserved?.contextTokens ?? 0)) model.reserved = plan;
+  const window = Math.max(...spec.layers.map((layer) => (layer.kind === 'sliding' ? layer.window! : 0))) || null;
+  const turn = {
+    ids,
+    reused: reusablePrefix(model.cached, ids, window, chunk),
+    options,
+    stopIds: model.stopIds,
+    text,
+    startedAt,
+    signal,
+  };
+  const answering = generate(model.executor, model.cached, turn);
+  for (;;) {
+    const { value, done } = await answering.next();
+    if (done) return { ...value, memory: memoryInfo(model) };
+    send(value);
+  }
+}

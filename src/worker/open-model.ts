@@ -1,0 +1,190 @@
+/** From a Source to a model that is ready to run: everything that load() does, for the worker and for the CLI. */
+import { NibbleError } from '../errors';
+import type { Executor } from '../execute/executor';
+import { emptyPrefix, type KvPrefix } from '../generate/kv-prefix';
+import { stopIds } from '../generate/stop-ids';
+import type { Gpu } from '../gpu/device';
+import { chooseFormats } from '../memory/formats';
+import type { LayoutTarget } from '../memory/layout';
+import {
+  contextLimit,
+  type MemoryPlan,
+  type PlanLimits,
+  type PlanModel,
+  type PlanRequest,
+  planMemory,
+} from '../memory/plan';
+import { forwardSteps, tensorTable } from '../model/decoder';
+import { parseSpec } from '../model/parse';
+import type { LoadRequest, Progress } from '../protocol';
+import { type ChatTemplate, createChatTemplate, templateSource } from '../text/chat-template';
+import { createTokenizer, type Tokenizer } from '../text/tokenizer';
+import type { Checkpoint } from '../weights/checkpoint';
+import type { ModelStore } from '../weights/chunk-store';
+import { checkShapes, loadWeights } from '../weights/load-weights';
+import { openCheckpoint } from '../weights/open-checkpoint';
+import { createProgress, type ProgressMeter } from '../weights/progress';
+import { lockModel, modelKey, openStored } from '../weights/stored-source';
+import { chooseBackend } from './choose-backend';
+import { createExecutor } from './create-executor';
+import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
+import type { OpenSource } from './open-source';
+
+/** What differs between a browser's worker and Node. */
+export interface Host {
+  /** navigator.gpu, Dawn's, or null */
+  gpu: GPU | null;
+  openSource: OpenSource;
+  openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+}
+
+export interface Model {
+  /** tensors and configs; the tokenizer's files are let go */
+  checkpoint: Checkpoint;
+  plan: PlanModel;
+  limits: PlanLimits;
+  target: LayoutTarget;
+  gpu: Gpu | null;
+  backendReason: string;
+  storageReason: string;
+  options: EffectiveEngineOptions;
+  executor: Executor;
+  tokenizer: Tokenizer | null;
+  template: ChatTemplate | null;
+  stopIds: ReadonlySet<number>;
+  cached: KvPrefix;
+  /** the largest plan that the executor has been reserved for */
+  reserved: MemoryPlan | null;
+}
+
+/** The CPU's arrays have no binding limits. */
+export const NO_LIMITS: PlanLimits = {
+  maxBufferSize: Number.MAX_SAFE_INTEGER,
+  maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
+};
+
+/** The one way to a plan request: the engine's options with a request's numbers. */
+export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
+  const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
+  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget };
+}
+
+/** @throws out-of-memory with the plan's numbers and what would fit */
+export function checkFits(plan: MemoryPlan): void {
+  if (plan.fits) return;
+  const { weights, kv, scratch, staging, peak, suggestions } = plan;
+  const message = suggestions[0] ?? `This would take ${peak} bytes, more than is allowed. Choose a smaller model.`;
+  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, suggestions });
+}
+
+/**
+ * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
+ * left allocated or locked; what was downloaded stays stored, for the next attempt.
+ * @throws every code of load(): see design.md §7
+ */
+export async function openModel(
+  host: Host,
+  { source: description, options: given }: LoadRequest,
+  report: (progress: Progress) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Model> {
+  const options = effectiveEngineOptions(given);
+  const meter = createProgress(report);
+  meter.phase('header');
+  const cleanup: (() => void)[] = [];
+  let executor: Executor | undefined;
+  let device: GPUDevice | undefined;
+  try {
+    const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
+    const inner = host.openSource(description, meter.network);
+    cleanup.push(() => inner.close?.());
+    if (store && !(await store.ledger.get(modelKey(inner)))?.complete) {
+      meter.phase('header', 'Waiting in case another tab is downloading this model.');
+      cleanup.push(await lockModel(modelKey(inner), signal));
+      meter.phase('header');
+    }
+    const source = await openStored(inner, store, { signal, onStored: meter.stored });
+    cleanup.push(() => source.close?.());
+    const checkpoint = await openCheckpoint(source, signal);
+    const plan = planModel(checkpoint, options.weights);
+    const text = openText(checkpoint);
+    const { gpu, reason: backendReason } = await chooseBackend(options.backend, host.gpu, options);
+    device = gpu?.device;
+    const limits = gpu?.limits ?? NO_LIMITS;
+    const target = gpu ? 'webgpu' : 'cpu';
+    const effective: EffectiveEngineOptions = {
+      ...options,
+      maxContext: contextLimit(plan.spec, options),
+      storage: store ? 'indexeddb' : 'none',
+    };
+    const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
+    checkFits(least);
+    meter.phase('compile');
+    executor = await createExecutor(gpu, plan, least, effective.tune);
+    await fill(checkpoint, plan, executor, meter, source.complete, signal, () => {
+      source.streaming = true;
+    });
+    await source.markComplete();
+    meter.phase('ready');
+    return {
+      // the tokenizer's JSON may be tens of megabytes
+      checkpoint: { ...checkpoint, tokenizer: null },
+      plan,
+      limits,
+      target,
+      gpu,
+      backendReason,
+      storageReason: reason,
+      options: effective,
+      executor,
+      ...text,
+      cached: emptyPrefix(),
+      reserved: null,
+    };
+  } catch (error) {
+    executor?.dispose();
+    device?.destroy();
+    throw error;
+  } finally {
+    for (const step of cleanup.reverse()) step();
+  }
+}
+
+async function storeFor(host: Host, local: boolean, wanted: 'indexeddb' | 'none') {
+  if (local) return { store: null, reason: 'Files on this device are read where they are.' };
+  if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
+  return host.openStore();
+}
+
+function planModel(checkpoint: Checkpoint, weights: EffectiveEngineOptions['weights']): PlanModel {
+  const spec = parseSpec(checkpoint.config);
+  const tensors = tensorTable(spec);
+  checkShapes(checkpoint.tensors, tensors);
+  const matrices = tensors.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
+}
+
+function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {
+  const tokenizer = files && createTokenizer(files.json, files.config);
+  const source = templateSource(files?.config.chat_template);
+  return {
+    tokenizer,
+    template: source === null ? null : createChatTemplate(source),
+    stopIds: stopIds([generationConfig, config], tokenizer?.eosIds),
+  };
+}
+
+async function fill(
+  checkpoint: Checkpoint,
+  { spec }: PlanModel,
+  { sink }: Executor,
+  meter: ProgressMeter,
+  installed: boolean,
+  signal: AbortSignal | undefined,
+  start: () => void,
+): Promise<void> {
+  meter.total(checkpoint.totalBytes);
+  meter.phase(installed ? 'upload' : 'download');
+  start();
+  await loadWeights(checkpoint, tensorTable(spec), sink, { signal, onPlaced: meter.placed });
+}

@@ -1,0 +1,74 @@
+/** The same session on WebGPU. It fails, and does not pass, where there is no adapter. */
+
+import { beforeAll, describe, expect, it } from 'vitest';
+import { create, globals } from 'webgpu';
+import { describeAdapter } from '../gpu/device';
+import { createSession } from './session';
+import { ask, certain, chats, host, load } from './test/tiny';
+
+Object.assign(globalThis, globals);
+const gpu = create([]);
+
+describe('a session on WebGPU', () => {
+  const session = createSession(host({ gpu }));
+  beforeAll(async () => {
+    expect((await load(session, { backend: 'webgpu' })).info).toMatchObject({ backend: 'webgpu', adapter: {} });
+  });
+
+  it.each([0, 1])('answers chat %i as transformers does', async (i) => {
+    const expected = certain(chats[i]);
+    const { result, messages } = await ask(session, { messages: chats[i].messages }, { maxNewTokens: expected.length });
+    expect(result.ids).toEqual(expected);
+    expect(messages.flatMap(({ ids }) => ids)).toEqual(expected);
+  });
+
+  it('answers a second turn from the cache, and allocates what it planned', async () => {
+    const [{ ids }] = chats;
+    const first = await ask(session, { ids }, { maxNewTokens: 12, ignoreEos: true });
+    const longer = [...ids, ...first.result.ids, 5, 6, 7];
+    const second = await ask(session, { ids: longer }, { maxNewTokens: 40, ignoreEos: true });
+    expect(second.result.stats.reusedTokens).toBe(ids.length + 11);
+    await ask(session, { ids: [9] }, { maxNewTokens: 1 });
+    const afresh = await ask(session, { ids: longer }, { maxNewTokens: 40, ignoreEos: true });
+    expect(afresh.result.ids).toEqual(second.result.ids);
+    const plan = await session.plan({ promptTokens: longer.length, maxNewTokens: 40 });
+    expect(afresh.result.memory).toMatchObject({
+      weights: plan.weights,
+      kv: plan.kv,
+      scratch: plan.scratch,
+      staging: 0,
+    });
+  });
+
+  it('stops when cancelled, and goes on', async () => {
+    let seen = 0;
+    const request = { id: 9001, input: { ids: [9, 9] }, options: { maxNewTokens: 200, ignoreEos: true } };
+    const result = await session.generate(request, {
+      postMessage: () => {
+        if (++seen === 3) void session.cancel(9001);
+      },
+    });
+    expect(result.finish).toBe('aborted');
+    expect(result.ids.length).toBeLessThanOrEqual(4);
+    expect((await ask(session, { ids: chats[0].ids }, { maxNewTokens: 4 })).result.ids).toEqual(
+      chats[0].greedy.slice(0, 4),
+    );
+  });
+
+  it('is loaded again after another model was', async () => {
+    await load(session, { backend: 'webgpu', limits: 'default', features: 'none', kv: 'f32' });
+    expect((await ask(session, { ids: chats[0].ids }, { maxNewTokens: 4 })).result.ids).toEqual(
+      chats[0].greedy.slice(0, 4),
+    );
+    expect((await session.info()).options).toMatchObject({ limits: 'default', features: 'none', kv: 'f32' });
+    await session.dispose();
+  });
+});
+
+it('a software adapter is never chosen over the CPU by itself', async () => {
+  const session = createSession(host({ gpu }));
+  const { info } = await load(session);
+  const { isFallback } = describeAdapter((await gpu.requestAdapter())!);
+  expect(info.backend).toBe(isFallback ? 'cpu' : 'webgpu');
+  if (isFallback) expect(info.backendReason).toMatch(/slower than the CPU/);
+});

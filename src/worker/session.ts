@@ -1,0 +1,148 @@
+/**
+ * The runtime behind WorkerApi, without Worker and comlink: the worker exposes it, the CLI calls it. One model; requests
+ * wait for each other; an error ends its own request and no other.
+ */
+import { NibbleError, throwIfAborted } from '../errors';
+import { parameterCount } from '../model/decoder';
+import type {
+  GenerateRequest,
+  GenerateResult,
+  LoadRequest,
+  ModelInfo,
+  Progress,
+  TokenMessage,
+  WorkerApi,
+} from '../protocol';
+import { deleteModel } from '../weights/chunk-store';
+import type { SourceDescription } from '../weights/source';
+import { modelKey } from '../weights/stored-source';
+import { answer, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
+import { type Host, type Model, openModel } from './open-model';
+
+/** The sending end of a MessagePort, or anything that can stand for it. */
+export interface Port<T> {
+  postMessage(message: T): void;
+  close?(): void;
+}
+
+export interface Session extends WorkerApi {
+  load(request: LoadRequest, progress: Port<Progress>): Promise<ModelInfo>;
+  generate(request: GenerateRequest, tokens: Port<TokenMessage>): Promise<GenerateResult>;
+  /** the loaded model, for what the protocol does not offer (logits, benchmarks) */
+  model(): Model;
+}
+
+export function createSession(host: Host): Session {
+  let loaded: Model | null = null;
+  let lost: NibbleError | null = null;
+  let tail: Promise<unknown> = Promise.resolve();
+  const running = new Map<number, AbortController>();
+
+  /** Runs a request when those before it are done; `cancel(id)` reaches it from the moment it is asked for. */
+  function enqueue<T>(id: number, port: Port<never> | null, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    running.set(id, controller);
+    const result = tail
+      .then(() => task(controller.signal))
+      .finally(() => {
+        running.delete(id);
+        port?.close?.();
+      });
+    tail = result.catch(() => {});
+    return result;
+  }
+
+  function model(): Model {
+    if (lost) throw lost;
+    if (!loaded) throw new NibbleError('invalid-option', 'No model is loaded. Call load() first.');
+    return loaded;
+  }
+
+  function unload(): void {
+    loaded?.executor.dispose();
+    loaded?.gpu?.device.destroy();
+    loaded = null;
+    lost = null;
+  }
+
+  function watch({ gpu }: Model): void {
+    void gpu?.device.lost.then(({ reason, message }) => {
+      if (loaded?.gpu !== gpu || reason === 'destroyed') return;
+      const text = `The graphics device was lost (${message}). Load the model again; if it happens twice, reload the page.`;
+      lost = new NibbleError('device-lost', text, { reason });
+    });
+  }
+
+  async function ledgerOf(source: SourceDescription) {
+    const { store } = source.kind === 'files' ? { store: null } : await host.openStore();
+    return { store, key: modelKey(host.openSource(source, () => {})) };
+  }
+
+  return {
+    model,
+    hello: async () => 'nibble',
+    load: (request, progress) =>
+      enqueue(request.id, progress, async (signal) => {
+        throwIfAborted(signal);
+        unload();
+        loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
+        watch(loaded);
+        return info(loaded);
+      }),
+    generate: (request, tokens) =>
+      enqueue(request.id, tokens, async (signal) => {
+        try {
+          return await answer(model(), request, (message) => tokens.postMessage(message), signal);
+        } catch (error) {
+          throw lost ?? error;
+        }
+      }),
+    cancel: async (id) => running.get(id)?.abort(),
+    plan: async ({ promptTokens, maxNewTokens }) => planInfo(planFor(model(), promptTokens, maxNewTokens)),
+    info: async () => info(model()),
+    memory: async () => memoryInfo(model()),
+    tokenize: async (text, special) => tokenizerOf(model()).encode(text, { special, bos: false }),
+    detokenize: async (ids) => tokenizerOf(model()).decode(ids, { skipSpecial: false }),
+    stored: async (source) => {
+      const { store, key } = await ledgerOf(source);
+      const record = await store?.ledger.get(key);
+      if (!record?.complete) return null;
+      return { bytes: Object.values(record.files).reduce((sum, file) => sum + (file.bytes ?? 0), 0) };
+    },
+    forget: async (source) => {
+      const { store, key } = await ledgerOf(source);
+      if (store) await deleteModel(store, key);
+    },
+    dispose: async () => {
+      for (const controller of running.values()) controller.abort();
+      await tail;
+      unload();
+    },
+  };
+}
+
+function info(model: Model): ModelInfo {
+  const { checkpoint, plan, gpu, executor, options, tokenizer, template, backendReason, storageReason } = model;
+  const weightTypes: ModelInfo['weightTypes'] = {};
+  for (const { format, bytes } of planFor(model, 1, 1).matrices) {
+    weightTypes[format.type] ??= { count: 0, bytes: 0 };
+    weightTypes[format.type].count++;
+    weightTypes[format.type].bytes += bytes.codes + bytes.scales + bytes.offsets;
+  }
+  return {
+    name: checkpoint.name,
+    revision: checkpoint.revision,
+    family: plan.spec.family,
+    parameters: parameterCount(plan.spec),
+    contextLength: plan.spec.contextLength,
+    backend: executor.backend,
+    backendReason,
+    adapter: gpu?.adapter ?? null,
+    options,
+    storageReason,
+    weightTypes,
+    variants: executor.stats().variants,
+    hasTokenizer: tokenizer !== null,
+    hasChatTemplate: template !== null,
+  };
+}

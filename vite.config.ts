@@ -1,0 +1,27 @@
+/** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+import { copyPublic, serviceWorker } from './scripts/vite-site.ts';
+import { wgsl } from './scripts/vite-wgsl.ts';
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  root: at('src/chat'),
+  base: './',
+  publicDir: at('public'),
+  plugins: [wgsl(), copyPublic(at('public'), ['models']), serviceWorker('sw.js')],
+  worker: { format: 'es', plugins: () => [wgsl()] },
+  build: {
+    outDir: at('dist/site'),
+    emptyOutDir: true,
+    copyPublicDir: false,
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    rolldownOptions: {
+      input: { index: at('src/chat/index.html'), sw: at('src/pwa/sw.ts') },
+      output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
+    },
+  },
+});

@@ -1,0 +1,65 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
+import { wgsl } from './scripts/vite-wgsl.ts';
+
+const executable = await findChromium();
+// Before the workers are forked: Vulkan's loader reads it when a process starts.
+Object.assign(process.env, vulkanEnvironment(executable));
+
+const BROWSER = 'src/**/*.browser.test.ts';
+const GPU = 'src/**/*.gpu.test.ts';
+
+export default defineConfig({
+  plugins: [wgsl()],
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: [BROWSER, GPU],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        // On Dawn in Node. One process and one file at a time: SwiftShader takes every core.
+        extends: true,
+        test: {
+          name: 'gpu',
+          include: [GPU],
+          pool: 'forks',
+          fileParallelism: false,
+          isolate: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: [BROWSER],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                executablePath: executable ?? undefined,
+                args: [...QUIET_FLAGS, ...WEBGPU_FLAGS],
+                ignoreDefaultArgs: WEBGPU_IGNORED,
+              },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+    ],
+  },
+});
