@@ -16,6 +16,7 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     lib: { entry: { index: at('src/index.ts') }, formats: ['es'] },
-    minify: true,
+    // Vite keeps the blanks of a library's ES modules; this one is used as it is.
+    rolldownOptions: { output: { minify: true } },
   },
 });

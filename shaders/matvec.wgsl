@@ -79,7 +79,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let x$i = merged[c * 8u + $iu];
 #else
 #if NORM
+#if RAGGED
+      // Columns end inside the chunk; what follows is another row's.
+      let raw$i = select(vec4f(0.0), x[x_at + c * 8u + $iu], c * 8u + $iu < $COLUMNSu / 4u);
+#else
       let raw$i = x[x_at + c * 8u + $iu];
+#end
       squares += dot(raw$i, raw$i);
       let x$i = raw$i * (norm_weight[c * 8u + $iu]$NORM_OFFSET);
 #else
@@ -112,6 +117,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
   }
+#if ROW_SCALED
+#repeat r TILE
+  sum$r *= load_scale(0u, row$r);
+#if GATED
+  up$r *= load_scale(0u, row$r + $OUT_ROWSu);
+#end
+#end
+#end
 #if SLICED
 #repeat r TILE
   partial[$ru * $THREADSu + thread] = sum$r;

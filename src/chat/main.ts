@@ -44,6 +44,6 @@ void start();
 
 if (import.meta.env.PROD) {
   void registerServiceWorker(new URL('sw.js', document.baseURI), (reload) => {
-    document.querySelector<ChatPage>('nibble-page')!.update = reload;
+    document.querySelector<ChatPage>('nibble-page')!.newVersion = reload;
   });
 }

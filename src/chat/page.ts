@@ -12,7 +12,7 @@ export class ChatPage extends LitElement {
   @property({ attribute: false }) session: ChatSession | null = null;
   @property({ attribute: false }) preview: ModelPreview | null = null;
   /** reloads into a newer version of the page, when there is one */
-  @property({ attribute: false }) update: (() => void) | null = null;
+  @property({ attribute: false }) newVersion: (() => void) | null = null;
   @state() private talking = false;
 
   static override styles = [
@@ -106,9 +106,9 @@ export class ChatPage extends LitElement {
       </header>
       <main>
         ${
-          this.update
+          this.newVersion
             ? html`<div class="update" role="status"><span>A new version of this page is ready.</span>
-                <button class="primary" @click=${this.update}>Reload</button></div>`
+                <button class="primary" @click=${this.newVersion}>Reload</button></div>`
             : nothing
         }
         ${

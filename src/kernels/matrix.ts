@@ -26,6 +26,7 @@ export function matrixConstants(matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'fo
     ROWS: rows,
     COLUMNS: cols,
     CHUNKS: chunks,
+    RAGGED: cols % CHUNK_COLUMNS !== 0,
     CODE_WORDS: bytes.codes / 16,
     WORDS: chunkBytes(format) / 16,
     SCALES: bytes.scales / 4,

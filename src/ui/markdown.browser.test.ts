@@ -1,87 +1,123 @@
 import fc from 'fast-check';
+import { html, render } from 'lit';
 import { describe, expect, test } from 'vitest';
 import { renderMarkdown, StreamingMarkdown } from './markdown';
 
 const TEXT = `# Rivers
 
-Some **bold**, *thin* and \`code\`.
+Some **bold**, *thin*, ~~gone~~ and \`a < b && c\`. It's 3 > 2 & "so".
+Second line.
 
 - one
 
 - two
   - three
+- [x] done
 
-1. first
-2. second
+2. first
+3. second
 
 \`\`\`js
-const a = 1;
+const a = '<b>' && 1;
 
-const b = '<b>';
+const b = 2;
 \`\`\`
 
 | a | b |
 |---|---|
-| 1 | 2 |
+| 1 | **2** |
 
 > quoted
 
 Setext
 ======
-The end.`;
+[link](https://a.example/?a=1&b=2) The end.`;
 
-/** Compared as text without blanks between tags: the renderer puts a line break after each block. */
-const plain = (html: string) => html.replace(/>\s+</g, '><').trim();
+function toHtml(blocks: unknown): string {
+  const out = document.createElement('div');
+  render(html`${blocks}`, out);
+  return out.innerHTML
+    .replace(/<!--.*?-->/g, '')
+    .replace(/>\s+</g, '><')
+    .trim();
+}
+const markdown = (text: string) => toHtml(renderMarkdown(text));
+
+describe('markdown', () => {
+  test('becomes the elements that it says', () => {
+    expect(markdown(TEXT)).toBe(
+      '<h3>Rivers</h3>' +
+        '<p>Some <strong>bold</strong>, <em>thin</em>, <del>gone</del> and <code>a &lt; b &amp;&amp; c</code>. ' +
+        'It\'s 3 &gt; 2 &amp; "so".\nSecond line.</p>' +
+        '<ul><li><p>one</p></li><li><p>two</p><ul><li>three</li></ul></li><li><p>☑ done</p></li></ul>' +
+        '<ol start="2"><li>first</li><li>second</li></ol>' +
+        '<pre tabindex="0"><code>const a = \'&lt;b&gt;\' &amp;&amp; 1;\n\nconst b = 2;</code></pre>' +
+        '<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td><strong>2</strong></td></tr></tbody></table>' +
+        '<blockquote><p>quoted</p></blockquote><h3>Setext</h3>' +
+        '<p><a target="_blank" rel="noopener noreferrer" href="https://a.example/?a=1&amp;b=2">link</a> The end.</p>',
+    );
+  });
+
+  test.each([
+    ['<script>alert(1)</script>'],
+    ['<img src=x onerror=alert(1)>'],
+    ['![a](https://evil.example/x.png)'],
+    ['[a](javascript:alert(1))'],
+    ['[a](JaVaScRiPt&colon;alert(1))'],
+    ['[a](data:text/html,x)'],
+    ['[a](//evil.example)'],
+    ['<a href="https://a.example" onclick="x()">a</a>'],
+    ['text <iframe src="https://evil.example"></iframe>'],
+    ['<p style="background:url(https://evil.example)">a</p>'],
+    ['<form action="https://evil.example"><input></form>'],
+    ['<svg><use href="https://evil.example#a"/></svg>'],
+    ['<nibble-chat model="https://evil.example/m/"></nibble-chat>'],
+  ])('%s makes no element but links to the web, and fetches nothing', (text) => {
+    const out = document.createElement('div');
+    render(html`${renderMarkdown(text)}`, out);
+    const allowed = ['P', 'A', 'LI', 'UL', 'CODE', 'EM', 'STRONG'];
+    const elements = [...out.querySelectorAll('*')];
+    expect(elements.filter(({ tagName }) => !allowed.includes(tagName))).toEqual([]);
+    for (const element of elements) {
+      const names = element.getAttributeNames();
+      expect(names.filter((name) => !['href', 'target', 'rel'].includes(name))).toEqual([]);
+      if (names.includes('href')) expect(element.getAttribute('href')).toMatch(/^https:\/\//);
+    }
+  });
+
+  test('HTML in the text is shown as it was written', () => {
+    const out = document.createElement('div');
+    render(html`${renderMarkdown('a <b>c</b> d')}`, out);
+    expect(out.textContent?.trim()).toBe('a <b>c</b> d');
+  });
+});
 
 describe('StreamingMarkdown', () => {
   test('ends as the whole text would, wherever it was cut', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: TEXT.length }), { maxLength: 12 }), (cuts) => {
-        const markdown = new StreamingMarkdown();
-        for (const cut of [...cuts].sort((a, b) => a - b)) markdown.update(TEXT.slice(0, cut));
-        expect(plain(markdown.update(TEXT).join(''))).toBe(plain(renderMarkdown(TEXT)));
+        const streaming = new StreamingMarkdown();
+        for (const cut of [...cuts].sort((a, b) => a - b)) streaming.update(TEXT.slice(0, cut));
+        expect(toHtml(streaming.update(TEXT))).toBe(markdown(TEXT));
       }),
       { numRuns: 60 },
     );
   });
 
-  test('finished blocks keep their identity', () => {
-    const markdown = new StreamingMarkdown();
-    const before = markdown.update('# Title\n\nFirst.\n\nSec');
-    const after = markdown.update('# Title\n\nFirst.\n\nSecond *and*');
-    expect(before).toHaveLength(3);
-    expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
-    expect(after[2]).toContain('<em>and</em>');
+  test('finished blocks are not rendered again', () => {
+    const streaming = new StreamingMarkdown();
+    const before = streaming.update('# Title\n\nFirst.\n\nSec');
+    const after = streaming.update('# Title\n\nFirst.\n\nSecond *and*');
+    expect(before.length).toBeGreaterThanOrEqual(3);
+    expect(after[0]).toBe(before[0]);
+    expect(after.indexOf(before[1])).toBe(1);
+    expect(toHtml(after)).toContain('<em>and</em>');
   });
 
   test('starts over when the text is another one', () => {
-    const markdown = new StreamingMarkdown();
-    markdown.update('# Title\n\nFirst.\n\nSecond.');
-    expect(markdown.update('Other').join('')).toBe(renderMarkdown('Other'));
-  });
-});
-
-describe('what a model writes is not trusted', () => {
-  test.each([
-    ['<script>alert(1)</script>', /script/],
-    ['<img src=x onerror=alert(1)>', /img|onerror/],
-    ['![a](https://evil.example/x.png)', /img|src/],
-    ['[a](javascript:alert(1))', /javascript/],
-    ['[a](data:text/html,x)', /data:/],
-    ['<a href="https://a.example" onclick="x()">a</a>', /onclick/],
-    ['<iframe src="https://evil.example"></iframe>', /iframe/],
-    ['<p style="background:url(https://evil.example)">a</p>', /style|evil/],
-    ['<form action="https://evil.example"><input></form>', /form|input/],
-    ['<svg><use href="https://evil.example#a"/></svg>', /svg|use/],
-    ['<nibble-chat model="https://evil.example/m/"></nibble-chat>', /nibble/],
-  ])('%s', (text, forbidden) => {
-    expect(renderMarkdown(text)).not.toMatch(forbidden);
-  });
-
-  test('links open elsewhere, and tell nothing', () => {
-    const html = renderMarkdown('[a](https://a.example/)');
-    expect(html).toContain('href="https://a.example/"');
-    expect(html).toContain('rel="noopener noreferrer"');
-    expect(html).toContain('target="_blank"');
+    const streaming = new StreamingMarkdown();
+    streaming.update('# Title\n\nFirst.\n\nSecond.');
+    expect(toHtml(streaming.update('Other'))).toBe('<p>Other</p>');
+    expect(streaming.update('')).toEqual([]);
   });
 });

@@ -1,7 +1,6 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { unsafeHTML } from 'lit/directives/unsafe-html.js';
 import type { ChatMessage } from '../protocol';
 import { define } from './define';
 import { StreamingMarkdown } from './markdown';
@@ -46,10 +45,10 @@ export class MessageList extends LitElement {
         background: var(--_surface);
         white-space: pre-wrap;
       }
-      .assistant > :first-child > :first-child {
+      .assistant > :first-child {
         margin-top: 0;
       }
-      .assistant > :last-child > :last-child {
+      .assistant > :last-child {
         margin-bottom: 0;
       }
       h1,
@@ -137,7 +136,7 @@ export class MessageList extends LitElement {
     `,
   ];
 
-  #blocks = new WeakMap<object, string[]>();
+  #blocks = new WeakMap<ChatMessage, ReturnType<StreamingMarkdown['update']>>();
   #streaming = new StreamingMarkdown();
   #status = '';
   #follow = true;
@@ -154,8 +153,8 @@ export class MessageList extends LitElement {
     if (this.#follow) this.scrollTop = this.scrollHeight;
   }
 
-  /** Safe HTML by block; a finished message is rendered once. */
-  #render(message: ChatMessage, streaming: boolean): string[] {
+  /** By block; a finished message is rendered once. */
+  #render(message: ChatMessage, streaming: boolean) {
     const cached = this.#blocks.get(message);
     if (cached) return cached;
     const blocks = this.#streaming.update(message.content);
@@ -167,7 +166,7 @@ export class MessageList extends LitElement {
     if (message.role === 'user') return html`<li class="user" part="user">${message.content}</li>`;
     const blocks = this.#render(message, streaming);
     return html`<li class="assistant" part="assistant">
-      ${blocks.map((block) => html`<div>${unsafeHTML(block)}</div>`)}
+      ${blocks}
       ${streaming && message.content === '' ? html`<div class="waiting"></div>` : nothing}
     </li>`;
   }

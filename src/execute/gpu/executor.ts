@@ -99,9 +99,15 @@ export class GpuExecutor implements Executor {
       () => this.#release((buffer) => buffer.purpose === 'staging'),
     );
     gpu.device.lost.then((info) => {
-      this.#lost = info.message || info.reason;
+      this.#lost ??= info.message || info.reason;
     });
+    gpu.device.addEventListener('uncapturederror', this.#refused);
   }
+
+  /** A call that the GPU refused leaves wrong numbers behind: nothing may be answered after one. */
+  readonly #refused = (event: Event): void => {
+    this.#lost ??= (event as GPUUncapturedErrorEvent).error.message;
+  };
 
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
@@ -381,10 +387,11 @@ export class GpuExecutor implements Executor {
   }
 
   #checkAlive(): void {
-    if (this.#lost !== null) throw new NibbleError('device-lost', `The GPU was lost: ${this.#lost} Reload the page to go on.`);
+    if (this.#lost !== null) throw new NibbleError('device-lost', `The GPU cannot go on: ${this.#lost} Load the model again.`);
   }
 
   dispose(): void {
+    this.#device.removeEventListener('uncapturederror', this.#refused);
     this.#ledger.dispose();
     this.#buffers.clear();
   }
