@@ -126,7 +126,7 @@ SHA-256 of the files' hex digests joined in the order listed.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gguf", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("/work/data/default-model"))
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache/nibble/default-model")
     parser.add_argument("--out", type=Path, default=ROOT / "public/models" / NAME)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, default=ROOT / "public/models/smollm2-135m-instruct-nf4")
     parser.add_argument("--gguf", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("/work/data/default-model"))
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache/nibble/default-model")
     parser.add_argument("--out", type=Path, default=ROOT / "reference/fixtures/default-model")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -8,6 +8,7 @@ import { checkSizes } from './size.ts';
 const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
 
 export async function buildAll(): Promise<void> {
+  process.env.NODE_ENV = 'production'; // run.mjs runs this in Vite's development mode
   await rm('dist', { recursive: true, force: true });
   for (const configFile of CONFIGS) {
     if (existsSync(configFile)) await build({ configFile, logLevel: 'warn' });

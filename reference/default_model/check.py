@@ -47,21 +47,6 @@ def chat_ids(tokenizer, prompt: str) -> list[int]:
     )
 
 
-def load_transformers_tokenizer(folder: Path):
-    from transformers import PreTrainedTokenizerFast
-
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"),
-        bos_token=config["bos_token"],
-        eos_token=config["eos_token"],
-        pad_token=config["pad_token"],
-        unk_token=config["unk_token"],
-    )
-    tokenizer.chat_template = config["chat_template"]
-    return tokenizer
-
-
 @torch.inference_mode()
 def greedy(model, ids: list[int], count: int, stop: int | None = None):
     """Greedy ids, the margin top1 - top2 at every step, and the logits at the last prompt position."""

@@ -55,6 +55,11 @@ def aligned(tensors: Tensors) -> Tensors:
     return dict(sorted(tensors.items(), key=lambda item: item[1].dtype != torch.float32))
 
 
+def described_first(tensors: Tensors) -> Tensors:
+    """What a reader must know before the weights (shapes, codebooks), in one place at the front of the shard."""
+    return dict(sorted(tensors.items(), key=lambda item: ".quant_state." not in item[0] and ".weight.quant_map" not in item[0]))
+
+
 def shards(listed: list[Tensors]) -> list[Tensors]:
     """Fills shards in order; a module is never divided and a shard stays under the limit."""
     groups: list[Tensors] = [{}]
@@ -65,7 +70,7 @@ def shards(listed: list[Tensors]) -> list[Tensors]:
             groups.append(module)
         else:
             groups[-1] = joined
-    return groups
+    return [described_first(group) for group in groups]
 
 
 def write_json(path: Path, value) -> None:

@@ -29,7 +29,7 @@ def inverse_factor(hessian: torch.Tensor, damping: float) -> torch.Tensor:
 def round_block(block: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor):
     """Rounds columns (R, 64) at scale (R,) with compensation inside the block.
 
-    Returns codes, the compensated values that were rounded, and the errors over the factor's diagonal.
+    Returns codes, and the errors over the factor's diagonal.
     """
     values = block.t().contiguous()  # (64, R): a column is contiguous
     codes = torch.empty(values.shape, dtype=torch.uint8)
@@ -40,27 +40,26 @@ def round_block(block: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor):
         codes[i] = code
         errors[i] = (values[i] - nf4.CODEBOOK[code] * scale) / factor[i, i]
         values[i + 1 :].addr_(factor[i, i + 1 :], errors[i], alpha=-1)
-    return codes.t(), values.t(), errors.t()
+    return codes.t(), errors.t()
 
 
 def quantize_rows(weight: torch.Tensor, factor: torch.Tensor):
-    """(R, K) to codes, absmax (R, K / 64) and the compensated values before rounding."""
+    """(R, K) to codes (R, K) and absmax (R, K / 64)."""
     rest = weight.clone()
     rows, columns = rest.shape
     codes = torch.empty(rows, columns, dtype=torch.uint8)
     absmax = torch.empty(rows, columns // nf4.BLOCK)
-    latent = torch.empty_like(rest)
     pick = torch.arange(rows)
     for start in range(0, columns, nf4.BLOCK):
         span = slice(start, start + nf4.BLOCK)
         block = rest[:, span]
         scale = block.abs().amax(1) * SCALES.unsqueeze(1)  # (S, R)
         tried = round_block(block.repeat(len(SCALES), 1), scale.flatten(), factor[span, span])
-        best = tried[2].pow(2).sum(1).view(len(SCALES), rows).argmin(0) * rows + pick
-        codes[:, span], latent[:, span], errors = (part[best] for part in tried)
+        best = tried[1].pow(2).sum(1).view(len(SCALES), rows).argmin(0) * rows + pick
+        codes[:, span], errors = (part[best] for part in tried)
         absmax[:, start // nf4.BLOCK] = scale.flatten()[best]
         rest[:, start + nf4.BLOCK :] -= errors @ factor[span, start + nf4.BLOCK :]
-    return codes, absmax, latent
+    return codes, absmax
 
 
 def quantize(weight: torch.Tensor, hessian: torch.Tensor, damping: float = DAMPING):
@@ -70,20 +69,17 @@ def quantize(weight: torch.Tensor, hessian: torch.Tensor, damping: float = DAMPI
 
 
 class Quantized:
-    """What quantisation made of the model.
+    """What quantisation made of the model: `state` is what a reader of the file would dequantise.
 
-    `state` is what a reader of the file would dequantise. NF4 matrices also have the block scales before their
-    double quantisation, `absmax`, and the values that were rounded, `latent`.
+    NF4 matrices also have their block scales before double quantisation, `absmax`.
     """
 
     def __init__(self, source: dict[str, torch.Tensor]):
         self.state = dict(source)
-        self.latent: dict[str, torch.Tensor] = {}
         self.absmax: dict[str, torch.Tensor] = {}
 
-    def set_nf4(self, name: str, codes, absmax, latent) -> None:
+    def set_nf4(self, name: str, codes, absmax) -> None:
         self.absmax[name] = absmax
-        self.latent[name] = latent
         self.state[name] = nf4.dequantize(codes, nf4.recovered(absmax))
 
     def set_int8(self, name: str) -> None:

@@ -7,7 +7,7 @@ reads wrongly for characters such as U+0663 and U+00BD; Rust's tokenizers treats
 
 import json
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, pre_tokenizers
 
 CONTROL, USER_DEFINED = 3, 4  # llama.cpp's token types
 
@@ -68,7 +68,8 @@ def build_tokenizer_config(metadata: dict) -> dict:
         "eos_token": tokens[metadata["tokenizer.ggml.eos_token_id"]],
         "model_max_length": metadata["llama.context_length"],
         "pad_token": tokens[metadata["tokenizer.ggml.padding_token_id"]],
-        "tokenizer_class": "GPT2Tokenizer",
+        # SmolLM2's own file says GPT2Tokenizer, which transformers 5 rebuilds without the digit rule.
+        "tokenizer_class": "PreTrainedTokenizerFast",
         "unk_token": tokens[metadata["tokenizer.ggml.unknown_token_id"]],
         "vocab_size": len(tokens),
     }

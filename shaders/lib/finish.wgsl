@@ -8,15 +8,17 @@ fn finish(at: u32, row: u32, value: f32, up: f32) {
 #else
   var y = value;
 #if BIAS
-  y += bias[row];
+  // Biases are stacked like the rows of the whole output, of which this matrix may be a block.
+  y += bias[$OUT_ATu + row];
 #end
+  y *= $SCALE;
 #if SOFTCAP
   y = $CAP * tanh(y / $CAP);
 #end
 #if ACCUMULATE
-  out[at + $OUT_ATu + row] += $SCALE * y;
+  out[at + $OUT_ATu + row] += y;
 #else
-  out[at + $OUT_ATu + row] = $SCALE * y;
+  out[at + $OUT_ATu + row] = y;
 #end
 #end
 }

@@ -12,20 +12,17 @@ import type { ChatPage } from './page';
 import './page';
 import { DEFAULT_MODEL } from './starters';
 
-const MAX_NEW_TOKENS = 256;
-
 function readQuery(): { session: ChatSession; error: NibbleError | null } {
   const query = new URLSearchParams(location.search);
   const model = query.get('model') ?? DEFAULT_MODEL;
   const named = query.getAll('model').length;
   query.delete('model');
-  const sampling = { maxNewTokens: MAX_NEW_TOKENS };
   try {
     if (named > 1) throw new NibbleError('invalid-option', 'The option model is given twice.', { option: 'model' });
-    const options = { model: parseModel(model, document.baseURI, true), engine: parseOptions(query), sampling };
+    const options = { model: parseModel(model, document.baseURI, true), engine: parseOptions(query), sampling: {} };
     return { session: new ChatSession(load, options), error: null };
   } catch (thrown) {
-    return { session: new ChatSession(load, { model, engine: {}, sampling }), error: asNibbleError(thrown) };
+    return { session: new ChatSession(load, { model, engine: {}, sampling: {} }), error: asNibbleError(thrown) };
   }
 }
 

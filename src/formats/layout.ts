@@ -2,7 +2,7 @@
  * The interface between files and everything above them. A layout says what a checkpoint is and where each tensor's
  * bytes lie; it is made from headers alone, by functions that get the bytes they ask for and do no IO of their own:
  *
- *   const layout = await openSafetensorsFolder(read, size)      // or openGguf(path, read, size)
+ *   const layout = await openSafetensorsFolder(read, size)      // or gguf.ts: openGguf(path, read, size)
  *   const record = layout.records.get(name)
  *   const rows = tensorRows(record, await Promise.all(record.statistics.map(readRange)))   // once a tensor
  *   const step = rows.rowsPer(4 MiB)
@@ -15,7 +15,6 @@ import type { JsonObject } from './json';
 import type { DenseType, RowSlice, TensorInfo } from './matrix';
 
 export { openSafetensorsFolder } from './folder';
-export { openGguf } from './gguf';
 export { tensorRows } from './rows';
 
 /** Bytes [start, end) of a file. */

@@ -61,7 +61,10 @@ export function attendKernel(spec: Heads, shape: AttendShape, split: boolean, ro
   const queries = split ? 1 : attendQueries(spec, rows);
   const m = queries * group;
   const pairs = spec.headSize / 2;
-  const lanes = Math.min(pairs, THREADS);
+  // Every lane takes the same number of pairs, so heads of 160 have 40 lanes of two.
+  let outPairs = Math.ceil(pairs / THREADS);
+  while (pairs % outPairs) outPairs++;
+  const lanes = pairs / outPairs;
   const width = spec.heads * spec.headSize;
   return kernel(
     'attend',
@@ -82,7 +85,7 @@ export function attendKernel(spec: Heads, shape: AttendShape, split: boolean, ro
       SCORE_VALUES: m * THREADS,
       TOP_VALUES: m * 8,
       OUT_LANES: lanes,
-      OUT_PAIRS: Math.ceil(pairs / lanes),
+      OUT_PAIRS: outPairs,
       OUT_SLOTS: Math.floor(THREADS / lanes),
       OUT_STRIDE: split ? Math.ceil(width / CHUNK_COLUMNS) * CHUNK_COLUMNS : width,
     },

@@ -69,6 +69,19 @@ describe('asking', () => {
     expect(chat.memory?.kvFullContext).toBe(188e6);
   });
 
+  test.each([
+    [8192, 256],
+    [96, 48],
+    [1, 1],
+  ])('with a context of %d, an answer gets %d tokens unless it is told otherwise', async (maxContext, expected) => {
+    const engine = new FakeEngine();
+    engine.info = async () => ({ ...INFO, options: { ...INFO.options, maxContext } });
+    const chat = new ChatSession(fakeLoad(engine), { model: 'm', engine: {}, sampling: {} });
+    await chat.load();
+    await chat.ask('Hi');
+    expect(engine.sampling[0]).toEqual({ maxNewTokens: expected });
+  });
+
   test('the system message goes first and is not shown', async () => {
     const { engine, chat } = await ready(undefined, 'Be brief.');
     await chat.ask('Hi');

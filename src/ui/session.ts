@@ -25,10 +25,13 @@ export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
 export interface SessionOptions {
   model: string;
   engine: EngineOptions;
+  /** without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less */
   sampling: SamplingOptions;
   /** first message of every conversation, not shown */
   system?: string;
 }
+
+const ANSWER_TOKENS = 256;
 
 /** After these the worker, or what it held, is gone: the next try loads the model again. */
 const FATAL = new Set(['device-lost', 'worker-failed', 'out-of-memory', 'webgpu-unavailable']);
@@ -147,7 +150,9 @@ export class ChatSession extends EventTarget {
     this.#set({ phase: 'answering', error: null, result: null, messages: said() });
     try {
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
-      const stream = engine.chat(messages, { ...sampling, signal: abort.signal });
+      const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
+      const maxNewTokens = Math.min(ANSWER_TOKENS, room);
+      const stream = engine.chat(messages, { maxNewTokens, ...sampling, signal: abort.signal });
       stream.result.catch(() => {}); // reported by the loop below
       for await (const piece of stream) {
         text += piece;

@@ -1,6 +1,6 @@
 /** A Checkpoint over a Source: formats/ says where bytes lie and what they mean, the Source brings them. */
 import { NibbleError, throwIfAborted } from '../errors';
-import { type ByteRange, openGguf, openSafetensorsFolder, tensorRows } from '../formats/layout';
+import { type ByteRange, openSafetensorsFolder, tensorRows } from '../formats/layout';
 import type { RowSlice } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 import type { Source } from './source';
@@ -13,7 +13,9 @@ const AHEAD = 2;
 export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
   const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
   const size = (path: string) => source.size(path, signal);
-  const layout = await (source.gguf ? openGguf(source.gguf, read, size) : openSafetensorsFolder(read, size));
+  const layout = source.gguf
+    ? await (await import('../formats/gguf')).openGguf(source.gguf, read, size)
+    : await openSafetensorsFolder(read, size);
   // in the order of the files, so that reading all tensors in turn reads every byte once
   const place = new Map(layout.files.map(({ path }, index) => [path, index]));
   const records = [...layout.records].sort(

@@ -13,7 +13,6 @@ const OWN_NAMES = ['model', 'system', 'heading', 'placeholder', 'starters', 'max
 const GLOBAL =
   /^(id|class|style|slot|hidden|title|lang|dir|tabindex|part|exportparts|role|inert|translate|is|nonce|data-.*|aria-.*|on.*)$/;
 const EVENTS = ['ready', 'progress', 'message', 'error'] as const;
-const MAX_NEW_TOKENS = 256;
 
 /**
  * `<nibble-chat model="https://example.org/models/name/">`: a chat with a model that runs in the visitor's browser.
@@ -81,15 +80,15 @@ export class NibbleChat extends LitElement {
       throw new NibbleError('invalid-option', text, { option: unknown, known });
     }
     const options = names.filter((name) => OPTION_NAMES.includes(name));
-    const tokens = this.getAttribute('max-new-tokens') ?? String(MAX_NEW_TOKENS);
-    if (!/^[1-9]\d*$/.test(tokens)) {
+    const tokens = this.getAttribute('max-new-tokens');
+    if (tokens !== null && !/^[1-9]\d*$/.test(tokens)) {
       const text = `max-new-tokens is "${tokens}"; it must be a whole number of at least 1.`;
       throw new NibbleError('invalid-option', text, { option: 'max-new-tokens', value: tokens });
     }
     return new ChatSession(load, {
       model: parseModel(this.model, document.baseURI, false),
       engine: parseOptions(options.map((name) => [name, this.getAttribute(name) ?? ''] as const)),
-      sampling: { maxNewTokens: Number(tokens) },
+      sampling: tokens === null ? {} : { maxNewTokens: Number(tokens) },
       system: this.system || undefined,
     });
   }

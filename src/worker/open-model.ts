@@ -17,8 +17,8 @@ import {
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { LoadRequest, Progress } from '../protocol';
-import { type ChatTemplate, createChatTemplate, templateSource } from '../text/chat-template';
-import { createTokenizer, type Tokenizer } from '../text/tokenizer';
+import type { ChatTemplate } from '../text/chat-template';
+import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkShapes, loadWeights } from '../weights/load-weights';
@@ -107,7 +107,9 @@ export async function openModel(
     cleanup.push(() => source.close?.());
     const checkpoint = await openCheckpoint(source, signal);
     const plan = planModel(checkpoint, options.weights);
+    // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
+    text.catch(() => {});
     const { gpu, reason: backendReason } = await chooseBackend(options.backend, host.gpu, options);
     device = gpu?.device;
     const limits = gpu?.limits ?? NO_LIMITS;
@@ -137,7 +139,7 @@ export async function openModel(
       storageReason: reason,
       options: effective,
       executor,
-      ...text,
+      ...(await text),
       cached: emptyPrefix(),
       reserved: null,
     };
@@ -164,7 +166,8 @@ function planModel(checkpoint: Checkpoint, weights: EffectiveEngineOptions['weig
   return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
 }
 
-function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {
+async function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {
+  const { createTokenizer, createChatTemplate, templateSource } = await import('../text/index');
   const tokenizer = files && createTokenizer(files.json, files.config);
   const source = templateSource(files?.config.chat_template);
   return {

@@ -18,10 +18,11 @@ export const SHAPES: Readonly<Record<string, KernelShapes>> = {
     matmul: { lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
     attendRows: 4,
   },
+  /** the best of those tried on an H100 (bench/shapes.md) */
   gpu: {
-    matvec: { lanes: 8, slices: 16, tile: 1, table: 'workgroup' },
-    head: { lanes: 16, slices: 8, tile: 2, table: 'workgroup' },
-    matmul: { lanes: 64, tile: 4, tokens: 8, table: 'workgroup' },
+    matvec: { lanes: 4, slices: 32, tile: 1, table: 'workgroup' },
+    head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
+    matmul: { lanes: 32, tile: 2, tokens: 8, table: 'workgroup' },
     attendRows: 4,
   },
 };

@@ -1,7 +1,8 @@
 /** For tests: files on disk or in memory as the readers of layout.ts. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type ByteRange, type FileLayout, openGguf, openSafetensorsFolder, tensorRows } from '../layout';
+import { openGguf } from '../gguf';
+import { type ByteRange, type FileLayout, openSafetensorsFolder, tensorRows } from '../layout';
 import type { RowSlice } from '../matrix';
 import { sliceValues } from '../rows';
 

@@ -1,0 +1,268 @@
+/**
+ * Speed against ONNX Runtime Web, in one headless Chromium on SwiftShader, the two in turn:
+ *
+ *   npm install --prefix /tmp/ort onnxruntime-web
+ *   node scripts/run.mjs ../bench/ort/compare --geometry smollm2 --pairs 5 --ort /tmp/ort [--write]
+ *
+ * --geometry smollm2|qwen2   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
+ * --rivals A,B               each round runs every rival and Nibble after each; names are in RIVALS
+ * --tune NAME                Nibble's kernel shapes (default software)
+ * --write                    puts the table into bench/rival.md, in the place of that geometry's last one
+ * --verbose                  prints ORT's log, node placement included
+ */
+import { createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type BrowserContext, chromium, type Page } from '@playwright/test';
+import { build } from 'vite';
+import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../../scripts/chromium.ts';
+import { serve } from '../../scripts/server.ts';
+import { wgsl } from '../../scripts/vite-wgsl.ts';
+import { decoderGraph, type GraphOptions } from './decoder-graph';
+import { GEOMETRIES, type Geometry } from './geometries';
+
+/** ORT's two builds with WebGPU: webgpu (asyncify, what transformers.js ships) and jspi. */
+interface Rival extends GraphOptions {
+  build: 'webgpu' | 'jspi';
+}
+
+const RIVALS: Readonly<Record<string, Rival>> = {
+  nbits: { build: 'webgpu', weights: 'nbits', accuracy: 0, packed: false },
+  'nbits-a4': { build: 'webgpu', weights: 'nbits', accuracy: 4, packed: false },
+  'nbits-packed': { build: 'webgpu', weights: 'nbits', accuracy: 0, packed: true },
+  'nbits-packed-a4': { build: 'webgpu', weights: 'nbits', accuracy: 4, packed: true },
+  'nbits-jspi': { build: 'jspi', weights: 'nbits', accuracy: 0, packed: false },
+  'nbits-a4-jspi': { build: 'jspi', weights: 'nbits', accuracy: 4, packed: false },
+  'nbits-packed-a4-jspi': { build: 'jspi', weights: 'nbits', accuracy: 4, packed: true },
+  bnb4: { build: 'webgpu', weights: 'bnb4', accuracy: 0, packed: false },
+};
+
+interface Run {
+  ids: number[];
+  /** tokens a second */
+  prefill: number;
+  decode: number;
+}
+
+declare global {
+  /** in page.html */
+  var call: (name: string, argument: unknown) => Promise<unknown>;
+}
+
+const BENCH = join(process.cwd(), 'bench/ort');
+const REPORT = join(process.cwd(), 'bench/rival.md');
+
+/** The graph's file under `folder`, made at first use. */
+async function graphFile(folder: string, name: string, geometry: Geometry, options: GraphOptions): Promise<string> {
+  const { weights, accuracy, packed } = options;
+  const file = `${name}-${weights}-a${accuracy}${packed ? '-packed' : ''}.onnx`;
+  const path = join(folder, file);
+  if (await stat(path).catch(() => null)) return file;
+  const out = createWriteStream(`${path}.part`);
+  for (const piece of decoderGraph(geometry, options)) {
+    if (!out.write(piece)) await new Promise<void>((done) => out.once('drain', done));
+  }
+  await new Promise<void>((done) => out.end(done));
+  await rename(`${path}.part`, path);
+  return file;
+}
+
+async function buildWorker(outDir: string): Promise<void> {
+  await build({
+    root: process.cwd(),
+    configFile: false,
+    publicDir: false,
+    logLevel: 'error',
+    plugins: [wgsl()],
+    build: {
+      outDir,
+      target: 'es2022',
+      rolldownOptions: {
+        input: join(BENCH, 'nibble-worker.ts'),
+        output: { entryFileNames: 'nibble-worker.js' },
+      },
+    },
+  });
+}
+
+async function openPage(context: BrowserContext, origin: string, worker: string, log: boolean): Promise<Page> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(0);
+  page.on('console', (message) => {
+    if (log) console.log(message.text());
+  });
+  await page.goto(`${origin}/page.html?worker=${encodeURIComponent(worker)}`);
+  return page;
+}
+
+const ask = <T>(page: Page, name: string, argument: unknown): Promise<T> =>
+  page.evaluate(([n, a]) => globalThis.call(n as string, a), [name, argument] as const) as Promise<T>;
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+interface Pair {
+  rival: Run;
+  nibble: Run;
+}
+
+const RATIOS = {
+  prefill: ({ rival, nibble }: Pair) => nibble.prefill / rival.prefill,
+  decode: ({ rival, nibble }: Pair) => nibble.decode / rival.decode,
+};
+
+function tableOf(name: string, pairs: readonly Pair[]): string {
+  const row = (label: string, cells: readonly number[]) =>
+    `| ${label} | ${cells.map((value) => value.toFixed(2)).join(' | ')} |`;
+  const cellsOf = (pair: Pair) => [
+    pair.rival.prefill,
+    pair.nibble.prefill,
+    RATIOS.prefill(pair),
+    pair.rival.decode,
+    pair.nibble.decode,
+    RATIOS.decode(pair),
+  ];
+  const rows = pairs.map(cellsOf);
+  return [
+    `| ${name} | rival prefill | Nibble prefill | ratio | rival decode | Nibble decode | ratio |`,
+    '|---|---|---|---|---|---|---|',
+    ...rows.map((cells, i) => row(`pair ${i + 1}`, cells)),
+    row(
+      '**median**',
+      rows[0].map((_, column) => median(rows.map((cells) => cells[column]))),
+    ),
+  ].join('\n');
+}
+
+/** Puts `text` where the geometry's last result was, between its two marks. */
+async function writeReport(geometry: string, text: string): Promise<void> {
+  const [open, close] = [`<!-- ${geometry} -->`, `<!-- /${geometry} -->`];
+  const old = await readFile(REPORT, 'utf8');
+  const [from, to] = [old.indexOf(open), old.indexOf(close)];
+  if (from < 0 || to < from) throw new Error(`${REPORT} has no ${open} … ${close} to write between.`);
+  await writeFile(REPORT, `${old.slice(0, from)}${open}\n${text}\n${old.slice(to)}`);
+}
+
+export async function main(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      geometry: { type: 'string', default: 'smollm2' },
+      pairs: { type: 'string', default: '5' },
+      'new-tokens': { type: 'string' },
+      'prompt-tokens': { type: 'string', default: '32' },
+      ort: { type: 'string', default: '/tmp/ort' },
+      rivals: { type: 'string', default: 'nbits,nbits-a4,bnb4' },
+      tune: { type: 'string', default: 'software' },
+      write: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+    },
+  });
+  const name = values.geometry;
+  const geometry = GEOMETRIES[name];
+  const rivals = values.rivals.split(',');
+  const unknown = rivals.find((rival) => !RIVALS[rival]);
+  if (!geometry) throw new Error(`--geometry is ${name}; it must be one of ${Object.keys(GEOMETRIES).join(', ')}.`);
+  if (unknown) throw new Error(`--rivals has ${unknown}; there are ${Object.keys(RIVALS).join(', ')}.`);
+  const ortFolder = join(values.ort, 'node_modules/onnxruntime-web');
+  if (!(await stat(ortFolder).catch(() => null)))
+    throw new Error(`There is no ${ortFolder}. Run: npm install --prefix ${values.ort} onnxruntime-web`);
+  const newTokens = Number(values['new-tokens'] ?? (name === 'qwen2' ? 3 : 5));
+  const promptTokens = Number(values['prompt-tokens']);
+  const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 7919 + 17) % geometry.vocab_size);
+  const models = join(values.ort, 'models');
+  await mkdir(models, { recursive: true });
+  const built = await mkdtemp(join(tmpdir(), 'nibble-ort-'));
+  await buildWorker(built);
+
+  const executablePath = await installChromium();
+  const server = await serve({
+    mounts: [
+      ['/page.html', join(BENCH, 'page.html')],
+      ['/rival-worker.mjs', join(BENCH, 'rival-worker.mjs')],
+      ['/ort/', ortFolder],
+      ['/models/', models],
+      ['/', built],
+    ],
+    // The product serves no wasm, so its server does not know the type.
+    intercept: (_, response, path) => {
+      if (!path.endsWith('.wasm')) return false;
+      void readFile(join(ortFolder, path.slice('/ort/'.length))).then((bytes) => {
+        response.writeHead(200, { 'Content-Type': 'application/wasm' }).end(bytes);
+      });
+      return true;
+    },
+  });
+  const browser = await chromium.launch({
+    executablePath,
+    args: [...QUIET_FLAGS, ...WEBGPU_FLAGS],
+    ignoreDefaultArgs: WEBGPU_IGNORED,
+  });
+  try {
+    const context = await browser.newContext();
+    const log = (text: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
+    const nibble = await openPage(context, server.origin, '/nibble-worker.js', true);
+    const about = await ask<{ adapter: { description: string; architecture: string }; variants: object }>(
+      nibble,
+      'load',
+      {
+        geometry,
+        tune: values.tune,
+      },
+    );
+    const answer = await ask<{ ids: number[] }>(nibble, 'generate', { prompt, newTokens });
+    log(`Nibble is loaded, generate gives ${answer.ids}`);
+    const pages: Record<string, Page> = {};
+    let version = '';
+    for (const rival of rivals) {
+      const file = await graphFile(models, name, geometry, RIVALS[rival]);
+      const page = await openPage(context, server.origin, '/rival-worker.mjs', values.verbose);
+      const argument = { build: RIVALS[rival].build, model: `/models/${file}`, geometry, verbose: values.verbose };
+      ({ version } = await ask<{ version: string }>(page, 'load', argument));
+      const { ids } = await ask<Run>(page, 'run', { prompt, newTokens: 2 });
+      log(`ORT ${version} ${rival} is loaded and warm, its ids begin ${ids}`);
+      pages[rival] = page;
+    }
+    const pairs: Record<string, Pair[]> = Object.fromEntries(rivals.map((rival) => [rival, []]));
+    for (let i = 0; i < Number(values.pairs); i++) {
+      for (const rival of rivals) {
+        const theirs = await ask<Run>(pages[rival], 'run', { prompt, newTokens });
+        const ours = await ask<Run>(nibble, 'run', { prompt, newTokens });
+        if (ours.ids.join() !== answer.ids.join())
+          throw new Error(`The bench decoded ${ours.ids} where generate gives ${answer.ids}.`);
+        const pair = { rival: theirs, nibble: ours };
+        pairs[rival].push(pair);
+        log(
+          `pair ${i + 1}: ${rival} ${theirs.prefill.toFixed(2)} and ${theirs.decode.toFixed(2)} tok/s, ` +
+            `Nibble ${ours.prefill.toFixed(2)} and ${ours.decode.toFixed(2)}: ` +
+            `${RATIOS.prefill(pair).toFixed(2)} and ${RATIOS.decode(pair).toFixed(2)} times`,
+        );
+      }
+    }
+    const best = (pick: (pair: Pair) => number) =>
+      Math.min(...rivals.map((rival) => median(pairs[rival].map(pick)))).toFixed(2);
+    const text = [
+      `${new Date().toISOString().slice(0, 10)}, ${chromiumVersion(executablePath)}, ` +
+        `${about.adapter.description || about.adapter.architecture}, ${cpus().length} cores (${cpus()[0].model}), ` +
+        `onnxruntime-web ${version}, prompt ${promptTokens} tokens, ${newTokens - 1} decode steps, ` +
+        `Nibble's shapes ${JSON.stringify(about.variants)}; tokens a second.`,
+      '',
+      ...rivals.flatMap((rival) => [tableOf(rival, pairs[rival]), '']),
+      `Against the best of these: **${best(RATIOS.prefill)} times in prefill, ${best(RATIOS.decode)} times in decode** ` +
+        "(median of the pairs' ratios).",
+      `Nibble's ids in every run equal generate's: ${answer.ids.join(', ')}.`,
+    ].join('\n');
+    console.log(`\n${text}`);
+    if (values.write) await writeReport(name, text);
+    return 0;
+  } finally {
+    await browser.close();
+    await server.close();
+    await rm(built, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Which kernel shapes are fastest on this adapter: every candidate runs the same random model, prefill and decode.
+ * `node bench/shapes.mjs CONFIG.json [PROMPT] [NEW] [all|NAME,…]`; on a real GPU without a browser, through Dawn.
+ */
+import { readFileSync } from 'node:fs';
+import { createGpuExecutor } from '../src/execute/gpu/executor';
+import type { KernelShapes } from '../src/execute/gpu/lower';
+import { SHAPES } from '../src/execute/gpu/shapes';
+import { requestGpu } from '../src/gpu/device';
+import { chooseFormats } from '../src/memory/formats';
+import { planMemory } from '../src/memory/plan';
+import { forwardSteps, tensorTable } from '../src/model/decoder';
+import { parseSpec } from '../src/model/parse';
+import { createRandomSource } from '../src/node/random-source';
+import { loadWeights } from '../src/weights/load-weights';
+import { openCheckpoint } from '../src/weights/open-checkpoint';
+
+const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };
+for (const [lanes, slices, tile] of [[4, 32, 1], [8, 16, 1], [8, 32, 1], [16, 8, 1], [16, 16, 1], [32, 4, 1], [32, 8, 1], [8, 16, 2], [16, 8, 2], [8, 32, 2], [4, 64, 1], [2, 64, 1]]) {
+  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`mv-${lanes}x${slices}x${tile}-${table[0]}`] = { matvec: { lanes, slices, tile, table } };
+}
+for (const [lanes, slices, tile] of [[16, 8, 1], [32, 8, 1], [32, 4, 2], [64, 4, 1], [8, 16, 1], [16, 16, 1]]) {
+  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`hd-${lanes}x${slices}x${tile}-${table[0]}`] = { head: { lanes, slices, tile, table } };
+}
+for (const [lanes, tile, tokens] of [[64, 1, 8], [64, 2, 8], [64, 4, 4], [64, 2, 16], [32, 2, 8], [32, 4, 8], [128, 2, 8], [64, 1, 16]]) {
+  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`mm-${lanes}x${tile}x${tokens}-${table[0]}`] = { matmul: { lanes, tile, tokens, table } };
+}
+for (const attendRows of [1, 4, 8, 12]) CANDIDATES[`at-${attendRows}`] = { attendRows };
+
+const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+export async function main([configFile, promptText = '128', newText = '64', which = 'all', baseName = 'gpu', profile = '']: string[]): Promise<number> {
+  const { create, globals } = await import('webgpu');
+  Object.assign(globalThis, globals);
+  const instance = create([]);
+  Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
+  const gpu = await requestGpu(instance, { limits: 'adapter', features: 'all' });
+  console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '), gpu.limits.maxComputeWorkgroupStorageSize);
+  const config = JSON.parse(readFileSync(configFile, 'utf8'));
+  const checkpoint = await openCheckpoint(createRandomSource(config));
+  const spec = parseSpec(checkpoint.config);
+  const table = tensorTable(spec);
+  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
+  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
+  const [prompt, count] = [Number(promptText), Number(newText)];
+  const request = { promptTokens: prompt, maxNewTokens: count, kvType: 'f16', kvCapacity: 'auto', maxContext: null, chunk: 128, budget: null } as const;
+  const plan = planMemory(model, request, gpu.limits, 'webgpu');
+  const ids = Array.from({ length: prompt }, (_, i) => (i * 7919 + 17) % spec.vocab);
+  const base = SHAPES[baseName];
+  let reference = '';
+  for (const [name, change] of Object.entries(CANDIDATES)) {
+    if (which !== 'all' && !which.split(',').some((w) => name.startsWith(w))) continue;
+    try {
+      const t0 = performance.now();
+      const executor = await createGpuExecutor(gpu, model, plan, { variant: name, shapes: { ...base, ...change } });
+      const t1 = performance.now();
+      await loadWeights(checkpoint, table, executor.sink);
+      await executor.reserve(plan);
+      const t2 = performance.now();
+      let best = { prefill: 0, decode: 0, ids: '' };
+      for (let run = 0; run < 4; run++) {
+        const a = performance.now();
+        await executor.prefill(ids, 0);
+        const b = performance.now();
+        const out: number[] = [];
+        for await (const id of executor.decode(prompt, count, GREEDY)) out.push(id);
+        const c = performance.now();
+        best = { prefill: Math.max(best.prefill, (prompt * 1000) / (b - a)), decode: Math.max(best.decode, (count * 1000) / (c - b)), ids: out.join() };
+      }
+      reference ||= best.ids;
+      console.log(`${name.padEnd(22)} prefill ${best.prefill.toFixed(1).padStart(9)} decode ${best.decode.toFixed(1).padStart(8)} compile ${(t1 - t0).toFixed(0)} load ${(t2 - t1).toFixed(0)} ms ${best.ids === reference ? 'same ids' : 'OTHER IDS'}`);
+      if (profile) {
+        console.log(JSON.stringify(await executor.profile(() => executor.prefill(ids, 0))));
+        console.log(JSON.stringify(await executor.profile(async () => { for await (const _ of executor.decode(prompt, 16, GREEDY)); })));
+      }
+      executor.dispose();
+    } catch (error) {
+      console.log(name, (error as Error).message.slice(0, 300));
+    }
+  }
+  return 0;
+}

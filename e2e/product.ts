@@ -1,0 +1,191 @@
+/**
+ * What every end-to-end test starts from: the built product on two ports, and a browser with a profile on disk (a plain
+ * context keeps IndexedDB in memory) that can be closed, killed and opened again.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test as base, type BrowserContext, chromium, expect, type Locator, type Page } from '@playwright/test';
+import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
+import { findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/chromium';
+import { type ServerOptions, serveProduct } from '../scripts/server';
+
+export { expect };
+
+const TINY_FOLDER = 'reference/fixtures/tiny-llama-128/nf4';
+export const TINY = '/models/tiny/';
+export const DEFAULT = '/models/smollm2-135m-instruct-nf4/';
+
+/** What transformers answers with the tiny model, and how sure it was of each token. */
+export interface ExpectedChat {
+  messages: ChatMessage[];
+  greedy: number[];
+  margins: number[];
+  logitScale: number;
+  text: string;
+}
+export const expectedChats = (): ExpectedChat[] => JSON.parse(readFileSync(join(TINY_FOLDER, 'chat.json'), 'utf8'));
+
+export interface BrowserOptions {
+  webgpu?: boolean;
+  width?: number;
+  height?: number;
+  colorScheme?: 'light' | 'dark';
+}
+
+export interface Visit {
+  page: Page;
+  context: BrowserContext;
+  /** every request that any page or worker of this browser made */
+  requests: string[];
+  /** what broke a Content-Security-Policy, and errors that nobody caught */
+  complaints: string[];
+  close(): Promise<void>;
+  /** SIGKILL to the browser's own process, as a crash or a power cut would */
+  kill(): Promise<void>;
+}
+
+export interface Profile {
+  open(options?: BrowserOptions): Promise<Visit>;
+}
+
+type Product = Awaited<ReturnType<typeof serveProduct>>;
+
+interface Fixtures {
+  serverOptions: Partial<ServerOptions>;
+  product: Product;
+  profile: Profile;
+}
+
+/** The browser's main process: the one of this profile that is nobody's child in its command line. */
+function browserProcess(folder: string): number {
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const file = `/proc/${name}/cmdline`;
+    const command = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    const main = command.includes(`--user-data-dir=${folder}\0`) && !command.includes('\0--type=');
+    if (main && !command.startsWith('/bin/')) return Number(name);
+  }
+  throw new Error(`No browser runs with the profile ${folder}.`);
+}
+
+async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: (await findChromium()) ?? undefined,
+    args: [...QUIET_FLAGS, ...(options.webgpu ? WEBGPU_FLAGS : [])],
+    ignoreDefaultArgs: options.webgpu ? WEBGPU_IGNORED : [],
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+    colorScheme: options.colorScheme ?? 'light',
+  });
+  const requests: string[] = [];
+  const complaints: string[] = [];
+  context.on('request', (request) => requests.push(request.url()));
+  context.on('weberror', (error) => complaints.push(String(error.error())));
+  context.on('console', (message) => {
+    if (message.text().includes('Content Security Policy')) complaints.push(message.text());
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  return {
+    page,
+    context,
+    requests,
+    complaints,
+    close: () => context.close(),
+    async kill() {
+      process.kill(browserProcess(folder), 'SIGKILL');
+      await context.close().catch(() => {});
+    },
+  };
+}
+
+export const test = base.extend<Fixtures>({
+  serverOptions: [{}, { option: true }],
+  product: async ({ serverOptions }, use) => {
+    if (!existsSync('dist/site/index.html')) throw new Error('There is no build: `npm run build` comes first.');
+    const product = await serveProduct('.', { models: [[TINY, TINY_FOLDER]], ...serverOptions });
+    await use(product);
+    await product.close();
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
+  profile: async ({}, use) => {
+    const folder = await mkdtemp(join(tmpdir(), 'nibble-profile-'));
+    const visits: Visit[] = [];
+    await use({
+      async open(options = {}) {
+        const visit = await openBrowser(folder, options);
+        visits.push(visit);
+        return visit;
+      },
+    });
+    for (const { context } of visits) await context.close().catch(() => {});
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  },
+});
+
+/** The same steps on the chat page and in the widget: both are a <nibble-view>. */
+export class Chat {
+  readonly view: Locator;
+  constructor(readonly page: Page) {
+    this.view = page.locator('nibble-view');
+  }
+
+  get load() {
+    return this.view.getByRole('button', { name: /^Load/ });
+  }
+  get size() {
+    return this.view.locator('[data-size]');
+  }
+  get question() {
+    return this.view.getByLabel('Your question');
+  }
+  get stop() {
+    return this.view.getByRole('button', { name: 'Stop' });
+  }
+  get error() {
+    return this.view.getByRole('alert');
+  }
+  get log() {
+    return this.view.getByRole('log');
+  }
+  stat(name: string) {
+    return this.view.locator(`[data-stat=${name}]`);
+  }
+
+  /** Waits for the offer, takes it, and waits until questions can be asked. */
+  async loadModel() {
+    await this.load.click();
+    await expect(this.question).toBeVisible();
+  }
+
+  /** @returns the whole answer, as the model wrote it */
+  async ask(question: string): Promise<string> {
+    await this.question.fill(question);
+    await this.question.press('Enter');
+    await this.answered();
+    return (await this.state()).messages.at(-1)!.content;
+  }
+
+  async answered() {
+    await expect(this.log).toHaveAttribute('aria-busy', 'false');
+    await expect(this.stop).toHaveCount(0);
+  }
+
+  /** What the session knows, past what is on the screen. */
+  state(): Promise<{
+    messages: ChatMessage[];
+    result: GenerateResult | null;
+    memory: MemoryInfo | null;
+    info: ModelInfo | null;
+  }> {
+    return this.view.evaluate((view) => {
+      const { messages, result, memory, info } = (view as unknown as { session: never })['session'] as never;
+      return { messages, result, memory, info };
+    });
+  }
+}
+
+/** The expected ids that no rounding can change: those before the first close call. */
+export function sureIds({ greedy, margins, logitScale }: ExpectedChat): number[] {
+  const close = margins.findIndex((margin) => margin < 0.02 * logitScale);
+  return greedy.slice(0, close === -1 ? greedy.length : close);
+}

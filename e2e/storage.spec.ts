@@ -1,0 +1,132 @@
+/** What stays in the browser: the model in IndexedDB, the page in the service worker's cache. */
+import { statSync } from 'node:fs';
+import { Chat, DEFAULT, expect, test, TINY } from './product';
+import { serveProduct } from '../scripts/server';
+
+const MIB = 1 << 20;
+
+test('the second visit loads at once, and fetches nothing of the model', async ({ product, profile }) => {
+  const { site } = product;
+  const first = await profile.open();
+  const chat = new Chat(first.page);
+  await first.page.goto(`${site.origin}/?model=${TINY}`);
+  await chat.loadModel();
+  const answer = await chat.ask('Hello');
+  expect(site.bytes(TINY)).toBeGreaterThan(250_000);
+
+  site.reset();
+  await first.page.reload();
+  await expect(chat.question).toBeVisible();
+  expect(await chat.ask('Hello')).toBe(answer);
+  expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
+
+  await first.close();
+  const second = await profile.open();
+  const again = new Chat(second.page);
+  await second.page.goto(`${site.origin}/?model=${TINY}`);
+  await expect(again.question).toBeVisible();
+  expect(await again.ask('Hello')).toBe(answer);
+  expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
+});
+
+test('answers with the server stopped and the browser restarted', async ({ product, profile }) => {
+  const { origin } = product.site;
+  const online = await profile.open();
+  const chat = new Chat(online.page);
+  await online.page.goto(`${origin}/?model=${TINY}`);
+  await chat.loadModel();
+  const answer = await chat.ask('Hello');
+  await online.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await online.close();
+  await product.close();
+
+  const offline = await profile.open();
+  const again = new Chat(offline.page);
+  await offline.page.goto(`${origin}/?model=${TINY}`);
+  await expect(again.question).toBeVisible();
+  expect(await again.ask('Hello')).toBe(answer);
+  expect(offline.complaints).toEqual([]);
+});
+
+test('the page can be installed: manifest and icons', async ({ product, profile }) => {
+  const { page } = await profile.open();
+  await page.goto(product.site.origin);
+  const manifest = await page.evaluate(async () => {
+    const link = document.querySelector<HTMLLinkElement>('link[rel=manifest]')!;
+    const json = await (await fetch(link.href)).json();
+    const sizes = await Promise.all(
+      json.icons.map(async ({ src }: { src: string }) => {
+        const image = new Image();
+        image.src = new URL(src, link.href).href;
+        await image.decode();
+        return image.naturalWidth;
+      }),
+    );
+    return { ...json, sizes };
+  });
+  expect(manifest).toMatchObject({ name: 'Nibble', display: 'standalone', start_url: './' });
+  expect(manifest.sizes.slice(1)).toEqual([192, 512, 512]);
+  expect(manifest.icons.some(({ purpose }: { purpose?: string }) => purpose === 'maskable')).toBe(true);
+});
+
+test.describe('a browser that is killed in the middle of the download', () => {
+  test.use({ serverOptions: { bytesPerSecond: 12e6 } });
+
+  test('goes on where it stopped', async ({ product, profile }) => {
+    const { site } = product;
+    const manifest = await fetch(`${site.origin}${DEFAULT}manifest.json`);
+    test.skip(!manifest.ok, 'the default model is not here');
+    test.setTimeout(240_000);
+    const { totalBytes } = await manifest.json();
+    site.reset();
+    const kills = 3;
+    for (let kill = 1; kill <= kills; kill++) {
+      const { page, kill: end } = await profile.open();
+      await page.goto(site.origin);
+      await new Chat(page).load.click();
+      const before = site.bytes(DEFAULT);
+      await expect
+        .poll(() => site.bytes(DEFAULT) - before, { intervals: [50] })
+        .toBeGreaterThan((0.1 + 0.15 * Math.random()) * totalBytes);
+      await end();
+    }
+    // nothing half-installed: the next visit offers to load, and then has all of it
+    const { page } = await profile.open();
+    const chat = new Chat(page);
+    await page.goto(site.origin);
+    await chat.loadModel();
+    const sent = site.bytes(DEFAULT);
+    // the manifest is read by the page and by the worker, each time
+    const manifests = 2 * (kills + 1) * statSync(`public${DEFAULT}manifest.json`).size;
+    // at a kill, three chunks of 4 MiB may be on their way, and one on its way to the disk
+    expect(sent - totalBytes).toBeLessThanOrEqual(kills * 4 * 4 * MIB + manifests);
+    expect(sent).toBeGreaterThan(0.95 * totalBytes);
+  });
+});
+
+test('a new version of the page waits until the visitor asks for it', async ({ product, profile }) => {
+  const { origin, port } = product.site;
+  const { page } = await profile.open();
+  await page.goto(`${origin}/?model=${TINY}`);
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  await product.close();
+  // the same page, one byte different in its worker
+  const newer = await serveProduct('.', {
+    port,
+    intercept(_, response, path) {
+      if (path !== '/sw.js') return false;
+      import('node:fs').then(({ readFileSync }) => {
+        const script = readFileSync('dist/site/sw.js', 'utf8').replace(/"version":"\w+"|version:`\w+`|version:"\w+"/, 'version:"newer"');
+        response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
+      });
+      return true;
+    },
+  });
+  try {
+    await page.reload();
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await expect.poll(() => page.evaluate(() => caches.keys()).catch(() => [])).toEqual(['nibble-shell-newer']);
+  } finally {
+    await newer.close();
+  }
+});

@@ -1,0 +1,145 @@
+/**
+ * The chat page on WebGPU (SwiftShader), with the WebGPU calls counted where they happen: the server puts a wrapper in
+ * front of the worker's script, so that nothing of ours is asked.
+ */
+import { readFileSync } from 'node:fs';
+import { Chat, expect, expectedChats, sureIds, test, TINY } from './product';
+import type { ServerOptions } from '../scripts/server';
+
+interface Counted {
+  /** bytes of all buffers alive, and the most there ever were */
+  live: number;
+  peak: number;
+  created: number;
+  submits: number;
+  dispatches: number;
+  pipelines: number;
+}
+
+/** Runs in the worker, before anything of ours. */
+const COUNT = `{
+  const counted = (self.counted = { live: 0, peak: 0, created: 0, submits: 0, dispatches: 0, pipelines: 0 });
+  const wrap = (type, name, before, after = (result) => result) => {
+    const original = type.prototype[name];
+    type.prototype[name] = function (...args) {
+      before(this, ...args);
+      return after(original.apply(this, args), ...args);
+    };
+  };
+  const sizes = new WeakMap();
+  wrap(GPUDevice, 'createBuffer', () => {}, (buffer, { size }) => {
+    sizes.set(buffer, size);
+    counted.created++;
+    counted.live += size;
+    counted.peak = Math.max(counted.peak, counted.live);
+    return buffer;
+  });
+  wrap(GPUBuffer, 'destroy', (buffer) => {
+    counted.live -= sizes.get(buffer) ?? 0;
+    sizes.delete(buffer);
+  });
+  wrap(GPUQueue, 'submit', () => counted.submits++);
+  wrap(GPUComputePassEncoder, 'dispatchWorkgroups', () => counted.dispatches++);
+  wrap(GPUDevice, 'createComputePipelineAsync', () => counted.pipelines++);
+}
+`;
+
+/** Serves the worker's script after `change`. */
+const changeWorker = (change: (script: string) => string): Partial<ServerOptions> => ({
+  intercept(_, response, path) {
+    if (!/^\/assets\/worker-.*\.js$/.test(path)) return false;
+    const script = change(readFileSync(`dist/site${path}`, 'utf8'));
+    response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
+    return true;
+  },
+});
+
+const url = (origin: string, query = '') => `${origin}/?model=${TINY}&backend=webgpu${query}`;
+
+test.describe('counted', () => {
+  test.use({ serverOptions: changeWorker((script) => COUNT + script) });
+
+  test('answers on WebGPU, in the worker only, with the buffers that it says it has', async ({ product, profile }) => {
+    const { page, complaints } = await profile.open({ webgpu: true });
+    await page.addInitScript(() => {
+      const { requestAdapter } = GPU.prototype;
+      GPU.prototype.requestAdapter = function (...args) {
+        document.documentElement.dataset.gpu = 'used on the main thread';
+        return requestAdapter.apply(this, args);
+      };
+    });
+    await page.goto(url(product.site.origin));
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await expect(chat.stat('backend')).toContainText('WebGPU');
+    const worker = page.workers().at(-1)!;
+    const counted = () => worker.evaluate(() => ({ ...(self as unknown as { counted: Counted }).counted }));
+
+    const [expected] = expectedChats();
+    const before = await counted();
+    await chat.ask(expected.messages[0].content);
+    const after = await counted();
+    const { result, memory } = await chat.state();
+    expect(result!.ids.slice(0, sureIds(expected).length)).toEqual(sureIds(expected));
+
+    expect(after.live).toBe(memory!.total);
+    expect(after.peak).toBe(memory!.peak);
+    const steps = result!.ids.length;
+    // prefill, a step a token, a few steps encoded ahead, and the growth of the cache
+    expect(after.submits - before.submits).toBeLessThanOrEqual(steps + 16);
+    expect(after.dispatches).toBeGreaterThan(steps);
+
+    // A second question allocates only what the plan's growth says, and compiles nothing.
+    await chat.ask('And again?');
+    const later = await counted();
+    expect(later.live).toBe((await chat.state()).memory!.total);
+    expect(later.pipelines).toBe(after.pipelines);
+
+    expect(await page.evaluate(() => document.documentElement.dataset.gpu)).toBeUndefined();
+    expect(complaints).toEqual([]);
+  });
+});
+
+test.describe('with one shader broken', () => {
+  // the activation of the gate, upside down
+  const broken = (script: string) => {
+    const changed = script.replaceAll('exp(-v)', 'exp(v)');
+    if (changed === script) throw new Error('shaders/lib/activation.wgsl has changed: break something else.');
+    return changed;
+  };
+  test.use({ serverOptions: changeWorker(broken) });
+
+  test('the answer is another one: it does come from the shaders', async ({ product, profile }) => {
+    const { page } = await profile.open({ webgpu: true });
+    await page.goto(url(product.site.origin));
+    const chat = new Chat(page);
+    await chat.load.click();
+    await expect(chat.question.or(chat.error)).toBeVisible();
+    if (await chat.error.isVisible()) return; // a self-test may have caught it
+    const [expected] = expectedChats();
+    await chat.ask(expected.messages[0].content);
+    const { result } = await chat.state();
+    expect(result!.ids.slice(0, sureIds(expected).length)).not.toEqual(sureIds(expected));
+  });
+});
+
+test('at WebGPU’s default limits and without optional features, the ids are the same', async ({ product, profile }) => {
+  const { page } = await profile.open({ webgpu: true });
+  await page.goto(url(product.site.origin, '&limits=default&features=none'));
+  const chat = new Chat(page);
+  await chat.loadModel();
+  const [expected] = expectedChats();
+  await chat.ask(expected.messages[0].content);
+  const { result, info } = await chat.state();
+  expect(info!.options).toMatchObject({ limits: 'default', features: 'none' });
+  expect(result!.ids.slice(0, sureIds(expected).length)).toEqual(sureIds(expected));
+});
+
+test('a software adapter is not chosen over the CPU by itself', async ({ product, profile }) => {
+  const { page } = await profile.open({ webgpu: true });
+  await page.goto(`${product.site.origin}/?model=${TINY}`);
+  const chat = new Chat(page);
+  await chat.loadModel();
+  await expect(chat.stat('backend')).toHaveText('CPU');
+  await expect(chat.stat('reason')).not.toBeEmpty();
+});

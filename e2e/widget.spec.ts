@@ -1,0 +1,68 @@
+/** The widget on somebody else's page: another origin, a strict policy, one script tag. */
+import { Chat, expect, test, TINY } from './product';
+
+test.describe('the widget', () => {
+  test('fetches nothing before the click, shows the size, and answers', async ({ product, profile }) => {
+    const { site, host } = product;
+    const { page, requests, complaints } = await profile.open();
+    const events: string[] = [];
+    await page.exposeFunction('heard', (type: string) => events.push(type));
+    await page.addInitScript(() => {
+      for (const type of ['nibble-ready', 'nibble-progress', 'nibble-message', 'nibble-error']) {
+        document.addEventListener(type, () => (window as unknown as { heard(type: string): void }).heard(type));
+      }
+    });
+    await page.goto(host.origin);
+    const start = page.getByRole('button', { name: 'Start a chat' });
+    await expect(start).toBeVisible();
+    expect(site.requests).toEqual(['GET /embed/nibble-chat.js']);
+
+    // the demo page's own model is 85 MB; attributes are read at the click
+    await page.locator('nibble-chat').evaluate((element, model) => element.setAttribute('model', model), `${site.origin}${TINY}`);
+    await start.click();
+    const chat = new Chat(page);
+    await expect(chat.size).toContainText('0.3 MB');
+    expect(site.requests.filter((line) => line.includes('safetensors'))).toEqual([]);
+    await chat.loadModel();
+    expect(await chat.ask('Hello')).not.toBe('');
+    await expect(chat.stat('backend')).toHaveText('CPU');
+
+    const origins = new Set(requests.filter((request) => request.startsWith('http')).map((request) => new URL(request).origin));
+    expect([...origins].sort()).toEqual([site.origin, host.origin].sort());
+    expect(complaints).toEqual([]);
+    expect([...new Set(events)].sort()).toEqual(['nibble-message', 'nibble-progress', 'nibble-ready']);
+    expect(events.filter((type) => type === 'nibble-message')).toHaveLength(2);
+  });
+
+  test('refuses an attribute that it does not know', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    await page.goto(product.host.origin);
+    await page.locator('nibble-chat').evaluate((element) => element.setAttribute('kv-capcity', 'full'));
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    await expect(new Chat(page).error).toContainText('kv-capcity');
+  });
+
+  test('attributes reach the engine', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    await page.goto(product.host.origin);
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('max-context', '64');
+      element.setAttribute('max-new-tokens', '3');
+      element.setAttribute('backend', 'cpu');
+    }, `${product.site.origin}${TINY}`);
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await chat.ask('a');
+    const { info, result } = await chat.state();
+    expect(info!.options.maxContext).toBe(64);
+    expect(result!.ids).toHaveLength(3);
+  });
+
+  test('shows the snippet that makes it', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    await page.goto(product.host.origin);
+    await expect(page.locator('pre')).toContainText(`src="${product.site.origin}/embed/nibble-chat.js"`);
+  });
+});

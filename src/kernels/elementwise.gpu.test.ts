@@ -1,0 +1,97 @@
+/** embed, norm, activate and add against the CPU's, and the upload kernels against the layout's description. */
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { activate, add, embed, rmsNorm } from '../execute/cpu/kernels';
+import { largestDifference, randomValues } from '../execute/cpu/test/models';
+import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
+import { deviceMatrices } from '../memory/layout';
+import { activateKernel, addKernel, embedGroups, embedKernel, normKernel, rowGroups } from './elementwise';
+import { cpuMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open();
+});
+afterEach(() => lab.dispose());
+
+describe('embed', () => {
+  it.each<[string, MatrixFormat, number, 'constant' | 'workgroup']>([
+    ['NF4 in 64', { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK }, 128, 'constant'],
+    ['NF4 in 32', { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK }, 96, 'workgroup'],
+    ['Q4_1', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96, 'constant'],
+    ['q8 in 32', { type: 'q8', block: 32, offset: false }, 64, 'constant'],
+    ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96, 'constant'],
+    ['f16', { type: 'f16' }, 80, 'constant'],
+    ['bf16', { type: 'bf16' }, 60, 'constant'],
+    ['f32', { type: 'f32' }, 36, 'constant'],
+  ])('%s, from a table that is split by rows, with a scale', async (_, format, cols, table) => {
+    const [rows, tokens] = [21, 6];
+    const ids = Uint32Array.of(20, 0, 7, 8, 15, 16);
+    const slice = randomSlice(format, rows, cols, 5);
+    const right = new Float32Array(tokens * cols);
+    embed(cpuMatrix(format, slice), ids, 0, tokens, Math.fround(11.3), right, new Float64Array(cols));
+
+    // Room for eight rows a binding.
+    const binding = 8 * 128 * Math.ceil(cols / 32);
+    const parts = deviceMatrices({ parts: [{ name: 'w', rows, bias: null }], cols }, () => format, format.type === 'f32' ? binding : 1, 'webgpu');
+    expect(parts.map(({ rows: of }) => of)).toEqual([8, 8, 5]);
+    const out = lab.buffer(tokens * cols * 4 + 128);
+    for (const part of parts) {
+      const piece = { ...slice, rows: part.rows } as typeof slice;
+      const cut = <T extends Float32Array | Uint8Array | Int8Array>(values: T, perRow: number) =>
+        values.slice(part.outputRow * perRow, (part.outputRow + part.rows) * perRow) as T;
+      if (piece.type === 'dense') piece.data = cut(piece.data, piece.data.length / rows);
+      else {
+        piece.codes = cut(piece.codes as Uint8Array, piece.codes.length / rows) as never;
+        const perRow = piece.scales.length / rows;
+        piece.scales = cut(piece.scales, perRow);
+        piece.offsets &&= cut(piece.offsets, perRow);
+      }
+      await lab.run(
+        embedKernel(part, Math.fround(11.3), table),
+        { ...matrixBindings(lab, format, piece), 3: lab.buffer(ids), 4: out, 7: lab.buffer(passState(0, tokens)) },
+        [embedGroups(cols, tokens)],
+      );
+    }
+    const got = (await lab.floats(out)).slice(0, tokens * cols);
+    expect(largestDifference(got, right)).toBeLessThan(1e-5);
+  });
+});
+
+describe('rows of activations', () => {
+  it.each([0, 1] as const)('norm with offset %i: a ragged width, several tokens, eps where it shows', async (offset) => {
+    const [width, tokens] = [300, 3];
+    const x = randomValues(width * tokens, 1).map((v) => v / 100);
+    const weight = new Float32Array(320);
+    weight.set(randomValues(width, 2));
+    const out = lab.buffer(width * tokens * 4);
+    await lab.run(normKernel(width, 1e-5, offset), { 0: lab.buffer(x), 1: lab.buffer(weight), 2: out }, [tokens]);
+    const right = x.slice();
+    for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
+    expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
+  });
+
+  it.each(['silu', 'gelu_tanh'] as const)('%s, far out on both sides too', async (activation) => {
+    const [width, tokens] = [70, 2];
+    const x = randomValues(2 * width * tokens, 3).map((v) => 4 * v);
+    x.set([0, -0.001, 88, -88, 200, -200, 20, -20, 1e4, -1e4]);
+    const out = lab.buffer(width * tokens * 4);
+    const right = new Float32Array(width * tokens);
+    activate(x, right, tokens, width, activation);
+    await lab.run(activateKernel(width, activation), { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) }, rowGroups(width, tokens));
+    const got = await lab.floats(out);
+    right.forEach((value, i) => {
+      expect(Math.abs(got[i] - value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)));
+    });
+  });
+
+  it('add, with a scale, and nothing beyond the last token', async () => {
+    const [width, tokens] = [70, 2];
+    const x = randomValues(width * 3, 3);
+    const before = randomValues(width * 3, 4);
+    const out = lab.buffer(before);
+    await lab.run(addKernel(width, 0.3), { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) }, rowGroups(width, 3));
+    const right = before.slice();
+    add(x, right, width * tokens, Math.fround(0.3));
+    expect(largestDifference(await lab.floats(out), right)).toBeLessThan(1e-6);
+  });
+});

@@ -1,0 +1,152 @@
+/** matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them. */
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { activate, rmsNorm } from '../execute/cpu/kernels';
+import { linear } from '../execute/cpu/linear';
+import { largestDifference, randomValues } from '../execute/cpu/test/models';
+import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
+import { type LinearFusion, type MatmulShape, type MatvecShape, matmulGroups, matmulKernel, matvecGroups, matvecKernel } from './linear';
+import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
+
+const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
+
+/** Every format, with columns that hurt: dense rows end inside a chunk, and 96 is no multiple of 64. */
+const FORMATS: [string, MatrixFormat, number][] = [
+  ['NF4 in 64', nf4(64), 128],
+  ['NF4 in 32', nf4(32), 96],
+  ['NF4 in 64 with offsets', nf4(64, true), 128],
+  ['Q4_1', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96],
+  ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
+  ['q8 in 64 with offsets', { type: 'q8', block: 64, offset: true }, 128],
+  ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
+  ['f16', { type: 'f16' }, 80],
+  ['bf16', { type: 'bf16' }, 60],
+  ['f32', { type: 'f32' }, 60],
+];
+
+const SLICED: MatvecShape = { lanes: 4, slices: 4, tile: 2, table: 'workgroup' };
+const ALONE: MatvecShape = { lanes: 8, slices: 1, tile: 2, table: 'constant' };
+const TILES: MatmulShape = { lanes: 4, tile: 2, tokens: 3, table: 'constant' };
+
+interface Case {
+  format: MatrixFormat;
+  /** rows of the matrix: twice the outputs where gated */
+  rows: number;
+  cols: number;
+  tokens?: number;
+  fusion?: Omit<LinearFusion, 'outputStride'> & { outputStride?: number };
+  /** ahead of the input and beyond it, values that must not count */
+  shape?: MatvecShape;
+}
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await Lab.open();
+});
+afterEach(() => lab.dispose());
+
+const GUARD = 40;
+
+/** Runs both; the CPU's rows of outputs, and the GPU's. */
+async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case, matmul: boolean) {
+  const slice = randomSlice(format, rows, cols, 7);
+  const input = randomValues(tokens * cols + GUARD, 11).map((v) => 2 * v);
+  const outputs = fusion.gated ? rows / 2 : rows;
+  const stride = fusion.outputStride ?? outputs;
+  const at = fusion.outputRow ?? 0;
+  const before = randomValues(tokens * stride, 13);
+  const biases = randomValues(at + outputs, 17);
+  const weight = new Float32Array(Math.ceil(cols / 32) * 32);
+  weight.set(randomValues(cols, 19));
+
+  const whole: LinearFusion = { ...fusion, outputStride: stride };
+  const out = lab.buffer(before);
+  const state = lab.buffer(passState(3, tokens));
+  const buffers = {
+    ...matrixBindings(lab, format, slice),
+    3: lab.buffer(input),
+    4: out,
+    ...(fusion.norm ? { 5: lab.buffer(weight) } : {}),
+    ...(fusion.bias ? { 6: lab.buffer(biases) } : {}),
+    ...(matmul || fusion.last ? { 7: state } : {}),
+  };
+  const matrix = deviceMatrix(format, rows, cols, at);
+  if (matmul) {
+    await lab.run(matmulKernel(matrix, whole, TILES, 'matmul'), buffers, matmulGroups(outputs, tokens, Boolean(fusion.gated), TILES));
+  } else {
+    const used = shape ?? SLICED;
+    await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
+  }
+  const got = await lab.floats(out);
+  const right = before.slice();
+  const rowsOut = reference(slice, format, { cols, tokens, fusion, input, weight, bias: fusion.bias ? biases.slice(at) : null });
+  rowsOut.forEach((values, t) => {
+    values.forEach((value, r) => {
+      const o = t * stride + at + r;
+      right[o] = fusion.accumulate ? right[o] + value : value;
+    });
+  });
+  return { got, right };
+}
+
+/** Rows of outputs by the CPU's norm, linear and activation. */
+function reference(
+  slice: RowSlice,
+  format: MatrixFormat,
+  run: { cols: number; tokens: number; fusion: Partial<LinearFusion>; input: Float32Array; weight: Float32Array; bias: Float32Array | null },
+): Float32Array[] {
+  const { cols, fusion } = run;
+  const matrix = cpuMatrix(format, slice);
+  const first = fusion.last ? run.tokens - 1 : 0;
+  const tokens = fusion.last ? 1 : run.tokens;
+  return Array.from({ length: tokens }, (_, t) => {
+    const x = run.input.slice((first + t) * cols, (first + t + 1) * cols);
+    if (fusion.norm) rmsNorm(x, x, 0, run.weight, cols, fusion.norm.eps, fusion.norm.offset);
+    const y = new Float32Array(matrix.rows);
+    const scratch = { x: new Float64Array(4 * cols), y: new Float64Array(2 * matrix.rows + 8), tile: new Float64Array(2 * cols), table: new Float64Array(8192) };
+    const step = { cols, accumulate: false, scale: fusion.gated ? 1 : (fusion.scale ?? 1), softcap: fusion.softcap ?? null };
+    linear({ step, matrices: [matrix], biases: [run.bias], input: x, inputAt: 0, output: y, tokens: 1 }, scratch);
+    if (!fusion.gated) return y;
+    const mlp = new Float32Array(matrix.rows / 2);
+    activate(y, mlp, 1, matrix.rows / 2, fusion.gated);
+    return mlp;
+  });
+}
+
+async function check(run: Case, matmul: boolean): Promise<void> {
+  const { got, right } = await both(run, matmul);
+  const scale = Math.max(1, ...right.map(Math.abs));
+  // Sums of about a hundred products of f32 in another order.
+  expect(largestDifference(got, right) / scale).toBeLessThan(2e-6);
+}
+
+describe.each(FORMATS)('%s', (_, format, cols) => {
+  it('matvec: an odd number of rows, with a bias', () => check({ format, rows: 13, cols, fusion: { bias: true } }, false));
+  it('matvec: one row, on one slice', () => check({ format, rows: 1, cols, shape: ALONE }, false));
+  it('matvec: normed, gated', () =>
+    check({ format, rows: 10, cols, fusion: { norm: { eps: 1e-6, offset: 1 }, gated: 'silu' } }, false));
+  it('matmul: odd rows, odd tokens, with a bias', () => check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, true));
+  it('matmul: gated, one token', () => check({ format, rows: 10, cols, fusion: { gated: 'gelu_tanh' } }, true));
+});
+
+describe('what is fused', () => {
+  const format = nf4(64);
+  const cols = 128;
+  it.each([0, 1] as const)('norm with offset %i, on one slice', (offset) =>
+    check({ format, rows: 9, cols, fusion: { norm: { eps: 1e-2, offset } }, shape: ALONE }, false),
+  );
+  it('norm of a ragged row, whose neighbour must not count', () =>
+    check({ format: { type: 'f32' }, rows: 9, cols: 60, fusion: { norm: { eps: 1e-5, offset: 0 } } }, false));
+  it.each([false, true])('the residual sum with a scale (matmul: %s)', (matmul) =>
+    check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { accumulate: true, scale: 0.25 } }, matmul),
+  );
+  it.each([false, true])('a soft cap, after the scale, as the CPU has it (matmul: %s)', (matmul) =>
+    check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { softcap: 3, scale: 0.5 } }, matmul),
+  );
+  it.each([false, true])('a block of rows of a larger output, with the bias of those rows (matmul: %s)', (matmul) =>
+    check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } }, matmul),
+  );
+  it('the last of several tokens', () =>
+    check({ format, rows: 9, cols, tokens: 5, fusion: { last: true, outputStride: 9 } }, false));
+  it('the last of several ragged tokens, normed', () =>
+    check({ format: { type: 'bf16' }, rows: 9, cols: 60, tokens: 3, fusion: { last: true, norm: { eps: 1e-5, offset: 1 }, outputStride: 9 } }, false));
+});

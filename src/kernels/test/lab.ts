@@ -1,0 +1,153 @@
+/** For tests: single kernels on buffers of one's own, and matrices in the kernels' layout made from its description. */
+import type { MatrixFormat, RowSlice } from '../../formats/matrix';
+import { Pipelines } from '../../gpu/pipelines';
+import { readMapped } from '../../gpu/readback';
+import { testGpu } from '../../gpu/test-device';
+import { createMatrix, rowValues, writeRows } from '../../execute/cpu/matrix';
+import { randomValues } from '../../execute/cpu/test/models';
+import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes } from '../../memory/layout';
+import type { Kernel } from '../library';
+
+const shared = testGpu();
+
+export type Data = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
+
+const USAGE = 0x4 | 0x8 | 0x80; // COPY_SRC | COPY_DST | STORAGE
+
+/** Makes buffers, runs kernels, reads back; dispose() frees what was made. */
+export class Lab {
+  private readonly made: GPUBuffer[] = [];
+  private constructor(readonly device: GPUDevice) {}
+
+  static async open(): Promise<Lab> {
+    return new Lab((await shared).device);
+  }
+
+  /** A storage buffer with these bytes, padded to whole words, or of this many zero bytes. */
+  buffer(content: Data | number): GPUBuffer {
+    const bytes = typeof content === 'number' ? content : content.byteLength;
+    const buffer = this.device.createBuffer({ size: Math.max(4, Math.ceil(bytes / 4) * 4), usage: USAGE });
+    this.made.push(buffer);
+    if (typeof content !== 'number') {
+      const padded = new Uint8Array(buffer.size);
+      padded.set(new Uint8Array(content.buffer, content.byteOffset, bytes));
+      this.device.queue.writeBuffer(buffer, 0, padded);
+    }
+    return buffer;
+  }
+
+  /** One dispatch; a call that the GPU refuses throws. */
+  async run(kernel: Kernel, buffers: Readonly<Record<number, GPUBuffer>>, groups: readonly number[]): Promise<void> {
+    const pipeline = await Pipelines.of(this.device).get(kernel);
+    this.device.pushErrorScope('validation');
+    const entries = Object.entries(buffers).map(([binding, buffer]) => ({
+      binding: Number(binding),
+      resource: { buffer },
+    }));
+    const group = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    const encoder = this.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(groups[0], groups[1] ?? 1, groups[2] ?? 1);
+    pass.end();
+    this.device.queue.submit([encoder.finish()]);
+    const refused = await this.device.popErrorScope();
+    if (refused) throw new Error(`${kernel.label}: ${refused.message}`);
+  }
+
+  async bytes(buffer: GPUBuffer): Promise<ArrayBuffer> {
+    const target = this.device.createBuffer({ size: buffer.size, usage: 0x1 | 0x8 });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, target, 0, buffer.size);
+    this.device.queue.submit([encoder.finish()]);
+    const bytes = await readMapped(this.device, target, buffer.size);
+    target.destroy();
+    return bytes;
+  }
+
+  async floats(buffer: GPUBuffer): Promise<Float32Array> {
+    return new Float32Array(await this.bytes(buffer));
+  }
+
+  async words(buffer: GPUBuffer): Promise<Uint32Array> {
+    return new Uint32Array(await this.bytes(buffer));
+  }
+
+  dispose(): void {
+    for (const buffer of this.made.splice(0)) buffer.destroy();
+  }
+}
+
+/** The `state` buffer of a pass: position of the first token, tokens. */
+export const passState = (start: number, tokens: number): Uint32Array =>
+  Uint32Array.of(start, tokens, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+/** A matrix alone in its linear step. */
+export function deviceMatrix(format: MatrixFormat, rows: number, cols: number, outputRow = 0): DeviceMatrix {
+  const parts = [{ tensor: 'w', firstRow: 0, rows, at: 0 }];
+  return { name: 'w', rows, cols, format, outputRow, parts, bytes: matrixBytes(format, rows, cols, 'webgpu') };
+}
+
+/** Random rows in the form that `format` is stored in. */
+export function randomSlice(format: MatrixFormat, rows: number, cols: number, seed: number): RowSlice {
+  const whole = { row0: 0, rows, cols };
+  const values = randomValues(rows * cols, seed);
+  if (format.type !== 'q4' && format.type !== 'q8') {
+    const matrix = createMatrix('w', rows, cols, format);
+    writeRows(matrix, { ...whole, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) });
+    const data = new Uint8Array(matrix.codes.buffer as ArrayBuffer);
+    return { ...whole, type: 'dense', dense: format.type, data };
+  }
+  const block = format.block === 'row' ? cols : format.block;
+  const small = (v: number) => v / (format.type === 'q8' ? 127 : 1);
+  const scales = randomValues((rows * cols) / block, seed + 1).map(small);
+  const offsets = format.offset ? randomValues((rows * cols) / block, seed + 2) : null;
+  const common = { ...whole, block, scales, offsets };
+  return format.type === 'q4'
+    ? { ...common, type: 'q4', codes: Uint8Array.from({ length: values.length / 2 }, (_, i) => 128 + 127.9 * values[i]) }
+    : { ...common, type: 'q8', codes: Int8Array.from(values, (v) => 127.9 * v) };
+}
+
+/** [rows, n] to [n / width, rows, width]: how every buffer of a matrix is laid out. */
+function transposed<T extends Uint8Array | Float32Array>(from: T, to: T, rows: number, columns: number, width: number): T {
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) to[(Math.floor(c / width) * rows + r) * width + (c % width)] = from[r * columns + c];
+  }
+  return to;
+}
+
+/** The bytes of a matrix's buffers from a whole slice: memory/layout.ts in words, written a second time. */
+export function laidOut(format: MatrixFormat, slice: RowSlice): { codes: Uint8Array; scales: Float32Array | null; offsets: Float32Array | null } {
+  const { rows, cols } = slice;
+  const source = slice.type === 'dense' ? slice.data : new Uint8Array(slice.codes.buffer, slice.codes.byteOffset, slice.codes.byteLength);
+  const bits = (source.length * 8) / (rows * cols);
+  const codes = new Uint8Array(matrixBytes(format, rows, cols, 'webgpu').codes);
+  transposed(source, codes, rows, (cols * bits) / 8, (CHUNK_COLUMNS * bits) / 8);
+  const statistics = (values: Float32Array | null) =>
+    values && transposed(values, new Float32Array(values.length), rows, values.length / rows, 1);
+  return { codes, ...(slice.type === 'dense' ? { scales: null, offsets: null } : { scales: statistics(slice.scales), offsets: statistics(slice.offsets) }) };
+}
+
+/** Bindings 0 to 2 of a kernel that reads a matrix. */
+export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Record<number, GPUBuffer> {
+  const { codes, scales, offsets } = laidOut(format, slice);
+  return {
+    0: lab.buffer(codes),
+    ...(scales ? { 1: lab.buffer(scales) } : {}),
+    ...(offsets ? { 2: lab.buffer(offsets) } : {}),
+  };
+}
+
+/** The same matrix on the CPU. */
+export function cpuMatrix(format: MatrixFormat, slice: RowSlice) {
+  const matrix = createMatrix('w', slice.rows, slice.cols, format);
+  writeRows(matrix, slice);
+  return matrix;
+}
+
+export function cpuRow(format: MatrixFormat, slice: RowSlice, row: number): Float64Array {
+  const out = new Float64Array(slice.cols);
+  rowValues(cpuMatrix(format, slice), row, out, 0);
+  return out;
+}
