@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { inlineWorker } from './scripts/vite-embed.ts';
+import { markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -9,7 +10,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), inlineWorker()],
+  plugins: [wgsl(), markedLexerOnly(), trimStyles(), inlineWorker()],
   worker: { format: 'iife', plugins: () => [wgsl()] },
   build: {
     outDir: at('dist/embed'),

@@ -1,5 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import packageJson from './package.json' with { type: 'json' };
 import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -9,6 +10,8 @@ Object.assign(process.env, vulkanEnvironment(executable));
 
 const BROWSER = 'src/**/*.browser.test.ts';
 const GPU = 'src/**/*.gpu.test.ts';
+
+const DEPENDENCIES = Object.keys(packageJson.dependencies);
 
 export default defineConfig({
   plugins: [wgsl()],
@@ -39,6 +42,8 @@ export default defineConfig({
       },
       {
         extends: true,
+        // Found late, a dependency would reload the page in the middle of a test.
+        optimizeDeps: { include: [...DEPENDENCIES, 'lit/decorators.js', 'fast-check'] },
         test: {
           name: 'browser',
           include: [BROWSER],

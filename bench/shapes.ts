@@ -16,20 +16,83 @@ import { loadWeights } from '../src/weights/load-weights';
 import { openCheckpoint } from '../src/weights/open-checkpoint';
 
 const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };
-for (const [lanes, slices, tile] of [[4, 32, 1], [8, 16, 1], [8, 32, 1], [16, 8, 1], [16, 16, 1], [32, 4, 1], [32, 8, 1], [8, 16, 2], [16, 8, 2], [8, 32, 2], [4, 64, 1], [2, 64, 1]]) {
-  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`mv-${lanes}x${slices}x${tile}-${table[0]}`] = { matvec: { lanes, slices, tile, table } };
+for (const [lanes, slices, tile] of [
+  [4, 32, 1],
+  [8, 16, 1],
+  [8, 32, 1],
+  [16, 8, 1],
+  [16, 16, 1],
+  [32, 4, 1],
+  [32, 8, 1],
+  [8, 16, 2],
+  [16, 8, 2],
+  [8, 32, 2],
+  [4, 64, 1],
+  [2, 64, 1],
+]) {
+  for (const table of ['workgroup', 'constant'] as const)
+    CANDIDATES[`mv-${lanes}x${slices}x${tile}-${table[0]}`] = { matvec: { lanes, slices, tile, table } };
 }
-for (const [lanes, slices, tile] of [[16, 8, 1], [32, 8, 1], [32, 4, 2], [64, 4, 1], [8, 16, 1], [16, 16, 1]]) {
-  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`hd-${lanes}x${slices}x${tile}-${table[0]}`] = { head: { lanes, slices, tile, table } };
+for (const [lanes, slices, tile] of [
+  [16, 8, 1],
+  [32, 8, 1],
+  [32, 4, 2],
+  [64, 4, 1],
+  [8, 16, 1],
+  [16, 16, 1],
+]) {
+  for (const table of ['workgroup', 'constant'] as const)
+    CANDIDATES[`hd-${lanes}x${slices}x${tile}-${table[0]}`] = { head: { lanes, slices, tile, table } };
 }
-for (const [lanes, tile, tokens] of [[64, 1, 8], [64, 2, 8], [64, 4, 4], [64, 2, 16], [32, 2, 8], [32, 4, 8], [128, 2, 8], [64, 1, 16]]) {
-  for (const table of ['workgroup', 'constant'] as const) CANDIDATES[`mm-${lanes}x${tile}x${tokens}-${table[0]}`] = { matmul: { lanes, tile, tokens, table } };
+for (const [lanes, tile, tokens] of [
+  [64, 1, 8],
+  [64, 2, 8],
+  [64, 4, 4],
+  [64, 2, 16],
+  [32, 2, 8],
+  [32, 4, 8],
+  [128, 2, 8],
+  [64, 1, 16],
+]) {
+  for (const table of ['workgroup', 'constant'] as const)
+    CANDIDATES[`mm-${lanes}x${tile}x${tokens}-${table[0]}`] = {
+      matmul: { kind: 'registers', lanes, tile, tokens, table },
+    };
 }
+for (const [lanes, slices, tile] of [
+  [32, 1, 4],
+  [16, 1, 8],
+  [64, 1, 8],
+  [32, 1, 12],
+  [32, 1, 16],
+])
+  CANDIDATES[`sv-${lanes}x${tile}`] = { matvec: { lanes, slices, tile, table: 'constant' } };
+for (const [lanes, tile, tokens] of [
+  [16, 8, 8],
+  [64, 8, 8],
+  [32, 4, 8],
+  [32, 4, 16],
+  [32, 8, 16],
+  [32, 8, 4],
+])
+  CANDIDATES[`sm-${lanes}x${tile}x${tokens}`] = {
+    matmul: { kind: 'registers', lanes, tile, tokens, table: 'constant' },
+  };
+for (const tokens of [1, 2, 4])
+  for (const table of ['workgroup', 'constant'] as const)
+    CANDIDATES[`tiled-${tokens}-${table[0]}`] = { matmul: { kind: 'tiled', tokens, table } };
 for (const attendRows of [1, 4, 8, 12]) CANDIDATES[`at-${attendRows}`] = { attendRows };
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
-export async function main([configFile, promptText = '128', newText = '64', which = 'all', baseName = 'gpu', profile = '']: string[]): Promise<number> {
+export async function main([
+  configFile,
+  promptText = '128',
+  newText = '64',
+  which = 'all',
+  baseName = 'gpu',
+  profile = '',
+]: string[]): Promise<number> {
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   const instance = create([]);
@@ -43,7 +106,15 @@ export async function main([configFile, promptText = '128', newText = '64', whic
   const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
   const [prompt, count] = [Number(promptText), Number(newText)];
-  const request = { promptTokens: prompt, maxNewTokens: count, kvType: 'f16', kvCapacity: 'auto', maxContext: null, chunk: 128, budget: null } as const;
+  const request = {
+    promptTokens: prompt,
+    maxNewTokens: count,
+    kvType: 'f16',
+    kvCapacity: 'auto',
+    maxContext: null,
+    chunk: 128,
+    budget: null,
+  } as const;
   const plan = planMemory(model, request, gpu.limits, 'webgpu');
   const ids = Array.from({ length: prompt }, (_, i) => (i * 7919 + 17) % spec.vocab);
   const base = SHAPES[baseName];
@@ -58,20 +129,32 @@ export async function main([configFile, promptText = '128', newText = '64', whic
       await executor.reserve(plan);
       const t2 = performance.now();
       let best = { prefill: 0, decode: 0, ids: '' };
-      for (let run = 0; run < 4; run++) {
+      for (let run = 0; run < Number(process.env.RUNS ?? 4); run++) {
         const a = performance.now();
         await executor.prefill(ids, 0);
         const b = performance.now();
         const out: number[] = [];
         for await (const id of executor.decode(prompt, count, GREEDY)) out.push(id);
         const c = performance.now();
-        best = { prefill: Math.max(best.prefill, (prompt * 1000) / (b - a)), decode: Math.max(best.decode, (count * 1000) / (c - b)), ids: out.join() };
+        best = {
+          prefill: Math.max(best.prefill, (prompt * 1000) / (b - a)),
+          decode: Math.max(best.decode, (count * 1000) / (c - b)),
+          ids: out.join(),
+        };
       }
       reference ||= best.ids;
-      console.log(`${name.padEnd(22)} prefill ${best.prefill.toFixed(1).padStart(9)} decode ${best.decode.toFixed(1).padStart(8)} compile ${(t1 - t0).toFixed(0)} load ${(t2 - t1).toFixed(0)} ms ${best.ids === reference ? 'same ids' : 'OTHER IDS'}`);
+      console.log(
+        `${name.padEnd(22)} prefill ${best.prefill.toFixed(1).padStart(9)} decode ${best.decode.toFixed(1).padStart(8)} compile ${(t1 - t0).toFixed(0)} load ${(t2 - t1).toFixed(0)} ms ${best.ids === reference ? 'same ids' : 'OTHER IDS'}`,
+      );
       if (profile) {
         console.log(JSON.stringify(await executor.profile(() => executor.prefill(ids, 0))));
-        console.log(JSON.stringify(await executor.profile(async () => { for await (const _ of executor.decode(prompt, 16, GREEDY)); })));
+        console.log(
+          JSON.stringify(
+            await executor.profile(async () => {
+              for await (const _ of executor.decode(prompt, 16, GREEDY));
+            }),
+          ),
+        );
       }
       executor.dispose();
     } catch (error) {

@@ -1,5 +1,5 @@
 /** The chat page without WebGPU: from the offer to the answer, on the CPU, under the strict policy. */
-import { Chat, DEFAULT, expect, expectedChats, sureIds, test, TINY } from './product';
+import { Chat, DEFAULT, expect, expectedChats, sureIds, TINY, test } from './product';
 
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}${query}`;
 
@@ -24,7 +24,9 @@ test('shows the size, loads when asked to, and answers from the CPU', async ({ p
   await expect(chat.stat('ttft')).toContainText(/\d+(\.\d)? s/);
   await expect(chat.stat('memory')).toContainText('at the full context of 512 tokens');
 
-  expect(requests.filter((request) => !request.startsWith(`${site.origin}/`) && !request.startsWith('blob:'))).toEqual([]);
+  expect(requests.filter((request) => !request.startsWith(`${site.origin}/`) && !request.startsWith('blob:'))).toEqual(
+    [],
+  );
   expect(complaints).toEqual([]);
 });
 
@@ -47,7 +49,10 @@ test('keeps the conversation, stops, and starts anew', async ({ product, profile
   await expect(chat.log).toHaveCount(0);
 });
 
-test('a question longer than the context is refused with the numbers, and the next one works', async ({ product, profile }) => {
+test('a question longer than the context is refused with the numbers, and the next one works', async ({
+  product,
+  profile,
+}) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
   await page.goto(url(product.site.origin));

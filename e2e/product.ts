@@ -6,10 +6,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test as base, type BrowserContext, chromium, expect, type Locator, type Page } from '@playwright/test';
-import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
+import { type BrowserContext, test as base, chromium, expect, type Locator, type Page } from '@playwright/test';
 import { findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/chromium';
 import { type ServerOptions, serveProduct } from '../scripts/server';
+import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
 
 export { expect };
 
@@ -122,6 +122,13 @@ export const test = base.extend<Fixtures>({
   },
 });
 
+export interface ChatState {
+  messages: ChatMessage[];
+  result: GenerateResult | null;
+  memory: MemoryInfo | null;
+  info: ModelInfo | null;
+}
+
 /** The same steps on the chat page and in the widget: both are a <nibble-view>. */
 export class Chat {
   readonly view: Locator;
@@ -171,14 +178,9 @@ export class Chat {
   }
 
   /** What the session knows, past what is on the screen. */
-  state(): Promise<{
-    messages: ChatMessage[];
-    result: GenerateResult | null;
-    memory: MemoryInfo | null;
-    info: ModelInfo | null;
-  }> {
+  state(): Promise<ChatState> {
     return this.view.evaluate((view) => {
-      const { messages, result, memory, info } = (view as unknown as { session: never })['session'] as never;
+      const { messages, result, memory, info } = (view as unknown as { session: ChatState }).session;
       return { messages, result, memory, info };
     });
   }

@@ -1,7 +1,7 @@
 /** What stays in the browser: the model in IndexedDB, the page in the service worker's cache. */
 import { statSync } from 'node:fs';
-import { Chat, DEFAULT, expect, test, TINY } from './product';
 import { serveProduct } from '../scripts/server';
+import { Chat, DEFAULT, expect, TINY, test } from './product';
 
 const MIB = 1 << 20;
 
@@ -80,6 +80,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
     const { totalBytes } = await manifest.json();
     site.reset();
     const kills = 3;
+    // Each time about a quarter of the model comes: without resuming, three quarters would be sent twice.
     for (let kill = 1; kill <= kills; kill++) {
       const { page, kill: end } = await profile.open();
       await page.goto(site.origin);
@@ -87,7 +88,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
       const before = site.bytes(DEFAULT);
       await expect
         .poll(() => site.bytes(DEFAULT) - before, { intervals: [50] })
-        .toBeGreaterThan((0.1 + 0.15 * Math.random()) * totalBytes);
+        .toBeGreaterThan((0.26 + 0.06 * Math.random()) * totalBytes);
       await end();
     }
     // nothing half-installed: the next visit offers to load, and then has all of it
@@ -98,8 +99,9 @@ test.describe('a browser that is killed in the middle of the download', () => {
     const sent = site.bytes(DEFAULT);
     // the manifest is read by the page and by the worker, each time
     const manifests = 2 * (kills + 1) * statSync(`public${DEFAULT}manifest.json`).size;
-    // at a kill, three chunks of 4 MiB may be on their way, and one on its way to the disk
-    expect(sent - totalBytes).toBeLessThanOrEqual(kills * 4 * 4 * MIB + manifests);
+    // at a kill, three chunks of 4 MiB may be on their way
+    test.info().annotations.push({ type: 'sent twice', description: `${sent - totalBytes} bytes` });
+    expect(sent - totalBytes).toBeLessThanOrEqual(kills * 3 * 4 * MIB + manifests);
     expect(sent).toBeGreaterThan(0.95 * totalBytes);
   });
 });
@@ -116,7 +118,10 @@ test('a new version of the page waits until the visitor asks for it', async ({ p
     intercept(_, response, path) {
       if (path !== '/sw.js') return false;
       import('node:fs').then(({ readFileSync }) => {
-        const script = readFileSync('dist/site/sw.js', 'utf8').replace(/"version":"\w+"|version:`\w+`|version:"\w+"/, 'version:"newer"');
+        const script = readFileSync('dist/site/sw.js', 'utf8').replace(
+          /"version":"\w+"|version:`\w+`|version:"\w+"/,
+          'version:"newer"',
+        );
         response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
       });
       return true;

@@ -1,5 +1,5 @@
 /** The widget on somebody else's page: another origin, a strict policy, one script tag. */
-import { Chat, expect, test, TINY } from './product';
+import { Chat, expect, TINY, test } from './product';
 
 test.describe('the widget', () => {
   test('fetches nothing before the click, shows the size, and answers', async ({ product, profile }) => {
@@ -18,7 +18,9 @@ test.describe('the widget', () => {
     expect(site.requests).toEqual(['GET /embed/nibble-chat.js']);
 
     // the demo page's own model is 85 MB; attributes are read at the click
-    await page.locator('nibble-chat').evaluate((element, model) => element.setAttribute('model', model), `${site.origin}${TINY}`);
+    await page
+      .locator('nibble-chat')
+      .evaluate((element, model) => element.setAttribute('model', model), `${site.origin}${TINY}`);
     await start.click();
     const chat = new Chat(page);
     await expect(chat.size).toContainText('0.3 MB');
@@ -27,7 +29,9 @@ test.describe('the widget', () => {
     expect(await chat.ask('Hello')).not.toBe('');
     await expect(chat.stat('backend')).toHaveText('CPU');
 
-    const origins = new Set(requests.filter((request) => request.startsWith('http')).map((request) => new URL(request).origin));
+    const origins = new Set(
+      requests.filter((request) => request.startsWith('http')).map((request) => new URL(request).origin),
+    );
     expect([...origins].sort()).toEqual([site.origin, host.origin].sort());
     expect(complaints).toEqual([]);
     expect([...new Set(events)].sort()).toEqual(['nibble-message', 'nibble-progress', 'nibble-ready']);

@@ -1,7 +1,7 @@
 /** Builds everything into dist/: library, types, worker, chat page, widget, its demo page, and the CLI. */
 import { execFileSync } from 'node:child_process';
-import { cp, mkdir, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { build } from 'vite';
 import { checkSizes } from './size.ts';
 
@@ -20,7 +20,8 @@ export async function buildAll(): Promise<void> {
 export async function main(args: string[]): Promise<number> {
   const started = performance.now();
   await buildAll();
-  if (!args.includes('--no-types')) execFileSync('npx', ['tsc', '-p', 'scripts/tsconfig.types.json'], { stdio: 'inherit' });
+  if (!args.includes('--no-types'))
+    execFileSync('npx', ['tsc', '-p', 'scripts/tsconfig.types.json'], { stdio: 'inherit' });
   console.log(`Built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s.\n`);
   return checkSizes() ? 0 : 1;
 }

@@ -38,7 +38,8 @@ function forbidden(): string[] {
     const code = readFileSync(join('dist', file), 'utf8');
     for (const pattern of [/\bnew Function\b/, /(?<![\w.$])eval\(/, /\bWebAssembly\b/, /data:application\/wasm/]) {
       const match = pattern.exec(code);
-      if (match) found.push(`${file} contains ${match[0]}: …${code.slice(Math.max(0, match.index - 60), match.index + 60)}…`);
+      if (match)
+        found.push(`${file} contains ${match[0]}: …${code.slice(Math.max(0, match.index - 60), match.index + 60)}…`);
     }
   }
   return found;
@@ -54,8 +55,11 @@ export function checkSizes(): boolean {
     const later = bytes(files.filter(comesLater));
     const over = total > limitKB * 1000;
     ok &&= !over;
-    console.log(`${name.padEnd(20)}${(total / 1000).toFixed(1).padStart(7)} KB gzipped of ${limitKB}${later ? `, ${(later / 1000).toFixed(1)} later` : ''}${over ? '  TOO MUCH' : ''}`);
-    for (const file of files) console.log(`  ${relative('dist', file).padEnd(50)}${(gzipped(file) / 1000).toFixed(1).padStart(7)} KB`);
+    console.log(
+      `${name.padEnd(20)}${(total / 1000).toFixed(1).padStart(7)} KB gzipped of ${limitKB}${later ? `, ${(later / 1000).toFixed(1)} later` : ''}${over ? '  TOO MUCH' : ''}`,
+    );
+    for (const file of files)
+      console.log(`  ${relative('dist', file).padEnd(50)}${(gzipped(file) / 1000).toFixed(1).padStart(7)} KB`);
   }
   for (const line of forbidden()) {
     ok = false;

@@ -31,7 +31,8 @@ function parse(args: string[]): Arguments {
   const parsed: Arguments = { port: null, ask: null, demo: true, build: true };
   const port = (text: string | undefined) => {
     const number = Number(text);
-    if (!Number.isInteger(number) || number < 1 || number > 65_534) throw new Error(`"${text}" is no port: give 1 to 65534.`);
+    if (!Number.isInteger(number) || number < 1 || number > 65_534)
+      throw new Error(`"${text}" is no port: give 1 to 65534.`);
     return number;
   };
   if (process.env.PORT) parsed.port = port(process.env.PORT);
@@ -68,7 +69,11 @@ const stateOf = (page: Page): Promise<State> =>
   });
 
 /** Waits until the page's session is as wished. @throws with the page's own sentence when it shows an error */
-async function until(page: Page, wished: (state: State) => boolean, look: (state: State) => void = () => {}): Promise<State> {
+async function until(
+  page: Page,
+  wished: (state: State) => boolean,
+  look: (state: State) => void = () => {},
+): Promise<State> {
   for (;;) {
     const state = await stateOf(page);
     look(state);
@@ -100,10 +105,34 @@ async function askPage(context: BrowserContext, address: string, question: strin
   return { page, answered: () => until(page, ({ phase, result }) => phase === 'ready' && result !== null, look) };
 }
 
-/** The question answered by the built page in a headless Chromium, and what it took. */
-async function answerInPage(executable: string, origin: string, question: string, built: number): Promise<void> {
+interface Browser {
+  context: BrowserContext;
+  close(): Promise<void>;
+}
+
+/** A headless Chromium with a profile of its own, or null where there is none. No WebGPU flags: what is here is here. */
+async function openBrowser(): Promise<Browser | null> {
+  const executablePath = await findChromium();
+  if (executablePath === null) return null;
   const profile = await mkdtemp(join(tmpdir(), 'nibble-start-'));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: executable, args: QUIET_FLAGS });
+  const remove = () => rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    const context = await chromium.launchPersistentContext(profile, { executablePath, args: QUIET_FLAGS });
+    return { context, close: () => context.close().then(remove) };
+  } catch (error) {
+    await remove();
+    console.log(`${executablePath} does not start: ${(error as Error).message.split('\n')[0]}`);
+    return null;
+  }
+}
+
+/** The question answered by the built page, and what it took. */
+async function answerInPage(
+  { context, close }: Browser,
+  origin: string,
+  question: string,
+  built: number,
+): Promise<void> {
   try {
     let first = '';
     console.log(`> ${question}\n`);
@@ -113,52 +142,73 @@ async function answerInPage(executable: string, origin: string, question: string
     });
     const { info, result } = await talk.answered();
     const { stats, memory } = result!;
-    const where = info!.backend === 'webgpu' ? `WebGPU (${info!.adapter?.description || info!.adapter?.vendor})` : 'the CPU';
-    console.log(`\n\nAnswered by ${where}, in the built page in a headless Chromium. ${info!.backend === 'cpu' ? info!.backendReason : ''}`);
-    console.log(`${stats.decodeTps.toFixed(1)} tok/s; first token ${first} after the build, ${(stats.ttftMs / 1000).toFixed(1)} s after the question.`);
+    const where =
+      info!.backend === 'webgpu' ? `WebGPU (${info!.adapter?.description || info!.adapter?.vendor})` : 'the CPU';
+    console.log(
+      `\n\nAnswered by ${where}, in the built page in a headless Chromium. ${info!.backend === 'cpu' ? info!.backendReason : ''}`,
+    );
+    console.log(
+      `${stats.decodeTps.toFixed(1)} tok/s; first token ${first} after the build, ${(stats.ttftMs / 1000).toFixed(1)} s after the question.`,
+    );
     console.log(`Memory of this chat: ${mb(memory.total)}, of which KV cache ${mb(memory.kv)}.`);
     await talk.page.close();
     await measureFullContext(context, origin, question, info!.contextLength);
   } finally {
-    await context.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    await close();
   }
 }
 
 /** The same question with a cache for the model's full context, stopped at the first word: measured, not computed. */
-async function measureFullContext(context: BrowserContext, origin: string, question: string, tokens: number): Promise<void> {
+async function measureFullContext(
+  context: BrowserContext,
+  origin: string,
+  question: string,
+  tokens: number,
+): Promise<void> {
   const { page } = await askPage(context, `${origin}/?kv-capacity=full`, question, () => {});
   await until(page, ({ messages, phase }) => phase === 'ready' || (messages.at(-1)?.content ?? '') !== '');
   const stop = page.locator('nibble-view').getByRole('button', { name: 'Stop' });
   if (await stop.isVisible()) await stop.click();
   const { memory } = await until(page, ({ phase, result }) => phase === 'ready' && result !== null);
-  const context_ = tokens.toLocaleString('en');
-  console.log(`With a cache for the full context of ${context_} tokens: ${mb(memory!.total)}, of which KV cache ${mb(memory!.kv)}.`);
+  const length = tokens.toLocaleString('en');
+  console.log(
+    `With a cache for the full context of ${length} tokens: ${mb(memory!.total)}, of which KV cache ${mb(memory!.kv)}.`,
+  );
 }
 
 /** The question answered by the command line on the CPU, where there is no browser. */
 function answerInNode(question: string): Promise<void> {
-  console.log(`No Chromium found: answering in Node.\n> ${question}\n`);
+  console.log(`No Chromium here: answering in Node.\n> ${question}\n`);
   const run = (args: string[], stdio: 'inherit' | 'pipe') =>
     new Promise<string>((done, fail) => {
-      const child = spawn(process.execPath, ['bin/nibble.js', 'generate', MODEL_FOLDER, '--chat', question, '--backend', 'cpu', ...args], {
-        stdio: ['ignore', stdio, 'inherit'],
-      });
+      const child = spawn(
+        process.execPath,
+        ['bin/nibble.js', 'generate', MODEL_FOLDER, '--chat', question, '--backend', 'cpu', ...args],
+        {
+          stdio: ['ignore', stdio, 'inherit'],
+        },
+      );
       let out = '';
       child.stdout?.on('data', (piece) => {
         out += piece;
       });
       child.on('error', fail);
-      child.on('exit', (code) => (code === 0 ? done(out) : fail(new Error(`nibble generate ended with status ${code}.`))));
+      child.on('exit', (code) =>
+        code === 0 ? done(out) : fail(new Error(`nibble generate ended with status ${code}.`)),
+      );
     });
   const measure = async (args: string[]) => JSON.parse(await run([...args, '--json'], 'pipe'));
   return (async () => {
     await run([], 'inherit');
     const { stats, memory } = await measure([]);
     const full = await measure(['--kv-capacity', 'full', '--max-new-tokens', '1']);
-    console.log(`\nAnswered by the CPU, in Node. ${stats.decode_tps.toFixed(1)} tok/s; first token after ${(stats.ttft_ms / 1000).toFixed(1)} s.`);
+    console.log(
+      `\nAnswered by the CPU, in Node. ${stats.decode_tps.toFixed(1)} tok/s; first token after ${(stats.ttft_ms / 1000).toFixed(1)} s.`,
+    );
     console.log(`Memory of this chat: ${mb(memory.total)}, of which KV cache ${mb(memory.kv)}.`);
-    console.log(`With a cache for the full context: ${mb(full.memory.total)}, of which KV cache ${mb(full.memory.kv)}.`);
+    console.log(
+      `With a cache for the full context: ${mb(full.memory.total)}, of which KV cache ${mb(full.memory.kv)}.`,
+    );
   })();
 }
 
@@ -175,6 +225,10 @@ async function serveOn(port: number | null) {
 
 export async function main(args: string[]): Promise<number> {
   const options = parse(args);
+  const answers = options.ask !== null || options.demo;
+  if (answers && !existsSync(join(MODEL_FOLDER, 'config.json')))
+    throw new Error(`The default model is missing: ${MODEL_FOLDER}`);
+  const opening = answers ? openBrowser() : null; // while the build runs
   if (options.build) {
     const started = performance.now();
     await buildAll();
@@ -183,12 +237,11 @@ export async function main(args: string[]): Promise<number> {
   const built = performance.now();
   const product = await serveOn(options.port);
   try {
-    if (options.ask !== null || options.demo) {
+    if (opening !== null) {
       const question = options.ask ?? STARTERS[0];
-      if (!existsSync(join(MODEL_FOLDER, 'config.json'))) throw new Error(`The default model is missing: ${MODEL_FOLDER}`);
-      const executable = await findChromium();
-      if (executable === null) await answerInNode(question);
-      else await answerInPage(executable, product.site.origin, question, built);
+      const browser = await opening;
+      if (browser === null) await answerInNode(question);
+      else await answerInPage(browser, product.site.origin, question, built);
     }
     if (options.ask !== null) return 0;
     console.log(`\nThe chat page:                      ${product.site.origin}/`);

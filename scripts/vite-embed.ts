@@ -22,7 +22,8 @@ export function inlineWorker(): Plugin {
       },
     },
     buildEnd(error) {
-      if (!error && !replaced) this.error('The engine makes its worker in a way that scripts/vite-embed.ts does not know.');
+      if (!error && !replaced)
+        this.error('The engine makes its worker in a way that scripts/vite-embed.ts does not know.');
     },
   };
 }

@@ -30,7 +30,9 @@ export function minifyWgsl(source: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')
-    .map((line) => (line.startsWith('#') ? line : line.replace(/\s+/g, ' ').replace(/ ?([{}()[\];:,=<>!|&^%?]) ?/g, '$1')))
+    .map((line) =>
+      line.startsWith('#') ? line : line.replace(/\s+/g, ' ').replace(/ ?([{}()[\];:,=<>!|&^%?]) ?/g, '$1'),
+    )
     .join('\n');
 }
 

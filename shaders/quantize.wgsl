@@ -73,7 +73,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     absmax = max(absmax, abs(element(first + i)));
   }
   scales[block * job[2] + job[1] + row] = absmax;
-  // Subnormal maxima have no reciprocal in f32; such a block is zero to every kernel.
+  // Subnormal maxima have no reciprocal in f32; such a block is zero to every kernel. (Nor do maxima above 2^126, which
+  // no weights have.)
   let zero = absmax < 1.1754944e-38;
   let inverse = reciprocal(max(absmax, 1.1754944e-38));
   for (var w = 0u; w < 8u; w++) {

@@ -31,9 +31,9 @@ fn gumbel(key: u32, id: u32) -> f32 {
   return -log(e);
 }
 
-// Larger logits have larger keys.
+// Larger logits have larger keys, equal ones (both zeros) the same.
 fn key_of(logit: f32) -> u32 {
-  let bits = bitcast<u32>(logit);
+  let bits = select(bitcast<u32>(logit), 0u, logit == 0.0);
   return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
 }
 
@@ -85,7 +85,8 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     id = 0xffffffffu;
     for (var i = thread; i < $VOCABu; i += $THREADSu) {
       if (key_of(logits[i]) >= least) {
-        let score = logits[i] / temperature + gumbel(key, i);
+        // Less the largest, so that a low temperature costs no digits and overflows downwards.
+        let score = (logits[i] - top.value) / temperature + gumbel(key, i);
         if (score > value) {
           value = score;
           id = i;

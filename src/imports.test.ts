@@ -39,12 +39,12 @@ function reachable(room: string, seen = new Set<string>([room])): Set<string> {
 }
 
 const roomOf = (path: string) => relative(SRC, path).split('/')[0];
-const withoutComments = (code: string) => code.replace(/\/\*[^]*?\*\//g, '').replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
+const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
 
 /** What is wrong with the imports of one file, as sentences. */
-export function wrongImports(path: string, code: string): string[] {
+function wrongImports(path: string, code: string): string[] {
   const room = roomOf(path);
-  if (HALL.includes(room) === false && !(room in BELOW)) return [`${path}: src/imports.test.ts knows no room "${room}"`];
+  if (!HALL.includes(room) && !(room in BELOW)) return [`${path}: src/imports.test.ts knows no room "${room}"`];
   const wrong: string[] = [];
   const pattern = /\b(import|export)(\s+type)?\b[^'"`;]*?(?:\bfrom\s*|\(\s*|\s)['"]([^'"]+)['"]/g;
   for (const [, , type, target] of withoutComments(code).matchAll(pattern)) {
@@ -101,7 +101,8 @@ describe('imports point one way', () => {
 });
 
 describe('pure rooms', () => {
-  const BROWSER = /\b(?:(?:navigator|document|window|self|caches)\.|indexedDB|localStorage|GPU[A-Z]\w+|fetch\(|postMessage)/;
+  const BROWSER =
+    /\b(?:(?:navigator|document|window|self|caches)\.|indexedDB|localStorage|GPU[A-Z]\w+|fetch\(|postMessage)/;
 
   test('use no browser API and no GPU', () => {
     const pure = sources.filter((path) => PURE.includes(roomOf(path)));

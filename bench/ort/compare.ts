@@ -16,16 +16,18 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { build } from 'vite';
+import { build as bundle } from 'vite';
 import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../../scripts/chromium.ts';
 import { serve } from '../../scripts/server.ts';
 import { wgsl } from '../../scripts/vite-wgsl.ts';
 import { decoderGraph, type GraphOptions } from './decoder-graph';
 import { GEOMETRIES, type Geometry } from './geometries';
 
-/** ORT's two builds with WebGPU: webgpu (asyncify, what transformers.js ships) and jspi. */
+/** ORT's builds with WebGPU: webgpu (asyncify, what transformers.js ships), jspi, and all (JSEP, the older one). */
 interface Rival extends GraphOptions {
-  build: 'webgpu' | 'jspi';
+  build: 'webgpu' | 'jspi' | 'all';
+  /** graphOptimizationLevel: 'basic' leaves out ORT's own fusions (q, k and v; gate and up) */
+  level?: 'basic';
 }
 
 const RIVALS: Readonly<Record<string, Rival>> = {
@@ -36,6 +38,12 @@ const RIVALS: Readonly<Record<string, Rival>> = {
   'nbits-jspi': { build: 'jspi', weights: 'nbits', accuracy: 0, packed: false },
   'nbits-a4-jspi': { build: 'jspi', weights: 'nbits', accuracy: 4, packed: false },
   'nbits-packed-a4-jspi': { build: 'jspi', weights: 'nbits', accuracy: 4, packed: true },
+  'nbits-basic': { build: 'webgpu', weights: 'nbits', accuracy: 0, packed: false, level: 'basic' },
+  'nbits-packed-basic': { build: 'webgpu', weights: 'nbits', accuracy: 0, packed: true, level: 'basic' },
+  'nbits-packed-a4-basic': { build: 'webgpu', weights: 'nbits', accuracy: 4, packed: true, level: 'basic' },
+  'nbits-jsep': { build: 'all', weights: 'nbits', accuracy: 0, packed: false },
+  'bnb4-packed': { build: 'webgpu', weights: 'bnb4', accuracy: 0, packed: true },
+  'bnb4-jspi': { build: 'jspi', weights: 'bnb4', accuracy: 0, packed: false },
   bnb4: { build: 'webgpu', weights: 'bnb4', accuracy: 0, packed: false },
 };
 
@@ -70,7 +78,7 @@ async function graphFile(folder: string, name: string, geometry: Geometry, optio
 }
 
 async function buildWorker(outDir: string): Promise<void> {
-  await build({
+  await bundle({
     root: process.cwd(),
     configFile: false,
     publicDir: false,
@@ -222,7 +230,8 @@ export async function main(args: string[]): Promise<number> {
     for (const rival of rivals) {
       const file = await graphFile(models, name, geometry, RIVALS[rival]);
       const page = await openPage(context, server.origin, '/rival-worker.mjs', values.verbose);
-      const argument = { build: RIVALS[rival].build, model: `/models/${file}`, geometry, verbose: values.verbose };
+      const { build, level = 'all' } = RIVALS[rival];
+      const argument = { build, level, model: `/models/${file}`, geometry, verbose: values.verbose };
       ({ version } = await ask<{ version: string }>(page, 'load', argument));
       const { ids } = await ask<Run>(page, 'run', { prompt, newTokens: 2 });
       log(`ORT ${version} ${rival} is loaded and warm, its ids begin ${ids}`);

@@ -9,7 +9,7 @@ const argmax = (values) => {
   return best;
 };
 
-async function load({ build, model, geometry, verbose }) {
+async function load({ build, level, model, geometry, verbose }) {
   ort = await import(`/ort/dist/ort.${build}.min.mjs`);
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = '/ort/dist/';
@@ -23,7 +23,7 @@ async function load({ build, model, geometry, verbose }) {
     for (const kind of ['key', 'value']) preferredOutputLocation[`present.${i}.${kind}`] = 'gpu-buffer';
   session = await ort.InferenceSession.create(new Uint8Array(await response.arrayBuffer()), {
     executionProviders: ['webgpu'],
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: level,
     preferredOutputLocation,
     ...(verbose ? { logSeverityLevel: 0, logVerbosityLevel: 0 } : {}),
   });

@@ -94,14 +94,14 @@ export class ChatPage extends LitElement {
   override render() {
     return html`
       <header>
-        <div class="brand">
+        <div class="brand" role=${this.talking ? 'heading' : nothing} aria-level=${this.talking ? 1 : nothing}>
           <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1a11 11 0 1 0 11 11h-4a7 7 0 0 1-7-7zM15 3h4v4h-4zM19 7h4v4h-4z" /></svg>
           Nibble
         </div>
         ${
           this.talking
             ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
-            : html`<span class="muted">Nothing you type leaves this device</span>`
+            : html`<span class="muted">Nothing leaves this device</span>`
         }
       </header>
       <main>

@@ -72,7 +72,7 @@ export async function requestGpu(gpu: GPU | null | undefined, options: GpuOption
       'webgpu-unavailable',
       gpu
         ? 'This browser has WebGPU but offers no adapter for it. Update the graphics driver, or use the CPU backend.'
-        : "WebGPU is not available here. Use a current Chrome, Edge, Safari 26 or Firefox over https, or the CPU backend.",
+        : 'WebGPU is not available here. Use a current Chrome, Edge, Safari 26 or Firefox over https, or the CPU backend.',
     );
   }
   const requiredLimits: Record<string, number> = {};

@@ -41,7 +41,8 @@ export class Ledger {
     const buffers: GPUBuffer[] = [];
     let thrown: unknown = null;
     try {
-      for (const { name, bytes, usage } of requests) buffers.push(device.createBuffer({ label: name, size: bytes, usage }));
+      for (const { name, bytes, usage } of requests)
+        buffers.push(device.createBuffer({ label: name, size: bytes, usage }));
     } catch (error) {
       thrown = error;
     }

@@ -61,6 +61,11 @@ async function compile(device: GPUDevice, { label, code }: PipelineRequest): Pro
   try {
     return await device.createComputePipelineAsync({ label, layout: 'auto', compute: { module, entryPoint: 'main' } });
   } catch (cause) {
-    throw new NibbleError('webgpu-unavailable', `The GPU could not build the kernel ${label}: ${(cause as Error).message}`, { kernel: label }, { cause });
+    throw new NibbleError(
+      'webgpu-unavailable',
+      `The GPU could not build the kernel ${label}: ${(cause as Error).message}`,
+      { kernel: label },
+      { cause },
+    );
   }
 }

@@ -18,12 +18,18 @@ export function preprocess(source: string, constants: Constants, library: Readon
 
 const DIRECTIVE = /^\s*#(include|if|else|repeat|end)\b\s*(\S*)\s*(\S*)/;
 
-function run(lines: readonly string[], constants: Constants, library: Readonly<Record<string, string>>, out: string[]): void {
+function run(
+  lines: readonly string[],
+  constants: Constants,
+  library: Readonly<Record<string, string>>,
+  out: string[],
+): void {
   const value = (name: string): number | boolean | string => {
     if (name in constants) return constants[name];
     throw new Error(`WGSL constant ${name} is not defined`);
   };
-  const substitute = (text: string): string => text.replace(/\$([A-Z][A-Z0-9_]*|[a-z])/g, (_, name: string) => String(value(name)));
+  const substitute = (text: string): string =>
+    text.replace(/\$([A-Z][A-Z0-9_]*|[a-z])/g, (_, name: string) => String(value(name)));
   for (let i = 0; i < lines.length; i++) {
     const match = DIRECTIVE.exec(lines[i]);
     if (!match) {

@@ -7,7 +7,12 @@ export async function readMapped(device: GPUDevice, buffer: GPUBuffer, bytes: nu
   try {
     await nudged(device, buffer.mapAsync(GPUMapMode.READ, 0, bytes));
   } catch (cause) {
-    throw new NibbleError('device-lost', `The GPU stopped answering: ${(cause as Error).message} Reload the page to go on.`, {}, { cause });
+    throw new NibbleError(
+      'device-lost',
+      `The GPU stopped answering: ${(cause as Error).message} Reload the page to go on.`,
+      {},
+      { cause },
+    );
   }
   const copy = buffer.getMappedRange(0, bytes).slice(0);
   buffer.unmap();

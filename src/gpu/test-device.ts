@@ -9,7 +9,8 @@ const instance = create([]);
 const devices = new Map<string, Promise<Gpu>>();
 
 /** A device of its own, for a test that destroys or alters it. */
-export const ownGpu = (options: GpuOptions = { limits: 'adapter', features: 'all' }): Promise<Gpu> => requestGpu(instance, options);
+export const ownGpu = (options: GpuOptions = { limits: 'adapter', features: 'all' }): Promise<Gpu> =>
+  requestGpu(instance, options);
 
 /** The same device, and so the same compiled kernels, for the same options. */
 export function testGpu(options: GpuOptions = { limits: 'adapter', features: 'all' }): Promise<Gpu> {

@@ -38,10 +38,13 @@ export function createProfiler(device: GPUDevice, features: ReadonlySet<string>)
         sets.push(current);
       }
       const at = 2 * current.labels.push(label) - 2;
-      return { timestampWrites: { querySet: current.queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 } };
+      return {
+        timestampWrites: { querySet: current.queries, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
+      };
     },
     resolve(encoder) {
-      for (const { queries, buffer, labels } of sets.slice(-2)) encoder.resolveQuerySet(queries, 0, 2 * labels.length, buffer, 0);
+      for (const { queries, buffer, labels } of sets.slice(-2))
+        encoder.resolveQuerySet(queries, 0, 2 * labels.length, buffer, 0);
     },
     async finish() {
       const totals = new Map<string, KernelProfile>();

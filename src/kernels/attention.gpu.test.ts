@@ -4,9 +4,17 @@ import { attend } from '../execute/cpu/attend';
 import { rmsNorm, rotateHead } from '../execute/cpu/kernels';
 import { append, createRing, type KvRing, load } from '../execute/cpu/kv-cache';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
-import { kvRowBytes, type KvType, MAX_SPLITS } from '../memory/plan';
+import { type KvType, kvRowBytes, MAX_SPLITS } from '../memory/plan';
 import type { Rope } from '../model/spec';
-import { type AttendShape, appendGroups, appendKernel, attendGroupsOf, attendKernel, mergeGroups, mergeKernel } from './attention';
+import {
+  type AttendShape,
+  appendGroups,
+  appendKernel,
+  attendGroupsOf,
+  attendKernel,
+  mergeGroups,
+  mergeKernel,
+} from './attention';
 import { Lab, passState } from './test/lab';
 
 const ROWS = 4;
@@ -33,15 +41,154 @@ interface Case {
 }
 
 const CASES: [string, Case][] = [
-  ['heads of 16, one token, then a chunk', { heads: 2, kvHeads: 2, headSize: 16, kv: 'f32', rope: rope(16), slots: 32, passes: [[0, 1], [1, 7], [8, 1]] }],
-  ['heads of 20, three query heads each, no positions, soft cap, f16', { heads: 6, kvHeads: 2, headSize: 20, kv: 'f16', softcap: 2, slots: 96, passes: [[0, 70], [70, 1]] }],
-  ['heads of 64, half of which turn, a window in a ring that has wrapped', { heads: 3, kvHeads: 1, headSize: 64, kv: 'f16', rope: rope(32, 1.2), window: 11, slots: 32, passes: [[0, 20], [20, 22], [42, 22], [64, 1]] }],
-  ['heads of 128, normed with (1 + w), a window and a cap in a wrapped ring', { heads: 4, kvHeads: 2, headSize: 128, kv: 'f32', rope: rope(128), norm: { eps: 1e-6, offset: 1 }, window: 70, softcap: 5, slots: 96, passes: [[0, 27], [27, 27], [54, 27], [81, 27], [108, 1]] }],
-  ['more slots than 16 tiles of 64: splits take several tiles', { heads: 3, kvHeads: 1, headSize: 16, kv: 'f16', rope: rope(16), norm: { eps: 1e-5, offset: 0 }, slots: 2112, passes: [[0, 1030], [1030, 1000], [2030, 5], [2035, 1]] }],
-  ['splits that end before the last of 16, a window over a wrapped ring of many tiles', { heads: 2, kvHeads: 1, headSize: 16, kv: 'f32', rope: rope(8), window: 1000, slots: 1120, passes: [...Array.from({ length: 11 }, (_, i): [number, number] => [i * 121, 121]), [1331, 1]] }],
-  ['heads of 160: more pairs than threads', { heads: 2, kvHeads: 1, headSize: 160, kv: 'f16', rope: rope(160), slots: 64, passes: [[0, 9], [9, 1]] }],
-  ['heads of 256', { heads: 2, kvHeads: 1, headSize: 256, kv: 'f16', rope: rope(256), slots: 64, passes: [[0, 9], [9, 1]] }],
-  ['far positions', { heads: 1, kvHeads: 1, headSize: 16, kv: 'f32', rope: rope(16), window: 40, slots: 64, passes: [[131000, 25], [131025, 25], [131050, 1]] }],
+  [
+    'heads of 16, one token, then a chunk',
+    {
+      heads: 2,
+      kvHeads: 2,
+      headSize: 16,
+      kv: 'f32',
+      rope: rope(16),
+      slots: 32,
+      passes: [
+        [0, 1],
+        [1, 7],
+        [8, 1],
+      ],
+    },
+  ],
+  [
+    'heads of 20, three query heads each, no positions, soft cap, f16',
+    {
+      heads: 6,
+      kvHeads: 2,
+      headSize: 20,
+      kv: 'f16',
+      softcap: 2,
+      slots: 96,
+      passes: [
+        [0, 70],
+        [70, 1],
+      ],
+    },
+  ],
+  [
+    'heads of 64, half of which turn, a window in a ring that has wrapped',
+    {
+      heads: 3,
+      kvHeads: 1,
+      headSize: 64,
+      kv: 'f16',
+      rope: rope(32, 1.2),
+      window: 11,
+      slots: 32,
+      passes: [
+        [0, 20],
+        [20, 22],
+        [42, 22],
+        [64, 1],
+      ],
+    },
+  ],
+  [
+    'heads of 128, normed with (1 + w), a window and a cap in a wrapped ring',
+    {
+      heads: 4,
+      kvHeads: 2,
+      headSize: 128,
+      kv: 'f32',
+      rope: rope(128),
+      norm: { eps: 1e-6, offset: 1 },
+      window: 70,
+      softcap: 5,
+      slots: 96,
+      passes: [
+        [0, 27],
+        [27, 27],
+        [54, 27],
+        [81, 27],
+        [108, 1],
+      ],
+    },
+  ],
+  [
+    'more slots than 16 tiles of 64: splits take several tiles',
+    {
+      heads: 3,
+      kvHeads: 1,
+      headSize: 16,
+      kv: 'f16',
+      rope: rope(16),
+      norm: { eps: 1e-5, offset: 0 },
+      slots: 2112,
+      passes: [
+        [0, 1030],
+        [1030, 1000],
+        [2030, 5],
+        [2035, 1],
+      ],
+    },
+  ],
+  [
+    'splits that end before the last of 16, a window over a wrapped ring of many tiles',
+    {
+      heads: 2,
+      kvHeads: 1,
+      headSize: 16,
+      kv: 'f32',
+      rope: rope(8),
+      window: 1000,
+      slots: 1120,
+      passes: [...Array.from({ length: 11 }, (_, i): [number, number] => [i * 121, 121]), [1331, 1]],
+    },
+  ],
+  [
+    'heads of 160: more pairs than threads',
+    {
+      heads: 2,
+      kvHeads: 1,
+      headSize: 160,
+      kv: 'f16',
+      rope: rope(160),
+      slots: 64,
+      passes: [
+        [0, 9],
+        [9, 1],
+      ],
+    },
+  ],
+  [
+    'heads of 256',
+    {
+      heads: 2,
+      kvHeads: 1,
+      headSize: 256,
+      kv: 'f16',
+      rope: rope(256),
+      slots: 64,
+      passes: [
+        [0, 9],
+        [9, 1],
+      ],
+    },
+  ],
+  [
+    'far positions',
+    {
+      heads: 1,
+      kvHeads: 1,
+      headSize: 16,
+      kv: 'f32',
+      rope: rope(16),
+      window: 40,
+      slots: 64,
+      passes: [
+        [131000, 25],
+        [131025, 25],
+        [131050, 1],
+      ],
+    },
+  ],
 ];
 
 let lab: Lab;
@@ -51,7 +198,13 @@ beforeAll(async () => {
 afterEach(() => lab.dispose());
 
 /** qkv rows with their heads normed and turned, as the CPU executor's rotate step leaves them. */
-function rotated(run: Case, qkv: Float32Array, start: number, tokens: number, norms: { q: Float32Array; k: Float32Array }): Float32Array {
+function rotated(
+  run: Case,
+  qkv: Float32Array,
+  start: number,
+  tokens: number,
+  norms: { q: Float32Array; k: Float32Array },
+): Float32Array {
   const out = qkv.slice();
   const { heads, kvHeads, headSize } = run;
   for (let t = 0; t < tokens; t++) {
@@ -74,7 +227,14 @@ describe.each(CASES)('%s', (_, run) => {
   it('as the CPU computes it', async () => {
     const { heads, kvHeads, headSize, kv, slots } = run;
     const width = (heads + 2 * kvHeads) * headSize;
-    const shape: AttendShape = { rope: run.rope ?? null, norm: run.norm ?? null, kv, scale: 0.7 / Math.sqrt(headSize), softcap: run.softcap ?? null, window: run.window ?? null };
+    const shape: AttendShape = {
+      rope: run.rope ?? null,
+      norm: run.norm ?? null,
+      kv,
+      scale: 0.7 / Math.sqrt(headSize),
+      softcap: run.softcap ?? null,
+      window: run.window ?? null,
+    };
     const norms = { q: randomValues(headSize, 3), k: randomValues(headSize, 4) };
     const cpu = createRing(kv, slots, kvHeads * headSize);
     const row = kvRowBytes(run, kv);
@@ -93,15 +253,31 @@ describe.each(CASES)('%s', (_, run) => {
       const turned = rotated(run, qkv, start, tokens, norms);
       for (let t = 0; t < tokens; t++) append(cpu, start + t, turned, t * width + heads * headSize);
       const right = new Float32Array(tokens * heads * headSize);
-      attend({ ...run, scale: shape.scale, softcap: shape.softcap, window: shape.window }, cpu, turned, start, tokens, right, scratch);
+      attend(
+        { ...run, scale: shape.scale, softcap: shape.softcap, window: shape.window },
+        cpu,
+        turned,
+        start,
+        tokens,
+        right,
+        scratch,
+      );
 
       const last = start + tokens - 1;
-      const common = { 0: lab.buffer(qkv), 1: keys, 2: values, 3: lab.buffer(passState(start, tokens)), ...(frequencies ? { 4: frequencies } : {}) };
+      const common = {
+        0: lab.buffer(qkv),
+        1: keys,
+        2: values,
+        3: lab.buffer(passState(start, tokens)),
+        ...(frequencies ? { 4: frequencies } : {}),
+      };
       await lab.run(appendKernel(run, shape), { ...common, ...norm('k') }, [appendGroups(run, tokens)]);
 
       const split = tokens === 1;
       const out = lab.buffer(tokens * heads * headSize * 4);
-      const target = split ? lab.buffer(16 + MAX_SPLITS * (Math.ceil((heads * headSize) / 32) * 32 + Math.ceil((2 * heads) / 4) * 4) * 4) : out;
+      const target = split
+        ? lab.buffer(16 + MAX_SPLITS * (Math.ceil((heads * headSize) / 32) * 32 + Math.ceil((2 * heads) / 4) * 4) * 4)
+        : out;
       const groups = attendGroupsOf(run, split, ROWS, [slots], 0)(tokens, last);
       await lab.run(attendKernel(run, shape, split, ROWS), { ...common, ...norm('q'), 6: target }, groups);
       if (split) await lab.run(mergeKernel(run), { 0: target, 1: out }, [mergeGroups(run)]);
@@ -110,7 +286,10 @@ describe.each(CASES)('%s', (_, run) => {
     }
     expect(attended.size).toBe(2);
 
-    for (const [buffer, store] of [[keys, cpu.keys], [values, cpu.values]] as const) {
+    for (const [buffer, store] of [
+      [keys, cpu.keys],
+      [values, cpu.values],
+    ] as const) {
       const bytes = await lab.bytes(buffer);
       const got = { ...cpu, keys: kv === 'f16' ? new Uint16Array(bytes) : new Float32Array(bytes) };
       expect(largestDifference(ringValues(got, got.keys), ringValues(cpu, store))).toBeLessThan(2 * tolerance);

@@ -39,7 +39,8 @@ function headConstants(spec: Heads, shape: HeadShape): Constants {
 
 export const appendKernel = (spec: Heads, shape: HeadShape): Kernel => kernel('append', headConstants(spec, shape));
 
-export const appendGroups = (spec: Heads, tokens: number): number => Math.ceil((tokens * spec.kvHeads * spec.headSize) / 2 / THREADS);
+export const appendGroups = (spec: Heads, tokens: number): number =>
+  Math.ceil((tokens * spec.kvHeads * spec.headSize) / 2 / THREADS);
 
 export interface AttendShape extends HeadShape {
   scale: number;

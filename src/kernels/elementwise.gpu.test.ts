@@ -32,7 +32,12 @@ describe('embed', () => {
 
     // Room for eight rows a binding.
     const binding = 8 * 128 * Math.ceil(cols / 32);
-    const parts = deviceMatrices({ parts: [{ name: 'w', rows, bias: null }], cols }, () => format, format.type === 'f32' ? binding : 1, 'webgpu');
+    const parts = deviceMatrices(
+      { parts: [{ name: 'w', rows, bias: null }], cols },
+      () => format,
+      format.type === 'f32' ? binding : 1,
+      'webgpu',
+    );
     expect(parts.map(({ rows: of }) => of)).toEqual([8, 8, 5]);
     const out = lab.buffer(tokens * cols * 4 + 128);
     for (const part of parts) {
@@ -53,22 +58,25 @@ describe('embed', () => {
       );
     }
     const got = (await lab.floats(out)).slice(0, tokens * cols);
-    expect(largestDifference(got, right)).toBeLessThan(1e-5);
+    expect(largestDifference(got, right) / Math.max(...right)).toBeLessThan(1e-6);
   });
 });
 
 describe('rows of activations', () => {
-  it.each([0, 1] as const)('norm with offset %i: a ragged width, several tokens, eps where it shows', async (offset) => {
-    const [width, tokens] = [300, 3];
-    const x = randomValues(width * tokens, 1).map((v) => v / 100);
-    const weight = new Float32Array(320);
-    weight.set(randomValues(width, 2));
-    const out = lab.buffer(width * tokens * 4);
-    await lab.run(normKernel(width, 1e-5, offset), { 0: lab.buffer(x), 1: lab.buffer(weight), 2: out }, [tokens]);
-    const right = x.slice();
-    for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
-    expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
-  });
+  it.each([0, 1] as const)(
+    'norm with offset %i: a ragged width, several tokens, eps where it shows',
+    async (offset) => {
+      const [width, tokens] = [300, 3];
+      const x = randomValues(width * tokens, 1).map((v) => v / 100);
+      const weight = new Float32Array(320);
+      weight.set(randomValues(width, 2));
+      const out = lab.buffer(width * tokens * 4);
+      await lab.run(normKernel(width, 1e-5, offset), { 0: lab.buffer(x), 1: lab.buffer(weight), 2: out }, [tokens]);
+      const right = x.slice();
+      for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
+      expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
+    },
+  );
 
   it.each(['silu', 'gelu_tanh'] as const)('%s, far out on both sides too', async (activation) => {
     const [width, tokens] = [70, 2];
@@ -77,7 +85,11 @@ describe('rows of activations', () => {
     const out = lab.buffer(width * tokens * 4);
     const right = new Float32Array(width * tokens);
     activate(x, right, tokens, width, activation);
-    await lab.run(activateKernel(width, activation), { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) }, rowGroups(width, tokens));
+    await lab.run(
+      activateKernel(width, activation),
+      { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) },
+      rowGroups(width, tokens),
+    );
     const got = await lab.floats(out);
     right.forEach((value, i) => {
       expect(Math.abs(got[i] - value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)));
@@ -89,7 +101,11 @@ describe('rows of activations', () => {
     const x = randomValues(width * 3, 3);
     const before = randomValues(width * 3, 4);
     const out = lab.buffer(before);
-    await lab.run(addKernel(width, 0.3), { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) }, rowGroups(width, 3));
+    await lab.run(
+      addKernel(width, 0.3),
+      { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) },
+      rowGroups(width, 3),
+    );
     const right = before.slice();
     add(x, right, width * tokens, Math.fround(0.3));
     expect(largestDifference(await lab.floats(out), right)).toBeLessThan(1e-6);

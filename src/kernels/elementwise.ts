@@ -17,7 +17,8 @@ export function embedKernel(matrix: DeviceMatrix, scale: number, table: Codebook
   });
 }
 
-export const embedGroups = (cols: number, tokens: number): number => Math.ceil((Math.ceil(cols / 32) * tokens) / THREADS);
+export const embedGroups = (cols: number, tokens: number): number =>
+  Math.ceil((Math.ceil(cols / 32) * tokens) / THREADS);
 
 /** RMSNorm, a workgroup a token. */
 export function normKernel(width: number, eps: number, offset: 0 | 1): Kernel {
@@ -34,7 +35,8 @@ export function normKernel(width: number, eps: number, offset: 0 | 1): Kernel {
 export const activateKernel = (width: number, activation: Activation): Kernel =>
   kernel('activate', { THREADS, COLUMNS: width, GELU: activation === 'gelu_tanh' });
 
-export const addKernel = (width: number, scale: number): Kernel => kernel('add', { THREADS, COLUMNS: width, SCALE: wgslFloat(scale) });
+export const addKernel = (width: number, scale: number): Kernel =>
+  kernel('add', { THREADS, COLUMNS: width, SCALE: wgslFloat(scale) });
 
 /** Workgroups of activate and add. */
 export const rowGroups = (width: number, tokens: number): [number, number] => [Math.ceil(width / THREADS), tokens];

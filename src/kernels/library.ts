@@ -14,6 +14,7 @@ import matrixQ8 from '../../shaders/lib/matrix_q8.wgsl?raw';
 import mergeParts from '../../shaders/lib/merge.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import matmul from '../../shaders/matmul.wgsl?raw';
+import matmulTiled from '../../shaders/matmul_tiled.wgsl?raw';
 import matvec from '../../shaders/matvec.wgsl?raw';
 import merge from '../../shaders/merge.wgsl?raw';
 import norm from '../../shaders/norm.wgsl?raw';
@@ -35,7 +36,22 @@ const LIBRARY = {
   rope,
 };
 
-const KERNELS = { activate, add, append, attend, embed, matmul, matvec, merge, norm, quantize, sample_max: sampleMax, sample_pick: samplePick, scatter };
+const KERNELS = {
+  activate,
+  add,
+  append,
+  attend,
+  embed,
+  matmul,
+  matmul_tiled: matmulTiled,
+  matvec,
+  merge,
+  norm,
+  quantize,
+  sample_max: sampleMax,
+  sample_pick: samplePick,
+  scatter,
+};
 
 export type KernelName = keyof typeof KERNELS;
 

@@ -4,7 +4,15 @@ import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
-import { type LinearFusion, type MatmulShape, type MatvecShape, matmulGroups, matmulKernel, matvecGroups, matvecKernel } from './linear';
+import {
+  type LinearFusion,
+  type MatmulShape,
+  type MatvecShape,
+  matmulGroups,
+  matmulKernel,
+  matvecGroups,
+  matvecKernel,
+} from './linear';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
@@ -25,7 +33,7 @@ const FORMATS: [string, MatrixFormat, number][] = [
 
 const SLICED: MatvecShape = { lanes: 4, slices: 4, tile: 2, table: 'workgroup' };
 const ALONE: MatvecShape = { lanes: 8, slices: 1, tile: 2, table: 'constant' };
-const TILES: MatmulShape = { lanes: 4, tile: 2, tokens: 3, table: 'constant' };
+const TILES: MatmulShape = { kind: 'registers', lanes: 4, tile: 2, tokens: 3, table: 'constant' };
 
 interface Case {
   format: MatrixFormat;
@@ -71,14 +79,25 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
   };
   const matrix = deviceMatrix(format, rows, cols, at);
   if (matmul) {
-    await lab.run(matmulKernel(matrix, whole, TILES, 'matmul'), buffers, matmulGroups(outputs, tokens, Boolean(fusion.gated), TILES));
+    await lab.run(
+      matmulKernel(matrix, whole, TILES, 'matmul'),
+      buffers,
+      matmulGroups(outputs, tokens, Boolean(fusion.gated), TILES),
+    );
   } else {
     const used = shape ?? SLICED;
     await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
   }
   const got = await lab.floats(out);
   const right = before.slice();
-  const rowsOut = reference(slice, format, { cols, tokens, fusion, input, weight, bias: fusion.bias ? biases.slice(at) : null });
+  const rowsOut = reference(slice, format, {
+    cols,
+    tokens,
+    fusion,
+    input,
+    weight,
+    bias: fusion.bias ? biases.slice(at) : null,
+  });
   rowsOut.forEach((values, t) => {
     values.forEach((value, r) => {
       const o = t * stride + at + r;
@@ -92,7 +111,14 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
 function reference(
   slice: RowSlice,
   format: MatrixFormat,
-  run: { cols: number; tokens: number; fusion: Partial<LinearFusion>; input: Float32Array; weight: Float32Array; bias: Float32Array | null },
+  run: {
+    cols: number;
+    tokens: number;
+    fusion: Partial<LinearFusion>;
+    input: Float32Array;
+    weight: Float32Array;
+    bias: Float32Array | null;
+  },
 ): Float32Array[] {
   const { cols, fusion } = run;
   const matrix = cpuMatrix(format, slice);
@@ -102,8 +128,18 @@ function reference(
     const x = run.input.slice((first + t) * cols, (first + t + 1) * cols);
     if (fusion.norm) rmsNorm(x, x, 0, run.weight, cols, fusion.norm.eps, fusion.norm.offset);
     const y = new Float32Array(matrix.rows);
-    const scratch = { x: new Float64Array(4 * cols), y: new Float64Array(2 * matrix.rows + 8), tile: new Float64Array(2 * cols), table: new Float64Array(8192) };
-    const step = { cols, accumulate: false, scale: fusion.gated ? 1 : (fusion.scale ?? 1), softcap: fusion.softcap ?? null };
+    const scratch = {
+      x: new Float64Array(4 * cols),
+      y: new Float64Array(2 * matrix.rows + 8),
+      tile: new Float64Array(2 * cols),
+      table: new Float64Array(8192),
+    };
+    const step = {
+      cols,
+      accumulate: false,
+      scale: fusion.gated ? 1 : (fusion.scale ?? 1),
+      softcap: fusion.softcap ?? null,
+    };
     linear({ step, matrices: [matrix], biases: [run.bias], input: x, inputAt: 0, output: y, tokens: 1 }, scratch);
     if (!fusion.gated) return y;
     const mlp = new Float32Array(matrix.rows / 2);
@@ -120,11 +156,13 @@ async function check(run: Case, matmul: boolean): Promise<void> {
 }
 
 describe.each(FORMATS)('%s', (_, format, cols) => {
-  it('matvec: an odd number of rows, with a bias', () => check({ format, rows: 13, cols, fusion: { bias: true } }, false));
+  it('matvec: an odd number of rows, with a bias', () =>
+    check({ format, rows: 13, cols, fusion: { bias: true } }, false));
   it('matvec: one row, on one slice', () => check({ format, rows: 1, cols, shape: ALONE }, false));
   it('matvec: normed, gated', () =>
     check({ format, rows: 10, cols, fusion: { norm: { eps: 1e-6, offset: 1 }, gated: 'silu' } }, false));
-  it('matmul: odd rows, odd tokens, with a bias', () => check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, true));
+  it('matmul: odd rows, odd tokens, with a bias', () =>
+    check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, true));
   it('matmul: gated, one token', () => check({ format, rows: 10, cols, fusion: { gated: 'gelu_tanh' } }, true));
 });
 
@@ -143,10 +181,22 @@ describe('what is fused', () => {
     check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { softcap: 3, scale: 0.5 } }, matmul),
   );
   it.each([false, true])('a block of rows of a larger output, with the bias of those rows (matmul: %s)', (matmul) =>
-    check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } }, matmul),
+    check(
+      { format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } },
+      matmul,
+    ),
   );
   it('the last of several tokens', () =>
     check({ format, rows: 9, cols, tokens: 5, fusion: { last: true, outputStride: 9 } }, false));
   it('the last of several ragged tokens, normed', () =>
-    check({ format: { type: 'bf16' }, rows: 9, cols: 60, tokens: 3, fusion: { last: true, norm: { eps: 1e-5, offset: 1 }, outputStride: 9 } }, false));
+    check(
+      {
+        format: { type: 'bf16' },
+        rows: 9,
+        cols: 60,
+        tokens: 3,
+        fusion: { last: true, norm: { eps: 1e-5, offset: 1 }, outputStride: 9 },
+      },
+      false,
+    ));
 });

@@ -15,13 +15,13 @@ export interface MatvecShape {
   table: CodebookTable;
 }
 
-/** Shape of a matmul: `lanes` threads a workgroup, `tile` rows x `tokens` tokens a thread. */
-export interface MatmulShape {
-  lanes: number;
-  tile: number;
-  tokens: number;
-  table: CodebookTable;
-}
+/**
+ * Shape of a matmul. In registers: `lanes` threads a workgroup, `tile` rows x `tokens` tokens a thread. Tiled through
+ * workgroup memory: 64 rows x 16 * `tokens` tokens a workgroup of 256.
+ */
+export type MatmulShape =
+  | { kind: 'registers'; lanes: number; tile: number; tokens: number; table: CodebookTable }
+  | { kind: 'tiled'; tokens: number; table: CodebookTable };
 
 /** What is fused around the product. */
 export interface LinearFusion {
@@ -95,27 +95,30 @@ export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
 }
 
 /** Workgroups of a matvec over `rows` output rows. */
-export const matvecGroups = (outputRows: number, shape: MatvecShape): number => Math.ceil(outputRows / (shape.lanes * shape.tile));
+export const matvecGroups = (outputRows: number, shape: MatvecShape): number =>
+  Math.ceil(outputRows / (shape.lanes * shape.tile));
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string): Kernel {
-  const tile = fusion.gated ? Math.max(1, shape.tile / 2) : shape.tile;
-  return kernel(
-    'matmul',
-    {
-      ...matrixConstants(matrix, shape.table),
-      ...fusionConstants(matrix, fusion),
-      LANES: shape.lanes,
-      THREADS: shape.lanes,
-      TILE: tile,
-      TOKENS: shape.tokens,
-      LANES_TILE: shape.lanes * tile,
-    },
-    label,
-  );
+  const base = {
+    ...matrixConstants(matrix, shape.table),
+    ...fusionConstants(matrix, fusion),
+    TOKENS: shape.tokens,
+  };
+  if (shape.kind === 'tiled') {
+    const tiled = { TILE_ROWS: fusion.gated ? 32 : 64, INPUT_WORDS: 16 * shape.tokens * 9, THREADS: 256 };
+    return kernel('matmul_tiled', { ...base, ...tiled }, label);
+  }
+  const tile = tileOf(shape, fusion.gated !== undefined);
+  const registers = { LANES: shape.lanes, THREADS: shape.lanes, TILE: tile, LANES_TILE: shape.lanes * tile };
+  return kernel('matmul', { ...base, ...registers }, label);
 }
+
+/** Rows of gate (and as many of up), or rows, that a thread keeps. */
+const tileOf = (shape: { tile: number }, gated: boolean): number => (gated ? Math.max(1, shape.tile / 2) : shape.tile);
 
 /** Workgroups of a matmul over `rows` output rows and `tokens` tokens. */
 export function matmulGroups(outputRows: number, tokens: number, gated: boolean, shape: MatmulShape): [number, number] {
-  const tile = gated ? Math.max(1, shape.tile / 2) : shape.tile;
-  return [Math.ceil(outputRows / (shape.lanes * tile)), Math.ceil(tokens / shape.tokens)];
+  const [rows, columns] =
+    shape.kind === 'tiled' ? [gated ? 32 : 64, 16 * shape.tokens] : [shape.lanes * tileOf(shape, gated), shape.tokens];
+  return [Math.ceil(outputRows / rows), Math.ceil(tokens / columns)];
 }

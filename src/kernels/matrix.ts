@@ -13,13 +13,16 @@ const float = (value: number): string => {
 /** WGSL text of a number as f32. */
 export const wgslFloat = float;
 
-export function matrixConstants(matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'format' | 'bytes'>, table: CodebookTable): Constants {
+export function matrixConstants(
+  matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'format' | 'bytes'>,
+  table: CodebookTable,
+): Constants {
   const { format, rows, cols, bytes } = matrix;
   const chunks = Math.ceil(cols / CHUNK_COLUMNS);
   const q4 = format.type === 'q4' ? format : null;
   const perRow = scalesPerRow(format, cols);
   const chunksAScale = perRow ? chunks / perRow : 1;
-  const linear = q4 !== null && q4.codebook.every((value, i) => value === i);
+  const linear = q4?.codebook.every((value, i) => value === i) ?? false;
   const values = (q4?.codebook ?? []).map(float);
   return {
     MATRIX: q4 ? 'matrix_q4' : format.type === 'q8' ? 'matrix_q8' : 'matrix_dense',
@@ -41,7 +44,8 @@ export function matrixConstants(matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'fo
     LINEAR: linear,
     TABLE_CONST: table === 'constant' && !linear,
     CODEBOOK: values.join(', '),
-    BYTE_VALUES: table === 'constant' ? values.flatMap((high) => values.map((low) => `vec2f(${high},${low})`)).join(',') : '',
+    BYTE_VALUES:
+      table === 'constant' ? values.flatMap((high) => values.map((low) => `vec2f(${high},${low})`)).join(',') : '',
     F32: format.type === 'f32',
     BF16: format.type === 'bf16',
   };

@@ -4,10 +4,20 @@ import { type Kernel, kernel } from './library';
 
 const THREADS = 256;
 
-export const sampleMaxKernel = (vocab: number): Kernel => kernel('sample_max', { THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS });
+export const sampleMaxKernel = (vocab: number): Kernel =>
+  kernel('sample_max', { THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS });
 
 export const samplePickKernel = (vocab: number): Kernel =>
   kernel('sample_pick', { THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING });
 
 /** Words of the `state` buffer (sample_pick.wgsl). */
-export const STATE = { position: 0, tokens: 1, step: 2, written: 3, temperature: 4, topK: 5, topP: 6, seed: 7 } as const;
+export const STATE = {
+  position: 0,
+  tokens: 1,
+  step: 2,
+  written: 3,
+  temperature: 4,
+  topK: 5,
+  topP: 6,
+  seed: 7,
+} as const;

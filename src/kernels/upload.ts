@@ -11,7 +11,11 @@ export const scatterKernel = (): Kernel => kernel('scatter', { THREADS });
 const thresholds = NF4_CODEBOOK.slice(1).map((value, i) => Math.fround((value + NF4_CODEBOOK[i]) / 2));
 
 export const quantizeKernel = (dense: DenseType): Kernel =>
-  kernel('quantize', { THREADS, F32: dense === 'f32', BF16: dense === 'bf16', THRESHOLDS: thresholds.map(wgslFloat).join(', ') }, `quantize_${dense}`);
+  kernel(
+    'quantize',
+    { THREADS, F32: dense === 'f32', BF16: dense === 'bf16', THRESHOLDS: thresholds.map(wgslFloat).join(', ') },
+    `quantize_${dense}`,
+  );
 
 /** A flat job of `items`, folded into two dimensions where one cannot hold it. */
 export function flatGroups(items: number): [number, number] {

@@ -36,11 +36,14 @@ export class Composer extends LitElement {
         color: inherit;
         background: none;
         border: 0;
-        outline: 0;
         resize: none;
         padding: 0.4rem 0.6rem;
         max-height: 10rem;
         field-sizing: content;
+      }
+      /* the form shows the focus */
+      textarea:focus-visible {
+        outline: 0;
       }
       textarea::placeholder {
         color: var(--_muted);

@@ -1,6 +1,5 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import { repeat } from 'lit/directives/repeat.js';
 import type { ChatMessage } from '../protocol';
 import { define } from './define';
 import { StreamingMarkdown } from './markdown';
@@ -25,15 +24,13 @@ export class MessageList extends LitElement {
         overflow-y: auto;
         overscroll-behavior: contain;
       }
-      ol {
-        list-style: none;
-        margin: 0;
+      .log {
         padding: 0.25rem 0 1.5rem;
         display: grid;
+        grid-template-columns: minmax(0, 1fr);
         gap: 1.5rem;
       }
-      li {
-        min-width: 0;
+      .log > * {
         overflow-wrap: anywhere;
       }
       .user {
@@ -63,24 +60,17 @@ export class MessageList extends LitElement {
       }
       p,
       ul,
-      .assistant ol,
+      ol,
       pre,
       blockquote,
       table {
         margin: 0.7em 0;
       }
       ul,
-      .assistant ol {
-        display: block;
+      ol {
         padding-left: 1.4em;
       }
-      .assistant ul {
-        list-style: disc;
-      }
-      .assistant ol {
-        list-style: decimal;
-      }
-      .assistant li + li {
+      li + li {
         margin-top: 0.25em;
       }
       code {
@@ -163,24 +153,20 @@ export class MessageList extends LitElement {
   }
 
   #message(message: ChatMessage, streaming: boolean) {
-    if (message.role === 'user') return html`<li class="user" part="user">${message.content}</li>`;
+    if (message.role === 'user') return html`<div class="user" part="user">${message.content}</div>`;
     const blocks = this.#render(message, streaming);
-    return html`<li class="assistant" part="assistant">
+    return html`<div class="assistant" part="assistant">
       ${blocks}
       ${streaming && message.content === '' ? html`<div class="waiting"></div>` : nothing}
-    </li>`;
+    </div>`;
   }
 
   override render() {
     const last = this.messages.length - 1;
     return html`
-      <ol role="log" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
-        ${repeat(
-          this.messages,
-          (_, index) => index,
-          (message, index) => this.#message(message, this.busy && index === last),
-        )}
-      </ol>
+      <div class="log" role="log" tabindex="0" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
+        ${this.messages.map((message, index) => this.#message(message, this.busy && index === last))}
+      </div>
       <div class="unseen" role="status">${this.#status}</div>
     `;
   }

@@ -66,9 +66,16 @@ describe('parseModel', () => {
     ['HuggingFaceTB/SmolLM2-135M-Instruct', 'HuggingFaceTB/SmolLM2-135M-Instruct'],
   ])('%s is %s', (model, expected) => expect(parseModel(model, base, true)).toBe(expected));
 
-  test.each(['', 'smollm', 'javascript:alert(1)', 'data:text/plain,x', 'a/b/c', 'https://b.example/m/', '//b.example/m/'])(
-    '%s is refused on a page',
-    (model) => expect(refusal(() => parseModel(model, base, true)).code).toBe('invalid-option'),
+  test.each([
+    '',
+    'smollm',
+    'javascript:alert(1)',
+    'data:text/plain,x',
+    'a/b/c',
+    'https://b.example/m/',
+    '//b.example/m/',
+  ])('%s is refused on a page', (model) =>
+    expect(refusal(() => parseModel(model, base, true)).code).toBe('invalid-option'),
   );
 
   test('a widget may name another origin', () => {

@@ -74,16 +74,24 @@ export function parseModel(model: string, base: string, sameOrigin: boolean): st
   if (/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model)) return model;
   const url = /^(\.{0,2}\/|https?:\/\/)/.test(model) && URL.canParse(model, base) ? new URL(model, base) : null;
   if (url === null) {
-    throw new NibbleError('invalid-option', `The model "${model}" is neither a path such as /models/name/ nor a Hub id.`, {
-      option: 'model',
-      value: model,
-    });
+    throw new NibbleError(
+      'invalid-option',
+      `The model "${model}" is neither a path such as /models/name/ nor a Hub id.`,
+      {
+        option: 'model',
+        value: model,
+      },
+    );
   }
   if (sameOrigin && url.origin !== new URL(base).origin) {
-    throw new NibbleError('invalid-option', `This page loads models from its own origin only, and ${model} is elsewhere.`, {
-      option: 'model',
-      value: model,
-    });
+    throw new NibbleError(
+      'invalid-option',
+      `This page loads models from its own origin only, and ${model} is elsewhere.`,
+      {
+        option: 'model',
+        value: model,
+      },
+    );
   }
   return url.href;
 }

@@ -1,4 +1,4 @@
-import { css, html, LitElement } from 'lit';
+import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { Progress } from '../protocol';
 import { define } from './define';
@@ -70,6 +70,7 @@ export class ProgressBar extends LitElement {
           : html`<progress part="progress" aria-label="Model" aria-valuetext=${text}></progress>`
       }
       <div class="muted">${text}</div>
+      ${progress?.note ? html`<div class="muted">${progress.note}</div>` : nothing}
     `;
   }
 }

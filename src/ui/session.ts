@@ -3,7 +3,15 @@
  * It knows the engine by its shape only, so tests drive it with a fake one.
  */
 import { asNibbleError, type NibbleError } from '../errors';
-import type { ChatMessage, EngineOptions, GenerateResult, MemoryInfo, ModelInfo, Progress, SamplingOptions } from '../protocol';
+import type {
+  ChatMessage,
+  EngineOptions,
+  GenerateResult,
+  MemoryInfo,
+  ModelInfo,
+  Progress,
+  SamplingOptions,
+} from '../protocol';
 
 export interface ChatEngine {
   chat(
@@ -178,7 +186,10 @@ export class ChatSession extends EventTarget {
 
   #fail(thrown: unknown, signal?: AbortSignal): void {
     const error = asNibbleError(thrown);
-    if (signal?.aborted && error.code === 'aborted') return this.#set({ error: null });
+    if (signal?.aborted && error.code === 'aborted') {
+      this.#set({ error: null });
+      return;
+    }
     if (this.#engine !== null && FATAL.has(error.code)) {
       void this.#engine.dispose();
       this.#engine = null;

@@ -61,7 +61,8 @@ export class StatsLine extends LitElement {
   override render() {
     const { info, memory, result } = this;
     if (info === null) return nothing;
-    const row = (term: string, id: string, value: string) => html`<div><dt>${term}</dt><dd data-stat=${id}>${value}</dd></div>`;
+    const row = (term: string, id: string, value: string) =>
+      html`<div><dt>${term}</dt><dd data-stat=${id}>${value}</dd></div>`;
     return html`<dl part="stats">
         ${row('Backend', 'backend', describeBackend(info))}
         ${
@@ -74,6 +75,7 @@ export class StatsLine extends LitElement {
         }
         ${memory ? row('Memory', 'memory', describeMemory(memory, info.contextLength)) : nothing}
       </dl>
+      ${info.storageReason ? html`<p data-stat="storage">${info.storageReason}</p>` : nothing}
       ${info.backend === 'cpu' ? html`<p data-stat="reason">${info.backendReason}</p>` : nothing}`;
   }
 }

@@ -6,6 +6,7 @@ import { css } from 'lit';
 
 export const theme = css`
   :host {
+    box-sizing: border-box;
     --_accent: var(--nibble-accent, light-dark(#0d6b5e, #5fd3bf));
     --_on-accent: var(--nibble-on-accent, light-dark(#ffffff, #06231e));
     --_background: var(--nibble-background, light-dark(#ffffff, #131615));

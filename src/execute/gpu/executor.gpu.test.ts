@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
-import type { Executor } from '../executor';
 import { expected, largestDifference, type Maker, openFixture } from '../cpu/test/models';
+import type { Executor } from '../executor';
 import { createGpuExecutor } from './executor';
 import { SHAPES } from './shapes';
 
@@ -53,7 +53,8 @@ describe.each([
       const rows: Float32Array[] = [];
       await executor.prefill(ids, 0, {
         onLogits(_first, count, values) {
-          for (let i = 0; i < count; i++) rows.push(values.slice((i * values.length) / count, ((i + 1) * values.length) / count));
+          for (let i = 0; i < count; i++)
+            rows.push(values.slice((i * values.length) / count, ((i + 1) * values.length) / count));
         },
       });
       positions.forEach((position, i) => {
@@ -63,7 +64,9 @@ describe.each([
       expect(largestDifference(await executor.logits(), rows[rows.length - 1]) / logitScale).toBeLessThan(1e-4);
       const unsure = margins.findIndex((margin) => margin < 2 * tolerance * logitScale);
       const sure = unsure < 0 ? greedy.length : unsure;
-      expect((await take(executor.decode(ids.length, greedy.length, GREEDY))).slice(0, sure)).toEqual(greedy.slice(0, sure));
+      expect((await take(executor.decode(ids.length, greedy.length, GREEDY))).slice(0, sure)).toEqual(
+        greedy.slice(0, sure),
+      );
     }
   });
 });

@@ -11,7 +11,15 @@ import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { createProfiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
-import { type BufferPlan, distinctRopes, ID_RING, kvRowBytes, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
+import {
+  type BufferPlan,
+  distinctRopes,
+  ID_RING,
+  kvRowBytes,
+  type MemoryPlan,
+  type PlanModel,
+  stepVectors,
+} from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
@@ -40,14 +48,23 @@ interface Bound {
 /** GPUBufferUsage flags by purpose (the global does not exist in Node before Dawn is loaded). */
 const usageOf = ({ name, purpose }: BufferPlan): number => {
   const [MAP_READ, COPY_SRC, COPY_DST, STORAGE] = [0x1, 0x4, 0x8, 0x80];
-  return name.startsWith('readback') ? MAP_READ | COPY_DST : purpose === 'staging' ? STORAGE | COPY_DST : STORAGE | COPY_DST | COPY_SRC;
+  return name.startsWith('readback')
+    ? MAP_READ | COPY_DST
+    : purpose === 'staging'
+      ? STORAGE | COPY_DST
+      : STORAGE | COPY_DST | COPY_SRC;
 };
 
 /**
  * Allocates weights, scratch and upload buffers of the plan and compiles every kernel; reserve() allocates the cache.
  * @throws NibbleError out-of-memory, limit-exceeded, webgpu-unavailable (a kernel that does not compile)
  */
-export async function createGpuExecutor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions): Promise<GpuExecutor> {
+export async function createGpuExecutor(
+  gpu: Gpu,
+  model: PlanModel,
+  plan: MemoryPlan,
+  options: GpuExecutorOptions,
+): Promise<GpuExecutor> {
   const executor = new GpuExecutor(gpu, model, plan, options);
   try {
     await executor.start(plan);
@@ -95,7 +112,12 @@ export class GpuExecutor implements Executor {
     this.#pipelines = Pipelines.of(gpu.device);
     this.#slots = model.spec.layers.map(() => 0);
     this.sink = new GpuSink(
-      gpu.device, this.#pipelines, (name) => this.#buffer(name), plan.matrices, stepVectors(model.steps, model.spec), model.steps,
+      gpu.device,
+      this.#pipelines,
+      (name) => this.#buffer(name),
+      plan.matrices,
+      stepVectors(model.steps, model.spec),
+      model.steps,
       () => this.#release((buffer) => buffer.purpose === 'staging'),
     );
     gpu.device.lost.then((info) => {
@@ -141,7 +163,7 @@ export class GpuExecutor implements Executor {
   async #allocate(plans: readonly BufferPlan[]): Promise<void> {
     const requests: BufferRequest[] = plans.map((plan) => ({ ...plan, usage: usageOf(plan) }));
     const made = await this.#ledger.allocate(requests);
-    plans.forEach((plan, i) => this.#buffers.set(plan.name, made[i]));
+    for (const [i, { name }] of plans.entries()) this.#buffers.set(name, made[i]);
   }
 
   #release(which: (plan: BufferPlan) => boolean): void {
@@ -195,7 +217,11 @@ export class GpuExecutor implements Executor {
           binding: Number(binding),
           resource: { buffer: this.#buffer(name as string) },
         }));
-        return { op, pipeline, group: this.#device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }) };
+        return {
+          op,
+          pipeline,
+          group: this.#device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
+        };
       }),
     );
   }
@@ -276,7 +302,8 @@ export class GpuExecutor implements Executor {
 
   async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
     this.#checkAlive();
-    if (!this.#hasLogits) throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
+    if (!this.#hasLogits)
+      throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
     this.#hasLogits = false;
     this.#writeRequest(start, sample);
     const pending: Promise<ArrayBuffer>[] = [];
@@ -355,7 +382,9 @@ export class GpuExecutor implements Executor {
 
   /** f32 values of a buffer, through a transient MAP_READ buffer. */
   async #read(name: string, values: number): Promise<Float32Array> {
-    const [target] = await this.#ledger.allocate([{ name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 }]);
+    const [target] = await this.#ledger.allocate([
+      { name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 },
+    ]);
     try {
       const encoder = this.#device.createCommandEncoder();
       encoder.copyBufferToBuffer(this.#buffer(name), 0, target, 0, values * 4);
@@ -387,7 +416,8 @@ export class GpuExecutor implements Executor {
   }
 
   #checkAlive(): void {
-    if (this.#lost !== null) throw new NibbleError('device-lost', `The GPU cannot go on: ${this.#lost} Load the model again.`);
+    if (this.#lost !== null)
+      throw new NibbleError('device-lost', `The GPU cannot go on: ${this.#lost} Load the model again.`);
   }
 
   dispose(): void {

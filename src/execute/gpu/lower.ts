@@ -4,7 +4,15 @@
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
-import { appendGroups, appendKernel, attendGroupsOf, attendKernel, type HeadShape, mergeGroups, mergeKernel } from '../../kernels/attention';
+import {
+  appendGroups,
+  appendKernel,
+  attendGroupsOf,
+  attendKernel,
+  type HeadShape,
+  mergeGroups,
+  mergeKernel,
+} from '../../kernels/attention';
 import { activateKernel, addKernel, embedGroups, embedKernel, normKernel, rowGroups } from '../../kernels/elementwise';
 import type { Kernel } from '../../kernels/library';
 import {
@@ -100,7 +108,7 @@ class Lowering {
 
   run(): Op[] {
     const { steps } = this.#options.model;
-    steps.forEach((step, i) => this.#step(step, steps[i + 1]));
+    for (const [i, step] of steps.entries()) this.#step(step, steps[i + 1]);
     return this.#ops;
   }
 
@@ -124,14 +132,17 @@ class Lowering {
         else this.#normOp(step);
         return;
       case 'linear':
-        return this.#linear(step, next);
+        this.#linear(step, next);
+        return;
       case 'rotate':
         this.#rotate = step;
         return;
       case 'append':
-        return this.#append(step.layer);
+        this.#append(step.layer);
+        return;
       case 'attend':
-        return this.#attend(step, next);
+        this.#attend(step, next);
+        return;
       case 'activate':
         if (!this.#gated()) {
           this.#push(activateKernel(step.width, step.activation), { 0: 'gateUp', 1: 'mlp', 2: 'state' }, (tokens) =>
@@ -141,7 +152,9 @@ class Lowering {
         return;
       case 'add': {
         const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
-        this.#push(addKernel(step.width, step.scale), { 0: from, 1: step.out, 2: 'state' }, (tokens) => rowGroups(step.width, tokens));
+        this.#push(addKernel(step.width, step.scale), { 0: from, 1: step.out, 2: 'state' }, (tokens) =>
+          rowGroups(step.width, tokens),
+        );
         return;
       }
     }
@@ -151,7 +164,9 @@ class Lowering {
     // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
     const out = step.in === step.out ? 'h' : step.out;
     this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
-    this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [tokens]);
+    this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [
+      tokens,
+    ]);
   }
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
@@ -180,8 +195,16 @@ class Lowering {
       const norm = this.#norm ? { eps: this.#norm.eps, offset: this.#norm.offset } : undefined;
       const merge = this.#partsPending ? { heads: spec.heads, headSize: spec.headSize } : undefined;
       const fusion: LinearFusion = {
-        norm, merge, gated, bias: bias !== null, accumulate: step.accumulate, scale: step.scale, softcap: step.softcap,
-        last: step.lastOnly && matvec, outputRow: matrix.outputRow, outputStride,
+        norm,
+        merge,
+        gated,
+        bias: bias !== null,
+        accumulate: step.accumulate,
+        scale: step.scale,
+        softcap: step.softcap,
+        last: step.lastOnly && matvec,
+        outputRow: matrix.outputRow,
+        outputStride,
       };
       const input = norm ? (this.#norm as NormStep).in : merge ? 'partials' : step.in;
       const rows = gated ? matrix.rows / 2 : matrix.rows;
@@ -211,9 +234,16 @@ class Lowering {
   #headShape(weight: string | null): HeadShape {
     const rotate = this.#rotate as RotateStep;
     if (weight && rotate.normOver !== 'head') {
-      throw new NibbleError('unsupported-architecture', 'Norms over the whole q or k projection do not run on the GPU yet; use --backend cpu.');
+      throw new NibbleError(
+        'unsupported-architecture',
+        'Norms over the whole q or k projection do not run on the GPU yet; use --backend cpu.',
+      );
     }
-    return { rope: rotate.rope, norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null, kv: this.#options.kv };
+    return {
+      rope: rotate.rope,
+      norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
+      kv: this.#options.kv,
+    };
   }
 
   #ropeBuffer(rope: Rope | null): Bindings {
@@ -225,7 +255,14 @@ class Lowering {
     const rotate = this.#rotate as RotateStep;
     this.#push(
       appendKernel(spec, this.#headShape(rotate.kNorm)),
-      { 0: 'qkv', 1: `kv.${layer}.k`, 2: `kv.${layer}.v`, 3: 'state', ...this.#ropeBuffer(rotate.rope), ...(rotate.kNorm ? { 5: rotate.kNorm } : {}) },
+      {
+        0: 'qkv',
+        1: `kv.${layer}.k`,
+        2: `kv.${layer}.v`,
+        3: 'state',
+        ...this.#ropeBuffer(rotate.rope),
+        ...(rotate.kNorm ? { 5: rotate.kNorm } : {}),
+      },
       (tokens) => [appendGroups(spec, tokens)],
       layer,
     );
@@ -239,8 +276,13 @@ class Lowering {
     this.#push(
       attendKernel(spec, shape, split, this.#options.shapes.attendRows),
       {
-        0: 'qkv', 1: `kv.${step.layer}.k`, 2: `kv.${step.layer}.v`, 3: 'state', 6: split ? 'partials' : 'attn',
-        ...this.#ropeBuffer(rotate.rope), ...(rotate.qNorm ? { 5: rotate.qNorm } : {}),
+        0: 'qkv',
+        1: `kv.${step.layer}.k`,
+        2: `kv.${step.layer}.v`,
+        3: 'state',
+        6: split ? 'partials' : 'attn',
+        ...this.#ropeBuffer(rotate.rope),
+        ...(rotate.qNorm ? { 5: rotate.qNorm } : {}),
       },
       attendGroupsOf(spec, split, this.#options.shapes.attendRows, this.#options.slots, step.layer),
       step.layer,

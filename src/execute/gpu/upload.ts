@@ -4,14 +4,14 @@
  * buffers serves every slice.
  */
 import { NibbleError } from '../../errors';
-import type { RowSlice } from '../../formats/matrix';
-import { denseValues } from '../../formats/half';
+import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
 import type { Kernel } from '../../kernels/library';
 import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix } from '../../memory/layout';
 import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
 import type { Step } from '../../model/steps';
+import { createMatrix, writeRows } from '../cpu/matrix';
 import type { WeightSink } from '../executor';
 
 interface Target {
@@ -75,10 +75,14 @@ export class GpuSink implements WeightSink {
   writeVector(name: string, values: Float32Array): void {
     const vector = this.#vectors.get(name);
     if (!vector || vector.length !== values.length) {
-      throw new NibbleError('corrupt-checkpoint', `The vector ${name} has ${values.length} values; the model needs ${vector?.length ?? 'none'}.`, {
-        name,
-        length: values.length,
-      });
+      throw new NibbleError(
+        'corrupt-checkpoint',
+        `The vector ${name} has ${values.length} values; the model needs ${vector?.length ?? 'none'}.`,
+        {
+          name,
+          length: values.length,
+        },
+      );
     }
     this.#device.queue.writeBuffer(this.#buffer(vector.buffer), vector.at * 4, values as Float32Array<ArrayBuffer>);
     this.#missing.delete(name);
@@ -101,34 +105,47 @@ export class GpuSink implements WeightSink {
 
   async #upload({ matrix, firstRow, at }: Target, slice: RowSlice, from: number, to: number): Promise<void> {
     if (slice.cols !== matrix.cols) {
-      throw new NibbleError('corrupt-checkpoint', `${matrix.name} has ${slice.cols} columns; the model needs ${matrix.cols}.`, {
-        name: matrix.name,
-        columns: slice.cols,
-        expected: matrix.cols,
-      });
+      throw new NibbleError(
+        'corrupt-checkpoint',
+        `${matrix.name} has ${slice.cols} columns; the model needs ${matrix.cols}.`,
+        {
+          name: matrix.name,
+          columns: slice.cols,
+          expected: matrix.cols,
+        },
+      );
     }
     const rows = to - from;
     const first = from - slice.row0;
-    const job = { rows, first: at + from - firstRow, of: matrix.rows };
+    const place = [rows, at + from - firstRow, matrix.rows];
     if (matrix.format.type === 'q4' && slice.type === 'dense') {
-      const bytes = (slice.cols * (slice.dense === 'f32' ? 4 : 2)) | 0;
+      const { format } = matrix;
+      if (format.block !== 64 || format.offset || format.codebook.some((value, i) => value !== NF4_CODEBOOK[i]))
+        throw mismatch(matrix, slice.dense);
+      const bytes = slice.cols * (slice.dense === 'f32' ? 4 : 2);
       this.#write('upload.codes', slice.data.subarray(first * bytes, (first + rows) * bytes));
-      await this.#run(quantizeKernel(slice.dense), 0, [job.rows, job.first, job.of, slice.cols], [
-        'upload.codes', `${matrix.name}.codes`, `${matrix.name}.scales`,
-      ], (rows * slice.cols) / 64);
+      await this.#run(
+        quantizeKernel(slice.dense),
+        0,
+        [...place, slice.cols],
+        ['upload.codes', `${matrix.name}.codes`, `${matrix.name}.scales`],
+        (rows * slice.cols) / 64,
+      );
     } else {
-      const codes = rowBytes(matrix, slice, first, rows);
-      this.#write('upload.codes', codes);
-      const words = codes.byteLength / 4 / rows;
-      await this.#run(scatterKernel(), 0, [job.rows, job.first, job.of, words, chunkBytes(matrix.format) / 4], ['upload.codes', `${matrix.name}.codes`], rows * words);
-      if (slice.type !== 'dense') {
-        const perRow = slice.scales.length / slice.rows;
-        for (const [i, kind] of (['scales', 'offsets'] as const).entries()) {
-          const values = slice[kind];
-          if (!values) continue;
-          this.#write(`upload.${kind}`, values.subarray(first * perRow, (first + rows) * perRow));
-          await this.#run(scatterKernel(), 1 + i, [job.rows, job.first, job.of, perRow, 1], [`upload.${kind}`, `${matrix.name}.${kind}`], rows * perRow);
-        }
+      const planned = plannedRows(matrix, slice, first, rows);
+      for (const [job, kind] of (['codes', 'scales', 'offsets'] as const).entries()) {
+        const data = planned[kind];
+        if (!data) continue;
+        this.#write(`upload.${kind}`, data);
+        const words = data.byteLength / 4 / rows;
+        const chunk = kind === 'codes' ? chunkBytes(matrix.format) / 4 : 1;
+        await this.#run(
+          scatterKernel(),
+          job,
+          [...place, words, chunk],
+          [`upload.${kind}`, `${matrix.name}.${kind}`],
+          rows * words,
+        );
       }
     }
     await this.#settle();
@@ -173,7 +190,11 @@ export class GpuSink implements WeightSink {
 
   async finish(): Promise<void> {
     for (const [name, rows] of this.#missing) {
-      if (rows > 0) throw new NibbleError('corrupt-checkpoint', `The checkpoint ended without ${rows} rows of ${name}.`, { name, rows });
+      if (rows > 0)
+        throw new NibbleError('corrupt-checkpoint', `The checkpoint ended without ${rows} rows of ${name}.`, {
+          name,
+          rows,
+        });
     }
     await Promise.all(this.#inFlight);
     this.#inFlight = [];
@@ -186,38 +207,67 @@ function rowsThatFit(matrix: DeviceMatrix, slice: RowSlice): number {
   const dense = slice.type === 'dense' && matrix.format.type === 'q4' ? (slice.dense === 'f32' ? 4 : 2) : 0;
   const codes = dense ? slice.cols * dense : Math.ceil(slice.cols / CHUNK_COLUMNS) * chunkBytes(matrix.format);
   const scales = slice.type === 'dense' ? 0 : (slice.scales.length / slice.rows) * 4;
-  return Math.max(1, Math.min(Math.floor(SLICE_BYTES / codes), scales ? Math.floor(SLICE_SCALE_BYTES / scales) : slice.rows));
+  return Math.max(
+    1,
+    Math.min(Math.floor(SLICE_BYTES / codes), scales ? Math.floor(SLICE_SCALE_BYTES / scales) : slice.rows),
+  );
 }
 
-/** The codes of some rows as the layout wants them: the slice's own bytes, or dense values converted and padded. */
-function rowBytes(matrix: DeviceMatrix, slice: RowSlice, first: number, rows: number): Uint8Array {
-  const { cols } = slice;
+/** Some rows of a slice in the matrix's own type, row-major; dense rows padded to whole chunks. */
+function plannedRows(
+  matrix: DeviceMatrix,
+  slice: RowSlice,
+  first: number,
+  rows: number,
+): Record<'codes' | 'scales' | 'offsets', ArrayBufferView | null> {
+  const { format, cols } = matrix;
+  const part = (all: Uint8Array | Int8Array | Float32Array | null) =>
+    all &&
+    new Uint8Array(
+      all.buffer as ArrayBuffer,
+      all.byteOffset + (first * all.byteLength) / slice.rows,
+      (rows * all.byteLength) / slice.rows,
+    );
   if (slice.type !== 'dense') {
-    if (slice.type !== matrix.format.type) throw mismatch(matrix, slice.type);
-    const perRow = slice.type === 'q4' ? cols / 2 : cols;
-    return new Uint8Array(slice.codes.buffer, slice.codes.byteOffset + first * perRow, rows * perRow);
+    const same =
+      slice.type === format.type &&
+      slice.block === (format.block === 'row' ? cols : format.block) &&
+      !slice.offsets === !format.offset;
+    if (!same) throw mismatch(matrix, `${slice.type} in blocks of ${slice.block}`);
+    return { codes: part(slice.codes), scales: part(slice.scales), offsets: part(slice.offsets) };
   }
-  const type = matrix.format.type;
-  if (type === 'q4' || type === 'q8') throw mismatch(matrix, slice.dense);
-  const source = slice.dense === 'f32' ? 4 : 2;
-  if (type === slice.dense && cols % CHUNK_COLUMNS === 0) return slice.data.subarray(first * cols * source, (first + rows) * cols * source);
-  const padded = Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS;
-  const size = type === 'f32' ? 4 : 2;
-  const out = new Uint8Array(rows * padded * size);
-  if (type === slice.dense) {
-    for (let r = 0; r < rows; r++) out.set(slice.data.subarray((first + r) * cols * size, (first + r + 1) * cols * size), r * padded * size);
-    return out;
+  let codes = part(slice.data) as Uint8Array;
+  let scales: Float32Array | null = null;
+  if (format.type !== slice.dense) {
+    // What loses nothing or was asked for by name: converted as the CPU executor does.
+    const held = createMatrix(matrix.name, rows, cols, format);
+    writeRows(held, { ...slice, row0: 0, rows, data: codes });
+    codes = new Uint8Array(held.codes.buffer);
+    scales = held.scales;
   }
-  if (type !== 'f32') throw mismatch(matrix, slice.dense);
-  const values = new Float32Array(out.buffer);
-  const exact = denseValues(slice.data.subarray(first * cols * source, (first + rows) * cols * source), slice.dense);
-  for (let r = 0; r < rows; r++) values.set(exact.subarray(r * cols, (r + 1) * cols), r * padded);
+  return {
+    codes: padded(codes, rows, (chunkBytes(format) / CHUNK_COLUMNS) * cols, chunkBytes(format)),
+    scales,
+    offsets: null,
+  };
+}
+
+/** Rows of `bytes`, each filled up with zeros to a multiple of `multiple`. */
+function padded(data: Uint8Array, rows: number, bytes: number, multiple: number): Uint8Array {
+  const wide = Math.ceil(bytes / multiple) * multiple;
+  if (wide === bytes) return data;
+  const out = new Uint8Array(rows * wide);
+  for (let r = 0; r < rows; r++) out.set(data.subarray(r * bytes, (r + 1) * bytes), r * wide);
   return out;
 }
 
 const mismatch = (matrix: DeviceMatrix, type: string): NibbleError =>
-  new NibbleError('unsupported-quantization', `${matrix.name} is planned as ${matrix.format.type} but arrives as ${type}.`, {
-    name: matrix.name,
-    planned: matrix.format.type,
-    arrived: type,
-  });
+  new NibbleError(
+    'unsupported-quantization',
+    `${matrix.name} is planned as ${matrix.format.type} but arrives as ${type}.`,
+    {
+      name: matrix.name,
+      planned: matrix.format.type,
+      arrived: type,
+    },
+  );

@@ -1,16 +1,19 @@
 /** For tests: single kernels on buffers of one's own, and matrices in the kernels' layout made from its description. */
+
+import { createMatrix, rowValues, writeRows } from '../../execute/cpu/matrix';
+import { randomValues } from '../../execute/cpu/test/models';
 import type { MatrixFormat, RowSlice } from '../../formats/matrix';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import { testGpu } from '../../gpu/test-device';
-import { createMatrix, rowValues, writeRows } from '../../execute/cpu/matrix';
-import { randomValues } from '../../execute/cpu/test/models';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes } from '../../memory/layout';
 import type { Kernel } from '../library';
 
 const shared = testGpu();
 
 export type Data = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
+
+export type Bindings = { readonly [binding: number]: GPUBuffer | undefined };
 
 const USAGE = 0x4 | 0x8 | 0x80; // COPY_SRC | COPY_DST | STORAGE
 
@@ -37,23 +40,33 @@ export class Lab {
   }
 
   /** One dispatch; a call that the GPU refuses throws. */
-  async run(kernel: Kernel, buffers: Readonly<Record<number, GPUBuffer>>, groups: readonly number[]): Promise<void> {
-    const pipeline = await Pipelines.of(this.device).get(kernel);
+  run(kernel: Kernel, buffers: Bindings, groups: readonly number[]): Promise<void> {
+    return this.runAll([[kernel, buffers, groups]]);
+  }
+
+  /** Dispatches one after another, `times` over, in one submit. */
+  async runAll(jobs: readonly (readonly [Kernel, Bindings, readonly number[]])[], times = 1): Promise<void> {
+    const pipelines = await Promise.all(jobs.map(([kernel]) => Pipelines.of(this.device).get(kernel)));
     this.device.pushErrorScope('validation');
-    const entries = Object.entries(buffers).map(([binding, buffer]) => ({
-      binding: Number(binding),
-      resource: { buffer },
-    }));
-    const group = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    const bound = jobs.map(([, buffers], i) => {
+      const entries = Object.entries(buffers).flatMap(([binding, buffer]) =>
+        buffer ? [{ binding: Number(binding), resource: { buffer } }] : [],
+      );
+      return this.device.createBindGroup({ layout: pipelines[i].getBindGroupLayout(0), entries });
+    });
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(groups[0], groups[1] ?? 1, groups[2] ?? 1);
+    for (let n = 0; n < times; n++) {
+      jobs.forEach(([, , groups], i) => {
+        pass.setPipeline(pipelines[i]);
+        pass.setBindGroup(0, bound[i]);
+        pass.dispatchWorkgroups(groups[0], groups[1] ?? 1, groups[2] ?? 1);
+      });
+    }
     pass.end();
     this.device.queue.submit([encoder.finish()]);
     const refused = await this.device.popErrorScope();
-    if (refused) throw new Error(`${kernel.label}: ${refused.message}`);
+    if (refused) throw new Error(`${jobs[0][0].label}: ${refused.message}`);
   }
 
   async bytes(buffer: GPUBuffer): Promise<ArrayBuffer> {
@@ -105,32 +118,54 @@ export function randomSlice(format: MatrixFormat, rows: number, cols: number, se
   const offsets = format.offset ? randomValues((rows * cols) / block, seed + 2) : null;
   const common = { ...whole, block, scales, offsets };
   return format.type === 'q4'
-    ? { ...common, type: 'q4', codes: Uint8Array.from({ length: values.length / 2 }, (_, i) => 128 + 127.9 * values[i]) }
+    ? {
+        ...common,
+        type: 'q4',
+        codes: Uint8Array.from({ length: values.length / 2 }, (_, i) => 128 + 127.9 * values[i]),
+      }
     : { ...common, type: 'q8', codes: Int8Array.from(values, (v) => 127.9 * v) };
 }
 
 /** [rows, n] to [n / width, rows, width]: how every buffer of a matrix is laid out. */
-function transposed<T extends Uint8Array | Float32Array>(from: T, to: T, rows: number, columns: number, width: number): T {
+function transposed<T extends Uint8Array | Float32Array>(
+  from: T,
+  to: T,
+  rows: number,
+  columns: number,
+  width: number,
+): T {
   for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) to[(Math.floor(c / width) * rows + r) * width + (c % width)] = from[r * columns + c];
+    for (let c = 0; c < columns; c++)
+      to[(Math.floor(c / width) * rows + r) * width + (c % width)] = from[r * columns + c];
   }
   return to;
 }
 
 /** The bytes of a matrix's buffers from a whole slice: memory/layout.ts in words, written a second time. */
-export function laidOut(format: MatrixFormat, slice: RowSlice): { codes: Uint8Array; scales: Float32Array | null; offsets: Float32Array | null } {
+export function laidOut(
+  format: MatrixFormat,
+  slice: RowSlice,
+): { codes: Uint8Array; scales: Float32Array | null; offsets: Float32Array | null } {
   const { rows, cols } = slice;
-  const source = slice.type === 'dense' ? slice.data : new Uint8Array(slice.codes.buffer, slice.codes.byteOffset, slice.codes.byteLength);
+  const source =
+    slice.type === 'dense'
+      ? slice.data
+      : new Uint8Array(slice.codes.buffer, slice.codes.byteOffset, slice.codes.byteLength);
   const bits = (source.length * 8) / (rows * cols);
   const codes = new Uint8Array(matrixBytes(format, rows, cols, 'webgpu').codes);
   transposed(source, codes, rows, (cols * bits) / 8, (CHUNK_COLUMNS * bits) / 8);
   const statistics = (values: Float32Array | null) =>
     values && transposed(values, new Float32Array(values.length), rows, values.length / rows, 1);
-  return { codes, ...(slice.type === 'dense' ? { scales: null, offsets: null } : { scales: statistics(slice.scales), offsets: statistics(slice.offsets) }) };
+  return {
+    codes,
+    ...(slice.type === 'dense'
+      ? { scales: null, offsets: null }
+      : { scales: statistics(slice.scales), offsets: statistics(slice.offsets) }),
+  };
 }
 
 /** Bindings 0 to 2 of a kernel that reads a matrix. */
-export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Record<number, GPUBuffer> {
+export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Bindings {
   const { codes, scales, offsets } = laidOut(format, slice);
   return {
     0: lab.buffer(codes),

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
 import { tokenizerOf } from '../../worker/answer';
+import type { Model } from '../../worker/open-model';
 import type { Arguments } from '../arguments';
 import { open } from '../open';
 import { runPrompt } from '../run-prompt';
@@ -17,6 +18,28 @@ export function surprise(logits: Float32Array, id: number): number {
   let sum = 0;
   for (const value of logits) sum += Math.exp(value - top);
   return top + Math.log(sum) - logits[id];
+}
+
+/** @param onWindow told after each window how many are done, and the perplexity so far */
+export async function measure(
+  model: Model,
+  ids: readonly number[],
+  window: number,
+  windows: number,
+  onWindow: (done: number, perplexity: number) => void = () => {},
+): Promise<{ perplexity: number; tokens: number }> {
+  let sum = 0;
+  let tokens = 0;
+  for (let w = 0; w < windows; w++) {
+    const part = ids.slice(w * window, (w + 1) * window);
+    await runPrompt(model, part, (position, logits) => {
+      if (position + 1 === window) return;
+      sum += surprise(logits, part[position + 1]);
+      tokens++;
+    });
+    onWindow(w + 1, Math.exp(sum / tokens));
+  }
+  return { perplexity: Math.exp(sum / tokens), tokens };
 }
 
 export async function perplexity(args: Arguments): Promise<void> {
@@ -35,18 +58,9 @@ export async function perplexity(args: Arguments): Promise<void> {
       window,
     });
   }
-  let sum = 0;
-  let tokens = 0;
-  for (let w = 0; w < windows; w++) {
-    const part = ids.slice(w * window, (w + 1) * window);
-    await runPrompt(model, part, (position, logits) => {
-      if (position + 1 === window) return;
-      sum += surprise(logits, part[position + 1]);
-      tokens++;
-    });
-    log(args, `window ${w + 1} of ${windows}: ${Math.exp(sum / tokens).toFixed(4)}`);
-  }
-  const result = { perplexity: Math.exp(sum / tokens), tokens };
-  await print(args, result, () => `perplexity ${result.perplexity.toFixed(4)} over ${tokens} tokens`);
+  const result = await measure(model, ids, window, windows, (w, soFar) =>
+    log(args, `window ${w} of ${windows}: ${soFar.toFixed(4)}`),
+  );
+  await print(args, result, () => `perplexity ${result.perplexity.toFixed(4)} over ${result.tokens} tokens`);
   await session.dispose();
 }

@@ -1,0 +1,99 @@
+/** What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. */
+import { readFileSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { Chat, expect, TINY, test } from './product';
+
+const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
+
+async function picture(page: Page, name: string) {
+  await page.screenshot({ path: `test-results/screens/${name}.png` });
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => {
+    type Result = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
+    const { violations } = await (window as unknown as { axe: { run(): Promise<Result> } }).axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
+  });
+  expect(found).toEqual([]);
+}
+
+const ANSWER = `The sky looks blue because air scatters **short waves** of light more than long ones.
+
+1. Sunlight holds every colour.
+2. Blue is scattered about *four times* as much as red.
+
+\`\`\`js
+const ratio = (700 / 450) ** 4; // 5.9
+\`\`\`
+
+So wherever you look, scattered blue reaches you.`;
+
+for (const [device, size] of Object.entries({
+  desktop: { width: 1280, height: 800 },
+  phone: { width: 390, height: 780 },
+})) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`the page on a ${device}, ${colorScheme}`, async ({ product, profile }) => {
+      const { page } = await profile.open({ ...size, colorScheme });
+      const name = (state: string) => `page-${device}-${colorScheme}-${state}`;
+      const chat = new Chat(page);
+      await page.goto(`${product.site.origin}/?model=${TINY}`);
+      await expect(chat.load).toBeVisible();
+      await picture(page, name('offer'));
+      await chat.loadModel();
+      await picture(page, name('ready'));
+      await chat.ask('Why is the sky blue?');
+      // the tiny model only babbles: show how a real answer is set
+      await chat.view.evaluate((view, content) => {
+        const { session } = view as unknown as { session: EventTarget & { messages: object[] } };
+        session.messages = [...session.messages.slice(0, -1), { role: 'assistant', content }];
+        session.dispatchEvent(new Event('change'));
+      }, ANSWER);
+      await expect(chat.log).toContainText('four times');
+      await picture(page, name('answer'));
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(wide).toBeLessThanOrEqual(0);
+    });
+  }
+
+  test(`the widget on a ${device}`, async ({ product, profile }) => {
+    const { page } = await profile.open(size);
+    await page.goto(product.host.origin);
+    const start = page.getByRole('button', { name: 'Start a chat' });
+    await expect(start).toBeVisible();
+    await picture(page, `widget-${device}-closed`);
+    await page
+      .locator('nibble-chat')
+      .evaluate((element, model) => element.setAttribute('model', model), product.site.origin + TINY);
+    await start.click();
+    const chat = new Chat(page);
+    await expect(chat.load).toBeVisible();
+    await picture(page, `widget-${device}-offer`);
+    await chat.loadModel();
+    await chat.ask('Hello');
+    await picture(page, `widget-${device}-answer`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide).toBeLessThanOrEqual(0);
+  });
+}
+
+test('the download, at work', async ({ product, profile }) => {
+  const { page } = await profile.open();
+  await page.goto(`${product.site.origin}/?model=${TINY}`);
+  const chat = new Chat(page);
+  await expect(chat.load).toBeVisible();
+  await chat.view.evaluate((view) => {
+    const { session } = view as unknown as { session: EventTarget & Record<string, unknown> };
+    const progress = {
+      phase: 'download',
+      loadedBytes: 31e6,
+      totalBytes: 85e6,
+      networkBytes: 31e6,
+      bytesPerSecond: 9.4e6,
+      secondsLeft: 5.7,
+    };
+    Object.assign(session, { phase: 'loading', progress });
+    session.dispatchEvent(new Event('change'));
+  });
+  await expect(chat.view).toContainText('Downloading · 31 of 85 MB · 9.4 MB/s · 6 s left');
+  await picture(page, 'page-desktop-light-loading');
+});

@@ -1,0 +1,70 @@
+/** For tests: executors on WebGPU by the makers of ../../cpu/test/models.ts. */
+import type { Gpu } from '../../../gpu/device';
+import { DEFAULT_LIMITS, type PlanLimits, planMemory } from '../../../memory/plan';
+import { parseSpec } from '../../../model/parse';
+import type { ModelSpec } from '../../../model/spec';
+import type { Maker } from '../../cpu/test/models';
+import type { Executor } from '../../executor';
+import { createGpuExecutor } from '../executor';
+import { SHAPES } from '../shapes';
+
+export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+/** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
+export const webgpu = (gpu: Promise<Gpu>, open: Executor[], binding?: number): Maker => ({
+  target: 'webgpu',
+  async make(model, plan) {
+    const limits: PlanLimits = binding
+      ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding }
+      : DEFAULT_LIMITS;
+    const made = await createGpuExecutor(await gpu, model, planMemory(model, plan.request, limits, 'webgpu'), {
+      variant: 'small',
+      shapes: SHAPES.small,
+    });
+    open.push(made);
+    return made;
+  },
+});
+
+/** Two layers, one of which slides over the last nine positions. */
+export const tiny = (more = {}): ModelSpec =>
+  parseSpec({
+    model_type: 'mistral',
+    hidden_size: 64,
+    intermediate_size: 128,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    vocab_size: 97,
+    max_position_embeddings: 256,
+    sliding_window: 9,
+    layer_types: ['sliding_attention', 'full_attention'],
+    ...more,
+  });
+
+/** The same model whose every layer keeps everything: what a ring must equal. */
+export const unringed = (spec: ModelSpec): ModelSpec => ({
+  ...spec,
+  layers: spec.layers.map((layer) => ({ ...layer, kind: 'global' as const })),
+});
+
+export const prompt = (n: number, seed = 7): number[] => Array.from({ length: n }, (_, i) => (i * 31 + seed) % 97);
+
+export async function take(ids: AsyncIterable<number>): Promise<number[]> {
+  const all: number[] = [];
+  for await (const id of ids) all.push(id);
+  return all;
+}
+
+/** One row of logits a position of `ids`. */
+export async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  await executor.prefill(ids, start, {
+    onLogits(_first, count, logits) {
+      for (let i = 0; i < count; i++)
+        rows.push(logits.slice((i * logits.length) / count, ((i + 1) * logits.length) / count));
+    },
+  });
+  return rows;
+}

@@ -1,0 +1,30 @@
+/** The model that is shipped, on WebGPU, against torch in float32. It fails, and does not pass, without an adapter. */
+import { expect, it } from 'vitest';
+import { create, globals } from 'webgpu';
+import { createFolderSource } from '../node/folder-source';
+import { createSession } from './session';
+import { answerOf, DEFAULT_MODEL, difference, expectedPrompts, sureSteps, TOLERANCE } from './test/default-model';
+
+Object.assign(globalThis, globals);
+/** Dawn's instance must stay referenced for the life of the process. */
+const gpu = create([]);
+
+it('has the logits and the ids of torch', async () => {
+  const session = createSession({
+    gpu,
+    openSource: () => createFolderSource(DEFAULT_MODEL),
+    openStore: async () => ({ store: null, reason: '' }),
+  });
+  const options = { backend: 'webgpu', kv: 'f32' } as const;
+  const info = await session.load(
+    { id: 1, source: { kind: 'files', name: '', files: [] }, options },
+    { postMessage: () => {} },
+  );
+  expect(info).toMatchObject({ backend: 'webgpu', adapter: {} });
+  const [prompt] = expectedPrompts('default');
+  expect(sureSteps(prompt, TOLERANCE.f32)).toBeGreaterThanOrEqual(2);
+  const { logits, ids } = await answerOf(session.model(), prompt.ids, 2);
+  expect(difference(logits, prompt)).toBeLessThan(TOLERANCE.f32);
+  expect(ids).toEqual(prompt.greedy.slice(0, 2));
+  await session.dispose();
+}, 240_000);
