@@ -2,7 +2,8 @@
  * The default model, and the GGUF that it was made from, against torch in float32 on the same weights: logits after ten
  * prompts, 32 greedy ids each, perplexity on prose.
  *
- *   node scripts/run.mjs ../bench/logits [--gguf FILE] [--backend cpu|webgpu] [--only prompts|perplexity] [--windows N]
+ *   node scripts/run.mjs ../bench/logits [--gguf FILE] [--backend cpu|webgpu] [--only prompts|perplexity]
+ *     [--windows N] [--no-default]
  *
  * and the engine's common options (`nibble --help`) without --kv: both types are run. Exit status 1 when anything is
  * out of bounds.
@@ -40,6 +41,7 @@ const OPTIONS = {
   gguf: { type: 'string' },
   windows: { type: 'string' },
   only: { type: 'string' },
+  'no-default': { type: 'boolean' },
 } as const;
 
 /** @returns whether all is within bounds */
@@ -101,7 +103,9 @@ async function perplexity(args: Arguments, path: string, of: 'default' | 'q4_1')
 async function run(argv: readonly string[]): Promise<number> {
   const args = parse('bench/logits', argv, OPTIONS, 0);
   const gguf = args.text('gguf');
-  const models = [[DEFAULT_MODEL, 'default'], ...(gguf ? [[gguf, 'q4_1']] : [])] as [string, 'default' | 'q4_1'][];
+  const models: [string, 'default' | 'q4_1'][] = [];
+  if (!args.flag('no-default')) models.push([DEFAULT_MODEL, 'default']);
+  if (gguf) models.push([gguf, 'q4_1']);
   console.log(`${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}`);
   const only = args.text('only') ?? 'both';
   if (!['both', 'prompts', 'perplexity'].includes(only))

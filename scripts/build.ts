@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { build } from 'vite';
 import { checkSizes } from './size.ts';
+import { partBuilds } from './vite-embed.ts';
 
 const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
 
@@ -13,6 +14,7 @@ export async function buildAll(): Promise<void> {
   for (const configFile of CONFIGS) {
     if (existsSync(configFile)) await build({ configFile, logLevel: 'warn' });
   }
+  for (const config of partBuilds()) await build(config);
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
 }

@@ -10,8 +10,7 @@ import { gzipSync } from 'node:zlib';
 /** KB = 1,000 bytes */
 export const ENTRIES = [
   { name: 'engine and worker', entry: 'dist/index.js', limitKB: 60 },
-  // One file with everything in it, the later chunks too; 90 is the goal.
-  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 115 },
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 90 },
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 100 },
 ];
 
@@ -26,7 +25,7 @@ export function graph(entry: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-const comesLater = (file: string) => /\/(text|gguf)-[^/]+\.js$/.test(file);
+const comesLater = (file: string) => /\/((text|gguf)-[^/]+|nibble-(text|gguf))\.js$/.test(file);
 
 const gzipped = (file: string) => gzipSync(readFileSync(file), { level: 9 }).length;
 

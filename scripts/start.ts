@@ -229,14 +229,15 @@ export async function main(args: string[]): Promise<number> {
   if (answers && !existsSync(join(MODEL_FOLDER, 'config.json')))
     throw new Error(`The default model is missing: ${MODEL_FOLDER}`);
   const opening = answers ? openBrowser() : null; // while the build runs
-  if (options.build) {
-    const started = performance.now();
-    await buildAll();
-    console.log(`Built dist/ in ${seconds(started)}.\n`);
-  }
-  const built = performance.now();
-  const product = await serveOn(options.port);
+  let product: Awaited<ReturnType<typeof serveOn>> | null = null;
   try {
+    if (options.build) {
+      const started = performance.now();
+      await buildAll();
+      console.log(`Built dist/ in ${seconds(started)}.\n`);
+    }
+    const built = performance.now();
+    product = await serveOn(options.port);
     if (opening !== null) {
       const question = options.ask ?? STARTERS[0];
       const browser = await opening;
@@ -252,6 +253,7 @@ export async function main(args: string[]): Promise<number> {
     });
     return 0;
   } finally {
-    await product.close();
+    await (await opening)?.close();
+    await product?.close();
   }
 }

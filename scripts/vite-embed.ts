@@ -1,5 +1,7 @@
-/** The Vite plugin that puts the worker inside the widget's one file. */
-import type { Plugin } from 'vite';
+/** The Vite plugins that put the worker inside the widget's script, and its later parts beside it. */
+import { fileURLToPath } from 'node:url';
+import type { InlineConfig, Plugin } from 'vite';
+import { wgsl } from './vite-wgsl.ts';
 
 const BY_URL = /new Worker\(new URL\('(\.\.\/worker\/worker\.ts)', import\.meta\.url\), \{ type: 'module' \}\)/;
 
@@ -17,8 +19,11 @@ export function inlineWorker(): Plugin {
       handler(code) {
         replaced = true;
         const [, worker] = BY_URL.exec(code)!;
-        const inlined = code.replace(BY_URL, 'new InlinedWorker()');
-        return { code: `import InlinedWorker from '${worker}?worker&inline';\n${inlined}`, map: null };
+        const inlined = code.replace(BY_URL, 'withParts(new InlinedWorker())');
+        return {
+          code: `import InlinedWorker from '${worker}?worker&inline';\nimport { withParts } from '../widget/worker-parts';\n${inlined}`,
+          map: null,
+        };
       },
     },
     buildEnd(error) {
@@ -26,4 +31,45 @@ export function inlineWorker(): Plugin {
         this.error('The engine makes its worker in a way that scripts/vite-embed.ts does not know.');
     },
   };
+}
+
+/** What the worker needs only once weights stream, by the specifier that src/ imports it with. */
+const PARTS = { text: 'src/text/index.ts', gguf: 'src/formats/gguf.ts' } as const;
+const LATER = /\bimport\('\.\.\/(text|formats)\/(index|gguf)'\)/g;
+
+/** In the inlined worker, `import()` of a part becomes a question to the page. */
+export function partsFromPage(): Plugin {
+  return {
+    name: 'nibble:parts-from-page',
+    enforce: 'pre',
+    transform: {
+      filter: { id: /\/src\/(worker|weights)\/[\w-]+\.ts$/, code: LATER },
+      handler(code) {
+        const asked = code.replace(LATER, (_, folder) => `partFromPage('${folder === 'text' ? 'text' : 'gguf'}')`);
+        return { code: `import { partFromPage } from '../worker/part-from-page';\n${asked}`, map: null };
+      },
+    },
+  };
+}
+
+/** The builds of the parts: `dist/embed/nibble-text.js` and `nibble-gguf.js`, each with everything it imports. */
+export function partBuilds(): InlineConfig[] {
+  return Object.entries(PARTS).map(([name, entry]) => ({
+    configFile: false,
+    publicDir: false,
+    logLevel: 'warn',
+    plugins: [wgsl()],
+    build: {
+      outDir: 'dist/embed',
+      emptyOutDir: false,
+      target: 'es2022',
+      lib: {
+        entry: fileURLToPath(new URL(`../${entry}`, import.meta.url)),
+        formats: ['iife'],
+        name: `nibble_${name}`,
+        fileName: () => `nibble-${name}.js`,
+      },
+      rolldownOptions: { output: { codeSplitting: false, minify: true } },
+    },
+  }));
 }

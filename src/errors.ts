@@ -28,6 +28,11 @@ export class NibbleError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
+  /** By name: the widget's later parts carry a copy of this class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'NibbleError';
+  }
+
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -165,7 +165,7 @@ export async function main(args: string[]): Promise<number> {
       'new-tokens': { type: 'string' },
       'prompt-tokens': { type: 'string', default: '32' },
       ort: { type: 'string', default: '/tmp/ort' },
-      rivals: { type: 'string', default: 'nbits,nbits-a4,bnb4' },
+      rivals: { type: 'string', default: 'nbits-packed,bnb4-packed' },
       tune: { type: 'string', default: 'software' },
       write: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },

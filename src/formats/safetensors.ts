@@ -49,7 +49,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   const base = 8 + headerLength(bytes, fileSize, path);
   if (bytes.length < base) throw corrupt(`${path}: ${bytes.length} of ${base} header bytes`, { path });
   const json = bytes.subarray(8, base);
-  const header = parseObject(json, `The header of ${path}`);
+  const header = parseObject(json, `The header of ${path}`, { path });
   checkKeys(new TextDecoder().decode(json), path);
   const out = new Map<string, RawTensor>();
   for (const [name, entry] of Object.entries(header)) {

@@ -10,7 +10,6 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { EngineOptions, GenerateRequest } from '../protocol';
 import { createMemoryStore } from '../weights/chunk-store';
-import { createMemorySource } from '../weights/memory-source';
 import { createSession, type Session } from '../worker/session';
 import { ask, host, load } from '../worker/test/tiny';
 import { main } from './cli';
@@ -68,8 +67,9 @@ const ABSMAX = 'model.layers.0.mlp.down_proj.weight.absmax';
 const noManifest = without('manifest.json');
 const all =
   (...changes: ((files: Files) => void)[]) =>
-  (files: Files) =>
-    changes.forEach((apply) => apply(files));
+  (files: Files) => {
+    for (const apply of changes) apply(files);
+  };
 
 interface Wrong {
   what: string;
@@ -184,7 +184,7 @@ const MODELS: Wrong[] = [
     details: { method: 'gptq' },
   },
   {
-    what: 'no manifest’s file, though the manifest has it',
+    what: 'a missing file that its manifest lists',
     base: NF4,
     spoil: without('config.json'),
     code: 'corrupt-checkpoint',
@@ -315,13 +315,19 @@ describe('a request with', () => {
       'context-overflow',
       { need: 65 },
     ],
-    ['temperature', { ids: [1] }, { temperature: -1 }, 'invalid-option', { option: 'temperature', value: -1 }],
-    ['top-k', { ids: [1] }, { topK: -3 }, 'invalid-option', { option: 'topK', value: -3 }],
-    ['top-p', { ids: [1] }, { topP: 1.5 }, 'invalid-option', { option: 'topP', value: 1.5 }],
-    ['seed', { ids: [1] }, { seed: 0.5 }, 'invalid-option', { option: 'seed', value: 0.5 }],
+    [
+      'temperature out of range',
+      { ids: [1] },
+      { temperature: -1 },
+      'invalid-option',
+      { option: 'temperature', value: -1 },
+    ],
+    ['top-k out of range', { ids: [1] }, { topK: -3 }, 'invalid-option', { option: 'topK', value: -3 }],
+    ['top-p out of range', { ids: [1] }, { topP: 1.5 }, 'invalid-option', { option: 'topP', value: 1.5 }],
+    ['seed out of range', { ids: [1] }, { seed: 0.5 }, 'invalid-option', { option: 'seed', value: 0.5 }],
     ['no new tokens', { ids: [1] }, { maxNewTokens: 0 }, 'invalid-option', { option: 'maxNewTokens', value: 0 }],
     ['a misspelt option', { ids: [1] }, { temprature: 1 } as object, 'invalid-option', { option: 'temprature' }],
-  ])('%s out of range', async (_, input, options, code, details) => {
+  ])('%s is refused, and changes nothing', async (_, input, options, code, details) => {
     const before = await session.memory();
     await expect(ask(session, input, options)).rejects.toMatchObject({ code, details });
     expect(await session.memory()).toEqual(before);
@@ -333,8 +339,7 @@ describe('an option', () => {
   it.each<[EngineOptions | object, string, object]>([
     [{ chunk: 0 }, 'invalid-option', { option: 'chunk', value: '0' }],
     [{ maxContext: -5 }, 'invalid-option', { option: 'maxContext', value: '-5' }],
-    [{ maxContext: 1e6 }, 'context-overflow', { maxContext: 1e6 }],
-    [{ kvCapacity: 1e6 }, 'context-overflow', { kvCapacity: 1e6 }],
+    [{ kvCapacity: 0 }, 'invalid-option', { option: 'kvCapacity', value: '0' }],
     [{ kv: 'int4' }, 'invalid-option', { option: 'kv', value: 'int4' }],
     [{ weights: 'q2' }, 'invalid-option', { option: 'weights', value: 'q2' }],
     [{ tune: 'warp9' }, 'invalid-option', { option: 'tune', value: 'warp9' }],
@@ -348,6 +353,12 @@ describe('an option', () => {
     expect(await session.stored({ kind: 'http', base: '' })).toBeNull();
     expect((await load(session)).info.backend).toBe('cpu');
     expect(await firstIds(session)).toEqual(expectedIds(NF4));
+  });
+
+  it('beyond what the model has is cut to that, and says so', async () => {
+    const session = createSession(host());
+    const { info } = await load(session, { maxContext: 1e6, kvCapacity: 1e6 });
+    expect(info.options).toMatchObject({ maxContext: 512, kvCapacity: 512 });
   });
 
   it.each<[string[], string, object]>([
@@ -369,6 +380,22 @@ describe('an option', () => {
     const backend = argv[0] === '--backend' ? [] : ['--backend', 'cpu'];
     const ids = argv[0] === '--ids' ? [] : ['--ids', '5'];
     expect(await refusal('generate', model, ...ids, ...argv, ...backend)).toMatchObject({ code, details });
+  });
+});
+
+describe('the command', () => {
+  const model = FIXTURES + NF4;
+  it.each<[string[], object]>([
+    [[], { option: 'command' }],
+    [['detokenize', model, '--ids', '1,9999'], { id: 9999, place: 1, vocab: 300 }],
+    [['tokenize', model, '--text', 'x', '--backend', 'tpu'], { option: 'backend', value: 'tpu' }],
+    [['inspect', model, '--kv', 'f8'], { option: 'kv', value: 'f8' }],
+    [['bench', '--random', 'nowhere.json', '--backend', 'cpu'], { path: 'nowhere.json' }],
+    [['bench', model, '--ids', '', '--backend', 'cpu'], { tokens: 0 }],
+    [['bench', model, '--ids', '1', '--prompt-tokens', '3'], { option: 'prompt-tokens' }],
+    [['chat', model], { option: 'json' }],
+  ])('%j is refused', async (argv, details) => {
+    expect(await refusal(...argv)).toMatchObject({ code: 'invalid-option', details });
   });
 });
 

@@ -1,7 +1,8 @@
 /** The command `nibble`: which command, its options, its errors, its exit status. Contract: design.md §7. */
 import type { ParseArgsConfig } from 'node:util';
 import { asNibbleError } from '../errors';
-import { type Arguments, invalid, parse, SAMPLING } from './arguments';
+import { effectiveEngineOptions } from '../worker/engine-options';
+import { type Arguments, engineOptions, invalid, parse, SAMPLING } from './arguments';
 import { bench } from './commands/bench';
 import { chat } from './commands/chat';
 import { generate } from './commands/generate';
@@ -94,12 +95,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     const args = parse(name, rest, command.options, command.positionals);
     if (args.flag('help')) await write(process.stdout, `nibble ${name} ${command.usage}\n${COMMON_USAGE}\n`);
-    else await command.run(args);
+    else {
+      // also where nothing is loaded: an option that cannot be is refused, not passed over
+      effectiveEngineOptions(engineOptions(args));
+      await command.run(args);
+    }
     return 0;
   } catch (thrown) {
     if (thrown instanceof SwiftShaderChild) return thrown.run();
     const error = asNibbleError(thrown);
-    if (rest.includes('--json')) await write(process.stdout, `${JSON.stringify({ error })}\n`);
+    if (argv.includes('--json')) await write(process.stdout, `${JSON.stringify({ error })}\n`);
     else await write(process.stderr, `${error.message}\n`);
     if (rest.includes('--verbose') && !(thrown === error))
       process.stderr.write(`${error.cause instanceof Error ? error.cause.stack : ''}\n`);

@@ -38,10 +38,14 @@ export async function openHeaders(model: string): Promise<Checkpoint> {
 }
 
 /** @throws invalid-option when there is no tokenizer.json */
-export async function openTokenizer(model: string): Promise<Tokenizer> {
-  const checkpoint = await openHeaders(model);
-  checkpoint.close();
-  if (checkpoint.tokenizer) return createTokenizer(checkpoint.tokenizer.json, checkpoint.tokenizer.config);
+export async function openTokenizer(model: string): Promise<{ tokenizer: Tokenizer; vocab: number }> {
+  const { close, tokenizer: files, config } = await openHeaders(model);
+  close();
+  if (files) {
+    const tokenizer = createTokenizer(files.json, files.config);
+    // a model may have rows for more ids than its tokenizer has tokens
+    return { tokenizer, vocab: Math.max(tokenizer.vocabSize, Number(config.vocab_size) || 0) };
+  }
   throw new NibbleError('invalid-option', `${model} has no tokenizer.json.`, { model });
 }
 

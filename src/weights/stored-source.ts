@@ -6,7 +6,7 @@
  * Memory: at most CACHED chunks, and three requests in flight.
  */
 import { asNibbleError, NibbleError, throwIfAborted } from '../errors';
-import { CHUNK_BYTES, chunkKey, type ModelRecord, type ModelStore } from './chunk-store';
+import { CHUNK_BYTES, chunkKey, deleteModel, type ModelRecord, type ModelStore } from './chunk-store';
 import { type Manifest, parseManifest, sha256 } from './manifest';
 import type { Source } from './source';
 
@@ -24,6 +24,8 @@ export interface StoredSource extends Source {
   readonly complete: boolean;
   /** Says in the ledger that the model is installed. Call it only when all of it has been read. */
   markComplete(): Promise<void>;
+  /** Deletes what is kept of a model that is not installed and whose chunks no manifest vouches for. */
+  dropUnproven(): Promise<void>;
 }
 
 export interface StoredOptions {
@@ -176,6 +178,9 @@ export async function openStored(
     async markComplete() {
       record.complete = true;
       await store?.ledger.put(record);
+    },
+    async dropUnproven() {
+      if (store && !complete && !record.manifest) await deleteModel(store, key);
     },
     close() {
       cache.clear();

@@ -40,8 +40,14 @@ export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
 /** @throws invalid-option for an empty or malformed prompt, and ids out of range */
 export function encodeInput(model: Model, input: GenerateRequest['input']): number[] {
   const ids = 'ids' in input ? Array.from(input.ids) : encodeText(model, input);
-  if (ids.length === 0) throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.');
-  const { vocab } = model.plan.spec;
+  if (ids.length === 0) {
+    throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
+  }
+  return checkIds(ids, model.plan.spec.vocab);
+}
+
+/** @throws invalid-option for the first id that is out of range, with its place */
+export function checkIds(ids: number[], vocab: number): number[] {
   const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
   if (bad < 0) return ids;
   const message = `Token id ${ids[bad]} at place ${bad} is not in the vocabulary of ${vocab}.`;

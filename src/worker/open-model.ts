@@ -1,5 +1,5 @@
 /** From a Source to a model that is ready to run: everything that load() does, for the worker and for the CLI. */
-import { NibbleError } from '../errors';
+import { type ErrorCode, NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import { emptyPrefix, type KvPrefix } from '../generate/kv-prefix';
 import { stopIds } from '../generate/stop-ids';
@@ -24,7 +24,7 @@ import type { ModelStore } from '../weights/chunk-store';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { openCheckpoint } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
-import { lockModel, modelKey, openStored } from '../weights/stored-source';
+import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { createExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -63,6 +63,9 @@ export const NO_LIMITS: PlanLimits = {
   maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
 };
 
+/** What a checkpoint's own bytes are to blame for. */
+const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', 'unsupported-architecture', 'unsupported-quantization'];
+
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
   const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
@@ -79,7 +82,7 @@ export function checkFits(plan: MemoryPlan): void {
 
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
- * left allocated or locked; what was downloaded stays stored, for the next attempt.
+ * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
  * @throws every code of load(): see design.md §7
  */
 export async function openModel(
@@ -94,6 +97,7 @@ export async function openModel(
   const cleanup: (() => void)[] = [];
   let executor: Executor | undefined;
   let device: GPUDevice | undefined;
+  let source: StoredSource | undefined;
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
@@ -103,9 +107,10 @@ export async function openModel(
       cleanup.push(await lockModel(modelKey(inner), signal));
       meter.phase('header');
     }
-    const source = await openStored(inner, store, { signal, onStored: meter.stored });
-    cleanup.push(() => source.close?.());
-    const checkpoint = await openCheckpoint(source, signal);
+    const opened = await openStored(inner, store, { signal, onStored: meter.stored });
+    source = opened;
+    cleanup.push(() => opened.close?.());
+    const checkpoint = await openCheckpoint(opened, signal);
     const plan = planModel(checkpoint, options.weights);
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
@@ -114,19 +119,23 @@ export async function openModel(
     device = gpu?.device;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
+    const maxContext = contextLimit(plan.spec, options);
+    const { kvCapacity } = options;
     const effective: EffectiveEngineOptions = {
       ...options,
-      maxContext: contextLimit(plan.spec, options),
+      maxContext,
+      kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
       storage: store ? 'indexeddb' : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     checkFits(least);
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, source.complete, signal, () => {
-      source.streaming = true;
+    await fill(checkpoint, plan, executor, meter, opened.complete, signal, () => {
+      opened.streaming = true;
     });
-    await source.markComplete();
+    const answering = await text;
+    await opened.markComplete();
     meter.phase('ready');
     return {
       // the tokenizer's JSON may be tens of megabytes
@@ -139,13 +148,15 @@ export async function openModel(
       storageReason: reason,
       options: effective,
       executor,
-      ...(await text),
+      ...answering,
       cached: emptyPrefix(),
       reserved: null,
     };
   } catch (error) {
     executor?.dispose();
     device?.destroy();
+    // what arrived broken would be found again by every later attempt
+    if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});
     throw error;
   } finally {
     for (const step of cleanup.reverse()) step();

@@ -16,7 +16,7 @@ import type {
 import { deleteModel } from '../weights/chunk-store';
 import type { SourceDescription } from '../weights/source';
 import { modelKey } from '../weights/stored-source';
-import { answer, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
+import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
 import { type Host, type Model, openModel } from './open-model';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
@@ -102,7 +102,12 @@ export function createSession(host: Host): Session {
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
     tokenize: async (text, special) => tokenizerOf(model()).encode(text, { special, bos: false }),
-    detokenize: async (ids) => tokenizerOf(model()).decode(ids, { skipSpecial: false }),
+    detokenize: async (ids) => {
+      const tokenizer = tokenizerOf(model());
+      // a model may have fewer rows than its tokenizer has tokens, and more
+      const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);
+      return tokenizer.decode(checkIds(ids, vocab), { skipSpecial: false });
+    },
     stored: async (source) => {
       const { store, key } = await ledgerOf(source);
       const record = await store?.ledger.get(key);

@@ -21,6 +21,7 @@ import {
   stepVectors,
 } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
+import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
 import { GpuSink } from './upload';
@@ -93,7 +94,8 @@ export class GpuExecutor implements Executor {
   #allLogits: { bound: Bound[]; rows: number } | null = null;
   /** newest position in the cache, -1 when empty */
   #last = -1;
-  #hasLogits = false;
+  /** decoding uses them up: its own are those of steps encoded ahead */
+  #logits: 'none' | 'ready' | 'used' = 'none';
   #lost: string | null = null;
   #dispatches = 0;
   #submits = 0;
@@ -176,18 +178,42 @@ export class GpuExecutor implements Executor {
 
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#checkAlive();
-    let grown = false;
-    for (const { layer, slots, bytes } of plan.kvByLayer) {
-      if (slots <= this.#slots[layer]) continue;
-      await this.#growLayer(layer, slots, bytes / 2);
-      grown = true;
+    const { kvType } = this.#plan.request;
+    if (plan.request.kvType !== kvType) {
+      throw new NibbleError(
+        'invalid-option',
+        `The cache is ${kvType} and cannot become ${plan.request.kvType}; load the model again.`,
+      );
     }
-    if (!grown) return;
+    let grown = false;
+    try {
+      for (const { layer, slots, bytes } of plan.kvByLayer) {
+        if (slots <= this.#slots[layer]) continue;
+        await this.#growLayer(layer, slots, bytes / 2);
+        grown = true;
+      }
+    } finally {
+      // Also after a growth that failed halfway: layers that did grow have new buffers.
+      if (grown && this.#slots.every((slots) => slots > 0)) await this.#bindAll();
+    }
+  }
+
+  async #bindAll(): Promise<void> {
     const common = this.#lowerOptions();
     this.#decode = await this.#bind(lower(common, 'decode'));
     this.#prefill = await this.#bind(lower(common, 'prefill'));
     this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
-    this.#allLogits = null;
+  }
+
+  /** Positions that the cache can hold: rings that keep everything must not wrap, nor those smaller than their bound. */
+  get #capacity(): number {
+    const { layers, contextLength } = this.#model.spec;
+    const { chunk } = this.#plan.request;
+    const bounded = this.#slots.filter((slots, i) => {
+      const { kind, window } = layers[i];
+      return kind === 'global' || window === null || slots < window + chunk - 1;
+    });
+    return Math.min(contextLength, ...bounded);
   }
 
   /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
@@ -228,10 +254,12 @@ export class GpuExecutor implements Executor {
 
   async prefill(ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
     this.#checkAlive();
+    checkIds(ids, this.#model.spec.vocab);
+    checkPosition(start + ids.length, this.#capacity);
+    this.#logits = 'none';
     const { chunk } = this.#plan.request;
     const all = options.onLogits ? await this.#allLogitsPass() : null;
     const step = all ? Math.min(chunk, all.rows) : chunk;
-    this.#hasLogits = false;
     try {
       for (let at = 0; at < ids.length; at += step) {
         const tokens = Math.min(step, ids.length - at);
@@ -240,14 +268,12 @@ export class GpuExecutor implements Executor {
         this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
         const last = start + at + tokens - 1;
         const wantsHead = at + tokens >= ids.length;
-        const passes = all ? all.bound : wantsHead ? this.#prefill : this.#prefill.slice(0, -1);
-        await this.#submitInPieces(passes, tokens, last, options.signal);
-        this.#last = Math.max(this.#last, last);
-        if (all && options.onLogits) {
-          options.onLogits(start + at, tokens, await this.#readRows(tokens));
-        }
+        const prefill = wantsHead ? this.#prefill : this.#prefill.filter(({ op }) => op.buffers[4] !== 'logits');
+        await this.#submitInPieces(all ? all.bound : prefill, tokens, last, options.signal);
+        this.#last = last;
+        if (all && options.onLogits) options.onLogits(start + at, tokens, await this.#readRows(tokens));
       }
-      this.#hasLogits = !all;
+      this.#logits = 'ready';
     } finally {
       if (all) this.#dropAllLogits();
     }
@@ -302,9 +328,11 @@ export class GpuExecutor implements Executor {
 
   async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
     this.#checkAlive();
-    if (!this.#hasLogits)
+    if (this.#logits !== 'ready')
       throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
-    this.#hasLogits = false;
+    // The last id is never written.
+    checkPosition(start + count - 1, this.#capacity);
+    this.#logits = 'used';
     this.#writeRequest(start, sample);
     const pending: Promise<ArrayBuffer>[] = [];
     let encoded = 0;
@@ -312,7 +340,8 @@ export class GpuExecutor implements Executor {
     try {
       for (let yielded = 0; yielded < count; yielded++) {
         throwIfAborted(signal);
-        const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : STEPS_AHEAD;
+        // A sliding ring has room for a chunk: what is thrown away later must not overwrite what is still seen.
+        const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
         while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(start, encoded++));
         const bytes = await (pending.shift() as Promise<ArrayBuffer>);
         this.#checkAlive();
@@ -345,7 +374,7 @@ export class GpuExecutor implements Executor {
     const last = start + index - 1;
     if (index > 0) {
       this.#encode(encoder, this.#decode, 1, last);
-      this.#last = Math.max(this.#last, last);
+      this.#last = last;
     }
     this.#encode(encoder, this.#sampler, 1, last);
     const readback = this.#buffer(`readback.${index % (STEPS_AHEAD + 1)}`);
@@ -356,6 +385,7 @@ export class GpuExecutor implements Executor {
 
   async logits(): Promise<Float32Array> {
     this.#checkAlive();
+    if (this.#logits === 'none') throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
     return this.#read('logits', this.#model.spec.vocab);
   }
 
@@ -376,8 +406,14 @@ export class GpuExecutor implements Executor {
     this.#allLogits = null;
   }
 
+  /** Rows of logits, the last of which becomes what decode() starts from. */
   #readRows(rows: number): Promise<Float32Array> {
-    return this.#read('all-logits', rows * this.#model.spec.vocab);
+    const { vocab } = this.#model.spec;
+    const encoder = this.#device.createCommandEncoder();
+    const last = (rows - 1) * vocab * 4;
+    encoder.copyBufferToBuffer(this.#buffer('all-logits'), last, this.#buffer('logits'), 0, vocab * 4);
+    this.#device.queue.submit([encoder.finish()]);
+    return this.#read('all-logits', rows * vocab);
   }
 
   /** f32 values of a buffer, through a transient MAP_READ buffer. */

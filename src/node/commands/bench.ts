@@ -1,6 +1,6 @@
 /** nibble bench: how fast, with what memory. Greedy, end-of-text ignored, so that the ids are generate's. */
 import { NibbleError } from '../../errors';
-import { memoryInfo } from '../../worker/answer';
+import { encodeInput, memoryInfo } from '../../worker/answer';
 import type { Model } from '../../worker/open-model';
 import { type Arguments, invalid } from '../arguments';
 import { open } from '../open';
@@ -64,12 +64,14 @@ export async function bench(args: Arguments): Promise<void> {
   const config = args.text('random');
   if (config !== undefined && args.positionals.length > 0)
     throw invalid('random', config, 'nibble bench takes MODEL or --random, not both.');
+  if (args.text('ids') !== undefined && args.text('prompt-tokens') !== undefined)
+    throw invalid('prompt-tokens', undefined, 'nibble bench takes --prompt-tokens or --ids, not both.');
   const { session, info } =
     config === undefined
       ? await open(args, args.positional(0, 'MODEL'))
       : await open(args, config, createRandomSource(await readConfig(config)));
   const model = session.model();
-  const prompt = args.ids() ?? benchPrompt(promptTokens, model.plan.spec.vocab);
+  const prompt = encodeInput(model, { ids: args.ids() ?? benchPrompt(promptTokens, model.plan.spec.vocab) });
   // Pipelines are compiled and functions optimised before anything is timed.
   await once(model, prompt.slice(0, 4), 3);
   const runs: Run[] = [];

@@ -1,10 +1,12 @@
 /** nibble chat: a conversation at the terminal. Ctrl-C stops an answer; twice, or /quit, ends it. */
 import { createInterface } from 'node:readline/promises';
 import type { ChatMessage } from '../../protocol';
-import { type Arguments, samplingOptions } from '../arguments';
+import { type Arguments, invalid, samplingOptions } from '../arguments';
 import { nextId, open } from '../open';
 
 export async function chat(args: Arguments): Promise<void> {
+  if (args.flag('json'))
+    throw invalid('json', undefined, 'nibble chat is a conversation: use nibble generate --chat --json.');
   const { session, info } = await open(args, args.positional(0, 'MODEL'));
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   let running: number | null = null;

@@ -1,6 +1,7 @@
 /** nibble plan: the bytes that a request would take, from headers or from config.json alone. */
 import { readFile, stat } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
+import { parseObject } from '../../formats/json';
 import { alignedBlock, NF4_CODEBOOK, type TensorInfo } from '../../formats/matrix';
 import { chooseFormats } from '../../memory/formats';
 import { planMemory } from '../../memory/plan';
@@ -17,11 +18,10 @@ import { openHeaders } from '../open';
 import { mib, print } from '../terminal';
 
 export async function readConfig(path: string): Promise<JsonObject> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as JsonObject;
-  } catch (cause) {
-    throw new NibbleError('corrupt-checkpoint', `${path} is no JSON: ${cause}`, { path }, { cause });
-  }
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new NibbleError('invalid-option', `${path} cannot be read: ${cause}.`, { path }, { cause });
+  });
+  return parseObject(bytes, path);
 }
 
 /** The tensors that a config.json lets expect: NF4 linears where it says so, else 16 bits. */
