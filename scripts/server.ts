@@ -209,6 +209,9 @@ export async function serveProduct(
     csp: hostCsp(site.origin),
     mounts: [['/', join(root, 'dist/demo')]],
     replace: { 'https://nibble.example': site.origin },
+  }).catch(async (error) => {
+    await site.close();
+    throw error;
   });
   return { site, host, close: async () => void (await Promise.all([site.close(), host.close()])) };
 }

@@ -1,9 +1,9 @@
-/** The model that the page offers, and four questions to begin with whose answers we have read (bench/). */
+/** The model that the page offers, and four questions to begin with whose answers we have read (bench/default-model.md). */
 export const DEFAULT_MODEL = './models/smollm2-135m-instruct-nf4/';
 
 export const STARTERS = [
   'What is the capital of France?',
-  'Why is the sky blue?',
-  'Write a short poem about the sea.',
+  'Explain photosynthesis in one sentence.',
   'Give me three tips for better sleep.',
+  'What is the opposite of hot?',
 ];

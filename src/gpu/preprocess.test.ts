@@ -6,7 +6,9 @@ const run = (source: string, constants: Constants = {}, library: Record<string, 
 
 describe('the WGSL preprocessor', () => {
   it('puts constants in, the longest name first, of any type', () => {
-    expect(run('$ROWSu $ROWS_X $ON $NAME', { ROWS: 3, ROWS_X: 4, ON: true, NAME: 'x + 1.0' })).toBe('3u 4 true x + 1.0');
+    expect(run('$ROWSu $ROWS_X $ON $NAME', { ROWS: 3, ROWS_X: 4, ON: true, NAME: 'x + 1.0' })).toBe(
+      '3u 4 true x + 1.0',
+    );
   });
   it('leaves WGSL alone', () => {
     const source = '@group(0) fn f(a: u32) -> u32 { return a; } // 5 $ 6';

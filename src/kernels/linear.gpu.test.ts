@@ -33,7 +33,8 @@ const FORMATS: [string, MatrixFormat, number][] = [
 
 const SLICED: MatvecShape = { lanes: 4, slices: 4, tile: 2, table: 'workgroup' };
 const ALONE: MatvecShape = { lanes: 8, slices: 1, tile: 2, table: 'constant' };
-const TILES: MatmulShape = { kind: 'registers', lanes: 4, tile: 2, tokens: 3, table: 'constant' };
+const REGISTERS: MatmulShape = { kind: 'registers', lanes: 4, tile: 2, tokens: 3, table: 'constant' };
+const TILED: MatmulShape = { kind: 'tiled', tokens: 1, table: 'workgroup' };
 
 interface Case {
   format: MatrixFormat;
@@ -55,7 +56,7 @@ afterEach(() => lab.dispose());
 const GUARD = 40;
 
 /** Runs both; the CPU's rows of outputs, and the GPU's. */
-async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case, matmul: boolean) {
+async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case, matmul: MatmulShape | null) {
   const slice = randomSlice(format, rows, cols, 7);
   const input = randomValues(tokens * cols + GUARD, 11).map((v) => 2 * v);
   const outputs = fusion.gated ? rows / 2 : rows;
@@ -79,11 +80,8 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
   };
   const matrix = deviceMatrix(format, rows, cols, at);
   if (matmul) {
-    await lab.run(
-      matmulKernel(matrix, whole, TILES, 'matmul'),
-      buffers,
-      matmulGroups(outputs, tokens, Boolean(fusion.gated), TILES),
-    );
+    const groups = matmulGroups(outputs, tokens, Boolean(fusion.gated), matmul);
+    await lab.run(matmulKernel(matrix, whole, matmul, 'matmul'), buffers, groups);
   } else {
     const used = shape ?? SLICED;
     await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
@@ -148,7 +146,7 @@ function reference(
   });
 }
 
-async function check(run: Case, matmul: boolean): Promise<void> {
+async function check(run: Case, matmul: MatmulShape | null): Promise<void> {
   const { got, right } = await both(run, matmul);
   const scale = Math.max(1, ...right.map(Math.abs));
   // Sums of about a hundred products of f32 in another order.
@@ -157,37 +155,44 @@ async function check(run: Case, matmul: boolean): Promise<void> {
 
 describe.each(FORMATS)('%s', (_, format, cols) => {
   it('matvec: an odd number of rows, with a bias', () =>
-    check({ format, rows: 13, cols, fusion: { bias: true } }, false));
-  it('matvec: one row, on one slice', () => check({ format, rows: 1, cols, shape: ALONE }, false));
+    check({ format, rows: 13, cols, fusion: { bias: true } }, null));
+  it('matvec: one row, on one slice', () => check({ format, rows: 1, cols, shape: ALONE }, null));
   it('matvec: normed, gated', () =>
-    check({ format, rows: 10, cols, fusion: { norm: { eps: 1e-6, offset: 1 }, gated: 'silu' } }, false));
-  it('matmul: odd rows, odd tokens, with a bias', () =>
-    check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, true));
-  it('matmul: gated, one token', () => check({ format, rows: 10, cols, fusion: { gated: 'gelu_tanh' } }, true));
+    check({ format, rows: 10, cols, fusion: { norm: { eps: 1e-6, offset: 1 }, gated: 'silu' } }, null));
+  it('matmul in registers: odd rows, odd tokens, with a bias', () =>
+    check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, REGISTERS));
+  it('matmul in registers: gated, one token', () =>
+    check({ format, rows: 10, cols, fusion: { gated: 'gelu_tanh' } }, REGISTERS));
+  it('matmul tiled: rows and tokens that end inside a tile, with a bias', () =>
+    check({ format, rows: 67, cols, tokens: 19, fusion: { bias: true } }, TILED));
+  it('matmul tiled: gated, few rows', () =>
+    check({ format, rows: 74, cols, tokens: 3, fusion: { gated: 'silu' } }, TILED));
 });
 
 describe('what is fused', () => {
   const format = nf4(64);
   const cols = 128;
   it.each([0, 1] as const)('norm with offset %i, on one slice', (offset) =>
-    check({ format, rows: 9, cols, fusion: { norm: { eps: 1e-2, offset } }, shape: ALONE }, false),
+    check({ format, rows: 9, cols, fusion: { norm: { eps: 1e-2, offset } }, shape: ALONE }, null),
   );
   it('norm of a ragged row, whose neighbour must not count', () =>
-    check({ format: { type: 'f32' }, rows: 9, cols: 60, fusion: { norm: { eps: 1e-5, offset: 0 } } }, false));
-  it.each([false, true])('the residual sum with a scale (matmul: %s)', (matmul) =>
+    check({ format: { type: 'f32' }, rows: 9, cols: 60, fusion: { norm: { eps: 1e-5, offset: 0 } } }, null));
+  it.each([null, REGISTERS, TILED])('the residual sum with a scale (matmul: %o)', (matmul) =>
     check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { accumulate: true, scale: 0.25 } }, matmul),
   );
-  it.each([false, true])('a soft cap, after the scale, as the CPU has it (matmul: %s)', (matmul) =>
+  it.each([null, REGISTERS, TILED])('a soft cap, after the scale, as the CPU has it (matmul: %o)', (matmul) =>
     check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { softcap: 3, scale: 0.5 } }, matmul),
   );
-  it.each([false, true])('a block of rows of a larger output, with the bias of those rows (matmul: %s)', (matmul) =>
-    check(
-      { format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } },
-      matmul,
-    ),
+  it.each([null, REGISTERS, TILED])(
+    'a block of rows of a larger output, with the bias of those rows (matmul: %o)',
+    (matmul) =>
+      check(
+        { format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } },
+        matmul,
+      ),
   );
   it('the last of several tokens', () =>
-    check({ format, rows: 9, cols, tokens: 5, fusion: { last: true, outputStride: 9 } }, false));
+    check({ format, rows: 9, cols, tokens: 5, fusion: { last: true, outputStride: 9 } }, null));
   it('the last of several ragged tokens, normed', () =>
     check(
       {
@@ -197,6 +202,6 @@ describe('what is fused', () => {
         tokens: 3,
         fusion: { last: true, norm: { eps: 1e-5, offset: 1 }, outputStride: 9 },
       },
-      false,
+      null,
     ));
 });

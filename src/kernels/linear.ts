@@ -7,9 +7,12 @@ import type { Activation } from '../model/spec';
 import { type Kernel, kernel } from './library';
 import { type CodebookTable, matrixConstants, wgslFloat } from './matrix';
 
-/** Shape of a matvec workgroup: `lanes` x `slices` threads, `tile` rows a lane. */
+/**
+ * Shape of a matvec workgroup: `lanes` x `slices` threads, `tile` rows a lane. 'even' takes as many lanes as make an
+ * even number of equal workgroups of at most 64: a software adapter has few cores and waits for the last of them.
+ */
 export interface MatvecShape {
-  lanes: number;
+  lanes: number | 'even';
   slices: number;
   tile: number;
   table: CodebookTable;
@@ -71,18 +74,27 @@ function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants 
   };
 }
 
+/** Lanes of a workgroup for a matrix of `rows` output rows. */
+function lanesFor(rows: number, { lanes, tile }: MatvecShape): number {
+  if (lanes !== 'even') return lanes;
+  const groups = 2 * Math.ceil(rows / (2 * 64 * tile));
+  // SwiftShader runs four lanes at a time.
+  return 4 * Math.ceil(rows / (groups * tile * 4));
+}
+
 export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape, label: string): Kernel {
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
-  const threads = shape.lanes * shape.slices;
+  const lanes = lanesFor(Number(base.OUT_ROWS), shape);
+  const threads = lanes * shape.slices;
   const sums = shape.tile * threads * (fusion.gated ? 2 : 1);
   return kernel(
     'matvec',
     {
       ...base,
-      LANES: shape.lanes,
+      LANES: lanes,
       SLICES: shape.slices,
       TILE: shape.tile,
-      LANES_TILE: shape.lanes * shape.tile,
+      LANES_TILE: lanes * shape.tile,
       THREADS: threads,
       SLICED: shape.slices > 1,
       PARTIALS: sums + (fusion.norm ? threads : 0),
@@ -96,7 +108,7 @@ export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
 
 /** Workgroups of a matvec over `rows` output rows. */
 export const matvecGroups = (outputRows: number, shape: MatvecShape): number =>
-  Math.ceil(outputRows / (shape.lanes * shape.tile));
+  Math.ceil(outputRows / (lanesFor(outputRows, shape) * shape.tile));
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string): Kernel {
   const base = {

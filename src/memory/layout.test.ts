@@ -50,41 +50,52 @@ describe('device matrices', () => {
     ]);
   });
 
-  it.each(['webgpu', 'cpu'] as const)('hold every row of every tensor exactly once, in order, within a binding: %s', (target) => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.record({ rows: fc.integer({ min: 1, max: 70 }), format: fc.constantFrom(...FORMATS) }), { minLength: 1, maxLength: 4 }),
-        fc.integer({ min: 1, max: 4 }),
-        fc.integer({ min: 1, max: 20_000 }),
-        (tensors, blocks, binding) => {
-          const cols = 64 * blocks;
-          const parts = tensors.map(({ rows }, i) => part(`t${i}`, rows));
-          const made = deviceMatrices({ parts, cols }, (name) => tensors[Number(name.slice(1))].format, binding, target);
-          // The rows of the step's output, one after another, as the matrices hold them.
-          const held = made.flatMap(({ parts: of, rows, outputRow, format }) => {
-            let at = 0;
-            const all = of.flatMap(({ tensor, firstRow, rows: count, at: begins }) => {
-              expect(begins).toBe(at);
-              at += count;
-              expect(tensors[Number(tensor.slice(1))].format).toEqual(format);
-              return Array.from({ length: count }, (_, i) => `${tensor} ${firstRow + i}`);
+  it.each(['webgpu', 'cpu'] as const)(
+    'hold every row of every tensor exactly once, in order, within a binding: %s',
+    (target) => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.record({ rows: fc.integer({ min: 1, max: 70 }), format: fc.constantFrom(...FORMATS) }), {
+            minLength: 1,
+            maxLength: 4,
+          }),
+          fc.integer({ min: 1, max: 4 }),
+          fc.integer({ min: 1, max: 20_000 }),
+          (tensors, blocks, binding) => {
+            const cols = 64 * blocks;
+            const parts = tensors.map(({ rows }, i) => part(`t${i}`, rows));
+            const made = deviceMatrices(
+              { parts, cols },
+              (name) => tensors[Number(name.slice(1))].format,
+              binding,
+              target,
+            );
+            // The rows of the step's output, one after another, as the matrices hold them.
+            const held = made.flatMap(({ parts: of, rows, outputRow, format }) => {
+              let at = 0;
+              const all = of.flatMap(({ tensor, firstRow, rows: count, at: begins }) => {
+                expect(begins).toBe(at);
+                at += count;
+                expect(tensors[Number(tensor.slice(1))].format).toEqual(format);
+                return Array.from({ length: count }, (_, i) => `${tensor} ${firstRow + i}`);
+              });
+              expect(at).toBe(rows);
+              return all.map((row, i) => [outputRow + i, row] as const);
             });
-            expect(at).toBe(rows);
-            return all.map((row, i) => [outputRow + i, row] as const);
-          });
-          const rows = tensors.flatMap(({ rows: count }, i) => Array.from({ length: count }, (_, r) => `t${i} ${r}`));
-          expect(held).toEqual(rows.map((row, i) => [i, row]));
-          expect(new Set(made.map(({ name }) => name)).size).toBe(made.length);
-          for (const matrix of made) {
-            expect(matrix.bytes).toEqual(matrixBytes(matrix.format, matrix.rows, cols, target));
-            // Eight rows are the least a matrix is cut to.
-            if (target === 'webgpu' && matrix.rows > 8) expect(matrix.bytes.codes).toBeLessThanOrEqual(binding);
-          }
-          if (target === 'cpu') expect(made.length).toBe(tensors.length);
-        },
-      ),
-    );
-  });
+            const rows = tensors.flatMap(({ rows: count }, i) => Array.from({ length: count }, (_, r) => `t${i} ${r}`));
+            expect(held).toEqual(rows.map((row, i) => [i, row]));
+            expect(new Set(made.map(({ name }) => name)).size).toBe(made.length);
+            for (const matrix of made) {
+              expect(matrix.bytes).toEqual(matrixBytes(matrix.format, matrix.rows, cols, target));
+              // Eight rows are the least a matrix is cut to.
+              if (target === 'webgpu' && matrix.rows > 8) expect(matrix.bytes.codes).toBeLessThanOrEqual(binding);
+            }
+            if (target === 'cpu') expect(made.length).toBe(tensors.length);
+          },
+        ),
+      );
+    },
+  );
 
   it('cut a large head by rows: Gemma-3-1B in NF4 at the default limit', () => {
     const made = deviceMatrices({ parts: [part('embed', 262_144)], cols: 1152 }, () => NF4, 128 << 20, 'webgpu');

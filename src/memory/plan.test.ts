@@ -30,7 +30,18 @@ const plan = (spec: ModelSpec, more: Partial<PlanRequest> = {}, target: 'webgpu'
   planMemory(modelOf(spec), request(more), DEFAULT_LIMITS, target);
 
 /** A model from a row of nf4-and-models.md §2.2: layers, width, heads, kv heads, head size, MLP width, vocabulary, context. */
-const row = (model_type: string, L: number, d: number, H: number, KV: number, hd: number, ff: number, V: number, context: number, more = {}) =>
+const row = (
+  model_type: string,
+  L: number,
+  d: number,
+  H: number,
+  KV: number,
+  hd: number,
+  ff: number,
+  V: number,
+  context: number,
+  more = {},
+) =>
   parseSpec({
     model_type,
     num_hidden_layers: L,
@@ -93,8 +104,20 @@ describe('the KV formula', () => {
   // The ring column of §4.3 counts W slots; write-then-attend needs W + chunk - 1, rounded up to 32.
   it.each<[string, ModelSpec, number, number, number]>([
     ['Gemma-2-2B', row('gemma2', 26, 2304, 8, 4, 256, 9216, 256000, 8192, { sliding_window: 4096 }), 4096, 13, 624],
-    ['Gemma-3-270M', row('gemma3_text', 18, 640, 4, 1, 256, 2048, 262144, 32768, { sliding_window: 512 }), 1024, 15, 103.5],
-    ['Gemma-3-1B', row('gemma3_text', 26, 1152, 4, 1, 256, 6912, 262144, 32768, { sliding_window: 512 }), 1024, 22, 139],
+    [
+      'Gemma-3-270M',
+      row('gemma3_text', 18, 640, 4, 1, 256, 2048, 262144, 32768, { sliding_window: 512 }),
+      1024,
+      15,
+      103.5,
+    ],
+    [
+      'Gemma-3-1B',
+      row('gemma3_text', 26, 1152, 4, 1, 256, 6912, 262144, 32768, { sliding_window: 512 }),
+      1024,
+      22,
+      139,
+    ],
   ])('%s: rings of the window and a chunk', (_, spec, perSlot, sliding, table) => {
     const made = plan(spec, { kvCapacity: 'full' });
     const rings = made.kvByLayer.filter(({ kind }) => kind === 'sliding');
@@ -108,7 +131,10 @@ describe('the KV formula', () => {
   });
 });
 
-const spec = row('mistral', 3, 64, 4, 2, 16, 128, 97, 500, { sliding_window: 40, layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'] });
+const spec = row('mistral', 3, 64, 4, 2, 16, 128, 97, 500, {
+  sliding_window: 40,
+  layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'],
+});
 
 describe('a plan', () => {
   const requests = fc.record({
@@ -120,32 +146,41 @@ describe('a plan', () => {
     chunk: fc.integer({ min: 1, max: 200 }),
     budget: fc.constantFrom(null, 1, 1_000_000, 2 ** 40),
   });
-  it.each(['webgpu', 'cpu'] as const)('adds up, names every buffer once, and holds what was asked for: %s', (target) => {
-    fc.assert(
-      fc.property(requests, (wanted) => {
-        const made = plan(spec, wanted, target);
-        const sum = (purpose: string) => made.buffers.reduce((bytes, b) => bytes + (b.purpose === purpose ? b.bytes : 0), 0);
-        expect(made).toMatchObject({ weights: sum('weights'), kv: sum('kv'), scratch: sum('scratch'), staging: sum('staging') });
-        expect(made.total).toBe(made.weights + made.kv + made.scratch);
-        expect(made.peak).toBe(made.weights + made.scratch + Math.max(made.staging, made.kv));
-        expect(made.kv).toBe(made.kvByLayer.reduce((bytes, layer) => bytes + layer.bytes, 0));
-        expect(new Set(made.buffers.map(({ name }) => name)).size).toBe(made.buffers.length);
-        for (const { name, bytes } of made.buffers) {
-          expect([name, bytes > 0, target === 'cpu' || bytes % 4]).toEqual([name, true, target === 'cpu' || 0]);
-        }
-        const need = Math.max(1, wanted.promptTokens + wanted.maxNewTokens - 1);
-        expect(made.contextTokens).toBeGreaterThanOrEqual(need);
-        made.kvByLayer.forEach(({ slots, kind, bytes }, i) => {
-          const window = spec.layers[i].window ?? Number.POSITIVE_INFINITY;
-          expect(slots).toBeGreaterThanOrEqual(kind === 'global' ? need : Math.min(need, window + wanted.chunk - 1));
-          expect(bytes).toBe(2 * kvRowBytes(spec, wanted.kvType) * slots);
-        });
-        expect(made.fits).toBe(wanted.budget === null || made.peak <= wanted.budget);
-        expect(made.suggestions.length > 0).toBe(!made.fits);
-        for (const sentence of made.suggestions) expect(sentence).toMatch(/\d/);
-      }),
-    );
-  });
+  it.each(['webgpu', 'cpu'] as const)(
+    'adds up, names every buffer once, and holds what was asked for: %s',
+    (target) => {
+      fc.assert(
+        fc.property(requests, (wanted) => {
+          const made = plan(spec, wanted, target);
+          const sum = (purpose: string) =>
+            made.buffers.reduce((bytes, b) => bytes + (b.purpose === purpose ? b.bytes : 0), 0);
+          expect(made).toMatchObject({
+            weights: sum('weights'),
+            kv: sum('kv'),
+            scratch: sum('scratch'),
+            staging: sum('staging'),
+          });
+          expect(made.total).toBe(made.weights + made.kv + made.scratch);
+          expect(made.peak).toBe(made.weights + made.scratch + Math.max(made.staging, made.kv));
+          expect(made.kv).toBe(made.kvByLayer.reduce((bytes, layer) => bytes + layer.bytes, 0));
+          expect(new Set(made.buffers.map(({ name }) => name)).size).toBe(made.buffers.length);
+          for (const { name, bytes } of made.buffers) {
+            expect([name, bytes > 0, target === 'cpu' || bytes % 4]).toEqual([name, true, target === 'cpu' || 0]);
+          }
+          const need = Math.max(1, wanted.promptTokens + wanted.maxNewTokens - 1);
+          expect(made.contextTokens).toBeGreaterThanOrEqual(need);
+          made.kvByLayer.forEach(({ slots, kind, bytes }, i) => {
+            const window = spec.layers[i].window ?? Number.POSITIVE_INFINITY;
+            expect(slots).toBeGreaterThanOrEqual(kind === 'global' ? need : Math.min(need, window + wanted.chunk - 1));
+            expect(bytes).toBe(2 * kvRowBytes(spec, wanted.kvType) * slots);
+          });
+          expect(made.fits).toBe(wanted.budget === null || made.peak <= wanted.budget);
+          expect(made.suggestions.length > 0).toBe(!made.fits);
+          for (const sentence of made.suggestions) expect(sentence).toMatch(/\d/);
+        }),
+      );
+    },
+  );
 
   it('counts the weights: n / 2 bytes of codes and a scale for 64, a tied table once', () => {
     const tied = plan(row('gemma', 2, 128, 2, 1, 64, 192, 320, 512));
@@ -158,7 +193,12 @@ describe('a plan', () => {
   });
 
   it('is the same for a model that cannot be cut otherwise, whatever the device binds', () => {
-    const small = planMemory(modelOf(spec), request({ promptTokens: 1, maxNewTokens: 10 }), { maxBufferSize: 2048, maxStorageBufferBindingSize: 1024 }, 'webgpu');
+    const small = planMemory(
+      modelOf(spec),
+      request({ promptTokens: 1, maxNewTokens: 10 }),
+      { maxBufferSize: 2048, maxStorageBufferBindingSize: 1024 },
+      'webgpu',
+    );
     const large = plan(spec, { promptTokens: 1, maxNewTokens: 10 });
     expect(small.matrices.length).toBeGreaterThan(large.matrices.length);
     expect(small.matrices.every(({ bytes }) => bytes.codes <= 1024)).toBe(true);
@@ -187,7 +227,9 @@ describe('what is refused', () => {
     ['budget', 0],
     ['budget', -5],
   ])('%s of %d', (name, value) => {
-    expect(() => plan(spec, { [name]: value })).toThrow(expect.objectContaining({ code: 'invalid-option', details: { name, value } }));
+    expect(() => plan(spec, { [name]: value })).toThrow(
+      expect.objectContaining({ code: 'invalid-option', details: { name, value } }),
+    );
   });
 
   it.each<[string, Partial<PlanRequest>, number]>([
@@ -197,7 +239,12 @@ describe('what is refused', () => {
   ])('more than %s, with the numbers; one token fewer is planned', (_, wanted, capacity) => {
     const { promptTokens, maxNewTokens } = wanted as PlanRequest;
     const need = promptTokens + maxNewTokens - 1;
-    expect(() => plan(spec, wanted)).toThrow(expect.objectContaining({ code: 'context-overflow', details: { promptTokens, maxNewTokens, need, capacity, contextLength: 500 } }));
+    expect(() => plan(spec, wanted)).toThrow(
+      expect.objectContaining({
+        code: 'context-overflow',
+        details: { promptTokens, maxNewTokens, need, capacity, contextLength: 500 },
+      }),
+    );
     expect(need - 1).toBe(capacity);
     expect(plan(spec, { ...wanted, maxNewTokens: maxNewTokens - 1 }).contextTokens).toBeGreaterThanOrEqual(capacity);
   });
@@ -205,7 +252,8 @@ describe('what is refused', () => {
 
 describe('suggestions', () => {
   const needed = plan(GEMMA_7B, { promptTokens: 3000, maxNewTokens: 2000 });
-  const suggest = (budget: number, more: Partial<PlanRequest> = {}) => plan(GEMMA_7B, { promptTokens: 3000, maxNewTokens: 2000, budget, ...more });
+  const suggest = (budget: number, more: Partial<PlanRequest> = {}) =>
+    plan(GEMMA_7B, { promptTokens: 3000, maxNewTokens: 2000, budget, ...more });
 
   it('of a shorter answer, which then fits', () => {
     const budget = needed.total - 300 * MIB;
@@ -217,7 +265,9 @@ describe('suggestions', () => {
     expect(suggest(budget, { maxNewTokens: fewer + 64 }).fits).toBe(false);
   });
   it('of a shorter prompt where no answer fits', () => {
-    expect(suggest(needed.total - needed.kv + 500 * MIB).suggestions[0]).toMatch(/room for \d+ tokens: shorten the prompt/);
+    expect(suggest(needed.total - needed.kv + 500 * MIB).suggestions[0]).toMatch(
+      /room for \d+ tokens: shorten the prompt/,
+    );
   });
   it('of a smaller model where the weights alone do not fit', () => {
     const [sentence] = suggest(2 * GIB).suggestions;

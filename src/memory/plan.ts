@@ -333,9 +333,9 @@ function scratchBuffers(
   const { spec, steps } = model;
   const scratch = (name: string, bytes: number): BufferPlan => ({ name, purpose: 'scratch', bytes });
   const widths = activationWidths(model);
-  const gateUp = steps.find((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
-  if (target === 'webgpu' && gateUp && gateUpFused(matrices, spec, gateUp.parts[0].name) && !gateUp.parts[0].bias)
-    widths.delete('gateUp');
+  const gateUps = steps.filter((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
+  const fused = (step: LinearStep) => !biasBuffer(step) && gateUpFused(matrices, spec, step.parts[0].name);
+  if (target === 'webgpu' && gateUps.every(fused)) widths.delete('gateUp');
   const buffers = [...widths].map(([name, width]) => scratch(name, (roundUp(chunk * width, 4) + CHUNK_COLUMNS) * 4));
   buffers.push(scratch('logits', spec.vocab * 4));
   if (target === 'cpu') {

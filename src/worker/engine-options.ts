@@ -36,15 +36,11 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
       ? name === 'kvCapacity'
         ? 'auto, full or a whole number'
         : 'a whole number above 0'
-      : CHOICES[name];
-    throw new NibbleError(
-      'invalid-option',
-      `${name} is ${value}; it must be ${typeof words === 'object' ? words.join(', ') : (words ?? 'a name')}.`,
-      {
-        option: name,
-        value: String(value),
-      },
-    );
+      : CHOICES[name]?.join(', ');
+    throw new NibbleError('invalid-option', `${name} is ${value}; it must be ${words ?? 'a name'}.`, {
+      option: name,
+      value: String(value),
+    });
   }
   return {
     backend: given.backend ?? 'auto',

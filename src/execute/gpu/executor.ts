@@ -385,7 +385,8 @@ export class GpuExecutor implements Executor {
 
   async logits(): Promise<Float32Array> {
     this.#checkAlive();
-    if (this.#logits === 'none') throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
+    if (this.#logits === 'none')
+      throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
     return this.#read('logits', this.#model.spec.vocab);
   }
 

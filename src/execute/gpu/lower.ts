@@ -97,6 +97,8 @@ class Lowering {
   #rotate: RotateStep | null = null;
   /** attention's parts wait in `partials` for the matvec that merges them */
   #partsPending = false;
+  /** the linear step before this one applied the activation itself */
+  #gateFused = false;
   /** where a norm written onto its own input went instead */
   #moved: { from: BufferName; to: BufferName } | null = null;
 
@@ -144,7 +146,7 @@ class Lowering {
         this.#attend(step, next);
         return;
       case 'activate':
-        if (!this.#gated()) {
+        if (!this.#gateFused) {
           this.#push(activateKernel(step.width, step.activation), { 0: 'gateUp', 1: 'mlp', 2: 'state' }, (tokens) =>
             rowGroups(step.width, tokens),
           );
@@ -174,10 +176,10 @@ class Lowering {
     return this.#mode === 'decode' || (step.lastOnly && this.#mode === 'prefill');
   }
 
-  #gated(): boolean {
+  /** Layer by layer: in a checkpoint of mixed types gate and up are one matrix in some and two in others. */
+  #gated(gate: LinearStep): boolean {
     const { model, matrices } = this.#options;
-    const gate = model.steps.find((s): s is LinearStep => s.op === 'linear' && s.out === 'gateUp');
-    return gate !== undefined && !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
+    return !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
   }
 
   #matricesOf(names: readonly string[]): DeviceMatrix[] {
@@ -187,7 +189,8 @@ class Lowering {
   #linear(step: LinearStep, next: Step | undefined): void {
     const { spec } = this.#options.model;
     const matvec = this.#usesMatvec(step);
-    const gated = step.out === 'gateUp' && next?.op === 'activate' && this.#gated() ? next.activation : undefined;
+    const gated = step.out === 'gateUp' && next?.op === 'activate' && this.#gated(step) ? next.activation : undefined;
+    this.#gateFused = gated !== undefined;
     const bias = biasBuffer(step);
     const outputStride = gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0);
     const out = gated ? 'mlp' : step.out === 'logits' && this.#mode === 'all-logits' ? 'all-logits' : step.out;
@@ -296,7 +299,7 @@ class Lowering {
   #mergeFits(): boolean {
     const { model, shapes, workgroupMemory } = this.#options;
     const { lanes, slices, tile } = shapes.matvec;
-    const sums = slices > 1 ? lanes * slices * tile * 4 : 0;
+    const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
     return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= workgroupMemory;
   }
 }

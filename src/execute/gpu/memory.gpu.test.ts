@@ -6,9 +6,9 @@ import { Pipelines } from '../../gpu/pipelines';
 import { ownGpu, testGpu } from '../../gpu/test-device';
 import { DEFAULT_LIMITS, type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
-import { argmax } from '../sampling';
 import { expected, largestDifference, openFixture, planOf, randomModel } from '../cpu/test/models';
 import type { Executor } from '../executor';
+import { argmax } from '../sampling';
 import { GREEDY, prompt, take, tiny, webgpu } from './test/maker';
 
 const open: Executor[] = [];
@@ -41,54 +41,66 @@ function watch(device: GPUDevice) {
 }
 
 const planned = (plan: MemoryPlan, ...purposes: string[]) =>
-  plan.buffers.filter(({ purpose }) => purposes.includes(purpose)).map(({ name, bytes }) => `${name} ${bytes}`).sort();
+  plan.buffers
+    .filter(({ purpose }) => purposes.includes(purpose))
+    .map(({ name, bytes }) => `${name} ${bytes}`)
+    .sort();
 
 describe('memory', () => {
-  it.each(['f16', 'f32'] as const)('is the plan, buffer by buffer, through the life of a model (%s cache)', async (kvType) => {
-    const gpu = await testGpu();
-    const seen = watch(gpu.device);
-    const spec = tiny();
-    const sizes = { promptTokens: 40, maxNewTokens: 9, chunk: 24, kvType };
-    const plan = planMemory(modelOf(spec), planOf(spec, sizes).request, DEFAULT_LIMITS, 'webgpu');
-    const inner = webgpu(testGpu(), open);
-    let beforeWeights: string[] = [];
-    const executor = await randomModel(spec, sizes, NF4, {
-      ...inner,
-      async make(model, its) {
-        const executor = await inner.make(model, its);
-        beforeWeights = seen.list();
-        return executor;
-      },
-    });
-    expect(beforeWeights).toEqual(planned(plan, 'weights', 'scratch', 'staging'));
-    const steady = planned(plan, 'weights', 'scratch', 'kv');
-    expect(seen.list()).toEqual(steady);
-    expect(seen.bytes()).toBe(plan.total);
-    expect(executor.memory()).toMatchObject({ weights: plan.weights, kv: plan.kv, scratch: plan.scratch, staging: 0, total: plan.total });
-    expect(executor.memory().peak).toBe(plan.peak);
+  it.each(['f16', 'f32'] as const)(
+    'is the plan, buffer by buffer, through the life of a model (%s cache)',
+    async (kvType) => {
+      const gpu = await testGpu();
+      const seen = watch(gpu.device);
+      const spec = tiny();
+      const sizes = { promptTokens: 40, maxNewTokens: 9, chunk: 24, kvType };
+      const plan = planMemory(modelOf(spec), planOf(spec, sizes).request, DEFAULT_LIMITS, 'webgpu');
+      const inner = webgpu(testGpu(), open);
+      let beforeWeights: string[] = [];
+      const executor = await randomModel(spec, sizes, NF4, {
+        ...inner,
+        async make(model, its) {
+          const executor = await inner.make(model, its);
+          beforeWeights = seen.list();
+          return executor;
+        },
+      });
+      expect(beforeWeights).toEqual(planned(plan, 'weights', 'scratch', 'staging'));
+      const steady = planned(plan, 'weights', 'scratch', 'kv');
+      expect(seen.list()).toEqual(steady);
+      expect(seen.bytes()).toBe(plan.total);
+      expect(executor.memory()).toMatchObject({
+        weights: plan.weights,
+        kv: plan.kv,
+        scratch: plan.scratch,
+        staging: 0,
+        total: plan.total,
+      });
+      expect(executor.memory().peak).toBe(plan.peak);
 
-    const madeToLoad = seen.made.length;
-    await executor.prefill(prompt(40), 0);
-    await take(executor.decode(40, 9, GREEDY));
-    // Answering makes no buffer at all; reading logits makes one and frees it.
-    expect(seen.made.length).toBe(madeToLoad);
-    await executor.logits();
-    await executor.prefill(prompt(5), 0, { onLogits: () => {} });
-    expect(seen.list()).toEqual(steady);
+      const madeToLoad = seen.made.length;
+      await executor.prefill(prompt(40), 0);
+      await take(executor.decode(40, 9, GREEDY));
+      // Answering makes no buffer at all; reading logits makes one and frees it.
+      expect(seen.made.length).toBe(madeToLoad);
+      await executor.logits();
+      await executor.prefill(prompt(5), 0, { onLogits: () => {} });
+      expect(seen.list()).toEqual(steady);
 
-    const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu');
-    await executor.reserve(larger);
-    expect(seen.list()).toEqual(planned(larger, 'weights', 'scratch', 'kv'));
-    expect(executor.memory().peak).toBeLessThanOrEqual(Math.max(plan.peak, larger.total + plan.kv / 2));
-    const grown = seen.made.length;
-    await executor.reserve(plan);
-    await executor.reserve(larger);
-    expect(seen.made.length).toBe(grown);
+      const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu');
+      await executor.reserve(larger);
+      expect(seen.list()).toEqual(planned(larger, 'weights', 'scratch', 'kv'));
+      expect(executor.memory().peak).toBeLessThanOrEqual(Math.max(plan.peak, larger.total + plan.kv / 2));
+      const grown = seen.made.length;
+      await executor.reserve(plan);
+      await executor.reserve(larger);
+      expect(seen.made.length).toBe(grown);
 
-    executor.dispose();
-    expect(seen.list()).toEqual([]);
-    expect(executor.memory().total).toBe(0);
-  });
+      executor.dispose();
+      expect(seen.list()).toEqual([]);
+      expect(executor.memory().total).toBe(0);
+    },
+  );
 
   it('is all given back when a model does not load', async () => {
     const { device } = await testGpu();
@@ -98,7 +110,10 @@ describe('memory', () => {
       if (descriptor.label === 'logits') throw new RangeError('no room');
       return create.call(device, descriptor);
     });
-    await expect(randomModel(tiny(), {}, NF4, webgpu(testGpu(), open))).rejects.toMatchObject({ code: 'out-of-memory', details: { held: 0 } });
+    await expect(randomModel(tiny(), {}, NF4, webgpu(testGpu(), open))).rejects.toMatchObject({
+      code: 'out-of-memory',
+      details: { held: 0 },
+    });
     expect(seen.list()).toEqual([]);
   });
 
@@ -117,17 +132,25 @@ describe('a token', () => {
     ['qwen2', 2, 0],
     // Norms after a sub-layer are two dispatches more each, as is a sum that cannot be fused.
     ['gemma2', 2, 4],
-  ])('of %s costs six dispatches a layer and four more, in one submit (%i layers)', async (model_type, layers, extra) => {
-    const spec = tiny({ model_type, num_hidden_layers: layers, layer_types: null, sliding_window: model_type === 'gemma2' ? 9 : null });
-    const executor = await randomModel(spec, { promptTokens: 9, maxNewTokens: 30 }, NF4, webgpu(testGpu(), open));
-    await executor.prefill(prompt(9), 0);
-    const before = executor.stats();
-    await take(executor.decode(9, 21, GREEDY));
-    const after = executor.stats();
-    // Twenty passes and twenty-one samples: the first logits were there.
-    expect(after.dispatches - before.dispatches).toBe(20 * ((6 + extra) * layers + 2) + 21 * 2);
-    expect(after.submits - before.submits).toBe(21);
-  });
+  ])(
+    'of %s costs six dispatches a layer and four more, in one submit (%i layers)',
+    async (model_type, layers, extra) => {
+      const spec = tiny({
+        model_type,
+        num_hidden_layers: layers,
+        layer_types: null,
+        sliding_window: model_type === 'gemma2' ? 9 : null,
+      });
+      const executor = await randomModel(spec, { promptTokens: 9, maxNewTokens: 30 }, NF4, webgpu(testGpu(), open));
+      await executor.prefill(prompt(9), 0);
+      const before = executor.stats();
+      await take(executor.decode(9, 21, GREEDY));
+      const after = executor.stats();
+      // Twenty passes and twenty-one samples: the first logits were there.
+      expect(after.dispatches - before.dispatches).toBe(20 * ((6 + extra) * layers + 2) + 21 * 2);
+      expect(after.submits - before.submits).toBe(21);
+    },
+  );
 });
 
 describe('a device with nothing but the defaults', () => {
@@ -157,7 +180,12 @@ describe('a kernel that computes nonsense', () => {
     const spec = tiny();
     const ids = prompt(30);
     const answer = async () => {
-      const executor = await randomModel(spec, { promptTokens: 30, maxNewTokens: 9, chunk: 24 }, NF4, webgpu(testGpu(), open));
+      const executor = await randomModel(
+        spec,
+        { promptTokens: 30, maxNewTokens: 9, chunk: 24 },
+        NF4,
+        webgpu(testGpu(), open),
+      );
       await executor.prefill(ids, 0);
       const first = await executor.logits();
       const made = await take(executor.decode(30, 5, GREEDY));
@@ -172,7 +200,10 @@ describe('a kernel that computes nonsense', () => {
       labels.add(label);
       if (label !== broken) return get.call(this, { label, code });
       // All it writes becomes zero.
-      const zeroed = code.replace(/^(\s*(?:out|keys|values|codes|scales|destination|maxima|sampled|ids)\[.*\] [+*]?= )(.*);$/gm, '$1($2) * 0;');
+      const zeroed = code.replace(
+        /^(\s*(?:out|keys|values|codes|scales|destination|maxima|sampled|ids)\[.*\] [+*]?= )(.*);$/gm,
+        '$1($2) * 0;',
+      );
       expect(zeroed).not.toBe(code);
       return get.call(this, { label, code: zeroed });
     });
@@ -183,7 +214,10 @@ describe('a kernel that computes nonsense', () => {
     expect(kernels.length).toBeGreaterThan(12);
     for (broken of kernels) {
       const wrong = await answer();
-      const same = largestDifference(wrong.first, right.first) < 1e-3 && largestDifference(wrong.second, right.second) < 1e-3 && wrong.made.join() === right.made.join();
+      const same =
+        largestDifference(wrong.first, right.first) < 1e-3 &&
+        largestDifference(wrong.second, right.second) < 1e-3 &&
+        wrong.made.join() === right.made.join();
       expect([broken, same]).toEqual([broken, false]);
     }
   });
