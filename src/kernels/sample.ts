@@ -3,9 +3,11 @@ import { ID_RING, SAMPLE_GROUPS } from '../memory/plan';
 import { type Kernel, kernel } from './library';
 
 const THREADS = 256;
+/** Few: a barrier costs a software adapter a switch a thread. */
+const MAX_THREADS = 64;
 
 export const sampleMaxKernel = (vocab: number): Kernel =>
-  kernel('sample_max', { THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS });
+  kernel('sample_max', { THREADS: MAX_THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS });
 
 export const samplePickKernel = (vocab: number): Kernel =>
   kernel('sample_pick', { THREADS, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING });
