@@ -81,7 +81,8 @@ for (const [lanes, tile, tokens] of [
 for (const tokens of [1, 2, 4])
   for (const table of ['workgroup', 'constant'] as const)
     CANDIDATES[`tiled-${tokens}-${table[0]}`] = { matmul: { kind: 'tiled', tokens, table } };
-for (const tile of [4, 6, 8, 12]) CANDIDATES[`ev-${tile}`] = { matvec: { lanes: 'even', slices: 1, tile, table: 'constant' } };
+for (const tile of [4, 6, 8, 12])
+  CANDIDATES[`ev-${tile}`] = { matvec: { lanes: 'even', slices: 1, tile, table: 'constant' } };
 for (const attendRows of [1, 4, 6, 9]) CANDIDATES[`at-${attendRows}`] = { attendRows };
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };

@@ -6,10 +6,10 @@ import type { KernelShapes } from './lower';
 
 export const SHAPES: Readonly<Record<string, KernelShapes>> = {
   software: {
-    matvec: { lanes: 32, slices: 1, tile: 8, table: 'constant' },
+    matvec: { lanes: 'even', slices: 1, tile: 8, table: 'constant' },
     head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
-    matmul: { kind: 'registers', lanes: 32, tile: 8, tokens: 8, table: 'constant' },
-    attendRows: 3,
+    matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
+    attendRows: 6,
   },
   /** compiles quickly and takes every path: for tests */
   small: {
