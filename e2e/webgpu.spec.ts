@@ -2,7 +2,10 @@
  * The chat page on WebGPU (SwiftShader), with the WebGPU calls counted where they happen: the server puts a wrapper in
  * front of the worker's script, so that nothing of ours is asked.
  */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { findChromium, vulkanEnvironment } from '../scripts/chromium';
 import type { ServerOptions } from '../scripts/server';
 import { Chat, expect, expectedChats, sureIds, TINY, test } from './product';
 
@@ -54,6 +57,35 @@ const changeWorker = (change: (script: string) => string): Partial<ServerOptions
   },
 });
 
+/** The same worker through the library: /lib/ is what `npm install` would bring. */
+const countedEverywhere: Partial<ServerOptions> = {
+  intercept(_, response, path) {
+    const file = path.startsWith('/lib/') ? `dist/${path.slice(5)}` : `dist/site${path}`;
+    const worker = /\/assets\/worker-.*\.js$/.test(path);
+    if (!worker && !path.startsWith('/lib/')) return false;
+    response
+      .writeHead(200, { 'Content-Type': 'text/javascript' })
+      .end((worker ? COUNT : '') + readFileSync(file, 'utf8'));
+    return true;
+  },
+};
+
+/** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
+const countInBlobs = (wrapper: string) => {
+  const Original = Blob;
+  window.Blob = class extends Original {
+    constructor(parts: BlobPart[] = [], options?: BlobPropertyBag) {
+      super(/javascript/.test(options?.type ?? '') ? [wrapper, ...parts] : parts, options);
+    }
+  };
+};
+
+const live = (page: Page) =>
+  page
+    .workers()
+    .at(-1)!
+    .evaluate(() => (self as unknown as { counted: Counted }).counted.live);
+
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}&backend=webgpu${query}`;
 
 test.describe('counted', () => {
@@ -97,6 +129,105 @@ test.describe('counted', () => {
 
     expect(await page.evaluate(() => document.documentElement.dataset.gpu)).toBeUndefined();
     expect(complaints).toEqual([]);
+  });
+});
+
+test.describe('one buffer too many', () => {
+  // the wrapper makes a buffer of its own beside the fifth
+  const extra = `${COUNT}
+  { const { createBuffer } = GPUDevice.prototype; let n = 0;
+    GPUDevice.prototype.createBuffer = function (d) {
+      if (++n === 5) createBuffer.call(this, { size: 256, usage: 0x80 });
+      return createBuffer.call(this, d);
+    }; }
+`;
+  test.use({ serverOptions: changeWorker((script) => extra + script) });
+
+  test('is seen: the count is no longer the plan’s', async ({ product, profile }) => {
+    const { page } = await profile.open({ webgpu: true });
+    await page.goto(url(product.site.origin));
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await chat.ask('One more?');
+    expect(await live(page)).toBe((await chat.state()).memory!.total + 256);
+  });
+});
+
+test.describe('one planner, one allocator', () => {
+  test.use({ serverOptions: countedEverywhere });
+
+  test('page, widget, library and CLI make the same bytes of the same request, and the CPU its ids', async ({
+    product,
+    profile,
+  }) => {
+    const { site, host } = product;
+    const words = Array.from({ length: 1 + Math.floor(Math.random() * 6) }, () =>
+      Math.random().toString(36).slice(2, 7),
+    );
+    const question = words.join(' ');
+    const maxContext = 150 + Math.floor(Math.random() * 60);
+    // what the page asks for by itself
+    const newTokens = Math.floor(maxContext / 2);
+    const { page } = await profile.open({ webgpu: true });
+
+    await page.goto(url(site.origin, `&kv=f32&max-context=${maxContext}`));
+    const onPage = new Chat(page);
+    await onPage.loadModel();
+    await onPage.ask(question);
+    const { memory, result } = await onPage.state();
+    const bytes = await live(page);
+    expect(bytes, question).toBe(memory!.total);
+
+    const inLibrary = await page.evaluate(
+      async ({ model, question, newTokens, maxContext }) => {
+        // @ts-expect-error served from dist/
+        const { load } = await import('/lib/index.js');
+        const engine = await load(model, { backend: 'webgpu', kv: 'f32', storage: 'none', maxContext });
+        const answer = engine.chat([{ role: 'user', content: question }], { maxNewTokens: newTokens });
+        return (await answer.result).memory.total as number;
+      },
+      { model: site.origin + TINY, question, newTokens, maxContext },
+    );
+    expect(inLibrary).toBe(bytes);
+    expect(await live(page)).toBe(bytes);
+
+    await page.addInitScript(countInBlobs, COUNT);
+    await page.goto(host.origin);
+    await page.locator('nibble-chat').evaluate(
+      (element, attributes) => {
+        for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+      },
+      { model: site.origin + TINY, backend: 'webgpu', kv: 'f32', 'max-context': String(maxContext) },
+    );
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    const inWidget = new Chat(page);
+    await inWidget.loadModel();
+    await inWidget.ask(question);
+    expect(await live(page)).toBe(bytes);
+
+    const options = [
+      '--kv',
+      'f32',
+      '--max-new-tokens',
+      String(newTokens),
+      '--max-context',
+      String(maxContext),
+      '--json',
+    ];
+    const env = { ...process.env, ...vulkanEnvironment(await findChromium()) };
+    const cli = (backend: string) => {
+      const request = ['bin/nibble.js', 'generate', 'reference/fixtures/tiny-llama-128/nf4', '--chat', question];
+      const answer = execFileSync(process.execPath, [...request, '--backend', backend, ...options], {
+        encoding: 'utf8',
+        env,
+      });
+      return JSON.parse(answer);
+    };
+    const onGpu = cli('webgpu');
+    expect(onGpu.ids).toEqual(result!.ids);
+    expect(onGpu.memory.total).toBe(bytes);
+    // with an f32 cache the executors differ in the last bits only: the prompt drawn above has the CPU's ids
+    expect(cli('cpu').ids).toEqual(result!.ids);
   });
 });
 

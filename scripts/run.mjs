@@ -2,19 +2,26 @@
 // Runs a TypeScript script of this folder: `node scripts/run.mjs start --port 8000`. Node 20 strips no types; Vite does.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { runnerImport } from 'vite';
+import { createServer } from 'vite';
 
 const [name = '', ...args] = process.argv.slice(2);
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { module } = await runnerImport(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), {
+// Open until main() is done: a script may import more on its way.
+const vite = await createServer({
   root,
   configFile: false,
   logLevel: 'error',
+  appType: 'custom',
+  optimizeDeps: { noDiscovery: true },
+  server: { middlewareMode: true, hmr: false, ws: false, watch: null },
 });
 try {
+  const module = await vite.ssrLoadModule(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)));
   process.exitCode = (await module.main(args)) ?? 0;
 } catch (error) {
   console.error(error?.message ?? error);
   if (process.env.DEBUG) console.error(error?.stack);
   process.exitCode = 1;
+} finally {
+  await vite.close();
 }
