@@ -6,6 +6,7 @@ import { NibbleError, throwIfAborted } from '../../errors';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
 import { activationWidths, biasBuffer, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
 import type { Step } from '../../model/steps';
+import { checkIds } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampling';
 import { attend } from './attend';
@@ -164,16 +165,7 @@ class CpuExecutor implements Executor {
 
   async prefill(ids: ArrayLike<number>, start: number, { signal, onLogits }: PrefillOptions = {}): Promise<void> {
     const { vocab } = this.model.spec;
-    if (ids.length === 0) throw new NibbleError('invalid-option', 'The prompt is empty; give at least one token.');
-    for (let i = 0; i < ids.length; i++) {
-      if (!(Number.isInteger(ids[i]) && ids[i] >= 0 && ids[i] < vocab)) {
-        throw new NibbleError('invalid-option', `Token id ${ids[i]} is outside 0..${vocab - 1}.`, {
-          index: i,
-          id: ids[i],
-          vocab,
-        });
-      }
-    }
+    checkIds(ids, vocab);
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);

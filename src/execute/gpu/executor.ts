@@ -91,7 +91,6 @@ export class GpuExecutor implements Executor {
   #decode: Bound[] = [];
   #prefill: Bound[] = [];
   #sampler: Bound[] = [];
-  #allLogits: { bound: Bound[]; rows: number } | null = null;
   /** newest position in the cache, -1 when empty */
   #last = -1;
   /** decoding uses them up: its own are those of steps encoded ahead */
@@ -396,15 +395,13 @@ export class GpuExecutor implements Executor {
     const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
     const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
     await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
-    this.#allLogits = { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits')), rows };
-    return this.#allLogits;
+    return { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits')), rows };
   }
 
   #dropAllLogits(): void {
     const buffer = this.#buffers.get('all-logits');
     if (buffer) this.#ledger.release(buffer);
     this.#buffers.delete('all-logits');
-    this.#allLogits = null;
   }
 
   /** Rows of logits, the last of which becomes what decode() starts from. */
