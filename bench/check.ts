@@ -1,72 +1,106 @@
-/** The fixtures of every format on this machine's GPU, with every set of shapes: as transformers computes them? */
-import { expected, largestDifference, type Maker, openFixture } from '../src/execute/cpu/test/models';
+/**
+ * The fixtures of every format and family on this machine's GPU, with every set of shapes, at the adapter's limits and
+ * at WebGPU's default ones: as transformers computes them?
+ *
+ *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--only TEXT]
+ *
+ * VK_ICD_FILENAMES (SwiftShader) or VK_DRIVER_FILES (lavapipe) names a software driver. Exit status 1 when one differs.
+ */
+import { parseArgs } from 'node:util';
+import { FAMILY_FIXTURES, FORMAT_FIXTURES } from '../src/execute/cpu/test/fixtures';
+import {
+  expected,
+  GREEDY,
+  largestDifference,
+  type Maker,
+  openFixture,
+  request,
+  sureSteps,
+  TOLERANCE,
+  take,
+} from '../src/execute/cpu/test/models';
+import type { Executor } from '../src/execute/executor';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { SHAPES } from '../src/execute/gpu/shapes';
-import { requestGpu } from '../src/gpu/device';
+import { type Gpu, requestGpu } from '../src/gpu/device';
+import type { WeightsOption } from '../src/memory/formats';
+import { planMemory } from '../src/memory/plan';
 
-const FIXTURES = [
-  ['tiny-llama/bf16', 'f32'],
-  ['tiny-llama/nf4', 'keep'],
-  ['tiny-llama/nf4-dq', 'keep'],
-  ['tiny-llama/nf4-mixed', 'keep'],
-  ['tiny-llama/gguf/tiny-llama.gguf', 'keep'],
-  ['tiny-llama-odd/bf16', 'keep'],
-  ['tiny-llama-odd/nf4', 'keep'],
-  ['tiny-llama-128/nf4', 'keep'],
-] as const;
+interface Trial {
+  gpu: Gpu;
+  variant: string;
+  kvType: 'f32' | 'f16';
+  path: string;
+  weights: WeightsOption;
+}
 
-export async function main(): Promise<number> {
+/** The largest difference in units of the scale, and whether all ids that are sure are equal. */
+async function compare({ gpu, variant, kvType, path, weights }: Trial): Promise<{ worst: number; equal: boolean }> {
+  const maker: Maker = {
+    target: 'webgpu',
+    limits: gpu.limits,
+    make: (model, plan) => createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] }),
+  };
+  const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));
+  const { executor, model } = await openFixture(path, { kvType }, weights, maker);
+  let worst = 0;
+  let equal = true;
+  for (const { ids, positions, logits, greedy, margins } of prompts) {
+    const size = request({ kvType, promptTokens: ids.length, maxNewTokens: greedy.length });
+    await executor.reserve(planMemory(model, size, gpu.limits, 'webgpu'));
+    await executor.prefill(ids, 0);
+    const right = logits[positions.indexOf(ids.length - 1)];
+    worst = Math.max(worst, largestDifference(await executor.logits(), right) / logitScale);
+    equal &&= await sameIds(executor, ids.length, greedy, margins, 2 * TOLERANCE[kvType] * logitScale);
+  }
+  executor.dispose();
+  return { worst, equal };
+}
+
+async function sameIds(executor: Executor, start: number, greedy: number[], margins: number[], least: number) {
+  const made = await take(executor.decode(start, greedy.length, GREEDY));
+  const sure = sureSteps(margins, least);
+  return made.slice(0, sure).join() === greedy.slice(0, sure).join();
+}
+
+export async function main(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: { adapter: { type: 'string' }, shapes: { type: 'string' }, only: { type: 'string', default: '' } },
+  });
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
-  const instance = create([]);
+  const instance = create(values.adapter ? [`adapter=${values.adapter}`] : []);
   Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
+  const fixtures = [...FORMAT_FIXTURES, ...FAMILY_FIXTURES].filter(([path]) => path.includes(values.only));
+  const variants = Object.keys(SHAPES).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
+  let count = 0;
   for (const options of [
     { limits: 'adapter', features: 'all' },
     { limits: 'default', features: 'none' },
   ] as const) {
     const gpu = await requestGpu(instance, options);
     console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '));
-    for (const [variant, shapes] of Object.entries(SHAPES)) {
+    for (const variant of variants) {
       for (const kvType of ['f32', 'f16'] as const) {
-        for (const [path, weights] of FIXTURES) {
-          const maker: Maker = {
-            target: 'webgpu',
-            make: (model, plan) => createGpuExecutor(gpu, model, plan, { variant, shapes }),
-          };
-          const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));
+        for (const [path, weights] of fixtures) {
+          const name = `${variant} kv ${kvType} ${path}`;
+          count++;
           try {
-            const { executor } = await openFixture(path, { kvType }, weights, maker);
-            let worst = 0;
-            let equal = true;
-            for (const { ids, positions, logits, greedy, margins } of prompts) {
-              await executor.prefill(ids, 0);
-              worst = Math.max(
-                worst,
-                largestDifference(await executor.logits(), logits[positions.indexOf(ids.length - 1)]) / logitScale,
-              );
-              const out: number[] = [];
-              for await (const id of executor.decode(ids.length, 32, { temperature: 0, topK: 0, topP: 1, seed: 0 }))
-                out.push(id);
-              const tolerance = kvType === 'f32' ? 1e-3 : 5e-3;
-              const unsure = margins.findIndex((margin) => margin < 2 * tolerance * logitScale);
-              const sure = unsure < 0 ? greedy.length : unsure;
-              equal &&= out.slice(0, sure).join() === greedy.slice(0, sure).join();
-            }
-            const good = equal && worst < (kvType === 'f32' ? 1e-3 : 5e-3);
+            const { worst, equal } = await compare({ gpu, variant, kvType, path, weights });
+            const good = equal && worst < TOLERANCE[kvType];
             if (!good) failed++;
-            console.log(
-              `${good ? 'ok  ' : 'FAIL'} ${variant} kv ${kvType} ${path} logits ${worst.toExponential(1)} of the scale, ids ${equal ? 'equal' : 'DIFFER'}`,
-            );
-            executor.dispose();
+            const ids = equal ? 'equal' : 'DIFFER';
+            console.log(`${good ? 'ok  ' : 'FAIL'} ${name} logits ${worst.toExponential(1)} of the scale, ids ${ids}`);
           } catch (error) {
             failed++;
-            console.log('FAIL', variant, kvType, path, (error as Error).message.slice(0, 500));
+            console.log('FAIL', name, (error as Error).message.slice(0, 500));
           }
         }
       }
     }
   }
-  console.log(`${failed} failed`);
+  console.log(`${count - failed} of ${count} ok`);
   return failed ? 1 : 0;
 }

@@ -250,20 +250,24 @@ def expected(spec: Spec, variant: str, values) -> dict:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
+def quantization_config(scheme: str) -> dict:
+    skip = None
+    if scheme == "nf4-mixed":
+        skip = ["lm_head", "model.layers.1.mlp", "model.layers.0.self_attn.o_proj"]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=scheme == "nf4-dq",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=skip,
+    ).to_dict()
+
+
 def config_json(spec: Spec, scheme: str, style: str) -> dict:
     """config.json as transformers 5 writes it (style "v5") or, with rope_theta and torch_dtype, as 4.x did ("v4")."""
     config = spec.config()
     if scheme != "bf16":
-        skip = None
-        if scheme == "nf4-mixed":
-            skip = ["lm_head", "model.layers.1.mlp", "model.layers.0.self_attn.o_proj"]
-        config.quantization_config = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=scheme == "nf4-dq",
-            bnb_4bit_compute_dtype=torch.bfloat16,
-            llm_int8_skip_modules=skip,
-        ).to_dict()
+        config.quantization_config = quantization_config(scheme)
     out = json.loads(config.to_json_string())
     if style == "v4":
         rope = dict(out.pop("rope_parameters"))

@@ -43,7 +43,11 @@ export interface Executor {
   readonly backend: 'webgpu' | 'cpu';
   readonly sink: WeightSink;
 
-  /** Allocates or grows the KV cache to the plan's capacities, keeping what is cached. @throws out-of-memory; the old cache stays usable */
+  /**
+   * Allocates or grows the KV cache to the plan's capacities, keeping what is cached, and turns heads from now on as the
+   * planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
+   * @throws out-of-memory; the old cache stays usable
+   */
   reserve(plan: MemoryPlan): Promise<void>;
 
   /**

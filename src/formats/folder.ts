@@ -1,7 +1,7 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
-import { corrupt, type JsonObject, parseObject } from './json';
-import type { FileLayout, FileSize, ReadBytes } from './layout';
+import { corrupt, isObject, type JsonObject, parseObject } from './json';
+import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import { readTensorFiles } from './safetensors';
 
 const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
@@ -39,10 +39,23 @@ export async function openSafetensorsFolder(read: ReadBytes, size: FileSize): Pr
       json,
       config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
-    records: await groupTensors(tensors, read),
+    records: languageModel(await groupTensors(tensors, read), config),
     files,
     totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };
+}
+
+/** Where a multimodal checkpoint keeps its language model; newer files have the second form. */
+const LANGUAGE_MODEL = /^(?:language_model\.(?:model\.)?|model\.language_model\.)/;
+
+/** Of a multimodal checkpoint the language model's tensors, under the names that it has alone. */
+function languageModel(records: Map<string, TensorRecord>, config: JsonObject): Map<string, TensorRecord> {
+  if (!isObject(config.text_config)) return records;
+  const own = [...records].flatMap(([name, record]): [string, TensorRecord][] => {
+    if (name.endsWith('lm_head.weight')) return [['lm_head.weight', record]];
+    return LANGUAGE_MODEL.test(name) ? [[name.replace(LANGUAGE_MODEL, 'model.'), record]] : [];
+  });
+  return new Map(own.map(([name, record]) => [name, { ...record, info: { ...record.info, name } }]));
 }
 
 function parseLeniently(bytes: Uint8Array | null): JsonObject | null {

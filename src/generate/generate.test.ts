@@ -153,7 +153,12 @@ describe('the second turn', () => {
 describe('reusablePrefix with sliding layers', () => {
   const ids = Array.from({ length: 100 }, (_, i) => i);
   const reused = (cachedTokens: number, ringSlots: number, upTo: number) =>
-    reusablePrefix({ ids: ids.slice(0, cachedTokens), ringSlots }, [...ids.slice(0, upTo), 999, 999], 16, 8);
+    reusablePrefix(
+      { ids: ids.slice(0, cachedTokens), ringSlots, long: false },
+      [...ids.slice(0, upTo), 999, 999],
+      16,
+      8,
+    );
 
   it('goes on at the end of a ring that has wrapped', () => expect(reused(90, 16 + 7, 90)).toBe(90));
   it('does not rewind one', () => expect(reused(90, 16 + 7, 89)).toBe(0));

@@ -1,17 +1,24 @@
 /** What of a prompt the KV cache already holds. Pure. */
-import type { MemoryPlan } from '../memory/plan';
+import { type MemoryPlan, reachedTokens } from '../memory/plan';
+import { isLong } from '../model/rope';
+import type { ModelSpec } from '../model/spec';
 
 export interface KvPrefix {
   /** the id at each cached position, from 0 */
   ids: number[];
   /** slots of the sliding layers' rings, the largest reserved so far */
   ringSlots: number;
+  /** keys were turned with the frequencies of long conversations */
+  long: boolean;
 }
 
-export const emptyPrefix = (): KvPrefix => ({ ids: [], ringSlots: 0 });
+export const emptyPrefix = (): KvPrefix => ({ ids: [], ringSlots: 0, long: false });
 
-/** Remembers what a reserved plan gave the rings: capacities only grow. */
-export function noteReserved(cached: KvPrefix, plan: MemoryPlan): void {
+/** Remembers what a reserved plan gave the rings (capacities only grow), and forgets keys that are turned otherwise. */
+export function noteReserved(cached: KvPrefix, plan: MemoryPlan, spec: ModelSpec): void {
+  const long = isLong(spec, reachedTokens(plan.request));
+  if (long !== cached.long) cached.ids = [];
+  cached.long = long;
   const ring = plan.kvByLayer.find(({ kind }) => kind === 'sliding');
   cached.ringSlots = Math.max(cached.ringSlots, ring?.slots ?? 0);
 }

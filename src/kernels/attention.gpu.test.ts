@@ -23,6 +23,7 @@ const rope = (dim: number, magnitude = 1): Rope => ({
   dim,
   // As f32, which is what the kernels are given: the angle is then the same number to half an ulp.
   frequencies: Array.from({ length: dim / 2 }, (_, j) => Math.fround(10000 ** ((-2 * j) / dim))),
+  long: null,
   magnitude,
 });
 
@@ -211,7 +212,7 @@ function rotated(
     for (let h = 0; h < heads + kvHeads; h++) {
       const at = (t * (heads + 2 * kvHeads) + h) * headSize;
       if (run.norm) rmsNorm(out, out, at, h < heads ? norms.q : norms.k, headSize, run.norm.eps, run.norm.offset);
-      if (run.rope) rotateHead(out, at, start + t, run.rope);
+      if (run.rope) rotateHead(out, at, start + t, run.rope, run.rope.frequencies);
     }
   }
   return out;

@@ -4,7 +4,15 @@ import { activate, add, embed, rmsNorm } from '../execute/cpu/kernels';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { deviceMatrices } from '../memory/layout';
-import { activateKernel, addKernel, embedGroups, embedKernel, normKernel, rowGroups } from './elementwise';
+import {
+  activateKernel,
+  addKernel,
+  embedGroups,
+  embedKernel,
+  normKernel,
+  projectionNormKernel,
+  rowGroups,
+} from './elementwise';
 import { cpuMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 
 let lab: Lab;
@@ -75,6 +83,25 @@ describe('rows of activations', () => {
       const right = x.slice();
       for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
       expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
+    },
+  );
+
+  it.each([0, 1] as const)(
+    'norm of q and k over all heads, offset %i: v and other tokens are left alone',
+    async (offset) => {
+      const spec = { heads: 6, kvHeads: 2, headSize: 20 };
+      const [q, k, width, tokens] = [120, 40, 200, 3];
+      const qkv = randomValues(width * 4, 1).map((v) => v / 100);
+      const weights = [randomValues(q, 2), randomValues(k, 3)];
+      const buffer = lab.buffer(qkv);
+      const bindings = { 0: buffer, 1: lab.buffer(weights[0]), 2: lab.buffer(weights[1]) };
+      await lab.run(projectionNormKernel(spec, 1e-5, offset), bindings, [tokens, 2]);
+      const right = qkv.slice();
+      for (let t = 0; t < tokens; t++) {
+        rmsNorm(right, right, t * width, weights[0], q, 1e-5, offset);
+        rmsNorm(right, right, t * width + q, weights[1], k, 1e-5, offset);
+      }
+      expect(largestDifference(await lab.floats(buffer), right)).toBeLessThan(2e-6);
     },
   );
 

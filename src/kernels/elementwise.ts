@@ -1,6 +1,6 @@
 /** Embedding, norm, activation and addition over [tokens, width] rows. */
 import type { DeviceMatrix } from '../memory/layout';
-import type { Activation } from '../model/spec';
+import type { Activation, ModelSpec } from '../model/spec';
 import { type Kernel, kernel } from './library';
 import { type CodebookTable, matrixConstants, wgslFloat } from './matrix';
 
@@ -27,6 +27,22 @@ export function normKernel(width: number, eps: number, offset: 0 | 1): Kernel {
     COLUMNS: width,
     X_STRIDE: width / 4,
     NORM_WORDS: Math.ceil(width / 32) * 8,
+    EPS: wgslFloat(eps),
+    NORM_OFFSET: offset ? ' + 1.0' : '',
+  });
+}
+
+/** RMSNorm of q and k over all heads at once, in place; workgroups: [tokens, 2]. */
+export function projectionNormKernel(
+  spec: Pick<ModelSpec, 'heads' | 'kvHeads' | 'headSize'>,
+  eps: number,
+  offset: 0 | 1,
+): Kernel {
+  return kernel('projection_norm', {
+    THREADS,
+    Q_WIDTH: spec.heads * spec.headSize,
+    K_WIDTH: spec.kvHeads * spec.headSize,
+    QKV_WIDTH: (spec.heads + 2 * spec.kvHeads) * spec.headSize,
     EPS: wgslFloat(eps),
     NORM_OFFSET: offset ? ' + 1.0' : '',
   });

@@ -18,6 +18,7 @@ import matmulTiled from '../../shaders/matmul_tiled.wgsl?raw';
 import matvec from '../../shaders/matvec.wgsl?raw';
 import merge from '../../shaders/merge.wgsl?raw';
 import norm from '../../shaders/norm.wgsl?raw';
+import projectionNorm from '../../shaders/projection_norm.wgsl?raw';
 import quantize from '../../shaders/quantize.wgsl?raw';
 import sampleMax from '../../shaders/sample_max.wgsl?raw';
 import samplePick from '../../shaders/sample_pick.wgsl?raw';
@@ -47,6 +48,7 @@ const KERNELS = {
   matvec,
   merge,
   norm,
+  projection_norm: projectionNorm,
   quantize,
   sample_max: sampleMax,
   sample_pick: samplePick,

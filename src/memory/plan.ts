@@ -178,9 +178,13 @@ function checkRequest(request: PlanRequest): void {
   }
 }
 
+/** Positions that a request reaches; the last new token is never written to the cache. */
+export const reachedTokens = ({ promptTokens, maxNewTokens }: PlanRequest): number =>
+  Math.max(1, promptTokens + maxNewTokens - 1);
+
 function plannedContext(spec: ModelSpec, request: PlanRequest): number {
   const limit = contextLimit(spec, request);
-  const need = Math.max(1, request.promptTokens + request.maxNewTokens - 1);
+  const need = reachedTokens(request);
   const capacity = typeof request.kvCapacity === 'number' ? Math.min(request.kvCapacity, limit) : limit;
   if (need > capacity) {
     throw new NibbleError(

@@ -1,6 +1,6 @@
 /**
  * The one decoder: ModelSpec -> the list of steps of a forward pass (steps.ts), and from the same list the tensors a
- * checkpoint must hold. Tensor names are Hugging Face's (nf4-and-models.md §2.4).
+ * checkpoint must hold. Tensor names are Hugging Face's (nf4-and-models.md §2.4), those of a language model alone.
  */
 import type { ModelSpec } from './spec';
 import type { BufferName, LinearPart, Step } from './steps';
@@ -15,29 +15,31 @@ export interface TensorSlot {
 }
 
 /** Name of the embedding table; also the head's when they are tied. */
-export const embeddingName = (spec: ModelSpec): string => `${spec.prefix}.embed_tokens.weight`;
-
-const headName = (spec: ModelSpec): string =>
-  spec.tiedHead ? embeddingName(spec) : `${spec.prefix.replace(/model$/, '')}lm_head.weight`;
+export const EMBEDDING = 'model.embed_tokens.weight';
 
 /** The forward pass of `spec`, for any number of tokens. */
 export function forwardSteps(spec: ModelSpec): Step[] {
   const embed: Step = {
     op: 'embed',
-    table: embeddingName(spec),
+    table: EMBEDDING,
     scale: spec.embedScale,
     out: 'x',
     width: spec.width,
     rows: spec.vocab,
   };
   const head: Step = {
-    ...linear('h', 'logits', [{ name: headName(spec), rows: spec.vocab, bias: null }], spec.width),
+    ...linear(
+      'h',
+      'logits',
+      [{ name: spec.tiedHead ? EMBEDDING : 'lm_head.weight', rows: spec.vocab, bias: null }],
+      spec.width,
+    ),
     scale: spec.logitScale,
     lastOnly: true,
     softcap: spec.logitSoftcap,
   };
   const layers = spec.layers.flatMap((_, i) => [...attention(spec, i), ...mlp(spec, i)]);
-  return [embed, ...layers, norm(spec, 'x', 'h', `${spec.prefix}.norm.weight`), head];
+  return [embed, ...layers, norm(spec, 'x', 'h', 'model.norm.weight'), head];
 }
 
 type LinearStep = Extract<Step, { op: 'linear' }>;
@@ -55,7 +57,7 @@ function part(module: string, rows: number, bias: boolean): LinearPart {
 }
 
 function attention(spec: ModelSpec, layer: number): Step[] {
-  const at = `${spec.prefix}.layers.${layer}`;
+  const at = `model.layers.${layer}`;
   const self = `${at}.self_attn`;
   const { heads, kvHeads, headSize, qkNorm } = spec;
   const { rope, window } = spec.layers[layer];
@@ -93,7 +95,7 @@ function attention(spec: ModelSpec, layer: number): Step[] {
 }
 
 function mlp(spec: ModelSpec, layer: number): Step[] {
-  const at = `${spec.prefix}.layers.${layer}`;
+  const at = `model.layers.${layer}`;
   const rows = spec.mlpWidth;
   const gateUp = spec.fused
     ? [part(`${at}.mlp.gate_up_proj`, 2 * rows, spec.bias.mlp)]

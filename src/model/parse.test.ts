@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Json, JsonObject } from '../weights/checkpoint';
 import { parseSpec } from './parse';
+import { frequenciesFor, isLong } from './rope';
 
 const llama = (more: JsonObject = {}): JsonObject => ({
   model_type: 'llama',
@@ -39,7 +40,6 @@ describe('llama', () => {
     const spec = parseSpec(llama({ tie_word_embeddings: true }));
     expect(spec).toMatchObject({
       family: 'llama',
-      prefix: 'model',
       width: 576,
       heads: 9,
       kvHeads: 3,
@@ -163,12 +163,73 @@ describe('other families are data', () => {
   });
 });
 
+describe('the newer families', () => {
+  const of = (type: string, more: JsonObject = {}) => parseSpec(llama({ model_type: type, ...more }));
+  it('phi 3 keeps q, k, v in one tensor and gate, up in another, and slides where it has a window', () => {
+    expect(of('phi3')).toMatchObject({ fused: true, bias: { qkv: false, o: false, mlp: false }, headSize: 64 });
+    expect(of('phi3', { sliding_window: 2047 }).layers.every((l) => l.window === 2047)).toBe(true);
+  });
+  it('phi 4 mini turns three quarters of a head, by other factors beyond its first context', () => {
+    const factors = { short_factor: Array(24).fill(2), long_factor: Array(24).fill(5) };
+    const spec = of('phi3', {
+      partial_rotary_factor: 0.75,
+      original_max_position_embeddings: 4096,
+      max_position_embeddings: 131072,
+      rope_scaling: { type: 'longrope', ...factors },
+    });
+    const rope = spec.layers[0].rope!;
+    expect(rope).toMatchObject({ dim: 48, long: { beyond: 4096 } });
+    expect(rope.magnitude).toBeCloseTo(Math.sqrt(1 + Math.log(32) / Math.log(4096)), 12);
+    expect(frequenciesFor(rope, 4096)[0]).toBe(0.5);
+    expect(frequenciesFor(rope, 4097)[0]).toBe(0.2);
+    expect([isLong(spec, 4096), isLong(spec, 4097), isLong(of('phi3'), 1e6)]).toEqual([false, true, false]);
+  });
+  it.each<[string, JsonObject]>([
+    ['too few factors', { short_factor: Array(31).fill(1), long_factor: Array(32).fill(1) }],
+    ['a factor of zero', { short_factor: Array(32).fill(1), long_factor: Array(32).fill(0) }],
+    ['factors that are no numbers', { short_factor: Array(32).fill(1), long_factor: 'long' }],
+  ])('longrope with %s is damaged', (_, factors) => {
+    const error = refusal(llama({ rope_scaling: { rope_type: 'longrope', ...factors } }));
+    expect(error).toMatchObject({ code: 'corrupt-checkpoint', details: { wanted: 32 } });
+  });
+  it('smollm 3 leaves every fourth layer without positions, or those that a list names', () => {
+    const bare = (more: JsonObject) =>
+      of('smollm3', { num_hidden_layers: 8, ...more }).layers.flatMap((l, i) => (l.rope ? [] : [i]));
+    expect(bare({})).toEqual([3, 7]);
+    expect(bare({ no_rope_layer_interval: 2 })).toEqual([1, 3, 5, 7]);
+    expect(bare({ no_rope_layers: [0, 1, 1, 1, 0, 1, 1, 1] })).toEqual([0, 4]);
+    expect(refusal(llama({ model_type: 'smollm3', no_rope_layers: [1, 1] })).code).toBe('corrupt-checkpoint');
+  });
+  it('olmo 2 norms after its sub-layers, and q and k over all heads', () => {
+    expect(of('olmo2')).toMatchObject({ normPlacement: 'post', qkNorm: 'projection' });
+  });
+  it('granite has factors of its own', () => {
+    const spec = of('granite', {
+      embedding_multiplier: 12,
+      residual_multiplier: 0.22,
+      attention_multiplier: 0.015625,
+      logits_scaling: 8,
+    });
+    expect(spec).toMatchObject({ embedScale: 12, residualScale: 0.22, attentionScale: 0.015625, logitScale: 0.125 });
+  });
+  it('gemma 3 as part of a multimodal checkpoint, which leaves out nearly everything', () => {
+    const text_config = { hidden_size: 2560, intermediate_size: 10240, num_hidden_layers: 34, sliding_window: 1024 };
+    const rope_scaling = { factor: 8, rope_type: 'linear' };
+    const spec = parseSpec({ model_type: 'gemma3', text_config: { ...text_config, rope_scaling } });
+    expect(spec).toMatchObject({ heads: 8, kvHeads: 4, headSize: 256, vocab: 262208, contextLength: 131072 });
+    expect(spec.layers[4].rope?.frequencies[64]).toBeCloseTo(1e4 ** -0.5, 12);
+    expect(spec.layers[5].rope?.frequencies[64]).toBeCloseTo(1e-3 / 8, 12);
+    const ahead = { ...text_config, use_bidirectional_attention: true };
+    expect(refusal({ model_type: 'gemma3', text_config: ahead }).code).toBe('unsupported-architecture');
+  });
+});
+
 describe('what is refused', () => {
   it.each<[string, JsonObject, string]>([
     ['an unknown family', { model_type: 'mamba' }, '"mamba"'],
     ['a family named like a property of every object', { model_type: 'constructor' }, '"constructor"'],
     ['an unknown rope', { rope_scaling: { rope_type: 'yarn', factor: 4 } }, '"yarn"'],
-    ['an unknown rope in the old key', { rope_scaling: { type: 'longrope' } }, '"longrope"'],
+    ['an unknown rope in the old key', { rope_scaling: { type: 'dynamic' } }, '"dynamic"'],
     ['an unknown activation', { hidden_act: 'relu' }, '"relu"'],
     ['an unknown layer', { num_hidden_layers: 1, layer_types: ['chunked_attention'] }, '"chunked_attention"'],
   ])('%s, by name', (_, more, name) => {

@@ -2,7 +2,7 @@
  * config.json -> ModelSpec. Each family is a row of a table; what a config leaves out takes the default that
  * transformers gives the family. Strict: a number that is missing or absurd, or a feature that changes the answer and
  * is not implemented, is refused by name. Reads the 4.x style (rope_theta, rope_scaling) and the 5.x style
- * (rope_parameters, layer_types).
+ * (rope_parameters, layer_types), and the text part of a multimodal config (text_config).
  */
 import { NibbleError } from '../errors';
 import type { JsonObject } from '../weights/checkpoint';
@@ -12,49 +12,101 @@ import type { Activation, LayerSpec, ModelSpec } from './spec';
 
 /** What a family's config.json does not say. Sources: transformers' configuration_*.py, nf4-and-models.md §2.3. */
 interface Family {
-  tiedHead: boolean;
-  /** head_dim when absent; null: hidden_size / num_attention_heads */
-  headSize: number | null;
-  /** q, k, v have biases; 'config': as attention_bias says, and then o has one too */
+  /** values of keys that config.json may leave out */
+  defaults: JsonObject;
+  /** biases of q, k and v; 'config': as attention_bias says, and then o has one too */
   qkvBias: boolean | 'config';
   mlpBias: 'config' | false;
   qkNorm: ModelSpec['qkNorm'];
   /** norms multiply by (1 + w), the embedding is scaled by sqrt(width), the activation is GELU-tanh */
   gemma: boolean;
-  sandwich: boolean;
+  normPlacement: ModelSpec['normPlacement'];
+  fused: boolean;
+  /** q·k, embeddings, sub-layers and logits have factors of their own in config.json */
+  multipliers: boolean;
+  /** a window counts only where use_sliding_window is true */
+  windowSwitch: boolean;
+  /** some layers have no positions (SmolLM3) */
+  positionless: boolean;
   /** which layers slide when layer_types is absent and there is a window */
   slides: (layer: number, config: JsonObject) => boolean;
 }
 
 const LLAMA: Family = {
-  tiedHead: false,
-  headSize: null,
+  defaults: {},
   qkvBias: 'config',
   mlpBias: 'config',
   qkNorm: 'none',
   gemma: false,
-  sandwich: false,
+  normPlacement: 'pre',
+  fused: false,
+  multipliers: false,
+  windowSwitch: false,
+  positionless: false,
   slides: () => false,
 };
-const GEMMA: Family = { ...LLAMA, tiedHead: true, headSize: 256, mlpBias: false, gemma: true };
-/** Qwen: layers from max_window_layers up slide, and only when use_sliding_window says so. */
-const qwenSlides = (layer: number, config: JsonObject) =>
-  config.use_sliding_window === true && layer >= integer(config, 'max_window_layers', 0, 1024, 28);
+const QWEN: Family = {
+  ...LLAMA,
+  mlpBias: false,
+  windowSwitch: true,
+  slides: (layer, config) => layer >= integer(config, 'max_window_layers', 0, 1024, 28),
+};
+const GEMMA: Family = {
+  ...LLAMA,
+  defaults: { head_dim: 256, tie_word_embeddings: true },
+  mlpBias: false,
+  gemma: true,
+};
 
 const FAMILIES: Readonly<Record<string, Family>> = {
   llama: LLAMA,
   mistral: { ...LLAMA, qkvBias: false, mlpBias: false, slides: () => true },
-  qwen2: { ...LLAMA, qkvBias: true, mlpBias: false, slides: qwenSlides },
-  qwen3: { ...LLAMA, headSize: 128, mlpBias: false, qkNorm: 'head', slides: qwenSlides },
+  qwen2: { ...QWEN, qkvBias: true },
+  qwen3: { ...QWEN, defaults: { head_dim: 128 }, qkNorm: 'head' },
   gemma: GEMMA,
-  gemma2: { ...GEMMA, sandwich: true, slides: (layer) => layer % 2 === 0 },
+  gemma2: {
+    ...GEMMA,
+    defaults: {
+      ...GEMMA.defaults,
+      query_pre_attn_scalar: 256,
+      attn_logit_softcapping: 50,
+      final_logit_softcapping: 30,
+      sliding_window: 4096,
+    },
+    normPlacement: 'sandwich',
+    slides: (layer) => layer % 2 === 0,
+  },
   gemma3_text: {
     ...GEMMA,
-    sandwich: true,
+    // multimodal configs leave out nearly everything
+    defaults: {
+      ...GEMMA.defaults,
+      num_attention_heads: 8,
+      num_key_value_heads: 4,
+      query_pre_attn_scalar: 256,
+      vocab_size: 262208,
+      max_position_embeddings: 131072,
+      sliding_window: 4096,
+      rope_theta: 1e6,
+      rope_local_base_freq: 1e4,
+    },
+    normPlacement: 'sandwich',
     qkNorm: 'head',
     slides: (layer, config) => (layer + 1) % integer(config, 'sliding_window_pattern', 1, 1024, 6) !== 0,
   },
+  phi3: { ...LLAMA, qkvBias: false, mlpBias: false, fused: true, defaults: { rms_norm_eps: 1e-5 }, slides: () => true },
+  smollm3: {
+    ...LLAMA,
+    defaults: { rope_theta: 2e6, tie_word_embeddings: true },
+    windowSwitch: true,
+    positionless: true,
+    slides: (layer, config) => !hasPositions(layer, config),
+  },
+  olmo2: { ...LLAMA, mlpBias: false, qkNorm: 'projection', normPlacement: 'post', defaults: { rms_norm_eps: 1e-5 } },
+  granite: { ...LLAMA, multipliers: true },
 };
+/** Families whose config holds a language model's under text_config, among others. */
+const MULTIMODAL: Readonly<Record<string, string>> = { gemma3: 'gemma3_text' };
 
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   silu: 'silu',
@@ -66,38 +118,33 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 const MAX_WIDTH = 1 << 17;
 
 /**
+ * @param file config.json
  * @throws NibbleError unsupported-architecture (family, activation, rope type or layer type, by name),
  *   corrupt-checkpoint (a number that is missing or absurd, with the value)
  */
-export function parseSpec(config: JsonObject): ModelSpec {
-  const name = text(config, 'model_type');
-  const family = Object.hasOwn(FAMILIES, name) ? FAMILIES[name] : undefined;
-  if (!family) {
+export function parseSpec(file: JsonObject): ModelSpec {
+  const { name, family, config } = familyOf(file);
+  if (truth(config, 'use_bidirectional_attention', false)) {
     throw new NibbleError(
       'unsupported-architecture',
-      `Models of type "${name}" are not supported; these are: ${Object.keys(FAMILIES).join(', ')}.`,
-      { modelType: name },
+      'Models that look ahead (use_bidirectional_attention) do not write text.',
     );
   }
   const width = integer(config, 'hidden_size', 2, MAX_WIDTH);
   const heads = integer(config, 'num_attention_heads', 1, 1024);
   const kvHeads = integer(config, 'num_key_value_heads', 1, heads, heads);
-  const headSize = integer(config, 'head_dim', 2, 1024, family.headSize ?? width / heads);
+  const headSize = integer(config, 'head_dim', 2, 1024, Math.floor(width / heads));
   if (heads % kvHeads || headSize % 2) {
     throw new NibbleError(
       'corrupt-checkpoint',
       `config.json: ${heads} heads do not divide over ${kvHeads} of ${headSize}.`,
-      {
-        heads,
-        kvHeads,
-        headSize,
-      },
+      { heads, kvHeads, headSize },
     );
   }
+  const factor = (key: string) => (family.multipliers ? positive(config, key, 1) : 1);
   const qkvBias = family.qkvBias === 'config' ? truth(config, 'attention_bias', false) : family.qkvBias;
   return {
     family: name,
-    prefix: 'model',
     layers: layersOf(config, family, headSize),
     width,
     heads,
@@ -109,22 +156,41 @@ export function parseSpec(config: JsonObject): ModelSpec {
     normEps: real(config, 'rms_norm_eps', 0, 0.1, 1e-6),
     normOffset: family.gemma ? 1 : 0,
     activation: activationOf(config, family),
-    embedScale: family.gemma ? roundToBf16(Math.sqrt(width)) : 1,
-    attentionScale: (family.gemma ? positive(config, 'query_pre_attn_scalar', headSize) : headSize) ** -0.5,
+    embedScale: family.gemma ? roundToBf16(Math.sqrt(width)) : factor('embedding_multiplier'),
+    attentionScale: family.multipliers
+      ? factor('attention_multiplier')
+      : (family.gemma ? positive(config, 'query_pre_attn_scalar', headSize) : headSize) ** -0.5,
     attentionSoftcap: softcap(config, 'attn_logit_softcapping'),
     logitSoftcap: softcap(config, 'final_logit_softcapping'),
-    residualScale: 1,
-    logitScale: 1,
-    tiedHead: truth(config, 'tie_word_embeddings', family.tiedHead),
+    residualScale: factor('residual_multiplier'),
+    logitScale: 1 / factor('logits_scaling'),
+    tiedHead: truth(config, 'tie_word_embeddings', false),
     bias: {
       qkv: qkvBias,
       o: family.qkvBias === 'config' && qkvBias,
       mlp: family.mlpBias === 'config' && truth(config, 'mlp_bias', false),
     },
     qkNorm: family.qkNorm,
-    normPlacement: family.sandwich ? 'sandwich' : 'pre',
-    fused: false,
+    normPlacement: family.normPlacement,
+    fused: family.fused,
   };
+}
+
+/** The family's row and the config with its defaults filled in; of a multimodal one, its text part. */
+function familyOf(file: JsonObject): { name: string; family: Family; config: JsonObject } {
+  const type = text(file, 'model_type');
+  const textType = Object.hasOwn(MULTIMODAL, type) ? MULTIMODAL[type] : null;
+  const name = textType ?? type;
+  const family = Object.hasOwn(FAMILIES, name) ? FAMILIES[name] : undefined;
+  if (!family) {
+    throw new NibbleError(
+      'unsupported-architecture',
+      `Models of type "${type}" are not supported; these are: ${[...Object.keys(FAMILIES), ...Object.keys(MULTIMODAL)].join(', ')}.`,
+      { modelType: type },
+    );
+  }
+  const config = textType ? (object(file, 'text_config') ?? {}) : file;
+  return { name, family, config: { ...family.defaults, ...config } };
 }
 
 const softcap = (config: JsonObject, key: string) => (config[key] == null ? null : positive(config, key));
@@ -140,19 +206,33 @@ function activationOf(config: JsonObject, family: Family): Activation {
 
 function layersOf(config: JsonObject, family: Family, headSize: number): LayerSpec[] {
   const count = integer(config, 'num_hidden_layers', 1, 1024);
-  const window = config.sliding_window == null ? null : integer(config, 'sliding_window', 1, 1 << 27);
+  const on = !family.windowSwitch || truth(config, 'use_sliding_window', false);
+  const window = !on || config.sliding_window == null ? null : integer(config, 'sliding_window', 1, 1 << 27);
   const types = layerTypes(config, count);
   const ropes = ropesOf(config, headSize);
   return Array.from({ length: count }, (_, i) => {
     const sliding = types ? types[i] === 'sliding_attention' : window !== null && family.slides(i, config);
-    if (!sliding) return { kind: 'global', window: null, rope: ropes.global };
+    const rope = !family.positionless || hasPositions(i, config) ? ropes[sliding ? 'sliding' : 'global'] : null;
+    if (!sliding) return { kind: 'global', window: null, rope };
     if (window === null) {
       throw new NibbleError('corrupt-checkpoint', 'config.json has sliding layers but no sliding_window.', {
         layer: i,
       });
     }
-    return { kind: 'sliding', window, rope: ropes.sliding };
+    return { kind: 'sliding', window, rope };
   });
+}
+
+/** Every no_rope_layer_interval-th layer goes without; a list of 0 and 1 may say which (SmolLM3). */
+function hasPositions(layer: number, config: JsonObject): boolean {
+  const list = config.no_rope_layers;
+  if (Array.isArray(list)) {
+    if (list[layer] === 0 || list[layer] === 1) return list[layer] === 1;
+    throw new NibbleError('corrupt-checkpoint', `config.json: no_rope_layers says nothing of layer ${layer}.`, {
+      layer,
+    });
+  }
+  return (layer + 1) % integer(config, 'no_rope_layer_interval', 1, 1024, 4) !== 0;
 }
 
 function layerTypes(config: JsonObject, count: number): string[] | null {
@@ -174,11 +254,12 @@ function layerTypes(config: JsonObject, count: number): string[] | null {
 /** One rope for both kinds of layers, or two where the config has a local base (Gemma 3). */
 function ropesOf(config: JsonObject, headSize: number): { global: LayerSpec['rope']; sliding: LayerSpec['rope'] } {
   const parameters = object(config, 'rope_parameters');
+  const local = config.rope_local_base_freq;
   const byKind = parameters && (object(parameters, 'full_attention') || object(parameters, 'sliding_attention'));
   if (parameters && byKind) {
     return {
       global: parseRope(object(parameters, 'full_attention') ?? {}, config, headSize),
-      sliding: parseRope(object(parameters, 'sliding_attention') ?? {}, config, headSize),
+      sliding: parseRope({ rope_theta: local ?? null, ...object(parameters, 'sliding_attention') }, config, headSize),
     };
   }
   const global = parseRope(
@@ -186,7 +267,6 @@ function ropesOf(config: JsonObject, headSize: number): { global: LayerSpec['rop
     config,
     headSize,
   );
-  const local = config.rope_local_base_freq;
   return { global, sliding: local == null ? global : parseRope({ rope_theta: local }, config, headSize) };
 }
 

@@ -1,8 +1,8 @@
 /** Rotary frequencies from a config: base and scaling become dim/2 numbers, once. Formulas: nf4-and-models.md §2.1. */
 import { NibbleError } from '../errors';
-import type { JsonObject } from '../weights/checkpoint';
+import type { Json, JsonObject } from '../weights/checkpoint';
 import { integer, positive, real, text } from './fields';
-import type { Rope } from './spec';
+import type { ModelSpec, Rope } from './spec';
 
 /** [base^(-2j/dim)], angle per position of pair j. */
 function plain(dim: number, base: number): number[] {
@@ -28,6 +28,41 @@ function llama3(frequencies: number[], rope: JsonObject): number[] {
   });
 }
 
+/** LongRoPE (Phi-3, Phi-4-mini): divisors by frequency, one list for short conversations and one for long ones. */
+function longrope(base: number[], rope: JsonObject, config: JsonObject): Omit<Rope, 'dim'> {
+  const context = integer(config, 'max_position_embeddings', 1, 1 << 27);
+  const key = 'original_max_position_embeddings';
+  const original = integer(config[key] == null ? rope : config, key, 2, 1 << 27, context);
+  const divided = (key: string) => {
+    const factors = rope[key];
+    const good = (value: Json) => typeof value === 'number' && value > 0 && value < 1e12;
+    if (Array.isArray(factors) && factors.length === base.length && factors.every(good)) {
+      return base.map((f, j) => f / (factors[j] as number));
+    }
+    throw new NibbleError('corrupt-checkpoint', `config.json: ${key} must hold ${base.length} numbers above 0.`, {
+      field: key,
+      wanted: base.length,
+    });
+  };
+  const factor = positive(rope, 'factor', context / original);
+  const magnitude = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+  return {
+    frequencies: divided('short_factor'),
+    long: { beyond: original, frequencies: divided('long_factor') },
+    magnitude: positive(rope, 'attention_factor', magnitude),
+  };
+}
+
+/** The frequencies for a conversation that reaches `tokens` positions, prompt and answer. */
+export function frequenciesFor(rope: Rope, tokens: number): readonly number[] {
+  return rope.long && tokens > rope.long.beyond ? rope.long.frequencies : rope.frequencies;
+}
+
+/** Whether a conversation that reaches `tokens` positions takes another set of frequencies than a short one. */
+export function isLong(spec: Pick<ModelSpec, 'layers'>, tokens: number): boolean {
+  return spec.layers.some(({ rope }) => rope?.long && tokens > rope.long.beyond);
+}
+
 /**
  * @param rope rope_parameters, or rope_scaling with rope_theta put in
  * @throws unsupported-architecture for a rope type that is not implemented, by name
@@ -37,7 +72,7 @@ export function parseRope(rope: JsonObject, config: JsonObject, headSize: number
   const dim = Math.floor((headSize * partial) / 2) * 2;
   const base = plain(dim, positive(rope, 'rope_theta', positive(config, 'rope_theta', 10000)));
   const type = text(rope, 'rope_type', text(rope, 'type', 'default'));
-  const done = (frequencies: number[]): Rope => ({ dim, frequencies, magnitude: 1 });
+  const done = (frequencies: number[]): Rope => ({ dim, frequencies, long: null, magnitude: 1 });
   switch (type) {
     case 'default':
       return done(base);
@@ -47,10 +82,13 @@ export function parseRope(rope: JsonObject, config: JsonObject, headSize: number
     }
     case 'llama3':
       return done(llama3(base, rope));
+    case 'longrope':
+    case 'su':
+      return { dim, ...longrope(base, rope, config) };
     default:
       throw new NibbleError(
         'unsupported-architecture',
-        `Rotary embeddings of type "${type}" are not supported; these are: default, linear, llama3.`,
+        `Rotary embeddings of type "${type}" are not supported; these are: default, linear, llama3, longrope.`,
         { ropeType: type },
       );
   }

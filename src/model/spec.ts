@@ -14,6 +14,8 @@ export interface Rope {
   dim: number;
   /** dim/2 angles per position, f64 */
   frequencies: readonly number[];
+  /** other frequencies for conversations that go beyond so many positions (longrope), see frequenciesFor() */
+  long: { beyond: number; frequencies: readonly number[] } | null;
   /** cos and sin are multiplied by this (longrope, yarn); 1 otherwise */
   magnitude: number;
 }
@@ -29,8 +31,6 @@ export interface LayerSpec {
 export interface ModelSpec {
   /** config.json's model_type, for display only */
   family: string;
-  /** name of the module that holds layers, e.g. `model` or `language_model.model` */
-  prefix: string;
   layers: readonly LayerSpec[];
   width: number;
   heads: number;

@@ -30,6 +30,6 @@ export async function reserveFor(model: Model, promptTokens: number, newTokens: 
   checkFits(plan);
   model.cached = emptyPrefix();
   await model.executor.reserve(plan);
-  noteReserved(model.cached, plan);
+  noteReserved(model.cached, plan, model.plan.spec);
   if (plan.contextTokens > (model.reserved?.contextTokens ?? 0)) model.reserved = plan;
 }

@@ -99,7 +99,7 @@ export async function answer(
   const plan = planFor(model, ids.length, options.maxNewTokens);
   checkFits(plan);
   await model.executor.reserve(plan);
-  noteReserved(model.cached, plan);
+  noteReserved(model.cached, plan, spec);
   if (plan.contextTokens > (model.reserved?.contextTokens ?? 0)) model.reserved = plan;
   const window = Math.max(...spec.layers.map((layer) => (layer.kind === 'sliding' ? layer.window! : 0))) || null;
   const turn = {

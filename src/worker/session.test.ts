@@ -113,6 +113,33 @@ describe('a session on the CPU', () => {
   });
 });
 
+describe('LongRoPE, which turns heads otherwise in conversations beyond its first context', () => {
+  const files = fixture('reference/fixtures/families/phi4-mini/bf16/');
+  const ids = Array.from({ length: 20 }, (_, i) => (i * 37 + 5) % 107);
+  const fresh = async (count: number, maxNewTokens: number) => {
+    const session = createSession(host({ files }));
+    await load(session, { weights: 'f32', kv: 'f32' });
+    return ask(session, { ids: ids.slice(0, count) }, { maxNewTokens });
+  };
+  it('forgets the cache where it crosses that length, in both directions, and only there', async () => {
+    const session = createSession(host({ files }));
+    await load(session, { weights: 'f32', kv: 'f32' });
+    // 39 positions are its first context; a prompt and all but the last new token count
+    const turns = [
+      [10, 20, 0],
+      [14, 26, 10],
+      [15, 26, 0],
+      [20, 40, 15],
+      [20, 20, 0],
+    ] as const;
+    for (const [count, maxNewTokens, reused] of turns) {
+      const { result } = await ask(session, { ids: ids.slice(0, count) }, { maxNewTokens });
+      expect(result.ids).toEqual((await fresh(count, maxNewTokens)).result.ids);
+      expect(result.stats.reusedTokens).toBe(reused);
+    }
+  });
+});
+
 describe('loading', () => {
   it.each([
     [{ backend: 'gpu' } as never, 'invalid-option'],

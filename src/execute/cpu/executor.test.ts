@@ -4,62 +4,14 @@ import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { Executor } from '../executor';
-import { expected, largestDifference, openFixture, planOf, randomModel } from './test/models';
+import { FAMILY_FIXTURES, FORMAT_FIXTURES } from './test/fixtures';
+import { allLogits, GREEDY, largestDifference, planOf, randomModel, take } from './test/models';
+import { compareWithTransformers } from './test/transformers';
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
-
-async function take(ids: AsyncIterable<number>): Promise<number[]> {
-  const all: number[] = [];
-  for await (const id of ids) all.push(id);
-  return all;
-}
-
-/** One row of logits a position of `ids`. */
-async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
-  const rows: Float32Array[] = [];
-  await executor.prefill(ids, start, {
-    onLogits(first, count, logits) {
-      expect(first).toBe(start + rows.length);
-      for (let i = 0; i < count; i++)
-        rows.push(logits.slice((i * logits.length) / count, ((i + 1) * logits.length) / count));
-    },
-  });
-  return rows;
-}
-
-describe.each([
-  ['tiny-llama/bf16', 'f32'],
-  ['tiny-llama/nf4', 'keep'],
-  ['tiny-llama/nf4-dq', 'keep'],
-  ['tiny-llama/nf4-mixed', 'keep'],
-  ['tiny-llama/sharded', 'keep'],
-  ['tiny-llama/gguf/tiny-llama.gguf', 'keep'],
-  ['tiny-llama-odd/bf16', 'f32'],
-  ['tiny-llama-odd/nf4', 'keep'],
-  ['tiny-llama-128/bf16', 'f32'],
-  ['tiny-llama-128/nf4', 'keep'],
-] as const)('%s as transformers computes it', (path, weights) => {
-  const folder = path.replace(/\/[^/]+\.gguf$/, '');
-  it.each([
-    ['f32', 1e-3],
-    ['f16', 5e-3],
-  ] as const)('logits and greedy ids with %s KV within %d of the scale', async (kvType, tolerance) => {
-    const { logitScale, prompts } = expected(folder);
-    const { executor } = await openFixture(path, { kvType }, weights);
-    for (const { ids, positions, logits, greedy, margins } of prompts) {
-      const rows = await allLogits(executor, ids);
-      positions.forEach((position, i) => {
-        expect(largestDifference(rows[position], logits[i])).toBeLessThan(tolerance * logitScale);
-      });
-      await executor.prefill(ids, 0);
-      expect(largestDifference(await executor.logits(), rows[rows.length - 1])).toBeLessThan(1e-4 * logitScale);
-      const unsure = margins.findIndex((margin) => margin < 2 * tolerance * logitScale);
-      const sure = unsure < 0 ? greedy.length : unsure;
-      expect((await take(executor.decode(ids.length, greedy.length, GREEDY))).slice(0, sure)).toEqual(
-        greedy.slice(0, sure),
-      );
-    }
-  });
+describe.each([...FORMAT_FIXTURES, ...FAMILY_FIXTURES])('%s as transformers computes it', (path, weights) => {
+  it.each(['f32', 'f16'] as const)('logits and greedy ids with %s KV', (kvType) =>
+    compareWithTransformers(path, weights, kvType),
+  );
 });
 
 const tiny = (more = {}): ModelSpec =>

@@ -4,7 +4,15 @@
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import { activationWidths, biasBuffer, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
+import {
+  activationWidths,
+  biasBuffer,
+  type MemoryPlan,
+  type PlanModel,
+  reachedTokens,
+  stepVectors,
+} from '../../memory/plan';
+import { frequenciesFor } from '../../model/rope';
 import type { Step } from '../../model/steps';
 import { checkIds } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
@@ -65,6 +73,8 @@ class CpuExecutor implements Executor {
   private rings: KvRing[] = [];
   /** newest position written to the cache */
   private last = -1;
+  /** positions that the reserved request reaches */
+  private reach = 0;
   private hasLogits = false;
   private lastTurn = 0;
   /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
@@ -151,6 +161,7 @@ class CpuExecutor implements Executor {
         this.rings[layer] = ring;
       }
     });
+    this.reach = reachedTokens(plan.request);
     this.note();
   }
 
@@ -295,7 +306,9 @@ class CpuExecutor implements Executor {
     };
     norm(step.qNorm, at, heads);
     norm(step.kNorm, at + heads * headSize, kvHeads);
-    if (rope) for (let h = 0; h < heads + kvHeads; h++) rotateHead(qkv, at + h * headSize, position, rope);
+    if (!rope) return;
+    const frequencies = frequenciesFor(rope, this.reach);
+    for (let h = 0; h < heads + kvHeads; h++) rotateHead(qkv, at + h * headSize, position, rope, frequencies);
   }
 
   /** Updates the peak; `extra` bytes exist for a moment. */

@@ -192,7 +192,7 @@ describe('the small steps', () => {
   });
   it('rotate: pairs half a head apart, the rest untouched, lengths kept', () => {
     const x = Float32Array.of(1, 2, 3, 4, 5);
-    rotateHead(x, 0, 3, { dim: 4, frequencies: [Math.PI / 6, 0], magnitude: 1 });
+    rotateHead(x, 0, 3, { dim: 4, magnitude: 1 }, [Math.PI / 6, 0]);
     [-3, 2, 1, 4, 5].forEach((value, i) => {
       expect(x[i]).toBeCloseTo(value, 6);
     });

@@ -38,12 +38,13 @@ export function rmsNorm(
   for (let i = 0; i < width; i++) output[at + i] = input[at + i] * scale * (offset + weight[i]);
 }
 
-/** Turns pairs (j, j + dim/2) of a head at `at` by position * frequencies[j]. */
+/** Turns pairs (j, j + dim/2) of a head at `at` by position * frequencies[j], times `magnitude`. */
 export function rotateHead(
   values: Float32Array,
   at: number,
   position: number,
-  { dim, frequencies, magnitude }: Rope,
+  { dim, magnitude }: Pick<Rope, 'dim' | 'magnitude'>,
+  frequencies: readonly number[],
 ): void {
   const half = dim / 2;
   for (let j = 0; j < half; j++) {

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import { testGpu } from '../../gpu/test-device';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
-import { CPU, largestDifference, type Maker, planOf, randomModel } from '../cpu/test/models';
+import { allLogits, CPU, GREEDY, largestDifference, type Maker, planOf, randomModel, take } from '../cpu/test/models';
 import type { Executor } from '../executor';
 import { argmax } from '../sampling';
-import { allLogits, GREEDY, prompt, take, tiny, unringed, webgpu } from './test/maker';
+import { prompt, tiny, unringed, webgpu } from './test/maker';
 
 const open: Executor[] = [];
 const GPU = webgpu(testGpu(), open);

@@ -18,9 +18,11 @@ import {
   kvRowBytes,
   type MemoryPlan,
   type PlanModel,
+  reachedTokens,
   stepVectors,
 } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
+import { frequenciesFor } from '../../model/rope';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
@@ -135,9 +137,6 @@ export class GpuExecutor implements Executor {
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
     await this.#allocate(wanted);
-    distinctRopes(this.#model.spec).forEach((rope, i) => {
-      this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, Float32Array.from(rope.frequencies));
-    });
     const common = this.#lowerOptions();
     // Compiling needs no cache; binding does, and waits for reserve().
     const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
@@ -175,8 +174,16 @@ export class GpuExecutor implements Executor {
     }
   }
 
+  #writeFrequencies(reach: number): void {
+    distinctRopes(this.#model.spec).forEach((rope, i) => {
+      const frequencies = Float32Array.from(frequenciesFor(rope, reach));
+      this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, frequencies);
+    });
+  }
+
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#checkAlive();
+    this.#writeFrequencies(reachedTokens(plan.request));
     const { kvType } = this.#plan.request;
     if (plan.request.kvType !== kvType) {
       throw new NibbleError(

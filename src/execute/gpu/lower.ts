@@ -3,7 +3,6 @@
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
  * memory plan does, and the executor looks them up.
  */
-import { NibbleError } from '../../errors';
 import {
   appendGroups,
   appendKernel,
@@ -13,7 +12,15 @@ import {
   mergeGroups,
   mergeKernel,
 } from '../../kernels/attention';
-import { activateKernel, addKernel, embedGroups, embedKernel, normKernel, rowGroups } from '../../kernels/elementwise';
+import {
+  activateKernel,
+  addKernel,
+  embedGroups,
+  embedKernel,
+  normKernel,
+  projectionNormKernel,
+  rowGroups,
+} from '../../kernels/elementwise';
 import type { Kernel } from '../../kernels/library';
 import {
   type LinearFusion,
@@ -137,7 +144,7 @@ class Lowering {
         this.#linear(step, next);
         return;
       case 'rotate':
-        this.#rotate = step;
+        this.#rotate = step.normOver === 'projection' ? this.#projectionNorm(step) : step;
         return;
       case 'append':
         this.#append(step.layer);
@@ -169,6 +176,18 @@ class Lowering {
     this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [
       tokens,
     ]);
+  }
+
+  /** Norms q and k by themselves, so that what is left to rotate has none. */
+  #projectionNorm(step: RotateStep): RotateStep {
+    const { qNorm, kNorm, eps, offset } = step;
+    if (!qNorm || !kNorm) return step;
+    this.#push(
+      projectionNormKernel(this.#options.model.spec, eps, offset),
+      { 0: 'qkv', 1: qNorm, 2: kNorm },
+      (tokens) => [tokens, 2],
+    );
+    return { ...step, qNorm: null, kNorm: null };
   }
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
@@ -236,12 +255,6 @@ class Lowering {
 
   #headShape(weight: string | null): HeadShape {
     const rotate = this.#rotate as RotateStep;
-    if (weight && rotate.normOver !== 'head') {
-      throw new NibbleError(
-        'unsupported-architecture',
-        'Norms over the whole q or k projection do not run on the GPU yet; use --backend cpu.',
-      );
-    }
     return {
       rope: rotate.rope,
       norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,

@@ -6,10 +6,10 @@ import { Pipelines } from '../../gpu/pipelines';
 import { ownGpu, testGpu } from '../../gpu/test-device';
 import { DEFAULT_LIMITS, type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
-import { expected, largestDifference, openFixture, planOf, randomModel } from '../cpu/test/models';
+import { expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from '../cpu/test/models';
 import type { Executor } from '../executor';
 import { argmax } from '../sampling';
-import { GREEDY, prompt, take, tiny, webgpu } from './test/maker';
+import { prompt, tiny, webgpu } from './test/maker';
 
 const open: Executor[] = [];
 afterEach(() => {

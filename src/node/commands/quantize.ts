@@ -9,7 +9,7 @@ import { denseValues } from '../../formats/half';
 import { NF4_CODEBOOK } from '../../formats/matrix';
 import { type Nf4, nestedQuantMap, nf4Tensors, quantizeAbsmax, quantizeNf4 } from '../../formats/quantize-nf4';
 import { type NewTensor, writeSafetensors } from '../../formats/safetensors';
-import { embeddingName, tensorTable } from '../../model/decoder';
+import { EMBEDDING, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
 import type { Checkpoint } from '../../weights/checkpoint';
 import type { Arguments } from '../arguments';
@@ -28,7 +28,7 @@ export async function quantize(args: Arguments): Promise<void> {
   const kept = args.list('keep');
   const names = new Map(table.map(({ name, kind }) => [name, kind]));
   const isKept = (name: string) =>
-    name === embeddingName(spec) || name.includes('lm_head') || kept.some((part) => name.includes(part));
+    name === EMBEDDING || name.includes('lm_head') || kept.some((part) => name.includes(part));
   for (const part of kept) {
     if (![...names.keys()].some((name) => name.includes(part))) {
       throw new NibbleError('invalid-option', `--keep ${part} names no tensor of ${from}.`, { keep: part });

@@ -9,8 +9,8 @@ import type { Session } from '../session';
 
 const FOLDER = 'reference/fixtures/tiny-llama-128/nf4/';
 export const read = (name: string): Buffer => readFileSync(FOLDER + name);
-export const fixture = () =>
-  new Map(readdirSync(FOLDER).map((name): [string, Uint8Array] => [name, new Uint8Array(read(name))]));
+export const fixture = (folder = FOLDER) =>
+  new Map(readdirSync(folder).map((name): [string, Uint8Array] => [name, new Uint8Array(readFileSync(folder + name))]));
 
 export interface Chat {
   messages: { role: 'user' | 'assistant' | 'system'; content: string }[];

@@ -32,6 +32,36 @@ const FIXTURES = 'reference/fixtures';
 export const expected = (folder: string): Expected =>
   JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
 
+/** Of the logit scale; with f16 keys and values are rounded (issue 3's bounds). */
+export const TOLERANCE = { f32: 1e-3, f16: 5e-3 } as const;
+
+export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+export async function take(ids: AsyncIterable<number>): Promise<number[]> {
+  const all: number[] = [];
+  for await (const id of ids) all.push(id);
+  return all;
+}
+
+/** One row of logits a position of `ids`. */
+export async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
+  const rows: Float32Array[] = [];
+  await executor.prefill(ids, start, {
+    onLogits(first, count, logits) {
+      if (first !== start + rows.length) throw new Error(`rows from ${first} came after ${rows.length}`);
+      const vocab = logits.length / count;
+      for (let i = 0; i < count; i++) rows.push(logits.slice(i * vocab, (i + 1) * vocab));
+    },
+  });
+  return rows;
+}
+
+/** Greedy steps before the first whose margin is under `least`: another sum may choose another id there. */
+export function sureSteps(margins: readonly number[], least: number): number {
+  const unsure = margins.findIndex((margin) => margin < least);
+  return unsure < 0 ? margins.length : unsure;
+}
+
 export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
   promptTokens: 1,
   maxNewTokens: 200,

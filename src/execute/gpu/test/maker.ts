@@ -8,8 +8,6 @@ import type { Executor } from '../../executor';
 import { createGpuExecutor } from '../executor';
 import { SHAPES } from '../shapes';
 
-export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
-
 /** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
 export const webgpu = (gpu: Promise<Gpu>, open: Executor[], binding?: number): Maker => ({
   target: 'webgpu',
@@ -50,21 +48,3 @@ export const unringed = (spec: ModelSpec): ModelSpec => ({
 });
 
 export const prompt = (n: number, seed = 7): number[] => Array.from({ length: n }, (_, i) => (i * 31 + seed) % 97);
-
-export async function take(ids: AsyncIterable<number>): Promise<number[]> {
-  const all: number[] = [];
-  for await (const id of ids) all.push(id);
-  return all;
-}
-
-/** One row of logits a position of `ids`. */
-export async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
-  const rows: Float32Array[] = [];
-  await executor.prefill(ids, start, {
-    onLogits(_first, count, logits) {
-      for (let i = 0; i < count; i++)
-        rows.push(logits.slice((i * logits.length) / count, ((i + 1) * logits.length) / count));
-    },
-  });
-  return rows;
-}

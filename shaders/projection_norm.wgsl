@@ -1,0 +1,30 @@
+// RMSNorm of q and of k over all their heads at once, in place (OLMo 2): a workgroup for one of the two of a token.
+@group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(1) var<storage, read> q_norm: array<f32>;
+@group(0) @binding(2) var<storage, read> k_norm: array<f32>;
+
+var<workgroup> partial: array<f32, $THREADS>;
+
+@compute @workgroup_size($THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let keys = group.y == 1u;
+  let at = group.x * $QKV_WIDTHu + select(0u, $Q_WIDTHu, keys);
+  let width = select($Q_WIDTHu, $K_WIDTHu, keys);
+  var squares = 0.0;
+  for (var i = thread; i < width; i += $THREADSu) {
+    squares += qkv[at + i] * qkv[at + i];
+  }
+  partial[thread] = squares;
+  for (var half = $THREADSu / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) {
+      partial[thread] += partial[thread + half];
+    }
+  }
+  workgroupBarrier();
+  let rms = inverseSqrt(partial[0] / f32(width) + $EPS);
+  for (var i = thread; i < width; i += $THREADSu) {
+    let weight = select(q_norm[min(i, $Q_WIDTHu - 1u)], k_norm[min(i, $K_WIDTHu - 1u)], keys);
+    qkv[at + i] *= rms * (weight$NORM_OFFSET);
+  }
+}

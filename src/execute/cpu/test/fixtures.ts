@@ -1,0 +1,51 @@
+/** The tiny models of reference/fixtures: a Llama in every format, and every family. */
+import type { WeightsOption } from '../../../memory/formats';
+
+export type Fixture = readonly [path: string, weights: WeightsOption];
+
+/** Llamas of even and odd sizes, by reference/fixtures_llama.py. */
+export const FORMAT_FIXTURES: readonly Fixture[] = [
+  ['tiny-llama/bf16', 'f32'],
+  ['tiny-llama/nf4', 'keep'],
+  ['tiny-llama/nf4-dq', 'keep'],
+  ['tiny-llama/nf4-mixed', 'keep'],
+  ['tiny-llama/sharded', 'keep'],
+  ['tiny-llama/gguf/tiny-llama.gguf', 'keep'],
+  ['tiny-llama-odd/bf16', 'f32'],
+  ['tiny-llama-odd/nf4', 'keep'],
+  ['tiny-llama-128/bf16', 'f32'],
+  ['tiny-llama-128/nf4', 'keep'],
+];
+
+const FAMILIES = [
+  'llama',
+  'mistral',
+  'qwen2',
+  'qwen3',
+  'gemma',
+  'gemma2',
+  'gemma3',
+  'phi3',
+  'phi4-mini',
+  'smollm3',
+  'olmo2',
+  'granite',
+] as const;
+
+const MULTIMODAL: Fixture = ['families/gemma3-multimodal/bf16', 'f32'];
+
+/** By reference/fixtures_families.py, each as bf16, NF4 and double-quantised NF4: for the CPU, and for bench/check.ts. */
+export const FAMILY_FIXTURES: readonly Fixture[] = [
+  ...FAMILIES.flatMap((name): Fixture[] => [
+    [`families/${name}/bf16`, 'f32'],
+    [`families/${name}/nf4`, 'keep'],
+    [`families/${name}/nf4-dq`, 'keep'],
+  ]),
+  MULTIMODAL,
+];
+
+/** One of each family: a software GPU takes seconds to compile what one of them needs. */
+export const FAMILY_SAMPLE: readonly Fixture[] = [
+  ...FAMILIES.map((name): Fixture => [`families/${name}/nf4-dq`, 'keep']),
+  MULTIMODAL,
+];
