@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import { shortestDecimal } from './gguf';
+import { shortestDecimal } from './gguf-metadata';
 import { denseBytes } from './half';
 import { LINEAR_CODEBOOK } from './matrix';
 import { type Files, fixture, openFiles, readJson, readSlices, readValues } from './test/files';
