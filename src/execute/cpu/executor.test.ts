@@ -110,6 +110,7 @@ describe('weights', () => {
   const formats: MatrixFormat[] = [
     { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK },
     { type: 'q8', block: 32, offset: false },
+    { type: 'q8', block: 16, offset: false },
     { type: 'q8', block: 'row', offset: false },
     { type: 'f16' },
     { type: 'bf16' },
