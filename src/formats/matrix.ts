@@ -31,7 +31,7 @@ export type QuantisedRows = {
       /** rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order) */
       codes: Uint8Array;
     }
-  | { type: 'q8'; /** rows*cols */ codes: Int8Array }
+  | { type: 'q8' /** rows*cols */; codes: Int8Array }
 );
 
 /** Consecutive rows of one matrix, in the order of the Hugging Face checkpoint (permutations already undone). */

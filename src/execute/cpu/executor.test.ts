@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
+import type { WeightsOption } from '../../memory/formats';
 import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { Executor } from '../executor';
-import { expected, largestDifference, openFixture, planOf, randomModel } from './test/models';
+import { expected, GGUF_MODELS, largestDifference, openFixture, planOf, randomModel } from './test/models';
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
@@ -27,7 +28,8 @@ async function allLogits(executor: Executor, ids: number[], start = 0): Promise<
   return rows;
 }
 
-describe.each([
+describe.each<[string, WeightsOption]>([
+  ...GGUF_MODELS.map((path): [string, WeightsOption] => [path, 'keep']),
   ['tiny-llama/bf16', 'f32'],
   ['tiny-llama/nf4', 'keep'],
   ['tiny-llama/nf4-dq', 'keep'],
@@ -38,7 +40,7 @@ describe.each([
   ['tiny-llama-odd/nf4', 'keep'],
   ['tiny-llama-128/bf16', 'f32'],
   ['tiny-llama-128/nf4', 'keep'],
-] as const)('%s as transformers computes it', (path, weights) => {
+])('%s as transformers computes it', (path, weights) => {
   const folder = path.replace(/\/[^/]+\.gguf$/, '');
   it.each([
     ['f32', 1e-3],

@@ -29,6 +29,11 @@ export interface Expected {
 
 const FIXTURES = 'reference/fixtures';
 
+/** The GGUF of every family (reference/fixtures_gguf.py) that the decoder runs. */
+export const GGUF_MODELS = ['llama-linear', 'mistral', 'qwen2', 'qwen3', 'gemma', 'gemma2', 'gemma3'].map(
+  (family) => `tiny-gguf/${family}/model.gguf`,
+);
+
 export const expected = (folder: string): Expected =>
   JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
 
