@@ -3,13 +3,13 @@ import { NibbleError } from '../errors';
 import { ARCHITECTURES, type Architecture, huggingFaceName, MISTRAL } from './gguf-architectures';
 import { BLOCK_TYPES } from './gguf-blocks';
 import { ggufConfig } from './gguf-config';
-import { type GgufTensor, readGgufHeader } from './gguf-header';
+import { type GgufTensor, type GgufType, readGgufHeader } from './gguf-header';
 import { Metadata, shortestDecimal } from './gguf-metadata';
 import { ggufTokenizer } from './gguf-tokenizer';
 import { denseValues } from './half';
 import { corrupt, type JsonObject } from './json';
 import type { Encoding, FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
-import type { DenseType, MatrixFormat } from './matrix';
+import type { BlockTypeName, DenseType, MatrixFormat, TensorInfo } from './matrix';
 
 export type { Metadata };
 
@@ -18,13 +18,19 @@ const ROPE_FACTORS = ['rope_freqs', 'rope_factors_long', 'rope_factors_short'];
 /** Half of the largest head. */
 const MAX_ROPE_FACTORS = 512;
 
-const DENSE: Readonly<Partial<Record<GgufTensor['type'], DenseType>>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+const DENSE: Readonly<Record<Exclude<GgufType, BlockTypeName>, DenseType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-function encodingOf(type: GgufTensor['type']): { encoding: Encoding; format: MatrixFormat } {
+function isBlockType(type: GgufType): type is BlockTypeName {
+  return Object.hasOwn(BLOCK_TYPES, type);
+}
+
+function encodingOf(type: GgufType): { encoding: Encoding; stored: TensorInfo['stored']; format: MatrixFormat } {
+  if (isBlockType(type)) {
+    const { format, ...block } = BLOCK_TYPES[type];
+    return { encoding: { kind: 'blocks', ...block }, stored: type, format };
+  }
   const dense = DENSE[type];
-  if (dense) return { encoding: { kind: 'dense', type: dense }, format: { type: dense } };
-  const { format, ...block } = BLOCK_TYPES[type as keyof typeof BLOCK_TYPES];
-  return { encoding: { kind: 'blocks', ...block }, format };
+  return { encoding: { kind: 'dense', type: dense }, stored: dense, format: { type: dense } };
 }
 
 function record(
@@ -36,7 +42,7 @@ function record(
 ): TensorRecord {
   const [cols, ...others] = tensor.dims;
   const rows = others.reduce((a, b) => a * b, 1);
-  const { encoding, format } = encodingOf(tensor.type);
+  const { encoding, stored, format } = encodingOf(tensor.type);
   const rotary = interleaved && /\.self_attn\.[qk]_proj\./.test(name);
   const turned = rows > 1 ? rows : cols;
   if (rotary && turned % headSize) {
@@ -51,7 +57,7 @@ function record(
       name,
       rows,
       cols,
-      stored: DENSE[tensor.type] ?? (tensor.type as keyof typeof BLOCK_TYPES),
+      stored,
       format: shifted ? { type: 'f32' } : format,
       storedBytes: tensor.end - tensor.start,
     },

@@ -38,8 +38,10 @@ const zeros = (name: string, type: TypeName, dims: number[]): Tensor => ({
   ),
 });
 
-/** One layer of a family, 256 wide with two heads of 32, each matrix of another type. */
-function model(architecture: string): Uint8Array {
+type Change = (tensors: Tensor[], keys: Record<string, Value>) => Tensor[];
+
+/** One layer of a family, 256 wide with two heads of 32, each matrix of another type; `change` damages it. */
+function model(architecture: string, change: Change = (tensors) => tensors): Uint8Array {
   const types = (Object.keys(MORE_TYPE_NUMBERS) as TypeName[]).sort();
   let turn = architecture.length;
   const matrix = (name: string, cols: number, rows: number): Tensor => {
@@ -87,8 +89,9 @@ function model(architecture: string): Uint8Array {
     ...(gemma && { 'attention.sliding_window': ['u32', 9] as Value }),
     ...(architecture === 'granite' && { 'attention.scale': ['f32', 0.125] as Value }),
   };
+  const changed = change(tensors, keys);
   const named = Object.entries(keys).map(([key, value]) => [`${architecture}.${key}`, value]);
-  return gguf({ 'general.architecture': ['str', architecture], ...Object.fromEntries(named) }, tensors)['m.gguf'];
+  return gguf({ 'general.architecture': ['str', architecture], ...Object.fromEntries(named) }, changed)['m.gguf'];
 }
 
 /** Families that the decoder runs: their files are read to the last byte. */
@@ -174,6 +177,137 @@ describe.each([...FAMILIES, ...UNPARSED])('%s', (architecture) => {
     expect(seen.get('corrupt-checkpoint')).toBeGreaterThan(100);
     if (FAMILIES.includes(architecture)) expect(seen.get('read')).toBeGreaterThan(5);
   }, 60_000);
+});
+
+describe('what is refused, with the numbers', () => {
+  const Q = 'blk.0.attn_q.weight';
+  const find = (tensors: Tensor[], name: string) => tensors.find((tensor) => tensor.name === name)!;
+  /** q in this type, its first block's f16 at `at` no number */
+  const noNumber = (type: TypeName, at: number): Change => {
+    return (tensors) => {
+      const q = zeros(Q, type, [WIDTH, 64]);
+      q.data.set([0xff, 0x7f], at);
+      return tensors.map((tensor) => (tensor.name === Q ? q : tensor));
+    };
+  };
+  const finite = /attn_q|q_proj.* not finite/;
+  const scales: [TypeName, number][] = [
+    ['Q4_0', 0],
+    ['Q4_1', 0],
+    ['Q4_1', 2],
+    ['Q4_K', 0],
+    ['Q4_K', 2],
+    ['IQ4_NL', 0],
+    ['Q5_0', 0],
+    ['Q5_1', 2],
+    ['Q5_K', 0],
+    ['Q5_K', 2],
+    ['Q6_K', 208],
+    ['Q8_0', 0],
+    ['F16', 0],
+  ];
+  const cases: [string, Uint8Array, string, RegExp][] = [
+    ...scales.map(([type, at]): [string, Uint8Array, string, RegExp] => [
+      `${type}: a scale or value at byte ${at} that is no number`,
+      model('llama', noNumber(type, at)),
+      'corrupt-checkpoint',
+      finite,
+    ]),
+    [
+      'a norm of Gemma that is infinite',
+      model('gemma', (tensors) => {
+        find(tensors, 'output_norm.weight').data.set([0, 0, 0x80, 0x7f], 8);
+        return tensors;
+      }),
+      'corrupt-checkpoint',
+      /model\.norm\.weight.*not finite/,
+    ],
+    ...(['Q4_K', 'Q5_K', 'Q6_K'] as const).map((type): [string, Uint8Array, string, RegExp] => [
+      `${type} of 128 columns`,
+      model('llama', (tensors) => [{ ...zeros(Q, type, [WIDTH, 64]), dims: [128, 128] }, ...tensors.slice(0, 1)]),
+      'corrupt-checkpoint',
+      new RegExp(`\\[128,128\\] of ${type}`),
+    ]),
+    [
+      'a tensor twice',
+      model('qwen2', (tensors) => [...tensors, find(tensors, Q)]),
+      'corrupt-checkpoint',
+      /attn_q\.weight stands twice/,
+    ],
+    [
+      'no tensor where one is needed',
+      model('gemma2', (tensors) => tensors.filter(({ name }) => name !== 'blk.0.post_ffw_norm.weight')),
+      'corrupt-checkpoint',
+      /no tensor model\.layers\.0\.post_feedforward_layernorm\.weight/,
+    ],
+    [
+      'a tensor of another shape',
+      model('qwen3', (tensors) => tensors.map((t) => (t.name === Q ? zeros(Q, 'Q4_0', [WIDTH, 96]) : t))),
+      'corrupt-checkpoint',
+      /shape \[96, 256\] where config\.json calls for \[64, 256\]/,
+    ],
+    [
+      'a bias that is quantised',
+      model('qwen2', (tensors) =>
+        tensors.map((t) => (t.name === 'blk.0.attn_k.bias' ? zeros(t.name, 'Q8_0', [32]) : t)),
+      ),
+      'corrupt-checkpoint',
+      /vector and yet quantised/,
+    ],
+    [
+      'heads by the billion',
+      model('llama', (tensors, keys) => {
+        keys['attention.head_count'] = ['u32', 4e9];
+        return tensors;
+      }),
+      'corrupt-checkpoint',
+      /num_attention_heads/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, bytes, code, message) => {
+    await expect(readWhole(bytes)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  /** Where the u64 of a tensor's offset, or of its first dimension, stands. */
+  const entry = (bytes: Uint8Array, name: string) => Buffer.from(bytes).indexOf(name) + name.length;
+  it.each<[string, (view: DataView, bytes: Uint8Array) => void, RegExp]>([
+    ['a tensor count of 2^63', (view) => view.setBigUint64(8, 2n ** 63n, true), /a count of 9223372036854776000/],
+    ['a key count of 2^63', (view) => view.setBigUint64(16, 2n ** 63n, true), /a count of 9223372036854776000/],
+    [
+      'a dimension of 2^63',
+      (view, bytes) => view.setBigUint64(entry(bytes, Q) + 4, 2n ** 63n, true),
+      /attn_q\.weight ends at byte \d+(\.\d+e\+\d+)? of a file/,
+    ],
+    [
+      'an offset past the end',
+      (view, bytes) => view.setBigUint64(entry(bytes, Q) + 24, 2n ** 40n, true),
+      /attn_q\.weight ends at byte 1099\d+ of a file/,
+    ],
+    ['a tensor inside another', (view, bytes) => view.setBigUint64(entry(bytes, Q) + 24, 32n, true), /inside another/],
+  ])('%s', async (_, alter, message) => {
+    const bytes = model('llama');
+    alter(new DataView(bytes.buffer), bytes);
+    const error = { code: 'corrupt-checkpoint', message: expect.stringMatching(message) };
+    await expect(readWhole(bytes)).rejects.toMatchObject(error);
+  });
+
+  it('lists and tensors beyond all need, before they are made', async () => {
+    const long = { 'general.architecture': ['str', 'llama'], x: ['i32s', []] } as Record<string, Value>;
+    const head = gguf(long, [])['m.gguf'];
+    // The list's count is the last u64 of the header; the file is as long as the count asks.
+    const file = (count: number, at: number) => {
+      const bytes = new Uint8Array(40 << 20);
+      bytes.set(head);
+      new DataView(bytes.buffer).setBigUint64(at, BigInt(count), true);
+      return bytes;
+    };
+    const listAt = Buffer.from(head).indexOf('x', 40) + 1 + 4 + 4;
+    await expect(readWhole(file(9 << 20, listAt))).rejects.toMatchObject({
+      code: 'corrupt-checkpoint',
+      details: { count: 9 << 20, limit: 1 << 23 },
+    });
+    await expect(readWhole(file(100_000, 8))).rejects.toMatchObject({ details: { count: 100_000, limit: 1 << 16 } });
+  });
 });
 
 it('leaves memory as it was: counts of anything take nothing before they are checked', async () => {
