@@ -20,8 +20,8 @@ import torch
 import transformers
 from gguf import GGMLQuantizationType as Type
 
-from fixtures_common import floats, sha256, write_json
-from fixtures_llama import GREEDY, greedy, permute, report, unpermute
+from fixtures_common import sha256, write_json
+from fixtures_llama import GREEDY, answers, greedy, permute, report, unpermute
 
 CANDIDATES = 40
 VOCAB = 131
@@ -300,31 +300,6 @@ def prompt(family: Family, model, length: int) -> list[int]:
     return best
 
 
-@torch.no_grad()
-def expected(family: Family, model) -> dict:
-    scale, rows = 0.0, []
-    for length, positions in ((7, [0, 3, 6]), (40, [9, 25, 39])):
-        ids = prompt(family, model, length)
-        logits = model(torch.tensor([ids]), use_cache=False).logits[0]
-        new, margins, top = greedy(model, ids, GREEDY)
-        scale = max(scale, top, float(logits.abs().max()))
-        rows.append({
-            "ids": ids,
-            "positions": positions,
-            "logits": [floats(logits[p]) for p in positions],
-            "greedy": new,
-            "margins": floats(margins),
-        })
-    return {
-        "format": "nibble-expected-1",
-        "model": f"tiny-gguf-{family.name}",
-        "variant": "gguf",
-        "vocab": VOCAB,
-        "logitScale": floats([scale])[0],
-        "prompts": rows,
-    }
-
-
 def make_family(folder: Path, family: Family) -> None:
     rng = np.random.default_rng([ord(c) for c in family.name])
     config = config_of(family)
@@ -348,7 +323,8 @@ def make_family(folder: Path, family: Family) -> None:
     save(folder / "model.gguf", family.arch, lambda w: metadata(w, family, config), stored)
     write_json(folder / "config.json", config_json(config), indent=1)
     write_json(folder / "tensors.json", digests)
-    facts = expected(family, model)
+    prompts = [(prompt(family, model, length), positions) for length, positions in ((7, [0, 3, 6]), (40, [9, 25, 39]))]
+    facts = answers(model, f"tiny-gguf-{family.name}", "gguf", VOCAB, prompts)
     write_json(folder / "expected.json", facts)
     report(facts)
 

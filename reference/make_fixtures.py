@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes reference/fixtures/: small models, golden vectors and token ids that the tests read.
 
-The results are committed, so tests need no Python. To make them again (two to four minutes on one core):
+The results are committed, so tests need no Python. To make them again (three to five minutes on one core):
 
     pip install torch transformers safetensors gguf bitsandbytes tokenizers
     python3 reference/make_fixtures.py [--only models|nf4|tokenizer|gguf] [--smollm2 PATH.gguf]
