@@ -41,10 +41,10 @@ const TYPES = (
 ).split(' ');
 
 const FIRST_READ = 1 << 20;
-const MAX_HEADER = 128 << 20; // Gemma's, with 262,144 tokens, takes 6 MiB
+const MAX_HEADER = 64 << 20; // Gemma's, with 262,144 tokens, takes 6 MiB
 /** Metadata keys, tensors, and items of all arrays together: many times what any model has. */
 const MAX_ENTRIES = 1 << 16;
-const MAX_ITEMS = 1 << 23;
+const MAX_ITEMS = 1 << 22;
 const MAX_DIMS = 4;
 const MAX_ARRAY_DEPTH = 4;
 

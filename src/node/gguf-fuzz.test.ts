@@ -302,9 +302,9 @@ describe('what is refused, with the numbers', () => {
       return bytes;
     };
     const listAt = Buffer.from(head).indexOf('x', 40) + 1 + 4 + 4;
-    await expect(readWhole(file(9 << 20, listAt))).rejects.toMatchObject({
+    await expect(readWhole(file(5 << 20, listAt))).rejects.toMatchObject({
       code: 'corrupt-checkpoint',
-      details: { count: 9 << 20, limit: 1 << 23 },
+      details: { count: 5 << 20, limit: 1 << 22 },
     });
     await expect(readWhole(file(100_000, 8))).rejects.toMatchObject({ details: { count: 100_000, limit: 1 << 16 } });
   });
