@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
+import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
 import {
   type LinearFusion,
@@ -211,4 +212,18 @@ describe('what is fused', () => {
       },
       null,
     ));
+});
+
+describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {
+  const { matvec, head, matmul } = SHAPES[variant];
+  const blocks16: MatrixFormat = { type: 'q8', block: 16, offset: false };
+  const five: MatrixFormat = { type: 'q8', block: 32, offset: true };
+  it.each([
+    ['q8 in 16', blocks16],
+    ['q8 in 32 with offsets', five],
+  ])('%s', async (_, format) => {
+    await check({ format, rows: 75, cols: 160, fusion: { norm: { eps: 1e-6, offset: 1 } }, shape: matvec }, null);
+    await check({ format, rows: 131, cols: 96, shape: head }, null);
+    await check({ format, rows: 67, cols: 96, tokens: 19, fusion: { accumulate: true } }, matmul);
+  });
 });
