@@ -7,7 +7,7 @@
  * VK_ICD_FILENAMES (SwiftShader) or VK_DRIVER_FILES (lavapipe) names a software driver. Exit status 1 when one differs.
  */
 import { parseArgs } from 'node:util';
-import { FAMILY_FIXTURES, FORMAT_FIXTURES } from '../src/execute/cpu/test/fixtures';
+import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from '../src/execute/cpu/test/fixtures';
 import {
   expected,
   GREEDY,
@@ -72,7 +72,9 @@ export async function main(argv: string[]): Promise<number> {
   Object.assign(globalThis, globals);
   const instance = create(values.adapter ? [`adapter=${values.adapter}`] : []);
   Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
-  const fixtures = [...FORMAT_FIXTURES, ...FAMILY_FIXTURES].filter(([path]) => path.includes(values.only));
+  const fixtures = [...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES].filter(([path]) =>
+    path.includes(values.only),
+  );
   const variants = Object.keys(SHAPES).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
   let count = 0;

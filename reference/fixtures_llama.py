@@ -220,14 +220,19 @@ def prompt(spec: Spec, model, length: int) -> list[int]:
     return best
 
 
-@torch.no_grad()
 def expected(spec: Spec, variant: str, values) -> dict:
     model = build(spec, values)
+    prompts = [prompt(spec, model, length) for length in (1, 7, 40)]
+    positions = [list(range(len(ids))) if len(ids) == 7 else [len(ids) - 1] for ids in prompts]
+    return answers(model, spec.name, variant, spec.vocab, zip(prompts, positions))
+
+
+@torch.no_grad()
+def answers(model, name: str, variant: str, vocab: int, prompts) -> dict:
+    """expected.json of a model for prompts of ids and the positions whose logits it shall hold."""
     scale, rows = 0.0, []
-    for length in (1, 7, 40):
-        ids = prompt(spec, model, length)
+    for ids, positions in prompts:
         logits = model(torch.tensor([ids]), use_cache=False).logits[0]
-        positions = list(range(len(ids))) if len(ids) == 7 else [len(ids) - 1]
         new, margins, top = greedy(model, ids, GREEDY)
         scale = max(scale, top, float(logits.abs().max()))
         rows.append({
@@ -239,9 +244,9 @@ def expected(spec: Spec, variant: str, values) -> dict:
         })
     return {
         "format": "nibble-expected-1",
-        "model": spec.name,
+        "model": name,
         "variant": variant,
-        "vocab": spec.vocab,
+        "vocab": vocab,
         "logitScale": floats([scale])[0],
         "prompts": rows,
     }

@@ -54,8 +54,8 @@ fn octet(c: Chunk, index: u32) -> Octet {
   let w = c[index];
 #if LINEAR
   return Octet(
-    vec4f(vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u)),
-    vec4f(vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u)));
+    vec4f(vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u))$LINEAR_BASE,
+    vec4f(vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u))$LINEAR_BASE);
 #else
   return Octet(
     vec4f(byte_values(w & 255u), byte_values((w >> 8u) & 255u)),

@@ -3,8 +3,10 @@
  * (at the next multiple of the alignment) the tensors' bytes. Every count and length is checked against the file's size
  * before anything of that size is made.
  */
+import { BLOCK_TYPES } from './gguf-blocks';
 import { corrupt, unsupported } from './json';
 import type { ReadBytes } from './layout';
+import type { BlockTypeName } from './matrix';
 
 export type GgufValue = number | bigint | boolean | string | GgufValue[];
 
@@ -22,9 +24,15 @@ export interface GgufHeader {
   tensors: GgufTensor[];
 }
 
+export type GgufType = 'F32' | 'F16' | 'BF16' | BlockTypeName;
+
 /** Elements and bytes of a block, of the types that Nibble reads. */
-const BLOCKS = { F32: [1, 4], F16: [1, 2], BF16: [1, 2], Q4_1: [32, 20], Q8_0: [32, 34] } as const;
-export type GgufType = keyof typeof BLOCKS;
+const BLOCKS: Readonly<Record<GgufType, { elements: number; bytes: number }>> = {
+  F32: { elements: 1, bytes: 4 },
+  F16: { elements: 1, bytes: 2 },
+  BF16: { elements: 1, bytes: 2 },
+  ...BLOCK_TYPES,
+};
 
 /** Names of ggml's type numbers, to refuse by name what is not read. */
 const TYPES = (
@@ -33,7 +41,10 @@ const TYPES = (
 ).split(' ');
 
 const FIRST_READ = 1 << 20;
-const MAX_HEADER = 512e6;
+const MAX_HEADER = 64 << 20; // Gemma's, with 262,144 tokens, takes 6 MiB
+/** Metadata keys, tensors, and items of all arrays together: many times what any model has. */
+const MAX_ENTRIES = 1 << 16;
+const MAX_ITEMS = 1 << 22;
 const MAX_DIMS = 4;
 const MAX_ARRAY_DEPTH = 4;
 
@@ -61,6 +72,8 @@ const MORE = new MoreBytes();
 /** A cursor over the first bytes of a file; running past them while the file has more throws MORE. */
 class Cursor {
   at = 0;
+  /** of all arrays so far */
+  private items = 0;
   private readonly view: DataView;
 
   constructor(
@@ -84,12 +97,13 @@ class Cursor {
     return start;
   }
 
-  /** A u64 that counts things of at least `bytes` bytes each. */
-  count(bytes: number): number {
+  /** A u64 that counts things of at least `bytes` bytes each, `limit` at most. */
+  count(bytes: number, limit = Number.POSITIVE_INFINITY): number {
     const n = Number(this.view.getBigUint64(this.skip(8), true));
     if (n * bytes > this.fileSize - this.at) {
       throw this.fail(`a count of ${n} in a file of ${this.fileSize} bytes`, { count: n, fileSize: this.fileSize });
     }
+    if (n > limit) throw this.fail(`a count of ${n}, more than any model needs`, { count: n, limit });
     return n;
   }
 
@@ -113,7 +127,9 @@ class Cursor {
   private array(depth: number): GgufValue[] {
     if (depth > MAX_ARRAY_DEPTH) throw this.fail('arrays nest too deeply');
     const type = this.u32();
-    const n = this.count(type === STRING ? 8 : type === ARRAY ? 12 : (SCALARS[type]?.[0] ?? 1));
+    const bytes = type === STRING ? 8 : type === ARRAY ? 12 : (SCALARS[type]?.[0] ?? 1);
+    const n = this.count(bytes, MAX_ITEMS - this.items);
+    this.items += n;
     const out: GgufValue[] = [];
     for (let i = 0; i < n; i++) out.push(this.value(type, depth));
     return out;
@@ -149,8 +165,8 @@ function parseGguf(bytes: Uint8Array, fileSize: number, path: string): GgufHeade
   if (cursor.u32() !== 0x46554747) throw cursor.fail('this is no GGUF file');
   const version = cursor.u32();
   if (version !== 2 && version !== 3) throw cursor.fail(`GGUF version ${version}, expected 2 or 3`, { version });
-  const tensorCount = cursor.count(24);
-  const metadataCount = cursor.count(13);
+  const tensorCount = cursor.count(24, MAX_ENTRIES);
+  const metadataCount = cursor.count(13, MAX_ENTRIES);
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < metadataCount; i++) {
     const key = cursor.string();
@@ -179,10 +195,10 @@ function parseTensor(cursor: Cursor, path: string): GgufTensor {
   if (!Object.hasOwn(BLOCKS, type))
     throw unsupported(`${path}: ${name} has the GGUF type ${type}`, { path, tensor: name, type });
   const start = Number(cursor.u64());
-  const [elements, size] = BLOCKS[type];
+  const { elements, bytes } = BLOCKS[type];
   if (dims.includes(0) || dims[0] % elements)
     throw cursor.fail(`${name} has the shape [${dims}] of ${type}`, { tensor: name });
-  return { name, dims, type, start, end: start + (dims.reduce((a, b) => a * b, 1) / elements) * size };
+  return { name, dims, type, start, end: start + (dims.reduce((a, b) => a * b, 1) / elements) * bytes };
 }
 
 function placeTensors(tensors: GgufTensor[], base: number, alignment: number, fileSize: number, cursor: Cursor): void {

@@ -1,100 +1,49 @@
-/** GGUF of the llama architecture as a Hugging Face checkpoint: config, tokenizer, tensor names and row order. */
+/** GGUF as a Hugging Face checkpoint: config, tokenizer, tensor names, row order and values. */
 import { NibbleError } from '../errors';
-import { type GgufHeader, type GgufTensor, type GgufValue, readGgufHeader } from './gguf-header';
+import { ARCHITECTURES, type Architecture, huggingFaceName, MISTRAL } from './gguf-architectures';
+import { BLOCK_TYPES } from './gguf-blocks';
+import { ggufConfig } from './gguf-config';
+import { type GgufTensor, type GgufType, readGgufHeader } from './gguf-header';
+import { Metadata, shortestDecimal } from './gguf-metadata';
 import { ggufTokenizer } from './gguf-tokenizer';
+import { denseValues } from './half';
 import { corrupt, type JsonObject } from './json';
 import type { Encoding, FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
-import { type DenseType, LINEAR_CODEBOOK, type MatrixFormat } from './matrix';
+import type { BlockTypeName, DenseType, MatrixFormat, TensorInfo } from './matrix';
 
-/** Typed access to metadata: a key of the wrong type is an error, a missing one undefined. */
-export class Metadata {
-  constructor(
-    private readonly values: Map<string, GgufValue>,
-    private readonly path: string,
-  ) {}
+export type { Metadata };
 
-  private get<T>(key: string, type: string): T | undefined {
-    const value = this.values.get(key);
-    if (value !== undefined && typeof value !== type)
-      throw corrupt(`${this.path}: ${key} is no ${type}`, { path: this.path, key });
-    return value as T | undefined;
-  }
+/** Divisors of the rotary frequencies: read at once, as they are part of config.json. */
+const ROPE_FACTORS = ['rope_freqs', 'rope_factors_long', 'rope_factors_short'];
+/** Half of the largest head. */
+const MAX_ROPE_FACTORS = 512;
 
-  number = (key: string) => this.get<number>(key, 'number');
-  string = (key: string) => this.get<string>(key, 'string');
-  boolean = (key: string) => this.get<boolean>(key, 'boolean');
+const DENSE: Readonly<Record<Exclude<GgufType, BlockTypeName>, DenseType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-  need(key: string): number {
-    const value = this.number(key);
-    if (value === undefined) throw corrupt(`${this.path} does not say ${key}`, { path: this.path, key });
-    return value;
-  }
-
-  list<T extends string | number>(key: string, type: 'string' | 'number'): T[] | undefined {
-    const value = this.values.get(key);
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value) || value.some((item) => typeof item !== type)) {
-      throw corrupt(`${this.path}: ${key} is no list of ${type}s`, { path: this.path, key });
-    }
-    return value as T[];
-  }
+function isBlockType(type: GgufType): type is BlockTypeName {
+  return Object.hasOwn(BLOCK_TYPES, type);
 }
 
-/** GGUF holds f32 where config.json has decimals: the shortest decimal that rounds to the same f32 (1e-5, not 9.99e-6). */
-export function shortestDecimal(f32: number): number {
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(f32.toPrecision(digits));
-    if (Math.fround(short) === f32) return short;
+function encodingOf(type: GgufType): { encoding: Encoding; stored: TensorInfo['stored']; format: MatrixFormat } {
+  if (isBlockType(type)) {
+    const { format, ...block } = BLOCK_TYPES[type];
+    return { encoding: { kind: 'blocks', ...block }, stored: type, format };
   }
-  return f32;
+  const dense = DENSE[type];
+  return { encoding: { kind: 'dense', type: dense }, stored: dense, format: { type: dense } };
 }
 
-const MODULES: Record<string, string> = {
-  attn_norm: 'input_layernorm',
-  attn_q: 'self_attn.q_proj',
-  attn_k: 'self_attn.k_proj',
-  attn_v: 'self_attn.v_proj',
-  attn_output: 'self_attn.o_proj',
-  ffn_norm: 'post_attention_layernorm',
-  ffn_gate: 'mlp.gate_proj',
-  ffn_up: 'mlp.up_proj',
-  ffn_down: 'mlp.down_proj',
-};
-const TOP: Record<string, string> = {
-  'token_embd.weight': 'model.embed_tokens.weight',
-  'output_norm.weight': 'model.norm.weight',
-  'output.weight': 'lm_head.weight',
-};
-
-function huggingFaceName(name: string): string | null {
-  if (Object.hasOwn(TOP, name)) return TOP[name];
-  const [, layer, module, part] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
-  return module && Object.hasOwn(MODULES, module) ? `model.layers.${layer}.${MODULES[module]}.${part}` : null;
-}
-
-const ENCODINGS: Record<
-  GgufTensor['type'],
-  { encoding: Encoding; stored: TensorRecord['info']['stored']; format: MatrixFormat }
-> = {
-  F32: dense('f32'),
-  F16: dense('f16'),
-  BF16: dense('bf16'),
-  Q4_1: {
-    encoding: { kind: 'Q4_1' },
-    stored: 'Q4_1',
-    format: { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK },
-  },
-  Q8_0: { encoding: { kind: 'Q8_0' }, stored: 'Q8_0', format: { type: 'q8', block: 32, offset: false } },
-};
-function dense(type: DenseType) {
-  return { encoding: { kind: 'dense', type } as const, stored: type, format: { type } };
-}
-
-function record(tensor: GgufTensor, name: string, path: string, headSize: number): TensorRecord {
+function record(
+  tensor: GgufTensor,
+  name: string,
+  path: string,
+  headSize: number,
+  { interleaved, shiftedNorms }: Architecture,
+): TensorRecord {
   const [cols, ...others] = tensor.dims;
   const rows = others.reduce((a, b) => a * b, 1);
-  const { encoding, stored, format } = ENCODINGS[tensor.type];
-  const rotary = /\.self_attn\.[qk]_proj\./.test(name);
+  const { encoding, stored, format } = encodingOf(tensor.type);
+  const rotary = interleaved && /\.self_attn\.[qk]_proj\./.test(name);
   const turned = rows > 1 ? rows : cols;
   if (rotary && turned % headSize) {
     throw corrupt(`${path}: ${tensor.name} has ${turned} rows, no multiple of the head size ${headSize}`, {
@@ -102,17 +51,26 @@ function record(tensor: GgufTensor, name: string, path: string, headSize: number
       tensor: tensor.name,
     });
   }
+  const shifted = shiftedNorms && encoding.kind === 'dense' && name.endsWith('norm.weight');
   return {
-    info: { name, rows, cols, stored, format, storedBytes: tensor.end - tensor.start },
+    info: {
+      name,
+      rows,
+      cols,
+      stored,
+      format: shifted ? { type: 'f32' } : format,
+      storedBytes: tensor.end - tensor.start,
+    },
     statistics: [],
     data: { path, start: tensor.start, end: tensor.end },
     encoding,
     interleavedHead: rotary ? headSize : null,
+    ...(shifted && { addend: -1 }),
   };
 }
 
 /**
- * Opens a GGUF file, reading its header only.
+ * Opens a GGUF file, reading its header only (and the rotary factors, where it has some).
  * @throws NibbleError corrupt-checkpoint, unsupported-architecture (architecture, rope scaling, tokenizer or tensor by
  * name), unsupported-quantization, and what `read` and `size` throw
  */
@@ -121,12 +79,34 @@ export async function openGguf(path: string, read: ReadBytes, size: FileSize): P
   if (bytes === null) throw corrupt(`There is no ${path}`, { path });
   const header = await readGgufHeader(path, read, bytes);
   const metadata = new Metadata(header.metadata, path);
-  const config = llamaConfig(header, metadata, path);
+  const refuse = (what: string) => refusal(what, path);
+  const name = metadata.string('general.architecture');
+  if (name === undefined || !Object.hasOwn(ARCHITECTURES, name))
+    throw refuse(`the architecture ${JSON.stringify(name ?? null)}`);
+  const slides = name === 'llama' && metadata.number('llama.attention.sliding_window');
+  const architecture = slides ? MISTRAL : ARCHITECTURES[name];
+  const tensors = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
+  const embedding = tensors.get('token_embd.weight');
+  if (!embedding) throw corrupt(`${path} has no token_embd.weight`, { path });
+  const factors = new Map<string, readonly number[]>();
+  for (const kind of ROPE_FACTORS) {
+    const tensor = tensors.get(`${kind}.weight`);
+    if (tensor) factors.set(kind, await readFactors(tensor, path, read));
+    tensors.delete(`${kind}.weight`);
+  }
+  const some = (pattern: RegExp) => header.tensors.some((tensor) => pattern.test(tensor.name));
+  const facts = {
+    vocab: embedding.dims[1] ?? 1,
+    head: tensors.has('output.weight'),
+    biases: { attention: some(/\.attn_(q|k|v|output)\.bias$/), mlp: some(/\.ffn_(gate|up|down)\.bias$/) },
+    ropeFactors: (kind: string) => factors.get(kind) ?? null,
+  };
+  const config = ggufConfig(name, architecture, metadata, facts, path, refuse);
   const records = new Map<string, TensorRecord>();
-  for (const tensor of header.tensors) {
-    const name = huggingFaceName(tensor.name);
-    if (!name) throw refuse(`the tensor ${tensor.name}`, path);
-    records.set(name, record(tensor, name, path, config.head_dim as number));
+  for (const tensor of tensors.values()) {
+    const module = huggingFaceName(tensor.name, architecture);
+    if (!module) throw refuse(`the tensor ${tensor.name} of ${name}`);
+    records.set(module, record(tensor, module, path, config.head_dim as number, architecture));
   }
   return {
     config,
@@ -138,55 +118,19 @@ export async function openGguf(path: string, read: ReadBytes, size: FileSize): P
   };
 }
 
-function refuse(what: string, path: string): NibbleError {
-  return new NibbleError(
-    'unsupported-architecture',
-    `${path}: ${what} is not supported in GGUF. Choose the model's safetensors version, or a GGUF of the llama architecture.`,
-    { path, what },
-  );
+async function readFactors({ name, dims, type, start, end }: GgufTensor, path: string, read: ReadBytes) {
+  if (type !== 'F32' || dims.length !== 1 || dims[0] > MAX_ROPE_FACTORS)
+    throw corrupt(`${path}: ${name} is ${type} of shape [${dims}]`, { path, tensor: name, type });
+  return Array.from(denseValues(await read(path, start, end), 'f32'), shortestDecimal);
 }
 
-function llamaConfig({ tensors }: GgufHeader, metadata: Metadata, path: string): JsonObject {
-  const architecture = metadata.string('general.architecture');
-  if (architecture !== 'llama') throw refuse(`the architecture ${JSON.stringify(architecture ?? null)}`, path);
-  const scaling = metadata.string('llama.rope.scaling.type') ?? 'none';
-  if (scaling !== 'none' && scaling !== 'linear') throw refuse(`rope scaling of type ${scaling}`, path);
-  if (metadata.number('llama.expert_count')) throw refuse('a mixture of experts', path);
-  const has = (name: string) => tensors.some((tensor) => tensor.name === name);
-  const width = metadata.need('llama.embedding_length');
-  const heads = metadata.need('llama.attention.head_count');
-  const rotated = metadata.number('llama.rope.dimension_count');
-  const headSize = metadata.number('llama.attention.key_length') ?? rotated ?? width / heads;
-  if (!Number.isInteger(headSize / 2)) throw corrupt(`${path}: a head size of ${headSize}`, { path, headSize });
-  const valueSize = metadata.number('llama.attention.value_length') ?? headSize;
-  if (valueSize !== headSize) throw refuse(`a value length of ${valueSize} beside a key length of ${headSize}`, path);
-  const embedding = tensors.find((tensor) => tensor.name === 'token_embd.weight');
-  if (!embedding) throw corrupt(`${path} has no token_embd.weight`, { path });
-  return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    hidden_size: width,
-    intermediate_size: metadata.need('llama.feed_forward_length'),
-    num_hidden_layers: metadata.need('llama.block_count'),
-    num_attention_heads: heads,
-    num_key_value_heads: metadata.number('llama.attention.head_count_kv') ?? heads,
-    head_dim: headSize,
-    ...(rotated && rotated !== headSize && { partial_rotary_factor: rotated / headSize }),
-    hidden_act: 'silu',
-    max_position_embeddings: metadata.need('llama.context_length'),
-    rms_norm_eps: shortestDecimal(metadata.need('llama.attention.layer_norm_rms_epsilon')),
-    rope_theta: shortestDecimal(metadata.number('llama.rope.freq_base') ?? 10000),
-    rope_scaling:
-      scaling === 'linear'
-        ? { rope_type: 'linear', factor: shortestDecimal(metadata.need('llama.rope.scaling.factor')) }
-        : null,
-    vocab_size: embedding.dims[1] ?? 1,
-    tie_word_embeddings: !has('output.weight'),
-    attention_bias: has('blk.0.attn_q.bias'),
-    mlp_bias: has('blk.0.ffn_up.bias'),
-    bos_token_id: metadata.number('tokenizer.ggml.bos_token_id') ?? null,
-    eos_token_id: metadata.number('tokenizer.ggml.eos_token_id') ?? null,
-  };
+function refusal(what: string, path: string): NibbleError {
+  return new NibbleError(
+    'unsupported-architecture',
+    `${path}: ${what} is not supported in GGUF. Choose the model's safetensors version, or a GGUF of one of these ` +
+      `architectures: ${Object.keys(ARCHITECTURES).join(', ')}.`,
+    { path, what },
+  );
 }
 
 function generationConfig(metadata: Metadata): JsonObject {

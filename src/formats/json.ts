@@ -35,6 +35,7 @@ export function corrupt(what: string, details: NibbleError['details'] = {}): Nib
 
 /** The error of every number format that is valid but that Nibble cannot read. */
 export function unsupported(what: string, details: NibbleError['details'] = {}): NibbleError {
-  const advice = 'Choose a version of the model in 16 bits, bitsandbytes NF4 or LLM.int8, or GGUF Q4_1 or Q8_0.';
+  const advice =
+    'Choose a version of the model in 16 bits, bitsandbytes NF4 or LLM.int8, or GGUF in Q4_0, Q4_1, Q4_K, IQ4_NL, Q5_0, Q5_1, Q5_K, Q6_K or Q8_0.';
   return new NibbleError('unsupported-quantization', `${what}. ${advice}`, details);
 }

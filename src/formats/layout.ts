@@ -12,7 +12,7 @@
  *   }
  */
 import type { JsonObject } from './json';
-import type { DenseType, RowSlice, TensorInfo } from './matrix';
+import type { DenseType, QuantisedRows, RowSlice, TensorInfo } from './matrix';
 
 export { openSafetensorsFolder } from './folder';
 export { tensorRows } from './rows';
@@ -37,9 +37,8 @@ export type Encoding =
   | { kind: 'bnb4'; blocksize: number; codebook: readonly number[]; nestedOffset: number | null }
   /** LLM.int8. statistics: SCB f32, one a row; value = int8 * SCB / 127 */
   | { kind: 'int8' }
-  /** GGUF blocks of 32: f16 scale, f16 minimum, 16 bytes of codes; or f16 scale, 32 int8 */
-  | { kind: 'Q4_1' }
-  | { kind: 'Q8_0' };
+  /** GGUF blocks of `elements` columns in `bytes` bytes, statistics among them (gguf-blocks.ts) */
+  | { kind: 'blocks'; elements: number; bytes: number; unpack(bytes: Uint8Array): QuantisedRows };
 
 export interface TensorRecord {
   info: TensorInfo;
@@ -50,6 +49,8 @@ export interface TensorRecord {
   encoding: Encoding;
   /** Of a GGUF q or k whose rows (or, of a bias, whose elements) stand as interleaved rotary pairs a head; else null. */
   interleavedHead: number | null;
+  /** Added to every value, in f32: GGUF stores Gemma's norms as 1 + w where Hugging Face has w. Absent: nothing. */
+  addend?: number;
 }
 
 export interface TensorRows {

@@ -13,33 +13,35 @@ export type MatrixType = 'q4' | 'q8' | 'f16' | 'bf16' | 'f32';
 export type MatrixFormat =
   | { type: 'q4'; block: 32 | 64; offset: boolean; codebook: readonly number[] /* 16 f32 values */ }
   | { type: 'q8'; block: 32 | 64 | 'row'; offset: boolean }
+  | { type: 'q8'; block: 16; offset: false }
   | { type: DenseType };
 
 export type DenseType = 'f32' | 'f16' | 'bf16';
 
-/** Consecutive rows of one matrix, in the order of the Hugging Face checkpoint (permutations already undone). */
-export type RowSlice = { row0: number; rows: number; cols: number } & (
+/** Codes and statistics of whole rows. */
+export type QuantisedRows = {
+  /** columns a scale covers: 16, 32, 64 or cols */
+  block: number;
+  /** rows*cols/block values, flat */
+  scales: Float32Array;
+  offsets: Float32Array | null;
+} & (
   | {
       type: 'q4';
       /** rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order) */
       codes: Uint8Array;
-      block: number;
-      /** rows*cols/block values, flat */
-      scales: Float32Array;
-      offsets: Float32Array | null;
     }
-  | {
-      type: 'q8';
-      /** rows*cols */
-      codes: Int8Array;
-      /** columns a scale covers: 32, 64 or cols */
-      block: number;
-      /** rows*cols/block values, flat */
-      scales: Float32Array;
-      offsets: Float32Array | null;
-    }
+  | { type: 'q8' /** rows*cols */; codes: Int8Array }
+);
+
+/** Consecutive rows of one matrix, in the order of the Hugging Face checkpoint (permutations already undone). */
+export type RowSlice = { row0: number; rows: number; cols: number } & (
+  | QuantisedRows
   | { type: 'dense'; dense: DenseType /** rows*cols elements, little-endian, 4-byte aligned start */; data: Uint8Array }
 );
+
+/** GGUF's quantised types that Nibble reads, by ggml's names. */
+export type BlockTypeName = 'Q4_0' | 'Q4_1' | 'Q4_K' | 'IQ4_NL' | 'Q5_0' | 'Q5_1' | 'Q5_K' | 'Q6_K' | 'Q8_0';
 
 /** A matrix (or, with rows = 1, a vector) of a checkpoint, known from the headers alone. */
 export interface TensorInfo {
@@ -48,7 +50,7 @@ export interface TensorInfo {
   rows: number;
   cols: number;
   /** How the file holds it; `format` says what it becomes when it is kept as it is (dense: unchanged). */
-  stored: DenseType | 'nf4' | 'fp4' | 'int8' | 'Q4_1' | 'Q8_0';
+  stored: DenseType | 'nf4' | 'fp4' | 'int8' | BlockTypeName;
   format: MatrixFormat;
   /** Bytes in the file(s), statistics included. */
   storedBytes: number;
@@ -61,7 +63,7 @@ export const NF4_CODEBOOK: readonly number[] = [
   0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 ];
 
-/** GGUF Q4_0/Q4_1 codes are plain integers: value = scale * code + offset. */
+/** The codes of GGUF's Q4_1 and Q4_K are plain integers: value = scale * code + offset. */
 export const LINEAR_CODEBOOK: readonly number[] = Array.from({ length: 16 }, (_, i) => i);
 
 /**

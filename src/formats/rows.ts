@@ -1,5 +1,5 @@
 /** From the bytes of some rows of a tensor to the RowSlice they mean. Nothing is rounded that the format does not round. */
-import { denseValues, f16Table } from './half';
+import { denseValues } from './half';
 import { corrupt } from './json';
 import type { Encoding, TensorRecord, TensorRows } from './layout';
 import type { RowSlice } from './matrix';
@@ -16,10 +16,8 @@ function encodedBytes(encoding: Encoding, elements: number): number {
       return Math.ceil(elements / 2);
     case 'int8':
       return elements;
-    case 'Q4_1':
-      return (elements / 32) * 20;
-    case 'Q8_0':
-      return (elements / 32) * 34;
+    case 'blocks':
+      return (elements / encoding.elements) * encoding.bytes;
   }
 }
 
@@ -94,11 +92,15 @@ function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decod
   const { encoding } = record;
   const { cols } = record.info;
   switch (encoding.kind) {
-    case 'dense':
+    case 'dense': {
+      const { addend } = record;
       return (row0, rows, bytes) => {
         const data = bytes.byteOffset % 4 ? bytes.slice() : bytes;
-        return { row0, rows, cols, type: 'dense', dense: encoding.type, data };
+        if (addend === undefined) return { row0, rows, cols, type: 'dense', dense: encoding.type, data };
+        const values = denseValues(data, encoding.type).map((value) => value + addend);
+        return { row0, rows, cols, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) };
       };
+    }
     case 'bnb4':
       return bnb4Decoder(record, encoding, statistics);
     case 'int8': {
@@ -109,10 +111,8 @@ function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decod
         return { row0, rows, cols, type: 'q8', codes, block: cols, scales, offsets: null };
       };
     }
-    case 'Q4_1':
-      return (row0, rows, bytes) => ({ row0, rows, cols, type: 'q4', block: 32, ...decodeQ4_1(bytes) });
-    case 'Q8_0':
-      return (row0, rows, bytes) => ({ row0, rows, cols, type: 'q8', block: 32, offsets: null, ...decodeQ8_0(bytes) });
+    case 'blocks':
+      return (row0, rows, bytes) => ({ row0, rows, cols, ...encoding.unpack(bytes) });
   }
 }
 
@@ -153,40 +153,6 @@ function bnb4Decoder(
     }
     return { row0, rows, cols, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) };
   };
-}
-
-/** GGUF keeps element i < 16 of a block in the low nibble of byte i and element 16 + i in its high nibble. */
-function decodeQ4_1(bytes: Uint8Array): { codes: Uint8Array; scales: Float32Array; offsets: Float32Array } {
-  const half = f16Table();
-  const blocks = bytes.length / 20;
-  const codes = new Uint8Array(blocks * 16);
-  const scales = new Float32Array(blocks);
-  const offsets = new Float32Array(blocks);
-  for (let b = 0; b < blocks; b++) {
-    const at = b * 20;
-    scales[b] = half[bytes[at] | (bytes[at + 1] << 8)];
-    offsets[b] = half[bytes[at + 2] | (bytes[at + 3] << 8)];
-    for (let k = 0; k < 8; k++) {
-      const even = bytes[at + 4 + 2 * k];
-      const odd = bytes[at + 5 + 2 * k];
-      codes[b * 16 + k] = ((even & 15) << 4) | (odd & 15);
-      codes[b * 16 + 8 + k] = (even & 240) | (odd >> 4);
-    }
-  }
-  return { codes, scales, offsets };
-}
-
-function decodeQ8_0(bytes: Uint8Array): { codes: Int8Array; scales: Float32Array } {
-  const half = f16Table();
-  const blocks = bytes.length / 34;
-  const codes = new Int8Array(blocks * 32);
-  const scales = new Float32Array(blocks);
-  for (let b = 0; b < blocks; b++) {
-    const at = b * 34;
-    scales[b] = half[bytes[at] | (bytes[at + 1] << 8)];
-    codes.set(new Int8Array(bytes.buffer, bytes.byteOffset + at + 2, 32), b * 32);
-  }
-  return { codes, scales };
 }
 
 /**

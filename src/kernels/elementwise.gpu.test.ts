@@ -27,6 +27,7 @@ describe('embed', () => {
     ['NF4 in 32', { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK }, 96, 'workgroup'],
     ['Q4_1', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96, 'constant'],
     ['q8 in 32', { type: 'q8', block: 32, offset: false }, 64, 'constant'],
+    ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96, 'constant'],
     ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96, 'constant'],
     ['f16', { type: 'f16' }, 80, 'constant'],
     ['bf16', { type: 'bf16' }, 60, 'constant'],

@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
+import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
 import {
   type LinearFusion,
@@ -26,6 +27,10 @@ const FORMATS: [string, MatrixFormat, number][] = [
   ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
   ['q8 in 64 with offsets', { type: 'q8', block: 64, offset: true }, 128],
   ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
+  ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96],
+  ['Q4_0', { type: 'q4', block: 32, offset: false, codebook: LINEAR_CODEBOOK.map((code) => code - 8) }, 96],
+  ['q8 in 32 with offsets', { type: 'q8', block: 32, offset: true }, 160],
+  ['Q4_1 of one block a row', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 32],
   ['f16', { type: 'f16' }, 80],
   ['bf16', { type: 'bf16' }, 60],
   ['f32', { type: 'f32' }, 60],
@@ -207,4 +212,18 @@ describe('what is fused', () => {
       },
       null,
     ));
+});
+
+describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {
+  const { matvec, head, matmul } = SHAPES[variant];
+  const blocks16: MatrixFormat = { type: 'q8', block: 16, offset: false };
+  const five: MatrixFormat = { type: 'q8', block: 32, offset: true };
+  it.each([
+    ['q8 in 16', blocks16],
+    ['q8 in 32 with offsets', five],
+  ])('%s', async (_, format) => {
+    await check({ format, rows: 75, cols: 160, fusion: { norm: { eps: 1e-6, offset: 1 } }, shape: matvec }, null);
+    await check({ format, rows: 131, cols: 96, shape: head }, null);
+    await check({ format, rows: 67, cols: 96, tokens: 19, fusion: { accumulate: true } }, matmul);
+  });
 });

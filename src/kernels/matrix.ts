@@ -21,8 +21,15 @@ export function matrixConstants(
   const chunks = Math.ceil(cols / CHUNK_COLUMNS);
   const q4 = format.type === 'q4' ? format : null;
   const perRow = scalesPerRow(format, cols);
+  // Blocks of 16 are scaled as they are decoded: to the kernel they have no scales.
+  const halves = format.type === 'q8' && format.block === 16;
+  // One scale a row is applied once, at the end; an offset has to meet its inputs before.
+  const rowScaled = !halves && perRow === 1 && bytes.offsets === 0;
+  const scaled = !halves && perRow > 0 && !rowScaled;
   const chunksAScale = perRow ? chunks / perRow : 1;
-  const linear = q4?.codebook.every((value, i) => value === i) ?? false;
+  // Codes that are the values less a constant need no table.
+  const base = q4?.codebook[0] ?? 0;
+  const linear = q4?.codebook.every((value, i) => value === base + i) ?? false;
   const values = (q4?.codebook ?? []).map(float);
   return {
     MATRIX: q4 ? 'matrix_q4' : format.type === 'q8' ? 'matrix_q8' : 'matrix_dense',
@@ -35,13 +42,14 @@ export function matrixConstants(
     SCALES: bytes.scales / 4,
     CHUNKS_A_SCALE: chunksAScale,
     OFFSET: bytes.offsets > 0,
-    QUANTISED: perRow > 0,
-    // One scale a row is applied once, at the end.
-    ROW_SCALED: perRow === 1,
-    SCALED: perRow > 1,
+    HALVES: halves,
+    QUANTISED: !halves && perRow > 0,
+    ROW_SCALED: rowScaled,
+    SCALED: scaled,
     // Chunks that share a scale are summed first.
-    UNIT: perRow > 1 ? chunksAScale : 1,
+    UNIT: scaled ? chunksAScale : 1,
     LINEAR: linear,
+    LINEAR_BASE: linear && base !== 0 ? ` + vec4f(${float(base)})` : '',
     TABLE_CONST: table === 'constant' && !linear,
     CODEBOOK: values.join(', '),
     BYTE_VALUES:

@@ -4,15 +4,18 @@ import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { Executor } from '../executor';
-import { FAMILY_FIXTURES, FORMAT_FIXTURES } from './test/fixtures';
+import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
 import { allLogits, GREEDY, largestDifference, planOf, randomModel, take } from './test/models';
 import { compareWithTransformers } from './test/transformers';
 
-describe.each([...FORMAT_FIXTURES, ...FAMILY_FIXTURES])('%s as transformers computes it', (path, weights) => {
-  it.each(['f32', 'f16'] as const)('logits and greedy ids with %s KV', (kvType) =>
-    compareWithTransformers(path, weights, kvType),
-  );
-});
+describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
+  '%s as transformers computes it',
+  (path, weights) => {
+    it.each(['f32', 'f16'] as const)('logits and greedy ids with %s KV', (kvType) =>
+      compareWithTransformers(path, weights, kvType),
+    );
+  },
+);
 
 const tiny = (more = {}): ModelSpec =>
   parseSpec({
@@ -62,6 +65,7 @@ describe('weights', () => {
   const formats: MatrixFormat[] = [
     { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK },
     { type: 'q8', block: 32, offset: false },
+    { type: 'q8', block: 16, offset: false },
     { type: 'q8', block: 'row', offset: false },
     { type: 'f16' },
     { type: 'bf16' },

@@ -43,6 +43,7 @@ const FORMATS: MatrixFormat[] = [
   { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK },
   { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK },
   { type: 'q8', block: 32, offset: false },
+  { type: 'q8', block: 16, offset: false },
   { type: 'q8', block: 64, offset: true },
   { type: 'q8', block: 'row', offset: false },
   { type: 'f32' },

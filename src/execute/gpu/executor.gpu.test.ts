@@ -1,6 +1,6 @@
 import { afterEach, describe, it } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
-import { FAMILY_SAMPLE, FORMAT_FIXTURES } from '../cpu/test/fixtures';
+import { FAMILY_SAMPLE, FORMAT_FIXTURES, GGUF_FIXTURES } from '../cpu/test/fixtures';
 import type { Maker } from '../cpu/test/models';
 import { compareWithTransformers } from '../cpu/test/transformers';
 import type { Executor } from '../executor';
@@ -23,7 +23,7 @@ const webgpu = (variant: string): Maker => ({
 });
 
 describe.each([
-  ['small', [...FORMAT_FIXTURES, ...FAMILY_SAMPLE]],
+  ['small', [...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_SAMPLE]],
   ['software', FORMAT_FIXTURES.slice(-1)],
   ['gpu', FORMAT_FIXTURES.slice(-1)],
 ] as const)('shapes for %s', (variant, fixtures) => {

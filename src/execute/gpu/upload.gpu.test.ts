@@ -84,6 +84,7 @@ describe('scatter', () => {
     ['q4 in 32', { ...NF4, block: 32 }, 96],
     ['q4 in 32 with offsets', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96],
     ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
+    ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96],
     ['q8 in 64 with offsets', { type: 'q8', block: 64, offset: true }, 64],
     ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
     ['f16', { type: 'f16' }, 64],

@@ -32,6 +32,22 @@ const FAMILIES = [
   'granite',
 ] as const;
 
+/** By reference/fixtures_gguf.py: every family and every type of block. */
+export const GGUF_FIXTURES: readonly Fixture[] = [
+  'llama-linear',
+  'llama3',
+  'mistral',
+  'qwen2',
+  'qwen3',
+  'gemma',
+  'gemma2',
+  'gemma3',
+  'phi3',
+  'smollm3',
+  'olmo2',
+  'granite',
+].map((family): Fixture => [`tiny-gguf/${family}/model.gguf`, 'keep']);
+
 const MULTIMODAL: Fixture = ['families/gemma3-multimodal/bf16', 'f32'];
 
 /** By reference/fixtures_families.py, each as bf16, NF4 and double-quantised NF4: for the CPU, and for bench/check.ts. */
