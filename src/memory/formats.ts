@@ -2,7 +2,8 @@
  * Which type each tensor of a checkpoint gets where it is computed with. Pure.
  *
  * 'keep' (default): a checkpoint with quantised tensors runs as it is, 16-bit modules included; one without becomes
- * NF4, embedding included. 'nf4', 'q8', 'f16', 'f32' ask for another rounding of what is not that small already.
+ * NF4, embedding included. 'nf4' and 'q8' ask for another rounding of what is not that small already, 'f16' and 'f32' for
+ * all of it at that size.
  */
 import { alignedBlock, type MatrixFormat, NF4_CODEBOOK, type TensorInfo } from '../formats/matrix';
 

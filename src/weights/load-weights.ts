@@ -1,7 +1,8 @@
 /** From a Checkpoint into an executor: every tensor that the model needs, once, in the order of the files. */
 import { NibbleError, throwIfAborted } from '../errors';
+import { dequantize } from '../formats/dequantize';
 import { denseValues } from '../formats/half';
-import type { RowSlice, TensorInfo } from '../formats/matrix';
+import type { MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 
 /** What the model expects of a tensor; see tensorTable() in model/decoder.ts. */
@@ -21,6 +22,8 @@ interface Sink {
 
 export interface LoadOptions {
   signal?: AbortSignal;
+  /** what matrices are to become; a quantised one that is to become another type is dequantised on the way */
+  formats?: ReadonlyMap<string, MatrixFormat>;
   /** told after every slice how many stored bytes are now in place */
   onPlaced?: (bytes: number) => void;
 }
@@ -51,7 +54,7 @@ export async function loadWeights(
   checkpoint: Checkpoint,
   needed: readonly NeededTensor[],
   sink: Sink,
-  { signal, onPlaced }: LoadOptions = {},
+  { signal, formats, onPlaced }: LoadOptions = {},
 ): Promise<void> {
   checkShapes(checkpoint.tensors, needed);
   const kinds = new Map(needed.map(({ name, kind }) => [name, kind]));
@@ -61,12 +64,20 @@ export async function loadWeights(
     for await (const slice of checkpoint.read(name, { signal })) {
       throwIfAborted(signal);
       checkFinite(name, slice);
-      if (kind === 'matrix') await sink.write(name, slice);
+      if (kind === 'matrix') await writeAs(sink, info, formats?.get(name) ?? info.format, slice);
       else sink.writeVector(name, vectorOf(name, slice));
       onPlaced?.((info.storedBytes * slice.rows) / info.rows);
     }
   }
   await sink.finish();
+}
+
+/** f32 bytes of a matrix that is dequantised at once. */
+const PIECE_BYTES = 4 << 20;
+
+async function writeAs(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
+  if (slice.type === 'dense' || slice.type === wanted.type) return sink.write(name, slice);
+  for (const piece of dequantize(slice, format, PIECE_BYTES)) await sink.write(name, piece);
 }
 
 function vectorOf(name: string, slice: RowSlice): Float32Array {

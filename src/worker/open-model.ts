@@ -190,7 +190,7 @@ async function openText({ tokenizer: files, generationConfig, config }: Checkpoi
 
 async function fill(
   checkpoint: Checkpoint,
-  { spec }: PlanModel,
+  { spec, formats }: PlanModel,
   { sink }: Executor,
   meter: ProgressMeter,
   installed: boolean,
@@ -200,5 +200,5 @@ async function fill(
   meter.total(checkpoint.totalBytes);
   meter.phase(installed ? 'upload' : 'download');
   start();
-  await loadWeights(checkpoint, tensorTable(spec), sink, { signal, onPlaced: meter.placed });
+  await loadWeights(checkpoint, tensorTable(spec), sink, { signal, formats, onPlaced: meter.placed });
 }

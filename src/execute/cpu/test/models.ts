@@ -96,7 +96,7 @@ export async function openFixture(
   const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
   const plan = planMemory(model, request(more), maker.limits ?? DEFAULT_LIMITS, maker.target);
   const executor = await maker.make(model, plan);
-  await loadWeights(checkpoint, table, executor.sink);
+  await loadWeights(checkpoint, table, executor.sink, { formats: model.formats });
   await executor.reserve(plan);
   checkpoint.close();
   return { executor, model, plan };
