@@ -36,8 +36,8 @@ export function addedTokenSplitter(tokens: readonly [text: string, AddedToken][]
     let node = root;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
-      let next = node.next.get(code);
-      if (!next) node.next.set(code, (next = { next: new Map() }));
+      const next: Node = node.next.get(code) ?? { next: new Map() };
+      node.next.set(code, next);
       node = next;
     }
     node.token = token;

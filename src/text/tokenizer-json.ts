@@ -10,8 +10,7 @@ const MAX_ID = 4_000_000;
 const MAX_REGEX = 10_000;
 
 /** GPT-2's split, which Rust's ByteLevel has built in. */
-export const GPT2_SPLIT =
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -50,10 +49,10 @@ function checkModel(model: unknown): asserts model is JsonObject {
   need(tokens, 'it has no vocabulary');
   for (const merge of merges) {
     const pair: unknown[] = typeof merge === 'string' ? merge.split(' ') : merge;
-    const [left, right] = Array.isArray(pair) ? pair : [];
-    const known =
-      pair.length === 2 && typeof left === 'string' && typeof right === 'string' && left in vocab && right in vocab;
-    need(known && left + right in vocab, `the merge ${JSON.stringify(merge)} is not one of two tokens to a third`);
+    const [left, right] = Array.isArray(pair) && pair.length === 2 ? pair : [];
+    const isToken = (text: unknown): text is string => typeof text === 'string' && Object.hasOwn(vocab, text);
+    const known = isToken(left) && isToken(right) && isToken(left + right);
+    need(known, `the merge ${JSON.stringify(merge)} is not one of two tokens to a third`);
   }
 }
 
@@ -106,7 +105,9 @@ function checkPattern({ pattern }: JsonObject): JsonObject {
 function checkRegex(regex: string): void {
   need(regex.length <= MAX_REGEX, `a regex of ${regex.length} characters`);
   const ambiguous = [false]; // for each open group: whether it repeats or chooses inside
-  const tokens = regex.matchAll(/\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\||[*+]|\{\d+,\}/gs);
+  const tokens = regex.matchAll(
+    /\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\||[*+]|\{\d+,\}/gs,
+  );
   const unbounded = (at: number) => /^(?:[*+]|\{\d+,\})/.test(regex.slice(at, at + 12));
   for (const { 0: token, index } of tokens) {
     if (token.startsWith('(')) ambiguous.push(false);
@@ -166,7 +167,10 @@ const PRE_TOKENIZERS: Record<string, Rewrite> = {
     // the library would isolate it
     const character = pattern.String;
     const single = typeof character === 'string' && [...character].length === 1;
-    need(behavior === 'MergedWithPrevious' && single, `a split of the behaviour ${JSON.stringify(behavior)} is unknown`);
+    need(
+      behavior === 'MergedWithPrevious' && single,
+      `a split of the behaviour ${JSON.stringify(behavior)} is unknown`,
+    );
     const c = escapeForClass(character);
     return split(`[^${c}]*[${c}]|[^${c}]+`);
   },

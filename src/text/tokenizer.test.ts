@@ -46,7 +46,7 @@ describe.each(smollm2)('SmolLM2 from %s, against Rust tokenizers', (_, make) => 
     expect(tokenizer).toMatchObject({
       bosToken: '<|im_start|>',
       eosToken: '<|im_end|>',
-      eosIds: [2],
+      eosIds: [2, 0],
       vocabSize: 49152,
     });
     const special = Array.from({ length: 49152 }, (_, id) => id).filter(tokenizer.isSpecial);

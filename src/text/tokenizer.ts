@@ -23,6 +23,8 @@ export interface Tokenizer {
   /** Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD. */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
   isSpecial(id: number): boolean;
+  /** Whether the number is a token's; a padded vocabulary has more numbers than tokens. */
+  isToken(id: number): boolean;
   /** The number of a token in the vocabulary, by its exact text. */
   idOf(token: string): number | undefined;
   /** The end-of-text token and the tokens that end a turn. generation_config.json may name more. */
@@ -77,7 +79,11 @@ export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer
 
 function construct(json: JsonObject, config: JsonObject): HfTokenizer {
   const inner = new HfTokenizer(prepareTokenizerJson(json), config);
-  const { decoder } = inner;
+  const { decoder, normalizer, model } = inner;
+  for (const token of inner.get_added_tokens_decoder().values()) {
+    // Rust decodes it as it is looked for
+    if (token.normalized && normalizer) model!.vocab[token.id] = normalizer.normalize(token.content);
+  }
   const parts = decoder instanceof SequenceDecoder ? decoder.decoders : [decoder];
   for (const part of parts) {
     // the library's would drop U+FEFF
@@ -100,10 +106,11 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
       return bos ? [...prefix, ...ids] : ids;
     },
     decode(ids, { skipSpecial }) {
-      const known = ids.filter((id) => inner.id_to_token(id) !== undefined && !(skipSpecial && specialIds.has(id)));
+      const known = ids.filter((id) => tokenizer.isToken(id) && !(skipSpecial && specialIds.has(id)));
       return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
     },
     isSpecial: (id) => specialIds.has(id),
+    isToken: (id) => inner.id_to_token(id) !== undefined,
     idOf: (token) => inner.token_to_id(token),
     eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
     bosToken,
