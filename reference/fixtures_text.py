@@ -185,6 +185,41 @@ VARIANTS = {
 }  # fmt: skip
 
 
+# The splits of the families' tokenizer.json, by the name that llama.cpp gives them.
+CL100K = (
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+)
+UPPER, LOWER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]", "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+TEKKEN = (
+    f"[^\\r\\n\\p{{L}}\\p{{N}}]?{UPPER}*{LOWER}+|[^\\r\\n\\p{{L}}\\p{{N}}]?{UPPER}+{LOWER}*"
+    "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+)
+O200K = TEKKEN.replace(f"{LOWER}+|", f"{LOWER}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|").replace(
+    f"{LOWER}*|", f"{LOWER}*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|").replace("|\\p{N}|", "|\\p{N}{1,3}|")  # fmt: skip
+GPT2 = {**LEVEL, "use_regex": True}
+DIGITS = {"type": "Digits", "individual_digits": True}
+GGUF_RULES = {
+    "llama-bpe": {"pre_tokenizer": sequence(split(CL100K), LEVEL), "ignore_merges": True},
+    "dbrx": {"pre_tokenizer": sequence(split(CL100K), LEVEL)},
+    "qwen2": {"normalizer": {"type": "NFC"}, "pre_tokenizer": sequence(split(CL100K.replace("{1,3}", "")), LEVEL)},
+    "gpt-4o": {"pre_tokenizer": sequence(split(O200K, "Removed", True), LEVEL)},
+    "tekken": {"pre_tokenizer": sequence(split(TEKKEN), LEVEL), "ignore_merges": True},
+    "smollm": {"pre_tokenizer": sequence(DIGITS, GPT2)},
+    "refact": {"pre_tokenizer": sequence(DIGITS, GPT2)},
+    "gpt-2": {"pre_tokenizer": GPT2},
+}
+
+
+def gguf_rules(base: dict, strings: list[str]) -> dict:
+    out = {}
+    for name, parts in GGUF_RULES.items():
+        model = {**base["model"], "ignore_merges": parts.get("ignore_merges", False)}
+        rest = {key: value for key, value in parts.items() if key != "ignore_merges"}
+        tok = Tokenizer.from_str(json.dumps({**base, **rest, "model": model}))
+        out[name] = [tok.encode(text, add_special_tokens=False).ids for text in strings]
+    return out
+
+
 def cases(spec: dict) -> dict:
     """Ids with special tokens parsed, ids where they are plain text if those differ, and text back if that differs."""
     tok = Tokenizer.from_str(json.dumps(spec))
@@ -219,7 +254,9 @@ def tokenizers():
         "prefixed": [None if "\n\n" in t else sentencepiece(rows, t, True) for t in plain],
         "bare": [sentencepiece(rows, t, False) for t in plain],
     }  # fmt: skip
-    return {"format": "nibble-tokenizer-parts-1", "strings": STRINGS, "bases": bases, "variants": variants, "pieces": own}
+    rules = gguf_rules(bases["byteLevel"], plain)
+    made = {"strings": STRINGS, "bases": bases, "variants": variants, "pieces": own, "ggufRules": rules}
+    return {"format": "nibble-tokenizer-parts-1", **made}
 
 
 # What @huggingface/jinja 0.5 does otherwise is left out: it prints booleans as true and false, has no {%+, and loses what
@@ -255,6 +292,8 @@ CHATS = [
     [{"role": "system", "content": "Be \"brief\" & <kind>."}, {"role": "user", "content": " Hi\u00e9 "},
      {"role": "assistant", "content": "Hello \U0001f642"}, {"role": "user", "content": "2 + 2?"}],
     [{"role": "assistant", "content": "first"}, {"role": "user", "content": "<b>second</b>"}],
+    [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "<think>\nhm \n</think>\n\n  So."},
+     {"role": "user", "content": "And?"}, {"role": "assistant", "content": " <think>\n\n</think>\n\n Because.\n"}],
 ]  # fmt: skip
 
 
