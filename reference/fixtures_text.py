@@ -284,6 +284,21 @@ TEMPLATES = {
     "loop controls": "{% for m in messages %}{% if m.role == 'system' %}{% continue %}{% endif %}{% if loop.index > 3 %}{% break %}{% endif %}"
     "{{ loop.index }}:{{ m.content }};{% endfor %}",
     "white space": "  {% if true %}\n    a\n  {% endif %}\n  {#- gone -#}\n  b {{- ' c ' -}} d\n\n{% if true %} e{% endif %}\n",
+    "attributes": "{%- set users = messages | selectattr('role', 'equalto', 'user') | list %}{{ users | length }}{{ users[-1]['content'] }}"
+    "{{ messages | map(attribute='role') | join(',') }}{{ (messages | rejectattr('role', 'equalto', 'user') | list | first | default({}))"
+    ".get('role', 'nobody') }}{% set last = messages | last %}{{ last.role }}{% if loop is defined %}x{% endif %}",
+    "tests": "{%- for m in messages %}{% if m.content is string and m is mapping and m.content is not none %}{{ m.role }}{% endif %}"
+    "{% if m.tool_calls is defined and m.tool_calls %}t{% endif %}{% if m['role'] in ['user', 'system'] and not (m.content is mapping) %}u"
+    "{% elif m['role'] == 'assistant' and loop.last %}last{% endif %}{% if loop.nextitem is defined %}{{ loop.nextitem.role }}"
+    "{% endif %}{% if loop.previtem %}<{{ loop.previtem.role }}{% endif %}{%- endfor %}{% if strftime_now is defined %}now{% endif %}"
+    "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}{{ date_string }}"
+    "{% if not tools is none and tools %}tools{% endif %}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 if messages[0].role != 'user' }}",
+    "a tool as JSON": "{% set tool = {'name': 'f', 'parameters': {'type': 'object', 'list': [1, 2.5, 'x\\u00e9<&']}} %}"
+    "{{ tool | tojson(indent=4) }}|{{ tool | tojson }}|{{ tool.parameters.list | tojson }}|{{ tool.keys() | list | join }}",
+    "a block that sets": "{% set text %}[{{ messages[0].content | trim }}]\n{% endset %}{{ text }}{{ text | length }}"
+    "{% filter upper %}{{ messages[0].role }}{% endfilter %}{% call(x) each(messages) %}{{ x.role }};{% endcall %}".replace(
+        "{% set text %}",
+        "{% macro each(list) %}{% for e in list %}{{ caller(e) }}{% endfor %}{% endmacro %}{% set text %}", 1),
     "generation": "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
     "{% else %}{{ m.content }}{% endif %}{% endfor %}",
 }  # fmt: skip

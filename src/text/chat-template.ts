@@ -55,7 +55,8 @@ class BoundedInterpreter extends Interpreter {
 
   override evaluate(...args: Parameters<Interpreter['evaluate']>): Value {
     this.spend(1);
-    const result = this.strip(...args) ?? super.evaluate(...args);
+    // the library's "first" of an empty list is no value at all; a name that nobody set is Jinja's undefined
+    const result = this.strip(...args) ?? super.evaluate(...args) ?? args[1].lookupVariable('');
     const { value } = result;
     if (typeof value === 'string' && value.length > MAX_VALUE) throw new Error(`it makes over ${MAX_VALUE} characters`);
     // a list that is doubled in a loop would fill the memory long before the steps are spent
