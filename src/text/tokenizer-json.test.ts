@@ -93,6 +93,7 @@ describe('refuses', () => {
     ['a regex that repeats a repetition', withRegex('(a+)+$'), /repeats a group/],
     ['a regex that repeats a choice', withRegex('(?:a|a)*b'), /repeats a group/],
     ['a regex that repeats it deeper', withRegex('(?:x(?:[(]|b*)y){2,}'), /repeats a group/],
+    ['a regex that repeats an option', withRegex('(?:a?){40}a{40}'), /repeats a group/],
     ['a regex that is no text', withRegex(5), /pattern/],
     ['a broken regex', withRegex('('), /./],
     ['a bracket too many', withRegex('a)'), /bracket/],
@@ -121,7 +122,7 @@ describe('refuses', () => {
   });
 });
 
-it('ends in a NibbleError, or encodes, for 4000 altered tokenizer.json', () => {
+it('ends in a NibbleError, or encodes, for 3000 altered tokenizer.json', () => {
   const junk = [null, -1, 3e9, 1.5, '', 'x', '(a*)*', [], {}, [[]], true, 'Sequence', 'Metaspace', '\ud800'];
   const outcomes = { read: 0, refused: 0 };
   /** Puts a value at a random place of a copy, or removes what is there. */
@@ -156,7 +157,7 @@ it('ends in a NibbleError, or encodes, for 4000 altered tokenizer.json', () => {
         outcomes.refused++;
       }
     }),
-    { numRuns: 4000 },
+    { numRuns: 3000 },
   );
   expect(outcomes.refused).toBeGreaterThan(1000);
   expect(outcomes.read).toBeGreaterThan(200);

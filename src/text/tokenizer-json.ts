@@ -98,6 +98,10 @@ function checkPattern({ pattern }: JsonObject): JsonObject {
   return pattern;
 }
 
+/** A group's opening, a set, an escape, or what repeats or chooses: what checkRegex looks at. */
+const REGEX_PARTS =
+  /\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\{\d+,\d*\}|[|*+?]/gs;
+
 /**
  * Refuses what backtracks without end: a repeated group that itself repeats or chooses, such as (a+)+ or (a|a)*. No
  * tokenizer in use has one, and a regex cannot be interrupted.
@@ -105,18 +109,14 @@ function checkPattern({ pattern }: JsonObject): JsonObject {
 function checkRegex(regex: string): void {
   need(regex.length <= MAX_REGEX, `a regex of ${regex.length} characters`);
   const ambiguous = [false]; // for each open group: whether it repeats or chooses inside
-  const tokens = regex.matchAll(
-    /\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\||[*+]|\{\d+,\}/gs,
-  );
-  const unbounded = (at: number) => /^(?:[*+]|\{\d+,\})/.test(regex.slice(at, at + 12));
-  for (const { 0: token, index } of tokens) {
-    if (token.startsWith('(')) ambiguous.push(false);
-    else if (token === ')') {
+  for (const { 0: part, index } of regex.matchAll(REGEX_PARTS)) {
+    if (part.startsWith('(')) ambiguous.push(false);
+    else if (part === ')') {
       const inside = ambiguous.pop();
       need(ambiguous.length, 'a regex has a bracket too many');
-      need(!(inside && unbounded(index + 1)), 'a regex repeats a group that repeats or chooses');
+      need(!(inside && '*+{'.includes(regex[index + 1] ?? ' ')), 'a regex repeats a group that repeats or chooses');
       if (inside) ambiguous[ambiguous.length - 1] = true;
-    } else if (token === '|' || /^[*+{]/.test(token)) ambiguous[ambiguous.length - 1] = true;
+    } else if (!/^[\\[]/.test(part)) ambiguous[ambiguous.length - 1] = true;
   }
 }
 

@@ -121,6 +121,18 @@ describe('createTokenizer', () => {
     expect(tokenizer.decode(tokenizer.encode(text, { special: false, bos: false }), { skipSpecial: true })).toBe(text);
   });
 
+  it("ends at the families' ends, where they are special tokens", () => {
+    const tokens =
+      '<|im_end|> <|eot_id|> <|eom_id|> <end_of_turn> <eos> <|end|> <|endoftext|> <|end_of_text|> </s>'.split(' ');
+    const special = tokens.map((content, i) => ({ id: 500 + i, content, special: true }));
+    const ids = special.map(({ id }) => id);
+    expect(createTokenizer({ ...json, added_tokens: special }, {}).eosIds).toEqual(ids);
+    const text = special.map((token) => ({ ...token, special: false }));
+    expect(createTokenizer({ ...json, added_tokens: text }, {}).eosIds).toEqual([]);
+    const named = createTokenizer({ ...json, added_tokens: text }, { eos_token: { content: '</s>' } });
+    expect(named.eosIds).toEqual([508]);
+  });
+
   it.each([
     ['an empty object', {}],
     ['an unknown model', { ...json, model: { type: 'Magic' } }],
