@@ -14,12 +14,41 @@ from fixtures_tokenizer import CORPUS
 
 OUT = Path(__file__).parent / "fixtures" / "tokenizer"
 STRINGS = [
-    "", " ", "  ", "\n", "the cat", " the  cat ", "   the\n\n\nmen", "\t\tthe\t", "a<s>the</s>  b", "<s>", "</s> <s>the",
-    "<tool>the<tool> men<sep>", "x <word> y", "x<word>y", "in <word>, on", "THE<Sep>", " <sep>  the", "a  <left>  b  <right>  c",
-    "1984 \u0663\u0664 \u00bd\u00b2 \u2167", "don't they'll", "caf\u00e9 cafe\u0301 \u212b", "\ufeffthe \ufeff! \ufeff\ufeff", "a\u0085b \u0085\u0085c \u2028 \u3000d",
-    "\U0001f642\U0001f468\u200d\U0001f469", "\u4f60\u597d \u05e9\u05dc", "\u0000\u0001\u007f", "\u2581the \u2581\u2581", "<0x41>", "\ufffd", "thethethethe", "in the morning of the day,  and",
-    "\n\n\n\n\n\n\n", " " * 11 + "the", "\u0120the",
-]  # fmt: skip
+    "",
+    " ",
+    "  ",
+    "\n",
+    "the cat",
+    " the  cat ",
+    "   the\n\n\nmen",
+    "\t\tthe\t",
+    "a<s>the</s>  b",
+    "<s>",
+    "</s> <s>the",
+    "<tool>the<tool> men<sep>",
+    "x <word> y",
+    "x<word>y",
+    "in <word>, on",
+    "THE<Sep>",
+    " <sep>  the",
+    "a  <left>  b  <right>  c",
+    "1984 \u0663\u0664 \u00bd\u00b2 \u2167",
+    "don't they'll",
+    "caf\u00e9 cafe\u0301 \u212b",
+    "\ufeffthe \ufeff! \ufeff\ufeff",
+    "a\u0085b \u0085\u0085c \u2028 \u3000d",
+    "\U0001f642\U0001f468\u200d\U0001f469",
+    "\u4f60\u597d \u05e9\u05dc",
+    "\u0000\u0001\u007f",
+    "\u2581the \u2581\u2581",
+    "<0x41>",
+    "\ufffd",
+    "thethethethe",
+    "in the morning of the day,  and",
+    "\n\n\n\n\n\n\n",
+    " " * 11 + "the",
+    "\u0120the",
+]
 
 
 def token(content, **flags):
@@ -28,9 +57,12 @@ def token(content, **flags):
 
 
 ADDED = [
-    token("<tool>"), token("<word>", single_word=True), token("<sep>", normalized=True), token("<left>", lstrip=True),
+    token("<tool>"),
+    token("<word>", single_word=True),
+    token("<sep>", normalized=True),
+    token("<left>", lstrip=True),
     token("<right>", rstrip=True, special=True),
-]  # fmt: skip
+]
 
 
 def with_added(model: dict, special: list[str], **parts) -> dict:
@@ -38,7 +70,15 @@ def with_added(model: dict, special: list[str], **parts) -> dict:
     added = [{"id": model["vocab"][t], **token(t, special=True)} for t in special]
     added += [{"id": size + i, **t} for i, t in enumerate(ADDED)]
     empty = {"normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None}
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, **empty, **parts, "model": model}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        **empty,
+        **parts,
+        "model": model,
+    }
 
 
 def byte_level() -> dict:
@@ -46,8 +86,10 @@ def byte_level() -> dict:
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<s>", "</s>"]
-    tok.train_from_iterator(CORPUS, trainers.BpeTrainer(
-        vocab_size=340, special_tokens=special, initial_alphabet=alphabet, show_progress=False))
+    tok.train_from_iterator(
+        CORPUS,
+        trainers.BpeTrainer(vocab_size=340, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
     return with_added(json.loads(tok.to_str())["model"], special, decoder=LEVEL)
 
 
@@ -57,17 +99,21 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 
 
 def pieces():
-    """A vocabulary as GGUF has it: tokens, scores and types; runs of spaces and newlines are user-defined as Gemma's."""
+    """A vocabulary as GGUF has it: tokens, scores and types; runs of spaces and newlines are user-defined as "
+    "Gemma's."""
     tok = Tokenizer(models.BPE(unk_token="<unk>"))
     tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
     tok.train_from_iterator(
-        [" ".join(CORPUS)], trainers.BpeTrainer(vocab_size=190, show_progress=False, initial_alphabet=list("\u00e9\u4f60\ufeff0123"))
+        [" ".join(CORPUS)],
+        trainers.BpeTrainer(vocab_size=190, show_progress=False, initial_alphabet=list("\u00e9\u4f60\ufeff0123")),
     )
     model = json.loads(tok.to_str())["model"]
     made = [a + b for a, b in model["merges"]]
     letters = [t for t in sorted(model["vocab"], key=model["vocab"].get) if t not in made]
     rows = [("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL)]
-    rows += [("\n" * n, -1000.0, USER_DEFINED) for n in range(2, 6)] + [(" " * n, -1000.0, USER_DEFINED) for n in range(2, 6)]
+    rows += [("\n" * n, -1000.0, USER_DEFINED) for n in range(2, 6)] + [
+        (" " * n, -1000.0, USER_DEFINED) for n in range(2, 6)
+    ]
     rows += [(f"<0x{b:02X}>", 0.0, BYTE) for b in range(256)]
     rows += [(t, -float(i), NORMAL) for i, t in enumerate(dict.fromkeys(made + letters))]
     return rows
@@ -129,7 +175,9 @@ def sentencepiece_json(rows, prefix: bool) -> dict:
     tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), replace]) if prefix else replace
     tok.decoder = decoders.Sequence([*out, decoders.Strip(" ", 1, 0)] if prefix else out)
     parts = json.loads(tok.to_str())
-    made = with_added(parts["model"], ["<unk>", "<s>", "</s>"], normalizer=parts["normalizer"], decoder=parts["decoder"])
+    made = with_added(
+        parts["model"], ["<unk>", "<s>", "</s>"], normalizer=parts["normalizer"], decoder=parts["decoder"]
+    )
     user = [{"id": i, **token(t.replace(" ", "\u2581"))} for i, (t, _, kind) in enumerate(rows) if kind == USER_DEFINED]
     return {**made, "added_tokens": user + made["added_tokens"]}
 
@@ -143,7 +191,10 @@ def split(regex=None, behavior="Isolated", invert=False, string=None):
 
 
 LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-WORDS = "(?i:'s|'t|'ll)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+WORDS = (
+    "(?i:'s|'t|'ll)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+    "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+)
 
 
 def metaspace(**flags):
@@ -157,19 +208,24 @@ def sequence(*parts):
 VARIANTS = {
     "byteLevel": {
         "GPT-2's regex": {"pre_tokenizer": {**LEVEL, "use_regex": True}},
-        "single digits": {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": True}, {**LEVEL, "use_regex": True})},
+        "single digits": {
+            "pre_tokenizer": sequence({"type": "Digits", "individual_digits": True}, {**LEVEL, "use_regex": True})
+        },
         "runs of digits": {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": False}, LEVEL)},
         "cl100k": {"pre_tokenizer": sequence(split(WORDS), LEVEL)},
         "inverted and removed": {"pre_tokenizer": sequence(split(WORDS, "Removed", True), LEVEL)},
         "inverted and isolated": {"pre_tokenizer": sequence(split("\\p{L}+", "Isolated", True), LEVEL)},
         "NFC": {"normalizer": {"type": "NFC"}, "pre_tokenizer": sequence(split(WORDS), LEVEL)},
-        "merged with the previous": {"pre_tokenizer": sequence(split(string=" ", behavior="MergedWithPrevious"), LEVEL)},
+        "merged with the previous": {
+            "pre_tokenizer": sequence(split(string=" ", behavior="MergedWithPrevious"), LEVEL)
+        },
         "no pre-tokenizer but bytes": {"pre_tokenizer": LEVEL},
     },
     "prefixed": {
         "Llama 2": {},
         "Metaspace, always": {
-            "normalizer": None, "pre_tokenizer": metaspace(prepend_scheme="always", split=False),
+            "normalizer": None,
+            "pre_tokenizer": metaspace(prepend_scheme="always", split=False),
         },
         "Metaspace, first": {"normalizer": None, "pre_tokenizer": metaspace(prepend_scheme="first", split=False)},
         "Metaspace, split": {"normalizer": None, "pre_tokenizer": metaspace(prepend_scheme="first", split=True)},
@@ -178,24 +234,32 @@ VARIANTS = {
     "bare": {
         "Gemma": {},
         "Metaspace, never": {
-            "normalizer": None, "pre_tokenizer": metaspace(prepend_scheme="never", split=False),
-            "decoder": {"type": "Sequence", "decoders": [metaspace(prepend_scheme="never", split=False), {"type": "ByteFallback"}]},
+            "normalizer": None,
+            "pre_tokenizer": metaspace(prepend_scheme="never", split=False),
+            "decoder": {
+                "type": "Sequence",
+                "decoders": [metaspace(prepend_scheme="never", split=False), {"type": "ByteFallback"}],
+            },
         },
     },
-}  # fmt: skip
+}
 
 
 # The splits of the families' tokenizer.json, by the name that llama.cpp gives them.
 CL100K = (
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
+    "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 )
 UPPER, LOWER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]", "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 TEKKEN = (
     f"[^\\r\\n\\p{{L}}\\p{{N}}]?{UPPER}*{LOWER}+|[^\\r\\n\\p{{L}}\\p{{N}}]?{UPPER}+{LOWER}*"
     "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 )
-O200K = TEKKEN.replace(f"{LOWER}+|", f"{LOWER}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|").replace(
-    f"{LOWER}*|", f"{LOWER}*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|").replace("|\\p{N}|", "|\\p{N}{1,3}|")  # fmt: skip
+O200K = (
+    TEKKEN.replace(f"{LOWER}+|", f"{LOWER}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|")
+    .replace(f"{LOWER}*|", f"{LOWER}*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|")
+    .replace("|\\p{N}|", "|\\p{N}{1,3}|")
+)
 GPT2 = {**LEVEL, "use_regex": True}
 DIGITS = {"type": "Digits", "individual_digits": True}
 GGUF_RULES = {
@@ -221,7 +285,8 @@ def gguf_rules(base: dict, strings: list[str]) -> dict:
 
 
 def cases(spec: dict) -> dict:
-    """Ids with special tokens parsed, ids where they are plain text if those differ, and text back if that differs."""
+    """Ids with special tokens parsed, ids where they are plain text if those differ, and text back if that "
+    "differs."""
     tok = Tokenizer.from_str(json.dumps(spec))
     out = {"ids": [], "plain": {}, "decoded": {}}
     for i, text in enumerate(STRINGS):
@@ -240,7 +305,11 @@ def cases(spec: dict) -> dict:
 
 def tokenizers():
     rows = pieces()
-    bases = {"byteLevel": byte_level(), "prefixed": sentencepiece_json(rows, True), "bare": sentencepiece_json(rows, False)}
+    bases = {
+        "byteLevel": byte_level(),
+        "prefixed": sentencepiece_json(rows, True),
+        "bare": sentencepiece_json(rows, False),
+    }
     variants = [
         {"base": base, "name": name, "parts": parts, **cases({**bases[base], **parts})}
         for base, named in VARIANTS.items()
@@ -249,67 +318,103 @@ def tokenizers():
     # with neither added tokens nor a literal \u2581, which tokenizer.json sees before SentencePiece's first step would
     plain = [t for t in STRINGS if "<" not in t and "\u2581" not in t]
     own = {
-        "tokens": [t for t, _, _ in rows], "scores": [s for _, s, _ in rows], "types": [k for _, _, k in rows],
+        "tokens": [t for t, _, _ in rows],
+        "scores": [s for _, s, _ in rows],
+        "types": [k for _, _, k in rows],
         "strings": plain,
         "prefixed": [None if "\n\n" in t else sentencepiece(rows, t, True) for t in plain],
         "bare": [sentencepiece(rows, t, False) for t in plain],
-    }  # fmt: skip
+    }
     rules = gguf_rules(bases["byteLevel"], plain)
     made = {"strings": STRINGS, "bases": bases, "variants": variants, "pieces": own, "ggufRules": rules}
     return {"format": "nibble-tokenizer-parts-1", **made}
 
 
-# What @huggingface/jinja 0.5 does otherwise is left out: it prints booleans as true and false, has no {%+, and loses what
-# an iteration printed before it breaks off.
+# What @huggingface/jinja 0.5 does otherwise is left out: it prints booleans as true and false, has no {%+, and loses
+# what an iteration printed before it breaks off.
 # ---- templates ------------------------------------------------------------------------------------------------------
 
 TEMPLATES = {
-    "roles": "{{ bos_token }}{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] | trim + eos_token }}\n{% endfor %}"
+    "roles": "{{ bos_token }}{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] | trim + eos_token "
+    "}}\n{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}",
-    "system first": "{%- if messages[0]['role'] == 'system' -%}\n    {%- set start = messages[0]['content'] + '\\n\\n' -%}\n"
-    "    {%- set rest = messages[1:] -%}\n{%- else -%}\n    {%- set start = '' -%}\n    {%- set rest = messages -%}\n{%- endif -%}\n"
-    "{%- for m in rest -%}\n    {%- if (m['role'] == 'user') != (loop.index0 % 2 == 0) -%}\n        {{ raise_exception('alternate') }}\n"
-    "    {%- endif -%}\n    {{ '[' + m['role'] + ']' + (start if loop.first else '') + m['content'] }}\n{%- endfor -%}",
-    "no tools": "{% if tools is not none %}{% for t in tools %}{{ t | tojson }}{% endfor %}{% endif %}{% if documents %}d{% endif %}"
-    "{% if tools is defined %}defined{% endif %}{% if absent is defined %}x{% else %}-{% endif %}{{ messages | length }}",
+    "system first": "{%- if messages[0]['role'] == 'system' -%}\n    {%- set start = messages[0]['content'] + "
+    "'\\n\\n' -%}\n"
+    "    {%- set rest = messages[1:] -%}\n{%- else -%}\n    {%- set start = '' -%}\n    {%- set rest = messages "
+    "-%}\n{%- endif -%}\n"
+    "{%- for m in rest -%}\n    {%- if (m['role'] == 'user') != (loop.index0 % 2 == 0) -%}\n        {{ "
+    "raise_exception('alternate') }}\n"
+    "    {%- endif -%}\n    {{ '[' + m['role'] + ']' + (start if loop.first else '') + m['content'] }}\n{%- "
+    "endfor -%}",
+    "no tools": "{% if tools is not none %}{% for t in tools %}{{ t | tojson }}{% endfor %}{% endif %}{% if "
+    "documents %}d{% endif %}"
+    "{% if tools is defined %}defined{% endif %}{% if absent is defined %}x{% else %}-{% endif %}{{ messages | "
+    "length }}",
     "namespace": "{%- set ns = namespace(last=messages|length - 1, seen=false) %}{%- for m in messages[::-1] %}\n"
-    "{%- set i = (messages|length - 1) - loop.index0 %}{%- if not ns.seen and m.role == 'user' and not m.content.startswith('<') %}\n"
+    "{%- set i = (messages|length - 1) - loop.index0 %}{%- if not ns.seen and m.role == 'user' and not "
+    "m.content.startswith('<') %}\n"
     "{%- set ns.seen = true %}{%- set ns.last = i %}{%- endif %}{%- endfor %}{{ ns.last }}|{{ 'seen' if ns.seen }}",
-    "text methods": "{% for m in messages %}{% set c = m.content %}{{ c.split('o')[-1].lstrip('\\n') }},{{ c.strip() | upper }},{{ c.strip('H \\n') }},{{ c.rstrip('.') }},"
-    "{{ c.replace('l', 'L') }},{{ c[1:4] }},{{ c[::-1] }},{{ m.role | capitalize }},{{ c | tojson }},{{ 'yes' if 'o' in c }}\n{% endfor %}",
+    "text methods": "{% for m in messages %}{% set c = m.content %}{{ c.split('o')[-1].lstrip('\\n') }},{{ "
+    "c.strip() | upper }},{{ c.strip('H \\n') }},{{ c.rstrip('.') }},"
+    "{{ c.replace('l', 'L') }},{{ c[1:4] }},{{ c[::-1] }},{{ m.role | capitalize }},{{ c | tojson }},{{ 'yes' "
+    "if 'o' in c }}\n{% endfor %}",
     "macro and lists": "{% macro turn(role, text, end='.') %}[{{ role }}:{{ text }}{{ end }}]{% endmacro %}"
     "{% for m in messages if m.role != 'system' %}{{ turn(m.role, m.content) }}{% endfor %}"
-    "{{ ['a', 'b'] + ['c'] | join('-') if false else ['a', 'b'] | join(', ') }}{{ {'k': [1, none, true, 1.5]} | tojson }}"
+    "{{ ['a', 'b'] + ['c'] | join('-') if false else ['a', 'b'] | join(', ') }}{{ {'k': [1, none, true, 1.5]} | "
+    "tojson }}"
     "{% for k, v in {'x': 1, 'y': 2}.items() %}{{ k ~ v }}{% endfor %}{{ range(2, 8, 3) | list | length }}",
-    "loop controls": "{% for m in messages %}{% if m.role == 'system' %}{% continue %}{% endif %}{% if loop.index > 3 %}{% break %}{% endif %}"
+    "loop controls": "{% for m in messages %}{% if m.role == 'system' %}{% continue %}{% endif %}{% if "
+    "loop.index > 3 %}{% break %}{% endif %}"
     "{{ loop.index }}:{{ m.content }};{% endfor %}",
-    "white space": "  {% if true %}\n    a\n  {% endif %}\n  {#- gone -#}\n  b {{- ' c ' -}} d\n\n{% if true %} e{% endif %}\n",
-    "attributes": "{%- set users = messages | selectattr('role', 'equalto', 'user') | list %}{{ users | length }}{{ users[-1]['content'] }}"
-    "{{ messages | map(attribute='role') | join(',') }}{{ (messages | rejectattr('role', 'equalto', 'user') | list | first | default({}))"
+    "white space": "  {% if true %}\n    a\n  {% endif %}\n  {#- gone -#}\n  b {{- ' c ' -}} d\n\n{% if true %} "
+    "e{% endif %}\n",
+    "attributes": "{%- set users = messages | selectattr('role', 'equalto', 'user') | list %}{{ users | length "
+    "}}{{ users[-1]['content'] }}"
+    "{{ messages | map(attribute='role') | join(',') }}{{ (messages | rejectattr('role', 'equalto', 'user') | "
+    "list | first | default({}))"
     ".get('role', 'nobody') }}{% set last = messages | last %}{{ last.role }}{% if loop is defined %}x{% endif %}",
-    "tests": "{%- for m in messages %}{% if m.content is string and m is mapping and m.content is not none %}{{ m.role }}{% endif %}"
-    "{% if m.tool_calls is defined and m.tool_calls %}t{% endif %}{% if m['role'] in ['user', 'system'] and not (m.content is mapping) %}u"
-    "{% elif m['role'] == 'assistant' and loop.last %}last{% endif %}{% if loop.nextitem is defined %}{{ loop.nextitem.role }}"
-    "{% endif %}{% if loop.previtem %}<{{ loop.previtem.role }}{% endif %}{%- endfor %}{% if strftime_now is defined %}now{% endif %}"
+    "tests": "{%- for m in messages %}{% if m.content is string and m is mapping and m.content is not none %}{{ "
+    "m.role }}{% endif %}"
+    "{% if m.tool_calls is defined and m.tool_calls %}t{% endif %}{% if m['role'] in ['user', 'system'] and not "
+    "(m.content is mapping) %}u"
+    "{% elif m['role'] == 'assistant' and loop.last %}last{% endif %}{% if loop.nextitem is defined %}{{ "
+    "loop.nextitem.role }}"
+    "{% endif %}{% if loop.previtem %}<{{ loop.previtem.role }}{% endif %}{%- endfor %}{% if strftime_now is "
+    "defined %}now{% endif %}"
     "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}{{ date_string }}"
-    "{% if not tools is none and tools %}tools{% endif %}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 if messages[0].role != 'user' }}",
-    "a tool as JSON": "{% set tool = {'name': 'f', 'parameters': {'type': 'object', 'list': [1, 2.5, 'x\\u00e9<&']}} %}"
-    "{{ tool | tojson(indent=4) }}|{{ tool | tojson }}|{{ tool.parameters.list | tojson }}|{{ tool.keys() | list | join }}",
+    "{% if not tools is none and tools %}tools{% endif %}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 if messages[0].role != "
+    "'user' }}",
+    "a tool as JSON": "{% set tool = {'name': 'f', 'parameters': {'type': 'object', 'list': [1, 2.5, "
+    "'x\\u00e9<&']}} %}"
+    "{{ tool | tojson(indent=4) }}|{{ tool | tojson }}|{{ tool.parameters.list | tojson }}|{{ tool.keys() | "
+    "list | join }}",
     "a block that sets": "{% set text %}[{{ messages[0].content | trim }}]\n{% endset %}{{ text }}{{ text | length }}"
-    "{% filter upper %}{{ messages[0].role }}{% endfilter %}{% call(x) each(messages) %}{{ x.role }};{% endcall %}".replace(
+    "{% filter upper %}{{ messages[0].role }}{% endfilter %}{% call(x) each(messages) %}{{ x.role }};{% endcall "
+    "%}".replace(
         "{% set text %}",
-        "{% macro each(list) %}{% for e in list %}{{ caller(e) }}{% endfor %}{% endmacro %}{% set text %}", 1),
-    "generation": "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% macro each(list) %}{% for e in list %}{{ caller(e) }}{% endfor %}{% endmacro %}{% set text %}",
+        1,
+    ),
+    "generation": "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% "
+    "endgeneration %}"
     "{% else %}{{ m.content }}{% endif %}{% endfor %}",
-}  # fmt: skip
+}
 CHATS = [
     [{"role": "user", "content": "Hello\nworld "}],
-    [{"role": "system", "content": "Be \"brief\" & <kind>."}, {"role": "user", "content": " Hi\u00e9 "},
-     {"role": "assistant", "content": "Hello \U0001f642"}, {"role": "user", "content": "2 + 2?"}],
+    [
+        {"role": "system", "content": 'Be "brief" & <kind>.'},
+        {"role": "user", "content": " Hi\u00e9 "},
+        {"role": "assistant", "content": "Hello \U0001f642"},
+        {"role": "user", "content": "2 + 2?"},
+    ],
     [{"role": "assistant", "content": "first"}, {"role": "user", "content": "<b>second</b>"}],
-    [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "<think>\nhm \n</think>\n\n  So."},
-     {"role": "user", "content": "And?"}, {"role": "assistant", "content": " <think>\n\n</think>\n\n Because.\n"}],
-]  # fmt: skip
+    [
+        {"role": "user", "content": "Why?"},
+        {"role": "assistant", "content": "<think>\nhm \n</think>\n\n  So."},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": " <think>\n\n</think>\n\n Because.\n"},
+    ],
+]
 
 
 def render(template: str, messages: list, generation: bool, **tokens):
@@ -325,7 +430,11 @@ def render(template: str, messages: list, generation: bool, **tokens):
 
 def templates():
     made = [
-        {"name": name, "template": source, "texts": [render(source, chat, i != 1, bos_token="<s>", eos_token="</s>") for i, chat in enumerate(CHATS)]}
+        {
+            "name": name,
+            "template": source,
+            "texts": [render(source, chat, i != 1, bos_token="<s>", eos_token="</s>") for i, chat in enumerate(CHATS)],
+        }
         for name, source in TEMPLATES.items()
     ]
     return {"format": "nibble-templates-1", "chats": CHATS, "templates": made}

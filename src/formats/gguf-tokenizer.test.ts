@@ -145,10 +145,8 @@ it.skipIf(!existsSync(GEMMA))(
       async (_, start, end) => bytes.subarray(start, end),
       bytes.length,
     );
-    const start = performance.now();
     const { json, config } = ggufTokenizer(new Metadata(metadata, 'm.gguf'), 'm.gguf')!;
     const tokenizer = createTokenizer(json, config);
-    expect(performance.now() - start).toBeLessThan(30_000);
     expect((json.model as { merges: unknown[] }).merges.length).toBe(514_906);
     const { strings, gemma3 } = readJson(fixture('tokenizer/nasty.json'));
     strings.forEach((text: string | [string, number], i: number) => {

@@ -64,7 +64,7 @@ class BoundedInterpreter extends Interpreter {
     return result;
   }
 
-  /** text.strip(characters): the library leaves out white space whatever the characters, and Qwen 3 strips newlines only. */
+  /** text.strip(characters): the library strips white space whatever the characters are; Qwen 3 strips newlines only. */
   private strip(node: Node | undefined, environment: Environment): Value | null {
     const call = node as Partial<MethodCall> | undefined;
     const side = call?.type === 'CallExpression' && call.args?.length === 1 && call.callee?.property?.value;

@@ -10,7 +10,7 @@ const MAX_ID = 4_000_000;
 const MAX_REGEX = 10_000;
 
 /** GPT-2's split, which Rust's ByteLevel has built in. */
-export const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -18,6 +18,9 @@ const isObject = (value: unknown): value is JsonObject =>
 function need(condition: unknown, why: string): asserts condition {
   if (!condition) throw new Error(why);
 }
+
+/** What is wrong, short enough for a sentence. */
+const show = (value: unknown) => (JSON.stringify(value) ?? String(value)).slice(0, 80);
 
 /**
  * @returns what the library gets; the vocabulary and the merges are not copied
@@ -38,12 +41,12 @@ export function prepareTokenizerJson(json: JsonObject): JsonObject {
 
 function checkModel(model: unknown): asserts model is JsonObject {
   need(isObject(model), 'it has no model');
-  need(model.type === 'BPE' || (model.type ?? null) === null, `its model is a ${String(model.type)}, not a BPE`);
+  need(model.type === 'BPE' || (model.type ?? null) === null, `its model is a ${show(model.type)}, not a BPE`);
   const { vocab, merges } = model;
   need(isObject(vocab) && Array.isArray(merges), 'its vocabulary or its merges are missing');
   let tokens = 0;
   for (const token in vocab) {
-    need(isId(vocab[token]), `the token ${JSON.stringify(token)} has no number`);
+    need(isId(vocab[token]), `the token ${show(token)} has no number`);
     tokens++;
   }
   need(tokens, 'it has no vocabulary');
@@ -52,7 +55,7 @@ function checkModel(model: unknown): asserts model is JsonObject {
     const [left, right] = Array.isArray(pair) && pair.length === 2 ? pair : [];
     const isToken = (text: unknown): text is string => typeof text === 'string' && Object.hasOwn(vocab, text);
     const known = isToken(left) && isToken(right) && isToken(left + right);
-    need(known, `the merge ${JSON.stringify(merge)} is not one of two tokens to a third`);
+    need(known, `the merge ${show(merge)} is not one of two tokens to a third`);
   }
 }
 
@@ -63,7 +66,7 @@ function addedTokens(list: unknown): JsonObject[] {
   const tokens = (list ?? []) as unknown[];
   for (const token of tokens) {
     const valid = isObject(token) && isId(token.id) && typeof token.content === 'string' && token.content !== '';
-    need(valid, `the added token ${JSON.stringify(token)} has no number or no text`);
+    need(valid, `the added token ${show(token)} has no number or no text`);
   }
   return tokens as JsonObject[];
 }
@@ -86,7 +89,7 @@ function flatten(value: unknown, known: Record<string, Rewrite>, list: string): 
     return parts.flatMap((inner) => flatten(inner, known, list));
   }
   const rewrite = typeof value.type === 'string' && Object.hasOwn(known, value.type) ? known[value.type] : null;
-  need(rewrite, `${JSON.stringify(value.type)} is unknown among its ${list}`);
+  need(rewrite, `${show(value.type)} is unknown among its ${list}`);
   return [rewrite(value)].flat();
 }
 
@@ -167,10 +170,7 @@ const PRE_TOKENIZERS: Record<string, Rewrite> = {
     // the library would isolate it
     const character = pattern.String;
     const single = typeof character === 'string' && [...character].length === 1;
-    need(
-      behavior === 'MergedWithPrevious' && single,
-      `a split of the behaviour ${JSON.stringify(behavior)} is unknown`,
-    );
+    need(behavior === 'MergedWithPrevious' && single, `a split of the behaviour ${show(behavior)} is unknown`);
     const c = escapeForClass(character);
     return split(`[^${c}]*[${c}]|[^${c}]+`);
   },
