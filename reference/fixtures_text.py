@@ -1,7 +1,5 @@
 """Small tokenizers of every kind that the families use, and chat templates, with what Rust's `tokenizers`, an own
 SentencePiece and transformers make of them: tokenizer/parts.json and tokenizer/templates.json.
-
-    python fixtures_text.py
 """
 
 import json
@@ -12,7 +10,6 @@ from transformers import PreTrainedTokenizerFast
 
 from fixtures_tokenizer import CORPUS
 
-OUT = Path(__file__).parent / "fixtures" / "tokenizer"
 STRINGS = [
     "",
     " ",
@@ -440,8 +437,8 @@ def templates():
     return {"format": "nibble-templates-1", "chats": CHATS, "templates": made}
 
 
-if __name__ == "__main__":
+def make(out: Path):
     for name, value in {"parts": tokenizers(), "templates": templates()}.items():
-        path = OUT / f"{name}.json"
+        path = out / "tokenizer" / f"{name}.json"
         path.write_text(json.dumps(value, separators=(",", ":")) + "\n")
-        print(f"{path.name}: {path.stat().st_size} bytes")
+        print(f"tokenizer/{path.name}: {path.stat().st_size} bytes")
