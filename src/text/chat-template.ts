@@ -21,8 +21,28 @@ export const CHATML_TEMPLATE =
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 const MAX_TEMPLATE = 1_000_000; // characters; the longest in use have about 20,000
-const MAX_TEXT = 16_000_000; // characters of all messages
+const MAX_TEXT = 4_000_000; // characters of all messages: a million tokens and more
+const MAX_VALUE = 2 * MAX_TEXT; // characters of what a template makes; V8 aborts on replacements in much longer ones
 const MAX_STEPS = 500_000; // evaluations, and numbers of ranges: a second or two; a long chat takes thousands
+
+/** Expressions whose value may be larger than those it is made of. */
+const MAKES = ['BinaryExpression', 'FilterExpression', 'CallExpression'];
+const CHARACTERS_A_STEP = 1024;
+const ITEMS_A_STEP = 8;
+
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length / CHARACTERS_A_STEP;
+  return Array.isArray(value) ? value.length / ITEMS_A_STEP : 0;
+}
+
+type Node = NonNullable<Parameters<Interpreter['evaluate']>[0]>;
+type Value = ReturnType<Interpreter['evaluate']>;
+/** As the parser has `object.name(arguments)`. */
+interface MethodCall {
+  type: string;
+  callee: { object: Node; property?: { value?: unknown } };
+  args: Node[];
+}
 
 /** A template cannot be interrupted, so it counts: one that would run for ever is an error. */
 class BoundedInterpreter extends Interpreter {
@@ -33,9 +53,29 @@ class BoundedInterpreter extends Interpreter {
     if (!(this.left >= 0)) throw new Error(`it takes more than ${MAX_STEPS} steps`);
   }
 
-  override evaluate(...args: Parameters<Interpreter['evaluate']>): ReturnType<Interpreter['evaluate']> {
+  override evaluate(...args: Parameters<Interpreter['evaluate']>): Value {
     this.spend(1);
-    return super.evaluate(...args);
+    // the library's "first" of an empty list is no value at all; a name that nobody set is Jinja's undefined
+    const result = this.strip(...args) ?? super.evaluate(...args) ?? args[1].lookupVariable('');
+    const { value } = result;
+    if (typeof value === 'string' && value.length > MAX_VALUE) throw new Error(`it makes over ${MAX_VALUE} characters`);
+    // a list that is doubled in a loop would fill the memory long before the steps are spent
+    if (MAKES.includes(args[0]?.type ?? '')) this.spend(sizeOf(value));
+    return result;
+  }
+
+  /** text.strip(characters): the library strips white space whatever the characters are; Qwen 3 strips newlines only. */
+  private strip(node: Node | undefined, environment: Environment): Value | null {
+    const call = node as Partial<MethodCall> | undefined;
+    const side = call?.type === 'CallExpression' && call.args?.length === 1 && call.callee?.property?.value;
+    if (side !== 'strip' && side !== 'lstrip' && side !== 'rstrip') return null;
+    const text = this.evaluate(call!.callee!.object, environment);
+    const { value: characters } = this.evaluate(call!.args![0], environment);
+    if (typeof text.value !== 'string' || typeof characters !== 'string') return null;
+    let [start, end] = [0, text.value.length];
+    while (side !== 'rstrip' && start < end && characters.includes(text.value[start])) start++;
+    while (side !== 'lstrip' && start < end && characters.includes(text.value[end - 1])) end--;
+    return new (text.constructor as new (value: string) => Value)(text.value.slice(start, end));
   }
 
   /** Jinja's range(stop), range(start, stop, step). */
@@ -118,13 +158,16 @@ function globals(messages: readonly ChatMessage[], context: TemplateContext): Re
     },
     strftime_now: strftime,
     messages,
+    // transformers passes them to every template, and some ask "is not none"
+    tools: null,
+    documents: null,
     bos_token: context.bosToken ?? '',
     eos_token: context.eosToken ?? '',
     add_generation_prompt: context.addGenerationPrompt ?? true,
   };
 }
 
-/** The date codes that templates use (Llama 3's "%d %b %Y"), in local time and English. */
+/** Python's date codes, in local time and English; a "-" after the % leaves out a leading zero. */
 function strftime(format: string): string {
   const now = new Date();
   const part = (options: Intl.DateTimeFormatOptions) => now.toLocaleDateString('en-US', options);
@@ -133,14 +176,20 @@ function strftime(format: string): string {
     d: two(now.getDate()),
     m: two(now.getMonth() + 1),
     Y: String(now.getFullYear()),
+    y: two(now.getFullYear() % 100),
     b: part({ month: 'short' }),
     B: part({ month: 'long' }),
     a: part({ weekday: 'short' }),
     A: part({ weekday: 'long' }),
     H: two(now.getHours()),
+    I: two(now.getHours() % 12 || 12),
+    p: now.getHours() < 12 ? 'AM' : 'PM',
     M: two(now.getMinutes()),
     S: two(now.getSeconds()),
     '%': '%',
   };
-  return format.replace(/%([\w%])/g, (code, letter) => codes[letter] ?? code);
+  return format.replace(/%(-?)([\w%])/g, (code, bare, letter) => {
+    const text = codes[letter] ?? code;
+    return bare ? text.replace(/^0/, '') : text;
+  });
 }

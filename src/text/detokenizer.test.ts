@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDetokenizer } from './detokenizer';
-import { tiny } from './test/tokenizers';
-import { createTokenizer, type Tokenizer } from './tokenizer';
+import { ofKind, tiny } from './test/tokenizers';
+import type { Tokenizer } from './tokenizer';
 
 const tokenizer = tiny();
 const encode = (text: string) => tokenizer.encode(text, { special: false, bos: false });
@@ -86,44 +86,52 @@ describe('createDetokenizer', () => {
   });
 
   it('keeps the spaces of a sentencepiece decoder, and joins its byte tokens', () => {
-    const words = [
-      '<unk>',
-      '▁the',
-      '▁cat',
-      's',
-      '▁',
-      '\n',
-      ...[0xf0, 0x9f, 0x99, 0x82].map((b) => `<0x${b.toString(16).toUpperCase()}>`),
-    ];
-    const sentencepiece = createTokenizer(
-      {
-        model: {
-          type: 'BPE',
-          vocab: Object.fromEntries(words.map((w, i) => [w, i])),
-          merges: [],
-          byte_fallback: true,
-          unk_token: '<unk>',
-        },
-        normalizer: null,
-        pre_tokenizer: null,
-        post_processor: null,
-        decoder: {
-          type: 'Sequence',
-          decoders: [
-            { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-            { type: 'ByteFallback' },
-            { type: 'Fuse' },
-            { type: 'Strip', content: ' ', start: 1, stop: 0 },
-          ],
-        },
-        added_tokens: [],
-      },
-      {},
+    const tokenizer = ofKind('Llama 2');
+    const encode = (text: string) => tokenizer.encode(text, { special: false, bos: false });
+    const ids = encode('the men   in🙂🙂\n the');
+    const pieces = stream(ids, [1], tokenizer);
+    expect(pieces.join('')).toBe('the men   in🙂🙂\n the');
+    expect(pieces.filter(Boolean).slice(0, 3)).toEqual(['the ', 'men', '   ']);
+    expect(pieces.filter((piece) => piece.includes('🙂'))).toEqual(['🙂', '🙂']);
+  });
+
+  it.each(["GPT-2's regex", 'Llama 2', 'Gemma', 'Metaspace, first', 'Metaspace, never'])(
+    'equals the whole decode for any ids of a tokenizer of the kind %s',
+    (name) => {
+      const tokenizer = ofKind(name);
+      const size = tokenizer.vocabSize + 3; // a padded vocabulary
+      const bytes = tokenizer.idOf('<0x00>') ?? 3;
+      const any = fc.integer({ min: 0, max: size });
+      const byte = fc.integer({ min: bytes, max: bytes + 255 });
+      const spaces = fc.constantFrom(
+        ...['▁', 'Ġ', '▁▁', '\n\n', '<tool>', '<s>'].flatMap((t) => tokenizer.idOf(t) ?? []),
+        size,
+      );
+      const ids = fc.array(fc.oneof(any, byte, spaces), { maxLength: 90 });
+      const runs = fc.array(fc.tuple(fc.oneof(any, byte, spaces), fc.integer({ min: 1, max: 40 })), { maxLength: 6 });
+      const repeated = runs.map((list) => list.flatMap(([id, n]) => Array<number>(n).fill(id)));
+      const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 });
+      fc.assert(
+        fc.property(fc.oneof(ids, repeated), sizes, fc.boolean(), (list, pieces, skipSpecial) => {
+          const whole = tokenizer.decode(list, { skipSpecial });
+          expect(stream(list, pieces, tokenizer, skipSpecial).join('')).toBe(whole);
+        }),
+        { numRuns: 1000 },
+      );
+    },
+  );
+
+  it.each(['Llama 2', 'Gemma'])('gives whole characters for any text, of the kind %s', (name) => {
+    const tokenizer = ofKind(name);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        fc.pre(!text.includes('\uFFFD'));
+        const ids = tokenizer.encode(text, { special: false, bos: false });
+        const pieces = stream(ids, [1], tokenizer);
+        expect(pieces.join('')).toBe(tokenizer.decode(ids, { skipSpecial: true }));
+        for (const piece of pieces) expect([piece.isWellFormed(), piece.includes('\uFFFD')]).toEqual([true, false]);
+      }),
+      { numRuns: 1000 },
     );
-    const ids = [1, 2, 3, 4, 4, 2, 6, 7, 8, 9, 6, 7, 8, 9, 5, 1];
-    const pieces = stream(ids, [1], sentencepiece);
-    expect(pieces.join('')).toBe('the cats   cat🙂🙂\n the');
-    expect(pieces.join('')).toBe(sentencepiece.decode(ids, { skipSpecial: true }));
-    expect(pieces.slice(0, 3)).toEqual(['the', ' cat', 's']);
   });
 });

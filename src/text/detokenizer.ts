@@ -31,11 +31,14 @@ export function createDetokenizer(tokenizer: Tokenizer, { skipSpecial = true } =
     while (n < MAX_WAITING && text[text.length - 1 - n] === UNFINISHED) n++;
     return n;
   };
-  /** Keeps the fewest last ids that decode without a broken character: where the next ones attach. */
+  /**
+   * Keeps the fewest last ids that decode to something without a broken character: where the next ones attach. Of ids
+   * that are nothing by themselves (a space, at the start) the next would attach as to the start of the answer.
+   */
   const keepContext = () => {
     for (let n = 1; n <= Math.min(recent.length, MAX_CONTEXT); n++) {
       const text = decode(recent.slice(-n));
-      if (text.includes(UNFINISHED)) continue;
+      if (!text || text.includes(UNFINISHED)) continue;
       recent = recent.slice(-n);
       emitted = text.length;
       return;
@@ -49,7 +52,7 @@ export function createDetokenizer(tokenizer: Tokenizer, { skipSpecial = true } =
 
   return {
     push(ids) {
-      for (const id of ids) if (!(skipSpecial && tokenizer.isSpecial(id))) recent.push(id);
+      recent.push(...ids.filter((id) => tokenizer.isToken(id) && !(skipSpecial && tokenizer.isSpecial(id))));
       if (!recent.length) return '';
       const text = decode(recent);
       const held = waiting(text);

@@ -46,7 +46,7 @@ describe.each(smollm2)('SmolLM2 from %s, against Rust tokenizers', (_, make) => 
     expect(tokenizer).toMatchObject({
       bosToken: '<|im_start|>',
       eosToken: '<|im_end|>',
-      eosIds: [2],
+      eosIds: [2, 0],
       vocabSize: 49152,
     });
     const special = Array.from({ length: 49152 }, (_, id) => id).filter(tokenizer.isSpecial);
@@ -119,6 +119,18 @@ describe('createTokenizer', () => {
     const tokenizer = createTokenizer(json, { clean_up_tokenization_spaces: true });
     const text = 'a . b , c !';
     expect(tokenizer.decode(tokenizer.encode(text, { special: false, bos: false }), { skipSpecial: true })).toBe(text);
+  });
+
+  it("ends at the families' ends, where they are special tokens", () => {
+    const tokens =
+      '<|im_end|> <|eot_id|> <|eom_id|> <end_of_turn> <eos> <|end|> <|endoftext|> <|end_of_text|> </s>'.split(' ');
+    const special = tokens.map((content, i) => ({ id: 500 + i, content, special: true }));
+    const ids = special.map(({ id }) => id);
+    expect(createTokenizer({ ...json, added_tokens: special }, {}).eosIds).toEqual(ids);
+    const text = special.map((token) => ({ ...token, special: false }));
+    expect(createTokenizer({ ...json, added_tokens: text }, {}).eosIds).toEqual([]);
+    const named = createTokenizer({ ...json, added_tokens: text }, { eos_token: { content: '</s>' } });
+    expect(named.eosIds).toEqual([508]);
   });
 
   it.each([

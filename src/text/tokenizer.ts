@@ -3,8 +3,10 @@
  * the beginning-of-text token only where the tokenizer itself would add it, and no "clean up" of spaces in decoding
  * (an old default that changes what the model said, and that cannot be streamed).
  */
-import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '@huggingface/tokenizers';
 import { NibbleError } from '../errors';
+import { type AddedToken, addedTokenSplitter } from './added-tokens';
+import { prepareTokenizerJson } from './tokenizer-json';
 
 type JsonObject = { [key: string]: unknown };
 
@@ -16,11 +18,13 @@ export interface EncodeOptions {
 }
 
 export interface Tokenizer {
-  /** Ids of a text. Bytes that the vocabulary lacks vanish, as in Rust's tokenizers. */
+  /** Ids of a text. Bytes that the vocabulary lacks vanish, as in Rust's tokenizers; a lone surrogate is U+FFFD. */
   encode(text: string, options: EncodeOptions): number[];
   /** Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD. */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
   isSpecial(id: number): boolean;
+  /** Whether the number is a token's; a padded vocabulary has more numbers than tokens. */
+  isToken(id: number): boolean;
   /** The number of a token in the vocabulary, by its exact text. */
   idOf(token: string): number | undefined;
   /** The end-of-text token and the tokens that end a turn. generation_config.json may name more. */
@@ -31,8 +35,21 @@ export interface Tokenizer {
   readonly vocabSize: number;
 }
 
-/** Special tokens that end a turn in the chat formats in use (ChatML, Llama 3, Gemma, Phi 3). */
-const END_OF_TURN = ['<|im_end|>', '<|eot_id|>', '<end_of_turn>', '<|end|>'];
+/**
+ * Special tokens that end a turn or a text: ChatML, Qwen and Phi 4; Llama 3; Gemma; Phi 3; SmolLM, OLMo 2 and Phi;
+ * Llama 3 and Granite; Llama 2, TinyLlama and Mistral. As text (Gemma's </s> is HTML) they end nothing.
+ */
+const ENDS = [
+  '<|im_end|>',
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<end_of_turn>',
+  '<eos>',
+  '<|end|>',
+  '<|endoftext|>',
+  '<|end_of_text|>',
+  '</s>',
+];
 
 /** A token of tokenizer_config.json: its text, or an object that holds it. */
 function tokenText(value: unknown): string | null {
@@ -41,51 +58,14 @@ function tokenText(value: unknown): string | null {
   return typeof content === 'string' ? content : null;
 }
 
-const escapeRegExp = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-
 /**
  * @param json tokenizer.json
  * @param config tokenizer_config.json, or {}
- * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one
+ * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one, or has a part that no decoder-only family uses
  */
 export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer {
-  const inner = construct(json, config);
-  const added = [...inner.get_added_tokens_decoder().values()];
-  const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
-  const prefix = startTokens(inner, config).map((token) => inner.token_to_id(token)!);
-  const plain = plainEncoder(
-    inner,
-    added.filter((token) => !token.special).map((token) => token.content),
-  );
-  const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
-  const ends = END_OF_TURN.map((token) => inner.token_to_id(token)).filter((id) => specialIds.has(id!));
-  const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
-  return {
-    encode(text, { special, bos }) {
-      const ids = special ? inner.encode(text, { add_special_tokens: false }).ids : plain(text);
-      return bos ? [...prefix, ...ids] : ids;
-    },
-    decode(ids, { skipSpecial }) {
-      const known = ids.filter((id) => inner.id_to_token(id) !== undefined && !(skipSpecial && specialIds.has(id)));
-      return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
-    },
-    isSpecial: (id) => specialIds.has(id),
-    idOf: (token) => inner.token_to_id(token),
-    eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
-    bosToken,
-    eosToken,
-    vocabSize: inner.model!.vocab.length,
-  };
-}
-
-function construct(json: JsonObject, config: JsonObject): HfTokenizer {
   try {
-    const inner = new HfTokenizer({ added_tokens: [], ...json }, config);
-    if (!inner.model?.vocab.length) throw new Error('it has no vocabulary');
-    // a broken rule or decoder shows here, not in the middle of an answer
-    inner.encode('a');
-    inner.decode([inner.model.vocab.findIndex((token) => token !== undefined)]);
-    return inner;
+    return wrap(construct(json, config), config);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NibbleError(
@@ -95,6 +75,51 @@ function construct(json: JsonObject, config: JsonObject): HfTokenizer {
       { cause },
     );
   }
+}
+
+function construct(json: JsonObject, config: JsonObject): HfTokenizer {
+  const inner = new HfTokenizer(prepareTokenizerJson(json), config);
+  const { decoder, normalizer, model } = inner;
+  for (const token of inner.get_added_tokens_decoder().values()) {
+    // Rust decodes it as it is looked for
+    if (token.normalized && normalizer) model!.vocab[token.id] = normalizer.normalize(token.content);
+  }
+  const parts = decoder instanceof SequenceDecoder ? decoder.decoders : [decoder];
+  for (const part of parts) {
+    // the library's would drop U+FEFF
+    if (part instanceof ByteFallbackDecoder) part.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  }
+  return inner;
+}
+
+function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
+  const added = [...inner.get_added_tokens_decoder().values()];
+  const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
+  const prefix = startTokens(inner, config).map((token) => inner.token_to_id(token)!);
+  const toIds = encoder(inner, added);
+  const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
+  const ends = ENDS.map((token) => inner.token_to_id(token)).filter((id) => specialIds.has(id!));
+  const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
+  const tokenizer: Tokenizer = {
+    encode(text, { special, bos }) {
+      const ids = toIds(text.toWellFormed(), special);
+      return bos ? [...prefix, ...ids] : ids;
+    },
+    decode(ids, { skipSpecial }) {
+      const known = ids.filter((id) => tokenizer.isToken(id) && !(skipSpecial && specialIds.has(id)));
+      return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
+    },
+    isSpecial: (id) => specialIds.has(id),
+    isToken: (id) => inner.id_to_token(id) !== undefined,
+    idOf: (token) => inner.token_to_id(token),
+    eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
+    bosToken,
+    eosToken,
+    vocabSize: inner.model!.vocab.length,
+  };
+  // a broken rule or decoder shows here, not in the middle of an answer
+  tokenizer.decode(tokenizer.encode('a b', { special: true, bos: true }), { skipSpecial: false });
+  return tokenizer;
 }
 
 /** The tokens that the tokenizer puts before a text: what its post-processor adds, or else the BOS if the config asks. */
@@ -107,23 +132,22 @@ function startTokens(inner: HfTokenizer, config: JsonObject): string[] {
   return config.add_bos_token === true && bos !== null && inner.token_to_id(bos) !== undefined ? [bos] : [];
 }
 
-/**
- * Encodes with special tokens as plain text, which the library has no option for: the same pipeline (added tokens that
- * are not special, normaliser, pre-tokenizer, model) without its first step.
- */
-function plainEncoder(inner: HfTokenizer, added: string[]): (text: string) => number[] {
+/** Text to ids: the library's normaliser, pre-tokenizer and model, between added tokens. */
+function encoder(inner: HfTokenizer, added: readonly AddedToken[]) {
   const { normalizer, pre_tokenizer: split, model } = inner;
-  const longestFirst = [...added].sort((a, b) => b.length - a.length).map(escapeRegExp);
-  const boundary = added.length ? new RegExp(`(${longestFirst.join('|')})`) : null;
-  const encodeSection = (section: string, index: number): string[] => {
-    const normalized = normalizer ? normalizer.normalize(section) : section;
-    if (!normalized) return [];
-    return model!._call(split ? split.pre_tokenize(normalized, { section_index: index }) : [normalized]);
+  const normalize = (text: string) => (normalizer && text ? normalizer.normalize(text) : text);
+  const asWritten = addedTokenSplitter(added.filter((t) => !t.normalized).map((t) => [t.content, t]));
+  const normalized = addedTokenSplitter(added.filter((t) => t.normalized).map((t) => [normalize(t.content), t]));
+  const encodeText = (text: string, first: boolean): number[] => {
+    // a Metaspace may put its space before the first section only
+    const words = split ? split.pre_tokenize(text, { section_index: first ? 0 : 1 }) : [text];
+    return model!._call(words).flatMap((token) => inner.token_to_id(token) ?? model!.unk_token_id ?? []);
   };
-  return (text) => {
-    // with one group, split gives texts at even places and the tokens between them at odd ones
-    const sections = boundary ? text.split(boundary) : [text];
-    const tokens = sections.flatMap((section, i) => (i % 2 ? [section] : encodeSection(section, i)));
-    return tokens.flatMap((token) => inner.token_to_id(token) ?? model!.unk_token_id ?? []);
-  };
+  return (text: string, special: boolean): number[] =>
+    asWritten(text, special).flatMap((section, i) => {
+      if (typeof section === 'number') return section;
+      return normalized(normalize(section), special).flatMap((part, j) =>
+        typeof part === 'number' ? part : encodeText(part, i + j === 0),
+      );
+    });
 }

@@ -11,6 +11,13 @@ export const tiny = (): Tokenizer => {
   return createTokenizer(readJson(`${folder}/tokenizer.json`), readJson(`${folder}/tokenizer_config.json`));
 };
 
+/** A small tokenizer of parts.json, by the name of its variant. */
+export function ofKind(name: string): Tokenizer {
+  const { bases, variants } = readJson(fixture('tokenizer/parts.json'));
+  const { base, parts } = variants.find((variant: { name: string }) => variant.name === name);
+  return createTokenizer({ ...bases[base], ...parts }, {});
+}
+
 const fromModel = () =>
   createTokenizer(readJson(`${MODEL}/tokenizer.json`), readJson(`${MODEL}/tokenizer_config.json`));
 const fromGguf = async () => {
