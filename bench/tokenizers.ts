@@ -13,8 +13,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Metadata } from '../src/formats/gguf';
 import type { GgufValue } from '../src/formats/gguf-header';
+import { Metadata } from '../src/formats/gguf-metadata';
 import { ggufTokenizer } from '../src/formats/gguf-tokenizer';
 import type { ChatMessage } from '../src/protocol';
 import { createChatTemplate, templateSource } from '../src/text/chat-template';

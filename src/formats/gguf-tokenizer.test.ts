@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import { templateSource } from '../text/chat-template';
 import { createTokenizer } from '../text/tokenizer';
-import { Metadata } from './gguf';
 import { type GgufValue, readGgufHeader } from './gguf-header';
+import { Metadata } from './gguf-metadata';
 import { ggufTokenizer } from './gguf-tokenizer';
 import { fixture, readJson } from './test/files';
 

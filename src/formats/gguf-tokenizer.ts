@@ -1,7 +1,7 @@
 /** tokenizer.json and tokenizer_config.json from a GGUF's metadata, as the model's own files have them. */
 import { NibbleError } from '../errors';
-import type { Metadata } from './gguf';
 import { bytePairs, isBpeRule } from './gguf-bpe';
+import type { Metadata } from './gguf-metadata';
 import { mergesFromScores, sentencePiece } from './gguf-sentencepiece';
 import { corrupt, type Json, type JsonObject } from './json';
 

@@ -11,8 +11,6 @@ import { corrupt, type JsonObject } from './json';
 import type { Encoding, FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import type { BlockTypeName, DenseType, MatrixFormat, TensorInfo } from './matrix';
 
-export type { Metadata };
-
 /** Divisors of the rotary frequencies: read at once, as they are part of config.json. */
 const ROPE_FACTORS = ['rope_freqs', 'rope_factors_long', 'rope_factors_short'];
 /** Half of the largest head. */
