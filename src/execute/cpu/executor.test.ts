@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
+import type { WeightsOption } from '../../memory/formats';
 import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { Executor } from '../executor';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
-import { allLogits, GREEDY, largestDifference, planOf, randomModel, take } from './test/models';
+import { allLogits, expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from './test/models';
 import { compareWithTransformers } from './test/transformers';
 
 describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
@@ -84,6 +85,28 @@ describe('weights', () => {
     expect(largestDifference(rows[11], exact[11])).toBeLessThan(format.type === 'q4' ? scale : 0.05 * scale);
     expect(largestDifference(rows[11], exact[11])).toBeGreaterThan(0);
   });
+  it.each(['tiny-gguf/gemma/model.gguf', 'tiny-gguf/llama-linear/model.gguf', 'tiny-llama-128/nf4'])(
+    'of %s as f32 are what they were, and as nf4 near it',
+    async (path) => {
+      const ids = expected(path.replace(/\/model\.gguf$/, '')).prompts[1].ids;
+      const of = async (weights: WeightsOption) => {
+        const { executor, model } = await openFixture(path, {}, weights);
+        await executor.prefill(ids, 0);
+        const types = new Set([...model.formats.values()].map(({ type }) => type));
+        return { logits: await executor.logits(), types: [...types].sort().join() };
+      };
+      const kept = await of('keep');
+      const scale = Math.max(...kept.logits.map(Math.abs));
+      const wide = await of('f32');
+      expect(wide.types).toBe('f32');
+      expect(largestDifference(wide.logits, kept.logits) / scale).toBeLessThan(1e-5);
+      const rounded = await of('nf4');
+      expect(rounded.types).not.toBe(kept.types);
+      const off = largestDifference(rounded.logits, kept.logits) / scale;
+      expect(off).toBeGreaterThan(1e-3);
+      expect(off).toBeLessThan(1);
+    },
+  );
   it('are refused when rows are missing, out of order or of another width', async () => {
     const spec = tiny();
     const name = 'model.embed_tokens.weight';
