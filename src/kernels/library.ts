@@ -19,6 +19,7 @@ import matvec from '../../shaders/matvec.wgsl?raw';
 import merge from '../../shaders/merge.wgsl?raw';
 import norm from '../../shaders/norm.wgsl?raw';
 import quantize from '../../shaders/quantize.wgsl?raw';
+import rowNorms from '../../shaders/row_norms.wgsl?raw';
 import sampleMax from '../../shaders/sample_max.wgsl?raw';
 import samplePick from '../../shaders/sample_pick.wgsl?raw';
 import scatter from '../../shaders/scatter.wgsl?raw';
@@ -48,6 +49,7 @@ const KERNELS = {
   merge,
   norm,
   quantize,
+  row_norms: rowNorms,
   sample_max: sampleMax,
   sample_pick: samplePick,
   scatter,

@@ -11,6 +11,7 @@ import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { createProfiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
+import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
 import {
   type BufferPlan,
   distinctRopes,
@@ -18,11 +19,13 @@ import {
   kvRowBytes,
   type MemoryPlan,
   type PlanModel,
+  planMemory,
   stepVectors,
 } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
+import { GpuBase, uploadAdapters } from './adapters';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
 import { GpuSink } from './upload';
 
@@ -88,6 +91,9 @@ export class GpuExecutor implements Executor {
   readonly #pipelines: Pipelines;
   readonly #buffers = new Map<string, GPUBuffer>();
   readonly #slots: number[];
+  #adapters: StepAdapters = new Map();
+  /** names of the buffers that exist for the active adapters only */
+  #adapterBuffers: readonly string[] = [];
   #decode: Bound[] = [];
   #prefill: Bound[] = [];
   #sampler: Bound[] = [];
@@ -138,16 +144,21 @@ export class GpuExecutor implements Executor {
     distinctRopes(this.#model.spec).forEach((rope, i) => {
       this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, Float32Array.from(rope.frequencies));
     });
-    const common = this.#lowerOptions();
-    // Compiling needs no cache; binding does, and waits for reserve().
+    await this.#compile(this.#adapters);
+  }
+
+  /** Compiling needs no cache; binding does, and waits for reserve(). */
+  async #compile(adapters: StepAdapters): Promise<void> {
+    const common = this.#lowerOptions(adapters);
     const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
   }
 
-  #lowerOptions() {
+  #lowerOptions(adapters = this.#adapters) {
     return {
       model: this.#model,
       matrices: this.#plan.matrices,
+      adapters,
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
       slots: this.#slots,
@@ -173,6 +184,37 @@ export class GpuExecutor implements Executor {
       if (buffer) this.#ledger.release(buffer);
       this.#buffers.delete(plan.name);
     }
+  }
+
+  async setAdapters(active: ActiveAdapters | null): Promise<void> {
+    this.#checkAlive();
+    const model = { ...this.#model, adapted: active?.steps };
+    const { adapters, buffers } = planMemory(model, this.#plan.request, this.#gpu.limits, 'webgpu');
+    const always = new Set(this.#plan.buffers.map(({ name }) => name));
+    const wanted = buffers.filter(({ name, purpose }) => purpose !== 'kv' && !always.has(name));
+    const made = await this.#ledger.allocate(wanted.map((plan) => ({ ...plan, usage: usageOf(plan) })));
+    try {
+      const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
+      const { steps } = this.#model;
+      const base = new GpuBase(this.#device, this.#ledger, this.#pipelines, this.#plan.matrices, steps, (name) =>
+        this.#buffer(name),
+      );
+      if (active) await uploadAdapters(this.#device, active, adapters, base, fresh);
+      await this.#compile(adapters);
+      this.#checkAlive();
+    } catch (error) {
+      for (const buffer of made) this.#ledger.release(buffer);
+      throw error;
+    }
+    for (const name of this.#adapterBuffers) {
+      this.#ledger.release(this.#buffer(name));
+      this.#buffers.delete(name);
+    }
+    for (const [i, { name }] of wanted.entries()) this.#buffers.set(name, made[i]);
+    this.#adapterBuffers = wanted.map(({ name }) => name);
+    this.#adapters = adapters;
+    this.#logits = 'none';
+    if (this.#slots.every((slots) => slots > 0)) await this.#bindAll();
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {

@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { testGpu } from '../../gpu/test-device';
+import { active, EXPECTED, type ExpectedAdapted } from '../../lora/test/adapters';
+import { type MemoryPlan, planMemory } from '../../memory/plan';
+import { expectPeft, lastLogits, openBase, take } from '../cpu/test/adapted';
+import { CPU, largestDifference, type Maker } from '../cpu/test/models';
+import type { Executor } from '../executor';
+import { createGpuExecutor } from './executor';
+import { SHAPES } from './shapes';
+import { watch } from './test/watch';
+
+const gpu = testGpu();
+const open: Executor[] = [];
+afterEach(() => {
+  for (const executor of open.splice(0)) executor.dispose();
+  vi.restoreAllMocks();
+});
+
+const webgpu = (variant: string): Maker => ({
+  target: 'webgpu',
+  async make(model, plan) {
+    const executor = await createGpuExecutor(await gpu, model, plan, { variant, shapes: SHAPES[variant] });
+    open.push(executor);
+    return executor;
+  },
+});
+
+const titled = (list: readonly ExpectedAdapted[]) =>
+  list.map((facts) => [`${facts.adapters.join(' + ')} on ${facts.model} ${facts.variant}`, facts] as const);
+const find = (adapters: string, variant = 'nf4') =>
+  EXPECTED.find((facts) => facts.adapters.join('+') === adapters && facts.variant === variant)!;
+
+describe.each([
+  ['small', EXPECTED],
+  // few modules, so few kernels: these take SwiftShader long to compile
+  ['software', [find('bias-all', 'bf16')]],
+  ['gpu', [find('bias-all', 'bf16')]],
+] as const)('adapters with shapes for %s', (variant, list) => {
+  it.each(titled(list))('%s as PEFT computes it', async (_, facts) => {
+    const { executor, model } = await openBase(facts, webgpu(variant));
+    await executor.setAdapters(await active(model.steps, facts.adapters));
+    await expectPeft(executor, facts);
+  });
+});
+
+describe('adapters on the GPU', () => {
+  it('stand on any kind of base: as on the CPU', async () => {
+    for (const path of ['nf4-mixed', 'gguf/tiny-llama.gguf', 'nf4-dq']) {
+      const facts = { ...find('plain+dora+lora-bias'), variant: path };
+      const [cpu, webGpu] = [await openBase(facts, CPU), await openBase(facts, webgpu('small'))];
+      for (const { executor, model } of [cpu, webGpu]) {
+        await executor.setAdapters(await active(model.steps, facts.adapters));
+      }
+      const expected = await lastLogits(cpu.executor, facts);
+      const off = largestDifference(await lastLogits(webGpu.executor, facts), expected);
+      expect(off / facts.logitScale).toBeLessThan(1e-4);
+    }
+  });
+
+  it('swapped and taken away leave what a fresh model gives, and buffer by buffer what is planned', async () => {
+    const facts = find('plain');
+    const bare = await openBase(facts, webgpu('small'));
+    const without = await lastLogits(bare.executor, facts);
+    bare.executor.dispose();
+    const seen = watch((await gpu).device);
+    const { executor, model, plan } = await openBase(facts, webgpu('small'));
+    const steady = seen.list();
+    const { limits } = await gpu;
+    for (const names of [['rslora'], ['dora', 'plain'], ['embedding'], ['plain']]) {
+      const adapters = await active(model.steps, names);
+      await executor.setAdapters(adapters);
+      const larger: MemoryPlan = planMemory({ ...model, adapted: adapters.steps }, plan.request, limits, 'webgpu');
+      const planned = larger.buffers.filter(({ purpose }) => purpose !== 'staging');
+      expect(seen.list()).toEqual(planned.map(({ name, bytes }) => `${name} ${bytes}`).sort());
+      expect(executor.memory()).toMatchObject({
+        weights: larger.weights,
+        scratch: larger.scratch,
+        total: larger.total,
+      });
+      const fresh = await openBase(facts, webgpu('small'));
+      await fresh.executor.setAdapters(await active(fresh.model.steps, names));
+      const expected = await lastLogits(fresh.executor, facts);
+      fresh.executor.dispose();
+      expect(await lastLogits(executor, facts)).toEqual(expected);
+    }
+    await executor.setAdapters(null);
+    expect(seen.list()).toEqual(steady);
+    expect(await lastLogits(executor, facts)).toEqual(without);
+  });
+
+  it('cost two dispatches a step that they change, and none once they are gone', async () => {
+    const facts = find('plain');
+    const { executor, model } = await openBase(facts, webgpu('small'));
+    const perToken = async () => {
+      await executor.prefill([5, 6, 7], 0);
+      const before = executor.stats().dispatches;
+      await take(executor.decode(3, 11, { temperature: 0, topK: 0, topP: 1, seed: 0 }));
+      return (executor.stats().dispatches - before - 22) / 10;
+    };
+    const bare = await perToken();
+    await executor.setAdapters(await active(model.steps, ['plain']));
+    expect(await perToken()).toBe(bare + 2 * 3);
+    // gate and up no longer apply the activation themselves: one more a layer
+    await executor.setAdapters(await active(model.steps, ['rslora']));
+    expect(await perToken()).toBe(bare + (2 * 4 + 1) * 3);
+    await executor.setAdapters(null);
+    expect(await perToken()).toBe(bare);
+  });
+
+  it('that fail to arrive leave those that were active, and no buffer', async () => {
+    const facts = find('rslora');
+    const { executor, model } = await openBase(facts, webgpu('small'));
+    await executor.setAdapters(await active(model.steps, ['rslora']));
+    const before = await lastLogits(executor, facts);
+    const seen = watch((await gpu).device);
+    const failing = await active(model.steps, ['dora']);
+    let steps = 0;
+    const read: typeof failing.read = (step, base) => {
+      if (++steps > 3) throw new Error('gone');
+      return failing.read(step, base);
+    };
+    await expect(executor.setAdapters({ ...failing, read })).rejects.toThrow('gone');
+    expect(seen.list()).toEqual([]);
+    expect(await lastLogits(executor, facts)).toEqual(before);
+  });
+});
