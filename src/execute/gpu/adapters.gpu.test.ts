@@ -30,11 +30,16 @@ const titled = (list: readonly ExpectedAdapted[]) =>
 const find = (adapters: string, variant = 'nf4') =>
   EXPECTED.find((facts) => facts.adapters.join('+') === adapters && facts.variant === variant)!;
 
+const short = ({ prompts: [first], ...facts }: ExpectedAdapted): ExpectedAdapted => ({
+  ...facts,
+  prompts: [{ ...first, greedy: first.greedy.slice(0, 3), margins: first.margins.slice(0, 3) }],
+});
+
 describe.each([
   ['small', EXPECTED],
-  // few modules, so few kernels: these take SwiftShader long to compile
-  ['software', [find('bias-all', 'bf16')]],
-  ['gpu', [find('bias-all', 'bf16')]],
+  // shapes that SwiftShader is slow with: few modules, the short prompt and its first ids
+  ['software', [short(find('embedding'))]],
+  ['gpu', [short(find('embedding'))]],
 ] as const)('adapters with shapes for %s', (variant, list) => {
   it.each(titled(list))('%s as PEFT computes it', async (_, facts) => {
     const { executor, model } = await openBase(facts, webgpu(variant));
