@@ -50,7 +50,7 @@ describe('in a browser', () => {
     }
   });
 
-  it('takes adapters by address, and fetches their reader only then', async () => {
+  it('takes adapters by address', async () => {
     const { prompts } = await (await fetch('/reference/fixtures/lora/expected/nf4.dora.json')).json();
     const [{ ids, greedy }] = prompts;
     const engine = await load('/reference/fixtures/tiny-llama/nf4/', { backend: 'cpu', kv: 'f32', storage: 'none' });

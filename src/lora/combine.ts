@@ -5,8 +5,10 @@
  * all that came before it, and all can be multiplied into B's rows beforehand.
  */
 import { NibbleError } from '../errors';
+import { denseBytes } from '../formats/half';
 import type { DenseType } from '../formats/matrix';
-import { type ActiveAdapters, type AdaptedStep, type AdaptedValues, outputShape } from '../memory/adapted';
+import { type ActiveAdapters, type AdaptedStep, type BaseWeights, outputShape } from '../memory/adapted';
+import { CHUNK_COLUMNS, type DeviceMatrix, type LayoutTarget } from '../memory/layout';
 import type { Step } from '../model/steps';
 import type { Place } from './modules';
 import type { Adapter, AdapterModule } from './peft';
@@ -31,8 +33,36 @@ export function combineAdapters(steps: readonly Step[], adapters: readonly Scale
   );
   return {
     steps: [...touched].sort((a, b) => a - b).map((step) => shapeOf(step, adapters)),
-    read: (shape, base) => readStep(steps[shape.step], shape, adapters, base),
+    async read(adapter, target, base) {
+      const { a, b, bias } = await readStep(steps[adapter.step], adapter, adapters, base);
+      const contents = new Map<string, Uint8Array<ArrayBuffer>>();
+      for (const [matrices, values] of [
+        [adapter.a, a],
+        [adapter.b, b],
+      ] as const)
+        for (const matrix of matrices) contents.set(`${matrix.name}.codes`, laidOut(values, matrix, target));
+      if (adapter.biases) contents.set(adapter.biases.buffer, bytesOf(bias!, 'f32'));
+      return contents;
+    },
   };
+}
+
+const bytesOf = (values: Float32Array, type: DenseType) => denseBytes(values, type) as Uint8Array<ArrayBuffer>;
+
+/** The rows of a matrix, of values [rows, cols], as memory/layout.ts has them; on the GPU [chunk][row][32 columns]. */
+function laidOut(values: Float32Array, { rows, cols, outputRow, format }: DeviceMatrix, target: LayoutTarget) {
+  const type = format.type as DenseType;
+  const own = values.subarray(outputRow * cols, (outputRow + rows) * cols);
+  if (target === 'cpu') return bytesOf(own, type);
+  const chunks = Math.ceil(cols / CHUNK_COLUMNS);
+  const out = new Float32Array(chunks * rows * CHUNK_COLUMNS);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const first = chunk * CHUNK_COLUMNS;
+    const last = Math.min(cols, first + CHUNK_COLUMNS);
+    for (let r = 0; r < rows; r++)
+      out.set(own.subarray(r * cols + first, r * cols + last), (chunk * rows + r) * CHUNK_COLUMNS);
+  }
+  return bytesOf(out, type);
 }
 
 const at = <T extends { place: Place }>(all: readonly T[], step: number): T[] =>
@@ -56,8 +86,8 @@ async function readStep(
   step: Step,
   { step: index, rank, bias, multiplier }: AdaptedStep,
   adapters: readonly ScaledAdapter[],
-  base: Parameters<ActiveAdapters['read']>[1],
-): Promise<AdaptedValues> {
+  base: BaseWeights,
+): Promise<Record<'a' | 'b', Float32Array> & { bias: Float32Array | null }> {
   const [rows, cols] = outputShape(step);
   const a = new Float32Array(rank * cols);
   const b = new Float32Array(rows * rank);
@@ -71,23 +101,22 @@ async function readStep(
       await place(module, adapter, scale, step.op === 'embed', { a, b, added, rank, cols, column });
       column += module.rank;
     }
-    if (modules.some(({ magnitude }) => magnitude)) {
+    if (step.op === 'linear' && modules.some(({ magnitude }) => magnitude)) {
       const alone = onlyColumns(a, b, first, column, { rows, cols, rank });
-      const norms = await base.rowNorms(index, alone.a, alone.b, column - first);
+      const norms = await base.rowNorms(step, alone.a, alone.b, column - first);
       for (const module of modules) await applyDora(module, adapter, norms, { b, added, factors, rank });
     }
   }
-  if (!bias) return { a, b, bias: null };
-  const sum = await base.biases(index);
+  if (!bias || step.op !== 'linear') return { a, b, bias: null };
+  // padded as the plan pads vectors
+  const sum = new Float32Array(Math.ceil((multiplier ? 2 * rows : rows) / CHUNK_COLUMNS) * CHUNK_COLUMNS);
+  if (step.parts.some((part) => part.bias)) sum.set(await base.biases(step));
   for (const { adapter } of adapters) {
     for (const { place, values } of at(adapter.biases, index)) sum.set(await adapter.read(values), place.outputRow);
   }
   for (let r = 0; r < rows; r++) sum[r] += added[r];
-  if (!multiplier) return { a, b, bias: sum };
-  const both = new Float32Array(2 * rows);
-  both.set(sum);
-  both.set(factors, rows);
-  return { a, b, bias: both };
+  if (multiplier) sum.set(factors, rows);
+  return { a, b, bias: sum };
 }
 
 interface Stacked {

@@ -1,4 +1,2 @@
 /** LoRA adapters: loaded by the worker only when one is asked for. */
-export { combineAdapters, type ScaledAdapter } from './combine';
-export { adaptableModules } from './modules';
-export { type Adapter, openAdapter } from './peft';
+export { openAdapters } from './open';

@@ -8,7 +8,7 @@
  */
 import type { DenseType } from '../formats/matrix';
 import type { Step } from '../model/steps';
-import { type DeviceMatrix, deviceMatrices, type LayoutTarget } from './layout';
+import { type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
 /** How a step (linear, or the embedding) changes, known from the adapters' headers. */
 export interface AdaptedStep {
@@ -24,28 +24,23 @@ export interface AdaptedStep {
   multiplier: boolean;
 }
 
-export interface AdaptedValues {
-  /** [rank, cols]; of the embedding [vocab, rank], a row an id */
-  a: Float32Array;
-  /** [rows, rank] */
-  b: Float32Array;
-  /** [rows], or with multipliers [2, rows]: biases, then multipliers; null: the step's own */
-  bias: Float32Array | null;
-}
-
 /** What the adapters must know of the weights they stand on; the executor has them. */
 export interface BaseWeights {
   /** L2 norm of each row of W + b a, W [rows, cols] as it is computed with, b [rows, rank], a [rank, cols] */
-  rowNorms(step: number, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
-  /** [rows], zero where a part has none */
-  biases(step: number): Promise<Float32Array>;
+  rowNorms(step: LinearStep, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
+  /** The biases of a step that has some, [rows], zero where a part has none. */
+  biases(step: LinearStep): Promise<Float32Array>;
 }
 
 /** What Executor.setAdapters() takes. */
 export interface ActiveAdapters {
   steps: readonly AdaptedStep[];
-  /** The values of one step. @throws corrupt-checkpoint, network, aborted */
-  read(step: AdaptedStep, base: BaseWeights): Promise<AdaptedValues>;
+  /**
+   * The contents of one step's buffers, by name, as they are computed with: a is [rank, cols], of the embedding
+   * [vocab, rank]; b is [rows, rank]; biases are followed by multipliers where there are any.
+   * @throws corrupt-checkpoint, network, aborted
+   */
+  read(step: StepAdapter, target: LayoutTarget, base: BaseWeights): Promise<Map<string, Uint8Array<ArrayBuffer>>>;
 }
 
 /** An adapted step as the device holds it. */

@@ -1,8 +1,6 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
-import { NibbleError } from '../errors';
-import type { ScaledAdapter } from '../lora/index';
 import { planMemory } from '../memory/plan';
-import type { LoraDescription, LoraInfo } from '../protocol';
+import type { LoraDescription } from '../protocol';
 import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { checkFits, type Host, type Model, planRequest } from './open-model';
 
@@ -18,37 +16,25 @@ export async function setLora(
   wanted: readonly LoraDescription[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const { steps } = model.plan;
   const open: { source: StoredSource; unlock: () => void }[] = [];
   try {
-    const adapters: ScaledAdapter[] = [];
-    let active = null;
-    if (wanted.length > 0) {
-      const { adaptableModules, combineAdapters, openAdapter } = await import('../lora/index');
-      const places = adaptableModules(steps);
-      for (const { source: description, scale } of wanted) {
-        if (!Number.isFinite(scale)) {
-          throw new NibbleError('invalid-option', `The scale of an adapter must be a number, not ${scale}.`, {
-            option: 'scale',
-            value: String(scale),
-          });
-        }
-        const opened = await openKept(host, description, model.options.storage, signal);
-        open.push(opened);
-        const { source } = opened;
-        const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
-        const size = (path: string) => source.size(path, signal);
-        adapters.push({ adapter: await openAdapter(source.name, places, read, size), scale });
-      }
-      active = combineAdapters(steps, adapters);
-    }
+    for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
+    const files = open.map(({ source }, i) => ({
+      name: source.name,
+      scale: wanted[i].scale,
+      read: (path: string, start: number, end: number) => source.read(path, start, end, signal),
+      size: (path: string) => source.size(path, signal),
+    }));
+    const opened =
+      files.length > 0 ? await (await import('../lora/index')).openAdapters(model.plan.steps, files) : null;
+    const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     const request = model.reserved?.request ?? planRequest(model.options, 1, 1);
     checkFits(planMemory(plan, request, model.limits, model.target));
     await model.executor.setAdapters(active);
     for (const { source } of open) await source.markComplete();
     model.plan = plan;
-    model.lora = adapters.map(infoOf);
+    model.lora = opened?.infos ?? [];
     model.cached.ids = [];
   } finally {
     for (const { source, unlock } of open) {
@@ -78,18 +64,4 @@ async function openKept(
     unlock();
     throw error;
   }
-}
-
-const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
-
-function infoOf({ adapter: { name, dora, modules, bytes }, scale }: ScaledAdapter): LoraInfo {
-  return {
-    name,
-    scale,
-    dora,
-    modules: modules.length,
-    ranks: distinct(modules.map(({ rank }) => rank)),
-    scalings: distinct(modules.map(({ scaling }) => scaling * scale)),
-    bytes,
-  };
 }

@@ -3,7 +3,7 @@ import { type ActiveAdapters, type BaseWeights, outputShape, type StepAdapters }
 import type { DeviceMatrix } from '../../memory/layout';
 import type { Step } from '../../model/steps';
 import { breathe } from './breathe';
-import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
+import { type CpuMatrix, createMatrix, rowValues } from './matrix';
 
 export interface CpuAdapter {
   /** none where only biases change */
@@ -25,80 +25,53 @@ export async function fillAdapters(
 ): Promise<Map<Step, CpuAdapter>> {
   const filled = new Map<Step, CpuAdapter>();
   for (const [step, adapter] of adapters) {
-    const values = await active.read(adapter, base);
-    const product = adapter.rank
-      ? { a: filledMatrix(adapter.a[0], values.a), b: filledMatrix(adapter.b[0], values.b) }
-      : null;
-    let bytes = product ? matrixBytes(product.a) + matrixBytes(product.b) : 0;
-    let biases: Float32Array[] | null = null;
-    let factors: Float32Array[] | undefined;
-    if (adapter.biases && step.op === 'linear') {
-      // The plan rounds vectors up, as kernels read whole words.
-      const both = new Float32Array(Math.ceil(adapter.biases.length / 32) * 32);
-      both.set(values.bias!);
-      bytes += both.byteLength;
-      const [rows] = outputShape(step);
-      const byPart = (first: number) => {
-        let end = first;
-        return step.parts.map((part) => {
-          end += part.rows;
-          return both.subarray(end - part.rows, end);
-        });
-      };
-      biases = byPart(0);
-      if (adapter.multiplier) factors = byPart(rows);
-    }
-    filled.set(step, { product, biases, factors, bytes });
+    const contents = await active.read(adapter, 'cpu', base);
+    const matrix = ({ name, rows, cols, format }: DeviceMatrix): CpuMatrix => {
+      const made = createMatrix(name, rows, cols, format);
+      new Uint8Array(made.codes.buffer).set(contents.get(`${name}.codes`)!);
+      return made;
+    };
+    const biases = adapter.biases && new Float32Array(contents.get(adapter.biases.buffer)!.buffer);
+    const byPart = (first: number) => {
+      let end = first;
+      return (step.op === 'linear' ? step.parts : []).map(({ rows }) => {
+        end += rows;
+        return biases!.subarray(end - rows, end);
+      });
+    };
+    filled.set(step, {
+      product: adapter.rank ? { a: matrix(adapter.a[0]), b: matrix(adapter.b[0]) } : null,
+      biases: biases && byPart(0),
+      factors: adapter.multiplier ? byPart(outputShape(step)[0]) : undefined,
+      bytes: [...contents.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
+    });
   }
   return filled;
 }
 
-function filledMatrix({ name, rows, cols, format }: DeviceMatrix, values: Float32Array): CpuMatrix {
-  const matrix = createMatrix(name, rows, cols, format);
-  const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  writeRows(matrix, { row0: 0, rows, cols, type: 'dense', dense: 'f32', data });
-  return matrix;
-}
-
-/** The weights of a loaded model. */
-export class CpuBase implements BaseWeights {
-  constructor(
-    private readonly steps: readonly Step[],
-    private readonly matrix: (name: string) => CpuMatrix,
-    private readonly vector: (name: string) => Float32Array,
-  ) {}
-
-  async rowNorms(index: number, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array> {
-    const step = this.steps[index];
-    const [rows, cols] = outputShape(step);
-    const norms = new Float32Array(rows);
-    const row = new Float64Array(cols);
-    let r = 0;
-    for (const { name } of step.op === 'linear' ? step.parts : []) {
-      const matrix = this.matrix(name);
-      for (let i = 0; i < matrix.rows; i++, r++) {
-        if (r % ROWS_A_TURN === 0) await breathe();
-        rowValues(matrix, i, row, 0);
-        for (let k = 0; k < rank; k++) {
-          const weight = b[r * rank + k];
-          for (let c = 0; c < cols; c++) row[c] += weight * a[k * cols + c];
-        }
-        let squares = 0;
-        for (let c = 0; c < cols; c++) squares += row[c] * row[c];
-        norms[r] = Math.sqrt(squares);
+/** L2 norms of the rows of W + b a, W being `matrices` one below the other, a [rank, cols], b [rows, rank]. */
+export async function rowNorms(
+  matrices: readonly CpuMatrix[],
+  a: Float32Array,
+  b: Float32Array,
+  rank: number,
+): Promise<Float32Array> {
+  const cols = a.length / rank;
+  const norms = new Float32Array(b.length / rank);
+  const row = new Float64Array(cols);
+  let r = 0;
+  for (const matrix of matrices) {
+    for (let i = 0; i < matrix.rows; i++, r++) {
+      if (r % ROWS_A_TURN === 0) await breathe();
+      rowValues(matrix, i, row, 0);
+      for (let k = 0; k < rank; k++) {
+        const weight = b[r * rank + k];
+        for (let c = 0; c < cols; c++) row[c] += weight * a[k * cols + c];
       }
+      let squares = 0;
+      for (let c = 0; c < cols; c++) squares += row[c] * row[c];
+      norms[r] = Math.sqrt(squares);
     }
-    return norms;
   }
-
-  async biases(index: number): Promise<Float32Array> {
-    const step = this.steps[index];
-    const all = new Float32Array(outputShape(step)[0]);
-    let at = 0;
-    for (const { bias, rows } of step.op === 'linear' ? step.parts : []) {
-      if (bias) all.set(this.vector(bias), at);
-      at += rows;
-    }
-    return all;
-  }
+  return norms;
 }

@@ -3,7 +3,7 @@
  * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
-import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
+import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
 import {
   activationWidths,
@@ -14,11 +14,11 @@ import {
   planMemory,
   stepVectors,
 } from '../../memory/plan';
-import type { Step } from '../../model/steps';
+import type { LinearPart, Step } from '../../model/steps';
 import { checkIds } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampling';
-import { type CpuAdapter, CpuBase, fillAdapters } from './adapters';
+import { type CpuAdapter, fillAdapters, rowNorms } from './adapters';
 import { attend } from './attend';
 import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
@@ -154,15 +154,23 @@ class CpuExecutor implements Executor {
     return this.vectors.get(name) ?? never(name);
   }
 
+  /** The weights as adapters see them. */
+  private readonly base: BaseWeights = {
+    rowNorms: ({ parts }, ...product) =>
+      rowNorms(
+        parts.map(({ name }) => this.matrix(name)),
+        ...product,
+      ),
+    biases: async ({ parts }) => {
+      const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
+      return Float32Array.from(parts.flatMap(of));
+    },
+  };
+
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     const plan = planMemory({ ...this.model, adapted: active?.steps }, this.plan.request, NO_LIMITS, 'cpu');
-    const base = new CpuBase(
-      this.model.steps,
-      (name) => this.matrix(name),
-      (name) => this.vector(name),
-    );
     try {
-      const adapters = active ? await fillAdapters(active, plan.adapters, base) : new Map<Step, CpuAdapter>();
+      const adapters = active ? await fillAdapters(active, plan.adapters, this.base) : new Map<Step, CpuAdapter>();
       const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
       const between = new Float32Array((products?.bytes ?? 0) / 4);
       this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));

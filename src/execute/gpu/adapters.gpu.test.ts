@@ -1,12 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
-import { active, EXPECTED, type ExpectedAdapted } from '../../lora/test/adapters';
+import { active, EXPECTED } from '../../lora/test/adapters';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
-import { expectPeft, lastLogits, openBase, take } from '../cpu/test/adapted';
-import { CPU, largestDifference, type Maker } from '../cpu/test/models';
+import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
+import { CPU, largestDifference } from '../cpu/test/models';
 import type { Executor } from '../executor';
-import { createGpuExecutor } from './executor';
-import { SHAPES } from './shapes';
+import { GREEDY, take, webgpu } from './test/maker';
 import { watch } from './test/watch';
 
 const gpu = testGpu();
@@ -16,43 +15,25 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const webgpu = (variant: string): Maker => ({
-  target: 'webgpu',
-  async make(model, plan) {
-    const executor = await createGpuExecutor(await gpu, model, plan, { variant, shapes: SHAPES[variant] });
-    open.push(executor);
-    return executor;
-  },
-});
+// Of its shapes: the others' kernels take SwiftShader minutes; linear.gpu.test.ts has what is new in them.
+const maker = webgpu(gpu, open);
 
-const titled = (list: readonly ExpectedAdapted[]) =>
-  list.map((facts) => [`${facts.adapters.join(' + ')} on ${facts.model} ${facts.variant}`, facts] as const);
 const find = (adapters: string, variant = 'nf4') =>
   EXPECTED.find((facts) => facts.adapters.join('+') === adapters && facts.variant === variant)!;
 
-const short = ({ prompts: [first], ...facts }: ExpectedAdapted): ExpectedAdapted => ({
-  ...facts,
-  prompts: [{ ...first, greedy: first.greedy.slice(0, 3), margins: first.margins.slice(0, 3) }],
-});
-
-describe.each([
-  ['small', EXPECTED],
-  // shapes that SwiftShader is slow with: few modules, the short prompt and its first ids
-  ['software', [short(find('embedding'))]],
-  ['gpu', [short(find('embedding'))]],
-] as const)('adapters with shapes for %s', (variant, list) => {
-  it.each(titled(list))('%s as PEFT computes it', async (_, facts) => {
-    const { executor, model } = await openBase(facts, webgpu(variant));
+describe('adapters on the GPU', () => {
+  it.each(
+    EXPECTED.map((facts) => [`${facts.adapters.join(' + ')} on ${facts.model} ${facts.variant}`, facts] as const),
+  )('%s as PEFT computes it', async (_, facts) => {
+    const { executor, model } = await openBase(facts, maker);
     await executor.setAdapters(await active(model.steps, facts.adapters));
     await expectPeft(executor, facts);
   });
-});
 
-describe('adapters on the GPU', () => {
   it('stand on any kind of base: as on the CPU', async () => {
     for (const path of ['nf4-mixed', 'gguf/tiny-llama.gguf', 'nf4-dq']) {
       const facts = { ...find('plain+dora+lora-bias'), variant: path };
-      const [cpu, webGpu] = [await openBase(facts, CPU), await openBase(facts, webgpu('small'))];
+      const [cpu, webGpu] = [await openBase(facts, CPU), await openBase(facts, maker)];
       for (const { executor, model } of [cpu, webGpu]) {
         await executor.setAdapters(await active(model.steps, facts.adapters));
       }
@@ -64,11 +45,11 @@ describe('adapters on the GPU', () => {
 
   it('swapped and taken away leave what a fresh model gives, and buffer by buffer what is planned', async () => {
     const facts = find('plain');
-    const bare = await openBase(facts, webgpu('small'));
+    const bare = await openBase(facts, maker);
     const without = await lastLogits(bare.executor, facts);
     bare.executor.dispose();
     const seen = watch((await gpu).device);
-    const { executor, model, plan } = await openBase(facts, webgpu('small'));
+    const { executor, model, plan } = await openBase(facts, maker);
     const steady = seen.list();
     const { limits } = await gpu;
     for (const names of [['rslora'], ['dora', 'plain'], ['embedding'], ['plain']]) {
@@ -82,7 +63,7 @@ describe('adapters on the GPU', () => {
         scratch: larger.scratch,
         total: larger.total,
       });
-      const fresh = await openBase(facts, webgpu('small'));
+      const fresh = await openBase(facts, maker);
       await fresh.executor.setAdapters(await active(fresh.model.steps, names));
       const expected = await lastLogits(fresh.executor, facts);
       fresh.executor.dispose();
@@ -95,11 +76,11 @@ describe('adapters on the GPU', () => {
 
   it('cost two dispatches a step that they change, and none once they are gone', async () => {
     const facts = find('plain');
-    const { executor, model } = await openBase(facts, webgpu('small'));
+    const { executor, model } = await openBase(facts, maker);
     const perToken = async () => {
       await executor.prefill([5, 6, 7], 0);
       const before = executor.stats().dispatches;
-      await take(executor.decode(3, 11, { temperature: 0, topK: 0, topP: 1, seed: 0 }));
+      await take(executor.decode(3, 11, GREEDY));
       return (executor.stats().dispatches - before - 22) / 10;
     };
     const bare = await perToken();
@@ -114,15 +95,15 @@ describe('adapters on the GPU', () => {
 
   it('that fail to arrive leave those that were active, and no buffer', async () => {
     const facts = find('rslora');
-    const { executor, model } = await openBase(facts, webgpu('small'));
+    const { executor, model } = await openBase(facts, maker);
     await executor.setAdapters(await active(model.steps, ['rslora']));
     const before = await lastLogits(executor, facts);
     const seen = watch((await gpu).device);
     const failing = await active(model.steps, ['dora']);
     let steps = 0;
-    const read: typeof failing.read = (step, base) => {
+    const read: typeof failing.read = (...all) => {
       if (++steps > 3) throw new Error('gone');
-      return failing.read(step, base);
+      return failing.read(...all);
     };
     await expect(executor.setAdapters({ ...failing, read })).rejects.toThrow('gone');
     expect(seen.list()).toEqual([]);

@@ -11,9 +11,10 @@ import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { createProfiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
-import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
+import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
 import {
   type BufferPlan,
+  biasBuffer,
   distinctRopes,
   ID_RING,
   kvRowBytes,
@@ -25,8 +26,8 @@ import {
 import { copySegments } from '../../memory/ring';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
-import { GpuBase, uploadAdapters } from './adapters';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
+import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
@@ -186,6 +187,22 @@ export class GpuExecutor implements Executor {
     }
   }
 
+  /** The weights as adapters see them. */
+  readonly #base: BaseWeights = {
+    rowNorms: (step, ...product) => {
+      const names = step.parts.map((part) => part.name);
+      const matrices = this.#plan.matrices.filter(({ parts }) => parts.some(({ tensor }) => names.includes(tensor)));
+      const buffer = (name: string) => this.#buffer(name);
+      const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+      return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
+    },
+    biases: (step) =>
+      this.#read(
+        this.#buffer(biasBuffer(step)!),
+        step.parts.reduce((rows, part) => rows + part.rows, 0),
+      ),
+  };
+
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     this.#checkAlive();
     const model = { ...this.#model, adapted: active?.steps };
@@ -195,11 +212,12 @@ export class GpuExecutor implements Executor {
     const made = await this.#ledger.allocate(wanted.map((plan) => ({ ...plan, usage: usageOf(plan) })));
     try {
       const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
-      const { steps } = this.#model;
-      const base = new GpuBase(this.#device, this.#ledger, this.#pipelines, this.#plan.matrices, steps, (name) =>
-        this.#buffer(name),
-      );
-      if (active) await uploadAdapters(this.#device, active, adapters, base, fresh);
+      for (const adapter of adapters.values()) {
+        const contents = await active!.read(adapter, 'webgpu', this.#base);
+        for (const [name, bytes] of contents) this.#device.queue.writeBuffer(fresh.get(name)!, 0, bytes);
+        // so that no more than one step's values wait in the queue
+        await this.#device.queue.onSubmittedWorkDone();
+      }
       await this.#compile(adapters);
       this.#checkAlive();
     } catch (error) {
@@ -428,7 +446,7 @@ export class GpuExecutor implements Executor {
     this.#checkAlive();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
-    return this.#read('logits', this.#model.spec.vocab);
+    return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
   }
 
   /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
@@ -453,17 +471,17 @@ export class GpuExecutor implements Executor {
     const last = (rows - 1) * vocab * 4;
     encoder.copyBufferToBuffer(this.#buffer('all-logits'), last, this.#buffer('logits'), 0, vocab * 4);
     this.#device.queue.submit([encoder.finish()]);
-    return this.#read('all-logits', rows * vocab);
+    return this.#read(this.#buffer('all-logits'), rows * vocab);
   }
 
   /** f32 values of a buffer, through a transient MAP_READ buffer. */
-  async #read(name: string, values: number): Promise<Float32Array> {
+  async #read(buffer: GPUBuffer, values: number): Promise<Float32Array> {
     const [target] = await this.#ledger.allocate([
       { name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 },
     ]);
     try {
       const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(this.#buffer(name), 0, target, 0, values * 4);
+      encoder.copyBufferToBuffer(buffer, 0, target, 0, values * 4);
       this.#device.queue.submit([encoder.finish()]);
       return new Float32Array(await readMapped(this.#device, target, values * 4));
     } finally {

@@ -379,7 +379,8 @@ class Lowering {
   }
 }
 
-function matrixBuffers(matrix: DeviceMatrix): Bindings {
+/** The bindings of a kernel that reads a matrix. */
+export function matrixBuffers(matrix: DeviceMatrix): Bindings {
   return {
     0: `${matrix.name}.codes`,
     ...(matrix.bytes.scales ? { 1: `${matrix.name}.scales` } : {}),

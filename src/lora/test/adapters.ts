@@ -1,7 +1,7 @@
 /** For tests: the adapters of reference/fixtures/lora. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Expected } from '../../execute/cpu/test/models';
-import type { ActiveAdapters } from '../../memory/adapted';
+import { type ActiveAdapters, type BaseWeights, outputShape, planAdapters } from '../../memory/adapted';
 import type { Step } from '../../model/steps';
 import { createMemorySource } from '../../weights/memory-source';
 import { combineAdapters } from '../combine';
@@ -33,6 +33,19 @@ export async function active(steps: readonly Step[], names: readonly string[]): 
     steps,
     adapters.map((adapter) => ({ adapter, scale: 1 })),
   );
+}
+
+/** What every buffer of these adapters would hold on the CPU, over weights whose norms and biases are all 1. */
+export async function contents(
+  steps: readonly Step[],
+  adapters: ActiveAdapters,
+): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const ones = async (step: Step) => new Float32Array(outputShape(step)[0]).fill(1);
+  const base: BaseWeights = { rowNorms: ones, biases: ones };
+  const all = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const step of planAdapters(steps, adapters.steps, 1e9, 'cpu').values())
+    for (const [name, bytes] of await adapters.read(step, 'cpu', base)) all.set(name, bytes);
+  return all;
 }
 
 export interface ExpectedAdapted extends Expected {

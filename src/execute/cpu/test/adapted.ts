@@ -10,7 +10,7 @@ const TOLERANCE = 1e-3;
 export const openBase = (facts: Pick<ExpectedAdapted, 'model' | 'variant'>, maker: Maker) =>
   openFixture(baseOf(facts).path, { kvType: 'f32' }, baseOf(facts).weights, maker);
 
-export async function take(ids: AsyncIterable<number>): Promise<number[]> {
+async function take(ids: AsyncIterable<number>): Promise<number[]> {
   const all: number[] = [];
   for await (const id of ids) all.push(id);
   return all;
