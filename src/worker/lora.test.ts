@@ -134,6 +134,25 @@ describe('adapters', () => {
     expect((await greedy(second, ids)).ids).toEqual(right.slice(0, 8));
   });
 
+  it('that arrive broken are not kept', async () => {
+    const store = createMemoryStore();
+    const files = adapterFiles('plain');
+    const weights = files.get('adapter_model.safetensors')!;
+    files.set('adapter_model.safetensors', weights.slice(0, 5000));
+    const one = createSession({
+      gpu: null,
+      openStore: async () => ({ store, reason: '' }),
+      openSource: (description) => {
+        const base = description.kind === 'hub' && description.id === 'base';
+        return base ? createMemorySource('base', baseFiles()) : createMemorySource('plain', files);
+      },
+    });
+    await load(one);
+    await expect(one.setLora({ id: ++id, lora: lora('plain') })).rejects.toMatchObject({ code: 'corrupt-checkpoint' });
+    files.set('adapter_model.safetensors', weights);
+    expect((await one.setLora({ id: ++id, lora: lora('plain') })).lora).toHaveLength(1);
+  });
+
   it('wait for the answer under way', async () => {
     const one = session();
     await load(one);

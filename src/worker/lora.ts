@@ -1,8 +1,9 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
+import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
-import { checkFits, type Host, type Model, planRequest } from './open-model';
+import { checkFits, type Host, type Model, planRequest, UNUSABLE } from './open-model';
 
 /**
  * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
@@ -36,6 +37,11 @@ export async function setLora(
     model.plan = plan;
     model.lora = opened?.infos ?? [];
     model.cached.ids = [];
+  } catch (error) {
+    // what arrived broken would be found again by every later attempt
+    const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
+    if (unusable) for (const { source } of open) await source.dropUnproven().catch(() => {});
+    throw error;
   } finally {
     for (const { source, unlock } of open) {
       source.close?.();

@@ -60,8 +60,12 @@ export interface Model {
   reserved: MemoryPlan | null;
 }
 
-/** What a checkpoint's own bytes are to blame for. */
-const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', 'unsupported-architecture', 'unsupported-quantization'];
+/** What a checkpoint's (or an adapter's) own bytes are to blame for. */
+export const UNUSABLE: readonly ErrorCode[] = [
+  'corrupt-checkpoint',
+  'unsupported-architecture',
+  'unsupported-quantization',
+];
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
