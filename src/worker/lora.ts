@@ -2,7 +2,7 @@
 import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
-import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import { openStored, type StoredSource } from '../weights/stored-source';
 import { checkFits, type Host, type Model, planRequest, UNUSABLE } from './open-model';
 
 /**
@@ -17,10 +17,10 @@ export async function setLora(
   wanted: readonly LoraDescription[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const open: { source: StoredSource; unlock: () => void }[] = [];
+  const open: StoredSource[] = [];
   try {
     for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
-    const files = open.map(({ source }, i) => ({
+    const files = open.map((source, i) => ({
       name: source.name,
       scale: wanted[i].scale,
       read: (path: string, start: number, end: number) => source.read(path, start, end, signal),
@@ -33,41 +33,35 @@ export async function setLora(
     const request = model.reserved?.request ?? planRequest(model.options, 1, 1);
     checkFits(planMemory(plan, request, model.limits, model.target));
     await model.executor.setAdapters(active);
-    for (const { source } of open) await source.markComplete();
+    for (const source of open) await source.markComplete();
     model.plan = plan;
     model.lora = opened?.infos ?? [];
     model.cached.ids = [];
   } catch (error) {
     // what arrived broken would be found again by every later attempt
     const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
-    if (unusable) for (const { source } of open) await source.dropUnproven().catch(() => {});
+    if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
     throw error;
   } finally {
-    for (const { source, unlock } of open) {
-      source.close?.();
-      unlock();
-    }
+    for (const source of open) source.close?.();
   }
 }
 
-/** Adapters are kept as models are, so that they are there without a network too. */
+/**
+ * Adapters are kept as models are, so that they are there without a network too. Unlike them without a lock: of several
+ * adapters each tab would hold one and wait for the other, and they are small.
+ */
 async function openKept(
   host: Host,
   description: LoraDescription['source'],
   storage: 'indexeddb' | 'none',
   signal: AbortSignal | undefined,
-) {
+): Promise<StoredSource> {
   const local = description.kind === 'files' || storage === 'none';
   const { store } = local ? { store: null } : await host.openStore();
   const inner = host.openSource(description, () => {});
-  let unlock = () => {};
-  try {
-    const key = modelKey(inner);
-    if (store && !(await store.ledger.get(key))?.complete) unlock = await lockModel(key, signal);
-    return { source: await openStored(inner, store, { signal }), unlock };
-  } catch (error) {
+  return openStored(inner, store, { signal }).catch((error) => {
     inner.close?.();
-    unlock();
     throw error;
-  }
+  });
 }

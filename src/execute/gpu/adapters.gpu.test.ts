@@ -2,10 +2,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
 import { active, EXPECTED } from '../../lora/test/adapters';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
+import { forwardSteps } from '../../model/decoder';
+import { parseSpec } from '../../model/parse';
 import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
-import { CPU, largestDifference } from '../cpu/test/models';
+import { CPU, largestDifference, randomModel } from '../cpu/test/models';
 import type { Executor } from '../executor';
-import { GREEDY, take, webgpu } from './test/maker';
+import { GREEDY, prompt, take, webgpu } from './test/maker';
 import { watch } from './test/watch';
 
 const gpu = testGpu();
@@ -41,6 +43,37 @@ describe('adapters on the GPU', () => {
       const off = largestDifference(await lastLogits(webGpu.executor, facts), expected);
       expect(off / facts.logitScale).toBeLessThan(1e-4);
     }
+  });
+
+  it.each([
+    // norms after a sub-layer, a scale on the residual sum, scaled embeddings
+    ['gemma2', { sliding_window: 9, final_logit_softcapping: 30 }, ['dora', 'plain']],
+    ['llama', { tie_word_embeddings: false }, ['plain', 'dora']],
+    ['gemma', {}, ['embedding', 'lora-bias']],
+  ])('in a model like %s are as on the CPU', async (model_type, more, names) => {
+    const spec = parseSpec({
+      model_type,
+      hidden_size: 96,
+      intermediate_size: 160,
+      num_hidden_layers: 3,
+      num_attention_heads: 6,
+      num_key_value_heads: 2,
+      head_dim: 32,
+      vocab_size: 263,
+      max_position_embeddings: 256,
+      ...more,
+    });
+    const scaled = { ...spec, residualScale: model_type === 'llama' ? 0.3 : 1 };
+    const rows = await Promise.all(
+      [CPU, maker].map(async (each) => {
+        const executor = await randomModel(scaled, { promptTokens: 20 }, { type: 'f32' }, each);
+        await executor.setAdapters(await active(forwardSteps(scaled), names));
+        await executor.prefill(prompt(19), 0);
+        await take(executor.decode(19, 2, GREEDY));
+        return executor.logits();
+      }),
+    );
+    expect(largestDifference(rows[1], rows[0]) / Math.max(...rows[0].map(Math.abs))).toBeLessThan(1e-4);
   });
 
   it('swapped and taken away leave what a fresh model gives, and buffer by buffer what is planned', async () => {
