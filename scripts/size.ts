@@ -1,7 +1,7 @@
 /**
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it can come to
- * import, workers included. Two chunks come later and count apart: `text` (tokenizer and template, fetched while the
- * weights stream) and `gguf` (only for such a file). Fails above the limits, and on wasm or code made from strings.
+ * import, workers included. Some chunks come later and count apart: `text` (tokenizer and template, fetched while the
+ * weights stream), `gguf` and `lora` (only for such a file). Fails above the limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -25,7 +25,7 @@ export function graph(entry: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-const comesLater = (file: string) => /\/((text|gguf)-[^/]+|nibble-(text|gguf))\.js$/.test(file);
+const comesLater = (file: string) => /\/((text|gguf|lora)-[^/]+|nibble-(text|gguf|lora))\.js$/.test(file);
 
 const gzipped = (file: string) => gzipSync(readFileSync(file), { level: 9 }).length;
 

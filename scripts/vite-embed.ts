@@ -34,8 +34,8 @@ export function inlineWorker(): Plugin {
 }
 
 /** What the worker needs only once weights stream, by the specifier that src/ imports it with. */
-const PARTS = { text: 'src/text/index.ts', gguf: 'src/formats/gguf.ts' } as const;
-const LATER = /\bimport\('\.\.\/(text|formats)\/(index|gguf)'\)/g;
+const PARTS = { text: 'src/text/index.ts', gguf: 'src/formats/gguf.ts', lora: 'src/lora/index.ts' } as const;
+const LATER = /\bimport\('\.\.\/(text|formats|lora)\/(index|gguf)'\)/g;
 
 /** In the inlined worker, `import()` of a part becomes a question to the page. */
 export function partsFromPage(): Plugin {
@@ -45,14 +45,14 @@ export function partsFromPage(): Plugin {
     transform: {
       filter: { id: /\/src\/(worker|weights)\/[\w-]+\.ts$/, code: LATER },
       handler(code) {
-        const asked = code.replace(LATER, (_, folder) => `partFromPage('${folder === 'text' ? 'text' : 'gguf'}')`);
+        const asked = code.replace(LATER, (_, folder) => `partFromPage('${folder === 'formats' ? 'gguf' : folder}')`);
         return { code: `import { partFromPage } from '../worker/part-from-page';\n${asked}`, map: null };
       },
     },
   };
 }
 
-/** The builds of the parts: `dist/embed/nibble-text.js` and `nibble-gguf.js`, each with everything it imports. */
+/** The builds of the parts: `dist/embed/nibble-text.js` and its like, each with everything it imports. */
 export function partBuilds(): InlineConfig[] {
   return Object.entries(PARTS).map(([name, entry]) => ({
     configFile: false,

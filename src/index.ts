@@ -15,6 +15,7 @@ export type {
   FinishReason,
   GenerateResult,
   GenerateStats,
+  LoraInfo,
   MemoryInfo,
   ModelInfo,
   PlanInfo,

@@ -32,6 +32,33 @@ export interface LoadRequest {
   id: number;
   source: SourceDescription;
   options: EngineOptions;
+  lora?: readonly LoraDescription[];
+}
+
+/** A LoRA adapter in PEFT's format. */
+export interface LoraDescription {
+  source: SourceDescription;
+  /** multiplies the adapter's own scaling; 1 as it was trained */
+  scale: number;
+}
+
+export interface LoraRequest {
+  id: number;
+  /** in the place of those that are active; they act in this order */
+  lora: readonly LoraDescription[];
+}
+
+/** An active adapter. */
+export interface LoraInfo {
+  name: string;
+  scale: number;
+  dora: boolean;
+  /** how many modules it changes, and with which ranks and effective scalings (each value once) */
+  modules: number;
+  ranks: readonly number[];
+  scalings: readonly number[];
+  /** of its weight file */
+  bytes: number;
 }
 
 export interface Progress {
@@ -126,6 +153,8 @@ export interface ModelInfo {
   /** matrix types by count and bytes, e.g. { q4: { count: 210, bytes: … } } */
   weightTypes: Record<string, { count: number; bytes: number }>;
   variants: Readonly<Record<string, string>>;
+  /** the active LoRA adapters, in order */
+  lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
 }
@@ -152,7 +181,8 @@ export interface WorkerApi {
   hello(): Promise<'nibble'>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
-  /** Stops load or generate number `id`; unknown ids are ignored. */
+  setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   plan(query: PlanQuery): Promise<PlanInfo>;
   info(): Promise<ModelInfo>;

@@ -35,7 +35,8 @@ beforeAll(async () => {
   server = createServer(async (request, response) => {
     if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
     try {
-      response.end(readFileSync(FOLDER + request.url!.slice(3)));
+      const { url = '' } = request;
+      response.end(readFileSync(url.startsWith('/m/') ? FOLDER + url.slice(3) : `reference/fixtures${url}`));
     } catch {
       response.writeHead(404).end();
     }
@@ -46,6 +47,36 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
+});
+
+describe('adapters', () => {
+  const at = (path: string) => new URL(`/${path}/`, base).href;
+  const adapter = (name: string) => at(`lora/${name}`);
+  const facts = (name: string) => {
+    const file = `reference/fixtures/lora/expected/nf4.${name}.json`;
+    return JSON.parse(readFileSync(file, 'utf8')).prompts[0] as { ids: number[]; greedy: number[] };
+  };
+
+  it('come with the model, and are swapped', async () => {
+    const engine = await load(at('tiny-llama/nf4'), { createWorker, lora: [adapter('plain')], kv: 'f32' });
+    const first = async (name: string) => {
+      const { ids, greedy } = facts(name);
+      expect((await engine.generate(ids, { maxNewTokens: 6 }).result).ids).toEqual(greedy.slice(0, 6));
+    };
+    await first('plain');
+    const { lora } = await engine.setLora([adapter('plain'), { adapter: adapter('rslora'), scale: 1 }]);
+    expect(lora.map(({ modules }) => modules)).toEqual([6, 21]);
+    await first('plain+rslora');
+    expect((await engine.setLora([{ adapter: adapter('plain'), scale: 2 }])).lora[0].scalings).toEqual([5]);
+    expect((await engine.setLora([])).lora).toEqual([]);
+    const aborted = engine.setLora([adapter('plain')], { signal: AbortSignal.abort() });
+    await expect(aborted).rejects.toMatchObject({ code: 'aborted' });
+    await expect(engine.setLora([adapter('bias-all')])).rejects.toMatchObject({
+      code: 'invalid-option',
+      details: { module: expect.any(String), shape: expect.any(Array) },
+    });
+    engine.dispose();
+  });
 });
 
 describe('an engine', () => {

@@ -5,6 +5,7 @@ import type {
   ChatMessage,
   EngineOptions,
   GenerateRequest,
+  LoraDescription,
   MemoryInfo,
   ModelInfo,
   PlanInfo,
@@ -34,7 +35,12 @@ export interface HubOptions {
   token?: string;
 }
 
+/** A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (1 as it was trained). */
+export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & HubOptions);
+
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
+  /** adapters that are active from the start; see Engine.setLora() */
+  lora?: readonly LoraInput[];
   onProgress?: (progress: Progress) => void;
   /** stops the download; what is here stays stored */
   signal?: AbortSignal;
@@ -50,9 +56,10 @@ let lastId = 0;
  * @throws NibbleError, see ErrorCode; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
-  const { onProgress, signal, revision, token, workerUrl, createWorker, ...engineOptions } = options;
+  const { onProgress, signal, revision, token, workerUrl, createWorker, lora = [], ...engineOptions } = options;
   throwIfAborted(signal);
   const source = await describeModel(model, { revision, token });
+  const adapters = await describeLora(lora);
   const worker = await startWorker(workerFrom({ workerUrl, createWorker }));
   const id = ++lastId;
   const { port1, port2 } = new MessageChannel();
@@ -66,7 +73,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   const stop = () => void worker.api.cancel(id);
   signal?.addEventListener('abort', stop);
   try {
-    const loading = worker.api.load({ id, source, options: engineOptions }, transfer(port2, [port2]));
+    const loading = worker.api.load({ id, source, options: engineOptions, lora: adapters }, transfer(port2, [port2]));
     if (signal?.aborted) stop();
     await worker.call(loading.then(() => reported));
     return new Engine(worker);
@@ -77,6 +84,16 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     signal?.removeEventListener('abort', stop);
     port1.close();
   }
+}
+
+function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
+  return Promise.all(
+    lora.map(async (input) => {
+      if (typeof input !== 'object' || !('adapter' in input)) return { source: await describeModel(input), scale: 1 };
+      const { adapter, scale = 1, ...hub } = input;
+      return { source: await describeModel(adapter, hub), scale };
+    }),
+  );
 }
 
 function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
@@ -134,6 +151,29 @@ export class Engine {
   /** A handle that keeps the messages of one conversation. */
   conversation(options: { system?: string } = {}): Conversation {
     return new Conversation(this, options.system);
+  }
+
+  /**
+   * Puts these LoRA adapters in the place of those that are active, without loading the model again; [] takes all
+   * away. Their terms are summed; a DoRA adapter also scales what the base and those before it give, as in PEFT. What
+   * was said so far is computed afresh. On failure nothing changes.
+   * @returns info(), whose `lora` tells effective ranks and scalings
+   * @throws invalid-option for an adapter of another base, corrupt-checkpoint, unsupported-architecture, out-of-memory
+   */
+  async setLora(lora: readonly LoraInput[], { signal }: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+    throwIfAborted(signal);
+    const adapters = await describeLora(lora);
+    const { api, call } = this.#worker;
+    const id = ++lastId;
+    const stop = () => void api.cancel(id);
+    signal?.addEventListener('abort', stop);
+    try {
+      const changing = api.setLora({ id, lora: adapters });
+      if (signal?.aborted) stop();
+      return await call(changing);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   /** What a request would take, before it is made. @throws context-overflow */

@@ -8,6 +8,7 @@ export {
   type HubOptions,
   isStored,
   type LoadOptions,
+  type LoraInput,
   load,
   type WorkerOptions,
 } from './engine';

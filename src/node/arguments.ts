@@ -143,6 +143,9 @@ export function engineOptions(args: Arguments): EngineOptions {
   };
 }
 
+/** Adapters, for the commands that run a prompt. */
+export const LORA: OptionTable = { lora: { ...text, multiple: true } };
+
 export const SAMPLING: OptionTable = {
   'max-new-tokens': text,
   temperature: text,

@@ -66,6 +66,7 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
     openStore: async () => ({ store: null, reason: 'The command line keeps no copy of what it downloads.' }),
   });
   const description: SourceDescription = local ? { kind: 'files', name: model, files: [] } : locate(model);
+  const lora = args.list('lora').map((adapter) => ({ source: locate(adapter), scale: 1 }));
   const stop = new AbortController();
   const interrupted = () => stop.abort();
   process.once('SIGINT', interrupted);
@@ -79,9 +80,12 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   };
   try {
     const info = await session.load(
-      { id, source: description, options: engineOptions(args) },
+      { id, source: description, options: engineOptions(args), lora },
       { postMessage: progress },
     );
+    for (const { name, modules, ranks, scalings } of info.lora) {
+      log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
+    }
     log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
     return { session, info };
   } finally {

@@ -9,6 +9,7 @@ import type { LayoutTarget } from '../memory/layout';
 import {
   contextLimit,
   type MemoryPlan,
+  NO_LIMITS,
   type PlanLimits,
   type PlanModel,
   type PlanRequest,
@@ -16,7 +17,7 @@ import {
 } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { LoadRequest, Progress } from '../protocol';
+import type { LoadRequest, LoraInfo, Progress } from '../protocol';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
@@ -53,18 +54,18 @@ export interface Model {
   template: ChatTemplate | null;
   stopIds: ReadonlySet<number>;
   cached: KvPrefix;
+  /** the active adapters, in order */
+  lora: readonly LoraInfo[];
   /** the largest plan that the executor has been reserved for */
   reserved: MemoryPlan | null;
 }
 
-/** The CPU's arrays have no binding limits. */
-export const NO_LIMITS: PlanLimits = {
-  maxBufferSize: Number.MAX_SAFE_INTEGER,
-  maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
-};
-
-/** What a checkpoint's own bytes are to blame for. */
-const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', 'unsupported-architecture', 'unsupported-quantization'];
+/** What a checkpoint's (or an adapter's) own bytes are to blame for. */
+export const UNUSABLE: readonly ErrorCode[] = [
+  'corrupt-checkpoint',
+  'unsupported-architecture',
+  'unsupported-quantization',
+];
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
@@ -150,6 +151,7 @@ export async function openModel(
       executor,
       ...answering,
       cached: emptyPrefix(),
+      lora: [],
       reserved: null,
     };
   } catch (error) {

@@ -17,6 +17,7 @@ import { deleteModel } from '../weights/chunk-store';
 import type { SourceDescription } from '../weights/source';
 import { modelKey } from '../weights/stored-source';
 import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
+import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
@@ -87,7 +88,23 @@ export function createSession(host: Host): Session {
         unload();
         loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
         watch(loaded);
+        try {
+          await setLora(host, loaded, request.lora ?? [], signal);
+        } catch (error) {
+          unload();
+          throw error;
+        }
         return info(loaded);
+      }),
+    setLora: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        throwIfAborted(signal);
+        try {
+          await setLora(host, model(), request.lora, signal);
+        } catch (error) {
+          throw lost ?? error;
+        }
+        return info(model());
       }),
     generate: (request, tokens) =>
       enqueue(request.id, tokens, async (signal) => {
@@ -147,6 +164,7 @@ function info(model: Model): ModelInfo {
     storageReason,
     weightTypes,
     variants: executor.stats().variants,
+    lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,
   };

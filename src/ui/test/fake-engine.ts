@@ -38,6 +38,7 @@ export const INFO: ModelInfo = {
   },
   weightTypes: {},
   variants: {},
+  lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,
 };
