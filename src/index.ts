@@ -21,4 +21,6 @@ export type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  StoredModel,
+  VerifyResult,
 } from './protocol';

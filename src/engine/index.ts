@@ -9,6 +9,9 @@ export {
   isStored,
   type LoadOptions,
   load,
+  type StoredInput,
+  storedModels,
+  verifyStored,
   type WorkerOptions,
 } from './engine';
 export type { ModelInput } from './model-source';

@@ -18,15 +18,15 @@ const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
 /** @throws invalid-option for anything else, and for hub options without a Hub id */
 export async function describeModel(
   model: ModelInput,
-  hub: { revision?: string; token?: string } = {},
+  { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
 ): Promise<SourceDescription> {
   if (typeof model === 'string') {
     const id = HUB_ID.exec(model);
-    if (id) return { kind: 'hub', id: id[1], file: id[2], revision: hub.revision, token: hub.token };
+    if (id) return { kind: 'hub', id: id[1], file: id[2], revision, token, hub };
   }
-  if (hub.revision !== undefined || hub.token !== undefined) {
-    throw new NibbleError('invalid-option', 'revision and token are for models of the Hub, named as org/name.');
+  if (revision !== undefined || token !== undefined || hub !== undefined) {
+    throw new NibbleError('invalid-option', 'revision, token and hub are for models of the Hub, named as org/name.');
   }
   if (typeof model === 'string') {
     if (!ADDRESS.test(model) || !URL.canParse(model, base)) {

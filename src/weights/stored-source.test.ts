@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, chunkKey, createMemoryStore, deleteModel, type ModelStore } from './chunk-store';
-import { sha256 } from './manifest';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore } from './chunk-store';
 import { createMemorySource } from './memory-source';
+import { sha256 } from './sha256';
 import type { Source } from './source';
+import { deleteModel } from './stored-models';
 import { openStored, type StoredSource } from './stored-source';
 
 const LENGTH = 5 * CHUNK_BYTES + 12_345;
