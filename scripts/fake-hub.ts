@@ -73,8 +73,9 @@ export interface FakeHub {
   /** may be changed between requests */
   options: FakeHubOptions;
   bytes(): number;
-  /** hangs up on everybody */
-  disconnect(): void;
+  /** hangs up on everybody once that many more bytes of files have gone out, and answers nobody until mend() */
+  cutAfter(bytes: number): void;
+  mend(): void;
   reset(): void;
   close(): Promise<void>;
 }
@@ -107,6 +108,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
   const digests = new Map<Uint8Array, { sha256: string; oid: string }>();
   let number = 0;
   let lineFreeAt = 0;
+  let left = Number.POSITIVE_INFINITY;
 
   const digestsOf = (bytes: Uint8Array) => {
     const known = digests.get(bytes) ?? { sha256: hex('sha256', bytes), oid: gitOid(bytes) };
@@ -150,7 +152,8 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
 
   async function send(response: ServerResponse, path: string, bytes: Uint8Array, cutAfter: number) {
     for (let at = 0; at < bytes.length && !response.destroyed; at += PIECE) {
-      const piece = bytes.subarray(at, Math.min(at + PIECE, bytes.length, cutAfter));
+      const piece = bytes.subarray(at, Math.min(at + PIECE, bytes.length, cutAfter, at + left));
+      left -= piece.length;
       if (options.bytesPerSecond) {
         lineFreeAt = Math.max(lineFreeAt, Date.now()) + (1000 * piece.length) / options.bytesPerSecond;
         await sleep(lineFreeAt - Date.now());
@@ -165,6 +168,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
         });
         sent.set(path, (sent.get(path) ?? 0) + piece.length);
       }
+      if (left <= 0) return disconnect();
       if (at + PIECE >= cutAfter) return void response.destroy();
     }
     response.end();
@@ -308,6 +312,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
 
   async function listen(answer: Answer): Promise<{ server: Server; origin: string }> {
     const server = createServer((request, response) => {
+      if (left <= 0) return request.socket.destroy();
       const run = async () => {
         if (!allow(request, response)) return;
         if (options.latencyMs) await sleep(options.latencyMs);
@@ -338,7 +343,12 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     complaints,
     options,
     bytes: () => [...sent.values()].reduce((sum, bytes) => sum + bytes, 0),
-    disconnect,
+    cutAfter(bytes) {
+      left = bytes;
+    },
+    mend() {
+      left = Number.POSITIVE_INFINITY;
+    },
     reset() {
       sent.clear();
       requests.length = 0;

@@ -159,3 +159,23 @@ it('reports progress at most ten times a second, with the speed of late and the 
   expect(reports.at(-1)!.bytesPerSecond).toBeLessThan(2000);
   expect(reports.at(-1)!.networkBytes).toBe(50_000);
 });
+
+it('knows the total from the files’ sizes while headers that lie about bring most of them', () => {
+  const reports: { phase: string; loadedBytes: number; totalBytes: number }[] = [];
+  let now = 0;
+  const meter = createProgress(
+    (progress) => reports.push(progress),
+    () => (now += 200),
+  );
+  meter.phase('header');
+  meter.file('config.json', 500);
+  meter.file('model.safetensors', 100_000);
+  meter.network('config.json', 500);
+  meter.network('model.safetensors', 40_000);
+  expect(reports.map(({ phase, totalBytes }) => [phase, totalBytes])).toEqual([
+    ['header', 0],
+    ['header', 100_000],
+    ['download', 100_000],
+  ]);
+  expect(reports.at(-1)!.loadedBytes).toBe(40_000);
+});

@@ -38,11 +38,6 @@ export interface StoredSource extends Source {
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
   /**
-   * Asks the browser whether what is still to come has room, once the headers have told what that is.
-   * @throws quota-exceeded with the numbers, unless `ifRoom`
-   */
-  checkRoom(): Promise<void>;
-  /**
    * Compares files with their author's digests and says in the ledger that the model is installed. Call it only when
    * all of it has been read. @throws integrity-mismatch, and that file is then no longer kept
    */
@@ -62,6 +57,8 @@ export interface StoredOptions {
   signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
+  /** told of the size of every file that belongs to the model, as soon as it is known */
+  onSize?: (path: string, bytes: number) => void;
   /** go on without keeping the rest when the browser has no room for it */
   ifRoom?: boolean;
 }
@@ -79,12 +76,13 @@ interface FileCheck {
 
 /**
  * @param store null: nothing is kept, but what arrives is still verified
- * @throws network, storage-unavailable, quota-exceeded, aborted
+ * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
+ * which the browser says that it has no room
  */
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { signal, onStored, ifRoom = false }: StoredOptions = {},
+  { signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
@@ -115,8 +113,12 @@ export async function openStored(
   let full = false;
   let dropped = false;
   let sourceFailed = false;
-  if (manifest && old) {
-    for (const [path, { bytes }] of Object.entries(manifest.files)) await forgetOther(path, bytes, null);
+  let room: ReturnType<ModelStore['room']> | undefined;
+  /** bytes that were not here when this began */
+  let missing = 0;
+  for (const [path, { bytes }] of Object.entries(record.files)) {
+    if (!complete) await forgetOther(path, bytes, null);
+    if (bytes !== null) await expectFile(path, bytes);
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
@@ -144,6 +146,18 @@ export async function openStored(
     if (!same) await deleteFile(store, key, path);
   }
 
+  /** @throws quota-exceeded, unless the rest need not be kept */
+  async function expectFile(path: string, bytes: number): Promise<void> {
+    onSize?.(path, bytes);
+    if (!store || complete) return;
+    missing += bytes - keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes);
+    room ??= store.room();
+    const allowed = await room;
+    if (!allowed || missing <= allowed.quota - allowed.usage) return;
+    if (!ifRoom) throw quotaExceeded(missing, allowed);
+    full = true;
+  }
+
   async function size(path: string): Promise<number | null> {
     const known = record.files[path];
     if (known) return known.bytes;
@@ -155,6 +169,7 @@ export async function openStored(
     await forgetOther(path, bytes, digest);
     record.files[path] = { bytes, chunks: [], digest };
     await saveRecord();
+    if (bytes !== null) await expectFile(path, bytes);
     return bytes;
   }
 
@@ -343,17 +358,6 @@ export async function openStored(
     },
     size,
     read,
-    async checkRoom() {
-      const room = complete ? null : await store?.room();
-      if (!store || !room) return;
-      let missing = 0;
-      for (const [path, { bytes }] of Object.entries(record.files)) {
-        missing += (bytes ?? 0) - keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes ?? 0);
-      }
-      if (missing <= room.quota - room.usage) return;
-      if (!ifRoom) throw quotaExceeded(missing, room);
-      full = true;
-    },
     async markComplete() {
       if (complete) return;
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {

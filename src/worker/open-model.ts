@@ -142,14 +142,13 @@ async function tryOpen(
       }
     }
     const ifRoom = options.storage === 'if-room';
-    const opened = await openStored(inner, store, { signal, onStored: meter.stored, ifRoom });
+    const opened = await openStored(inner, store, { signal, onStored: meter.stored, onSize: meter.file, ifRoom });
     source = opened;
     cleanup.push(() => opened.close());
     // another tab has downloaded it meanwhile: the next one need not wait for this one to read it
     if (opened.complete) downloaded();
     const checkpoint = await openCheckpoint(opened, signal);
     const plan = planModel(checkpoint, options.weights);
-    await opened.checkRoom();
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
     text.catch(() => {});
