@@ -1,4 +1,5 @@
 /** The library in a browser, from a server that behaves as the Hub does: CORS, signed ranges, tabs, cuts, little room. */
+import { resolve } from 'node:path';
 import type { BrowserContext, Page } from '@playwright/test';
 import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '../scripts/fake-hub';
 import { type StaticServer, serve } from '../scripts/server';
@@ -72,6 +73,7 @@ const test = base.extend<Fixtures>({
 
 interface Held {
   engine?: Engine;
+  dropped?: Promise<unknown>;
 }
 
 /** Loads the model in a page, keeps it in `window.engine`, and asks it for four ids. */
@@ -226,4 +228,34 @@ test('a browser without room says so, keeps what is good, and can go on without 
   hub.reset();
   expect((await loadIn(page, hub)).ids).toEqual(unkept.ids);
   expect(hub.bytes()).toBeLessThanOrEqual(size);
+});
+
+test('a folder dropped onto a page is a model', async ({ profile, site }) => {
+  const { context } = await profile.open();
+  const page = await blank(context, site);
+  await page.evaluate(async () => {
+    const path = '/lib/index.js';
+    const { load, modelFromDrop } = (await import(path)) as typeof import('../src/index');
+    document.addEventListener('dragover', (event) => event.preventDefault());
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      const model = modelFromDrop(event.dataTransfer!);
+      (window as Held).dropped = model
+        .then((files) => load(files, { backend: 'cpu' }))
+        .then(async (engine) => {
+          const { name, hasTokenizer, storageReason } = await engine.info();
+          return { name, hasTokenizer, storageReason };
+        });
+    });
+  });
+  const cdp = await context.newCDPSession(page);
+  const data = { items: [], files: [resolve('reference/fixtures/tiny-llama-128/nf4')], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await cdp.send('Input.dispatchDragEvent', { type, x: 50, y: 50, data });
+  }
+  expect(await page.evaluate(() => (window as Held).dropped)).toEqual({
+    name: 'nf4',
+    hasTokenizer: true,
+    storageReason: 'Files on this device are read where they are.',
+  });
 });

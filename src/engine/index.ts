@@ -14,4 +14,5 @@ export {
   verifyStored,
   type WorkerOptions,
 } from './engine';
+export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';

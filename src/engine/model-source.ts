@@ -6,11 +6,13 @@
  *   './path', '../path', '/path' the same, relative to the page
  *   File[], FileList             chosen or dropped files: a folder's, or one .gguf
  *   FileSystemDirectoryHandle    a folder from showDirectoryPicker()
+ *   ModelFiles                   what was dropped, from modelFromDrop()
  */
 import { NibbleError } from '../errors';
 import type { SourceDescription } from '../weights/source';
+import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 
-export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle;
+export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
 
 const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
 const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
@@ -38,17 +40,6 @@ export async function describeModel(
     if (!/(\.gguf|\/)$/.test(url.pathname)) url.pathname += '/';
     return { kind: 'http', base: url.href };
   }
-  const isFolder = 'kind' in model && model.kind === 'directory';
-  const files = isFolder ? await filesIn(model) : Array.from(model as ArrayLike<File>);
-  if (files.length === 0) throw new NibbleError('invalid-option', 'No files were chosen.', { option: 'model' });
-  const name = isFolder ? model.name : files[0].webkitRelativePath?.split('/')[0] || files[0].name;
-  return { kind: 'files', name, files };
-}
-
-async function filesIn(folder: FileSystemDirectoryHandle): Promise<File[]> {
-  const files: File[] = [];
-  for await (const entry of (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values()) {
-    if (entry.kind === 'file') files.push(await (entry as FileSystemFileHandle).getFile());
-  }
-  return files;
+  if ('kind' in model) return { kind: 'files', ...oneModel(await filesInHandle(model), model.name) };
+  return { kind: 'files', ...('files' in model ? model : oneModel(namedFiles(model))) };
 }

@@ -37,6 +37,12 @@ export interface Listing {
   files: Record<string, { bytes: number; digest: string | null }>;
 }
 
+/** A file by its path in the model's folder. */
+export interface NamedFile {
+  path: string;
+  file: File;
+}
+
 /** What crosses to the worker instead of a Source, which is not cloneable. */
 export type SourceDescription =
   | { kind: 'http'; base: string /* folder URL, with trailing slash, or the URL of a .gguf */ }
@@ -50,4 +56,4 @@ export type SourceDescription =
       /** origin of the Hub; huggingface.co when absent */
       hub?: string;
     }
-  | { kind: 'files'; name: string; files: File[] };
+  | { kind: 'files'; name: string; files: NamedFile[] };
