@@ -20,6 +20,8 @@ export interface Checkpoint {
   readonly tokenizer: { json: JsonObject; config: JsonObject } | null;
   /** by Hugging Face name */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** the weight files, in the order that `tensors` lie in them */
+  readonly files: readonly string[];
   /** bytes of all weight files (what is left to download at most) */
   readonly totalBytes: number;
   /**

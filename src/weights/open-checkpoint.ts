@@ -50,6 +50,7 @@ export async function openCheckpoint(source: Source, signal?: AbortSignal): Prom
     generationConfig: layout.generationConfig,
     tokenizer: layout.tokenizer,
     tensors,
+    files: layout.files.map(({ path }) => path),
     totalBytes: layout.totalBytes,
     read: (name, { sliceBytes = SLICE_BYTES, signal: stop } = {}) => slices(name, sliceBytes, stop),
     close: () => source.close?.(),

@@ -26,13 +26,17 @@ import type { Listing, Source } from './source';
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
 const CACHED = 8;
 const IN_FLIGHT = 3;
-const AHEAD = 2;
+/** more than are in flight: the next request must not wait for the reader */
+const AHEAD = 4;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
 
 export interface StoredSource extends Source {
-  /** Set when weights are about to be read in order: chunks are then fetched ahead, and shared without a store too. */
-  streaming: boolean;
+  /**
+   * Set to the weight files, in the order they are read, when that is about to begin: chunks are then fetched ahead,
+   * past the end of a file too, and shared without a store too.
+   */
+  streaming: readonly string[] | null;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
@@ -65,6 +69,11 @@ export interface StoredOptions {
 
 /** The key under which all that is kept of a source's model is filed. */
 export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
+
+interface ChunkPlace {
+  path: string;
+  index: number;
+}
 
 /** The digest of a file of several chunks, taken in the order of the file as they pass. */
 interface FileCheck {
@@ -104,6 +113,8 @@ export async function openStored(
       };
   const cache = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
   const checks = new Map<string, FileCheck>();
+  /** chunks that have been counted: one that was here for a header is read again for its weights */
+  const met = new Set<string>();
   const running = new Set<Promise<unknown>>();
   const stop = new AbortController();
   const onAbort = () => stop.abort();
@@ -232,13 +243,15 @@ export async function openStored(
     if (kept) {
       if (!(await mismatch(path, index, kept.bytes, kept.sha256))) {
         chunks[index] = kept.sha256;
-        onStored?.(path, kept.bytes.length);
+        if (!met.has(chunkKey(key, path, index))) onStored?.(path, kept.bytes.length);
+        met.add(chunkKey(key, path, index));
         return kept.bytes;
       }
       await store!.chunks.delete(chunkKey(key, path, index));
     }
     let part = (await sound(partKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
     if (part) onStored?.(path, part.length);
+    met.add(chunkKey(key, path, index));
     for (let attempt = part ? -1 : 0; ; attempt++) {
       const bytes = await fetchChunk(path, index, start, end, part);
       // where nothing is kept and nothing is known there is nothing to compare
@@ -320,6 +333,14 @@ export async function openStored(
     record.files[path].chunks = [];
   }
 
+  /** The chunk that is read after this one, null after the last. */
+  function following({ path, index }: ChunkPlace): ChunkPlace | null {
+    if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
+    const order = source.streaming ?? [];
+    const next = order[order.indexOf(path) + 1];
+    return next && order.includes(path) ? { path: next, index: 0 } : null;
+  }
+
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await size(path);
     if (bytes === null || end > bytes) {
@@ -335,8 +356,12 @@ export async function openStored(
     for (let i = Math.floor(start / CHUNK_BYTES); i < last; i++) {
       throwIfAborted(until);
       const piece = chunk(path, i);
-      const ahead = source.streaming && end - start >= SEQUENTIAL_BYTES ? Math.ceil(bytes / CHUNK_BYTES) : last;
-      for (let j = i + 1; j < ahead && j <= i + AHEAD; j++) void chunk(path, j).catch(() => {});
+      const sequential = source.streaming && end - start >= SEQUENTIAL_BYTES;
+      let next: ChunkPlace | null = { path, index: i };
+      for (let ahead = 0; ahead < AHEAD && next; ahead++) {
+        next = sequential || next.index + 1 < last ? following(next) : null;
+        if (next) void chunk(next.path, next.index).catch(() => {});
+      }
       const from = i * CHUNK_BYTES;
       const got = await untilAborted(piece, until);
       result.set(got.subarray(Math.max(0, start - from), Math.min(got.length, end - from)), Math.max(0, from - start));
@@ -348,7 +373,7 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
-    streaming: false,
+    streaming: null,
     complete,
     get full() {
       return full;

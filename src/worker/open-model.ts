@@ -169,7 +169,7 @@ async function tryOpen(
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     await fill(checkpoint, plan, executor, meter, opened.complete, signal, () => {
-      opened.streaming = true;
+      opened.streaming = checkpoint.files;
     });
     const answering = await text;
     await opened.markComplete();

@@ -14,7 +14,7 @@ for (let i = 0; i < bytes.length; i += 41) bytes[i] = i >> 7;
 
 async function install(store: ModelStore, name = 'm') {
   const opened = await openStored(createMemorySource(name, new Map([[FILE, bytes]])), store);
-  opened.streaming = true;
+  opened.streaming = [FILE];
   const size = (await opened.size(FILE))!;
   for (let at = 0; at < size; at += CHUNK_BYTES) await opened.read(FILE, at, Math.min(size, at + CHUNK_BYTES));
   await opened.markComplete();
