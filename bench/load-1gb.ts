@@ -68,6 +68,13 @@ async function watchWorkers(cdp: CDPSession): Promise<{ heap(): Promise<number> 
   const ask = (sessionId: string) =>
     new Promise<number>((resolve) => {
       waiting.set(++id, resolve);
+      if (process.env.GC)
+        cdp
+          .send('Target.sendMessageToTarget', {
+            sessionId,
+            message: JSON.stringify({ id: 1e6 + id, method: 'HeapProfiler.collectGarbage' }),
+          })
+          .catch(() => {});
       const message = JSON.stringify({ id, method: 'Runtime.getHeapUsage' });
       cdp.send('Target.sendMessageToTarget', { sessionId, message }).catch(() => resolve(0));
       setTimeout(resolve, 5000, 0);

@@ -7,7 +7,7 @@
  *
  * Memory: at most CACHED chunks, and IN_FLIGHT requests.
  */
-import { asNibbleError, NibbleError, throwIfAborted } from '../errors';
+import { asNibbleError, NibbleError } from '../errors';
 import {
   CHUNK_BYTES,
   type Chunk,
@@ -24,10 +24,11 @@ import { createSha256, gitName, type Sha256, sha256 } from './sha256';
 import type { Listing, Source } from './source';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 8;
+const CACHED = 7;
 const IN_FLIGHT = 3;
-/** more than are in flight: the next request must not wait for the reader */
-const AHEAD = 4;
+const AHEAD = 3;
+/** the browser copies what it writes, twice */
+const WRITES_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
 
@@ -75,6 +76,15 @@ interface ChunkPlace {
   index: number;
 }
 
+/** A chunk in memory. */
+interface Held {
+  bytes: Promise<Uint8Array<ArrayBuffer>>;
+  /** who waits for it or copies from it */
+  users: number;
+  /** out of the cache: the last user frees it */
+  dropped: boolean;
+}
+
 /** The digest of a file of several chunks, taken in the order of the file as they pass. */
 interface FileCheck {
   hash: Sha256;
@@ -111,7 +121,7 @@ export async function openStored(
         kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+  const cache = new Map<string, Held>();
   const checks = new Map<string, FileCheck>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
@@ -121,6 +131,7 @@ export async function openStored(
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);
   const gate = createGate(IN_FLIGHT);
+  const writeGate = createGate(WRITES_IN_FLIGHT);
   let full = false;
   let dropped = false;
   let sourceFailed = false;
@@ -138,7 +149,7 @@ export async function openStored(
   async function write(put: () => Promise<void>): Promise<void> {
     if (full) return;
     try {
-      await put();
+      await writeGate(put);
     } catch (error) {
       if (!ifRoom || !(error instanceof NibbleError) || error.code !== 'quota-exceeded') throw error;
       full = true;
@@ -278,34 +289,66 @@ export async function openStored(
     }
   }
 
-  function chunk(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** A chunk in memory or on its way there: the one used longest ago makes room. */
+  function hold(path: string, index: number): Held {
     const name = chunkKey('', path, index);
-    let bytes = cache.get(name);
-    cache.delete(name);
-    if (!bytes) {
-      const loading = load(path, index);
-      bytes = loading;
-      running.add(loading);
-      loading
+    const known = cache.get(name);
+    const held = known ?? { bytes: load(path, index), users: 0, dropped: false };
+    if (known) cache.delete(name);
+    else {
+      running.add(held.bytes);
+      held.bytes
         // a chunk fetched ahead may fail before anybody waits for it; whoever asks again tries again
-        .catch(() => cache.delete(name))
-        .finally(() => running.delete(loading));
+        .catch(() => cache.get(name) === held && cache.delete(name))
+        .finally(() => running.delete(held.bytes));
     }
-    cache.set(name, bytes);
-    if (cache.size > CACHED) cache.delete(cache.keys().next().value!);
-    follow(path, index, bytes);
-    return bytes;
+    cache.set(name, held);
+    if (cache.size > CACHED) drop(cache.keys().next().value!);
+    follow(path, index, held);
+    return held;
+  }
+
+  async function use(
+    held: Held,
+    task: (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>,
+    until?: AbortSignal,
+  ): Promise<void> {
+    held.users++;
+    try {
+      await task(await untilAborted(held.bytes, until));
+    } finally {
+      held.users--;
+      free(held);
+    }
+  }
+
+  function drop(name: string): void {
+    const held = cache.get(name);
+    if (!held) return;
+    cache.delete(name);
+    held.dropped = true;
+    free(held);
+  }
+
+  /** Gives the memory back now: garbage of this size may lie about for long. */
+  function free({ bytes, users, dropped }: Held): void {
+    const release = ({ buffer }: { buffer: ArrayBuffer & { transfer?(length: number): void } }) => buffer.transfer?.(0);
+    if (dropped && users === 0) void bytes.then(release).catch(() => {});
   }
 
   /** Lets the file's digest take a chunk when it is the next one. */
-  function follow(path: string, index: number, bytes: Promise<Uint8Array>) {
+  function follow(path: string, index: number, held: Held) {
     const { digest, bytes: size } = record.files[path];
     if (complete || record.manifest || digest?.length !== 64 || size! <= CHUNK_BYTES) return;
     const check = checks.get(path) ?? { hash: createSha256(), next: 0, done: Promise.resolve() };
     checks.set(path, check);
     if (check.next !== index) return;
     check.next++;
-    check.done = check.done.then(async () => check.hash.update(await bytes));
+    const before = check.done;
+    check.done = use(held, async (bytes) => {
+      await before;
+      check.hash.update(bytes);
+    });
     check.done.catch(() => checks.delete(path));
   }
 
@@ -316,7 +359,7 @@ export async function openStored(
     const here = new Set(await store?.chunks.keys(filePrefix(key, path)));
     const begun = checks.get(path)?.next ?? 0;
     for (let i = begun; i < count; i++) if (!here.has(chunkKey(key, path, i))) return;
-    for (let i = begun; i < count; i++) await chunk(path, i);
+    for (let i = begun; i < count; i++) await use(hold(path, i), () => {});
     const check = checks.get(path)!;
     await check.done;
     const actual = check.hash.digest();
@@ -352,19 +395,33 @@ export async function openStored(
       return gate(() => inner.read(path, start, end, until ?? stop.signal));
     }
     const result = new Uint8Array(end - start);
+    const sequential = source.streaming !== null && end - start >= SEQUENTIAL_BYTES;
     const last = Math.ceil(end / CHUNK_BYTES);
-    for (let i = Math.floor(start / CHUNK_BYTES); i < last; i++) {
-      throwIfAborted(until);
-      const piece = chunk(path, i);
-      const sequential = source.streaming && end - start >= SEQUENTIAL_BYTES;
+    const copy = (i: number) =>
+      use(
+        hold(path, i),
+        (got) => {
+          const from = i * CHUNK_BYTES;
+          const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
+          result.set(part, Math.max(0, from - start));
+        },
+        until,
+      );
+    const first = Math.floor(start / CHUNK_BYTES);
+    let piece = first < last ? copy(first) : null;
+    for (let i = first; piece; i++) {
+      // claimed before this one is waited for: a later read may be done with it sooner, and drop it
+      const after: Promise<void> | null = i + 1 < last ? copy(i + 1) : null;
+      after?.catch(() => {});
       let next: ChunkPlace | null = { path, index: i };
       for (let ahead = 0; ahead < AHEAD && next; ahead++) {
         next = sequential || next.index + 1 < last ? following(next) : null;
-        if (next) void chunk(next.path, next.index).catch(() => {});
+        if (next) hold(next.path, next.index);
       }
-      const from = i * CHUNK_BYTES;
-      const got = await untilAborted(piece, until);
-      result.set(got.subarray(Math.max(0, start - from), Math.min(got.length, end - from)), Math.max(0, from - start));
+      await piece;
+      // what was read in order to its end is not read again
+      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) drop(chunkKey('', path, i));
+      piece = after;
     }
     return result;
   }
@@ -407,7 +464,7 @@ export async function openStored(
       stop.abort();
       signal?.removeEventListener('abort', onAbort);
       await Promise.allSettled(running);
-      cache.clear();
+      for (const name of [...cache.keys()]) drop(name);
       await inner.close?.();
     },
   };
