@@ -14,9 +14,9 @@ import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { CDPSession } from '@playwright/test';
 import { serve } from '../scripts/server';
-import { between, openLibraryPage } from './library-page';
+import { openPipedPage, type PipedPage } from './devtools-pipe';
+import { between } from './library-page';
 import { writeRandomCheckpoint } from './random-checkpoint';
 
 const EVERY_MS = 50;
@@ -52,36 +52,6 @@ function rendererBytes(profile: string): number {
   return most;
 }
 
-/** Asks every worker of the page for its heap; sessions of workers come through the page's own. */
-async function watchWorkers(cdp: CDPSession): Promise<{ heap(): Promise<number> }> {
-  const sessions = new Set<string>();
-  const waiting = new Map<number, (bytes: number) => void>();
-  let id = 0;
-  cdp.on('Target.attachedToTarget', ({ sessionId }) => void sessions.add(sessionId));
-  cdp.on('Target.detachedFromTarget', ({ sessionId }) => void sessions.delete(sessionId));
-  cdp.on('Target.receivedMessageFromTarget', ({ message }) => {
-    const { id, result } = JSON.parse(message);
-    waiting.get(id)?.(result ? result.usedSize + (result.backingStorageSize ?? 0) : 0);
-    waiting.delete(id);
-  });
-  await cdp.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
-  const ask = (sessionId: string) =>
-    new Promise<number>((resolve) => {
-      waiting.set(++id, resolve);
-      if (process.env.GC)
-        cdp
-          .send('Target.sendMessageToTarget', {
-            sessionId,
-            message: JSON.stringify({ id: 1e6 + id, method: 'HeapProfiler.collectGarbage' }),
-          })
-          .catch(() => {});
-      const message = JSON.stringify({ id, method: 'Runtime.getHeapUsage' });
-      cdp.send('Target.sendMessageToTarget', { sessionId, message }).catch(() => resolve(0));
-      setTimeout(resolve, 5000, 0);
-    });
-  return { heap: async () => Math.max(0, ...(await Promise.all([...sessions].map(ask)))) };
-}
-
 interface Measured {
   seconds: number;
   heapStart: number;
@@ -91,24 +61,17 @@ interface Measured {
   samples: number;
 }
 
-async function measure(
-  library: Awaited<ReturnType<typeof openLibraryPage>>,
-  base: string,
-  weights: string,
-): Promise<Measured> {
-  const { page, context, profile } = library;
-  await page.reload();
-  const workers = await watchWorkers(await context.newCDPSession(page));
+async function measure(page: PipedPage, base: string): Promise<Measured> {
   await page.evaluate(`import('/lib/index.js').then(() => {})`);
-  const rssStart = rendererBytes(profile);
+  const rssStart = rendererBytes(page.profile);
   const measured = { seconds: 0, heapStart: 0, heapPeak: 0, rssStart, rssPeak: 0, samples: 0 };
   let done = false;
   const sampling = (async () => {
     while (!done) {
-      const heap = await workers.heap();
+      const heap = await page.workerHeap();
       measured.heapStart ||= heap;
       measured.heapPeak = Math.max(measured.heapPeak, heap);
-      measured.rssPeak = Math.max(measured.rssPeak, rendererBytes(profile));
+      measured.rssPeak = Math.max(measured.rssPeak, rendererBytes(page.profile));
       measured.samples++;
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
     }
@@ -117,7 +80,7 @@ async function measure(
     const info = await page.evaluate<{ backend: string; storage: string; ms: number }>(`(async () => {
       const { load } = await import('/lib/index.js');
       const started = performance.now();
-      const engine = await load('${base}', { backend: 'webgpu', weights: '${weights}', tune: 'off', maxContext: 256 });
+      const engine = await load('${base}', { backend: 'webgpu', tune: 'off', maxContext: 256 });
       const ms = performance.now() - started;
       const { backend, options } = await engine.info();
       engine.dispose();
@@ -154,28 +117,34 @@ export async function main(argv: string[]): Promise<number> {
     const folder = join(values.folder, `${form}-${values.layers}`);
     const file = join(folder, 'model.safetensors');
     const bytes = existsSync(file) ? statSync(file).size : writeRandomCheckpoint(folder, config, form);
-    const models = await serve({ mounts: [['/model/', folder]], cors: true });
-    const library = await openLibraryPage();
-    machine = library.machine;
+    const site = await serve({
+      mounts: [
+        ['/model/', folder],
+        ['/lib/', 'dist'],
+        ['/', 'e2e/blank.html'],
+      ],
+    });
+    const page = await openPipedPage(site.origin);
+    machine = page.machine;
     try {
       for (const from of ['network', 'IndexedDB']) {
-        models.reset();
-        const got = await measure(library, `${models.origin}/model/`, 'keep');
-        console.log(form, from, JSON.stringify(got), models.bytes('/model/'));
+        site.reset();
+        const got = await measure(page, `${site.origin}/model/`);
+        console.log(form, from, JSON.stringify(got), site.bytes('/model/'));
         lines.push(
           `| ${form} | ${bytes} | ${from} | ${got.seconds.toFixed(0)} | ${mib(got.heapStart)} | ${mib(got.heapPeak - got.heapStart)} | ${mib(got.rssStart)} | ${mib(got.rssPeak - got.rssStart)} |`,
         );
       }
     } finally {
-      await library.close();
-      await models.close();
+      await page.close();
+      await site.close();
     }
   }
   const day = new Date().toISOString().slice(0, 10);
   const busy = `load average ${loadavg()[0].toFixed(0)} at the end`;
   const table = `${day}, ${machine}, ${busy}; MiB, sampled every ${EVERY_MS} ms or as the worker answers.\n\n${lines.join('\n')}`;
   console.log(`\n${table}`);
-  const page = 'bench/load-1gb.md';
-  if (values.write) await writeFile(page, between(readFileSync(page, 'utf8'), 'result', table));
+  const report = 'bench/load-1gb.md';
+  if (values.write) await writeFile(report, between(readFileSync(report, 'utf8'), 'result', table));
   return 0;
 }

@@ -29,9 +29,16 @@ export interface HttpRanges extends Required<Pick<Source, 'size' | 'read' | 'clo
   fetchAll(url: string, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
+/** Reads a body piece by piece; a piece is good until the next is asked for. */
+interface Reader {
+  /** null at the end */
+  next(): Promise<Uint8Array | null>;
+  cancel(): Promise<void>;
+}
+
 /** A body being read: `position` is the file offset of the next byte of `rest`, or else of the reader. */
 interface Stream {
-  reader: ReadableStreamDefaultReader<Uint8Array>;
+  reader: Reader;
   position: number;
   rest: Uint8Array | null;
   whole: boolean;
@@ -44,6 +51,29 @@ interface Opened {
 
 /** failures in a row before giving up on a server that has never answered: the person waits for the sentence */
 const FIRST_ATTEMPTS = 3;
+
+const PIECE_BYTES = 256 << 10;
+
+/** Where the browser can, every piece is read into the same memory: else as much as the file would be left as garbage. */
+function readerOf({ body }: Response): Reader {
+  const stream: ReadableStream<Uint8Array<ArrayBuffer>> = body ?? new Blob([]).stream();
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: 'byob' });
+  } catch {
+    const plain = stream.getReader();
+    return { next: async () => (await plain.read()).value ?? null, cancel: () => plain.cancel() };
+  }
+  let memory = new ArrayBuffer(PIECE_BYTES);
+  return {
+    async next() {
+      const { value, done } = await reader.read(new Uint8Array(memory));
+      if (value) memory = value.buffer;
+      return done || !value ? null : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
 
 const isRetryable = (status: number) => status === 408 || status === 429 || status >= 500;
 
@@ -108,7 +138,7 @@ export function createHttpRanges(
   async function openRange(path: string, start: number, end: number, signal?: AbortSignal): Promise<Opened> {
     const range = { Range: `bytes=${start}-${end - 1}` };
     const response = await request(url(path), path, { headers: { ...headers, ...range }, signal });
-    const reader = (response.body ?? new Blob([]).stream()).getReader();
+    const reader = readerOf(response);
     if (response.status === 200) {
       const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
       return {
@@ -139,9 +169,9 @@ export function createHttpRanges(
       return rest;
     }
     try {
-      const { value } = await stream.reader.read();
-      if (value) onBytes?.(path, value.length);
-      return value ?? null;
+      const piece = await stream.reader.next();
+      if (piece) onBytes?.(path, piece.length);
+      return piece;
     } catch (cause) {
       throw new Transient(failure(path, 206, 'The connection broke while the file was read', `Try again: ${cause}`));
     }
