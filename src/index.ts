@@ -22,4 +22,6 @@ export type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  StoredModel,
+  VerifyResult,
 } from './protocol';

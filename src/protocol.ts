@@ -24,8 +24,13 @@ export interface EngineOptions {
   /** force WebGPU's default limits / no optional features */
   limits?: 'adapter' | 'default';
   features?: 'all' | 'none';
-  /** 'indexeddb' (default) keeps the model for the next visit; 'none' downloads each time */
-  storage?: 'indexeddb' | 'none';
+  /**
+   * 'indexeddb' (default) keeps the model for the next visit, and fails where there is no room for it; 'if-room' then
+   * goes on without keeping the rest; 'none' downloads each time
+   */
+  storage?: 'indexeddb' | 'if-room' | 'none';
+  /** ask the browser not to evict what is kept; set it where the person asked for the model. In info(): what it said */
+  persist?: boolean;
 }
 
 export interface LoadRequest {
@@ -189,11 +194,40 @@ export interface WorkerApi {
   memory(): Promise<MemoryInfo>;
   tokenize(text: string, special: boolean): Promise<number[]>;
   detokenize(ids: number[]): Promise<string>;
-  /** Size of a model that is installed here, null when it is not, or not whole; needs no load. */
-  stored(source: SourceDescription): Promise<{ bytes: number } | null>;
-  /** Deletes what is kept of a model. */
-  forget(source: SourceDescription): Promise<void>;
+  /** What is kept of a model, null when nothing is; needs no load. */
+  stored(model: StoredRef): Promise<StoredModel | null>;
+  /** All models that are kept here, the one used last first. */
+  storedModels(): Promise<StoredModel[]>;
+  /** Compares what is kept of a model with its digests; null when nothing is. @throws storage-unavailable: in use */
+  verify(model: StoredRef): Promise<VerifyResult | null>;
+  /** Deletes what is kept of a model. @throws storage-unavailable when it is in use */
+  forget(model: StoredRef): Promise<void>;
   dispose(): Promise<void>;
+}
+
+export interface StoredModel {
+  /** what deleteStored() and verifyStored() take, too */
+  key: string;
+  name: string;
+  /** the commit, where the source knows it */
+  revision: string | null;
+  /** everything that a load needs is here: it will make no request */
+  complete: boolean;
+  /** in whole chunks */
+  storedBytes: number;
+  /** ms since 1970 */
+  lastUsed: number;
+}
+
+/** A model by where it comes from, or by the key that it is kept under. */
+export type StoredRef = SourceDescription | { kind: 'stored'; key: string };
+
+export interface VerifyResult {
+  checkedBytes: number;
+  /** not what was stored; deleted */
+  alteredChunks: number;
+  /** deleted by somebody else */
+  missingChunks: number;
 }
 
 export interface WireError {

@@ -241,9 +241,10 @@ describe('the model argument', () => {
 
   it('takes files, and hub options only for the Hub', async () => {
     const file = Object.assign(new Blob(['x']), { name: 'm.gguf', webkitRelativePath: '' }) as unknown as File;
-    expect(await describeModel([file])).toMatchObject({ kind: 'files', name: 'm.gguf', files: [file] });
+    expect(await describeModel([file])).toEqual({ kind: 'files', name: 'm.gguf', files: [{ path: 'm.gguf', file }] });
     await expect(describeModel([])).rejects.toMatchObject({ code: 'invalid-option' });
-    expect(await describeModel('a/b', { revision: 'v1', token: 't' })).toMatchObject({ revision: 'v1', token: 't' });
+    const hub = { revision: 'v1', token: 't', hub: 'http://localhost:1' };
+    expect(await describeModel('a/b', hub)).toMatchObject(hub);
     await expect(describeModel('/m/', { token: 't' }, page)).rejects.toMatchObject({ code: 'invalid-option' });
   });
 });

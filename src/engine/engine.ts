@@ -12,9 +12,11 @@ import type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  StoredModel,
+  StoredRef,
   TokenMessage,
+  VerifyResult,
 } from '../protocol';
-import type { SourceDescription } from '../weights/source';
 import { type Answer, TextQueue } from './answer';
 import { Conversation } from './conversation';
 import { describeModel, type ModelInput } from './model-source';
@@ -33,6 +35,8 @@ export interface HubOptions {
   revision?: string;
   /** of a Hub repository that is not public; sent to the Hub only */
   token?: string;
+  /** address of the Hub, or of what stands for it; https://huggingface.co when absent */
+  hub?: string;
 }
 
 /** A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (1 as it was trained). */
@@ -56,9 +60,22 @@ let lastId = 0;
  * @throws NibbleError, see ErrorCode; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
-  const { onProgress, signal, revision, token, workerUrl, createWorker, lora = [], ...engineOptions } = options;
+  const {
+    onProgress,
+    signal,
+    revision,
+    token,
+    hub,
+    workerUrl,
+    createWorker,
+    persist,
+    lora = [],
+    ...engineOptions
+  } = options;
   throwIfAborted(signal);
-  const source = await describeModel(model, { revision, token });
+  // at once, while this is still the person's click; workers cannot ask
+  const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
+  const source = await describeModel(model, { revision, token, hub });
   const adapters = await describeLora(lora);
   const worker = await startWorker(workerFrom({ workerUrl, createWorker }));
   const id = ++lastId;
@@ -73,7 +90,8 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   const stop = () => void worker.api.cancel(id);
   signal?.addEventListener('abort', stop);
   try {
-    const loading = worker.api.load({ id, source, options: engineOptions, lora: adapters }, transfer(port2, [port2]));
+    const workerOptions = { ...engineOptions, persist: (await promised) ?? false };
+    const loading = worker.api.load({ id, source, options: workerOptions, lora: adapters }, transfer(port2, [port2]));
     if (signal?.aborted) stop();
     await worker.call(loading.then(() => reported));
     return new Engine(worker);
@@ -103,31 +121,58 @@ function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
 }
 
-async function askWorker<T>(
-  model: ModelInput,
-  { revision, token, ...from }: WorkerOptions & HubOptions,
-  question: (api: RunningWorker['api'], source: SourceDescription) => Promise<T>,
-): Promise<T> {
-  const source = await describeModel(model, { revision, token });
+async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
   const worker = await startWorker(workerFrom(from));
   try {
-    return await worker.call(question(worker.api, source));
+    return await worker.call(question(worker.api));
   } finally {
     worker.end();
   }
 }
 
-/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
-export function isStored(
-  model: ModelInput,
-  options: WorkerOptions & HubOptions = {},
-): Promise<{ bytes: number } | null> {
-  return askWorker(model, options, (api, source) => api.stored(source));
+/** A model as load() takes it, or one of storedModels(). */
+export type StoredInput = ModelInput | Pick<StoredModel, 'key'>;
+
+async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): Promise<StoredRef> {
+  if (typeof model === 'object' && 'key' in model) return { kind: 'stored', key: model.key };
+  return describeModel(model, { revision, token, hub });
 }
 
-/** Deletes what this browser keeps of a model. */
-export function deleteStored(model: ModelInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
-  return askWorker(model, options, (api, source) => api.forget(source));
+/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
+export async function isStored(
+  model: StoredInput,
+  options: WorkerOptions & HubOptions = {},
+): Promise<{ bytes: number } | null> {
+  const ref = await refOf(model, options);
+  const stored = await askWorker(options, (api) => api.stored(ref));
+  return stored?.complete ? { bytes: stored.storedBytes } : null;
+}
+
+/** Every model that this browser keeps, whole or in part, the one used last first. */
+export function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
+  return askWorker(options, (api) => api.storedModels());
+}
+
+/**
+ * Compares what this browser keeps of a model with its digests. Altered pieces are deleted; the next load fetches them.
+ * @returns null when nothing of it is kept
+ * @throws storage-unavailable while the model is loaded here or in another tab
+ */
+export async function verifyStored(
+  model: StoredInput,
+  options: WorkerOptions & HubOptions = {},
+): Promise<VerifyResult | null> {
+  const ref = await refOf(model, options);
+  return askWorker(options, (api) => api.verify(ref));
+}
+
+/**
+ * Deletes what this browser keeps of a model.
+ * @throws storage-unavailable while the model is loaded here or in another tab
+ */
+export async function deleteStored(model: StoredInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
+  const ref = await refOf(model, options);
+  return askWorker(options, (api) => api.forget(ref));
 }
 
 export class Engine {

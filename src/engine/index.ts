@@ -10,6 +10,10 @@ export {
   type LoadOptions,
   type LoraInput,
   load,
+  type StoredInput,
+  storedModels,
+  verifyStored,
   type WorkerOptions,
 } from './engine';
+export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';

@@ -11,7 +11,7 @@ const CHOICES: Record<string, readonly string[]> = {
   kv: ['f16', 'f32'],
   limits: ['adapter', 'default'],
   features: ['all', 'none'],
-  storage: ['indexeddb', 'none'],
+  storage: ['indexeddb', 'if-room', 'none'],
 };
 const SIZES = ['kvCapacity', 'maxContext', 'memoryBudget', 'chunk'];
 const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
@@ -23,20 +23,22 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     const size = SIZES.includes(name);
-    if (!size && !CHOICES[name] && name !== 'tune') {
+    if (!size && !CHOICES[name] && name !== 'tune' && name !== 'persist') {
       throw new NibbleError('invalid-option', `There is no option ${name}.`, { option: name });
     }
     const good = size
       ? isSize(value) || (name === 'kvCapacity' && (value === 'auto' || value === 'full'))
-      : name === 'tune'
-        ? typeof value === 'string'
+      : name === 'tune' || name === 'persist'
+        ? typeof value === (name === 'tune' ? 'string' : 'boolean')
         : CHOICES[name].includes(value as string);
     if (good) continue;
     const words = size
       ? name === 'kvCapacity'
         ? 'auto, full or a whole number'
         : 'a whole number above 0'
-      : CHOICES[name]?.join(', ');
+      : name === 'persist'
+        ? 'true or false'
+        : CHOICES[name]?.join(', ');
     throw new NibbleError('invalid-option', `${name} is ${value}; it must be ${words ?? 'a name'}.`, {
       option: name,
       value: String(value),
@@ -54,5 +56,6 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
     limits: given.limits ?? 'adapter',
     features: given.features ?? 'all',
     storage: given.storage ?? 'indexeddb',
+    persist: given.persist ?? false,
   };
 }

@@ -54,7 +54,7 @@ export async function setLora(
 async function openKept(
   host: Host,
   description: LoraDescription['source'],
-  storage: 'indexeddb' | 'none',
+  storage: Model['options']['storage'],
   signal: AbortSignal | undefined,
 ): Promise<StoredSource> {
   const local = description.kind === 'files' || storage === 'none';

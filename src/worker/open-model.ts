@@ -23,9 +23,11 @@ import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkShapes, loadWeights } from '../weights/load-weights';
+import { lockDownload, lockUse } from '../weights/locks';
 import { openCheckpoint } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
-import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import type { SourceDescription } from '../weights/source';
+import { modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { createExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -58,14 +60,13 @@ export interface Model {
   lora: readonly LoraInfo[];
   /** the largest plan that the executor has been reserved for */
   reserved: MemoryPlan | null;
+  /** lets other tabs delete what is kept of the model */
+  release(): void;
 }
 
 /** What a checkpoint's (or an adapter's) own bytes are to blame for. */
-export const UNUSABLE: readonly ErrorCode[] = [
-  'corrupt-checkpoint',
-  'unsupported-architecture',
-  'unsupported-quantization',
-];
+const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
+export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
@@ -81,6 +82,9 @@ export function checkFits(plan: MemoryPlan): void {
   throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, suggestions });
 }
 
+/** How often a download that its author's digest refutes is thrown away and tried once more. */
+const REFETCHES = 1;
+
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
  * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
@@ -88,14 +92,34 @@ export function checkFits(plan: MemoryPlan): void {
  */
 export async function openModel(
   host: Host,
-  { source: description, options: given }: LoadRequest,
+  request: LoadRequest,
   report: (progress: Progress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Model> {
-  const options = effectiveEngineOptions(given);
+  const options = effectiveEngineOptions(request.options);
+  for (let refetches = 0; ; refetches++) {
+    const attempt = { altered: false };
+    try {
+      return await tryOpen(host, request.source, options, report, signal, attempt);
+    } catch (error) {
+      if (!attempt.altered || refetches === REFETCHES) throw error;
+    }
+  }
+}
+
+async function tryOpen(
+  host: Host,
+  description: SourceDescription,
+  options: ReturnType<typeof effectiveEngineOptions>,
+  report: (progress: Progress) => void,
+  signal: AbortSignal | undefined,
+  /** told whether the load failed for bytes that arrived other than they are, and were dropped */
+  attempt: { altered: boolean },
+): Promise<Model> {
   const meter = createProgress(report);
   meter.phase('header');
-  const cleanup: (() => void)[] = [];
+  const cleanup: (() => unknown)[] = [];
+  let release = () => {};
   let executor: Executor | undefined;
   let device: GPUDevice | undefined;
   let source: StoredSource | undefined;
@@ -103,14 +127,23 @@ export async function openModel(
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
-    if (store && !(await store.ledger.get(modelKey(inner)))?.complete) {
-      meter.phase('header', 'Waiting in case another tab is downloading this model.');
-      cleanup.push(await lockModel(modelKey(inner), signal));
-      meter.phase('header');
+    let downloaded = () => {};
+    if (store) {
+      const key = modelKey(inner);
+      release = await lockUse(key, signal);
+      if (!(await store.ledger.get(key))?.complete) {
+        meter.phase('header', 'Waiting in case another tab is downloading this model.');
+        downloaded = await lockDownload(key, signal);
+        cleanup.push(downloaded);
+        meter.phase('header');
+      }
     }
-    const opened = await openStored(inner, store, { signal, onStored: meter.stored });
+    const ifRoom = options.storage === 'if-room';
+    const opened = await openStored(inner, store, { signal, onStored: meter.stored, onSize: meter.file, ifRoom });
     source = opened;
-    cleanup.push(() => opened.close?.());
+    cleanup.push(() => opened.close());
+    // another tab has downloaded it meanwhile: the next one need not wait for this one to read it
+    if (opened.complete) downloaded();
     const checkpoint = await openCheckpoint(opened, signal);
     const plan = planModel(checkpoint, options.weights);
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
@@ -126,14 +159,14 @@ export async function openModel(
       ...options,
       maxContext,
       kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
-      storage: store ? 'indexeddb' : 'none',
+      storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     checkFits(least);
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     await fill(checkpoint, plan, executor, meter, opened.complete, signal, () => {
-      opened.streaming = true;
+      opened.streaming = checkpoint.files;
     });
     const answering = await text;
     await opened.markComplete();
@@ -146,26 +179,31 @@ export async function openModel(
       target,
       gpu,
       backendReason,
-      storageReason: reason,
+      storageReason: opened.full ? NO_ROOM : reason,
       options: effective,
       executor,
       ...answering,
       cached: emptyPrefix(),
       lora: [],
       reserved: null,
+      release,
     };
   } catch (error) {
     executor?.dispose();
     device?.destroy();
+    release();
     // what arrived broken would be found again by every later attempt
     if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});
+    if (source?.dropped && !UNSUPPORTED.includes((error as NibbleError).code)) attempt.altered = true;
     throw error;
   } finally {
-    for (const step of cleanup.reverse()) step();
+    for (const step of cleanup.reverse()) await step();
   }
 }
 
-async function storeFor(host: Host, local: boolean, wanted: 'indexeddb' | 'none') {
+const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
+
+async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptions['storage']) {
   if (local) return { store: null, reason: 'Files on this device are read where they are.' };
   if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
   return host.openStore();

@@ -33,6 +33,7 @@ export const INFO: ModelInfo = {
     limits: 'adapter',
     features: 'all',
     storage: 'indexeddb',
+    persist: false,
     maxContext: 8192,
     memoryBudget: null,
   },
