@@ -189,6 +189,13 @@ describe('refused by name:', () => {
     ['another layer', 'plain', { tensors: renamed(/layers\.2/, 'layers.3') }, 'invalid-option', /layers.3/],
     ['a vision tower', 'plain', { tensors: renamed(/model\.layers/, 'vision.layers') }, 'invalid-option', /vision/],
     [
+      'an endless name',
+      'plain',
+      { tensors: renamed(/^base_/, `base_${'model.'.repeat(1e5)}`) },
+      'corrupt-checkpoint',
+      /name of/,
+    ],
+    [
       'a module twice',
       'plain',
       { tensors: added(`base_model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight`, [4, 96]) },

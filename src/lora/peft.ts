@@ -47,6 +47,7 @@ export interface Adapter {
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 const MAX_CONFIG = 16e6;
+const MAX_KEY = 500;
 const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
 /** What PEFT has and Nibble has not. Everything else in a config describes training, or is checked below. */
@@ -99,6 +100,8 @@ export async function openAdapter(
   const groups = new Map<Place, Map<Role, AdapterTensor>>();
   const paths = new Map<Place, string>();
   for (const [key, raw] of await readHeader(WEIGHTS, read, bytes)) {
+    // before it meets expressions and sentences
+    if (key.length > MAX_KEY) throw broken(`${WEIGHTS} has a name of ${key.length} characters`, { path: WEIGHTS });
     const { role, path } = parseKey(key);
     const place = places.get(moduleName(path));
     if (!place) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
