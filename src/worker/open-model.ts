@@ -29,7 +29,7 @@ import { createProgress, type ProgressMeter } from '../weights/progress';
 import type { SourceDescription } from '../weights/source';
 import { modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
-import { createExecutor } from './create-executor';
+import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
 
@@ -121,8 +121,10 @@ async function tryOpen(
   const cleanup: (() => unknown)[] = [];
   let release = () => {};
   let executor: Executor | undefined;
-  let device: GPUDevice | undefined;
   let source: StoredSource | undefined;
+  // beside the headers, and then the code of the executor that will be needed
+  const choosing = chooseBackend(options.backend, host.gpu, options);
+  choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
@@ -149,8 +151,7 @@ async function tryOpen(
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
     text.catch(() => {});
-    const { gpu, reason: backendReason } = await chooseBackend(options.backend, host.gpu, options);
-    device = gpu?.device;
+    const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
     const maxContext = contextLimit(plan.spec, options);
@@ -190,7 +191,7 @@ async function tryOpen(
     };
   } catch (error) {
     executor?.dispose();
-    device?.destroy();
+    (await choosing.catch(() => null))?.gpu?.device.destroy();
     release();
     // what arrived broken would be found again by every later attempt
     if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});
