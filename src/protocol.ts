@@ -14,6 +14,8 @@ export interface EngineOptions {
   backend?: 'auto' | Backend;
   /** 'keep' (default): 8 bits or fewer as stored, 16 and 32 bits become NF4 */
   weights?: 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
+  /** parts of tensor names, such as 'lm_head' or 'layers.0.mlp': these stay as they are stored, whatever `weights` says */
+  keep?: readonly string[];
   kv?: 'f16' | 'f32';
   kvCapacity?: 'auto' | 'full' | number;
   maxContext?: number;

@@ -69,7 +69,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   quantize: {
     run: quantize,
     usage: 'IN OUT [--double-quant] [--keep NAME …]',
-    options: { 'double-quant': flag, keep: { ...text, multiple: true } },
+    options: { 'double-quant': flag },
     positionals: 2,
   },
   inspect: { run: inspect, usage: 'MODEL', options: {}, positionals: 1 },
@@ -77,7 +77,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 const COMMON_USAGE = `
 MODEL is a folder in Hugging Face layout, a .gguf file, or a Hub id (owner/name).
-Common options: --json --verbose --backend auto|webgpu|cpu --weights keep|nf4|q8|f16|f32 --kv f16|f32
+Common options: --json --verbose --backend auto|webgpu|cpu --weights keep|nf4|q8|f16|f32 --keep NAME … --kv f16|f32
   --kv-capacity auto|full|N --max-context N --budget BYTES --chunk N --tune auto|off|NAME
   --limits adapter|default --features all|none --gpu NAME`;
 

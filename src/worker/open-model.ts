@@ -147,7 +147,7 @@ async function tryOpen(
     // another tab has downloaded it meanwhile: the next one need not wait for this one to read it
     if (opened.complete) downloaded();
     const checkpoint = await openCheckpoint(opened, signal);
-    const plan = planModel(checkpoint, options.weights);
+    const plan = planModel(checkpoint, options);
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
     text.catch(() => {});
@@ -210,12 +210,15 @@ async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptio
   return host.openStore();
 }
 
-function planModel(checkpoint: Checkpoint, weights: EffectiveEngineOptions['weights']): PlanModel {
+function planModel(
+  checkpoint: Checkpoint,
+  { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
+): PlanModel {
   const spec = parseSpec(checkpoint.config);
   const tensors = tensorTable(spec);
   checkShapes(checkpoint.tensors, tensors);
   const matrices = tensors.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
-  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
 }
 
 async function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {

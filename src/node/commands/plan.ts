@@ -55,7 +55,8 @@ export async function plan(args: Arguments): Promise<void> {
   const spec = parseSpec(config);
   const tensors = headers?.tensors ?? tensorsOf(config, spec);
   const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, options.weights) };
+  const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
+  const model = { spec, steps: forwardSteps(spec), formats };
   const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
   const request = planRequest(
     { ...options, maxContext: options.maxContext ?? spec.contextLength },

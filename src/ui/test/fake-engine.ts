@@ -26,6 +26,7 @@ export const INFO: ModelInfo = {
   options: {
     backend: 'auto',
     weights: 'keep',
+    keep: [],
     kv: 'f16',
     kvCapacity: 'auto',
     chunk: 32,
