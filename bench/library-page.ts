@@ -49,7 +49,7 @@ export async function openLibraryPage(flags: readonly string[] = []): Promise<Li
 
 /** Puts `text` between the marks `<!-- name -->` and `<!-- /name -->`. */
 export function between(file: string, name: string, text: string): string {
-  const marks = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- /${name} -->)`);
+  const marks = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- /${name} -->)`);
   if (!marks.test(file)) throw new Error(`There are no marks for ${name}.`);
-  return file.replace(marks, (_, open, close) => open + text + close);
+  return file.replace(marks, (_, open, close) => `${open}${text}\n${close}`);
 }

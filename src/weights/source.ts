@@ -13,7 +13,8 @@ export interface Source {
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**
-   * Bytes [start, end) of a file, never fewer. The array starts at a 4-byte aligned offset of its own buffer.
+   * Bytes [start, end) of a file, never fewer. The array is the whole of its buffer, and the caller's: the stored source
+   * empties it when it is done with it.
    * @param keepPart told, before a read fails, of the bytes from `start` on that did come
    * @throws NibbleError network (status, url), corrupt-checkpoint (file shorter than asked), aborted
    */

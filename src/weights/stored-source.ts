@@ -27,8 +27,8 @@ import type { Listing, Source } from './source';
 const CACHED = 7;
 const IN_FLIGHT = 3;
 const AHEAD = 3;
-/** the browser copies what it writes, twice */
-const WRITES_IN_FLIGHT = 1;
+/** the browser copies what it stores or gives back, twice: one chunk at a time each way */
+const STORE_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
 
@@ -131,7 +131,8 @@ export async function openStored(
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);
   const gate = createGate(IN_FLIGHT);
-  const writeGate = createGate(WRITES_IN_FLIGHT);
+  const writeGate = createGate(STORE_IN_FLIGHT);
+  const readGate = createGate(STORE_IN_FLIGHT);
   let full = false;
   let dropped = false;
   let sourceFailed = false;
@@ -197,7 +198,7 @@ export async function openStored(
 
   /** A chunk, or the beginning of one, whose bytes are still those that were stored. */
   async function sound(name: string, fits: (bytes: number) => boolean): Promise<Chunk | null> {
-    const kept = await store?.chunks.get(name);
+    const kept = store && (await readGate(() => store.chunks.get(name)));
     if (!kept) return null;
     if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
     await store!.chunks.delete(name);
