@@ -47,14 +47,14 @@ def bf16(array) -> torch.Tensor:
 # ---- NF4 ------------------------------------------------------------------------------------------------------------
 
 
-def nf4_quantize(weight: torch.Tensor, double: bool = False):
-    """`(packed, QuantState)` by bitsandbytes.
+def nf4_quantize(weight: torch.Tensor, double: bool = False, kind: str = "nf4", block: int = BLOCK):
+    """`(packed, QuantState)` by bitsandbytes; `kind` may be "fp4".
 
     The first stage has only one CPU implementation. The second stage (8-bit absmax) has two: a native one with a
     65,536-entry lookup table, which picks a neighbouring code now and then, and the exact torch one, which is used
     here, as the recorded golden digests were made with it.
     """
-    packed, state = bnb.quantize_4bit(weight, blocksize=BLOCK, quant_type="nf4")
+    packed, state = bnb.quantize_4bit(weight, blocksize=block, quant_type=kind)
     if double:
         code = bnb.create_dynamic_map().float()
         offset = state.absmax.mean()
@@ -87,9 +87,9 @@ def nf4_dequantize(packed: torch.Tensor, state) -> torch.Tensor:
     return (state.code[codes] * absmax).view(state.shape)
 
 
-def nf4_tensors(name: str, weight: torch.Tensor, double: bool = False):
-    """The safetensors entries of one NF4 weight called `name`, and its f32 value."""
-    packed, state = nf4_quantize(weight, double)
-    entries = {name: packed}
+def nf4_tensors(name: str, weight: torch.Tensor, double=False, kind="nf4", block=BLOCK, storage=torch.uint8):
+    """The safetensors entries of one 4-bit weight called `name`, and its f32 value."""
+    packed, state = nf4_quantize(weight, double, kind, block)
+    entries = {name: packed.view(-1).view(storage).view(-1, 1)}
     entries.update({f"{name}.{key}": value for key, value in state.as_dict(packed=True).items()})
     return entries, nf4_dequantize(packed, state)

@@ -63,6 +63,8 @@ FAMILIES = {
     "granite": ("GraniteConfig", {
         "embedding_multiplier": 3.0, "residual_multiplier": 0.4, "attention_multiplier": 0.2, "logits_scaling": 0.7}),
 }
+VARIANTS = ("bf16", "nf4", "nf4-dq")
+OTHERS = ("nf4-blocks-of-128", "nf4-stored-as-bf16", "fp4", "fp4-dq", "int8")  # of one family
 GEMMA = ("gemma", "gemma2", "gemma3")
 # phi3's heads are hidden / heads wide, whatever head_dim says
 NO_HEAD_DIM = {"phi3": {"hidden_size": 96}, "phi4-mini": {"hidden_size": 96}}
@@ -168,7 +170,7 @@ def multimodal(folder: Path, entries, config):
 
 def make_family(base: Path, name: str):
     tensors = weights(name)
-    for variant in ("bf16", "nf4", "nf4-dq"):
+    for variant in VARIANTS + (OTHERS if name == "llama" else ()):
         entries, values = quantized(tensors, scheme_of(variant))
         config = config_of(name)
         config.dtype = "bfloat16"

@@ -139,8 +139,18 @@ def int8_tensors(name: str, weight: torch.Tensor):
     return entries, q.float() * scb[:, None] / 127.0
 
 
+FOUR_BITS = {
+    "nf4": {},
+    "nf4-dq": {"double": True},
+    "nf4-blocks-of-128": {"block": 128},
+    "nf4-stored-as-bf16": {"double": True, "storage": torch.bfloat16},
+    "fp4": {"kind": "fp4"},
+    "fp4-dq": {"kind": "fp4", "double": True},
+}
+
+
 def quantized(tensors, scheme):
-    """`(file entries, f32 weights)`; scheme(name) is "keep", "nf4", "nf4-dq" or "int8"."""
+    """`(file entries, f32 weights)`; scheme(name) is "keep", "int8" or one of FOUR_BITS."""
     entries, values = {}, {}
     for name, tensor in tensors.items():
         how = scheme(name)
@@ -149,7 +159,7 @@ def quantized(tensors, scheme):
         elif how == "int8":
             new, value = int8_tensors(name, tensor)
         else:
-            new, value = nf4_tensors(name, tensor, double=how == "nf4-dq")
+            new, value = nf4_tensors(name, tensor, **FOUR_BITS[how])
         entries.update(new)
         values[name] = value
     return entries, values
@@ -256,13 +266,15 @@ def answers(model, name: str, variant: str, vocab: int, prompts) -> dict:
 
 
 def quantization_config(scheme: str) -> dict:
+    if scheme == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True).to_dict()
     skip = None
     if scheme == "nf4-mixed":
         skip = ["lm_head", "model.layers.1.mlp", "model.layers.0.self_attn.o_proj"]
     return BitsAndBytesConfig(
         load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=scheme == "nf4-dq",
+        bnb_4bit_quant_type="fp4" if scheme.startswith("fp4") else "nf4",
+        bnb_4bit_use_double_quant=scheme.endswith("-dq"),
         bnb_4bit_compute_dtype=torch.bfloat16,
         llm_int8_skip_modules=skip,
     ).to_dict()

@@ -17,6 +17,10 @@ export const FORMAT_FIXTURES: readonly Fixture[] = [
   ['tiny-llama-128/nf4', 'keep'],
 ];
 
+const OTHER_FORMATS = ['nf4-blocks-of-128', 'nf4-stored-as-bf16', 'fp4', 'fp4-dq', 'int8'].map(
+  (format): Fixture => [`families/llama/${format}`, 'keep'],
+);
+
 const FAMILIES = [
   'llama',
   'mistral',
@@ -57,11 +61,13 @@ export const FAMILY_FIXTURES: readonly Fixture[] = [
     [`families/${name}/nf4`, 'keep'],
     [`families/${name}/nf4-dq`, 'keep'],
   ]),
+  ...OTHER_FORMATS,
   MULTIMODAL,
 ];
 
 /** One of each family: a software GPU takes seconds to compile what one of them needs. */
 export const FAMILY_SAMPLE: readonly Fixture[] = [
   ...FAMILIES.map((name): Fixture => [`families/${name}/nf4-dq`, 'keep']),
+  ...OTHER_FORMATS,
   MULTIMODAL,
 ];
