@@ -30,6 +30,17 @@ async function fresh(ids: number[], more = {}): Promise<Executor> {
   return executor;
 }
 
+it.each([{ hidden_size: 66 }, { head_dim: 18 }, { intermediate_size: 130 }])(
+  'a model whose sizes the kernels cannot take is refused with them: %j',
+  async (odd) => {
+    const making = randomModel(tiny(odd), {}, F32, GPU);
+    await expect(making).rejects.toMatchObject({
+      code: 'unsupported-architecture',
+      details: { width: odd.hidden_size ?? 64, headSize: odd.head_dim ?? 16, mlpWidth: odd.intermediate_size ?? 128 },
+    });
+  },
+);
+
 describe('prefill', () => {
   it.each([1, 7, 24])(
     'in chunks of %d, with a ring that wraps, equals exact windowed attention on the CPU',

@@ -28,7 +28,7 @@ import { copySegments } from '../../memory/ring';
 import { frequenciesFor } from '../../model/rope';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
-import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
+import { checkSizes, type KernelShapes, lower, lowerSampler, type Op } from './lower';
 import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
 
@@ -72,6 +72,7 @@ export async function createGpuExecutor(
   plan: MemoryPlan,
   options: GpuExecutorOptions,
 ): Promise<GpuExecutor> {
+  checkSizes(model.spec);
   const executor = new GpuExecutor(gpu, model, plan, options);
   try {
     await executor.start(plan);

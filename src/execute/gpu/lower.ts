@@ -3,6 +3,7 @@
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
  * memory plan does, and the executor looks them up.
  */
+import { NibbleError } from '../../errors';
 import {
   appendGroups,
   appendKernel,
@@ -35,7 +36,7 @@ import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
 import type { DeviceMatrix, LinearStep } from '../../memory/layout';
 import { biasBuffer, distinctRopes, gateUpFused, type KvType, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
-import type { Rope } from '../../model/spec';
+import type { ModelSpec, Rope } from '../../model/spec';
 import type { BufferName, Step } from '../../model/steps';
 
 /** Shapes by use; `head` is the vocabulary's matvec. */
@@ -71,6 +72,19 @@ export interface LowerOptions {
   slots: readonly number[];
   /** bytes of workgroup memory that the device allows */
   workgroupMemory: number;
+}
+
+/**
+ * Kernels read activations four at a time.
+ * @throws unsupported-architecture for a model whose sizes do not allow that, with the sizes
+ */
+export function checkSizes({ width, headSize, mlpWidth }: ModelSpec): void {
+  if ([width, headSize, mlpWidth].every((size) => size % 4 === 0)) return;
+  throw new NibbleError(
+    'unsupported-architecture',
+    `The GPU's kernels need sizes that are multiples of 4; this model has a width of ${width}, heads of ${headSize} and an MLP of ${mlpWidth}. Use backend "cpu".`,
+    { width, headSize, mlpWidth },
+  );
 }
 
 type Mode = 'decode' | 'prefill' | 'all-logits';
