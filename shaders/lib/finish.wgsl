@@ -7,6 +7,10 @@ fn finish(at: u32, row: u32, value: f32, up: f32) {
   out[at + $OUT_ATu + row] = activate(value) * up;
 #else
   var y = value;
+#if MULTIPLIER
+  // DoRA's row factors follow the biases.
+  y *= bias[$OUT_STRIDEu + $OUT_ATu + row];
+#end
 #if BIAS
   // Biases are stacked like the rows of the whole output, of which this matrix may be a block.
   y += bias[$OUT_ATu + row];

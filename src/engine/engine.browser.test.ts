@@ -50,6 +50,15 @@ describe('in a browser', () => {
     }
   });
 
+  it('takes adapters by address', async () => {
+    const { prompts } = await (await fetch('/reference/fixtures/lora/expected/nf4.dora.json')).json();
+    const [{ ids, greedy }] = prompts;
+    const engine = await load('/reference/fixtures/tiny-llama/nf4/', { backend: 'cpu', kv: 'f32', storage: 'none' });
+    engines.push(engine);
+    await engine.setLora(['/reference/fixtures/lora/dora/']);
+    expect((await engine.generate(ids, { maxNewTokens: 5 }).result).ids).toEqual(greedy.slice(0, 5));
+  });
+
   it('keeps nothing when storage is off, and says so', async () => {
     await forget();
     expect((await open({ storage: 'none' })).networkBytes).toBeGreaterThan(0);

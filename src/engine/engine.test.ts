@@ -35,7 +35,8 @@ beforeAll(async () => {
   server = createServer(async (request, response) => {
     if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
     try {
-      response.end(readFileSync(FOLDER + request.url!.slice(3)));
+      const { url = '' } = request;
+      response.end(readFileSync(url.startsWith('/m/') ? FOLDER + url.slice(3) : `reference/fixtures${url}`));
     } catch {
       response.writeHead(404).end();
     }
@@ -46,6 +47,36 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
+});
+
+describe('adapters', () => {
+  const at = (path: string) => new URL(`/${path}/`, base).href;
+  const adapter = (name: string) => at(`lora/${name}`);
+  const facts = (name: string) => {
+    const file = `reference/fixtures/lora/expected/nf4.${name}.json`;
+    return JSON.parse(readFileSync(file, 'utf8')).prompts[0] as { ids: number[]; greedy: number[] };
+  };
+
+  it('come with the model, and are swapped', async () => {
+    const engine = await load(at('tiny-llama/nf4'), { createWorker, lora: [adapter('plain')], kv: 'f32' });
+    const first = async (name: string) => {
+      const { ids, greedy } = facts(name);
+      expect((await engine.generate(ids, { maxNewTokens: 6 }).result).ids).toEqual(greedy.slice(0, 6));
+    };
+    await first('plain');
+    const { lora } = await engine.setLora([adapter('plain'), { adapter: adapter('rslora'), scale: 1 }]);
+    expect(lora.map(({ modules }) => modules)).toEqual([6, 21]);
+    await first('plain+rslora');
+    expect((await engine.setLora([{ adapter: adapter('plain'), scale: 2 }])).lora[0].scalings).toEqual([5]);
+    expect((await engine.setLora([])).lora).toEqual([]);
+    const aborted = engine.setLora([adapter('plain')], { signal: AbortSignal.abort() });
+    await expect(aborted).rejects.toMatchObject({ code: 'aborted' });
+    await expect(engine.setLora([adapter('bias-all')])).rejects.toMatchObject({
+      code: 'invalid-option',
+      details: { module: expect.any(String), shape: expect.any(Array) },
+    });
+    engine.dispose();
+  });
 });
 
 describe('an engine', () => {
@@ -210,9 +241,10 @@ describe('the model argument', () => {
 
   it('takes files, and hub options only for the Hub', async () => {
     const file = Object.assign(new Blob(['x']), { name: 'm.gguf', webkitRelativePath: '' }) as unknown as File;
-    expect(await describeModel([file])).toMatchObject({ kind: 'files', name: 'm.gguf', files: [file] });
+    expect(await describeModel([file])).toEqual({ kind: 'files', name: 'm.gguf', files: [{ path: 'm.gguf', file }] });
     await expect(describeModel([])).rejects.toMatchObject({ code: 'invalid-option' });
-    expect(await describeModel('a/b', { revision: 'v1', token: 't' })).toMatchObject({ revision: 'v1', token: 't' });
+    const hub = { revision: 'v1', token: 't', hub: 'http://localhost:1' };
+    expect(await describeModel('a/b', hub)).toMatchObject(hub);
     await expect(describeModel('/m/', { token: 't' }, page)).rejects.toMatchObject({ code: 'invalid-option' });
   });
 });

@@ -5,15 +5,18 @@ import type {
   ChatMessage,
   EngineOptions,
   GenerateRequest,
+  LoraDescription,
   MemoryInfo,
   ModelInfo,
   PlanInfo,
   PlanQuery,
   Progress,
   SamplingOptions,
+  StoredModel,
+  StoredRef,
   TokenMessage,
+  VerifyResult,
 } from '../protocol';
-import type { SourceDescription } from '../weights/source';
 import { type Answer, TextQueue } from './answer';
 import { Conversation } from './conversation';
 import { describeModel, type ModelInput } from './model-source';
@@ -32,9 +35,16 @@ export interface HubOptions {
   revision?: string;
   /** of a Hub repository that is not public; sent to the Hub only */
   token?: string;
+  /** address of the Hub, or of what stands for it; https://huggingface.co when absent */
+  hub?: string;
 }
 
+/** A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (1 as it was trained). */
+export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & HubOptions);
+
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
+  /** adapters that are active from the start; see Engine.setLora() */
+  lora?: readonly LoraInput[];
   onProgress?: (progress: Progress) => void;
   /** stops the download; what is here stays stored */
   signal?: AbortSignal;
@@ -50,9 +60,23 @@ let lastId = 0;
  * @throws NibbleError, see ErrorCode; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
-  const { onProgress, signal, revision, token, workerUrl, createWorker, ...engineOptions } = options;
+  const {
+    onProgress,
+    signal,
+    revision,
+    token,
+    hub,
+    workerUrl,
+    createWorker,
+    persist,
+    lora = [],
+    ...engineOptions
+  } = options;
   throwIfAborted(signal);
-  const source = await describeModel(model, { revision, token });
+  // at once, while this is still the person's click; workers cannot ask
+  const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
+  const source = await describeModel(model, { revision, token, hub });
+  const adapters = await describeLora(lora);
   const worker = await startWorker(workerFrom({ workerUrl, createWorker }));
   const id = ++lastId;
   const { port1, port2 } = new MessageChannel();
@@ -66,7 +90,8 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   const stop = () => void worker.api.cancel(id);
   signal?.addEventListener('abort', stop);
   try {
-    const loading = worker.api.load({ id, source, options: engineOptions }, transfer(port2, [port2]));
+    const workerOptions = { ...engineOptions, persist: (await promised) ?? false };
+    const loading = worker.api.load({ id, source, options: workerOptions, lora: adapters }, transfer(port2, [port2]));
     if (signal?.aborted) stop();
     await worker.call(loading.then(() => reported));
     return new Engine(worker);
@@ -79,6 +104,16 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   }
 }
 
+function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
+  return Promise.all(
+    lora.map(async (input) => {
+      if (typeof input !== 'object' || !('adapter' in input)) return { source: await describeModel(input), scale: 1 };
+      const { adapter, scale = 1, ...hub } = input;
+      return { source: await describeModel(adapter, hub), scale };
+    }),
+  );
+}
+
 function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   if (createWorker) return createWorker;
   if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
@@ -86,31 +121,58 @@ function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
 }
 
-async function askWorker<T>(
-  model: ModelInput,
-  { revision, token, ...from }: WorkerOptions & HubOptions,
-  question: (api: RunningWorker['api'], source: SourceDescription) => Promise<T>,
-): Promise<T> {
-  const source = await describeModel(model, { revision, token });
+async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
   const worker = await startWorker(workerFrom(from));
   try {
-    return await worker.call(question(worker.api, source));
+    return await worker.call(question(worker.api));
   } finally {
     worker.end();
   }
 }
 
-/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
-export function isStored(
-  model: ModelInput,
-  options: WorkerOptions & HubOptions = {},
-): Promise<{ bytes: number } | null> {
-  return askWorker(model, options, (api, source) => api.stored(source));
+/** A model as load() takes it, or one of storedModels(). */
+export type StoredInput = ModelInput | Pick<StoredModel, 'key'>;
+
+async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): Promise<StoredRef> {
+  if (typeof model === 'object' && 'key' in model) return { kind: 'stored', key: model.key };
+  return describeModel(model, { revision, token, hub });
 }
 
-/** Deletes what this browser keeps of a model. */
-export function deleteStored(model: ModelInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
-  return askWorker(model, options, (api, source) => api.forget(source));
+/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
+export async function isStored(
+  model: StoredInput,
+  options: WorkerOptions & HubOptions = {},
+): Promise<{ bytes: number } | null> {
+  const ref = await refOf(model, options);
+  const stored = await askWorker(options, (api) => api.stored(ref));
+  return stored?.complete ? { bytes: stored.storedBytes } : null;
+}
+
+/** Every model that this browser keeps, whole or in part, the one used last first. */
+export function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
+  return askWorker(options, (api) => api.storedModels());
+}
+
+/**
+ * Compares what this browser keeps of a model with its digests. Altered pieces are deleted; the next load fetches them.
+ * @returns null when nothing of it is kept
+ * @throws storage-unavailable while the model is loaded here or in another tab
+ */
+export async function verifyStored(
+  model: StoredInput,
+  options: WorkerOptions & HubOptions = {},
+): Promise<VerifyResult | null> {
+  const ref = await refOf(model, options);
+  return askWorker(options, (api) => api.verify(ref));
+}
+
+/**
+ * Deletes what this browser keeps of a model.
+ * @throws storage-unavailable while the model is loaded here or in another tab
+ */
+export async function deleteStored(model: StoredInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
+  const ref = await refOf(model, options);
+  return askWorker(options, (api) => api.forget(ref));
 }
 
 export class Engine {
@@ -134,6 +196,29 @@ export class Engine {
   /** A handle that keeps the messages of one conversation. */
   conversation(options: { system?: string } = {}): Conversation {
     return new Conversation(this, options.system);
+  }
+
+  /**
+   * Puts these LoRA adapters in the place of those that are active, without loading the model again; [] takes all
+   * away. Their terms are summed; a DoRA adapter also scales what the base and those before it give, as in PEFT. What
+   * was said so far is computed afresh. On failure nothing changes.
+   * @returns info(), whose `lora` tells effective ranks and scalings
+   * @throws invalid-option for an adapter of another base, corrupt-checkpoint, unsupported-architecture, out-of-memory
+   */
+  async setLora(lora: readonly LoraInput[], { signal }: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+    throwIfAborted(signal);
+    const adapters = await describeLora(lora);
+    const { api, call } = this.#worker;
+    const id = ++lastId;
+    const stop = () => void api.cancel(id);
+    signal?.addEventListener('abort', stop);
+    try {
+      const changing = api.setLora({ id, lora: adapters });
+      if (signal?.aborted) stop();
+      return await call(changing);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   /** What a request would take, before it is made. @throws context-overflow */

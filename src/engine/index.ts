@@ -8,7 +8,12 @@ export {
   type HubOptions,
   isStored,
   type LoadOptions,
+  type LoraInput,
   load,
+  type StoredInput,
+  storedModels,
+  verifyStored,
   type WorkerOptions,
 } from './engine';
+export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';

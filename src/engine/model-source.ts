@@ -6,11 +6,13 @@
  *   './path', '../path', '/path' the same, relative to the page
  *   File[], FileList             chosen or dropped files: a folder's, or one .gguf
  *   FileSystemDirectoryHandle    a folder from showDirectoryPicker()
+ *   ModelFiles                   what was dropped, from modelFromDrop()
  */
 import { NibbleError } from '../errors';
 import type { SourceDescription } from '../weights/source';
+import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 
-export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle;
+export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
 
 const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
 const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
@@ -18,15 +20,15 @@ const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
 /** @throws invalid-option for anything else, and for hub options without a Hub id */
 export async function describeModel(
   model: ModelInput,
-  hub: { revision?: string; token?: string } = {},
+  { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
 ): Promise<SourceDescription> {
   if (typeof model === 'string') {
     const id = HUB_ID.exec(model);
-    if (id) return { kind: 'hub', id: id[1], file: id[2], revision: hub.revision, token: hub.token };
+    if (id) return { kind: 'hub', id: id[1], file: id[2], revision, token, hub };
   }
-  if (hub.revision !== undefined || hub.token !== undefined) {
-    throw new NibbleError('invalid-option', 'revision and token are for models of the Hub, named as org/name.');
+  if (revision !== undefined || token !== undefined || hub !== undefined) {
+    throw new NibbleError('invalid-option', 'revision, token and hub are for models of the Hub, named as org/name.');
   }
   if (typeof model === 'string') {
     if (!ADDRESS.test(model) || !URL.canParse(model, base)) {
@@ -38,17 +40,6 @@ export async function describeModel(
     if (!/(\.gguf|\/)$/.test(url.pathname)) url.pathname += '/';
     return { kind: 'http', base: url.href };
   }
-  const isFolder = 'kind' in model && model.kind === 'directory';
-  const files = isFolder ? await filesIn(model) : Array.from(model as ArrayLike<File>);
-  if (files.length === 0) throw new NibbleError('invalid-option', 'No files were chosen.', { option: 'model' });
-  const name = isFolder ? model.name : files[0].webkitRelativePath?.split('/')[0] || files[0].name;
-  return { kind: 'files', name, files };
-}
-
-async function filesIn(folder: FileSystemDirectoryHandle): Promise<File[]> {
-  const files: File[] = [];
-  for await (const entry of (folder as unknown as { values(): AsyncIterable<FileSystemHandle> }).values()) {
-    if (entry.kind === 'file') files.push(await (entry as FileSystemFileHandle).getFile());
-  }
-  return files;
+  if ('kind' in model) return { kind: 'files', ...oneModel(await filesInHandle(model), model.name) };
+  return { kind: 'files', ...('files' in model ? model : oneModel(namedFiles(model))) };
 }

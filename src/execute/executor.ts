@@ -5,6 +5,7 @@
  */
 import type { RowSlice } from '../formats/matrix';
 import type { MemoryReport } from '../gpu/ledger';
+import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
 
 export type { MemoryReport };
@@ -49,6 +50,13 @@ export interface Executor {
    * @throws out-of-memory; the old cache stays usable
    */
   reserve(plan: MemoryPlan): Promise<void>;
+
+  /**
+   * Puts these adapters in the place of those that were active; null: none. What the cache holds was computed with
+   * others, so the next prefill starts at 0. On failure those that were active stay.
+   * @throws what active.read() throws, out-of-memory, limit-exceeded, device-lost
+   */
+  setAdapters(active: ActiveAdapters | null): Promise<void>;
 
   /**
    * Runs `ids` at absolute positions start.. in chunks; afterwards the last token's logits are ready for decode() or

@@ -25,13 +25,16 @@ export async function openSafetensorsFolder(read: ReadBytes, size: FileSize): Pr
   const config = await object('config.json');
   if (!config) throw corrupt('There is no config.json', { path: 'config.json' });
   checkQuantMethod(config);
+  // on their way while the small files are: each would cost a round trip of its own
+  const weights = readTensorFiles(read, size);
+  weights.catch(() => {});
   const [json, tokenizerConfig, template, generation] = await Promise.all([
     object('tokenizer.json'),
     object('tokenizer_config.json'),
     bytesOf('chat_template.jinja'),
     bytesOf('generation_config.json'),
   ]);
-  const { tensors, files } = await readTensorFiles(read, size);
+  const { tensors, files } = await weights;
   return {
     config,
     generationConfig: parseLeniently(generation),

@@ -157,15 +157,18 @@ export async function readTensorFiles(read: ReadBytes, size: FileSize): Promise<
   if (indexBytes === null) throw corrupt(`There is neither ${single} nor ${index}`, { path: single });
   const where = parseIndex(await read(index, 0, indexBytes), index);
   const shards = [...new Set(where.values())].sort();
-  const files: TensorFiles['files'] = [];
-  const headers = new Map<string, Map<string, RawTensor>>();
-  for (const path of shards) {
-    const shardBytes = await size(path);
-    if (shardBytes === null)
-      throw corrupt(`The shard ${path} is missing (one of ${shards.length})`, { path, shards: shards.length });
-    files.push({ path, bytes: shardBytes });
-    headers.set(path, await readHeader(path, read, shardBytes));
-  }
+  // side by side: one after the other, each would wait for the server anew
+  const files = await Promise.all(
+    shards.map(async (path) => {
+      const shardBytes = await size(path);
+      if (shardBytes === null)
+        throw corrupt(`The shard ${path} is missing (one of ${shards.length})`, { path, shards: shards.length });
+      return { path, bytes: shardBytes };
+    }),
+  );
+  const headers = new Map(
+    await Promise.all(files.map(async ({ path, bytes }) => [path, await readHeader(path, read, bytes)] as const)),
+  );
   const tensors = new Map<string, RawTensor>();
   for (const [name, path] of where) {
     const tensor = headers.get(path)!.get(name);

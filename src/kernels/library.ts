@@ -20,6 +20,7 @@ import merge from '../../shaders/merge.wgsl?raw';
 import norm from '../../shaders/norm.wgsl?raw';
 import projectionNorm from '../../shaders/projection_norm.wgsl?raw';
 import quantize from '../../shaders/quantize.wgsl?raw';
+import rowNorms from '../../shaders/row_norms.wgsl?raw';
 import sampleMax from '../../shaders/sample_max.wgsl?raw';
 import samplePick from '../../shaders/sample_pick.wgsl?raw';
 import scatter from '../../shaders/scatter.wgsl?raw';
@@ -50,6 +51,7 @@ const KERNELS = {
   norm,
   projection_norm: projectionNorm,
   quantize,
+  row_norms: rowNorms,
   sample_max: sampleMax,
   sample_pick: samplePick,
   scatter,

@@ -68,7 +68,8 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
   const stride = fusion.outputStride ?? outputs;
   const at = fusion.outputRow ?? 0;
   const before = randomValues(tokens * stride, 13);
-  const biases = randomValues(at + outputs, 17);
+  // row factors follow the biases
+  const biases = randomValues(2 * stride, 17);
   const weight = new Float32Array(Math.ceil(cols / 32) * 32);
   weight.set(randomValues(cols, 19));
 
@@ -100,6 +101,7 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
     input,
     weight,
     bias: fusion.bias ? biases.slice(at) : null,
+    factors: fusion.multiplier ? biases.slice(stride + at) : undefined,
   });
   rowsOut.forEach((values, t) => {
     values.forEach((value, r) => {
@@ -121,6 +123,7 @@ function reference(
     input: Float32Array;
     weight: Float32Array;
     bias: Float32Array | null;
+    factors?: Float32Array;
   },
 ): Float32Array[] {
   const { cols, fusion } = run;
@@ -143,7 +146,9 @@ function reference(
       scale: fusion.gated ? 1 : (fusion.scale ?? 1),
       softcap: fusion.softcap ?? null,
     };
-    linear({ step, matrices: [matrix], biases: [run.bias], input: x, inputAt: 0, output: y, tokens: 1 }, scratch);
+    const factors = run.factors && [run.factors];
+    const product = { step, matrices: [matrix], biases: [run.bias], factors };
+    linear({ ...product, input: x, inputAt: 0, output: y, tokens: 1 }, scratch);
     if (!fusion.gated) return y;
     const mlp = new Float32Array(matrix.rows / 2);
     activate(y, mlp, 1, matrix.rows / 2, fusion.gated);
@@ -198,6 +203,14 @@ describe('what is fused', () => {
         { format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion: { outputRow: 5, outputStride: 17, bias: true } },
         matmul,
       ),
+  );
+  it.each([null, REGISTERS, TILED])(
+    'factors of the rows of such a block, before bias and sum (matmul: %o)',
+    (matmul) => {
+      const block = { outputRow: 5, outputStride: 17 };
+      const fusion = { ...block, bias: true, multiplier: true, accumulate: true, scale: 0.5 };
+      return check({ format, rows: 9, cols, tokens: matmul ? 4 : 1, fusion }, matmul);
+    },
   );
   it('the last of several tokens', () =>
     check({ format, rows: 9, cols, tokens: 5, fusion: { last: true, outputStride: 9 } }, null));

@@ -35,6 +35,8 @@ export interface LinearFusion {
   /** rows are gate then up */
   gated?: Activation;
   bias?: boolean;
+  /** the rows of the product have factors, which follow the biases in their buffer */
+  multiplier?: boolean;
   accumulate?: boolean;
   scale?: number;
   softcap?: number | null;
@@ -61,6 +63,7 @@ function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants 
     GATED: gated !== undefined,
     GELU: gated === 'gelu_tanh',
     BIAS: fusion.bias ?? false,
+    MULTIPLIER: fusion.multiplier ?? false,
     ACCUMULATE: fusion.accumulate ?? false,
     SCALE: wgslFloat(fusion.scale ?? 1),
     SOFTCAP: Boolean(fusion.softcap),

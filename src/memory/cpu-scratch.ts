@@ -18,14 +18,15 @@ export interface CpuScratchSizes {
   attend: number;
 }
 
-export function cpuScratch(spec: ModelSpec, steps: readonly Step[], chunk: number): CpuScratchSizes {
+/** @param rank of the widest adapted step, 0 without adapters */
+export function cpuScratch(spec: ModelSpec, steps: readonly Step[], chunk: number, rank: number): CpuScratchSizes {
   const tokens = Math.ceil(Math.min(chunk, CPU_CHUNK) / 4) * 4;
   const linears = steps.filter((step) => step.op === 'linear');
   const rows = linears.map((step) => step.parts.reduce((sum, part) => sum + part.rows, 0));
-  const cols = Math.max(spec.width, ...linears.map((step) => step.cols));
+  const cols = Math.max(spec.width, rank, ...linears.map((step) => step.cols));
   return {
     x: tokens * cols,
-    y: Math.max(2 * tokens, ...rows),
+    y: Math.max(2 * tokens, rank, ...rows),
     tile: 2 * cols,
     table: 32 * 256,
     attend: tokens * (spec.heads / spec.kvHeads) * (spec.headSize + 2) + 2 * spec.headSize,

@@ -9,6 +9,7 @@ import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
 import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
+import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters } from './adapted';
 import { cpuScratch } from './cpu-scratch';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
@@ -51,12 +52,20 @@ export interface PlanLimits {
 /** WebGPU's default limits (spec §3.6.2): what every device has. */
 export const DEFAULT_LIMITS: PlanLimits = { maxBufferSize: 256 << 20, maxStorageBufferBindingSize: 128 << 20 };
 
+/** The CPU's arrays have none. */
+export const NO_LIMITS: PlanLimits = {
+  maxBufferSize: Number.MAX_SAFE_INTEGER,
+  maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
+};
+
 /** What the plan needs to know of a model: nothing else is read. */
 export interface PlanModel {
   spec: ModelSpec;
   steps: readonly Step[];
   /** by tensor name; every matrix that a step names must be here */
   formats: ReadonlyMap<string, MatrixFormat>;
+  /** what the active adapters add to the steps; absent: none is active */
+  adapted?: readonly AdaptedStep[];
 }
 
 export interface KvLayerPlan {
@@ -81,6 +90,8 @@ export interface MemoryPlan {
   kvByLayer: KvLayerPlan[];
   /** by linear step or embedding table, in use order; a tied head shares its table's */
   matrices: DeviceMatrix[];
+  /** the active adapters' own matrices, which count as weights */
+  adapters: StepAdapters;
   buffers: BufferPlan[];
   weights: number;
   kv: number;
@@ -118,14 +129,16 @@ export function planMemory(
     kvLayer(spec, layer.kind, layer.window, index, contextTokens, request),
   );
   const matrices = planMatrices(model, limits, target);
+  const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...matrixBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
+    ...adapterBuffers(adapters),
     ...kvByLayer.flatMap((kv) => [
       { name: `kv.${kv.layer}.k`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
       { name: `kv.${kv.layer}.v`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
     ]),
-    ...scratchBuffers(model, request.chunk, matrices, target),
+    ...scratchBuffers(model, request.chunk, matrices, adapters, target),
     ...(target === 'webgpu' ? STAGING_BUFFERS : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>
@@ -138,6 +151,7 @@ export function planMemory(
     contextTokens,
     kvByLayer,
     matrices,
+    adapters,
     buffers,
     weights,
     kv,
@@ -149,7 +163,7 @@ export function planMemory(
     suggestions: [],
   };
   const largest = buffers.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-  if (target === 'webgpu' && largest.bytes > Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize)) {
+  if (target === 'webgpu' && largest.bytes > bindingLimit(limits)) {
     plan.fits = false;
     plan.suggestions.push(
       `The buffer ${largest.name} would take ${largest.bytes} bytes; this device binds ${limits.maxStorageBufferBindingSize} at most: use a shorter context.`,
@@ -227,6 +241,8 @@ export function kvRowBytes(spec: Pick<ModelSpec, 'kvHeads' | 'headSize'>, type: 
   return spec.kvHeads * spec.headSize * (type === 'f16' ? 2 : 4);
 }
 
+const bindingLimit = (limits: PlanLimits): number => Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+
 function formatOf(model: PlanModel, name: string): MatrixFormat {
   const format = model.formats.get(name);
   if (!format)
@@ -238,7 +254,7 @@ function formatOf(model: PlanModel, name: string): MatrixFormat {
 
 /** Every matrix once, in the order of first use. */
 function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget): DeviceMatrix[] {
-  const binding = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  const binding = bindingLimit(limits);
   const seen = new Set<string>();
   return model.steps.flatMap((step) => {
     const linear: Pick<LinearStep, 'parts' | 'cols'> | null =
@@ -259,6 +275,15 @@ function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
       .filter((kind) => matrix.bytes[kind] > 0)
       .map((kind) => ({ name: `${matrix.name}.${kind}`, purpose: 'weights' as const, bytes: matrix.bytes[kind] })),
   );
+}
+
+function adapterBuffers(adapters: StepAdapters): BufferPlan[] {
+  return [...adapters.values()].flatMap(({ a, b, biases }) => [
+    ...matrixBuffers([...a, ...b]),
+    ...(biases
+      ? [{ name: biases.buffer, purpose: 'weights' as const, bytes: roundUp(biases.length, CHUNK_COLUMNS) * 4 }]
+      : []),
+  ]);
 }
 
 /** Vectors (norm weights, biases) by name and length; f32, padded to a chunk so that kernels may read whole words. */
@@ -332,18 +357,22 @@ function scratchBuffers(
   model: PlanModel,
   chunk: number,
   matrices: readonly DeviceMatrix[],
+  adapters: StepAdapters,
   target: LayoutTarget,
 ): BufferPlan[] {
   const { spec, steps } = model;
   const scratch = (name: string, bytes: number): BufferPlan => ({ name, purpose: 'scratch', bytes });
   const widths = activationWidths(model);
   const gateUps = steps.filter((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
-  const fused = (step: LinearStep) => !biasBuffer(step) && gateUpFused(matrices, spec, step.parts[0].name);
+  const fused = (step: LinearStep) =>
+    !adapters.has(step) && !biasBuffer(step) && gateUpFused(matrices, spec, step.parts[0].name);
   if (target === 'webgpu' && gateUps.every(fused)) widths.delete('gateUp');
+  const rank = Math.max(0, ...[...adapters.values()].map((adapter) => adapter.rank));
+  if (rank > 0) widths.set(LORA_BUFFER, rank);
   const buffers = [...widths].map(([name, width]) => scratch(name, (roundUp(chunk * width, 4) + CHUNK_COLUMNS) * 4));
   buffers.push(scratch('logits', spec.vocab * 4));
   if (target === 'cpu') {
-    const arrays = Object.entries(cpuScratch(spec, steps, chunk));
+    const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
   return [

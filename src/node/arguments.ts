@@ -14,6 +14,7 @@ export const COMMON: OptionTable = {
   verbose: flag,
   help: flag,
   weights: text,
+  keep: { ...text, multiple: true },
   kv: text,
   'kv-capacity': text,
   'max-context': text,
@@ -131,6 +132,7 @@ export function engineOptions(args: Arguments): EngineOptions {
   return {
     backend: args.text('backend') as EngineOptions['backend'],
     weights: args.text('weights') as EngineOptions['weights'],
+    keep: args.list('keep'),
     kv: args.text('kv') as EngineOptions['kv'],
     kvCapacity: capacity === 'auto' || capacity === 'full' ? capacity : args.number('kv-capacity'),
     maxContext: args.number('max-context'),
@@ -142,6 +144,9 @@ export function engineOptions(args: Arguments): EngineOptions {
     storage: 'none',
   };
 }
+
+/** Adapters, for the commands that run a prompt. */
+export const LORA: OptionTable = { lora: { ...text, multiple: true } };
 
 export const SAMPLING: OptionTable = {
   'max-new-tokens': text,

@@ -232,13 +232,13 @@ describe('a model with', () => {
     expect(failure).toBeInstanceOf(NibbleError);
     expect(failure).toMatchObject({ code, details });
     expect(Object.keys((failure as NibbleError).details)).not.toEqual([]);
-    expect(await session.stored({ kind: 'http', base: '' })).toBeNull();
+    expect((await session.stored({ kind: 'http', base: '' }))?.complete ?? false).toBe(false);
     await expect(session.memory()).rejects.toMatchObject({ code: 'invalid-option' });
     files.clear();
     for (const [path, bytes] of good) files.set(path, bytes);
     if (base === NF4 && !spoilsManifest(spoil)) files.delete('manifest.json');
     await load(session, { backend: 'cpu' });
-    expect(await session.stored({ kind: 'http', base: '' })).not.toBeNull();
+    expect(await session.stored({ kind: 'http', base: '' })).toMatchObject({ complete: true });
     expect(await firstIds(session)).toEqual(expectedIds(base));
   });
 
@@ -350,7 +350,7 @@ describe('an option', () => {
     const store = createMemoryStore();
     const session = createSession(host({ store, gpu: null }));
     await expect(load(session, options)).rejects.toMatchObject({ code, details });
-    expect(await session.stored({ kind: 'http', base: '' })).toBeNull();
+    expect((await session.stored({ kind: 'http', base: '' }))?.complete ?? false).toBe(false);
     expect((await load(session)).info.backend).toBe('cpu');
     expect(await firstIds(session)).toEqual(expectedIds(NF4));
   });
@@ -405,7 +405,7 @@ describe('a browser', () => {
     const { info } = await load(session, { storage: 'indexeddb' });
     expect(info.options.storage).toBe('none');
     expect(info.storageReason).toMatch(/nothing is kept/);
-    expect(await session.stored({ kind: 'http', base: '' })).toBeNull();
+    expect((await session.stored({ kind: 'http', base: '' }))?.complete ?? false).toBe(false);
     await session.forget({ kind: 'http', base: '' });
     expect(await firstIds(session)).toEqual(expectedIds(NF4));
   });
@@ -421,9 +421,9 @@ describe('a browser', () => {
       code: 'quota-exceeded',
       details: { chunkBytes: expect.any(Number) },
     });
-    expect(await session.stored({ kind: 'http', base: '' })).toBeNull();
+    expect((await session.stored({ kind: 'http', base: '' }))?.complete ?? false).toBe(false);
     store.chunks.put = put;
     await load(session);
-    expect(await session.stored({ kind: 'http', base: '' })).not.toBeNull();
+    expect(await session.stored({ kind: 'http', base: '' })).toMatchObject({ complete: true });
   });
 });

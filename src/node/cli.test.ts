@@ -62,6 +62,53 @@ interface Failure {
 const expected = async (path: string) =>
   JSON.parse(await readFile(join(FIXTURES, path, 'expected.json'), 'utf8')) as Expected;
 
+describe('--lora', () => {
+  const DIR = `${FIXTURES}/lora`;
+  const both = ['--lora', `${DIR}/plain`, '--lora', `${DIR}/rslora`];
+
+  it('adds adapters, several summed, for ids and for logits', async () => {
+    const file = await readFile(`${DIR}/expected/nf4.plain+rslora.json`, 'utf8');
+    const { prompts, logitScale } = JSON.parse(file) as Expected;
+    const { ids, greedy, logits, positions } = prompts[0];
+    const ask = ['--ids', ids.join(','), '--kv', 'f32', ...both];
+    const made = await json<Generated>('generate', NF4, ...ask, '--max-new-tokens', '8');
+    expect(made.ids).toEqual(greedy.slice(0, 8));
+    const rows = (await json<{ logits: number[][] }>('logits', NF4, ...ask, '--all')).logits;
+    positions.forEach((position, i) => {
+      const off = Math.max(...rows[position].map((value, j) => Math.abs(value - logits[i][j])));
+      expect(off).toBeLessThan(1e-3 * logitScale);
+    });
+    const bare = await json<Generated>('generate', NF4, '--ids', ids.join(','), '--max-new-tokens', '8');
+    expect(bare.ids).not.toEqual(made.ids);
+    expect(made.memory.weights).toBeGreaterThan(bare.memory.weights);
+  });
+
+  it('refuses what is no adapter of this model, by name', async () => {
+    for (const [adapter, says] of [
+      [`${DIR}/bias-all`, /made for another base/],
+      [NF4, /no adapter_config.json/],
+      ['./nowhere', /no folder or file/],
+    ] as const) {
+      const { status, out } = await nibble(
+        'generate',
+        NF4,
+        '--ids',
+        '5',
+        '--lora',
+        adapter,
+        '--json',
+        '--backend',
+        'cpu',
+      );
+      expect(status).toBe(1);
+      expect((JSON.parse(out) as Failure).error).toMatchObject({
+        code: 'invalid-option',
+        message: expect.stringMatching(says),
+      });
+    }
+  });
+});
+
 describe('generate', () => {
   it('gives the ids of transformers, with what the contract lists', async () => {
     const { ids, greedy } = (await expected('tiny-llama/nf4')).prompts[1];

@@ -2,7 +2,7 @@
 import type { ParseArgsConfig } from 'node:util';
 import { asNibbleError } from '../errors';
 import { effectiveEngineOptions } from '../worker/engine-options';
-import { type Arguments, engineOptions, invalid, parse, SAMPLING } from './arguments';
+import { type Arguments, engineOptions, invalid, LORA, parse, SAMPLING } from './arguments';
 import { bench } from './commands/bench';
 import { chat } from './commands/chat';
 import { generate } from './commands/generate';
@@ -30,17 +30,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   generate: {
     run: generate,
     usage:
-      'MODEL (--prompt TEXT | --chat TEXT | --ids 1,2,3) [--max-new-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--stop TEXT] [--ignore-eos]',
-    options: { prompt: text, chat: text, ids: text, ...SAMPLING },
+      'MODEL (--prompt TEXT | --chat TEXT | --ids 1,2,3) [--max-new-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--stop TEXT] [--ignore-eos] [--lora DIR …]',
+    options: { prompt: text, chat: text, ids: text, ...SAMPLING, ...LORA },
     positionals: 1,
   },
   chat: {
     run: chat,
-    usage: 'MODEL [--system TEXT] [--max-new-tokens N] …',
-    options: { system: text, ...SAMPLING },
+    usage: 'MODEL [--system TEXT] [--max-new-tokens N] [--lora DIR …] …',
+    options: { system: text, ...SAMPLING, ...LORA },
     positionals: 1,
   },
-  logits: { run: logits, usage: 'MODEL --ids 1,2,3 [--all]', options: { ids: text, all: flag }, positionals: 1 },
+  logits: {
+    run: logits,
+    usage: 'MODEL --ids 1,2,3 [--all] [--lora DIR …]',
+    options: { ids: text, all: flag, ...LORA },
+    positionals: 1,
+  },
   tokenize: { run: tokenize, usage: 'MODEL --text T [--special]', options: { text, special: flag }, positionals: 1 },
   detokenize: { run: detokenize, usage: 'MODEL --ids 1,2,3', options: { ids: text }, positionals: 1 },
   plan: {
@@ -64,15 +69,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   quantize: {
     run: quantize,
     usage: 'IN OUT [--double-quant] [--keep NAME …]',
-    options: { 'double-quant': flag, keep: { ...text, multiple: true } },
+    options: { 'double-quant': flag },
     positionals: 2,
   },
   inspect: { run: inspect, usage: 'MODEL', options: {}, positionals: 1 },
 };
 
 const COMMON_USAGE = `
-MODEL is a folder in Hugging Face layout, a .gguf file, or a Hub id (owner/name).
-Common options: --json --verbose --backend auto|webgpu|cpu --weights keep|nf4|q8|f16|f32 --kv f16|f32
+MODEL is a folder in Hugging Face layout, a .gguf file, a URL of either, or a Hub id (owner/name, owner/name/file.gguf; HF_TOKEN).
+Common options: --json --verbose --backend auto|webgpu|cpu --weights keep|nf4|q8|f16|f32 --keep NAME … --kv f16|f32
   --kv-capacity auto|full|N --max-context N --budget BYTES --chunk N --tune auto|off|NAME
   --limits adapter|default --features all|none --gpu NAME`;
 

@@ -20,12 +20,15 @@ function locate(model: string): SourceDescription {
     throw new NibbleError('invalid-option', `${model} is neither a folder nor a .gguf file.`, { model });
   }
   if (/^https?:\/\//.test(model)) return { kind: 'http', base: model };
-  if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
-    return { kind: 'hub', id: model, token: process.env.HF_TOKEN };
-  }
-  throw new NibbleError('invalid-option', `There is no folder or file ${model}, and it is no Hub id (owner/name).`, {
-    model,
-  });
+  const hub = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/.exec(model);
+  if (hub) return { kind: 'hub', id: hub[1], file: hub[2], token: process.env.HF_TOKEN };
+  throw new NibbleError(
+    'invalid-option',
+    `There is no folder or file ${model}, and it is no Hub id (owner/name or owner/name/file.gguf).`,
+    {
+      model,
+    },
+  );
 }
 
 function source(description: SourceDescription, onBytes: (path: string, bytes: number) => void = () => {}): Source {
@@ -34,7 +37,11 @@ function source(description: SourceDescription, onBytes: (path: string, bytes: n
 
 /** Headers and tokenizer only. */
 export async function openHeaders(model: string): Promise<Checkpoint> {
-  return openCheckpoint(source(locate(model)));
+  const from = source(locate(model));
+  return openCheckpoint(from).catch(async (error) => {
+    await from.close?.();
+    throw error;
+  });
 }
 
 /** @throws invalid-option when there is no tokenizer.json */
@@ -66,6 +73,7 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
     openStore: async () => ({ store: null, reason: 'The command line keeps no copy of what it downloads.' }),
   });
   const description: SourceDescription = local ? { kind: 'files', name: model, files: [] } : locate(model);
+  const lora = args.list('lora').map((adapter) => ({ source: locate(adapter), scale: 1 }));
   const stop = new AbortController();
   const interrupted = () => stop.abort();
   process.once('SIGINT', interrupted);
@@ -79,9 +87,12 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   };
   try {
     const info = await session.load(
-      { id, source: description, options: engineOptions(args) },
+      { id, source: description, options: engineOptions(args), lora },
       { postMessage: progress },
     );
+    for (const { name, modules, ranks, scalings } of info.lora) {
+      log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
+    }
     log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
     return { session, info };
   } finally {

@@ -118,7 +118,7 @@ export class ChatView extends LitElement {
               : `${size} to download, once. It stays in this browser and works offline.`
         }</span></p>
       <div class="actions">
-        <button class="primary" part="load" @click=${() => void this.session.load()}>
+        <button class="primary" part="load" @click=${() => void this.session.load(true)}>
           ${preview.stored || size === null ? 'Load' : `Load (${size})`}
         </button>
       </div>

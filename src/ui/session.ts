@@ -71,8 +71,11 @@ export class ChatSession extends EventTarget {
     return this.#options.model;
   }
 
-  /** Loads the model; does nothing when it is loaded or loading. Failures end up in `error`. */
-  async load(): Promise<void> {
+  /**
+   * Loads the model; does nothing when it is loaded or loading. Failures end up in `error`.
+   * @param asked the person has just asked for it: the browser is asked to keep it
+   */
+  async load(asked = false): Promise<void> {
     if (this.phase !== 'idle') return;
     const abort = new AbortController();
     this.#abort = abort;
@@ -81,6 +84,7 @@ export class ChatSession extends EventTarget {
     try {
       engine = await this.#load(this.#options.model, {
         ...this.#options.engine,
+        persist: asked,
         signal: abort.signal,
         onProgress: (progress) => {
           this.#set({ progress });

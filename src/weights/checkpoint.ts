@@ -20,10 +20,12 @@ export interface Checkpoint {
   readonly tokenizer: { json: JsonObject; config: JsonObject } | null;
   /** by Hugging Face name */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** the weight files, in the order that `tensors` lie in them */
+  readonly files: readonly string[];
   /** bytes of all weight files (what is left to download at most) */
   readonly totalBytes: number;
   /**
-   * Reads a tensor as row slices of at most `sliceBytes` (default 4 MiB) of stored bytes, in row order. Bytes that are
+   * Reads a tensor as row slices of at most `sliceBytes` (default 1 MiB) of stored bytes, in row order. Bytes that are
    * not stored yet are fetched, verified and stored on the way. At most three slices are in flight.
    * @throws NibbleError corrupt-checkpoint, integrity-mismatch, network, quota-exceeded, aborted
    */

@@ -20,6 +20,8 @@ export interface ChunkStore {
   /** @throws quota-exceeded, storage-unavailable */
   put(key: string, chunk: Chunk): Promise<void>;
   delete(key: string): Promise<void>;
+  /** of all chunks, whole and begun, whose keys begin so */
+  keys(prefix: string): Promise<string[]>;
 }
 
 /** What is known of a model on this machine. */
@@ -28,12 +30,19 @@ export interface ModelRecord {
   key: string;
   name: string;
   revision: string | null;
-  /** by path; `bytes` null: the server has no such file; chunks: digest by index, '' where not known */
-  files: Record<string, { bytes: number | null; chunks: string[] }>;
+  /**
+   * by path; `bytes` null: the server has no such file; chunks: digest by index, '' where not known; digest: of the
+   * whole file as its author gives it (Listing)
+   */
+  files: Record<string, { bytes: number | null; chunks: string[]; digest?: string | null }>;
   /** the folder has a manifest, so the digests are its author's, not those of first arrival */
   manifest: boolean;
+  /** `files` names all that a load may ask for: what it does not name is not there */
+  closed: boolean;
   /** everything that a load needs is here and verified */
   complete: boolean;
+  /** how many chunks there were when it became complete */
+  kept: number;
   /** ms since 1970 */
   lastUsed: number;
 }
@@ -48,9 +57,14 @@ export interface Ledger {
 export interface ModelStore {
   chunks: ChunkStore;
   ledger: Ledger;
+  /** bytes in use and allowed, as the browser estimates them; null when it does not tell */
+  room(): Promise<{ usage: number; quota: number } | null>;
 }
 
-export const chunkKey = (model: string, path: string, index: number) => `${model}/${path}#${index}`;
+export const filePrefix = (model: string, path: string): string => `${model}/${path}#`;
+export const chunkKey = (model: string, path: string, index: number): string => filePrefix(model, path) + index;
+/** The beginning of a chunk whose download was cut. */
+export const partKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
 
 export function createMemoryStore(): ModelStore {
   const table = <T>() => {
@@ -59,11 +73,15 @@ export function createMemoryStore(): ModelStore {
       get: async (key: string) => structuredClone(map.get(key)),
       put: async (key: string, value: T) => void map.set(key, structuredClone(value)),
       delete: async (key: string) => void map.delete(key),
-      keys: async () => [...map.keys()],
+      keys: async (prefix = '') => [...map.keys()].filter((key) => key.startsWith(prefix)),
     };
   };
   const ledger = table<ModelRecord>();
-  return { chunks: table<Chunk>(), ledger: { ...ledger, put: (record) => ledger.put(record.key, record) } };
+  return {
+    chunks: table<Chunk>(),
+    ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
+    room: async () => null,
+  };
 }
 
 /** idb-keyval's store function with relaxed durability: a chunk lost to a power cut is fetched again anyway. */
@@ -89,21 +107,33 @@ function database(name: string): UseStore {
   };
 }
 
+const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+
+/**
+ * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (platform.md §2.2).
+ * @param needed bytes that were to be written
+ */
+export function quotaExceeded(
+  needed: number,
+  room: { usage: number; quota: number } | null,
+  options?: ErrorOptions,
+): NibbleError {
+  const { usage = 0, quota = 0 } = room ?? {};
+  const text = `The browser has no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
+  return new NibbleError('quota-exceeded', text, details, options);
+}
+
+async function room() {
+  const { usage, quota } = (await navigator.storage?.estimate?.().catch(() => null)) ?? {};
+  return usage === undefined || quota === undefined ? null : { usage, quota };
+}
+
 async function storageError(cause: unknown, bytes: number): Promise<NibbleError> {
   const { name, message } = cause as DOMException;
-  if (name !== 'QuotaExceededError') {
-    const text = `The browser’s storage failed (${message}). Reload the page, or load with storage: 'none'.`;
-    return new NibbleError('storage-unavailable', text, { reason: name }, { cause });
-  }
-  const { usage = 0, quota = 0 } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
-  const used = Math.round(usage / 1e6);
-  const text = `The browser has no room left for this model: ${used} MB are in use here. Delete a model or free disk space, or load with storage: 'none'.`;
-  return new NibbleError(
-    'quota-exceeded',
-    text,
-    { usageBytes: usage, quotaBytes: quota, chunkBytes: bytes },
-    { cause },
-  );
+  if (name === 'QuotaExceededError') return quotaExceeded(bytes, await room(), { cause });
+  const text = `The browser’s storage failed (${message}). Reload the page, or load with storage: 'none'.`;
+  return new NibbleError('storage-unavailable', text, { reason: name }, { cause });
 }
 
 /**
@@ -113,22 +143,27 @@ async function storageError(cause: unknown, bytes: number): Promise<NibbleError>
 export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelStore | null; reason: string }> {
   const chunks = database(`${prefix}-chunks`);
   const models = database(`${prefix}-models`);
-  const guarded = (bytes: number, write: Promise<void>) =>
-    write.catch(async (cause) => {
+  const guarded = <T>(work: Promise<T>, bytes = 0) =>
+    work.catch(async (cause) => {
       throw await storageError(cause, bytes);
     });
   const store: ModelStore = {
     chunks: {
-      get: (key) => get<Chunk>(key, chunks),
-      put: (key, chunk) => guarded(chunk.bytes.length, set(key, chunk, chunks)),
-      delete: (key) => del(key, chunks),
+      get: (key) => guarded(get<Chunk>(key, chunks)),
+      put: (key, chunk) => guarded(set(key, chunk, chunks), chunk.bytes.length),
+      delete: (key) => guarded(del(key, chunks)),
+      keys: (prefix) => {
+        const range = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+        return guarded(chunks('readonly', (all) => promisifyRequest(all.getAllKeys(range)) as Promise<string[]>));
+      },
     },
     ledger: {
-      get: (key) => get<ModelRecord>(key, models),
-      put: (record) => guarded(0, set(record.key, record, models)),
-      delete: (key) => del(key, models),
-      keys: () => keys<string>(models),
+      get: (key) => guarded(get<ModelRecord>(key, models)),
+      put: (record) => guarded(set(record.key, record, models)),
+      delete: (key) => guarded(del(key, models)),
+      keys: () => guarded(keys<string>(models)),
     },
+    room,
   };
   try {
     if (!globalThis.crypto?.subtle) throw new Error('the page is not served over https');
@@ -140,13 +175,7 @@ export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelS
   }
 }
 
-/** Frees a model's space. Its ledger entry goes last, so that a cut deletion can be repeated. */
-export async function deleteModel(store: ModelStore, key: string): Promise<void> {
-  const record = await store.ledger.get(key);
-  if (!record) return;
-  await store.ledger.put({ ...record, complete: false });
-  for (const [path, file] of Object.entries(record.files)) {
-    for (let i = 0; i * CHUNK_BYTES < (file.bytes ?? 0); i++) await store.chunks.delete(chunkKey(key, path, i));
-  }
-  await store.ledger.delete(key);
+/** Deletes all that is kept of one file. */
+export async function deleteFile(store: ModelStore, model: string, path: string): Promise<void> {
+  for (const key of await store.chunks.keys(filePrefix(model, path))) await store.chunks.delete(key);
 }

@@ -1,14 +1,9 @@
 /** A Source over files that the person chose or dropped. They are read where they lie and never copied. */
 import { NibbleError, throwIfAborted } from '../errors';
-import type { Source } from './source';
+import type { NamedFile, Source } from './source';
 
-/** Paths are relative to the chosen folder, so its own name is cut off where the browser tells it. */
-function pathOf(file: File): string {
-  return file.webkitRelativePath.split('/').slice(1).join('/') || file.name;
-}
-
-export function createFileSource(name: string, files: readonly File[]): Source {
-  const byPath = new Map(files.map((file) => [pathOf(file), file]));
+export function createFileSource(name: string, files: readonly NamedFile[]): Source {
+  const byPath = new Map(files.map(({ path, file }) => [path, file]));
   const [only] = byPath.keys();
   return {
     name,

@@ -26,11 +26,3 @@ export function parseManifest(bytes: Uint8Array): Manifest | null {
     return null;
   }
 }
-
-/** Hex SHA-256 by WebCrypto, or null where the page has none (no secure context). */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | null> {
-  const subtle = globalThis.crypto?.subtle;
-  if (!subtle) return null;
-  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}

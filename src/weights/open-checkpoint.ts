@@ -5,7 +5,8 @@ import type { RowSlice } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 import type { Source } from './source';
 
-const SLICE_BYTES = 4 << 20;
+/** a quarter of a chunk: few slices straddle two, and those in flight stay small beside the chunks */
+const SLICE_BYTES = 1 << 20;
 /** slices whose bytes are asked for before they are taken */
 const AHEAD = 2;
 
@@ -50,6 +51,7 @@ export async function openCheckpoint(source: Source, signal?: AbortSignal): Prom
     generationConfig: layout.generationConfig,
     tokenizer: layout.tokenizer,
     tensors,
+    files: layout.files.map(({ path }) => path),
     totalBytes: layout.totalBytes,
     read: (name, { sliceBytes = SLICE_BYTES, signal: stop } = {}) => slices(name, sliceBytes, stop),
     close: () => source.close?.(),

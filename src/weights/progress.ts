@@ -7,6 +7,8 @@ const SMOOTH_MS = 3000;
 
 export interface ProgressMeter {
   phase(phase: Progress['phase'], note?: string): void;
+  /** a file of the model, before its header is read: that may need much of it (bitsandbytes' quant_states lie about) */
+  file(path: string, bytes: number): void;
   /** once the headers are read */
   total(bytes: number): void;
   network(path: string, bytes: number): void;
@@ -37,7 +39,9 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
     reportedAt = time;
     const secondsLeft = speed && totalBytes ? (totalBytes - loadedBytes) / speed : null;
     const networkBytes = Math.min(network, loadedBytes);
-    report({ phase, note, loadedBytes, totalBytes, networkBytes, bytesPerSecond: speed, secondsLeft });
+    // what is waited for then is the network
+    const shown = phase === 'header' && networkBytes > 0 ? 'download' : phase;
+    report({ phase: shown, note, loadedBytes, totalBytes, networkBytes, bytesPerSecond: speed, secondsLeft });
   }
 
   return {
@@ -45,6 +49,9 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
       [phase, note] = [next, why];
       if (next === 'ready') placed = totalBytes;
       tell(true);
+    },
+    file(path, bytes) {
+      if (isWeights(path)) totalBytes += bytes;
     },
     total(bytes) {
       totalBytes = bytes;

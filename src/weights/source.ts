@@ -4,21 +4,57 @@
  */
 export interface Source {
   readonly name: string;
+  /** what was asked for: of a Hub repository its branch, tag or commit */
   readonly revision: string | null;
   /** Path of the one .gguf file that this source is about; absent for a folder in Hugging Face layout. */
   readonly gguf?: string;
+  /** Everything at once, where the place can tell: then nothing is there but what is listed. */
+  list?(signal?: AbortSignal): Promise<Listing>;
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**
-   * Bytes [start, end) of a file, never fewer. The array starts at a 4-byte aligned offset of its own buffer.
+   * Bytes [start, end) of a file, never fewer. The array is the whole of its buffer, and the caller's: the stored source
+   * empties it when it is done with it.
+   * @param keepPart told, before a read fails, of the bytes from `start` on that did come
    * @throws NibbleError network (status, url), corrupt-checkpoint (file shorter than asked), aborted
    */
-  read(path: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  close?(): void;
+  read(
+    path: string,
+    start: number,
+    end: number,
+    signal?: AbortSignal,
+    keepPart?: KeepPart,
+  ): Promise<Uint8Array<ArrayBuffer>>;
+  close?(): void | Promise<void>;
+}
+
+export type KeepPart = (bytes: Uint8Array<ArrayBuffer>) => void;
+
+/** The files of a place and what their author says of them. */
+export interface Listing {
+  /** the commit that `revision` meant */
+  revision: string;
+  /** digest: SHA-256 (64 hex digits), or git's SHA-1 object name (40) */
+  files: Record<string, { bytes: number; digest: string | null }>;
+}
+
+/** A file by its path in the model's folder. */
+export interface NamedFile {
+  path: string;
+  file: File;
 }
 
 /** What crosses to the worker instead of a Source, which is not cloneable. */
 export type SourceDescription =
   | { kind: 'http'; base: string /* folder URL, with trailing slash, or the URL of a .gguf */ }
-  | { kind: 'hub'; id: string; revision?: string; token?: string; file?: string /* a .gguf in it */ }
-  | { kind: 'files'; name: string; files: File[] };
+  | {
+      kind: 'hub';
+      id: string;
+      revision?: string;
+      token?: string;
+      /** a .gguf in it */
+      file?: string;
+      /** origin of the Hub; huggingface.co when absent */
+      hub?: string;
+    }
+  | { kind: 'files'; name: string; files: NamedFile[] };

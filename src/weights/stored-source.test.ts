@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, chunkKey, createMemoryStore, deleteModel, type ModelStore } from './chunk-store';
-import { sha256 } from './manifest';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore } from './chunk-store';
 import { createMemorySource } from './memory-source';
+import { sha256 } from './sha256';
 import type { Source } from './source';
+import { deleteModel } from './stored-models';
 import { openStored, type StoredSource } from './stored-source';
 
 const LENGTH = 5 * CHUNK_BYTES + 12_345;
@@ -60,7 +61,7 @@ function server(
 }
 
 async function readAll(source: StoredSource, step = 3_000_001) {
-  source.streaming = true;
+  source.streaming = ['model.safetensors'];
   const size = (await source.size('model.safetensors'))!;
   const parts: Uint8Array[] = [];
   for (let at = 0; at < size; at += step)
@@ -168,6 +169,32 @@ it('forgets chunks of a file that has another size now', async () => {
   const other = new Uint8Array(2 * CHUNK_BYTES).fill(9);
   const changed = await openStored(createMemorySource('m', new Map([['model.safetensors', other]])), store);
   expect((await readAll(changed)).equals(other)).toBe(true);
+});
+
+it('fetches ahead past the end of a file, and counts what is stored once', async () => {
+  const files = new Map([...'abc'].map((name) => [name, model.slice(0, CHUNK_BYTES + 5)]));
+  const asked: string[] = [];
+  let fromStore = 0;
+  const memory = createMemorySource('m', files);
+  const read: Source['read'] = (path, start, end, signal) => {
+    asked.push(`${path}${start / CHUNK_BYTES}`);
+    return memory.read(path, start, end, signal);
+  };
+  const store = createMemoryStore();
+  const stored = await openStored({ ...memory, read }, store, { onStored: (_, bytes) => (fromStore += bytes) });
+  for (const path of files.keys()) expect(await stored.size(path)).toBe(CHUNK_BYTES + 5);
+  stored.streaming = ['a', 'b'];
+  await stored.read('a', 0, CHUNK_BYTES);
+  expect(asked).toEqual(['a0', 'a1', 'b0', 'b1']);
+  await stored.read('b', 0, CHUNK_BYTES + 5);
+  expect(asked).toEqual(['a0', 'a1', 'b0', 'b1']);
+  expect(fromStore).toBe(0);
+  await stored.close();
+  const again = await openStored({ ...memory, read }, store, { onStored: (_, bytes) => (fromStore += bytes) });
+  for (let i = 0; i < 3; i++) {
+    for (const path of 'ab') await again.size(path).then((size) => again.read(path, 0, size!));
+  }
+  expect([fromStore, asked.length]).toEqual([2 * (CHUNK_BYTES + 5), 4]);
 });
 
 it('refuses reads beyond a file and of no file', async () => {

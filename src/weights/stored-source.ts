@@ -1,168 +1,428 @@
 /**
  * A Source that reads another one in verified chunks of 4 MiB and keeps them in a ModelStore. A chunk is stored as soon
- * as it is here, so a load that was cut goes on where it stopped; a stored chunk that fails its digest is dropped and
- * fetched again. What a chunk must be is said by the folder's manifest.json, else by its first arrival.
+ * as it is here, and so is the beginning of one whose download was cut, so that a load goes on where it stopped; a
+ * stored chunk that fails its digest is dropped and fetched again. What a chunk must be is said by the folder's
+ * manifest.json, else by its first arrival; what a whole file must be, by its author's digest where the source lists
+ * one: checked when all of the file has been here.
  *
- * Memory: at most CACHED chunks, and three requests in flight.
+ * Memory: at most CACHED chunks, and IN_FLIGHT requests.
  */
-import { asNibbleError, NibbleError, throwIfAborted } from '../errors';
-import { CHUNK_BYTES, chunkKey, deleteModel, type ModelRecord, type ModelStore } from './chunk-store';
-import { type Manifest, parseManifest, sha256 } from './manifest';
-import type { Source } from './source';
+import { asNibbleError, NibbleError } from '../errors';
+import {
+  CHUNK_BYTES,
+  type Chunk,
+  chunkKey,
+  deleteFile,
+  filePrefix,
+  type ModelRecord,
+  type ModelStore,
+  partKey,
+  quotaExceeded,
+} from './chunk-store';
+import { type Manifest, parseManifest } from './manifest';
+import { createSha256, gitName, type Sha256, sha256 } from './sha256';
+import type { Listing, Source } from './source';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 8;
+const CACHED = 7;
 const IN_FLIGHT = 3;
-const AHEAD = 2;
+const AHEAD = 3;
+/** the browser copies what it stores or gives back, twice: one chunk at a time each way */
+const STORE_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
 
 export interface StoredSource extends Source {
-  /** Set when weights are about to be read in order: chunks are then fetched ahead, and shared without a store too. */
-  streaming: boolean;
+  /**
+   * Set to the weight files, in the order they are read, when that is about to begin: chunks are then fetched ahead,
+   * past the end of a file too, and shared without a store too.
+   */
+  streaming: readonly string[] | null;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
-  /** Says in the ledger that the model is installed. Call it only when all of it has been read. */
+  /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
+  readonly full: boolean;
+  /**
+   * Compares files with their author's digests and says in the ledger that the model is installed. Call it only when
+   * all of it has been read. @throws integrity-mismatch, and that file is then no longer kept
+   */
   markComplete(): Promise<void>;
-  /** Deletes what is kept of a model that is not installed and whose chunks no manifest vouches for. */
+  /**
+   * Deletes what is kept of a model that is not installed and whose chunks no manifest vouches for, unless it was the
+   * source that failed.
+   */
   dropUnproven(): Promise<void>;
+  /** what had arrived was dropped, and the author's digests would tell whether it arrives unaltered another time */
+  readonly dropped: boolean;
+  /** Stops what is under way; when it resolves, nothing more will be written. */
+  close(): Promise<void>;
 }
 
 export interface StoredOptions {
   signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
+  /** told of the size of every file that belongs to the model, as soon as it is known */
+  onSize?: (path: string, bytes: number) => void;
+  /** go on without keeping the rest when the browser has no room for it */
+  ifRoom?: boolean;
 }
 
 /** The key under which all that is kept of a source's model is filed. */
 export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
 
+interface ChunkPlace {
+  path: string;
+  index: number;
+}
+
+/** A chunk in memory. */
+interface Held {
+  bytes: Promise<Uint8Array<ArrayBuffer>>;
+  /** who waits for it or copies from it */
+  users: number;
+  /** out of the cache: the last user frees it */
+  dropped: boolean;
+}
+
+/** The digest of a file of several chunks, taken in the order of the file as they pass. */
+interface FileCheck {
+  hash: Sha256;
+  /** the chunk that the hash takes next */
+  next: number;
+  done: Promise<void>;
+}
+
 /**
  * @param store null: nothing is kept, but what arrives is still verified
- * @throws network, storage-unavailable, aborted
+ * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
+ * which the browser says that it has no room
  */
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { signal, onStored }: StoredOptions = {},
+  { signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
   const complete = old?.complete ?? false;
-  const manifest = complete || inner.gguf ? null : await readManifest(inner, signal);
+  const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
+  const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
   const record: ModelRecord = complete
     ? { ...old!, lastUsed: Date.now() }
     : {
         key,
         name: inner.name,
-        revision: manifest?.revision ?? inner.revision,
+        revision: manifest?.revision ?? listing?.revision ?? inner.revision,
         files: manifest?.files ?? {},
         manifest: manifest !== null,
+        closed: manifest !== null || listing !== null,
         complete: false,
+        kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+  const cache = new Map<string, Held>();
+  const checks = new Map<string, FileCheck>();
+  /** chunks that have been counted: one that was here for a header is read again for its weights */
+  const met = new Set<string>();
+  const running = new Set<Promise<unknown>>();
+  const stop = new AbortController();
+  const onAbort = () => stop.abort();
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort);
   const gate = createGate(IN_FLIGHT);
-  if (manifest && old) {
-    for (const [path, { bytes }] of Object.entries(manifest.files)) await forgetOther(path, bytes);
+  const writeGate = createGate(STORE_IN_FLIGHT);
+  const readGate = createGate(STORE_IN_FLIGHT);
+  let full = false;
+  let dropped = false;
+  let sourceFailed = false;
+  let room: ReturnType<ModelStore['room']> | undefined;
+  /** bytes that were not here when this began */
+  let missing = 0;
+  for (const [path, { bytes }] of Object.entries(record.files)) {
+    if (!complete) await forgetOther(path, bytes, null);
+    if (bytes !== null) await expectFile(path, bytes);
   }
-  await store?.ledger.put(record);
+  // a model that is all here can be read where nothing can be written
+  await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
 
-  /** A file whose size is another than last time is another file: its chunks go. */
-  async function forgetOther(path: string, bytes: number | null) {
-    const before = old?.files[path]?.bytes ?? 0;
-    if (before === bytes) return;
-    for (let i = 0; i * CHUNK_BYTES < before; i++) await store?.chunks.delete(chunkKey(key, path, i));
+  /** Writes to the store, unless it is full and the rest need not be kept. */
+  async function write(put: () => Promise<void>): Promise<void> {
+    if (full) return;
+    try {
+      await writeGate(put);
+    } catch (error) {
+      if (!ifRoom || !(error instanceof NibbleError) || error.code !== 'quota-exceeded') throw error;
+      full = true;
+    }
+  }
+
+  async function saveRecord(): Promise<void> {
+    if (store) await write(() => store.ledger.put(record));
+  }
+
+  /** A file of another size or digest than last time is another file: what is kept of it goes. */
+  async function forgetOther(path: string, bytes: number | null, digest: string | null) {
+    const before = old?.files[path];
+    if (!before || !store) return;
+    const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
+    if (!same) await deleteFile(store, key, path);
+  }
+
+  /** @throws quota-exceeded, unless the rest need not be kept */
+  async function expectFile(path: string, bytes: number): Promise<void> {
+    onSize?.(path, bytes);
+    if (!store || complete) return;
+    missing += bytes - keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes);
+    room ??= store.room();
+    const allowed = await room;
+    if (!allowed || missing <= allowed.quota - allowed.usage) return;
+    if (!ifRoom) throw quotaExceeded(missing, allowed);
+    full = true;
   }
 
   async function size(path: string): Promise<number | null> {
     const known = record.files[path];
     if (known) return known.bytes;
-    if (record.manifest) return null;
-    if (complete) return inner.size(path, signal).catch(() => null);
-    const bytes = await inner.size(path, signal);
-    await forgetOther(path, bytes);
-    record.files[path] = { bytes, chunks: [] };
-    await store?.ledger.put(record);
+    const listed = listing?.files[path];
+    if (record.manifest || (record.closed && !listed)) return null;
+    if (complete) return inner.size(path, stop.signal).catch(() => null);
+    const bytes = listed ? listed.bytes : await inner.size(path, stop.signal);
+    const digest = listed?.digest ?? null;
+    await forgetOther(path, bytes, digest);
+    record.files[path] = { bytes, chunks: [], digest };
+    await saveRecord();
+    if (bytes !== null) await expectFile(path, bytes);
     return bytes;
   }
 
-  async function stored(path: string, index: number, length: number) {
-    const expected = record.files[path].chunks[index];
-    const name = chunkKey(key, path, index);
-    const kept = await store?.chunks.get(name);
+  /** A chunk, or the beginning of one, whose bytes are still those that were stored. */
+  async function sound(name: string, fits: (bytes: number) => boolean): Promise<Chunk | null> {
+    const kept = store && (await readGate(() => store.chunks.get(name)));
     if (!kept) return null;
-    const digest = await sha256(kept.bytes);
-    if (kept.bytes.length === length && digest === kept.sha256 && (!expected || digest === expected)) {
-      record.files[path].chunks[index] = digest;
-      onStored?.(path, length);
-      return kept.bytes;
-    }
+    if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
     await store!.chunks.delete(name);
     return null;
   }
 
+  /** Says whether a chunk's bytes are what they must be; a file of one chunk has its author's digest. */
+  async function mismatch(path: string, index: number, bytes: Uint8Array<ArrayBuffer>, actual: string | null) {
+    const { chunks, digest, bytes: size } = record.files[path];
+    if (!actual) return null;
+    if (chunks[index]) return chunks[index] === actual ? null : { expected: chunks[index], actual };
+    if (!digest || size! > CHUNK_BYTES) return null;
+    const whole = digest.length === 64 ? actual : await gitName(bytes);
+    return whole === digest ? null : { expected: digest, actual: whole };
+  }
+
+  /** What is missing of a chunk, put behind what of it came before. */
+  async function fetchChunk(path: string, index: number, start: number, end: number, part: Uint8Array | null) {
+    const have = part?.length ?? 0;
+    const join = (rest: Uint8Array<ArrayBuffer>) => {
+      if (!part) return rest;
+      const bytes = new Uint8Array(have + rest.length);
+      bytes.set(part);
+      bytes.set(rest, have);
+      return bytes;
+    };
+    let came: Uint8Array<ArrayBuffer> | null = null;
+    try {
+      return join(
+        await gate(() =>
+          inner.read(path, start + have, end, stop.signal, (bytes) => {
+            came = bytes;
+          }),
+        ),
+      );
+    } catch (error) {
+      sourceFailed = true;
+      // the error of the read is what counts, whether or not its beginning can be kept
+      if (store && came) await keepPart(path, index, join(came)).catch(() => {});
+      throw error;
+    }
+  }
+
+  async function keepPart(path: string, index: number, bytes: Uint8Array<ArrayBuffer>) {
+    const digest = await sha256(bytes);
+    await write(() => store!.chunks.put(partKey(key, path, index), { sha256: digest!, bytes }));
+  }
+
   async function load(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { chunks, bytes: size } = record.files[path];
     const start = index * CHUNK_BYTES;
-    const end = Math.min(start + CHUNK_BYTES, record.files[path].bytes!);
-    const kept = await stored(path, index, end - start);
-    if (kept) return kept;
-    const { chunks } = record.files[path];
-    for (let attempt = 0; ; attempt++) {
-      const bytes = await gate(() => inner.read(path, start, end, signal));
+    const end = Math.min(start + CHUNK_BYTES, size!);
+    const kept = await sound(chunkKey(key, path, index), (length) => length === end - start);
+    if (kept) {
+      if (!(await mismatch(path, index, kept.bytes, kept.sha256))) {
+        chunks[index] = kept.sha256;
+        if (!met.has(chunkKey(key, path, index))) onStored?.(path, kept.bytes.length);
+        met.add(chunkKey(key, path, index));
+        return kept.bytes;
+      }
+      await store!.chunks.delete(chunkKey(key, path, index));
+    }
+    let part = (await sound(partKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
+    if (part) onStored?.(path, part.length);
+    met.add(chunkKey(key, path, index));
+    for (let attempt = part ? -1 : 0; ; attempt++) {
+      const bytes = await fetchChunk(path, index, start, end, part);
       // where nothing is kept and nothing is known there is nothing to compare
-      const digest = store || chunks[index] ? await sha256(bytes) : null;
-      if (!chunks[index] || !digest || digest === chunks[index]) {
+      const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
+      const wrong = await mismatch(path, index, bytes, digest);
+      if (part) await store!.chunks.delete(partKey(key, path, index));
+      part = null;
+      if (!wrong) {
         if (digest) {
-          await store?.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes });
+          await write(async () => store?.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
           chunks[index] = digest;
         }
         return bytes;
       }
       if (attempt > 0) {
-        const message = `Bytes ${start}-${end - 1} of ${path} are not what ${record.manifest ? 'its manifest' : 'was first downloaded'} says. Delete the model and download it again, or tell who serves it.`;
-        throw new NibbleError('integrity-mismatch', message, {
-          path,
-          chunk: index,
-          expected: chunks[index],
-          actual: digest,
-        });
+        const said = record.manifest
+          ? 'its manifest says'
+          : chunks[index]
+            ? 'was first downloaded'
+            : 'its author lists';
+        const message = `Bytes ${start}-${end - 1} of ${path} are not what ${said}. Delete the model and download it again, or tell who serves it.`;
+        throw new NibbleError('integrity-mismatch', message, { path, chunk: index, ...wrong });
       }
     }
   }
 
-  function chunk(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** A chunk in memory or on its way there: the one used longest ago makes room. */
+  function hold(path: string, index: number): Held {
     const name = chunkKey('', path, index);
-    let bytes = cache.get(name);
-    cache.delete(name);
-    if (!bytes) {
-      bytes = load(path, index);
-      // a chunk fetched ahead may fail before anybody waits for it; whoever asks again tries again
-      bytes.catch(() => cache.delete(name));
+    const known = cache.get(name);
+    const held = known ?? { bytes: load(path, index), users: 0, dropped: false };
+    if (known) cache.delete(name);
+    else {
+      running.add(held.bytes);
+      held.bytes
+        // a chunk fetched ahead may fail before anybody waits for it; whoever asks again tries again
+        .catch(() => cache.get(name) === held && cache.delete(name))
+        .finally(() => running.delete(held.bytes));
     }
-    cache.set(name, bytes);
-    if (cache.size > CACHED) cache.delete(cache.keys().next().value!);
-    return bytes;
+    cache.set(name, held);
+    if (cache.size > CACHED) drop(cache.keys().next().value!);
+    follow(path, index, held);
+    return held;
   }
 
-  async function read(path: string, start: number, end: number, stop?: AbortSignal) {
+  async function use(
+    held: Held,
+    task: (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>,
+    until?: AbortSignal,
+  ): Promise<void> {
+    held.users++;
+    try {
+      await task(await untilAborted(held.bytes, until));
+    } finally {
+      held.users--;
+      free(held);
+    }
+  }
+
+  function drop(name: string): void {
+    const held = cache.get(name);
+    if (!held) return;
+    cache.delete(name);
+    held.dropped = true;
+    free(held);
+  }
+
+  /** Gives the memory back now: garbage of this size may lie about for long. */
+  function free({ bytes, users, dropped }: Held): void {
+    const release = ({ buffer }: { buffer: ArrayBuffer & { transfer?(length: number): void } }) => buffer.transfer?.(0);
+    if (dropped && users === 0) void bytes.then(release).catch(() => {});
+  }
+
+  /** Lets the file's digest take a chunk when it is the next one. */
+  function follow(path: string, index: number, held: Held) {
+    const { digest, bytes: size } = record.files[path];
+    if (complete || record.manifest || digest?.length !== 64 || size! <= CHUNK_BYTES) return;
+    const check = checks.get(path) ?? { hash: createSha256(), next: 0, done: Promise.resolve() };
+    checks.set(path, check);
+    if (check.next !== index) return;
+    check.next++;
+    const before = check.done;
+    check.done = use(held, async (bytes) => {
+      await before;
+      check.hash.update(bytes);
+    });
+    check.done.catch(() => checks.delete(path));
+  }
+
+  /** @throws integrity-mismatch when all of a file has been here and is not what its author says */
+  async function checkFile(path: string): Promise<void> {
+    const { bytes: size, digest } = record.files[path];
+    const count = Math.ceil(size! / CHUNK_BYTES);
+    const here = new Set(await store?.chunks.keys(filePrefix(key, path)));
+    const begun = checks.get(path)?.next ?? 0;
+    for (let i = begun; i < count; i++) if (!here.has(chunkKey(key, path, i))) return;
+    for (let i = begun; i < count; i++) await use(hold(path, i), () => {});
+    const check = checks.get(path)!;
+    await check.done;
+    const actual = check.hash.digest();
+    checks.delete(path);
+    if (actual === digest) return;
+    await forget(path);
+    dropped = true;
+    const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
+    throw new NibbleError('integrity-mismatch', message, { path, bytes: size, expected: digest!, actual });
+  }
+
+  async function forget(path: string): Promise<void> {
+    if (store) await deleteFile(store, key, path);
+    record.files[path].chunks = [];
+  }
+
+  /** The chunk that is read after this one, null after the last. */
+  function following({ path, index }: ChunkPlace): ChunkPlace | null {
+    if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
+    const order = source.streaming ?? [];
+    const next = order[order.indexOf(path) + 1];
+    return next && order.includes(path) ? { path: next, index: 0 } : null;
+  }
+
+  async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await size(path);
     if (bytes === null || end > bytes) {
       const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
       throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
     }
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
-    if (!store && !source.streaming && bytes > CHUNK_BYTES) return inner.read(path, start, end, stop ?? signal);
+    if (!store && !source.streaming && bytes > CHUNK_BYTES) {
+      return gate(() => inner.read(path, start, end, until ?? stop.signal));
+    }
     const result = new Uint8Array(end - start);
+    const sequential = source.streaming !== null && end - start >= SEQUENTIAL_BYTES;
     const last = Math.ceil(end / CHUNK_BYTES);
-    for (let i = Math.floor(start / CHUNK_BYTES); i < last; i++) {
-      throwIfAborted(stop);
-      const piece = chunk(path, i);
-      const ahead = source.streaming && end - start >= SEQUENTIAL_BYTES ? Math.ceil(bytes / CHUNK_BYTES) : last;
-      for (let j = i + 1; j < ahead && j <= i + AHEAD; j++) void chunk(path, j).catch(() => {});
-      const from = i * CHUNK_BYTES;
-      const got = await untilAborted(piece, stop);
-      result.set(got.subarray(Math.max(0, start - from), Math.min(got.length, end - from)), Math.max(0, from - start));
+    const copy = (i: number) =>
+      use(
+        hold(path, i),
+        (got) => {
+          const from = i * CHUNK_BYTES;
+          const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
+          result.set(part, Math.max(0, from - start));
+        },
+        until,
+      );
+    const first = Math.floor(start / CHUNK_BYTES);
+    let piece = first < last ? copy(first) : null;
+    for (let i = first; piece; i++) {
+      // claimed before this one is waited for: a later read may be done with it sooner, and drop it
+      const after: Promise<void> | null = i + 1 < last ? copy(i + 1) : null;
+      after?.catch(() => {});
+      let next: ChunkPlace | null = { path, index: i };
+      for (let ahead = 0; ahead < AHEAD && next; ahead++) {
+        next = sequential || next.index + 1 < last ? following(next) : null;
+        if (next) hold(next.path, next.index);
+      }
+      await piece;
+      // what was read in order to its end is not read again
+      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) drop(chunkKey('', path, i));
+      piece = after;
     }
     return result;
   }
@@ -171,27 +431,57 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
-    streaming: false,
+    streaming: null,
     complete,
+    get full() {
+      return full;
+    },
+    get dropped() {
+      return dropped;
+    },
     size,
     read,
     async markComplete() {
+      if (complete) return;
+      for (const [path, { bytes, digest }] of Object.entries(record.files)) {
+        if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
+      }
+      if (!store || full) return;
+      for (const path of Object.keys(record.files)) {
+        record.kept += (await store.chunks.keys(filePrefix(key, path))).length;
+      }
       record.complete = true;
-      await store?.ledger.put(record);
+      await saveRecord();
     },
     async dropUnproven() {
-      if (store && !complete && !record.manifest) await deleteModel(store, key);
+      if (complete || record.manifest || sourceFailed) return;
+      stop.abort();
+      await Promise.allSettled(running);
+      for (const path of Object.keys(record.files)) await forget(path);
+      await store?.ledger.delete(key);
+      dropped = listing !== null;
     },
-    close() {
-      cache.clear();
-      inner.close?.();
+    async close() {
+      stop.abort();
+      signal?.removeEventListener('abort', onAbort);
+      await Promise.allSettled(running);
+      for (const name of [...cache.keys()]) drop(name);
+      await inner.close?.();
     },
   };
   return source;
 }
 
-async function readManifest(inner: Source, signal?: AbortSignal): Promise<Manifest | null> {
-  const bytes = await inner.size('manifest.json', signal);
+/** Bytes of a file that its whole chunks among `keys` hold. */
+export function keptBytes(keys: readonly string[], fileBytes: number): number {
+  return keys.reduce((sum, key) => {
+    const index = /#(\d+)$/.exec(key)?.[1];
+    return index === undefined ? sum : sum + Math.min(CHUNK_BYTES, fileBytes - Number(index) * CHUNK_BYTES);
+  }, 0);
+}
+
+async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
+  const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
   return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
 }
 
@@ -220,20 +510,5 @@ function untilAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
     work
       .then(resolve, (error) => reject(asNibbleError(error, 'network')))
       .finally(() => signal.removeEventListener('abort', stop));
-  });
-}
-
-/**
- * Waits until this tab alone may download the model. Without Web Locks (an insecure page) there is nothing to wait for.
- * @returns the function that lets the next tab go on
- * @throws aborted
- */
-export async function lockModel(key: string, signal?: AbortSignal): Promise<() => void> {
-  const locks = globalThis.navigator?.locks;
-  if (!locks) return () => {};
-  return new Promise((resolve, reject) => {
-    locks
-      .request(`nibble:${key}`, { signal }, () => new Promise<void>((release) => resolve(release)))
-      .catch((error) => reject(asNibbleError(error)));
   });
 }

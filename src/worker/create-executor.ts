@@ -1,11 +1,17 @@
-/** The executor of the chosen backend. */
+/** The executor of the chosen backend, the only one whose code is fetched. */
 import { NibbleError } from '../errors';
-import { createCpuExecutor } from '../execute/cpu/executor';
 import type { Executor } from '../execute/executor';
-import { createGpuExecutor } from '../execute/gpu/executor';
 import { SHAPES } from '../execute/gpu/shapes';
 import type { Gpu } from '../gpu/device';
 import type { MemoryPlan, PlanModel } from '../memory/plan';
+
+const cpuPart = () => import('../execute/on-cpu');
+const gpuPart = () => import('../execute/on-gpu');
+
+/** Begins to fetch what createExecutor() will need; a failure is told there. */
+export function fetchExecutor(gpu: Gpu | null): void {
+  void (gpu ? gpuPart() : cpuPart()).catch(() => {});
+}
 
 /**
  * @param tune the name of the kernels' shapes, or auto or off for those that suit the kind of adapter
@@ -25,7 +31,8 @@ export async function createExecutor(
       value: tune,
     });
   }
-  if (!gpu) return createCpuExecutor(model, plan);
+  if (!gpu) return (await cpuPart()).createCpuExecutor(model, plan);
   const variant = named ? tune : gpu.adapter.isFallback ? 'software' : 'gpu';
+  const { createGpuExecutor } = await gpuPart();
   return createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] });
 }

@@ -5,16 +5,38 @@ import type { EngineOptions, ModelInfo } from '../protocol';
 
 export type EffectiveEngineOptions = ModelInfo['options'];
 
-const CHOICES: Record<string, readonly string[]> = {
-  backend: ['auto', 'webgpu', 'cpu'],
-  weights: ['keep', 'nf4', 'q8', 'f16', 'f32'],
-  kv: ['f16', 'f32'],
-  limits: ['adapter', 'default'],
-  features: ['all', 'none'],
-  storage: ['indexeddb', 'none'],
-};
-const SIZES = ['kvCapacity', 'maxContext', 'memoryBudget', 'chunk'];
+interface Rule {
+  allows(value: unknown): boolean;
+  /** what it must be, in words */
+  words: string;
+}
+
+const oneOf = (...choices: string[]): Rule => ({
+  allows: (value) => choices.includes(value as string),
+  words: choices.join(', '),
+});
 const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
+const SIZE: Rule = { allows: isSize, words: 'a whole number above 0' };
+const isName = (value: unknown) => typeof value === 'string' && value !== '';
+
+const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
+  backend: oneOf('auto', 'webgpu', 'cpu'),
+  weights: oneOf('keep', 'nf4', 'q8', 'f16', 'f32'),
+  keep: { allows: (value) => Array.isArray(value) && value.every(isName), words: 'a list of names' },
+  kv: oneOf('f16', 'f32'),
+  kvCapacity: {
+    allows: (value) => value === 'auto' || value === 'full' || isSize(value),
+    words: 'auto, full or a whole number above 0',
+  },
+  maxContext: SIZE,
+  memoryBudget: SIZE,
+  chunk: SIZE,
+  tune: { allows: isName, words: 'a name' },
+  limits: oneOf('adapter', 'default'),
+  features: oneOf('all', 'none'),
+  storage: oneOf('indexeddb', 'if-room', 'none'),
+  persist: { allows: (value) => typeof value === 'boolean', words: 'true or false' },
+};
 
 /** @throws invalid-option for an unknown name or value */
 export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngineOptions, 'maxContext'> & {
@@ -22,22 +44,10 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
 } {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    const size = SIZES.includes(name);
-    if (!size && !CHOICES[name] && name !== 'tune') {
-      throw new NibbleError('invalid-option', `There is no option ${name}.`, { option: name });
-    }
-    const good = size
-      ? isSize(value) || (name === 'kvCapacity' && (value === 'auto' || value === 'full'))
-      : name === 'tune'
-        ? typeof value === 'string'
-        : CHOICES[name].includes(value as string);
-    if (good) continue;
-    const words = size
-      ? name === 'kvCapacity'
-        ? 'auto, full or a whole number'
-        : 'a whole number above 0'
-      : CHOICES[name]?.join(', ');
-    throw new NibbleError('invalid-option', `${name} is ${value}; it must be ${words ?? 'a name'}.`, {
+    const rule = Object.hasOwn(RULES, name) ? RULES[name as keyof EngineOptions] : null;
+    if (!rule) throw new NibbleError('invalid-option', `There is no option ${name}.`, { option: name });
+    if (rule.allows(value)) continue;
+    throw new NibbleError('invalid-option', `${name} is ${value}; it must be ${rule.words}.`, {
       option: name,
       value: String(value),
     });
@@ -45,6 +55,7 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
   return {
     backend: given.backend ?? 'auto',
     weights: given.weights ?? 'keep',
+    keep: given.keep ?? [],
     kv: given.kv ?? 'f16',
     kvCapacity: given.kvCapacity ?? 'auto',
     maxContext: given.maxContext ?? null,
@@ -54,5 +65,6 @@ export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngi
     limits: given.limits ?? 'adapter',
     features: given.features ?? 'all',
     storage: given.storage ?? 'indexeddb',
+    persist: given.persist ?? false,
   };
 }

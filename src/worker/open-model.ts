@@ -9,6 +9,7 @@ import type { LayoutTarget } from '../memory/layout';
 import {
   contextLimit,
   type MemoryPlan,
+  NO_LIMITS,
   type PlanLimits,
   type PlanModel,
   type PlanRequest,
@@ -16,17 +17,19 @@ import {
 } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { LoadRequest, Progress } from '../protocol';
+import type { LoadRequest, LoraInfo, Progress } from '../protocol';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkShapes, loadWeights } from '../weights/load-weights';
+import { lockDownload, lockUse } from '../weights/locks';
 import { openCheckpoint } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
-import { lockModel, modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import type { SourceDescription } from '../weights/source';
+import { modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
-import { createExecutor } from './create-executor';
+import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
 
@@ -53,18 +56,17 @@ export interface Model {
   template: ChatTemplate | null;
   stopIds: ReadonlySet<number>;
   cached: KvPrefix;
+  /** the active adapters, in order */
+  lora: readonly LoraInfo[];
   /** the largest plan that the executor has been reserved for */
   reserved: MemoryPlan | null;
+  /** lets other tabs delete what is kept of the model */
+  release(): void;
 }
 
-/** The CPU's arrays have no binding limits. */
-export const NO_LIMITS: PlanLimits = {
-  maxBufferSize: Number.MAX_SAFE_INTEGER,
-  maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
-};
-
-/** What a checkpoint's own bytes are to blame for. */
-const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', 'unsupported-architecture', 'unsupported-quantization'];
+/** What a checkpoint's (or an adapter's) own bytes are to blame for. */
+const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
+export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
@@ -80,6 +82,9 @@ export function checkFits(plan: MemoryPlan): void {
   throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, suggestions });
 }
 
+/** How often a download that its author's digest refutes is thrown away and tried once more. */
+const REFETCHES = 1;
+
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
  * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
@@ -87,36 +92,66 @@ export function checkFits(plan: MemoryPlan): void {
  */
 export async function openModel(
   host: Host,
-  { source: description, options: given }: LoadRequest,
+  request: LoadRequest,
   report: (progress: Progress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Model> {
-  const options = effectiveEngineOptions(given);
+  const options = effectiveEngineOptions(request.options);
+  for (let refetches = 0; ; refetches++) {
+    const attempt = { altered: false };
+    try {
+      return await tryOpen(host, request.source, options, report, signal, attempt);
+    } catch (error) {
+      if (!attempt.altered || refetches === REFETCHES) throw error;
+    }
+  }
+}
+
+async function tryOpen(
+  host: Host,
+  description: SourceDescription,
+  options: ReturnType<typeof effectiveEngineOptions>,
+  report: (progress: Progress) => void,
+  signal: AbortSignal | undefined,
+  /** told whether the load failed for bytes that arrived other than they are, and were dropped */
+  attempt: { altered: boolean },
+): Promise<Model> {
   const meter = createProgress(report);
   meter.phase('header');
-  const cleanup: (() => void)[] = [];
+  const cleanup: (() => unknown)[] = [];
+  let release = () => {};
   let executor: Executor | undefined;
-  let device: GPUDevice | undefined;
   let source: StoredSource | undefined;
+  // beside the headers, and then the code of the executor that will be needed
+  const choosing = chooseBackend(options.backend, host.gpu, options);
+  choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
-    if (store && !(await store.ledger.get(modelKey(inner)))?.complete) {
-      meter.phase('header', 'Waiting in case another tab is downloading this model.');
-      cleanup.push(await lockModel(modelKey(inner), signal));
-      meter.phase('header');
+    let downloaded = () => {};
+    if (store) {
+      const key = modelKey(inner);
+      release = await lockUse(key, signal);
+      if (!(await store.ledger.get(key))?.complete) {
+        meter.phase('header', 'Waiting in case another tab is downloading this model.');
+        downloaded = await lockDownload(key, signal);
+        cleanup.push(downloaded);
+        meter.phase('header');
+      }
     }
-    const opened = await openStored(inner, store, { signal, onStored: meter.stored });
+    const ifRoom = options.storage === 'if-room';
+    const opened = await openStored(inner, store, { signal, onStored: meter.stored, onSize: meter.file, ifRoom });
     source = opened;
-    cleanup.push(() => opened.close?.());
+    cleanup.push(() => opened.close());
+    // another tab has downloaded it meanwhile: the next one need not wait for this one to read it
+    if (opened.complete) downloaded();
     const checkpoint = await openCheckpoint(opened, signal);
-    const plan = planModel(checkpoint, options.weights);
+    const plan = planModel(checkpoint, options);
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
     text.catch(() => {});
-    const { gpu, reason: backendReason } = await chooseBackend(options.backend, host.gpu, options);
-    device = gpu?.device;
+    const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
     const maxContext = contextLimit(plan.spec, options);
@@ -125,14 +160,14 @@ export async function openModel(
       ...options,
       maxContext,
       kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
-      storage: store ? 'indexeddb' : 'none',
+      storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     checkFits(least);
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     await fill(checkpoint, plan, executor, meter, opened.complete, signal, () => {
-      opened.streaming = true;
+      opened.streaming = checkpoint.files;
     });
     const answering = await text;
     await opened.markComplete();
@@ -145,36 +180,45 @@ export async function openModel(
       target,
       gpu,
       backendReason,
-      storageReason: reason,
+      storageReason: opened.full ? NO_ROOM : reason,
       options: effective,
       executor,
       ...answering,
       cached: emptyPrefix(),
+      lora: [],
       reserved: null,
+      release,
     };
   } catch (error) {
     executor?.dispose();
-    device?.destroy();
+    (await choosing.catch(() => null))?.gpu?.device.destroy();
+    release();
     // what arrived broken would be found again by every later attempt
     if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});
+    if (source?.dropped && !UNSUPPORTED.includes((error as NibbleError).code)) attempt.altered = true;
     throw error;
   } finally {
-    for (const step of cleanup.reverse()) step();
+    for (const step of cleanup.reverse()) await step();
   }
 }
 
-async function storeFor(host: Host, local: boolean, wanted: 'indexeddb' | 'none') {
+const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
+
+async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptions['storage']) {
   if (local) return { store: null, reason: 'Files on this device are read where they are.' };
   if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
   return host.openStore();
 }
 
-function planModel(checkpoint: Checkpoint, weights: EffectiveEngineOptions['weights']): PlanModel {
+function planModel(
+  checkpoint: Checkpoint,
+  { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
+): PlanModel {
   const spec = parseSpec(checkpoint.config);
   const tensors = tensorTable(spec);
   checkShapes(checkpoint.tensors, tensors);
   const matrices = tensors.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
-  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights) };
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
 }
 
 async function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {

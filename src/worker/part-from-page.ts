@@ -7,7 +7,7 @@
 type PartScope = { importScripts(url: string): void } & Record<string, unknown>;
 
 /** The name under which a part's script leaves its exports (vite-embed.ts). */
-const globalName = (part: string): string => `nibble_${part}`;
+const globalName = (part: string): string => `nibble_${part.replace('-', '_')}`;
 
 export function partFromPage<T>(part: string): Promise<T> {
   const { port1, port2 } = new MessageChannel();

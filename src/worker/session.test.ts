@@ -156,6 +156,15 @@ describe('loading', () => {
     expect((await load(session)).info.name).toBe('tiny');
   });
 
+  it('keeps the modules that are named, and tells', async () => {
+    const files = fixture('reference/fixtures/tiny-llama-128/bf16/');
+    const session = createSession(host({ files }));
+    const { info } = await load(session, { keep: ['embed_tokens', 'layers.0.self_attn'] });
+    expect(info.options.keep).toEqual(['embed_tokens', 'layers.0.self_attn']);
+    expect(info.weightTypes).toMatchObject({ bf16: { count: 5 }, q4: { count: 10 } });
+    await expect(load(session, { keep: ['layers.9'] })).rejects.toMatchObject({ code: 'invalid-option' });
+    await expect(load(session, { keep: 'lm_head' as never })).rejects.toMatchObject({ code: 'invalid-option' });
+  });
   it('caps the conversation', async () => {
     const session = createSession(host());
     await load(session, { maxContext: 64 });

@@ -10,13 +10,15 @@ import type {
   LoadRequest,
   ModelInfo,
   Progress,
+  StoredRef,
   TokenMessage,
   WorkerApi,
 } from '../protocol';
-import { deleteModel } from '../weights/chunk-store';
-import type { SourceDescription } from '../weights/source';
+import { whileUnused } from '../weights/locks';
+import { deleteModel, describeStored, listModels, verifyModel } from '../weights/stored-models';
 import { modelKey } from '../weights/stored-source';
 import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
+import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
@@ -61,6 +63,7 @@ export function createSession(host: Host): Session {
   function unload(): void {
     loaded?.executor.dispose();
     loaded?.gpu?.device.destroy();
+    loaded?.release();
     loaded = null;
     lost = null;
   }
@@ -73,9 +76,9 @@ export function createSession(host: Host): Session {
     });
   }
 
-  async function ledgerOf(source: SourceDescription) {
-    const { store } = source.kind === 'files' ? { store: null } : await host.openStore();
-    return { store, key: modelKey(host.openSource(source, () => {})) };
+  async function storeOf(ref: StoredRef) {
+    const { store } = ref.kind === 'files' ? { store: null } : await host.openStore();
+    return { store, key: ref.kind === 'stored' ? ref.key : modelKey(host.openSource(ref, () => {})) };
   }
 
   return {
@@ -87,7 +90,23 @@ export function createSession(host: Host): Session {
         unload();
         loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
         watch(loaded);
+        try {
+          await setLora(host, loaded, request.lora ?? [], signal);
+        } catch (error) {
+          unload();
+          throw error;
+        }
         return info(loaded);
+      }),
+    setLora: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        throwIfAborted(signal);
+        try {
+          await setLora(host, model(), request.lora, signal);
+        } catch (error) {
+          throw lost ?? error;
+        }
+        return info(model());
       }),
     generate: (request, tokens) =>
       enqueue(request.id, tokens, async (signal) => {
@@ -108,15 +127,21 @@ export function createSession(host: Host): Session {
       const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);
       return tokenizer.decode(checkIds(ids, vocab), { skipSpecial: false });
     },
-    stored: async (source) => {
-      const { store, key } = await ledgerOf(source);
-      const record = await store?.ledger.get(key);
-      if (!record?.complete) return null;
-      return { bytes: Object.values(record.files).reduce((sum, file) => sum + (file.bytes ?? 0), 0) };
+    stored: async (ref) => {
+      const { store, key } = await storeOf(ref);
+      return store && describeStored(store, key);
     },
-    forget: async (source) => {
-      const { store, key } = await ledgerOf(source);
-      if (store) await deleteModel(store, key);
+    storedModels: async () => {
+      const { store } = await host.openStore();
+      return store ? listModels(store) : [];
+    },
+    verify: async (ref) => {
+      const { store, key } = await storeOf(ref);
+      return store && whileUnused(key, () => verifyModel(store, key));
+    },
+    forget: async (ref) => {
+      const { store, key } = await storeOf(ref);
+      if (store) await whileUnused(key, () => deleteModel(store, key));
     },
     dispose: async () => {
       for (const controller of running.values()) controller.abort();
@@ -147,6 +172,7 @@ function info(model: Model): ModelInfo {
     storageReason,
     weightTypes,
     variants: executor.stats().variants,
+    lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,
   };

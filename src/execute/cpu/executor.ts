@@ -3,25 +3,29 @@
  * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
+import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
 import {
   activationWidths,
   biasBuffer,
   type MemoryPlan,
+  NO_LIMITS,
   type PlanModel,
+  planMemory,
   reachedTokens,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import type { Step } from '../../model/steps';
+import type { LinearPart, Step } from '../../model/steps';
 import { checkIds } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampling';
+import { type CpuAdapter, fillAdapters, rowNorms } from './adapters';
 import { attend } from './attend';
 import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { append, createRing, type KvRing, resized, ringBytes } from './kv-cache';
-import { linear } from './linear';
+import { type LinearRun, linear } from './linear';
 import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
 
 /** The event loop gets a turn at least this often, ms, as far as single steps allow. */
@@ -40,14 +44,19 @@ function outOfMemoryAsError<T>(plan: MemoryPlan, allocate: () => T): T {
   try {
     return allocate();
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new NibbleError(
-      'out-of-memory',
-      `${plan.total} bytes could not be allocated; ask for fewer new tokens or choose a smaller model.`,
-      { weights: plan.weights, kv: plan.kv, scratch: plan.scratch },
-      { cause },
-    );
+    throw asOutOfMemory(plan, cause);
   }
+}
+
+/** What an allocation throws; anything else passes. */
+function asOutOfMemory(plan: MemoryPlan, cause: unknown): unknown {
+  if (!(cause instanceof RangeError)) return cause;
+  return new NibbleError(
+    'out-of-memory',
+    `${plan.total} bytes could not be allocated; ask for fewer new tokens or choose a smaller model.`,
+    { weights: plan.weights, kv: plan.kv, scratch: plan.scratch },
+    { cause },
+  );
 }
 
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start`. */
@@ -68,7 +77,9 @@ class CpuExecutor implements Executor {
   private readonly matrices = new Map<string, CpuMatrix>();
   private readonly vectors = new Map<string, Float32Array>();
   private readonly activations: Record<string, Float32Array> = {};
-  private readonly scratch: Record<keyof CpuScratchSizes, Float64Array>;
+  private readonly plan: MemoryPlan;
+  private scratch: Record<keyof CpuScratchSizes, Float64Array>;
+  private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
   private rings: KvRing[] = [];
   /** newest position written to the cache */
@@ -85,6 +96,7 @@ class CpuExecutor implements Executor {
     private readonly model: PlanModel,
     plan: MemoryPlan,
   ) {
+    this.plan = plan;
     const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
     for (const { name, rows, cols, format } of plan.matrices)
       this.matrices.set(name, createMatrix(name, rows, cols, format));
@@ -94,10 +106,7 @@ class CpuExecutor implements Executor {
     for (const name of [...activationWidths(model).keys(), 'logits']) {
       this.activations[name] = new Float32Array(planned.get(name)! / 4);
     }
-    const sizes = Object.entries(cpuScratch(model.spec, model.steps, plan.request.chunk));
-    this.scratch = Object.fromEntries(
-      sizes.map(([name, size]) => [name, new Float64Array(size)]),
-    ) as typeof this.scratch;
+    this.scratch = this.createScratch(0);
     this.chunk = Math.min(plan.request.chunk, CPU_CHUNK);
     this.sink = {
       write: async (name, slice) => writeRows(this.matrix(name), slice),
@@ -115,6 +124,13 @@ class CpuExecutor implements Executor {
       },
     };
     this.note();
+  }
+
+  /** @param rank of the widest adapted step */
+  private createScratch(rank: number): typeof this.scratch {
+    const sizes = cpuScratch(this.model.spec, this.model.steps, this.plan.request.chunk, rank);
+    const arrays = Object.entries(sizes).map(([name, size]) => [name, new Float64Array(size)]);
+    return Object.fromEntries(arrays) as typeof this.scratch;
   }
 
   /** The biases of a step's parts stand in one array, as the plan has them. */
@@ -140,6 +156,35 @@ class CpuExecutor implements Executor {
 
   private vector(name: string): Float32Array {
     return this.vectors.get(name) ?? never(name);
+  }
+
+  /** The weights as adapters see them. */
+  private readonly base: BaseWeights = {
+    rowNorms: ({ parts }, ...product) =>
+      rowNorms(
+        parts.map(({ name }) => this.matrix(name)),
+        ...product,
+      ),
+    biases: async ({ parts }) => {
+      const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
+      return Float32Array.from(parts.flatMap(of));
+    },
+  };
+
+  async setAdapters(active: ActiveAdapters | null): Promise<void> {
+    const plan = planMemory({ ...this.model, adapted: active?.steps }, this.plan.request, NO_LIMITS, 'cpu');
+    try {
+      const adapters = active ? await fillAdapters(active, plan.adapters, this.base) : new Map<Step, CpuAdapter>();
+      const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
+      const between = new Float32Array((products?.bytes ?? 0) / 4);
+      this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
+      this.activations[LORA_BUFFER] = between;
+      this.adapters = adapters;
+    } catch (cause) {
+      throw asOutOfMemory(plan, cause);
+    }
+    this.hasLogits = false;
+    this.note();
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
@@ -236,7 +281,7 @@ class CpuExecutor implements Executor {
     const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
     switch (step.op) {
       case 'embed':
-        embed(this.matrix(step.table), pass.ids, pass.first, tokens, step.scale, activations.x, scratch.tile);
+        this.runEmbed(step, pass);
         break;
       case 'norm':
         for (let t = 0; t < tokens; t++) {
@@ -276,21 +321,44 @@ class CpuExecutor implements Executor {
     }
   }
 
+  private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
+    const { x, [LORA_BUFFER]: products } = this.activations;
+    const { tile } = this.scratch;
+    embed(this.matrix(step.table), ids, first, tokens, step.scale, x, tile);
+    const product = this.adapters.get(step)?.product;
+    if (!product) return;
+    embed(product.a, ids, first, tokens, 1, products, tile);
+    this.addProduct(product.b, step.scale, x, tokens);
+  }
+
   private runLinear(step: Extract<Step, { op: 'linear' }>, { tokens, allLogits, head }: Pass): void {
     if (step.lastOnly && !head) return;
     const lastOnly = step.lastOnly && !allLogits;
-    linear(
-      {
-        step,
-        matrices: step.parts.map((part) => this.matrix(part.name)),
-        biases: step.parts.map((part) => (part.bias ? this.vector(part.bias) : null)),
-        input: this.activations[step.in],
-        inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
-        output: (step.lastOnly && allLogits) || this.activations[step.out],
-        tokens: lastOnly ? 1 : tokens,
-      },
-      this.scratch,
-    );
+    const adapter = this.adapters.get(step);
+    const run: LinearRun = {
+      step,
+      matrices: step.parts.map((part) => this.matrix(part.name)),
+      biases: adapter?.biases ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null)),
+      factors: adapter?.factors,
+      input: this.activations[step.in],
+      inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
+      output: (step.lastOnly && allLogits) || this.activations[step.out],
+      tokens: lastOnly ? 1 : tokens,
+    };
+    linear(run, this.scratch);
+    if (!adapter?.product) return;
+    const { a, b } = adapter.product;
+    const plain = { cols: step.cols, accumulate: false, scale: 1, softcap: null };
+    const output = this.activations[LORA_BUFFER];
+    linear({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output }, this.scratch);
+    this.addProduct(b, step.scale, run.output, run.tokens);
+  }
+
+  /** output += scale * B t, t being the adapters' products A x. */
+  private addProduct(b: CpuMatrix, scale: number, output: Float32Array, tokens: number): void {
+    const step = { cols: b.cols, accumulate: true, scale, softcap: null };
+    const input = this.activations[LORA_BUFFER];
+    linear({ step, matrices: [b], biases: [null], input, inputAt: 0, output, tokens }, this.scratch);
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
@@ -323,10 +391,11 @@ class CpuExecutor implements Executor {
       (bytes, matrix) => bytes + matrixBytes(matrix),
       sum(this.vectors.values()),
     );
+    const adapters = [...this.adapters.values()].reduce((bytes, adapter) => bytes + adapter.bytes, 0);
     const kv = this.rings.reduce((bytes, ring) => bytes + ringBytes(ring), 0);
     const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.transient;
-    const total = weights + kv + scratch;
-    return { weights, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
+    const total = weights + adapters + kv + scratch;
+    return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }
 
   stats(): ExecutorStats {
@@ -336,6 +405,7 @@ class CpuExecutor implements Executor {
   dispose(): void {
     this.matrices.clear();
     this.vectors.clear();
+    this.adapters = new Map();
     this.rings = [];
     this.hasLogits = false;
   }

@@ -25,6 +25,8 @@ export interface LinearRun {
   matrices: readonly CpuMatrix[];
   /** by matrix; null: no bias */
   biases: readonly (Float32Array | null)[];
+  /** by matrix: what its rows are multiplied with (DoRA) */
+  factors?: readonly Float32Array[];
   input: Float32Array;
   /** first token's offset in `input` */
   inputAt: number;
@@ -33,7 +35,7 @@ export interface LinearRun {
 }
 
 export function linear(run: LinearRun, scratch: LinearScratch): void {
-  const { input, inputAt, tokens, matrices, biases } = run;
+  const { input, inputAt, tokens, matrices } = run;
   const { cols } = run.step;
   const rows = matrices.reduce((sum, matrix) => sum + matrix.rows, 0);
   const { x } = scratch;
@@ -43,7 +45,7 @@ export function linear(run: LinearRun, scratch: LinearScratch): void {
       matricesTimesVector(matrices, t * cols, scratch);
       let first = 0;
       for (let m = 0; m < matrices.length; m++) {
-        finish(run, scratch.y, first, matrices[m].rows, biases[m], t * rows + first);
+        finish(run, m, scratch.y, first, matrices[m].rows, t * rows + first);
         first += matrices[m].rows;
       }
     }
@@ -52,24 +54,19 @@ export function linear(run: LinearRun, scratch: LinearScratch): void {
   x.fill(0, tokens * cols, Math.ceil(tokens / TOKENS) * TOKENS * cols);
   let first = 0;
   for (let m = 0; m < matrices.length; m++) {
-    matrixTimesTokens(run, matrices[m], biases[m], first, rows, scratch);
+    matrixTimesTokens(run, m, first, rows, scratch);
     first += matrices[m].rows;
   }
 }
 
-/** output[at..] (+)= scale * (y + bias), soft-capped. */
-function finish(
-  run: LinearRun,
-  y: Float64Array,
-  from: number,
-  count: number,
-  bias: Float32Array | null,
-  at: number,
-): void {
-  const { output } = run;
+/** output[at..] (+)= scale * (factor * y + bias), soft-capped; of matrix `m`. */
+function finish(run: LinearRun, m: number, y: Float64Array, from: number, count: number, at: number): void {
+  const { output, factors } = run;
+  const bias = run.biases[m];
+  const factor = factors?.[m];
   const { accumulate, scale, softcap } = run.step;
   for (let i = 0; i < count; i++) {
-    let value = scale * (y[from + i] + (bias ? bias[i] : 0));
+    let value = scale * (y[from + i] * (factor ? factor[i] : 1) + (bias ? bias[i] : 0));
     if (softcap !== null) value = softcap * Math.tanh(value / softcap);
     output[at + i] = accumulate ? output[at + i] + value : value;
   }
@@ -256,17 +253,18 @@ function halfTimesVector(
   }
 }
 
-/** output[t, first + r] for every row of one matrix and every token. `stride` is the output's rows a token. */
+/** output[t, first + r] for every row of matrix `m` and every token. `stride` is the output's rows a token. */
 function matrixTimesTokens(
   run: LinearRun,
-  matrix: CpuMatrix,
-  bias: Float32Array | null,
+  m: number,
   first: number,
   stride: number,
   { x, y, tile }: LinearScratch,
 ): void {
-  const { tokens, output } = run;
+  const { tokens, output, factors } = run;
   const { accumulate, scale, softcap } = run.step;
+  const matrix = run.matrices[m];
+  const bias = run.biases[m];
   const { rows, cols } = matrix;
   for (let r = 0; r < rows; r += 2) {
     rowValues(matrix, r, tile, 0);
@@ -275,8 +273,9 @@ function matrixTimesTokens(
     for (let t = 0; t < tokens; t += TOKENS) twoRowsFourTokens(tile, x, t * cols, cols, y, 2 * t);
     for (let i = 0; i < Math.min(2, rows - r); i++) {
       const b = bias ? bias[r + i] : 0;
+      const f = factors ? factors[m][r + i] : 1;
       for (let t = 0, o = first + r + i; t < tokens; t++, o += stride) {
-        let value = scale * (y[2 * t + i] + b);
+        let value = scale * (y[2 * t + i] * f + b);
         if (softcap !== null) value = softcap * Math.tanh(value / softcap);
         output[o] = accumulate ? output[o] + value : value;
       }

@@ -11,13 +11,16 @@ import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { createProfiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
+import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
 import {
   type BufferPlan,
+  biasBuffer,
   distinctRopes,
   ID_RING,
   kvRowBytes,
   type MemoryPlan,
   type PlanModel,
+  planMemory,
   reachedTokens,
   stepVectors,
 } from '../../memory/plan';
@@ -26,6 +29,7 @@ import { frequenciesFor } from '../../model/rope';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
 import { type KernelShapes, lower, lowerSampler, type Op } from './lower';
+import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
@@ -90,6 +94,9 @@ export class GpuExecutor implements Executor {
   readonly #pipelines: Pipelines;
   readonly #buffers = new Map<string, GPUBuffer>();
   readonly #slots: number[];
+  #adapters: StepAdapters = new Map();
+  /** names of the buffers that exist for the active adapters only */
+  #adapterBuffers: readonly string[] = [];
   #decode: Bound[] = [];
   #prefill: Bound[] = [];
   #sampler: Bound[] = [];
@@ -137,16 +144,21 @@ export class GpuExecutor implements Executor {
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
     await this.#allocate(wanted);
-    const common = this.#lowerOptions();
-    // Compiling needs no cache; binding does, and waits for reserve().
+    await this.#compile(this.#adapters);
+  }
+
+  /** Compiling needs no cache; binding does, and waits for reserve(). */
+  async #compile(adapters: StepAdapters): Promise<void> {
+    const common = this.#lowerOptions(adapters);
     const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
   }
 
-  #lowerOptions() {
+  #lowerOptions(adapters = this.#adapters) {
     return {
       model: this.#model,
       matrices: this.#plan.matrices,
+      adapters,
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
       slots: this.#slots,
@@ -179,6 +191,54 @@ export class GpuExecutor implements Executor {
       const frequencies = Float32Array.from(frequenciesFor(rope, reach));
       this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, frequencies);
     });
+  }
+
+  /** The weights as adapters see them. */
+  readonly #base: BaseWeights = {
+    rowNorms: (step, ...product) => {
+      const names = step.parts.map((part) => part.name);
+      const matrices = this.#plan.matrices.filter(({ parts }) => parts.some(({ tensor }) => names.includes(tensor)));
+      const buffer = (name: string) => this.#buffer(name);
+      const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+      return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
+    },
+    biases: (step) =>
+      this.#read(
+        this.#buffer(biasBuffer(step)!),
+        step.parts.reduce((rows, part) => rows + part.rows, 0),
+      ),
+  };
+
+  async setAdapters(active: ActiveAdapters | null): Promise<void> {
+    this.#checkAlive();
+    const model = { ...this.#model, adapted: active?.steps };
+    const { adapters, buffers } = planMemory(model, this.#plan.request, this.#gpu.limits, 'webgpu');
+    const always = new Set(this.#plan.buffers.map(({ name }) => name));
+    const wanted = buffers.filter(({ name, purpose }) => purpose !== 'kv' && !always.has(name));
+    const made = await this.#ledger.allocate(wanted.map((plan) => ({ ...plan, usage: usageOf(plan) })));
+    try {
+      const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
+      for (const adapter of adapters.values()) {
+        const contents = await active!.read(adapter, 'webgpu', this.#base);
+        for (const [name, bytes] of contents) this.#device.queue.writeBuffer(fresh.get(name)!, 0, bytes);
+        // so that no more than one step's values wait in the queue
+        await this.#device.queue.onSubmittedWorkDone();
+      }
+      await this.#compile(adapters);
+      this.#checkAlive();
+    } catch (error) {
+      for (const buffer of made) this.#ledger.release(buffer);
+      throw error;
+    }
+    for (const name of this.#adapterBuffers) {
+      this.#ledger.release(this.#buffer(name));
+      this.#buffers.delete(name);
+    }
+    for (const [i, { name }] of wanted.entries()) this.#buffers.set(name, made[i]);
+    this.#adapterBuffers = wanted.map(({ name }) => name);
+    this.#adapters = adapters;
+    this.#logits = 'none';
+    if (this.#slots.every((slots) => slots > 0)) await this.#bindAll();
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
@@ -393,7 +453,7 @@ export class GpuExecutor implements Executor {
     this.#checkAlive();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
-    return this.#read('logits', this.#model.spec.vocab);
+    return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
   }
 
   /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
@@ -418,17 +478,17 @@ export class GpuExecutor implements Executor {
     const last = (rows - 1) * vocab * 4;
     encoder.copyBufferToBuffer(this.#buffer('all-logits'), last, this.#buffer('logits'), 0, vocab * 4);
     this.#device.queue.submit([encoder.finish()]);
-    return this.#read('all-logits', rows * vocab);
+    return this.#read(this.#buffer('all-logits'), rows * vocab);
   }
 
   /** f32 values of a buffer, through a transient MAP_READ buffer. */
-  async #read(name: string, values: number): Promise<Float32Array> {
+  async #read(buffer: GPUBuffer, values: number): Promise<Float32Array> {
     const [target] = await this.#ledger.allocate([
       { name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 },
     ]);
     try {
       const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(this.#buffer(name), 0, target, 0, values * 4);
+      encoder.copyBufferToBuffer(buffer, 0, target, 0, values * 4);
       this.#device.queue.submit([encoder.finish()]);
       return new Float32Array(await readMapped(this.#device, target, values * 4));
     } finally {

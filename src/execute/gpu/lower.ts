@@ -32,6 +32,7 @@ import {
   matvecKernel,
 } from '../../kernels/linear';
 import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
+import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
 import type { DeviceMatrix, LinearStep } from '../../memory/layout';
 import { biasBuffer, distinctRopes, gateUpFused, type KvType, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
 import type { Rope } from '../../model/spec';
@@ -63,6 +64,7 @@ export interface Op {
 export interface LowerOptions {
   model: PlanModel;
   matrices: readonly DeviceMatrix[];
+  adapters: StepAdapters;
   shapes: KernelShapes;
   kv: KvType;
   /** KV slots by layer */
@@ -90,6 +92,13 @@ function op(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: numb
   return { kernel, buffers, groups, layer };
 }
 
+/** What a kernel does to get its input, and the buffers it is in. */
+interface LinearInput {
+  fusion: Pick<LinearFusion, 'norm' | 'merge' | 'last'>;
+  buffers: Bindings;
+}
+
+type EmbedStep = Extract<Step, { op: 'embed' }>;
 type NormStep = Extract<Step, { op: 'norm' }>;
 type RotateStep = Extract<Step, { op: 'rotate' }>;
 type AttendStep = Extract<Step, { op: 'attend' }>;
@@ -128,13 +137,7 @@ class Lowering {
   #step(step: Step, next: Step | undefined): void {
     switch (step.op) {
       case 'embed':
-        for (const matrix of this.#matricesOf([step.table])) {
-          this.#push(
-            embedKernel(matrix, step.scale, this.#options.shapes.matvec.table),
-            { ...matrixBuffers(matrix), 3: 'ids', 4: 'x', 7: 'state' },
-            (tokens) => [embedGroups(matrix.cols, tokens)],
-          );
-        }
+        this.#embed(step);
         return;
       case 'norm':
         if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = step;
@@ -167,6 +170,24 @@ class Lowering {
         return;
       }
     }
+  }
+
+  #embed(step: EmbedStep): void {
+    const gather = (matrices: readonly DeviceMatrix[], scale: number, out: string) => {
+      for (const matrix of matrices) {
+        this.#push(
+          embedKernel(matrix, scale, this.#options.shapes.matvec.table),
+          { ...matrixBuffers(matrix), 3: 'ids', 4: out, 7: 'state' },
+          (tokens) => [embedGroups(matrix.cols, tokens)],
+        );
+      }
+    };
+    gather(this.#matricesOf([step.table]), step.scale, 'x');
+    const adapter = this.#options.adapters.get(step);
+    if (!adapter) return;
+    gather(adapter.a, 1, LORA_BUFFER);
+    const fusion = { scale: step.scale, outputStride: step.width };
+    this.#addAdapter(adapter.b, fusion, 'x', this.#mode === 'decode');
   }
 
   #normOp(step: NormStep): void {
@@ -208,49 +229,103 @@ class Lowering {
   #linear(step: LinearStep, next: Step | undefined): void {
     const { spec } = this.#options.model;
     const matvec = this.#usesMatvec(step);
-    const gated = step.out === 'gateUp' && next?.op === 'activate' && this.#gated(step) ? next.activation : undefined;
+    const adapter = this.#options.adapters.get(step);
+    const gates = step.out === 'gateUp' && next?.op === 'activate' && !adapter && this.#gated(step);
+    const gated = gates ? next.activation : undefined;
     this.#gateFused = gated !== undefined;
-    const bias = biasBuffer(step);
-    const outputStride = gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0);
-    const out = gated ? 'mlp' : step.out === 'logits' && this.#mode === 'all-logits' ? 'all-logits' : step.out;
-    for (const matrix of this.#matricesOf(step.parts.map((part) => part.name))) {
-      const norm = this.#norm ? { eps: this.#norm.eps, offset: this.#norm.offset } : undefined;
-      const merge = this.#partsPending ? { heads: spec.heads, headSize: spec.headSize } : undefined;
-      const fusion: LinearFusion = {
-        norm,
-        merge,
-        gated,
-        bias: bias !== null,
-        accumulate: step.accumulate,
-        scale: step.scale,
-        softcap: step.softcap,
-        last: step.lastOnly && matvec,
-        outputRow: matrix.outputRow,
-        outputStride,
-      };
-      const input = norm ? (this.#norm as NormStep).in : merge ? 'partials' : step.in;
-      const rows = gated ? matrix.rows / 2 : matrix.rows;
-      const buffers = {
-        ...matrixBuffers(matrix),
-        3: input,
-        4: out,
-        ...(this.#norm ? { 5: this.#norm.weight } : {}),
-        ...(bias ? { 6: bias } : {}),
-        ...(!matvec || fusion.last ? { 7: 'state' } : {}),
-      };
-      const label = `${matvec ? 'matvec' : 'matmul'} ${step.out === 'x' ? step.in : step.out}`;
-      if (matvec) {
-        const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
-        this.#push(matvecKernel(matrix, fusion, shape, label), buffers, () => [matvecGroups(rows, shape)]);
-      } else {
-        const shape = this.#options.shapes.matmul;
-        this.#push(matmulKernel(matrix, fusion, shape, label), buffers, (tokens) =>
-          matmulGroups(rows, tokens, gated !== undefined, shape),
-        );
-      }
-    }
+    const bias = adapter?.biases?.buffer ?? biasBuffer(step);
+    const input = this.#input(step, matvec);
+    const fusion: LinearFusion = {
+      ...input.fusion,
+      gated,
+      bias: bias !== null,
+      multiplier: adapter?.multiplier,
+      accumulate: step.accumulate,
+      scale: step.scale,
+      softcap: step.softcap,
+      outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
+    };
+    const out = gated ? 'mlp' : this.#output(step);
+    const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
+    const name = step.out === 'x' ? step.in : step.out;
+    for (const matrix of this.#matricesOf(step.parts.map((part) => part.name)))
+      this.#product(matrix, fusion, { ...input.buffers, 4: out, ...(bias ? { 6: bias } : {}) }, matvec && shape, name);
+    if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
     this.#partsPending = false;
+  }
+
+  #output(step: LinearStep): BufferName | 'all-logits' {
+    return step.out === 'logits' && this.#mode === 'all-logits' ? 'all-logits' : step.out;
+  }
+
+  #input(step: LinearStep, matvec: boolean): LinearInput {
+    const { spec } = this.#options.model;
+    const last = step.lastOnly && matvec;
+    const norm = this.#norm;
+    const merge = this.#partsPending;
+    return {
+      fusion: {
+        norm: norm ? { eps: norm.eps, offset: norm.offset } : undefined,
+        merge: merge ? { heads: spec.heads, headSize: spec.headSize } : undefined,
+        last,
+      },
+      buffers: {
+        3: norm ? norm.in : merge ? 'partials' : step.in,
+        ...(norm ? { 5: norm.weight } : {}),
+        ...(!matvec || last ? { 7: 'state' } : {}),
+      },
+    };
+  }
+
+  /** One matrix times one token (with the shape of a matvec) or many. */
+  #product(
+    matrix: DeviceMatrix,
+    fusion: LinearFusion,
+    buffers: Bindings,
+    matvec: MatvecShape | false,
+    name: string,
+  ): void {
+    const placed = { ...fusion, outputRow: matrix.outputRow };
+    const rows = fusion.gated ? matrix.rows / 2 : matrix.rows;
+    const bindings = { ...matrixBuffers(matrix), ...buffers };
+    if (matvec) {
+      const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`);
+      this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
+    } else {
+      const shape = this.#options.shapes.matmul;
+      this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
+        matmulGroups(rows, tokens, fusion.gated !== undefined, shape),
+      );
+    }
+  }
+
+  /** Two products more: A of the same input, and B of that onto the step's output. */
+  #adapt(step: LinearStep, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
+    for (const matrix of a) {
+      const fusion = { ...input.fusion, outputStride: rank };
+      this.#product(
+        matrix,
+        fusion,
+        { ...input.buffers, 4: LORA_BUFFER },
+        matvec && this.#options.shapes.matvec,
+        'lora a',
+      );
+    }
+    const rows = step.parts.reduce((sum, part) => sum + part.rows, 0);
+    this.#addAdapter(b, { scale: step.scale, outputStride: rows }, this.#output(step), matvec);
+  }
+
+  /** out += scale * B t, t being in LORA_BUFFER */
+  #addAdapter(b: readonly DeviceMatrix[], fusion: LinearFusion, out: string, matvec: boolean): void {
+    // B has many rows and next to no columns, so that lanes that share a row would idle.
+    const { lanes, table } = this.#options.shapes.matvec;
+    const shape: MatvecShape = { lanes: lanes === 'even' ? lanes : 64, slices: 1, tile: 1, table };
+    const state = matvec ? {} : { 7: 'state' };
+    for (const matrix of b) {
+      const buffers = { 3: LORA_BUFFER, 4: out, ...state };
+      this.#product(matrix, { ...fusion, accumulate: true }, buffers, matvec && shape, 'lora b');
+    }
   }
 
   #headShape(weight: string | null): HeadShape {
@@ -317,7 +392,8 @@ class Lowering {
   }
 }
 
-function matrixBuffers(matrix: DeviceMatrix): Bindings {
+/** The bindings of a kernel that reads a matrix. */
+export function matrixBuffers(matrix: DeviceMatrix): Bindings {
   return {
     0: `${matrix.name}.codes`,
     ...(matrix.bytes.scales ? { 1: `${matrix.name}.scales` } : {}),

@@ -10,6 +10,7 @@ import { expected, GREEDY, largestDifference, openFixture, planOf, randomModel, 
 import type { Executor } from '../executor';
 import { argmax } from '../sampling';
 import { prompt, tiny, webgpu } from './test/maker';
+import { watch } from './test/watch';
 
 const open: Executor[] = [];
 afterEach(() => {
@@ -18,27 +19,6 @@ afterEach(() => {
 });
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
-
-/** Bytes alive by label, as the device itself was asked. */
-function watch(device: GPUDevice) {
-  const alive = new Map<GPUBuffer, { label: string; bytes: number }>();
-  const made: string[] = [];
-  const create = device.createBuffer.bind(device);
-  vi.spyOn(device, 'createBuffer').mockImplementation((descriptor) => {
-    const buffer = create(descriptor);
-    const destroy = buffer.destroy.bind(buffer);
-    alive.set(buffer, { label: descriptor.label ?? '', bytes: descriptor.size });
-    made.push(descriptor.label ?? '');
-    buffer.destroy = () => {
-      alive.delete(buffer);
-      destroy();
-    };
-    return buffer;
-  });
-  const bytes = () => [...alive.values()].reduce((sum, buffer) => sum + buffer.bytes, 0);
-  const list = () => [...alive.values()].map((buffer) => `${buffer.label} ${buffer.bytes}`).sort();
-  return { bytes, list, made };
-}
 
 const planned = (plan: MemoryPlan, ...purposes: string[]) =>
   plan.buffers

@@ -4,14 +4,14 @@ import { NibbleError } from '../../errors';
 import { parseObject } from '../../formats/json';
 import { alignedBlock, NF4_CODEBOOK, type TensorInfo } from '../../formats/matrix';
 import { chooseFormats } from '../../memory/formats';
-import { planMemory } from '../../memory/plan';
+import { NO_LIMITS, planMemory } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { JsonObject } from '../../weights/checkpoint';
 import { chooseBackend } from '../../worker/choose-backend';
 import { effectiveEngineOptions } from '../../worker/engine-options';
-import { NO_LIMITS, planRequest } from '../../worker/open-model';
+import { planRequest } from '../../worker/open-model';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
 import { openHeaders } from '../open';
@@ -55,7 +55,8 @@ export async function plan(args: Arguments): Promise<void> {
   const spec = parseSpec(config);
   const tensors = headers?.tensors ?? tensorsOf(config, spec);
   const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, options.weights) };
+  const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
+  const model = { spec, steps: forwardSteps(spec), formats };
   const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
   const request = planRequest(
     { ...options, maxContext: options.maxContext ?? spec.contextLength },

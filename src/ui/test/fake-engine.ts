@@ -26,6 +26,7 @@ export const INFO: ModelInfo = {
   options: {
     backend: 'auto',
     weights: 'keep',
+    keep: [],
     kv: 'f16',
     kvCapacity: 'auto',
     chunk: 32,
@@ -33,11 +34,13 @@ export const INFO: ModelInfo = {
     limits: 'adapter',
     features: 'all',
     storage: 'indexeddb',
+    persist: false,
     maxContext: 8192,
     memoryBudget: null,
   },
   weightTypes: {},
   variants: {},
+  lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,
 };

@@ -1,0 +1,261 @@
+/** The library in a browser, from a server that behaves as the Hub does: CORS, signed ranges, tabs, cuts, little room. */
+import { resolve } from 'node:path';
+import type { BrowserContext, Page } from '@playwright/test';
+import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '../scripts/fake-hub';
+import { type StaticServer, serve } from '../scripts/server';
+import type { Engine, load, NibbleError } from '../src/index';
+import { createRandomSource } from '../src/node/random-source';
+import { test as base, expect } from './product';
+
+const MIB = 1 << 20;
+const CONFIG = {
+  model_type: 'llama',
+  architectures: ['LlamaForCausalLM'],
+  vocab_size: 4096,
+  hidden_size: 512,
+  intermediate_size: 1536,
+  num_hidden_layers: 14,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  max_position_embeddings: 256,
+  rms_norm_eps: 1e-5,
+  tie_word_embeddings: true,
+};
+
+type Options = NonNullable<Parameters<typeof load>[1]>;
+interface Outcome {
+  ids?: number[];
+  error?: Pick<NibbleError, 'code' | 'message' | 'details'>;
+  storageReason?: string;
+  persist?: boolean;
+  networkBytes: number;
+}
+
+interface Fixtures {
+  repo: FakeRepo;
+  hub: FakeHub;
+  site: StaticServer;
+  size: number;
+}
+
+const test = base.extend<Fixtures>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
+  repo: async ({}, use) => {
+    const random = createRandomSource(CONFIG);
+    const files = new Map<string, Uint8Array>();
+    for (const path of ['config.json', 'model.safetensors']) {
+      files.set(path, await random.read(path, 0, (await random.size(path))!));
+    }
+    await use({ files });
+  },
+  size: async ({ repo }, use) => {
+    await use([...repo.files.values()].reduce((sum, { length }) => sum + length, 0));
+  },
+  hub: async ({ repo }, use) => {
+    const options: FakeHubOptions = { repos: { 'org/model': repo } };
+    const hub = await serveFakeHub(options);
+    await use(hub);
+    expect(hub.complaints).toEqual([]);
+    await hub.close();
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  site: async ({}, use) => {
+    const site = await serve({
+      mounts: [
+        ['/lib/', 'dist'],
+        ['/', 'e2e/blank.html'],
+      ],
+    });
+    await use(site);
+    await site.close();
+  },
+});
+
+interface Held {
+  engine?: Engine;
+  dropped?: Promise<unknown>;
+}
+
+/** Loads the model in a page, keeps it in `window.engine`, and asks it for four ids. */
+function loadIn(page: Page, hub: FakeHub, options: Options = {}): Promise<Outcome> {
+  return page.evaluate(
+    async ({ options, hub }) => {
+      const path = '/lib/index.js';
+      const { load } = (await import(path)) as typeof import('../src/index');
+      let networkBytes = 0;
+      try {
+        const engine = await load('org/model', {
+          backend: 'cpu',
+          hub,
+          ...options,
+          onProgress: (progress) => {
+            networkBytes = progress.networkBytes;
+          },
+        });
+        (window as Held).engine = engine;
+        const { ids } = await engine.generate([5, 6, 7], { maxNewTokens: 4, ignoreEos: true }).result;
+        const { storageReason, options: effective } = await engine.info();
+        return { ids, storageReason, persist: effective.persist, networkBytes };
+      } catch (thrown) {
+        const { code, message, details } = thrown as NibbleError;
+        return { error: { code, message, details }, networkBytes };
+      }
+    },
+    { options, hub: hub.origin },
+  );
+}
+
+type Asked = 'storedModels' | 'verifyStored' | 'deleteStored';
+/** Calls one of the library's functions on what is stored. */
+function ask(page: Page, what: Asked, key?: string): Promise<unknown> {
+  return page.evaluate(
+    async ({ what, key }) => {
+      const path = '/lib/index.js';
+      const library = (await import(path)) as Record<string, (input?: unknown) => Promise<unknown>>;
+      return library[what](key ? { key } : undefined).catch((error) => ({ code: error.code, message: error.message }));
+    },
+    { what, key },
+  );
+}
+
+async function blank(context: BrowserContext, site: StaticServer): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(site.origin);
+  return page;
+}
+
+test('two tabs download once, and neither deletes the model under the other', async ({ profile, hub, site, size }) => {
+  const { context } = await profile.open();
+  const pages = [await blank(context, site), await blank(context, site)];
+  const outcomes = await Promise.all(pages.map((page) => loadIn(page, hub, { persist: true })));
+  expect(outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
+  expect(outcomes[0].ids).toEqual(outcomes[1].ids);
+  expect(outcomes.map(({ persist }) => typeof persist)).toEqual(['boolean', 'boolean']);
+  expect(hub.bytes()).toBe(size);
+
+  const [stored] = (await ask(pages[0], 'storedModels')) as { key: string }[];
+  expect(stored).toMatchObject({ name: 'org/model', complete: true, storedBytes: size });
+  const refused = { code: 'storage-unavailable', message: expect.stringMatching(/another tab/) };
+  expect(await ask(pages[0], 'deleteStored', stored.key)).toMatchObject(refused);
+  await pages[0].evaluate(() => (window as Held).engine!.dispose());
+  expect(await ask(pages[0], 'deleteStored', stored.key)).toMatchObject(refused);
+  await pages[1].close();
+  expect(await ask(pages[0], 'verifyStored', stored.key)).toEqual({
+    checkedBytes: size,
+    alteredChunks: 0,
+    missingChunks: 0,
+  });
+  await ask(pages[0], 'deleteStored', stored.key);
+  expect(await ask(pages[0], 'storedModels')).toEqual([]);
+});
+
+test('connections that are cut lose nothing, tabs that are closed three chunks each', async ({
+  profile,
+  hub,
+  site,
+  size,
+}) => {
+  test.setTimeout(240_000);
+  const { context } = await profile.open();
+  let received = 0;
+  for (let cut = 0; cut < 3; cut++) {
+    const page = await blank(context, site);
+    hub.mend();
+    hub.cutAfter(1 + Math.floor(Math.random() * 0.2 * size));
+    const { error, networkBytes } = await loadIn(page, hub);
+    expect(error).toMatchObject({ code: 'network', details: { status: expect.any(Number) } });
+    received += networkBytes;
+    await page.close();
+  }
+  // what the server sent and the browser had not taken when the line was cut
+  const lost = hub.bytes() - received;
+  hub.mend();
+  hub.options.bytesPerSecond = 10e6;
+  for (let kill = 0; kill < 2; kill++) {
+    const page = await blank(context, site);
+    const before = hub.bytes();
+    void loadIn(page, hub).catch(() => {});
+    await expect.poll(() => hub.bytes() - before, { intervals: [20] }).toBeGreaterThan(0.1 * size);
+    await page.close();
+  }
+  hub.options.bytesPerSecond = undefined;
+  const page = await blank(context, site);
+  expect((await loadIn(page, hub)).ids).toHaveLength(4);
+  await page.evaluate(() => (window as Held).engine!.dispose());
+  test.info().annotations.push({ type: 'sent twice', description: `${hub.bytes() - size} of ${size} bytes` });
+  expect(hub.bytes()).toBeLessThanOrEqual(size + lost + 2 * 3 * 4 * MIB);
+  const [{ key }] = (await ask(page, 'storedModels')) as { key: string }[];
+  expect(await ask(page, 'verifyStored', key)).toEqual({ checkedBytes: size, alteredChunks: 0, missingChunks: 0 });
+});
+
+test('a gated model needs its token, which goes nowhere but to the Hub', async ({ profile, hub, site, repo }) => {
+  repo.token = 'hf_secret';
+  const { context } = await profile.open();
+  const page = await blank(context, site);
+  const { error } = await loadIn(page, hub);
+  expect(error).toMatchObject({ code: 'network', details: { status: 401, reason: 'GatedRepo' } });
+  expect(error!.message).toMatch(/Accept the model’s licence at .*org\/model/);
+  expect((await loadIn(page, hub, { token: 'hf_other' })).error).toMatchObject({ details: { status: 403 } });
+  expect((await loadIn(page, hub, { token: 'hf_secret' })).ids).toHaveLength(4);
+});
+
+test('a browser without room says so, keeps what is good, and can go on without keeping', async ({
+  profile,
+  hub,
+  site,
+  size,
+}) => {
+  const { context } = await profile.open();
+  const page = await blank(context, site);
+  const cdp = await context.newCDPSession(page);
+  const quota = (quotaSize?: number) => cdp.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize });
+  await quota(5 * MIB);
+  // Chrome's estimate does not know of it: the write fails
+  const { error, networkBytes } = await loadIn(page, hub);
+  expect(error).toMatchObject({
+    code: 'quota-exceeded',
+    message: expect.stringMatching(/storage: 'if-room'/),
+    details: { neededBytes: 4 * MIB, usageBytes: expect.any(Number) },
+  });
+  expect(networkBytes).toBeLessThan(size);
+
+  const unkept = await loadIn(page, hub, { storage: 'if-room' });
+  expect(unkept.ids).toHaveLength(4);
+  expect(unkept.storageReason).toMatch(/no room/);
+  await page.evaluate(() => (window as Held).engine!.dispose());
+
+  await quota();
+  hub.reset();
+  expect((await loadIn(page, hub)).ids).toEqual(unkept.ids);
+  expect(hub.bytes()).toBeLessThanOrEqual(size);
+});
+
+test('a folder dropped onto a page is a model', async ({ profile, site }) => {
+  const { context } = await profile.open();
+  const page = await blank(context, site);
+  await page.evaluate(async () => {
+    const path = '/lib/index.js';
+    const { load, modelFromDrop } = (await import(path)) as typeof import('../src/index');
+    document.addEventListener('dragover', (event) => event.preventDefault());
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      const model = modelFromDrop(event.dataTransfer!);
+      (window as Held).dropped = model
+        .then((files) => load(files, { backend: 'cpu' }))
+        .then(async (engine) => {
+          const { name, hasTokenizer, storageReason } = await engine.info();
+          return { name, hasTokenizer, storageReason };
+        });
+    });
+  });
+  const cdp = await context.newCDPSession(page);
+  const data = { items: [], files: [resolve('reference/fixtures/tiny-llama-128/nf4')], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await cdp.send('Input.dispatchDragEvent', { type, x: 50, y: 50, data });
+  }
+  expect(await page.evaluate(() => (window as Held).dropped)).toEqual({
+    name: 'nf4',
+    hasTokenizer: true,
+    storageReason: 'Files on this device are read where they are.',
+  });
+});

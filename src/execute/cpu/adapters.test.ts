@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { active, EXPECTED } from '../../lora/test/adapters';
+import { planMemory } from '../../memory/plan';
+import { expectPeft, lastLogits, openBase } from './test/adapted';
+import { CPU, largestDifference } from './test/models';
+
+const titled = EXPECTED.map(
+  (facts) => [`${facts.adapters.join(' + ')} on ${facts.model} ${facts.variant}`, facts] as const,
+);
+
+describe('adapters on the CPU', () => {
+  it.each(titled)('%s as PEFT computes it', async (_, facts) => {
+    const { executor, model } = await openBase(facts, CPU);
+    const without = await lastLogits(executor, facts);
+    await executor.setAdapters(await active(model.steps, facts.adapters));
+    await expectPeft(executor, facts);
+    // they do change something
+    expect(largestDifference(await lastLogits(executor, facts), without)).toBeGreaterThan(0.05 * facts.logitScale);
+  });
+
+  it('swapped and taken away leave what a fresh model gives', async () => {
+    const facts = EXPECTED.find(({ variant, model }) => variant === 'nf4' && model === 'tiny-llama')!;
+    const one = await openBase(facts, CPU);
+    const bare = await lastLogits(one.executor, facts);
+    const before = one.executor.memory();
+    const fresh = async (names: string[]) => {
+      const { executor, model } = await openBase(facts, CPU);
+      await executor.setAdapters(await active(model.steps, names));
+      return lastLogits(executor, facts);
+    };
+    for (const names of [['rslora'], ['dora', 'plain'], ['plain'], ['embedding']]) {
+      await one.executor.setAdapters(await active(one.model.steps, names));
+      expect(await lastLogits(one.executor, facts)).toEqual(await fresh(names));
+    }
+    await one.executor.setAdapters(null);
+    expect(await lastLogits(one.executor, facts)).toEqual(bare);
+    const { peak: _, ...steady } = one.executor.memory();
+    expect(before).toMatchObject(steady);
+  });
+
+  it.each(['rslora', 'dora', 'embedding'])('%s takes what the plan says, to the byte', async (name) => {
+    const facts = EXPECTED.find(({ adapters }) => adapters[0] === name)!;
+    const { executor, model, plan } = await openBase(facts, CPU);
+    const adapters = await active(model.steps, [name]);
+    await executor.setAdapters(adapters);
+    const { weights, kv, scratch, total } = planMemory(
+      { ...model, adapted: adapters.steps },
+      plan.request,
+      { maxBufferSize: 1e12, maxStorageBufferBindingSize: 1e12 },
+      'cpu',
+    );
+    expect(executor.memory()).toMatchObject({ weights, kv, scratch, total });
+    expect(weights).toBeGreaterThan(plan.weights);
+  });
+
+  it('needs a new prompt after a change', async () => {
+    const { executor, model } = await openBase(EXPECTED[0], CPU);
+    await executor.prefill([5, 6, 7], 0);
+    await executor.setAdapters(await active(model.steps, EXPECTED[0].adapters));
+    await expect(executor.logits()).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+});

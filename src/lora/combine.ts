@@ -1,0 +1,187 @@
+/**
+ * Several adapters at once, made into one for each step (memory/adapted.ts has its formula). As in PEFT they act in the
+ * order given: u = W x; then for each, u += s (B (A x) + beta), and with DoRA u *= g, g = m / |W + s B A| a row (L2 over
+ * the inputs, and of this adapter alone); at last the bias, which is not scaled. So the factors g of an adapter fall on
+ * all that came before it, and all can be multiplied into B's rows beforehand.
+ */
+import { NibbleError } from '../errors';
+import { denseBytes } from '../formats/half';
+import type { DenseType } from '../formats/matrix';
+import { type ActiveAdapters, type AdaptedStep, type BaseWeights, outputShape } from '../memory/adapted';
+import { CHUNK_COLUMNS, type DeviceMatrix, type LayoutTarget } from '../memory/layout';
+import type { Step } from '../model/steps';
+import type { Place } from './modules';
+import type { Adapter, AdapterModule } from './peft';
+
+export interface ScaledAdapter {
+  adapter: Adapter;
+  /** multiplies the adapter's own scaling */
+  scale: number;
+}
+
+/** @throws invalid-option when two adapters replace biases, which PEFT does not do either */
+export function combineAdapters(steps: readonly Step[], adapters: readonly ScaledAdapter[]): ActiveAdapters {
+  const withBiases = adapters.filter(({ adapter }) => adapter.biases.length > 0);
+  if (withBiases.length > 1) {
+    const names = withBiases.map(({ adapter }) => adapter.name);
+    throw new NibbleError('invalid-option', `${names.join(' and ')} both replace biases; only one adapter may.`, {
+      adapters: names,
+    });
+  }
+  const touched = new Set(
+    adapters.flatMap(({ adapter }) => [...adapter.modules, ...adapter.biases].map(({ place }) => place.step)),
+  );
+  return {
+    steps: [...touched].sort((a, b) => a - b).map((step) => shapeOf(step, adapters)),
+    async read(adapter, target, base) {
+      const { a, b, bias } = await readStep(steps[adapter.step], adapter, adapters, base);
+      const contents = new Map<string, Uint8Array<ArrayBuffer>>();
+      for (const [matrices, values] of [
+        [adapter.a, a],
+        [adapter.b, b],
+      ] as const)
+        for (const matrix of matrices) contents.set(`${matrix.name}.codes`, laidOut(values, matrix, target));
+      if (adapter.biases) contents.set(adapter.biases.buffer, bytesOf(bias!, 'f32'));
+      return contents;
+    },
+  };
+}
+
+const bytesOf = (values: Float32Array, type: DenseType) => denseBytes(values, type) as Uint8Array<ArrayBuffer>;
+
+/** The rows of a matrix, of values [rows, cols], as memory/layout.ts has them; on the GPU [chunk][row][32 columns]. */
+function laidOut(values: Float32Array, { rows, cols, outputRow, format }: DeviceMatrix, target: LayoutTarget) {
+  const type = format.type as DenseType;
+  const own = values.subarray(outputRow * cols, (outputRow + rows) * cols);
+  if (target === 'cpu') return bytesOf(own, type);
+  const chunks = Math.ceil(cols / CHUNK_COLUMNS);
+  const out = new Float32Array(chunks * rows * CHUNK_COLUMNS);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const first = chunk * CHUNK_COLUMNS;
+    const last = Math.min(cols, first + CHUNK_COLUMNS);
+    for (let r = 0; r < rows; r++)
+      out.set(own.subarray(r * cols + first, r * cols + last), (chunk * rows + r) * CHUNK_COLUMNS);
+  }
+  return bytesOf(out, type);
+}
+
+const at = <T extends { place: Place }>(all: readonly T[], step: number): T[] =>
+  all.filter(({ place }) => place.step === step);
+
+function shapeOf(step: number, adapters: readonly ScaledAdapter[]): AdaptedStep {
+  const modules = adapters.flatMap(({ adapter }) => at(adapter.modules, step));
+  const types = new Set<DenseType>(modules.map(({ a }) => a.type));
+  const multiplier = modules.some(({ magnitude }) => magnitude !== null);
+  const replaced = adapters.some(({ adapter }) => at(adapter.biases, step).length > 0);
+  return {
+    step,
+    rank: Math.ceil(modules.reduce((sum, { rank }) => sum + rank, 0) / 4) * 4,
+    type: types.size === 1 ? [...types][0] : 'f32',
+    bias: multiplier || replaced || modules.some(({ bias }) => bias !== null),
+    multiplier,
+  };
+}
+
+async function readStep(
+  step: Step,
+  { step: index, rank, bias, multiplier }: AdaptedStep,
+  adapters: readonly ScaledAdapter[],
+  base: BaseWeights,
+): Promise<Record<'a' | 'b', Float32Array> & { bias: Float32Array | null }> {
+  const [rows, cols] = outputShape(step);
+  const a = new Float32Array(rank * cols);
+  const b = new Float32Array(rows * rank);
+  const factors = new Float32Array(rows).fill(1);
+  const added = new Float32Array(rows);
+  let column = 0;
+  for (const { adapter, scale } of adapters) {
+    const modules = at(adapter.modules, index);
+    const first = column;
+    for (const module of modules) {
+      await place(module, adapter, scale, step.op === 'embed', { a, b, added, rank, cols, column });
+      column += module.rank;
+    }
+    if (step.op === 'linear' && modules.some(({ magnitude }) => magnitude)) {
+      const alone = onlyColumns(a, b, first, column, { rows, cols, rank });
+      const norms = await base.rowNorms(step, alone.a, alone.b, column - first);
+      for (const module of modules) await applyDora(module, adapter, norms, { b, added, factors, rank });
+    }
+  }
+  if (!bias || step.op !== 'linear') return { a, b, bias: null };
+  // padded as the plan pads vectors
+  const sum = new Float32Array(Math.ceil((multiplier ? 2 * rows : rows) / CHUNK_COLUMNS) * CHUNK_COLUMNS);
+  if (step.parts.some((part) => part.bias)) sum.set(await base.biases(step));
+  for (const { adapter } of adapters) {
+    for (const { place, values } of at(adapter.biases, index)) sum.set(await adapter.read(values), place.outputRow);
+  }
+  for (let r = 0; r < rows; r++) sum[r] += added[r];
+  if (multiplier) sum.set(factors, rows);
+  return { a, b, bias: sum };
+}
+
+interface Stacked {
+  a: Float32Array;
+  b: Float32Array;
+  added: Float32Array;
+  rank: number;
+  cols: number;
+  column: number;
+}
+
+/** One module's A and s B into their rows and columns of the whole. */
+async function place(
+  { place: { outputRow, rows }, rank: own, scaling, a, b, bias }: AdapterModule,
+  adapter: Adapter,
+  scale: number,
+  transposed: boolean,
+  all: Stacked,
+): Promise<void> {
+  const [valuesA, valuesB, beta] = [await adapter.read(a), await adapter.read(b), bias && (await adapter.read(bias))];
+  const s = scaling * scale;
+  if (transposed) {
+    for (let k = 0; k < own; k++)
+      for (let c = 0; c < all.cols; c++) all.a[c * all.rank + all.column + k] = valuesA[k * all.cols + c];
+  } else all.a.set(valuesA, all.column * all.cols);
+  for (let r = 0; r < rows; r++) {
+    const to = (outputRow + r) * all.rank + all.column;
+    for (let k = 0; k < own; k++) all.b[to + k] = s * valuesB[r * own + k];
+    if (beta) all.added[outputRow + r] += s * beta[r];
+  }
+}
+
+/** Rows first..end of A and the same columns of B. */
+function onlyColumns(
+  a: Float32Array,
+  b: Float32Array,
+  first: number,
+  end: number,
+  { rows, cols, rank }: { rows: number; cols: number; rank: number },
+) {
+  const width = end - first;
+  const some = new Float32Array(rows * width);
+  for (let r = 0; r < rows; r++) some.set(b.subarray(r * rank + first, r * rank + end), r * width);
+  return { a: a.subarray(first * cols, end * cols), b: some };
+}
+
+async function applyDora(
+  { place: { outputRow, rows, module }, magnitude }: AdapterModule,
+  adapter: Adapter,
+  norms: Float32Array,
+  { b, added, factors, rank }: { b: Float32Array; added: Float32Array; factors: Float32Array; rank: number },
+): Promise<void> {
+  if (!magnitude) return;
+  const values = await adapter.read(magnitude);
+  for (let r = 0; r < rows; r++) {
+    const row = outputRow + r;
+    const g = values[r] / norms[row];
+    if (!Number.isFinite(g)) {
+      throw new NibbleError('corrupt-checkpoint', `Row ${r} of ${module} is all zero, which DoRA cannot scale.`, {
+        module,
+        row: r,
+      });
+    }
+    for (let k = row * rank; k < (row + 1) * rank; k++) b[k] *= g;
+    added[row] *= g;
+    factors[row] *= g;
+  }
+}

@@ -1,0 +1,49 @@
+/** All adapters that are asked for, opened and combined. */
+import { NibbleError } from '../errors';
+import type { FileSize, ReadBytes } from '../formats/layout';
+import type { ActiveAdapters } from '../memory/adapted';
+import type { Step } from '../model/steps';
+import type { LoraInfo } from '../protocol';
+import { combineAdapters, type ScaledAdapter } from './combine';
+import { adaptableModules } from './modules';
+import { openAdapter } from './peft';
+
+export interface WantedAdapter {
+  name: string;
+  scale: number;
+  read: ReadBytes;
+  size: FileSize;
+}
+
+/** @throws invalid-option, corrupt-checkpoint, unsupported-architecture */
+export async function openAdapters(
+  steps: readonly Step[],
+  wanted: readonly WantedAdapter[],
+): Promise<{ active: ActiveAdapters; infos: LoraInfo[] }> {
+  const places = adaptableModules(steps);
+  const adapters: ScaledAdapter[] = [];
+  for (const { name, scale, read, size } of wanted) {
+    if (!Number.isFinite(scale)) {
+      throw new NibbleError('invalid-option', `The scale of ${name} must be a number, not ${scale}.`, {
+        option: 'scale',
+        value: String(scale),
+      });
+    }
+    adapters.push({ adapter: await openAdapter(name, places, read, size), scale });
+  }
+  return { active: combineAdapters(steps, adapters), infos: adapters.map(infoOf) };
+}
+
+const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
+
+function infoOf({ adapter: { name, dora, modules, bytes }, scale }: ScaledAdapter): LoraInfo {
+  return {
+    name,
+    scale,
+    dora,
+    modules: modules.length,
+    ranks: distinct(modules.map(({ rank }) => rank)),
+    scalings: distinct(modules.map(({ scaling }) => scaling * scale)),
+    bytes,
+  };
+}

@@ -1,0 +1,323 @@
+/**
+ * PEFT's LoRA adapters: adapter_config.json and adapter_model.safetensors, checked against the model they shall change.
+ * Keys, options and scalings: nf4-and-models.md §5, and PEFT 0.21's own files (reference/fixtures_lora.py); a bias that
+ * was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
+ * understood is refused by name: an adapter half applied answers plausibly and wrongly.
+ */
+import { NibbleError } from '../errors';
+import { denseValues } from '../formats/half';
+import { isObject, type JsonObject, parseObject } from '../formats/json';
+import type { FileSize, ReadBytes } from '../formats/layout';
+import type { DenseType } from '../formats/matrix';
+import { type RawTensor, readHeader } from '../formats/safetensors';
+import { moduleName, type Place } from './modules';
+
+export interface AdapterTensor {
+  type: DenseType;
+  raw: RawTensor;
+}
+
+export interface AdapterModule {
+  place: Place;
+  rank: number;
+  /** alpha / rank, or alpha / sqrt(rank) */
+  scaling: number;
+  /** [rank, cols] */
+  a: AdapterTensor;
+  /** [rows, rank] */
+  b: AdapterTensor;
+  /** added to B's product, [rows] */
+  bias: AdapterTensor | null;
+  /** DoRA's, [rows] */
+  magnitude: AdapterTensor | null;
+}
+
+export interface Adapter {
+  name: string;
+  dora: boolean;
+  modules: readonly AdapterModule[];
+  /** biases that replace the base's */
+  biases: readonly { place: Place; values: AdapterTensor }[];
+  /** bytes of the weight file */
+  bytes: number;
+  /** All values of a tensor, row-major. @throws corrupt-checkpoint for one that is not finite; network, aborted */
+  read(tensor: AdapterTensor): Promise<Float32Array>;
+}
+
+const CONFIG = 'adapter_config.json';
+const WEIGHTS = 'adapter_model.safetensors';
+const MAX_CONFIG = 16e6;
+const MAX_KEY = 500;
+const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+
+/** What PEFT has and Nibble has not. Everything else in a config describes training, or is checked below. */
+const UNSUPPORTED = [
+  'layer_replication',
+  'alora_invocation_tokens',
+  'trainable_token_indices',
+  'target_parameters',
+  'modules_to_save',
+  'fan_in_fan_out',
+  'ensure_weight_tying',
+  'use_qalora',
+  'use_bdlora',
+  'velora_config',
+  'arrow_config',
+  'kasa_config',
+  'monteclora_config',
+  'megatron_config',
+];
+/** Ways to begin that leave the base as it was; PiSSA, OLoRA, LoftQ and their like train on an altered one. */
+const INITS = [true, false, null, undefined, 'gaussian', 'eva', 'orthogonal'];
+
+const broken = (what: string, details: NibbleError['details'] = {}): NibbleError =>
+  new NibbleError('corrupt-checkpoint', `${what}. Get the adapter again.`, details);
+const unsupported = (what: string, advice: string, details: NibbleError['details'] = {}): NibbleError =>
+  new NibbleError('unsupported-architecture', `${what}. ${advice}`, details);
+const otherBase = (what: string, details: NibbleError['details']): NibbleError =>
+  new NibbleError('invalid-option', `${what}. The adapter was made for another base model.`, details);
+
+/**
+ * @param places the modules of the model, by name
+ * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (made for another base)
+ */
+export async function openAdapter(
+  name: string,
+  places: ReadonlyMap<string, Place>,
+  read: ReadBytes,
+  size: FileSize,
+): Promise<Adapter> {
+  const config = parseConfig(await readConfig(name, read, size));
+  const bytes = await size(WEIGHTS);
+  if (bytes === null) {
+    if ((await size('adapter_model.bin')) === null) throw broken(`${name} has no ${WEIGHTS}`, { path: WEIGHTS });
+    throw unsupported(
+      `${name} holds adapter_model.bin, a Python pickle, which may run code and is never read`,
+      'Save the adapter again with PEFT 0.6 or later, which writes safetensors.',
+      { path: 'adapter_model.bin' },
+    );
+  }
+  const groups = new Map<Place, Map<Role, AdapterTensor>>();
+  const paths = new Map<Place, string>();
+  for (const [key, raw] of await readHeader(WEIGHTS, read, bytes)) {
+    // before it meets expressions and sentences
+    if (key.length > MAX_KEY) throw broken(`${WEIGHTS} has a name of ${key.length} characters`, { path: WEIGHTS });
+    const { role, path } = parseKey(key);
+    const place = places.get(moduleName(path));
+    if (!place) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
+    const type = DENSE[raw.dtype];
+    if (!type) throw broken(`${key} is stored as ${raw.dtype}`, { tensor: key, dtype: raw.dtype });
+    const group = groups.get(place) ?? new Map<Role, AdapterTensor>();
+    groups.set(place, group);
+    paths.set(place, path);
+    if (group.has(role)) throw broken(`${path} has two tensors for ${role}`, { tensor: key });
+    group.set(role, { type, raw });
+  }
+  const modules: AdapterModule[] = [];
+  const biases: Adapter['biases'][number][] = [];
+  for (const [place, group] of groups) {
+    const path = paths.get(place)!;
+    const replaced = group.get('bias');
+    group.delete('bias');
+    if (replaced) biases.push({ place, values: checkReplaced(config, place, path, replaced) });
+    if (group.size > 0) modules.push(checkModule(config, place, path, group));
+  }
+  if (modules.length === 0) throw broken(`${name} changes no module: ${WEIGHTS} has no lora_A`, { path: WEIGHTS });
+  return {
+    name,
+    dora: config.dora,
+    modules,
+    biases,
+    bytes,
+    async read({ type, raw }) {
+      const values = denseValues(await read(raw.path, raw.start, raw.end), type);
+      if (!values.every(Number.isFinite)) throw broken(`${name} holds values that are not finite`, { path: raw.path });
+      return values;
+    },
+  };
+}
+
+async function readConfig(name: string, read: ReadBytes, size: FileSize): Promise<JsonObject> {
+  const bytes = await size(CONFIG);
+  if (bytes === null) {
+    const advice = 'Name the folder that holds it: PEFT saves adapters that have a name in a folder of that name.';
+    throw new NibbleError('invalid-option', `${name} is no adapter: it has no ${CONFIG}. ${advice}`, { path: CONFIG });
+  }
+  if (bytes > MAX_CONFIG) throw broken(`${CONFIG} has ${bytes} bytes`, { path: CONFIG, bytes, limit: MAX_CONFIG });
+  return parseObject(await read(CONFIG, 0, bytes), CONFIG);
+}
+
+interface Config {
+  dora: boolean;
+  loraBias: boolean;
+  bias: 'none' | 'all' | 'lora_only';
+  rank(path: string): number;
+  scaling(path: string, rank: number): number;
+}
+
+const isEmpty = (value: unknown): boolean =>
+  !value || (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0);
+
+function parseConfig(config: JsonObject): Config {
+  const { peft_type: type, init_lora_weights: init, bias = 'none' } = config;
+  if (type !== 'LORA') {
+    throw unsupported(`The adapter's peft_type is ${JSON.stringify(type)}`, 'Only LORA is supported.', {
+      field: 'peft_type',
+    });
+  }
+  for (const field of UNSUPPORTED) {
+    if (isEmpty(config[field])) continue;
+    const value = JSON.stringify(config[field]).slice(0, 100);
+    throw unsupported(`The adapter uses ${field} (${value})`, 'Merge it into its base with PEFT first.', { field });
+  }
+  if (!INITS.includes(init as never)) {
+    throw unsupported(
+      `The adapter was begun with init_lora_weights = ${JSON.stringify(init)}, which changes the base too`,
+      'Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).',
+      { field: 'init_lora_weights' },
+    );
+  }
+  if (bias !== 'none' && bias !== 'all' && bias !== 'lora_only') throw badField('bias', bias, 'none, all or lora_only');
+  const dora = truth(config, 'use_dora');
+  const loraBias = truth(config, 'lora_bias');
+  if (dora && loraBias) throw broken('The adapter has both use_dora and lora_bias, which PEFT does not know');
+  const stabilised = truth(config, 'use_rslora');
+  const ranks = pattern(config, 'rank_pattern', 'r', (value) => Number.isInteger(value) && value > 0);
+  const alphas = pattern(config, 'alpha_pattern', 'lora_alpha', Number.isFinite);
+  return {
+    dora,
+    loraBias,
+    bias,
+    rank: ranks,
+    scaling: (path, rank) => alphas(path) / (stabilised ? Math.sqrt(rank) : rank),
+  };
+}
+
+function badField(field: string, value: unknown, wanted: string): NibbleError {
+  const found = value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100);
+  return broken(`${CONFIG}: ${field} must be ${wanted}, but is ${found}`, { path: CONFIG, field });
+}
+
+function truth(config: JsonObject, field: string): boolean {
+  const value = config[field] ?? false;
+  if (typeof value !== 'boolean') throw badField(field, value, 'true or false');
+  return value;
+}
+
+/** A number by module: the first key of `patterns`, in order, that matches the end of its path; else `fallback`'s (8). */
+function pattern(
+  config: JsonObject,
+  patterns: 'rank_pattern' | 'alpha_pattern',
+  fallback: 'r' | 'lora_alpha',
+  good: (value: number) => boolean,
+): (path: string) => number {
+  const number = (field: string, value: unknown) => {
+    if (typeof value === 'number' && good(value)) return value;
+    throw badField(field, value, 'a number that suits');
+  };
+  const all = number(fallback, config[fallback] ?? 8);
+  const table = config[patterns] ?? {};
+  if (!isObject(table)) throw badField(patterns, table, 'an object');
+  const rules = Object.entries(table).map(([key, value]) => ({
+    expression: expression(patterns, key),
+    value: number(`${patterns}[${JSON.stringify(key)}]`, value),
+  }));
+  return (path) => rules.find((rule) => rule.expression.test(path))?.value ?? all;
+}
+
+/** PEFT's keys are regular expressions, from a stranger: those that could run for ever are refused. */
+function expression(field: string, key: string): RegExp {
+  const quantifiers = key.match(/(?<!\\)[*+{]/g)?.length ?? 0;
+  if (key.length > 300 || quantifiers > 3 || /\)[*+{]/.test(key)) {
+    throw badField(`a key of ${field}`, key, 'a simple expression');
+  }
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
+  } catch {
+    throw badField(`a key of ${field}`, key, 'a regular expression');
+  }
+}
+
+type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias';
+
+const ROLES: readonly [RegExp, Role][] = [
+  // The adapter's name is left out by save_pretrained; some tools keep `default`.
+  [/\.lora_A(?:\.default)?\.weight$/, 'A'],
+  [/\.lora_B(?:\.default)?\.weight$/, 'B'],
+  [/\.lora_B(?:\.default)?\.bias$/, 'B.bias'],
+  [/\.lora_embedding_A(?:\.default)?$/, 'embedding A'],
+  [/\.lora_embedding_B(?:\.default)?$/, 'embedding B'],
+  [/\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$/, 'magnitude'],
+  [/(?:\.base_layer)?\.bias$/, 'bias'],
+];
+
+/** @returns the module's path within the base model, as PEFT's patterns see it */
+function parseKey(key: string): { role: Role; path: string } {
+  for (const [end, role] of ROLES) {
+    if (end.test(key)) return { role, path: key.replace(end, '').replace(/^base_model\.model\./, '') };
+  }
+  throw unsupported(
+    `The adapter holds ${key}, a whole tensor and no LoRA (modules_to_save, or resized embeddings)`,
+    'Merge it into its base with PEFT first.',
+    { tensor: key },
+  );
+}
+
+function checkShape(path: string, what: string, { raw }: AdapterTensor, expected: readonly number[]): void {
+  if (raw.shape.length === expected.length && raw.shape.every((size, i) => size === expected[i])) return;
+  throw otherBase(`${what} of ${path} has the shape [${raw.shape}] where this model takes [${expected}]`, {
+    module: path,
+    shape: raw.shape,
+    expected,
+  });
+}
+
+function checkReplaced(config: Config, place: Place, path: string, values: AdapterTensor): AdapterTensor {
+  if (config.bias === 'none') throw broken(`${path} has a bias, and ${CONFIG} says bias is none`, { module: path });
+  if (!place.hasBias) throw otherBase(`${path} has a bias in the adapter and none in this model`, { module: path });
+  checkShape(path, 'The bias', values, [place.rows]);
+  return values;
+}
+
+function checkModule(config: Config, place: Place, path: string, group: Map<Role, AdapterTensor>): AdapterModule {
+  const embedding = place.kind === 'embedding';
+  const names = embedding ? (['embedding A', 'embedding B'] as const) : (['A', 'B'] as const);
+  const [a, b] = names.map((role) => group.get(role));
+  if (!a || !b) {
+    throw broken(`${path} has ${[...group.keys()].join(', ')} but no ${a ? names[1] : names[0]}`, { module: path });
+  }
+  const stray = [...group.keys()].find((role) => !([...names, 'B.bias', 'magnitude'] as Role[]).includes(role));
+  if (stray) throw broken(`${path} is no embedding or is one, and has ${stray}`, { module: path });
+  if (place.capped) {
+    throw unsupported(`The adapter changes ${path}, whose output is soft-capped`, 'Merge it into its base first.', {
+      module: path,
+    });
+  }
+  const rank = config.rank(path);
+  if (a.raw.shape[0] !== rank) {
+    throw broken(`${path} has rank ${a.raw.shape[0]} where ${CONFIG} says ${rank}`, {
+      module: path,
+      rank: a.raw.shape[0] ?? 0,
+      expected: rank,
+    });
+  }
+  checkShape(path, 'A', a, [rank, place.cols]);
+  checkShape(path, 'B', b, [place.rows, rank]);
+  const bias = group.get('B.bias') ?? null;
+  const magnitude = group.get('magnitude') ?? null;
+  if (embedding && (config.dora || config.loraBias)) {
+    const what = config.dora ? 'use_dora' : 'lora_bias';
+    throw unsupported(`${path} is an embedding with ${what}`, 'Merge it with PEFT first.', { module: path });
+  }
+  if (!magnitude === config.dora) {
+    throw broken(`${path} has ${magnitude ? 'a' : 'no'} magnitude vector, and use_dora is ${config.dora}`, {
+      module: path,
+    });
+  }
+  if (!bias === config.loraBias) {
+    throw broken(`${path} has ${bias ? 'a' : 'no'} lora_B.bias, and lora_bias is ${config.loraBias}`, { module: path });
+  }
+  if (bias) checkShape(path, 'lora_B.bias', bias, [place.rows]);
+  if (magnitude) checkShape(path, 'The magnitude vector', magnitude, [place.rows]);
+  return { place, rank, scaling: config.scaling(path, rank), a, b, bias, magnitude };
+}

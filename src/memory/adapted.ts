@@ -1,0 +1,91 @@
+/**
+ * What active adapters add to a model, as the plan and the executors see it. All adapters of a step are one: A and B of
+ * each are stacked (lora/combine.ts), so that a step costs one product more by A and one by B, however many are active:
+ *
+ *   y = multiplier * (W x) + B (A x) + bias        scalings and DoRA's row factors are in B already
+ *
+ * Pure.
+ */
+import type { DenseType } from '../formats/matrix';
+import type { Step } from '../model/steps';
+import { type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
+
+/** How a step (linear, or the embedding) changes, known from the adapters' headers. */
+export interface AdaptedStep {
+  /** index into the model's steps */
+  step: number;
+  /** rows of A and columns of B, a multiple of 4; 0: only the bias changes */
+  rank: number;
+  /** type of A, as the files have it */
+  type: DenseType;
+  /** it has biases of its own in the place of the step's */
+  bias: boolean;
+  /** it multiplies the rows of W (DoRA); it then has biases too, be they zero */
+  multiplier: boolean;
+}
+
+/** What the adapters must know of the weights they stand on; the executor has them. */
+export interface BaseWeights {
+  /** L2 norm of each row of W + b a, W [rows, cols] as it is computed with, b [rows, rank], a [rank, cols] */
+  rowNorms(step: LinearStep, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
+  /** The biases of a step that has some, [rows], zero where a part has none. */
+  biases(step: LinearStep): Promise<Float32Array>;
+}
+
+/** What Executor.setAdapters() takes. */
+export interface ActiveAdapters {
+  steps: readonly AdaptedStep[];
+  /**
+   * The contents of one step's buffers, by name, as they are computed with: a is [rank, cols], of the embedding
+   * [vocab, rank]; b is [rows, rank]; biases are followed by multipliers where there are any.
+   * @throws corrupt-checkpoint, network, aborted
+   */
+  read(step: StepAdapter, target: LayoutTarget, base: BaseWeights): Promise<Map<string, Uint8Array<ArrayBuffer>>>;
+}
+
+/** An adapted step as the device holds it. */
+export interface StepAdapter extends AdaptedStep {
+  a: DeviceMatrix[];
+  b: DeviceMatrix[];
+  /** name and f32 values of the buffer of biases, and multipliers where there are any */
+  biases: { buffer: string; length: number } | null;
+}
+
+/** By step of the model. */
+export type StepAdapters = ReadonlyMap<Step, StepAdapter>;
+
+/** The activation buffer that holds A x, [tokens, rank]. */
+export const LORA_BUFFER = 'lora';
+
+export function planAdapters(
+  steps: readonly Step[],
+  adapted: readonly AdaptedStep[],
+  maxBinding: number,
+  target: LayoutTarget,
+): StepAdapters {
+  return new Map(
+    adapted.map((one) => {
+      const step = steps[one.step];
+      const [rows, cols] = outputShape(step);
+      const matrix = (kind: 'a' | 'b', rows: number, cols: number, type: DenseType) =>
+        deviceMatrices(
+          { parts: [{ name: `lora.${one.step}.${kind}`, rows, bias: null }], cols },
+          () => ({ type }),
+          maxBinding,
+          target,
+        );
+      const { rank, type } = one;
+      const a = step.op === 'embed' ? matrix('a', step.rows, rank, type) : matrix('a', rank, cols, type);
+      const length = one.multiplier ? 2 * rows : rows;
+      const biases = one.bias ? { buffer: `lora.${one.step}.bias`, length } : null;
+      return [step, { ...one, a: rank ? a : [], b: rank ? matrix('b', rows, rank, 'f32') : [], biases }];
+    }),
+  );
+}
+
+/** [outputs, inputs] of a step that can have an adapter. */
+export function outputShape(step: Step): [number, number] {
+  if (step.op === 'embed') return [step.width, step.rows];
+  if (step.op !== 'linear') throw new Error(`${step.op} has no adapter`);
+  return [step.parts.reduce((rows, part) => rows + part.rows, 0), step.cols];
+}

@@ -1,0 +1,285 @@
+/**
+ * Files over HTTP, range by range. Every read is one `Range: bytes=a-b` request, which needs no CORS preflight; nothing
+ * else is sent but the headers that the place asks for. Every address is asked for afresh: what it redirects to may be
+ * signed for one range only (reference/platform.md §2.3).
+ *
+ * A server that ignores Range answers 200 with the whole file. That stream is cut, and left open for the next read of
+ * the same file, so that reading in order downloads the file once.
+ */
+import { NibbleError } from '../errors';
+import { type RetryOptions, retryAfter, retrying, Transient } from './retry';
+import type { KeepPart, Source } from './source';
+
+export interface HttpOptions extends RetryOptions {
+  fetch?: typeof fetch;
+  /** told of bytes as they arrive */
+  onBytes?: (path: string, bytes: number) => void;
+}
+
+/** Where files are and what a refusal means there. */
+export interface HttpPlace {
+  url(path: string): string;
+  headers?: Record<string, string>;
+  /** the error for an answer that is no file, where more is known than its status */
+  refusal?(path: string, response: Response): NibbleError | null;
+}
+
+export interface HttpRanges extends Required<Pick<Source, 'size' | 'read' | 'close'>> {
+  /** A small file whole, from wherever it is. @throws network */
+  fetchAll(url: string, signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+/** Reads a body piece by piece; a piece is good until the next is asked for. */
+interface Reader {
+  /** null at the end */
+  next(): Promise<Uint8Array | null>;
+  cancel(): Promise<void>;
+}
+
+/** A body being read: `position` is the file offset of the next byte of `rest`, or else of the reader. */
+interface Stream {
+  reader: Reader;
+  position: number;
+  rest: Uint8Array | null;
+  whole: boolean;
+}
+interface Opened {
+  stream: Stream;
+  /** size of the file where the answer tells it */
+  total: number | null;
+}
+
+/** failures in a row before giving up on a server that has never answered: the person waits for the sentence */
+const FIRST_ATTEMPTS = 3;
+
+const PIECE_BYTES = 256 << 10;
+
+/** Where the browser can, every piece is read into the same memory: else as much as the file would be left as garbage. */
+function readerOf({ body }: Response): Reader {
+  const stream: ReadableStream<Uint8Array<ArrayBuffer>> = body ?? new Blob([]).stream();
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: 'byob' });
+  } catch {
+    const plain = stream.getReader();
+    return { next: async () => (await plain.read()).value ?? null, cancel: () => plain.cancel() };
+  }
+  let memory = new ArrayBuffer(PIECE_BYTES);
+  return {
+    async next() {
+      const { value, done } = await reader.read(new Uint8Array(memory));
+      if (value) memory = value.buffer;
+      return done || !value ? null : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+const isRetryable = (status: number) => status === 408 || status === 429 || status >= 500;
+
+export const encodePath = (path: string): string => path.split('/').map(encodeURIComponent).join('/');
+
+export function networkError(url: string, status: number, what: string, next: string, details = {}): NibbleError {
+  return new NibbleError('network', `${what} (${url}). ${next}`, { url, status, ...details });
+}
+
+export function createHttpRanges(
+  { url, headers = {}, refusal }: HttpPlace,
+  { fetch: send = (...all) => fetch(...all), onBytes, ...retry }: HttpOptions = {},
+): HttpRanges {
+  const open = new Map<string, Stream>();
+  const lanes = new Map<string, Promise<unknown>>();
+  let answered = false;
+
+  const failure = (path: string, ...what: [status: number, what: string, next: string]) =>
+    networkError(url(path), ...what);
+
+  async function request(from: string, path: string, init: RequestInit): Promise<Response> {
+    let response: Response;
+    try {
+      // kept by our own store, if at all: the browser's cache would hold a second copy
+      response = await send(from, { ...init, cache: 'no-store' });
+    } catch (cause) {
+      const next = `Check the connection and its CORS headers: ${cause}`;
+      const error = networkError(from, 0, 'The server could not be reached', next);
+      throw new Transient(error, null, answered ? undefined : FIRST_ATTEMPTS);
+    }
+    answered = true;
+    const { status } = response;
+    if (status === 200 || status === 206) {
+      if (!/^text\/html/i.test(response.headers.get('content-type') ?? '')) return response;
+      await response.body?.cancel();
+      throw networkError(from, 404, 'The server answered with a web page instead of the file', 'Check the address.');
+    }
+    await response.body?.cancel();
+    // a signed address that ran out on the way is signed again
+    if (isRetryable(status) || (status === 403 && response.redirected)) {
+      const error = networkError(from, status, `The server answered ${status} again and again`, 'Try later.');
+      throw new Transient(error, retryAfter(response.headers.get('retry-after')));
+    }
+    const known = refusal?.(path, response);
+    if (known) throw known;
+    if (status === 416) {
+      const total = Number(/\*\/(\d+)/.exec(response.headers.get('content-range') ?? '')?.[1] ?? 0);
+      throw new NibbleError('corrupt-checkpoint', `${path} is shorter than its header says.`, {
+        path,
+        bytes: total,
+        status,
+      });
+    }
+    if (status === 401 || status === 403) {
+      throw networkError(from, status, 'The server refuses access to the file', 'Check who may read it.');
+    }
+    const what = status === 404 ? 'There is no such file' : `The server answered ${status}`;
+    throw networkError(from, status, what, 'Check the address.');
+  }
+
+  /** One answer to a range request, checked against what was asked. */
+  async function openRange(path: string, start: number, end: number, signal?: AbortSignal): Promise<Opened> {
+    const range = { Range: `bytes=${start}-${end - 1}` };
+    const response = await request(url(path), path, { headers: { ...headers, ...range }, signal });
+    const reader = readerOf(response);
+    if (response.status === 200) {
+      const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
+      return {
+        stream: { reader, position: 0, rest: null, whole: true },
+        total: length === null ? null : Number(length),
+      };
+    }
+    const text = response.headers.get('content-range');
+    const said = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(text ?? '');
+    if (text !== null && (!said || Number(said[1]) !== start)) {
+      await reader.cancel();
+      throw failure(
+        path,
+        206,
+        `The server sent ${text} for bytes ${start}-${end - 1}`,
+        'Use a server that honours ranges.',
+      );
+    }
+    const total = said && said[3] !== '*' ? Number(said[3]) : null;
+    return { stream: { reader, position: start, rest: null, whole: false }, total };
+  }
+
+  /** The next bytes of a stream, null at its end. */
+  async function next(path: string, stream: Stream): Promise<Uint8Array | null> {
+    if (stream.rest) {
+      const { rest } = stream;
+      stream.rest = null;
+      return rest;
+    }
+    try {
+      const piece = await stream.reader.next();
+      if (piece) onBytes?.(path, piece.length);
+      return piece;
+    } catch (cause) {
+      throw new Transient(failure(path, 206, 'The connection broke while the file was read', `Try again: ${cause}`));
+    }
+  }
+
+  function keep(path: string, stream: Stream): void {
+    void open
+      .get(path)
+      ?.reader.cancel()
+      .catch(() => {});
+    open.set(path, stream);
+  }
+
+  async function readRange(path: string, start: number, end: number, signal?: AbortSignal, keepPart?: KeepPart) {
+    const bytes = new Uint8Array(end - start);
+    let filled = 0;
+    const attempt = async () => {
+      const at = start + filled;
+      let stream = open.get(path);
+      let total: number | null = null;
+      if (stream && stream.position <= at) open.delete(path);
+      else ({ stream, total } = await openRange(path, at, end, signal));
+      if (total !== null && total < end) {
+        void stream.reader.cancel().catch(() => {});
+        const message = `${path} has ${total} bytes where ${end} were expected. Get the file again.`;
+        throw new NibbleError('corrupt-checkpoint', message, { path, bytes: total, expected: end });
+      }
+      while (start + filled < end) {
+        const piece = await next(path, stream);
+        if (!piece)
+          throw new Transient(failure(path, 206, 'The file ended early', `${filled} of ${end - start} bytes came.`));
+        const skip = Math.min(Math.max(start + filled - stream.position, 0), piece.length);
+        const take = Math.min(piece.length - skip, end - start - filled);
+        bytes.set(piece.subarray(skip, skip + take), filled);
+        filled += take;
+        stream.position += skip + take;
+        if (skip + take < piece.length) stream.rest = piece.subarray(skip + take);
+      }
+      if (stream.whole) keep(path, stream);
+      else void stream.reader.cancel().catch(() => {});
+    };
+    try {
+      await retrying(attempt, signal, retry, () => filled);
+    } catch (error) {
+      if (filled > 0) keepPart?.(bytes.subarray(0, filled));
+      throw error;
+    }
+    return bytes;
+  }
+
+  async function countBytes(path: string, stream: Stream): Promise<number> {
+    let total = 0;
+    for (let piece = await next(path, stream); piece; piece = await next(path, stream)) total += piece.length;
+    return total;
+  }
+
+  async function probe(path: string, signal?: AbortSignal): Promise<number> {
+    // two bytes, not one: sirv (Vite's server) reads `bytes=0-0` as the whole file
+    const { stream, total } = await openRange(path, 0, 2, signal);
+    if (stream.whole) {
+      if (total === null) return countBytes(path, stream);
+      keep(path, stream);
+      return total;
+    }
+    await stream.reader.cancel();
+    if (total !== null) return total;
+    // a 206 whose Content-Range the server does not expose to us: its HEAD tells the length
+    const head = await request(url(path), path, { method: 'HEAD', headers, signal });
+    const length = Number(head.headers.get('content-length') ?? Number.NaN);
+    if (length >= 0) return length;
+    throw failure(path, 206, 'The server does not tell the size of the file', 'Let it expose Content-Range.');
+  }
+
+  return {
+    async size(path, signal) {
+      try {
+        return await retrying(() => probe(path, signal), signal, retry);
+      } catch (error) {
+        if (!(error instanceof NibbleError)) throw error;
+        const { status } = error.details;
+        if (status === 416) return 0;
+        // stores in the manner of S3 answer 403 for what is not there
+        if (status === 404 || status === 410 || status === 403) return null;
+        throw error;
+      }
+    },
+    read(path, start, end, signal, keepPart) {
+      if (!open.has(path) && !lanes.has(path)) return readRange(path, start, end, signal, keepPart);
+      // this server ignores ranges: one reader at a time, so that the open stream serves them in turn
+      const turn = (lanes.get(path) ?? Promise.resolve()).then(() => readRange(path, start, end, signal, keepPart));
+      lanes.set(
+        path,
+        turn.catch(() => {}),
+      );
+      return turn;
+    },
+    fetchAll: (from, signal) =>
+      retrying(
+        async () => {
+          const response = await request(from, '', { headers, signal });
+          return new Uint8Array(await response.arrayBuffer());
+        },
+        signal,
+        retry,
+      ),
+    close() {
+      for (const { reader } of open.values()) void reader.cancel().catch(() => {});
+      open.clear();
+    },
+  };
+}

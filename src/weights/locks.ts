@@ -1,0 +1,48 @@
+/**
+ * What tabs agree on, by Web Locks. Whoever downloads a model holds its download lock alone, so that no two tabs fetch
+ * the same bytes. Whoever loads or holds a model shares its use lock; who deletes or checks it needs that lock alone.
+ * Locks end with the worker that holds them. Without Web Locks (an insecure page) nothing is waited for.
+ */
+import { asNibbleError, NibbleError } from '../errors';
+
+type Release = () => void;
+
+function acquire(name: string, options: LockOptions): Promise<Release | null> {
+  const locks = globalThis.navigator?.locks;
+  if (!locks) return Promise.resolve(() => {});
+  return new Promise((resolve, reject) => {
+    const held = (lock: Lock | null) => {
+      if (!lock) return resolve(null);
+      return new Promise<void>((release) => resolve(release));
+    };
+    locks.request(name, options, held).catch((error) => reject(asNibbleError(error)));
+  });
+}
+
+/**
+ * Waits until this tab alone may download the model.
+ * @returns the function that lets the next tab go on
+ * @throws aborted
+ */
+export async function lockDownload(key: string, signal?: AbortSignal): Promise<Release> {
+  return (await acquire(`nibble:${key}`, { signal }))!;
+}
+
+/** Keeps the model from being deleted until the returned function is called. @throws aborted */
+export async function lockUse(key: string, signal?: AbortSignal): Promise<Release> {
+  return (await acquire(`nibble-use:${key}`, { mode: 'shared', signal }))!;
+}
+
+/** Runs `work` while nobody uses the model. @throws storage-unavailable at once when somebody does */
+export async function whileUnused<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });
+  if (!release) {
+    const message = `The model ${key} is loaded here or in another tab. Close it there (or call dispose()) first.`;
+    throw new NibbleError('storage-unavailable', message, { key, reason: 'in-use' });
+  }
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}

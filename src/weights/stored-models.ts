@@ -1,0 +1,67 @@
+/** The models that are kept here: which, how large, whether they are still what was stored; and their deletion. */
+import type { StoredModel, VerifyResult } from '../protocol';
+import { CHUNK_BYTES, deleteFile, filePrefix, type ModelStore } from './chunk-store';
+import { sha256 } from './sha256';
+import { keptBytes } from './stored-source';
+
+/** Everything in the ledger, the model used last first. */
+export async function listModels(store: ModelStore): Promise<StoredModel[]> {
+  const models = await Promise.all((await store.ledger.keys()).map((key) => describeStored(store, key)));
+  return models.filter((model) => model !== null).sort((a, b) => b.lastUsed - a.lastUsed);
+}
+
+/** @returns null when nothing is kept under that key */
+export async function describeStored(store: ModelStore, key: string): Promise<StoredModel | null> {
+  const record = await store.ledger.get(key);
+  if (!record) return null;
+  let storedBytes = 0;
+  for (const [path, { bytes }] of Object.entries(record.files)) {
+    storedBytes += keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes ?? 0);
+  }
+  const { name, revision, complete, lastUsed } = record;
+  return { key, name, revision, complete, storedBytes, lastUsed };
+}
+
+/** Frees a model's space. Its ledger entry goes last, so that a cut deletion can be repeated. */
+export async function deleteModel(store: ModelStore, key: string): Promise<void> {
+  const record = await store.ledger.get(key);
+  if (!record) return;
+  // where there is no room left even for this, deleting is what makes room
+  await store.ledger.put({ ...record, complete: false }).catch(() => {});
+  for (const path of Object.keys(record.files)) await deleteFile(store, key, path);
+  await store.ledger.delete(key);
+}
+
+/**
+ * Reads every chunk of a model and compares it with its digest. What is altered is deleted, and the model is then no
+ * longer complete: the next load fetches what is missing.
+ * @returns null when nothing is kept under that key
+ */
+export async function verifyModel(store: ModelStore, key: string): Promise<VerifyResult | null> {
+  const record = await store.ledger.get(key);
+  if (!record) return null;
+  const result: VerifyResult = { checkedBytes: 0, alteredChunks: 0, missingChunks: 0 };
+  let here = 0;
+  for (const [path, { bytes, chunks }] of Object.entries(record.files)) {
+    const prefix = filePrefix(key, path);
+    for (const name of await store.chunks.keys(prefix)) {
+      const index = Number(name.slice(prefix.length));
+      const chunk = await store.chunks.get(name);
+      if (!chunk) continue;
+      const whole = Number.isInteger(index);
+      const length = Math.min(CHUNK_BYTES, (bytes ?? 0) - index * CHUNK_BYTES);
+      const digest = await sha256(chunk.bytes);
+      const expected = (whole && chunks[index]) || chunk.sha256;
+      result.checkedBytes += chunk.bytes.length;
+      if (digest === expected && (!whole || chunk.bytes.length === length)) {
+        if (whole) here++;
+      } else {
+        result.alteredChunks++;
+        await store.chunks.delete(name);
+      }
+    }
+  }
+  if (record.complete) result.missingChunks = Math.max(0, record.kept - here - result.alteredChunks);
+  if (result.alteredChunks + result.missingChunks > 0) await store.ledger.put({ ...record, complete: false });
+  return result;
+}

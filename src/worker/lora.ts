@@ -1,0 +1,67 @@
+/** Adapters for a loaded model: opened, checked, and put where it computes. */
+import { NibbleError } from '../errors';
+import { planMemory } from '../memory/plan';
+import type { LoraDescription } from '../protocol';
+import { openStored, type StoredSource } from '../weights/stored-source';
+import { checkFits, type Host, type Model, planRequest, UNUSABLE } from './open-model';
+
+/**
+ * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
+ * the cache holds was computed otherwise, so it is forgotten. On failure nothing changes.
+ * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
+ * out-of-memory, network, aborted
+ */
+export async function setLora(
+  host: Host,
+  model: Model,
+  wanted: readonly LoraDescription[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const open: StoredSource[] = [];
+  try {
+    for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
+    const files = open.map((source, i) => ({
+      name: source.name,
+      scale: wanted[i].scale,
+      read: (path: string, start: number, end: number) => source.read(path, start, end, signal),
+      size: (path: string) => source.size(path, signal),
+    }));
+    const opened =
+      files.length > 0 ? await (await import('../lora/index')).openAdapters(model.plan.steps, files) : null;
+    const active = opened?.active ?? null;
+    const plan = { ...model.plan, adapted: active?.steps };
+    const request = model.reserved?.request ?? planRequest(model.options, 1, 1);
+    checkFits(planMemory(plan, request, model.limits, model.target));
+    await model.executor.setAdapters(active);
+    for (const source of open) await source.markComplete();
+    model.plan = plan;
+    model.lora = opened?.infos ?? [];
+    model.cached.ids = [];
+  } catch (error) {
+    // what arrived broken would be found again by every later attempt
+    const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
+    if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
+    throw error;
+  } finally {
+    for (const source of open) source.close?.();
+  }
+}
+
+/**
+ * Adapters are kept as models are, so that they are there without a network too. Unlike them without a lock: of several
+ * adapters each tab would hold one and wait for the other, and they are small.
+ */
+async function openKept(
+  host: Host,
+  description: LoraDescription['source'],
+  storage: Model['options']['storage'],
+  signal: AbortSignal | undefined,
+): Promise<StoredSource> {
+  const local = description.kind === 'files' || storage === 'none';
+  const { store } = local ? { store: null } : await host.openStore();
+  const inner = host.openSource(description, () => {});
+  return openStored(inner, store, { signal }).catch((error) => {
+    inner.close?.();
+    throw error;
+  });
+}
