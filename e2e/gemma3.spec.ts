@@ -42,14 +42,13 @@ test('completes text as transformers does, with either cache and as NF4, and com
   await page.goto(site.origin);
 
   const runs = [
-    { kv: 'f16', weights: 'keep' },
-    { kv: 'f32', weights: 'keep' },
-    { kv: 'f32', weights: 'nf4' },
+    { kv: 'f16', weights: 'keep', tokens: 24 },
+    { kv: 'f32', weights: 'keep', tokens: 8 },
+    { kv: 'f32', weights: 'nf4', tokens: 8 },
   ] as const;
-  for (const { kv, weights } of runs) {
-    const [prompt] = expectedGemma3().weights[weights].prompts;
-    const sure = sureSteps(prompt, GEMMA3_TOLERANCE[kv]);
-    expect(sure).toBeGreaterThanOrEqual(1);
+  for (const { kv, weights, tokens } of runs) {
+    const prompt = expectedGemma3().weights[weights].prompts.at(-1)!;
+    expect(sureSteps(prompt, GEMMA3_TOLERANCE[kv]), 'a prompt without close calls').toBeGreaterThanOrEqual(tokens);
     const options: LoadOptions = { backend: 'webgpu', limits: 'default', kv, weights };
     const seen = await page.evaluate(
       async ({ model, options, text, maxNewTokens }) => {
@@ -61,12 +60,11 @@ test('completes text as transformers does, with either cache and as NF4, and com
         const ids = await engine.tokenize(text);
         const answer = engine.generate(text, { maxNewTokens, temperature: 0, ignoreEos: true });
         const result = await answer.result;
-        const written = await engine.detokenize(result.ids);
         const info = await engine.info();
         engine.dispose();
-        return { loaded, ids, written, result, info };
+        return { loaded, ids, result, info };
       },
-      { model: MODEL, options, text: prompt.text, maxNewTokens: Math.max(sure, 4) },
+      { model: MODEL, options, text: prompt.text, maxNewTokens: tokens },
     );
     const { info, result } = seen;
     console.log(
@@ -81,10 +79,10 @@ test('completes text as transformers does, with either cache and as NF4, and com
     // BOS goes before a prompt by itself
     expect(seen.ids).toEqual(prompt.ids.slice(1));
     expect(result.stats.promptTokens).toBe(prompt.ids.length);
-    expect(result.ids.slice(0, sure)).toEqual(prompt.greedy.slice(0, sure));
-    expect(result.text).toBe(seen.written);
+    expect(result.ids).toEqual(prompt.greedy.slice(0, tokens));
+    if (tokens === prompt.greedy.length) expect(result.text).toBe(prompt.greedyText);
   }
-  // the header is read again before the stored copy is trusted
-  expect(site.bytes(MODEL)).toBeLessThan(1.05 * statSync(FILE!).size);
+  // once, and the two bytes that tell its size
+  expect(site.bytes(MODEL)).toBeLessThanOrEqual(statSync(FILE!).size + 2);
   expect(complaints).toEqual([]);
 });

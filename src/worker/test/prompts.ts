@@ -5,6 +5,8 @@ export interface Prompt {
   ids: number[];
   /** decoded ids that ignore the end of text, and by how much each won */
   greedy: number[];
+  /** the same as text */
+  greedyText: string;
   margins: number[];
   /** largest magnitude of the logits after the prompt */
   logitScale: number;
