@@ -23,12 +23,8 @@ test.beforeAll(async () => {
     mounts: [
       ['/lib/', 'dist'],
       [MODEL, FILE!],
+      ['/', 'e2e/blank.html'],
     ],
-    intercept(_, response, path) {
-      if (path !== '/') return false;
-      response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>A page</title>');
-      return true;
-    },
   });
 });
 
