@@ -16,15 +16,9 @@ import { measure } from '../src/node/commands/perplexity';
 import { SwiftShaderChild } from '../src/node/dawn';
 import { open } from '../src/node/open';
 import { tokenizerOf } from '../src/worker/answer';
-import {
-  answerOf,
-  DEFAULT_MODEL,
-  difference,
-  expectedPerplexity,
-  expectedPrompts,
-  sureSteps,
-  TOLERANCE,
-} from '../src/worker/test/default-model';
+import { answerOf } from '../src/worker/test/answer-of';
+import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from '../src/worker/test/default-model';
+import { difference, sureSteps } from '../src/worker/test/prompts';
 
 const NEW_TOKENS = 32;
 /** Of the GGUF on the same windows, by torch: bench/default-model.md. */

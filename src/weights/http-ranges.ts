@@ -97,7 +97,8 @@ export function createHttpRanges(
   async function request(from: string, path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      // kept by our own store, if at all: the browser's cache would hold a second copy
+      // kept by our own store, if at all: the browser's cache would hold a second copy, and where several ranges
+      // of one file are under way Chromium's asks for many of them twice (314 MB for 253, Chromium 156)
       response = await send(from, { ...init, cache: 'no-store' });
     } catch (cause) {
       const next = `Check the connection and its CORS headers: ${cause}`;

@@ -3,7 +3,9 @@ import { expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
 import { createFolderSource } from '../node/folder-source';
 import { createSession } from './session';
-import { answerOf, DEFAULT_MODEL, difference, expectedPrompts, sureSteps, TOLERANCE } from './test/default-model';
+import { answerOf } from './test/answer-of';
+import { DEFAULT_MODEL, expectedPrompts, TOLERANCE } from './test/default-model';
+import { difference, sureSteps } from './test/prompts';
 
 Object.assign(globalThis, globals);
 /** Dawn's instance must stay referenced for the life of the process. */

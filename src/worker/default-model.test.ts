@@ -4,15 +4,9 @@ import { main } from '../node/cli';
 import { createFolderSource } from '../node/folder-source';
 import type { Model } from './open-model';
 import { createSession } from './session';
-import {
-  answerOf,
-  DEFAULT_MODEL,
-  difference,
-  expectedPerplexity,
-  expectedPrompts,
-  sureSteps,
-  TOLERANCE,
-} from './test/default-model';
+import { answerOf } from './test/answer-of';
+import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from './test/default-model';
+import { difference, sureSteps } from './test/prompts';
 
 const STEPS = 6;
 /** The Q4_1 GGUF that the default model was made from: 98 MB, so not in the repository. */
