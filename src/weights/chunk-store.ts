@@ -64,7 +64,9 @@ export interface ModelStore {
 export const filePrefix = (model: string, path: string): string => `${model}/${path}#`;
 export const chunkKey = (model: string, path: string, index: number): string => filePrefix(model, path) + index;
 /** The beginning of a chunk whose download was cut. */
-export const partKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
+export const begunKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
+/** What was read of a file apart from its chunks (parts.ts). */
+export const partsKey = (model: string, path: string): string => `${filePrefix(model, path)}parts`;
 
 export function createMemoryStore(): ModelStore {
   const table = <T>() => {

@@ -13,10 +13,12 @@ const AHEAD = 2;
 /** Reads the headers. @throws corrupt-checkpoint, unsupported-quantization, network, aborted */
 export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
   const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
+  const readApart = (path: string, start: number, end: number) =>
+    source.readApart ? source.readApart(path, start, end, signal) : read(path, start, end);
   const size = (path: string) => source.size(path, signal);
   const layout = source.gguf
     ? await (await import('../formats/gguf')).openGguf(source.gguf, read, size)
-    : await openSafetensorsFolder(read, size);
+    : await openSafetensorsFolder(read, size, readApart);
   // in the order of the files, so that reading all tensors in turn reads every byte once
   const place = new Map(layout.files.map(({ path }, index) => [path, index]));
   const records = [...layout.records].sort(
