@@ -39,6 +39,8 @@ export interface ModelRecord {
   manifest: boolean;
   /** `files` names all that a load may ask for: what it does not name is not there */
   closed: boolean;
+  /** the file that is made of the others and kept in their place (quantised.ts), and for which choice of the person */
+  made?: { path: string; choice: string };
   /** everything that a load needs is here and verified */
   complete: boolean;
   /** how many chunks there were when it became complete */

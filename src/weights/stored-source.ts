@@ -45,6 +45,16 @@ export interface StoredSource extends Source {
   streaming: readonly string[] | null;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
+  /** what is kept of the model is the files as they are served, all of them */
+  readonly original: boolean;
+  /** what was kept had been made for another choice, and was dropped */
+  readonly anew: boolean;
+  /**
+   * From now on a file that is made of others is kept in their place: of those only the chunks that have been read.
+   * @param bytes its size
+   * @param make brings any of its bytes
+   */
+  keepInstead(path: string, bytes: number, of: readonly string[], make: MakeBytes): Promise<void>;
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
   /**
@@ -63,7 +73,11 @@ export interface StoredSource extends Source {
   close(): Promise<void>;
 }
 
+export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
+
 export interface StoredOptions {
+  /** what the person chose that decides what is made of the files; see keepInstead() */
+  choice?: string;
   signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
@@ -106,11 +120,13 @@ interface FileCheck {
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
+  { choice = '', signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
-  const complete = old?.complete ?? false;
+  const complete = isInstalled(old, choice);
+  const anew = old?.made !== undefined && old.made.choice !== choice;
+  if (anew && store) await deleteFile(store, key, old.made!.path);
   const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
   const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
   const record: ModelRecord = complete
@@ -137,6 +153,7 @@ export async function openStored(
   /** a chunk was not what had been read apart from it: everything that was made of that may be wrong */
   let refuted: NibbleError | null = null;
   let streaming: readonly string[] | null = null;
+  let making: { path: string; of: readonly string[]; make: MakeBytes; headers: ReadonlySet<string> } | null = null;
   const running = new Set<Promise<unknown>>();
   const stop = new AbortController();
   const onAbort = () => stop.abort();
@@ -179,8 +196,13 @@ export async function openStored(
     const before = old?.files[path];
     if (!before || !store) return;
     const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
-    if (!same) await deleteFile(store, key, path);
+    if (same) return;
+    await deleteFile(store, key, path);
+    if (old.made) await deleteFile(store, key, old.made.path);
   }
+
+  /** Whether a file is kept as it is served. */
+  const isKept = (path: string) => store !== null && !making?.of.includes(path);
 
   /** @throws quota-exceeded, unless the rest need not be kept */
   async function expectFile(path: string, bytes: number): Promise<void> {
@@ -250,7 +272,7 @@ export async function openStored(
     } catch (error) {
       sourceFailed = true;
       // the error of the read is what counts, whether or not its beginning can be kept
-      if (store && came) await keepPart(path, index, join(came)).catch(() => {});
+      if (isKept(path) && came) await keepPart(path, index, join(came)).catch(() => {});
       throw error;
     }
   }
@@ -313,7 +335,8 @@ export async function openStored(
     if (part) onStored?.(path, part.length);
     met.add(chunkKey(key, path, index));
     for (let attempt = part ? -1 : 0; ; attempt++) {
-      const bytes = await fetchChunk(path, index, start, end, part);
+      const bytes =
+        path === making?.path ? await making.make(start, end) : await fetchChunk(path, index, start, end, part);
       // where nothing is kept and nothing is known there is nothing to compare
       const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
       const wrong = await mismatch(path, index, bytes, digest);
@@ -322,7 +345,7 @@ export async function openStored(
       if (!wrong) {
         await compare(path, index, bytes);
         if (digest) {
-          await write(async () => store?.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
+          if (isKept(path)) await write(() => store!.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
           chunks[index] = digest;
         }
         return bytes;
@@ -416,6 +439,7 @@ export async function openStored(
     checks.delete(path);
     if (actual === digest) return;
     await forget(path);
+    if (making) await forget(making.path);
     dropped = true;
     const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
     throw new NibbleError('integrity-mismatch', message, { path, bytes: size, expected: digest!, actual });
@@ -430,6 +454,8 @@ export async function openStored(
 
   /** The chunk that is read after this one, null after the last. */
   function following({ path, index }: ChunkPlace): ChunkPlace | null {
+    // what is made asks for what it is made of
+    if (path === making?.path) return null;
     if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
     const order = streaming ?? [];
     const next = order[order.indexOf(path) + 1];
@@ -505,6 +531,16 @@ export async function openStored(
     revision: record.revision,
     gguf: inner.gguf,
     complete,
+    original: complete && !record.made,
+    anew,
+    async keepInstead(path, bytes, of, make) {
+      making = { path, of, make, headers: new Set(met) };
+      if (complete) return;
+      await forgetOther(path, bytes, null);
+      record.files[path] = { bytes, chunks: [], digest: null };
+      record.made = { path, choice };
+      await saveRecord();
+    },
     get streaming() {
       return streaming;
     },
@@ -529,6 +565,11 @@ export async function openStored(
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
       if (!store || full) return;
+      for (const path of making?.of ?? []) {
+        for (const name of await store.chunks.keys(filePrefix(key, path))) {
+          if (!making!.headers.has(name)) await store.chunks.delete(name);
+        }
+      }
       for (const path of Object.keys(record.files)) {
         record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
       }
@@ -554,6 +595,10 @@ export async function openStored(
   };
   return source;
 }
+
+/** Whether a model is all here, for that choice. */
+export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
+  record?.complete === true && (record.made?.choice ?? choice) === choice;
 
 /** Whether a key under a file's prefix is that of a whole chunk. */
 export const isWhole = (key: string): boolean => /#\d+$/.test(key);
