@@ -39,6 +39,7 @@ const PARTS: Record<string, string> = {
   gguf: '../formats/gguf',
   lora: '../lora/index',
   quantised: '../weights/quantised',
+  'stored-models': '../weights/stored-models',
   'on-cpu': '../execute/on-cpu',
   'on-gpu': '../execute/on-gpu',
 };

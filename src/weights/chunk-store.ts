@@ -70,6 +70,17 @@ export const begunKey = (model: string, path: string, index: number): string => 
 /** What was read of a file apart from its chunks (parts.ts). */
 export const partsKey = (model: string, path: string): string => `${filePrefix(model, path)}parts`;
 
+/** Whether a key under a file's prefix is that of a whole chunk. */
+export const isWhole = (key: string): boolean => /#\d+$/.test(key);
+
+/** Bytes of a file that its whole chunks among `keys` hold. */
+export function keptBytes(keys: readonly string[], fileBytes: number): number {
+  return keys.reduce((sum, key) => {
+    const index = /#(\d+)$/.exec(key)?.[1];
+    return index === undefined ? sum : sum + Math.min(CHUNK_BYTES, fileBytes - Number(index) * CHUNK_BYTES);
+  }, 0);
+}
+
 export function createMemoryStore(): ModelStore {
   const table = <T>() => {
     const map = new Map<string, T>();

@@ -10,6 +10,7 @@ import type { ByteRange, FileLayout, ReadBytes, TensorRecord } from '../formats/
 import type { DenseType, MatrixFormat, QuantisedRows } from '../formats/matrix';
 import { quantizeInt8 } from '../formats/quantize-int8';
 import { quantizeNf4 } from '../formats/quantize-nf4';
+import { release } from './release';
 
 /** the file's name; no model's own file is called so */
 export const QUANTISED = 'nibble.quantised';
@@ -58,6 +59,7 @@ const nf4: BlockCode = {
       words[at++] = scaleWords[b];
       for (let i = 1; i < NF4_WORDS; i++) words[at++] = codeWords[from++];
     }
+    release(codes, absmax);
     return new Uint8Array(words.buffer);
   },
   unpack(bytes) {
@@ -161,7 +163,8 @@ async function makePart({ start, record, code }: Place, from: number, to: number
   const { data, encoding } = record;
   if (!code || encoding.kind !== 'dense') {
     const piece = await read(data.path, data.start + from - start, data.start + to - start);
-    return out.set(piece);
+    out.set(piece);
+    return release(piece);
   }
   const blockBytes = code.elements * widthOf(encoding.type);
   const step = Math.max(1, Math.floor(PIECE_BYTES / blockBytes));
@@ -169,8 +172,11 @@ async function makePart({ start, record, code }: Place, from: number, to: number
   for (let block = Math.floor((from - start) / code.bytes); block < last; block += step) {
     const count = Math.min(step, last - block);
     const at = data.start + block * blockBytes;
-    const packed = code.pack(denseValues(await read(data.path, at, at + count * blockBytes), encoding.type));
+    const piece = await read(data.path, at, at + count * blockBytes);
+    const values = denseValues(piece, encoding.type);
+    const packed = code.pack(values);
     const place = start + block * code.bytes;
     out.set(packed.subarray(Math.max(0, from - place), Math.min(packed.length, to - place)), Math.max(0, place - from));
+    release(piece, values, packed);
   }
 }

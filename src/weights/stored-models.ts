@@ -1,8 +1,7 @@
 /** The models that are kept here: which, how large, whether they are still what was stored; and their deletion. */
 import type { StoredModel, VerifyResult } from '../protocol';
-import { CHUNK_BYTES, deleteFile, filePrefix, type ModelStore } from './chunk-store';
+import { CHUNK_BYTES, deleteFile, filePrefix, isWhole, keptBytes, type ModelStore } from './chunk-store';
 import { sha256 } from './sha256';
-import { isWhole, keptBytes } from './stored-source';
 
 /** Everything in the ledger, the model used last first. */
 export async function listModels(store: ModelStore): Promise<StoredModel[]> {

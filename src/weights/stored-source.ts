@@ -18,6 +18,8 @@ import {
   chunkKey,
   deleteFile,
   filePrefix,
+  isWhole,
+  keptBytes,
   type ModelRecord,
   type ModelStore,
   partsKey,
@@ -25,6 +27,7 @@ import {
 } from './chunk-store';
 import { type Manifest, parseManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
+import { release } from './release';
 import { createSha256, gitName, type Sha256, sha256 } from './sha256';
 import type { Listing, Source } from './source';
 
@@ -51,6 +54,7 @@ export interface StoredSource extends Source {
   readonly anew: boolean;
   /**
    * From now on a file that is made of others is kept in their place: of those only the chunks that have been read.
+   * Their author's digests are compared, as ever, when all of them has been here: so not after a load that was cut.
    * @param bytes its size
    * @param make brings any of its bytes
    */
@@ -172,6 +176,11 @@ export async function openStored(
   for (const [path, { bytes }] of Object.entries(record.files)) {
     if (!complete) await forgetOther(path, bytes, null);
     if (bytes !== null) await expectFile(path, bytes);
+  }
+  // known before this load has come to it: another choice must find it
+  if (!complete && !anew && old?.made) {
+    record.made = old.made;
+    record.files[old.made.path] = old.files[old.made.path];
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
@@ -403,10 +412,8 @@ export async function openStored(
     free(held);
   }
 
-  /** Gives the memory back now: garbage of this size may lie about for long. */
   function free({ bytes, users, dropped }: Held): void {
-    const release = ({ buffer }: { buffer: ArrayBuffer & { transfer?(length: number): void } }) => buffer.transfer?.(0);
-    if (dropped && users === 0) void bytes.then(release).catch(() => {});
+    if (dropped && users === 0) void bytes.then((array) => release(array)).catch(() => {});
   }
 
   /** Lets the file's digest take a chunk when it is the next one. */
@@ -599,17 +606,6 @@ export async function openStored(
 /** Whether a model is all here, for that choice. */
 export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
   record?.complete === true && (record.made?.choice ?? choice) === choice;
-
-/** Whether a key under a file's prefix is that of a whole chunk. */
-export const isWhole = (key: string): boolean => /#\d+$/.test(key);
-
-/** Bytes of a file that its whole chunks among `keys` hold. */
-export function keptBytes(keys: readonly string[], fileBytes: number): number {
-  return keys.reduce((sum, key) => {
-    const index = /#(\d+)$/.exec(key)?.[1];
-    return index === undefined ? sum : sum + Math.min(CHUNK_BYTES, fileBytes - Number(index) * CHUNK_BYTES);
-  }, 0);
-}
 
 async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);

@@ -1,6 +1,6 @@
 /** Checkpoints of 16 bits that run in NF4 or int8: what is kept of them is the result. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type FakeHub, serveFakeHub } from '../../scripts/fake-hub';
+import { type FakeHub, type FakeHubOptions, serveFakeHub } from '../../scripts/fake-hub';
 import { toBf16 } from '../formats/half';
 import { type NewTensor, writeSafetensors } from '../formats/safetensors';
 import { tensorTable } from '../model/decoder';
@@ -55,7 +55,6 @@ beforeAll(async () => {
 afterAll(() => hub.close());
 beforeEach(() => {
   hub.options.fault = undefined;
-  hub.mend();
   hub.reset();
 });
 
@@ -86,6 +85,12 @@ async function run(store: ModelStore | null, options: EngineOptions = {}) {
 }
 
 const madeKey = (index: number) => chunkKey(KEY, QUANTISED, index);
+
+/** Refuses the rest of the file: enough has come for the first chunk of the result. */
+const cutAt =
+  (chunk: number): FakeHubOptions['fault'] =>
+  ({ path, start }) =>
+    path === WEIGHTS && start >= chunk * CHUNK_BYTES ? { kind: 'status', status: 404 } : null;
 
 /** Compared by Buffer: expect() takes half a minute for a chunk. */
 async function expectSameChunk(store: ModelStore, other: ModelStore, index: number) {
@@ -126,10 +131,10 @@ it('is cut in the middle, and goes on with what is not made yet', async () => {
   const store = createMemoryStore();
   const whole = createMemoryStore();
   const { ids } = await (await run(whole)).answer();
-  hub.cutAfter(25e6);
+  hub.options.fault = cutAt(5);
   await expect((await run(store)).answer()).rejects.toMatchObject({ code: 'network' });
   await expectSameChunk(store, whole, 0);
-  hub.mend();
+  hub.options.fault = undefined;
   const second = await run(store);
   expect((await second.answer()).ids).toEqual(ids);
   expect(second.counted.received).toBeLessThan(weights.length - CHUNK_FROM + 2 * CHUNK_BYTES);
@@ -168,6 +173,22 @@ it('is made anew for another choice, and says so; files that are kept whole serv
   hub.reset();
   expect((await (await run(store)).answer()).ids).toEqual(ids);
   expect(hub.requests).toEqual([]);
+}, 60_000);
+
+it('never takes for one choice what a load that was cut had made for another', async () => {
+  const store = createMemoryStore();
+  hub.options.fault = cutAt(5);
+  await expect((await run(store, { keep: ['self_attn'] })).answer()).rejects.toMatchObject({ code: 'network' });
+  expect(await store.chunks.get(madeKey(0))).toBeDefined();
+  // fails before it is known what is to be made
+  hub.options.fault = ({ at }) => (at === 'cdn' || at === 'resolve' ? { kind: 'status', status: 404 } : null);
+  await store.chunks.delete(chunkKey(KEY, WEIGHTS, 0));
+  await expect((await run(store, { keep: ['self_attn'] })).answer()).rejects.toMatchObject({ code: 'network' });
+  hub.options.fault = undefined;
+  await (await run(store)).answer();
+  const whole = createMemoryStore();
+  await (await run(whole)).answer();
+  for (const index of [0, 1]) await expectSameChunk(store, whole, index);
 }, 60_000);
 
 it('a byte that arrives altered is caught by the author’s digest, and what was made of it is made again', async () => {
