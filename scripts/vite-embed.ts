@@ -38,10 +38,12 @@ const PARTS: Record<string, string> = {
   text: '../text/index',
   gguf: '../formats/gguf',
   lora: '../lora/index',
+  quantised: '../weights/quantised',
+  'stored-models': '../weights/stored-models',
   'on-cpu': '../execute/on-cpu',
   'on-gpu': '../execute/on-gpu',
 };
-const LATER = /\bimport\('(\.\.\/(?:text|formats|lora|execute)\/[\w-]+)'\)/g;
+const LATER = /\bimport\('(\.\.\/(?:text|formats|weights|lora|execute)\/[\w-]+)'\)/g;
 const partOf = (specifier: string) => Object.keys(PARTS).find((name) => PARTS[name] === specifier);
 
 /** In the inlined worker, `import()` of a part becomes a question to the page. */

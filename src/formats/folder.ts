@@ -9,9 +9,14 @@ const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
 /**
  * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.
  * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are not).
+ * @param readApart reads small parts that lie all over a file
  * @throws NibbleError corrupt-checkpoint, unsupported-quantization, and what `read` and `size` throw
  */
-export async function openSafetensorsFolder(read: ReadBytes, size: FileSize): Promise<FileLayout> {
+export async function openSafetensorsFolder(
+  read: ReadBytes,
+  size: FileSize,
+  readApart: ReadBytes = read,
+): Promise<FileLayout> {
   const bytesOf = async (path: string): Promise<Uint8Array | null> => {
     const length = await size(path);
     if (length === null) return null;
@@ -42,7 +47,7 @@ export async function openSafetensorsFolder(read: ReadBytes, size: FileSize): Pr
       json,
       config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
-    records: languageModel(await groupTensors(tensors, read), config),
+    records: languageModel(await groupTensors(tensors, readApart), config),
     files,
     totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };

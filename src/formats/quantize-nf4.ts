@@ -26,13 +26,17 @@ export interface Nf4 {
 /** max |v| of each block. @throws NibbleError corrupt-checkpoint when a value is infinite or not a number */
 function blockMaxima(values: Float32Array, block: number): Float32Array {
   const out = new Float32Array(Math.ceil(values.length / block));
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(values[i]);
-    if (!(magnitude < Number.POSITIVE_INFINITY)) {
-      throw corrupt(`Element ${i} of a tensor to quantise is ${values[i]}`, { element: i });
+  for (let b = 0, i = 0; b < out.length; b++) {
+    const end = Math.min(values.length, i + block);
+    let largest = 0;
+    for (; i < end; i++) {
+      const magnitude = Math.abs(values[i]);
+      if (!(magnitude < Number.POSITIVE_INFINITY)) {
+        throw corrupt(`Element ${i} of a tensor to quantise is ${values[i]}`, { element: i });
+      }
+      if (magnitude > largest) largest = magnitude;
     }
-    const b = Math.floor(i / block);
-    if (magnitude > out[b]) out[b] = magnitude;
+    out[b] = largest;
   }
   return out;
 }

@@ -39,6 +39,8 @@ export interface ModelRecord {
   manifest: boolean;
   /** `files` names all that a load may ask for: what it does not name is not there */
   closed: boolean;
+  /** the file that is made of the others and kept in their place (quantised.ts), and for which choice of the person */
+  made?: { path: string; choice: string };
   /** everything that a load needs is here and verified */
   complete: boolean;
   /** how many chunks there were when it became complete */
@@ -64,7 +66,20 @@ export interface ModelStore {
 export const filePrefix = (model: string, path: string): string => `${model}/${path}#`;
 export const chunkKey = (model: string, path: string, index: number): string => filePrefix(model, path) + index;
 /** The beginning of a chunk whose download was cut. */
-export const partKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
+export const begunKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
+/** What was read of a file apart from its chunks (parts.ts). */
+export const partsKey = (model: string, path: string): string => `${filePrefix(model, path)}parts`;
+
+/** Whether a key under a file's prefix is that of a whole chunk. */
+export const isWhole = (key: string): boolean => /#\d+$/.test(key);
+
+/** Bytes of a file that its whole chunks among `keys` hold. */
+export function keptBytes(keys: readonly string[], fileBytes: number): number {
+  return keys.reduce((sum, key) => {
+    const index = /#(\d+)$/.exec(key)?.[1];
+    return index === undefined ? sum : sum + Math.min(CHUNK_BYTES, fileBytes - Number(index) * CHUNK_BYTES);
+  }, 0);
+}
 
 export function createMemoryStore(): ModelStore {
   const table = <T>() => {

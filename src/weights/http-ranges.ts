@@ -24,7 +24,7 @@ export interface HttpPlace {
   refusal?(path: string, response: Response): NibbleError | null;
 }
 
-export interface HttpRanges extends Required<Pick<Source, 'size' | 'read' | 'close'>> {
+export interface HttpRanges extends Required<Pick<Source, 'size' | 'read' | 'inOrder' | 'close'>> {
   /** A small file whole, from wherever it is. @throws network */
   fetchAll(url: string, signal?: AbortSignal): Promise<Uint8Array>;
 }
@@ -269,6 +269,7 @@ export function createHttpRanges(
       );
       return turn;
     },
+    inOrder: (path) => open.has(path) || lanes.has(path),
     fetchAll: (from, signal) =>
       retrying(
         async () => {

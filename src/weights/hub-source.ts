@@ -94,6 +94,7 @@ export function createHubSource(
       await list(signal);
       return ranges.read(path, start, end, signal, keepPart);
     },
+    inOrder: ranges.inOrder,
     close: ranges.close,
   };
 }

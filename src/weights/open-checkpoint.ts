@@ -1,6 +1,6 @@
 /** A Checkpoint over a Source: formats/ says where bytes lie and what they mean, the Source brings them. */
 import { NibbleError, throwIfAborted } from '../errors';
-import { type ByteRange, openSafetensorsFolder, tensorRows } from '../formats/layout';
+import { type ByteRange, type FileLayout, openSafetensorsFolder, tensorRows } from '../formats/layout';
 import type { RowSlice } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 import type { Source } from './source';
@@ -11,12 +11,22 @@ const SLICE_BYTES = 1 << 20;
 const AHEAD = 2;
 
 /** Reads the headers. @throws corrupt-checkpoint, unsupported-quantization, network, aborted */
-export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
+export async function openLayout(source: Source, signal?: AbortSignal): Promise<FileLayout> {
   const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
+  const readApart = (path: string, start: number, end: number) =>
+    source.readApart ? source.readApart(path, start, end, signal) : read(path, start, end);
   const size = (path: string) => source.size(path, signal);
-  const layout = source.gguf
-    ? await (await import('../formats/gguf')).openGguf(source.gguf, read, size)
-    : await openSafetensorsFolder(read, size);
+  return source.gguf
+    ? (await import('../formats/gguf')).openGguf(source.gguf, read, size)
+    : openSafetensorsFolder(read, size, readApart);
+}
+
+export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
+  return checkpointOf(await openLayout(source, signal), source);
+}
+
+/** What a layout says, with the bytes of a source. */
+export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
   // in the order of the files, so that reading all tensors in turn reads every byte once
   const place = new Map(layout.files.map(({ path }, index) => [path, index]));
   const records = [...layout.records].sort(

@@ -25,6 +25,13 @@ export interface Source {
     signal?: AbortSignal,
     keepPart?: KeepPart,
   ): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * As read(), of a small part of a file that lies apart from what is read before and after it. Absent: read() is as
+   * good for those.
+   */
+  readApart?(path: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** The place gives a file from beginning to end only (HTTP without ranges): known once some of it has been read. */
+  inOrder?(path: string): boolean;
   close?(): void | Promise<void>;
 }
 

@@ -1,8 +1,7 @@
 /** The models that are kept here: which, how large, whether they are still what was stored; and their deletion. */
 import type { StoredModel, VerifyResult } from '../protocol';
-import { CHUNK_BYTES, deleteFile, filePrefix, type ModelStore } from './chunk-store';
+import { CHUNK_BYTES, deleteFile, filePrefix, isWhole, keptBytes, type ModelStore } from './chunk-store';
 import { sha256 } from './sha256';
-import { keptBytes } from './stored-source';
 
 /** Everything in the ledger, the model used last first. */
 export async function listModels(store: ModelStore): Promise<StoredModel[]> {
@@ -41,27 +40,24 @@ export async function verifyModel(store: ModelStore, key: string): Promise<Verif
   const record = await store.ledger.get(key);
   if (!record) return null;
   const result: VerifyResult = { checkedBytes: 0, alteredChunks: 0, missingChunks: 0 };
-  let here = 0;
+  let whole = 0;
   for (const [path, { bytes, chunks }] of Object.entries(record.files)) {
     const prefix = filePrefix(key, path);
     for (const name of await store.chunks.keys(prefix)) {
-      const index = Number(name.slice(prefix.length));
+      const index = isWhole(name) ? Number(name.slice(prefix.length)) : null;
       const chunk = await store.chunks.get(name);
       if (!chunk) continue;
-      const whole = Number.isInteger(index);
-      const length = Math.min(CHUNK_BYTES, (bytes ?? 0) - index * CHUNK_BYTES);
+      if (index !== null) whole++;
+      const length = index === null ? chunk.bytes.length : Math.min(CHUNK_BYTES, bytes! - index * CHUNK_BYTES);
       const digest = await sha256(chunk.bytes);
-      const expected = (whole && chunks[index]) || chunk.sha256;
+      const expected = (index !== null && chunks[index]) || chunk.sha256;
       result.checkedBytes += chunk.bytes.length;
-      if (digest === expected && (!whole || chunk.bytes.length === length)) {
-        if (whole) here++;
-      } else {
-        result.alteredChunks++;
-        await store.chunks.delete(name);
-      }
+      if (digest === expected && chunk.bytes.length === length) continue;
+      result.alteredChunks++;
+      await store.chunks.delete(name);
     }
   }
-  if (record.complete) result.missingChunks = Math.max(0, record.kept - here - result.alteredChunks);
+  if (record.complete) result.missingChunks = Math.max(0, record.kept - whole);
   if (result.alteredChunks + result.missingChunks > 0) await store.ledger.put({ ...record, complete: false });
   return result;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore } from './chunk-store';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } from './chunk-store';
 import { createMemorySource } from './memory-source';
 import { sha256 } from './sha256';
 import type { Source } from './source';
@@ -195,6 +195,73 @@ it('fetches ahead past the end of a file, and counts what is stored once', async
     for (const path of 'ab') await again.size(path).then((size) => again.read(path, 0, size!));
   }
   expect([fromStore, asked.length]).toEqual([2 * (CHUNK_BYTES + 5), 4]);
+});
+
+describe('what is read apart', () => {
+  const FILE = 'model.safetensors';
+  const at = [7, 2 * CHUNK_BYTES - 50, 2 * CHUNK_BYTES + 9000, 4 * CHUNK_BYTES + 1];
+  const wanted = at.map((start) => model.slice(start, start + 100));
+  const readParts = (source: StoredSource) =>
+    Promise.all(at.map((start) => source.readApart!(FILE, start, start + 100)));
+
+  it('is fetched alone, kept in one entry and not fetched again', async () => {
+    const store = createMemoryStore();
+    const { source, counted } = server(false);
+    const stored = await openStored(source, store);
+    await stored.read(FILE, 0, 100);
+    expect(await readParts(stored)).toEqual(wanted);
+    // the first one lies in a chunk that is here
+    expect(counted.sent).toBe(CHUNK_BYTES + 300);
+    await stored.close();
+    expect(await store.chunks.keys('')).toEqual([chunkKey(KEY, FILE, 0), partsKey(KEY, FILE)]);
+
+    const again = server(false);
+    const resumed = await openStored(again.source, store);
+    expect(await readParts(resumed)).toEqual(wanted);
+    // in any part of what was read, too
+    expect(await resumed.readApart!(FILE, at[2] + 3, at[2] + 9)).toEqual(wanted[2].slice(3, 9));
+    expect(again.counted.sent).toBe(100);
+    expect((await readAll(resumed)).equals(model)).toBe(true);
+    expect(again.counted.sent).toBe(LENGTH - CHUNK_BYTES + 100);
+  });
+
+  it('goes by chunks where digests are known, where all is here, and where a place knows no ranges', async () => {
+    const listed = server(true);
+    const proven = await openStored(listed.source, createMemoryStore());
+    expect(await readParts(proven)).toEqual(wanted);
+    expect(listed.counted.sent).toBe(manifest.length + 4 * CHUNK_BYTES);
+
+    const store = createMemoryStore();
+    await install(store, false);
+    const here = server(false);
+    expect(await readParts(await openStored(here.source, store))).toEqual(wanted);
+    expect(here.counted.requests).toBe(0);
+
+    const ordered = server(false);
+    const whole = await openStored({ ...ordered.source, inOrder: () => true }, createMemoryStore());
+    expect(await readParts(whole)).toEqual(wanted);
+    expect(ordered.counted.sent).toBe(4 * CHUNK_BYTES);
+  });
+
+  it.each([1, 2])('over the edge of two chunks, must be what chunk %i says', async (chunk) => {
+    const store = createMemoryStore();
+    const altered = chunk === 1 ? at[1] : at[1] + 99;
+    const { source } = server(false, (_, start, bytes) => {
+      if (start === at[1]) bytes[altered - start] ^= 16;
+    });
+    const stored = await openStored(source, store);
+    await readParts(stored);
+    const error = { code: 'integrity-mismatch', details: { path: FILE, chunk, byte: altered } };
+    await expect(readAll(stored)).rejects.toMatchObject(error);
+    expect(stored.dropped).toBe(true);
+    await expect(stored.markComplete()).rejects.toMatchObject(error);
+    await stored.close();
+    expect(await store.chunks.get(chunkKey(KEY, FILE, chunk))).toBeUndefined();
+    expect(await store.chunks.get(partsKey(KEY, FILE))).toBeUndefined();
+    const next = await openStored(server(false).source, store);
+    expect(await readParts(next)).toEqual(wanted);
+    expect((await readAll(next)).equals(model)).toBe(true);
+  });
 });
 
 it('refuses reads beyond a file and of no file', async () => {

@@ -5,21 +5,29 @@
  * manifest.json, else by its first arrival; what a whole file must be, by its author's digest where the source lists
  * one: checked when all of the file has been here.
  *
- * Memory: at most CACHED chunks, and IN_FLIGHT requests.
+ * Where the digests are those of first arrival, small parts that a header needs from all over a file are fetched alone,
+ * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew.
+ *
+ * Memory: at most CACHED chunks and those parts; IN_FLIGHT requests for chunks.
  */
 import { asNibbleError, NibbleError } from '../errors';
 import {
+  begunKey,
   CHUNK_BYTES,
   type Chunk,
   chunkKey,
   deleteFile,
   filePrefix,
+  isWhole,
+  keptBytes,
   type ModelRecord,
   type ModelStore,
-  partKey,
+  partsKey,
   quotaExceeded,
 } from './chunk-store';
 import { type Manifest, parseManifest } from './manifest';
+import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
+import { release } from './release';
 import { createSha256, gitName, type Sha256, sha256 } from './sha256';
 import type { Listing, Source } from './source';
 
@@ -40,6 +48,17 @@ export interface StoredSource extends Source {
   streaming: readonly string[] | null;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
+  /** what is kept of the model is the files as they are served, all of them */
+  readonly original: boolean;
+  /** what was kept had been made for another choice, and was dropped */
+  readonly anew: boolean;
+  /**
+   * From now on a file that is made of others is kept in their place: of those only the chunks that have been read.
+   * Their author's digests are compared, as ever, when all of them has been here: so not after a load that was cut.
+   * @param bytes its size
+   * @param make brings any of its bytes
+   */
+  keepInstead(path: string, bytes: number, of: readonly string[], make: MakeBytes): Promise<void>;
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
   /**
@@ -58,7 +77,11 @@ export interface StoredSource extends Source {
   close(): Promise<void>;
 }
 
+export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
+
 export interface StoredOptions {
+  /** what the person chose that decides what is made of the files; see keepInstead() */
+  choice?: string;
   signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
@@ -101,11 +124,13 @@ interface FileCheck {
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
+  { choice = '', signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
-  const complete = old?.complete ?? false;
+  const complete = isInstalled(old, choice);
+  const anew = old?.made !== undefined && old.made.choice !== choice;
+  if (anew && store) await deleteFile(store, key, old.made!.path);
   const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
   const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
   const record: ModelRecord = complete
@@ -125,6 +150,14 @@ export async function openStored(
   const checks = new Map<string, FileCheck>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
+  /** what was read apart, by path: as it comes from the store, and then all of it */
+  const apart = new Map<string, Promise<Part[]>>();
+  /** files of which more was read apart than is stored */
+  const unsaved = new Set<string>();
+  /** a chunk was not what had been read apart from it: everything that was made of that may be wrong */
+  let refuted: NibbleError | null = null;
+  let streaming: readonly string[] | null = null;
+  let making: { path: string; of: readonly string[]; make: MakeBytes; headers: ReadonlySet<string> } | null = null;
   const running = new Set<Promise<unknown>>();
   const stop = new AbortController();
   const onAbort = () => stop.abort();
@@ -139,9 +172,15 @@ export async function openStored(
   let room: ReturnType<ModelStore['room']> | undefined;
   /** bytes that were not here when this began */
   let missing = 0;
+  let saving = Promise.resolve();
   for (const [path, { bytes }] of Object.entries(record.files)) {
     if (!complete) await forgetOther(path, bytes, null);
     if (bytes !== null) await expectFile(path, bytes);
+  }
+  // known before this load has come to it: another choice must find it
+  if (!complete && !anew && old?.made) {
+    record.made = old.made;
+    record.files[old.made.path] = old.files[old.made.path];
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
@@ -166,8 +205,13 @@ export async function openStored(
     const before = old?.files[path];
     if (!before || !store) return;
     const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
-    if (!same) await deleteFile(store, key, path);
+    if (same) return;
+    await deleteFile(store, key, path);
+    if (old.made) await deleteFile(store, key, old.made.path);
   }
+
+  /** Whether a file is kept as it is served. */
+  const isKept = (path: string) => store !== null && !making?.of.includes(path);
 
   /** @throws quota-exceeded, unless the rest need not be kept */
   async function expectFile(path: string, bytes: number): Promise<void> {
@@ -237,14 +281,48 @@ export async function openStored(
     } catch (error) {
       sourceFailed = true;
       // the error of the read is what counts, whether or not its beginning can be kept
-      if (store && came) await keepPart(path, index, join(came)).catch(() => {});
+      if (isKept(path) && came) await keepPart(path, index, join(came)).catch(() => {});
       throw error;
     }
   }
 
   async function keepPart(path: string, index: number, bytes: Uint8Array<ArrayBuffer>) {
     const digest = await sha256(bytes);
-    await write(() => store!.chunks.put(partKey(key, path, index), { sha256: digest!, bytes }));
+    await write(() => store!.chunks.put(begunKey(key, path, index), { sha256: digest!, bytes }));
+  }
+
+  /** What is known of a file's parts. */
+  function partsOf(path: string): Promise<Part[]> {
+    const known =
+      apart.get(path) ?? sound(partsKey(key, path), () => true).then((kept) => (kept ? unpackParts(kept.bytes) : []));
+    apart.set(path, known);
+    return known;
+  }
+
+  async function saveParts(): Promise<void> {
+    for (const path of unsaved) {
+      unsaved.delete(path);
+      const bytes = packParts(await partsOf(path));
+      const digest = store && (await sha256(bytes));
+      if (digest) await write(() => store.chunks.put(partsKey(key, path), { sha256: digest, bytes }));
+    }
+  }
+
+  /**
+   * A chunk must say what its parts said. Which of them arrived altered nobody knows: both go.
+   * @throws integrity-mismatch
+   */
+  async function compare(path: string, index: number, bytes: Uint8Array): Promise<void> {
+    const at = apart.has(path) ? firstDifference(await partsOf(path), index * CHUNK_BYTES, bytes) : null;
+    if (at === null) return;
+    const message = `Byte ${at} of ${path} was not the same when it arrived twice. It was deleted; load the model again.`;
+    refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
+    dropped = true;
+    apart.delete(path);
+    unsaved.delete(path);
+    record.files[path].chunks[index] = '';
+    for (const name of [partsKey(key, path), chunkKey(key, path, index)]) await store?.chunks.delete(name);
+    throw refuted;
   }
 
   async function load(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -254,6 +332,7 @@ export async function openStored(
     const kept = await sound(chunkKey(key, path, index), (length) => length === end - start);
     if (kept) {
       if (!(await mismatch(path, index, kept.bytes, kept.sha256))) {
+        await compare(path, index, kept.bytes);
         chunks[index] = kept.sha256;
         if (!met.has(chunkKey(key, path, index))) onStored?.(path, kept.bytes.length);
         met.add(chunkKey(key, path, index));
@@ -261,19 +340,21 @@ export async function openStored(
       }
       await store!.chunks.delete(chunkKey(key, path, index));
     }
-    let part = (await sound(partKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
+    let part = (await sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
     if (part) onStored?.(path, part.length);
     met.add(chunkKey(key, path, index));
     for (let attempt = part ? -1 : 0; ; attempt++) {
-      const bytes = await fetchChunk(path, index, start, end, part);
+      const bytes =
+        path === making?.path ? await making.make(start, end) : await fetchChunk(path, index, start, end, part);
       // where nothing is kept and nothing is known there is nothing to compare
       const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
       const wrong = await mismatch(path, index, bytes, digest);
-      if (part) await store!.chunks.delete(partKey(key, path, index));
+      if (part) await store!.chunks.delete(begunKey(key, path, index));
       part = null;
       if (!wrong) {
+        await compare(path, index, bytes);
         if (digest) {
-          await write(async () => store?.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
+          if (isKept(path)) await write(() => store!.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
           chunks[index] = digest;
         }
         return bytes;
@@ -331,10 +412,8 @@ export async function openStored(
     free(held);
   }
 
-  /** Gives the memory back now: garbage of this size may lie about for long. */
   function free({ bytes, users, dropped }: Held): void {
-    const release = ({ buffer }: { buffer: ArrayBuffer & { transfer?(length: number): void } }) => buffer.transfer?.(0);
-    if (dropped && users === 0) void bytes.then(release).catch(() => {});
+    if (dropped && users === 0) void bytes.then((array) => release(array)).catch(() => {});
   }
 
   /** Lets the file's digest take a chunk when it is the next one. */
@@ -367,6 +446,7 @@ export async function openStored(
     checks.delete(path);
     if (actual === digest) return;
     await forget(path);
+    if (making) await forget(making.path);
     dropped = true;
     const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
     throw new NibbleError('integrity-mismatch', message, { path, bytes: size, expected: digest!, actual });
@@ -375,28 +455,53 @@ export async function openStored(
   async function forget(path: string): Promise<void> {
     if (store) await deleteFile(store, key, path);
     record.files[path].chunks = [];
+    apart.delete(path);
+    unsaved.delete(path);
   }
 
   /** The chunk that is read after this one, null after the last. */
   function following({ path, index }: ChunkPlace): ChunkPlace | null {
+    // what is made asks for what it is made of
+    if (path === making?.path) return null;
     if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
-    const order = source.streaming ?? [];
+    const order = streaming ?? [];
     const next = order[order.indexOf(path) + 1];
     return next && order.includes(path) ? { path: next, index: 0 } : null;
   }
 
-  async function read(path: string, start: number, end: number, until?: AbortSignal) {
+  /** @returns the file's size @throws corrupt-checkpoint when it is less */
+  async function expectBytes(path: string, end: number): Promise<number> {
     const bytes = await size(path);
-    if (bytes === null || end > bytes) {
-      const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
-      throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
-    }
+    if (bytes !== null && end <= bytes) return bytes;
+    const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
+    throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
+  }
+
+  async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
+    const bytes = await expectBytes(path, end);
+    const here = cache.has(chunkKey('', path, Math.floor(start / CHUNK_BYTES)));
+    if (record.manifest || bytes <= CHUNK_BYTES || here || inner.inOrder?.(path)) return read(path, start, end, until);
+    const parts = await partsOf(path);
+    const known = findPart(parts, start, end);
+    if (known) return known;
+    if (complete) return read(path, start, end, until);
+    const got = await inner.read(path, start, end, until ?? stop.signal).catch((error) => {
+      sourceFailed = true;
+      throw error;
+    });
+    parts.push({ start, bytes: got.slice() });
+    unsaved.add(path);
+    return got;
+  }
+
+  async function read(path: string, start: number, end: number, until?: AbortSignal) {
+    const bytes = await expectBytes(path, end);
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
-    if (!store && !source.streaming && bytes > CHUNK_BYTES) {
+    if (!store && !streaming && bytes > CHUNK_BYTES) {
       return gate(() => inner.read(path, start, end, until ?? stop.signal));
     }
     const result = new Uint8Array(end - start);
-    const sequential = source.streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const sequential = streaming !== null && end - start >= SEQUENTIAL_BYTES;
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
       use(
@@ -424,6 +529,7 @@ export async function openStored(
       if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) drop(chunkKey('', path, i));
       piece = after;
     }
+    if (refuted) throw refuted;
     return result;
   }
 
@@ -431,8 +537,25 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
-    streaming: null,
     complete,
+    original: complete && !record.made,
+    anew,
+    async keepInstead(path, bytes, of, make) {
+      making = { path, of, make, headers: new Set(met) };
+      if (complete) return;
+      await forgetOther(path, bytes, null);
+      record.files[path] = { bytes, chunks: [], digest: null };
+      record.made = { path, choice };
+      await saveRecord();
+    },
+    get streaming() {
+      return streaming;
+    },
+    set streaming(files) {
+      streaming = files;
+      // a write that fails is told of by the next one
+      saving = saveParts().catch(() => {});
+    },
     get full() {
       return full;
     },
@@ -441,14 +564,21 @@ export async function openStored(
     },
     size,
     read,
+    readApart,
     async markComplete() {
+      if (refuted) throw refuted;
       if (complete) return;
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
       if (!store || full) return;
+      for (const path of making?.of ?? []) {
+        for (const name of await store.chunks.keys(filePrefix(key, path))) {
+          if (!making!.headers.has(name)) await store.chunks.delete(name);
+        }
+      }
       for (const path of Object.keys(record.files)) {
-        record.kept += (await store.chunks.keys(filePrefix(key, path))).length;
+        record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
       }
       record.complete = true;
       await saveRecord();
@@ -456,15 +586,16 @@ export async function openStored(
     async dropUnproven() {
       if (complete || record.manifest || sourceFailed) return;
       stop.abort();
-      await Promise.allSettled(running);
+      await Promise.allSettled([...running, saving]);
       for (const path of Object.keys(record.files)) await forget(path);
       await store?.ledger.delete(key);
       dropped = listing !== null;
     },
     async close() {
+      await saveParts().catch(() => {});
       stop.abort();
       signal?.removeEventListener('abort', onAbort);
-      await Promise.allSettled(running);
+      await Promise.allSettled([...running, saving]);
       for (const name of [...cache.keys()]) drop(name);
       await inner.close?.();
     },
@@ -472,13 +603,9 @@ export async function openStored(
   return source;
 }
 
-/** Bytes of a file that its whole chunks among `keys` hold. */
-export function keptBytes(keys: readonly string[], fileBytes: number): number {
-  return keys.reduce((sum, key) => {
-    const index = /#(\d+)$/.exec(key)?.[1];
-    return index === undefined ? sum : sum + Math.min(CHUNK_BYTES, fileBytes - Number(index) * CHUNK_BYTES);
-  }, 0);
-}
+/** Whether a model is all here, for that choice. */
+export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
+  record?.complete === true && (record.made?.choice ?? choice) === choice;
 
 async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);

@@ -1,9 +1,10 @@
 /** Whole loads from a server that behaves as the Hub does, and from one that does not. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeHub, type Fault, serveFakeHub } from '../../scripts/fake-hub';
+import { type NewTensor, parseHeader, type RawTensor, writeSafetensors } from '../formats/safetensors';
 import { createRandomSource } from '../node/random-source';
 import type { EngineOptions } from '../protocol';
-import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore } from '../weights/chunk-store';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } from '../weights/chunk-store';
 import { createHubSource } from '../weights/hub-source';
 import type { SourceDescription } from '../weights/source';
 import { createSession } from './session';
@@ -24,19 +25,30 @@ const CONFIG = {
 };
 const WEIGHTS = 'model.safetensors';
 const KEY = 'org/model@main';
+const SCATTERED = 'org/scattered@main';
 
 let files: Map<string, Uint8Array>;
 let weights: Uint8Array;
+/** the same tensors in the order of the model, so that what a header needs lies all over the file */
+let scattered: Uint8Array;
 let hub: FakeHub;
 beforeAll(async () => {
   const random = createRandomSource(CONFIG);
   const whole = async (path: string) => random.read(path, 0, (await random.size(path))!);
-  weights = await whole(WEIGHTS);
-  files = new Map([
-    ['config.json', await whole('config.json')],
-    [WEIGHTS, weights],
-  ]);
-  hub = await serveFakeHub({ repos: { 'org/model': { files } } });
+  scattered = await whole(WEIGHTS);
+  const tensors = [...parseHeader(scattered, scattered.length, WEIGHTS)].map(
+    ([name, { dtype, shape, start, end }]) => ({
+      name,
+      dtype: dtype as NewTensor['dtype'],
+      shape,
+      data: scattered.subarray(start, end),
+    }),
+  );
+  weights = new Uint8Array(Buffer.concat(writeSafetensors(tensors)));
+  const config: [string, Uint8Array] = ['config.json', await whole('config.json')];
+  files = new Map([config, [WEIGHTS, weights]]);
+  const other = { files: new Map([config, [WEIGHTS, scattered]]) };
+  hub = await serveFakeHub({ repos: { 'org/model': { files }, 'org/scattered': other } });
 });
 afterAll(() => hub.close());
 beforeEach(() => {
@@ -64,11 +76,11 @@ function sessionOn(store: ModelStore | null, more: Partial<Extract<SourceDescrip
   return { counted, session, load: (options: EngineOptions = {}) => loadTiny(session, options) };
 }
 
-async function expectStored(store: ModelStore, complete = true) {
-  expect((await store.ledger.get(KEY))?.complete).toBe(complete);
-  for (let i = 0; i * CHUNK_BYTES < weights.length; i++) {
-    const chunk = await store.chunks.get(chunkKey(KEY, WEIGHTS, i));
-    expect(Buffer.from(chunk!.bytes).equals(weights.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES))).toBe(true);
+async function expectStored(store: ModelStore, key = KEY, bytes = weights) {
+  expect((await store.ledger.get(key))?.complete).toBe(true);
+  for (let i = 0; i * CHUNK_BYTES < bytes.length; i++) {
+    const chunk = await store.chunks.get(chunkKey(key, WEIGHTS, i));
+    expect(Buffer.from(chunk!.bytes).equals(bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES))).toBe(true);
   }
   expect((await store.chunks.keys('')).filter((key) => key.endsWith('~'))).toEqual([]);
 }
@@ -238,6 +250,112 @@ describe('a server that fails in the middle', () => {
     await load();
     await expectStored(store);
     expect(counted.received).toBeLessThan(1.2 * weights.length);
+  });
+});
+
+describe('a file with small parts all over it', () => {
+  const on = (store: ModelStore | null) => sessionOn(store, { id: 'org/scattered' });
+  /** quant_maps and quant_states; each of a weight's lie side by side */
+  let parts: RawTensor[];
+  let partBytes: number;
+  beforeAll(() => {
+    const tensors = [...parseHeader(scattered, scattered.length, WEIGHTS)];
+    parts = tensors.filter(([name]) => /\.quant_(map|state)/.test(name)).map(([, tensor]) => tensor);
+    partBytes = parts.reduce((sum, { start, end }) => sum + end - start, 0);
+  });
+  const lastPart = () => parts.at(-1)!;
+
+  it('is planned after the header and those parts; then each byte comes once', async () => {
+    const store = createMemoryStore();
+    const { load, counted } = on(store);
+    const { progress } = await load();
+    expect(parts.length).toBeGreaterThan(100);
+    expect(partBytes).toBeLessThan(20_000);
+    expect(counted.received).toBeGreaterThan(scattered.length);
+    expect(counted.received).toBeLessThanOrEqual(scattered.length + partBytes);
+    const planned = progress.find(({ phase }) => phase === 'compile')!;
+    expect(planned.networkBytes).toBeLessThanOrEqual(CHUNK_BYTES + partBytes);
+    expect(hub.complaints).toEqual([]);
+    await expectStored(store, SCATTERED, scattered);
+
+    hub.reset();
+    const read: string[] = [];
+    const { get } = store.chunks;
+    store.chunks.get = (key) => {
+      read.push(key);
+      return get(key);
+    };
+    await on(store).load();
+    expect(hub.requests).toEqual([]);
+    expect(read.filter((key) => key === partsKey(SCATTERED, WEIGHTS))).toHaveLength(1);
+    for (let i = 0; i * CHUNK_BYTES < scattered.length; i++) {
+      expect(read.filter((key) => key === chunkKey(SCATTERED, WEIGHTS, i))).toHaveLength(1);
+    }
+  });
+
+  it('is read offline without the kept parts, too, and checked', async () => {
+    const store = createMemoryStore();
+    await on(store).load();
+    const kept = (await store.chunks.get(partsKey(SCATTERED, WEIGHTS)))!;
+    kept.bytes[kept.bytes.length - 1] ^= 1;
+    await store.chunks.put(partsKey(SCATTERED, WEIGHTS), kept);
+    hub.reset();
+    await on(store).load();
+    expect(hub.requests).toEqual([]);
+    expect(await store.chunks.get(partsKey(SCATTERED, WEIGHTS))).toBeUndefined();
+    const checked = await on(store).session.verify({ kind: 'stored', key: SCATTERED });
+    expect(checked).toMatchObject({ alteredChunks: 0, missingChunks: 0 });
+  });
+
+  it.each([12, 200_000, 5_000_000, 12_000_000])('goes on after a cut at byte %i', async (cut) => {
+    const store = createMemoryStore();
+    hub.cutAfter(cut);
+    const first = on(store);
+    await expect(first.load()).rejects.toMatchObject({ code: 'network' });
+    hub.mend();
+    const second = on(store);
+    await second.load();
+    expect(first.counted.received + second.counted.received).toBeLessThanOrEqual(scattered.length + partBytes);
+    await expectStored(store, SCATTERED, scattered);
+  });
+
+  it.each([true, false])('a byte of a part that arrives altered is noticed (with a store: %s)', async (kept) => {
+    const { end, start: first } = lastPart();
+    // a letter of a name that nothing needs: the header is read as before
+    const at = first + Buffer.from(scattered.subarray(first, end)).indexOf('bfloat16') + 1;
+    let flips = 1;
+    hub.options.fault = (request) =>
+      request.at === 'cdn' && request.start <= at && at < request.end && flips-- > 0 ? { kind: 'flip', at } : null;
+    const store = kept ? createMemoryStore() : null;
+    const { load, counted } = on(store);
+    await load();
+    expect(flips).toBeLessThan(0);
+    if (!store) return;
+    await expectStored(store, SCATTERED, scattered);
+    // the chunk that said otherwise came again, and the parts
+    expect(counted.received).toBeLessThanOrEqual(scattered.length + CHUNK_BYTES + 2 * partBytes);
+  });
+
+  it('that differ each time end in an error, and are mended later', async () => {
+    const { start, end } = lastPart();
+    const at = start + Buffer.from(scattered.subarray(start, end)).indexOf('bfloat16') + 1;
+    hub.options.fault = (request) =>
+      request.start <= at && at < request.end && request.end - request.start < 9999 ? { kind: 'flip', at } : null;
+    const store = createMemoryStore();
+    await expect(on(store).load()).rejects.toMatchObject({
+      code: 'integrity-mismatch',
+      details: { path: WEIGHTS, byte: at },
+    });
+    hub.options.fault = undefined;
+    await on(store).load();
+    await expectStored(store, SCATTERED, scattered);
+  });
+
+  it('of a server that knows no ranges come with the rest', async () => {
+    hub.options.fault = ({ at }) => (at === 'cdn' ? { kind: 'no-range' } : null);
+    const { load, counted } = on(createMemoryStore());
+    await load();
+    expect(counted.received).toBeLessThan(1.2 * scattered.length);
   });
 });
 

@@ -1,6 +1,7 @@
 /** From a Source to a model that is ready to run: everything that load() does, for the worker and for the CLI. */
 import { type ErrorCode, NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
+import type { FileLayout } from '../formats/layout';
 import { emptyPrefix, type KvPrefix } from '../generate/kv-prefix';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
@@ -24,10 +25,10 @@ import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
-import { openCheckpoint } from '../weights/open-checkpoint';
+import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
 import type { SourceDescription } from '../weights/source';
-import { modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -130,10 +131,11 @@ async function tryOpen(
     const inner = host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
+    const choice = [options.weights, ...options.keep].join(' ');
     if (store) {
       const key = modelKey(inner);
       release = await lockUse(key, signal);
-      if (!(await store.ledger.get(key))?.complete) {
+      if (!isInstalled(await store.ledger.get(key), choice)) {
         meter.phase('header', 'Waiting in case another tab is downloading this model.');
         downloaded = await lockDownload(key, signal);
         cleanup.push(downloaded);
@@ -141,13 +143,22 @@ async function tryOpen(
       }
     }
     const ifRoom = options.storage === 'if-room';
-    const opened = await openStored(inner, store, { signal, onStored: meter.stored, onSize: meter.file, ifRoom });
+    const opened = await openStored(inner, store, {
+      choice,
+      signal,
+      onStored: meter.stored,
+      onSize: meter.file,
+      ifRoom,
+    });
     source = opened;
     cleanup.push(() => opened.close());
     // another tab has downloaded it meanwhile: the next one need not wait for this one to read it
     if (opened.complete) downloaded();
-    const checkpoint = await openCheckpoint(opened, signal);
+    const layout = await openLayout(opened, signal);
+    let checkpoint = checkpointOf(layout, opened);
     const plan = planModel(checkpoint, options);
+    const { files } = checkpoint;
+    if (store && !opened.original && isQuantised(layout, plan)) checkpoint = await keepQuantised(opened, layout, plan);
     // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
     const text = openText(checkpoint);
     text.catch(() => {});
@@ -166,8 +177,8 @@ async function tryOpen(
     checkFits(least);
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened.complete, signal, () => {
-      opened.streaming = checkpoint.files;
+    await fill(checkpoint, plan, executor, meter, opened, signal, () => {
+      opened.streaming = files;
     });
     const answering = await text;
     await opened.markComplete();
@@ -204,6 +215,22 @@ async function tryOpen(
 
 const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
 
+const ANEW = 'What was kept of this model was made for another choice of weights: it is made anew.';
+
+/** Whether matrices of 16 or 32 bits are to run in fewer. */
+const isQuantised = ({ records }: FileLayout, { formats }: PlanModel) =>
+  [...formats].some(([name, { type }]) => records.get(name)?.encoding.kind === 'dense' && /^q/.test(type));
+
+/** Their result is what is kept, in a file of its own. */
+async function keepQuantised(source: StoredSource, layout: FileLayout, { formats }: PlanModel): Promise<Checkpoint> {
+  const { quantisedFile, QUANTISED } = await import('../weights/quantised');
+  const made = quantisedFile(layout, formats);
+  if (!made) return checkpointOf(layout, source);
+  const of = layout.files.map(({ path }) => path);
+  await source.keepInstead(QUANTISED, made.bytes, of, (start, end) => made.make(start, end, source.read));
+  return checkpointOf(made.layout, source);
+}
+
 async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptions['storage']) {
   if (local) return { store: null, reason: 'Files on this device are read where they are.' };
   if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
@@ -237,12 +264,12 @@ async function fill(
   { spec, formats }: PlanModel,
   { sink }: Executor,
   meter: ProgressMeter,
-  installed: boolean,
+  { complete, anew }: StoredSource,
   signal: AbortSignal | undefined,
   start: () => void,
 ): Promise<void> {
   meter.total(checkpoint.totalBytes);
-  meter.phase(installed ? 'upload' : 'download');
+  meter.phase(complete ? 'upload' : 'download', anew ? ANEW : undefined);
   start();
   await loadWeights(checkpoint, tensorTable(spec), sink, { signal, formats, onPlaced: meter.placed });
 }

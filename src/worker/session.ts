@@ -15,7 +15,6 @@ import type {
   WorkerApi,
 } from '../protocol';
 import { whileUnused } from '../weights/locks';
-import { deleteModel, describeStored, listModels, verifyModel } from '../weights/stored-models';
 import { modelKey } from '../weights/stored-source';
 import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
 import { setLora } from './lora';
@@ -33,6 +32,9 @@ export interface Session extends WorkerApi {
   /** the loaded model, for what the protocol does not offer (logits, benchmarks) */
   model(): Model;
 }
+
+/** for who asks what is kept: not needed to load a model */
+const storedModels = () => import('../weights/stored-models');
 
 export function createSession(host: Host): Session {
   let loaded: Model | null = null;
@@ -129,18 +131,20 @@ export function createSession(host: Host): Session {
     },
     stored: async (ref) => {
       const { store, key } = await storeOf(ref);
-      return store && describeStored(store, key);
+      return store && (await storedModels()).describeStored(store, key);
     },
     storedModels: async () => {
       const { store } = await host.openStore();
-      return store ? listModels(store) : [];
+      return store ? (await storedModels()).listModels(store) : [];
     },
     verify: async (ref) => {
       const { store, key } = await storeOf(ref);
+      const { verifyModel } = await storedModels();
       return store && whileUnused(key, () => verifyModel(store, key));
     },
     forget: async (ref) => {
       const { store, key } = await storeOf(ref);
+      const { deleteModel } = await storedModels();
       if (store) await whileUnused(key, () => deleteModel(store, key));
     },
     dispose: async () => {

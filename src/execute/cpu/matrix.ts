@@ -2,6 +2,7 @@
 import { NibbleError } from '../../errors';
 import { denseValues, f16Table, toBf16, toF16 } from '../../formats/half';
 import type { MatrixFormat, RowSlice } from '../../formats/matrix';
+import { quantizeInt8 } from '../../formats/quantize-int8';
 import { quantizeNf4 } from '../../formats/quantize-nf4';
 
 export interface CpuMatrix {
@@ -101,13 +102,9 @@ function quantizeToNf4({ codes, scales, cols, block, filled }: CpuMatrix, values
 }
 
 function quantizeToInt8({ codes, scales, cols, block, filled }: CpuMatrix, values: Float32Array): void {
-  for (let i = 0, b = (filled * cols) / block; i < values.length; i += block, b++) {
-    let largest = 0;
-    for (let j = i; j < i + block; j++) largest = Math.max(largest, Math.abs(values[j]));
-    scales![b] = largest / 127;
-    const inverse = largest ? 127 / largest : 0;
-    for (let j = i; j < i + block; j++) codes[filled * cols + j] = Math.round(values[j] * inverse);
-  }
+  const made = quantizeInt8(values, block);
+  codes.set(made.codes, filled * cols);
+  scales!.set(made.scales, (filled * cols) / block);
 }
 
 /** The values of row `row`, into out[at..at + cols). */
