@@ -7,6 +7,7 @@
  * the same file, so that reading in order downloads the file once.
  */
 import { NibbleError } from '../errors';
+import { forbiddenByPolicy } from './policy';
 import { type RetryOptions, retryAfter, retrying, Transient } from './retry';
 import type { KeepPart, Source } from './source';
 
@@ -20,6 +21,8 @@ export interface HttpOptions extends RetryOptions {
 export interface HttpPlace {
   url(path: string): string;
   headers?: Record<string, string>;
+  /** what a page's connect-src must name to get files from there; the address's origin when absent */
+  hosts?: string;
   /** the error for an answer that is no file, where more is known than its status */
   refusal?(path: string, response: Response): NibbleError | null;
 }
@@ -84,7 +87,7 @@ export function networkError(url: string, status: number, what: string, next: st
 }
 
 export function createHttpRanges(
-  { url, headers = {}, refusal }: HttpPlace,
+  { url, headers = {}, hosts, refusal }: HttpPlace,
   { fetch: send = (...all) => fetch(...all), onBytes, ...retry }: HttpOptions = {},
 ): HttpRanges {
   const open = new Map<string, Stream>();
@@ -100,6 +103,12 @@ export function createHttpRanges(
       // kept by our own store, if at all: the browser's cache would hold a second copy
       response = await send(from, { ...init, cache: 'no-store' });
     } catch (cause) {
+      if (forbiddenByPolicy(from)) {
+        const next = `Whoever serves the page must add ${hosts ?? new URL(from).origin} to its connect-src.`;
+        throw networkError(from, 0, 'The Content-Security-Policy of this page forbids the connection', next, {
+          reason: 'connect-src',
+        });
+      }
       const next = `Check the connection and its CORS headers: ${cause}`;
       const error = networkError(from, 0, 'The server could not be reached', next);
       throw new Transient(error, null, answered ? undefined : FIRST_ATTEMPTS);
