@@ -4,7 +4,12 @@ import { ChatSession, type LoadEngine } from './session';
 import { FakeEngine, fakeLoad, INFO, PROGRESS } from './test/fake-engine';
 
 const session = (load: LoadEngine, system?: string) =>
-  new ChatSession(load, { model: 'm', engine: { backend: 'cpu' }, sampling: { maxNewTokens: 8 }, system });
+  new ChatSession(load, {
+    choice: { model: 'm', name: 'm' },
+    engine: { backend: 'cpu' },
+    sampling: { maxNewTokens: 8 },
+    system,
+  });
 
 async function ready(engine = new FakeEngine(), system?: string) {
   const chat = session(fakeLoad(engine), system);
@@ -76,7 +81,7 @@ describe('asking', () => {
   ])('with a context of %d, an answer gets %d tokens unless it is told otherwise', async (maxContext, expected) => {
     const engine = new FakeEngine();
     engine.info = async () => ({ ...INFO, options: { ...INFO.options, maxContext } });
-    const chat = new ChatSession(fakeLoad(engine), { model: 'm', engine: {}, sampling: {} });
+    const chat = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
     await chat.load();
     await chat.ask('Hi');
     expect(engine.sampling[0]).toEqual({ maxNewTokens: expected });
