@@ -173,7 +173,7 @@ export class ChatView extends LitElement {
   }
 
   override render() {
-    const { phase, messages, error, info, memory, result } = this.session;
+    const { phase, messages, info, memory, result } = this.session;
     const usable = phase === 'ready' || phase === 'answering';
     return html`
       ${this.#middle()}

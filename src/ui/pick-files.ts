@@ -21,8 +21,11 @@ export function pickFiles(): Promise<ModelChoice | null> {
   return pickWith({ multiple: true, accept: '.gguf,.safetensors,.json,.jinja' });
 }
 
-function pickWith(options: Partial<HTMLInputElement>): Promise<ModelChoice | null> {
-  const input = Object.assign(document.createElement('input'), options, { type: 'file' });
+type Picks = Partial<Pick<HTMLInputElement, 'webkitdirectory' | 'multiple' | 'accept'>>;
+
+function pickWith(options: Picks): Promise<ModelChoice | null> {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'file', ...options });
   return new Promise((resolve) => {
     input.addEventListener('change', () => resolve(choiceOf([...(input.files ?? [])])));
     input.addEventListener('cancel', () => resolve(null));
