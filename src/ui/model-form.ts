@@ -20,8 +20,7 @@ export class ModelForm extends LitElement {
     fields,
     css`
       :host,
-      form,
-      details[open] {
+      form {
         display: grid;
         gap: 0.75rem;
       }
@@ -47,8 +46,9 @@ export class ModelForm extends LitElement {
       details label {
         flex: 1 1 12rem;
       }
-      p {
-        margin: 0;
+      p,
+      details > .row {
+        margin: 0.6rem 0 0;
       }
     `,
   ];

@@ -13,7 +13,10 @@ import type { ChatSession } from './session';
 import './stored-list';
 import { theme } from './theme';
 
-/** A dialog in two steps: which model, from the web or from this device; then what it takes, and whether to load it. */
+/**
+ * A dialog in two steps: which model, from the web or from this device; then what it takes, and
+ * whether to load it. What was typed stays while the dialog is open, and is gone with it.
+ */
 export class ModelsDialog extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
   @property({ attribute: false }) library!: ModelLibrary;
@@ -42,7 +45,7 @@ export class ModelsDialog extends LitElement {
       dialog::backdrop {
         background: rgb(0 0 0 / 0.45);
       }
-      header {
+      .top {
         position: sticky;
         top: 0;
         z-index: 1;
@@ -52,7 +55,7 @@ export class ModelsDialog extends LitElement {
         padding: 0.9rem 1.25rem 0.6rem;
         background: var(--_background);
       }
-      header button {
+      .top button {
         padding: 0;
         width: 2.25rem;
         height: 2.25rem;
@@ -72,6 +75,9 @@ export class ModelsDialog extends LitElement {
         display: grid;
         gap: 1.75rem;
         padding: 0.4rem 1.25rem 1.5rem;
+      }
+      [hidden] {
+        display: none;
       }
       section {
         display: grid;
@@ -117,8 +123,7 @@ export class ModelsDialog extends LitElement {
 
   #back(error: NibbleError | null = null) {
     Object.assign(this, { choice: null, cost: null, error });
-    // the way back is where the person came from
-    if (!error) void this.updateComplete.then(() => this.form?.focus());
+    void this.updateComplete.then(() => this.form?.focus());
   }
 
   #load() {
@@ -138,7 +143,7 @@ export class ModelsDialog extends LitElement {
   #choices() {
     const { standard, hub } = this.library;
     return html`
-      <nibble-error .error=${this.error} fatal></nibble-error>
+      ${this.error ? html`<nibble-error .error=${this.error} fatal></nibble-error>` : nothing}
       <section aria-labelledby="choose">
         <h3 id="choose">Choose a model</h3>
         <div class="standard">
@@ -158,28 +163,29 @@ export class ModelsDialog extends LitElement {
     `;
   }
 
+  #offer(choice: ModelChoice) {
+    const { info, choice: current } = this.session;
+    return html`<nibble-cost
+      class="content"
+      .choice=${choice}
+      .cost=${this.cost}
+      replaces=${info ? current.name : ''}
+      @load=${this.#load}
+      @back=${() => this.#back()}
+    ></nibble-cost>`;
+  }
+
   override render() {
-    const { choice, session } = this;
+    const { choice } = this;
     return html`<dialog aria-labelledby="title" @close=${this.#closed}>
       ${
         this.isOpen
-          ? html`<header>
+          ? html`<div class="top">
                 <h2 id="title">Models</h2>
                 <button aria-label="Close" @click=${() => this.dialog.close()}>✕</button>
-              </header>
-              <div class="content">
-                ${
-                  choice
-                    ? html`<nibble-cost
-                        .choice=${choice}
-                        .cost=${this.cost}
-                        replaces=${session.info ? session.choice.name : ''}
-                        @load=${this.#load}
-                        @back=${() => this.#back()}
-                      ></nibble-cost>`
-                    : this.#choices()
-                }
-              </div>`
+              </div>
+              ${choice ? this.#offer(choice) : nothing}
+              <div class="content" ?hidden=${choice !== null}>${this.#choices()}</div>`
           : nothing
       }
     </dialog>`;

@@ -186,7 +186,7 @@ export class StoredList extends LitElement {
     return html`<li>
       <div class="model">
         <span class="name">${name}</span>${isLoaded ? html`<span class="badge">loaded</span>` : nothing}
-        <div class="muted">${address}</div>
+        <div class="muted">${address.replace(location.origin, '')}</div>
         <div class="muted">${size} · used ${formatAgo(lastUsed)}</div>
       </div>
       <div class="actions">${this.#actions(model, name, isLoaded, index)}</div>
