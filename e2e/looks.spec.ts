@@ -1,6 +1,7 @@
 /** What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
+import type { ChatSession } from '../src/ui/session';
 import { Chat, expect, TINY, TINY_GGUF, test } from './product';
 
 const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
@@ -83,6 +84,16 @@ for (const [device, size] of Object.entries({
       await picture(page, name('error'));
       const wide = await dialog.evaluate((element) => element.scrollWidth - element.clientWidth);
       expect(wide).toBeLessThanOrEqual(0);
+      await page.keyboard.press('Escape');
+      await page.context().route(
+        ({ pathname }) => pathname.startsWith('/models/gone/'),
+        (route) => route.abort(),
+      );
+      await new Chat(page).view.evaluate(async (view) => {
+        const { session } = view as unknown as { session: ChatSession };
+        await session.change({ model: '/models/gone/', name: 'gone' }, null);
+      });
+      await picture(page, name('gone'));
     });
   }
 

@@ -125,6 +125,16 @@ test('a folder dropped anywhere on the page', async ({ product, profile }) => {
   await expect(page.getByText('Drop a model here')).toBeVisible();
   await drag('drop');
   await expect(page.getByText('Drop a model here')).toBeHidden();
+  await expect(models.load).toBeVisible();
+  // above the open dialog, too
+  await drag('dragEnter');
+  await drag('dragOver');
+  await expect(page.getByText('Drop a model here')).toBeVisible();
+  const top = await page.evaluate(() =>
+    document.querySelector('nibble-drop')!.shadowRoot!.querySelector(':popover-open'),
+  );
+  expect(top).not.toBeNull();
+  await drag('drop');
   await models.take();
   expect(await chat.ask('Hello')).not.toBe('');
   expect((await chat.state()).info!.name).toBe('nf4');
@@ -255,7 +265,9 @@ test('a Hub that cannot be reached is a sentence', async ({ profile }) => {
     await models.open();
     await models.look('org/model');
     await expect(models.error).toContainText('The server could not be reached');
-    await expect(models.error).toContainText('Check the connection');
+    await expect(models.error).toContainText(
+      `Check the connection, that server’s CORS headers, and that this page’s connect-src names ${hub.origin}`,
+    );
     await models.look('no such thing');
     await expect(models.error).toContainText('names no model');
   } finally {
@@ -278,9 +290,19 @@ test('when another model fails, the one before is offered again, and the convers
   await expect(chat.error).toContainText('corrupt-checkpoint');
   await expect(chat.view).toContainText('tiny made room for it and is no longer loaded.');
   await expect(chat.question).toHaveCount(0);
-  await chat.view.getByRole('button', { name: 'Back to tiny' }).click();
-  await expect(chat.question).toBeVisible();
+  const back = chat.view.getByRole('button', { name: 'Back to tiny' });
+  await expect(back).toBeVisible();
+
+  // stopped is no error, and there is a way on, too
+  await page.context().unrouteAll();
+  await page.context().route(`**${TINY_GGUF}`, () => {});
+  await chat.view.getByRole('button', { name: 'Try again' }).click();
+  await chat.stop.click();
+  await expect(chat.load).toBeVisible();
   await expect(chat.error).toHaveCount(0);
+  await back.click();
+  await expect(chat.question).toBeVisible();
+  await expect(back).toHaveCount(0);
   await chat.ask('Again');
   const { messages, info } = await chat.state();
   expect(messages.map(({ content }) => content)).toEqual(['Hello', answer, 'Again', expect.any(String)]);

@@ -118,6 +118,7 @@ export class ChatView extends LitElement {
         <button class="primary" part="load" @click=${() => void this.session.load(true)}>
           ${preview.here || size === null ? 'Load' : `Load (${size})`}
         </button>
+        ${this.#goBack()}
       </div>
     </div>`;
   }
@@ -145,14 +146,17 @@ export class ChatView extends LitElement {
           ? html`<button slot="actions" @click=${() => void this.session.loadWithoutRoom()}>Load without keeping it</button>`
           : nothing
       }
-      ${
-        previous
-          ? html`<button slot="actions" @click=${() => void this.session.change(previous.choice, previous.preview)}>
-              Back to ${previous.choice.name}
-            </button>`
-          : nothing
-      }
+      ${this.#goBack('actions')}
     </nibble-error>`;
+  }
+
+  #goBack(slot?: string) {
+    const { previous } = this.session;
+    if (!previous) return nothing;
+    const { choice, preview } = previous;
+    return html`<button slot=${slot ?? nothing} @click=${() => void this.session.change(choice, preview)}>
+      Back to ${choice.name}
+    </button>`;
   }
 
   #starters() {
@@ -161,14 +165,20 @@ export class ChatView extends LitElement {
     </ul>`;
   }
 
+  /** The way to a loaded model, while there is none. */
+  #model() {
+    const { phase, error } = this.session;
+    return phase === 'loading' ? this.#loading() : phase === 'idle' && !error ? this.#offer() : nothing;
+  }
+
   #middle() {
-    const { phase, messages, error } = this.session;
+    const { phase, messages } = this.session;
     if (messages.length > 0) {
       return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}></nibble-messages>`;
     }
     return html`<div class="middle">
       <slot name="intro"></slot>
-      ${phase === 'loading' ? this.#loading() : phase !== 'idle' ? this.#starters() : error ? nothing : this.#offer()}
+      ${phase === 'ready' || phase === 'answering' ? this.#starters() : this.#model()}
     </div>`;
   }
 
@@ -178,7 +188,7 @@ export class ChatView extends LitElement {
     return html`
       ${this.#middle()}
       ${this.#error()}
-      ${messages.length > 0 && phase === 'loading' ? this.#loading() : nothing}
+      ${messages.length > 0 ? this.#model() : nothing}
       ${
         usable
           ? html`<nibble-composer

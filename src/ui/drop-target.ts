@@ -22,10 +22,13 @@ export class DropTarget extends LitElement {
       div {
         position: fixed;
         inset: 0.75rem;
-        z-index: 10;
+        width: auto;
+        height: auto;
+        margin: 0;
         display: grid;
         place-items: center;
         font-weight: 600;
+        color: inherit;
         border: 2px dashed var(--_accent);
         border-radius: calc(var(--_radius) + 6px);
         background: color-mix(in oklab, var(--_background) 88%, transparent);
@@ -71,8 +74,13 @@ export class DropTarget extends LitElement {
     }
   };
 
+  /** A popover, to stand above an open dialog. */
+  override updated(changed: Map<string, unknown>) {
+    if (changed.has('over')) this.renderRoot.querySelector('div')?.showPopover?.();
+  }
+
   override render() {
-    return this.over ? html`<div>${this.label}</div>` : nothing;
+    return this.over ? html`<div popover="manual">${this.label}</div>` : nothing;
   }
 }
 

@@ -2,7 +2,6 @@ import { css, html, LitElement } from 'lit';
 import { property, query } from 'lit/decorators.js';
 import { asNibbleError } from '../errors';
 import { define } from './define';
-import { fields } from './fields';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFiles, pickFolder } from './pick-files';
 import { theme } from './theme';
@@ -17,12 +16,34 @@ export class ModelForm extends LitElement {
 
   static override styles = [
     theme,
-    fields,
     css`
       :host,
       form {
         display: grid;
         gap: 0.75rem;
+      }
+      label {
+        display: grid;
+        gap: 0.3rem;
+        font-size: 0.9375em;
+      }
+      input {
+        font: inherit;
+        font-size: 1rem;
+        color: inherit;
+        width: 100%;
+        min-width: 0;
+        padding: 0.45rem 0.8rem;
+        border: 1px solid var(--_border);
+        border-radius: var(--_radius);
+        background: var(--_background);
+      }
+      input::placeholder {
+        color: var(--_muted);
+        opacity: 1;
+      }
+      input:focus-visible {
+        outline-offset: 0;
       }
       .row {
         display: flex;

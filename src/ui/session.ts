@@ -105,8 +105,13 @@ export class ChatSession extends EventTarget {
   async change(choice: ModelChoice, preview: ModelPreview | null): Promise<void> {
     const last = this.choice;
     const previous = this.#engine === null ? this.previous : { choice: last, preview: this.preview };
-    this.stop();
-    await this.#task;
+    let task: Promise<void>;
+    do {
+      task = this.#task;
+      this.stop();
+      await task;
+      // after a load, an answer may have begun
+    } while (task !== this.#task);
     // whoever changed it meanwhile has the word
     if (this.choice !== last) return;
     await this.dispose();

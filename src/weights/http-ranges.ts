@@ -103,13 +103,18 @@ export function createHttpRanges(
       // kept by our own store, if at all: the browser's cache would hold a second copy
       response = await send(from, { ...init, cache: 'no-store' });
     } catch (cause) {
+      const { origin } = new URL(from);
+      const allowed = hosts ?? origin;
       if (forbiddenByPolicy(from)) {
-        const next = `Whoever serves the page must add ${hosts ?? new URL(from).origin} to its connect-src.`;
+        const next = `Whoever serves the page must add ${allowed} to its connect-src.`;
         throw networkError(from, 0, 'The Content-Security-Policy of this page forbids the connection', next, {
           reason: 'connect-src',
         });
       }
-      const next = `Check the connection and its CORS headers: ${cause}`;
+      // offline, refused by CORS, or by a policy that told nobody: fetch() says the same of all three
+      const elsewhere = globalThis.location && globalThis.location.origin !== origin;
+      const more = `, that server’s CORS headers, and that this page’s connect-src names ${allowed}`;
+      const next = `Check the connection${elsewhere ? more : ''}: ${cause}`;
       const error = networkError(from, 0, 'The server could not be reached', next);
       throw new Transient(error, null, answered ? undefined : FIRST_ATTEMPTS);
     }
