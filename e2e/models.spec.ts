@@ -130,10 +130,8 @@ test('a folder dropped anywhere on the page', async ({ product, profile }) => {
   await drag('dragEnter');
   await drag('dragOver');
   await expect(page.getByText('Drop a model here')).toBeVisible();
-  const top = await page.evaluate(() =>
-    document.querySelector('nibble-drop')!.shadowRoot!.querySelector(':popover-open'),
-  );
-  expect(top).not.toBeNull();
+  const overlay = page.locator('nibble-drop');
+  expect(await overlay.evaluate(({ shadowRoot }) => shadowRoot!.querySelector(':popover-open') !== null)).toBe(true);
   await drag('drop');
   await models.take();
   expect(await chat.ask('Hello')).not.toBe('');

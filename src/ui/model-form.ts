@@ -52,7 +52,7 @@ export class ModelForm extends LitElement {
         gap: 0.5rem;
       }
       .row input {
-        flex: 1 1 14rem;
+        flex: 1 1 11rem;
         width: auto;
       }
       summary {
@@ -99,7 +99,9 @@ export class ModelForm extends LitElement {
   override render() {
     return html`
       <form @submit=${this.#look}>
-        <label for="model">Hugging Face id, or address</label>
+        <label for="model">
+          <span>Hugging Face id, or address <span class="muted">like org/name or org/name/file.gguf</span></span>
+        </label>
         <div class="row">
           <input
             id="model"
@@ -108,7 +110,7 @@ export class ModelForm extends LitElement {
             autocomplete="off"
             autocapitalize="off"
             spellcheck="false"
-            placeholder="org/name, org/name/file.gguf, https://…"
+            placeholder="org/name or https://…"
           />
           <button type="submit">Look up</button>
         </div>

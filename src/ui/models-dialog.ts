@@ -91,6 +91,8 @@ export class ModelsDialog extends LitElement {
         padding: 0.7rem 1rem;
         border-radius: var(--_radius);
         background: var(--_surface);
+      }
+      .standard > span {
         overflow-wrap: anywhere;
       }
     `,
