@@ -1,7 +1,8 @@
 /** What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { Chat, expect, TINY, test } from './product';
+import type { ChatSession } from '../src/ui/session';
+import { Chat, expect, TINY, TINY_GGUF, test } from './product';
 
 const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
 
@@ -52,6 +53,47 @@ for (const [device, size] of Object.entries({
       await picture(page, name('answer'));
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       expect(wide).toBeLessThanOrEqual(0);
+    });
+  }
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`the dialog of models on a ${device}, ${colorScheme}`, async ({ product, profile }) => {
+      const { page } = await profile.open({ ...size, colorScheme });
+      const name = (state: string) => `models-${device}-${colorScheme}-${state}`;
+      await page.goto(`${product.site.origin}/?model=${TINY}`);
+      await new Chat(page).loadModel();
+      const dialog = page.getByRole('dialog', { name: 'Models' });
+      const lookUp = async (model: string) => {
+        await dialog.getByLabel('Hugging Face id').fill(model);
+        await dialog.getByRole('button', { name: 'Look up' }).click();
+      };
+      await page.getByRole('button', { name: 'Models' }).click();
+      await expect(dialog.getByRole('listitem')).toHaveCount(1);
+      await picture(page, name('first'));
+      await lookUp(TINY_GGUF);
+      await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
+      await picture(page, name('cost'));
+      await dialog.getByRole('button', { name: /^Load/ }).click();
+      await expect(dialog).toBeHidden();
+      await page.getByRole('button', { name: 'Models' }).click();
+      await dialog.getByText('Revision and access token').click();
+      await dialog.getByRole('button', { name: 'Delete tiny' }).click();
+      await picture(page, name('kept'));
+      await lookUp('org/model');
+      await expect(dialog.getByRole('alert')).toBeVisible();
+      await picture(page, name('error'));
+      const wide = await dialog.evaluate((element) => element.scrollWidth - element.clientWidth);
+      expect(wide).toBeLessThanOrEqual(0);
+      await page.keyboard.press('Escape');
+      await page.context().route(
+        ({ pathname }) => pathname.startsWith('/models/gone/'),
+        (route) => route.abort(),
+      );
+      await new Chat(page).view.evaluate(async (view) => {
+        const { session } = view as unknown as { session: ChatSession };
+        await session.change({ model: '/models/gone/', name: 'gone' }, null);
+      });
+      await picture(page, name('gone'));
     });
   }
 

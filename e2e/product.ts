@@ -15,6 +15,8 @@ export { expect };
 
 const TINY_FOLDER = 'reference/fixtures/tiny-llama-128/nf4';
 export const TINY = '/models/tiny/';
+/** a .gguf, without a tokenizer */
+export const TINY_GGUF = '/models/tiny-gguf/model.gguf';
 export const DEFAULT = '/models/smollm2-135m-instruct-nf4/';
 
 /** What transformers answers with the tiny model, and how sure it was of each token. */
@@ -49,6 +51,12 @@ export interface Visit {
 export interface Profile {
   open(options?: BrowserOptions): Promise<Visit>;
 }
+
+/** served beside the default model */
+export const MODELS: ServerOptions['mounts'] = [
+  [TINY, TINY_FOLDER],
+  [TINY_GGUF, 'reference/fixtures/tiny-gguf/qwen2/model.gguf'],
+];
 
 type Product = Awaited<ReturnType<typeof serveProduct>>;
 
@@ -102,7 +110,7 @@ export const test = base.extend<Fixtures>({
   serverOptions: [{}, { option: true }],
   product: async ({ serverOptions }, use) => {
     if (!existsSync('dist/site/index.html')) throw new Error('There is no build: `npm run build` comes first.');
-    const product = await serveProduct('.', { models: [[TINY, TINY_FOLDER]], ...serverOptions });
+    const product = await serveProduct('.', { models: MODELS, ...serverOptions });
     await use(product);
     await product.close();
   },

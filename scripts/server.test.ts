@@ -9,6 +9,7 @@ let server: StaticServer;
 
 beforeAll(async () => {
   writeFileSync(join(folder, 'index.html'), '<p>__WHO__</p>');
+  writeFileSync(join(folder, 'worker.js'), '0');
   writeFileSync(join(folder, 'data.safetensors'), '0123456789');
   server = await serve({
     mounts: [
@@ -50,9 +51,11 @@ describe('the static server', () => {
     expect(server.requests).toEqual(['GET /models/data.safetensors', 'GET /models/data.safetensors']);
   });
 
-  test('pages get the policy, and their placeholders filled', async () => {
+  test('pages and scripts get the policy, and pages their placeholders filled', async () => {
     const response = await get('/');
-    expect(response.headers.get('content-security-policy')).toBe("default-src 'self'");
+    for (const { headers } of [response, await get('/worker.js')]) {
+      expect(headers.get('content-security-policy')).toBe("default-src 'self'");
+    }
     expect(response.headers.get('access-control-allow-origin')).toBe('*');
     expect(await response.text()).toBe('<p>you</p>');
   });

@@ -35,7 +35,7 @@ export interface ServerOptions {
   mounts: [prefix: string, path: string][];
   /** 0 takes any free port */
   port?: number;
-  /** Content-Security-Policy of HTML pages */
+  /** Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with */
   csp?: string;
   /** let other origins read (the widget's host fetches script and model from here) */
   cors?: boolean;
@@ -128,8 +128,10 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
     const type = TYPES[extname(file)] ?? 'application/octet-stream';
     response.setHeader('Content-Type', type);
     response.setHeader('Cache-Control', path.includes('/assets/') ? 'max-age=31536000, immutable' : 'no-cache');
+    if (options.csp && /^text\/(html|javascript)/.test(type)) {
+      response.setHeader('Content-Security-Policy', options.csp);
+    }
     if (type.startsWith('text/html')) {
-      if (options.csp) response.setHeader('Content-Security-Policy', options.csp);
       let text = await readFile(file, 'utf8');
       for (const [from, to] of Object.entries(options.replace ?? {})) text = text.replaceAll(from, to);
       const bytes = Buffer.from(text);
@@ -193,9 +195,9 @@ export async function serveProduct(
 ): Promise<{ site: StaticServer; host: StaticServer; close(): Promise<void> }> {
   const { port = 0, models = [], ...rest } = options;
   const site = await serve({
+    csp: PAGE_CSP,
     ...rest,
     port,
-    csp: PAGE_CSP,
     cors: true,
     mounts: [
       ...models,

@@ -17,6 +17,7 @@ export type {
   GenerateStats,
   LoraInfo,
   MemoryInfo,
+  ModelCost,
   ModelInfo,
   PlanInfo,
   PlanQuery,

@@ -177,6 +177,29 @@ export interface PlanInfo {
   suggestions: string[];
 }
 
+/** What a model would take, known from its headers. */
+export interface ModelCost {
+  name: string;
+  family: string;
+  parameters: number;
+  contextLength: number;
+  /** of its weight files */
+  bytes: number;
+  /** of the model, kept in this browser already */
+  storedBytes: number;
+  /** nothing is left to download: all of it is kept here, or it is files on this device */
+  here: boolean;
+  /**
+   * bytes that a conversation of `tokens` takes, weights included; of a folder of safetensors an estimate, as only its
+   * config.json has been read
+   */
+  memory: number;
+  tokens: number;
+  fits: boolean;
+  /** what would fit, when `fits` is false */
+  suggestions: string[];
+}
+
 export interface PlanQuery {
   promptTokens: number;
   maxNewTokens: number;
@@ -187,6 +210,8 @@ export interface WorkerApi {
   /** Resolves at once: proves that the worker started. */
   hello(): Promise<'nibble'>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
+  /** What a model would take; fetches headers only, and needs no load. */
+  inspect(request: Pick<LoadRequest, 'source' | 'options'>): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
   /** Stops load, generate or setLora number `id`; unknown ids are ignored. */

@@ -1,10 +1,13 @@
 /**
  * The page's start: the address bar says which model and how (`?model=/models/name/&backend=cpu`), the rest is
  * ChatSession's. `?model=` is a path on this origin or a Hub id; the other names are the engine's options.
+ * `<meta name="nibble-hub" content="https://…">` names what stands for the Hub, where a site has a mirror of it.
  */
-import { isStored, load } from '../engine';
+import { deleteStored, inspectModel, isStored, load, storedModels, verifyStored } from '../engine';
 import { asNibbleError, NibbleError } from '../errors';
 import { registerServiceWorker } from '../pwa/register';
+import { chooseByName } from '../ui/model-choice';
+import type { ModelLibrary } from '../ui/model-library';
 import { parseModel, parseOptions } from '../ui/options';
 import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
@@ -12,29 +15,47 @@ import type { ChatPage } from './page';
 import './page';
 import { DEFAULT_MODEL } from './starters';
 
-function readQuery(): { session: ChatSession; error: NibbleError | null } {
+const hub = document.querySelector<HTMLMetaElement>('meta[name=nibble-hub]')?.content;
+
+function readQuery(): { session: ChatSession; library: ModelLibrary; error: NibbleError | null } {
   const query = new URLSearchParams(location.search);
   const model = query.get('model') ?? DEFAULT_MODEL;
   const named = query.getAll('model').length;
   query.delete('model');
+  const standard = chooseByName(new URL(DEFAULT_MODEL, document.baseURI).href);
+  const library: ModelLibrary = {
+    standard,
+    hub,
+    inspect: inspectModel,
+    stored: storedModels,
+    verify: verifyStored,
+    remove: deleteStored,
+  };
   try {
     if (named > 1) throw new NibbleError('invalid-option', 'The option model is given twice.', { option: 'model' });
-    const options = { model: parseModel(model, document.baseURI, true), engine: parseOptions(query), sampling: {} };
-    return { session: new ChatSession(load, options), error: null };
+    const choice = chooseByName(parseModel(model, document.baseURI, true), {}, hub);
+    return {
+      session: new ChatSession(load, { choice, engine: parseOptions(query), sampling: {} }),
+      library,
+      error: null,
+    };
   } catch (thrown) {
-    return { session: new ChatSession(load, { model, engine: {}, sampling: {} }), error: asNibbleError(thrown) };
+    const session = new ChatSession(load, { choice: standard, engine: {}, sampling: {} });
+    return { session, library, error: asNibbleError(thrown) };
   }
 }
 
 async function start() {
   const page = document.querySelector<ChatPage>('nibble-page')!;
-  const { session, error } = readQuery();
+  const { session, library, error } = readQuery();
   page.session = session;
-  if (error) session.report(error);
-  else {
-    page.preview = await previewModel(session.model, isStored);
-    if (page.preview.stored) void session.load();
-  }
+  page.library = library;
+  if (error) return session.report(error);
+  const preview = await previewModel(session.choice, isStored);
+  // the person may have chosen another model meanwhile
+  if (session.preview || session.phase !== 'idle') return;
+  session.offer(preview);
+  if (preview.here) await session.load();
 }
 
 void start();

@@ -1,19 +1,24 @@
 import { css, html, LitElement, nothing } from 'lit';
-import { property, state } from 'lit/decorators.js';
+import { property, query, state } from 'lit/decorators.js';
+import type { NibbleError } from '../errors';
 import '../ui/chat-view';
 import { define } from '../ui/define';
-import type { ModelPreview } from '../ui/preview';
+import '../ui/drop-target';
+import type { ModelChoice } from '../ui/model-choice';
+import type { ModelLibrary } from '../ui/model-library';
+import type { ModelsDialog } from '../ui/models-dialog';
 import type { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
 import { STARTERS } from './starters';
 
-/** The chat page: what this is in one sentence, and one conversation. */
+/** The chat page: what this is in one sentence, one conversation, and the models to have it with. */
 export class ChatPage extends LitElement {
   @property({ attribute: false }) session: ChatSession | null = null;
-  @property({ attribute: false }) preview: ModelPreview | null = null;
+  @property({ attribute: false }) library: ModelLibrary | null = null;
   /** reloads into a newer version of the page, when there is one */
   @property({ attribute: false }) newVersion: (() => void) | null = null;
   @state() private talking = false;
+  @query('nibble-models') private dialog!: ModelsDialog;
 
   static override styles = [
     theme,
@@ -44,6 +49,11 @@ export class ChatPage extends LitElement {
         width: 1.35rem;
         height: 1.35rem;
         fill: var(--_accent);
+      }
+      .promise {
+        text-align: right;
+        text-wrap: balance;
+        line-height: 1.3;
       }
       main {
         flex: 1;
@@ -91,6 +101,15 @@ export class ChatPage extends LitElement {
     if (changed.has('session')) this.session?.addEventListener('change', this.#changed);
   }
 
+  /** The dialog's code is fetched when it is first needed. */
+  async #models(show: (dialog: ModelsDialog) => Promise<void>) {
+    await import('../ui/models-dialog');
+    await show(this.dialog);
+  }
+
+  #choose = ({ detail }: CustomEvent<ModelChoice>) => void this.#models((dialog) => dialog.open(detail));
+  #refuse = ({ detail }: CustomEvent<NibbleError>) => void this.#models((dialog) => dialog.refuse(detail));
+
   override render() {
     return html`
       <header>
@@ -101,8 +120,9 @@ export class ChatPage extends LitElement {
         ${
           this.talking
             ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
-            : html`<span class="muted">Nothing leaves this device</span>`
+            : html`<span class="muted promise">Nothing leaves this device</span>`
         }
+        <button aria-haspopup="dialog" @click=${() => this.#models((dialog) => dialog.open())}>Models</button>
       </header>
       <main>
         ${
@@ -113,7 +133,7 @@ export class ChatPage extends LitElement {
         }
         ${
           this.session
-            ? html`<nibble-view .session=${this.session} .preview=${this.preview} .starters=${STARTERS}>
+            ? html`<nibble-view .session=${this.session} .starters=${STARTERS}>
                 <div slot="intro">
                   <h1>A language model that lives in this page.</h1>
                   <p class="intro">
@@ -125,6 +145,8 @@ export class ChatPage extends LitElement {
             : nothing
         }
       </main>
+      <nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
+      <nibble-models .session=${this.session} .library=${this.library}></nibble-models>
     `;
   }
 }

@@ -7,6 +7,7 @@ import type {
   GenerateRequest,
   LoraDescription,
   MemoryInfo,
+  ModelCost,
   ModelInfo,
   PlanInfo,
   PlanQuery,
@@ -128,6 +129,20 @@ async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['
   } finally {
     worker.end();
   }
+}
+
+/**
+ * What load() with the same options would take: bytes to download and memory. Fetches headers only (of a folder its
+ * config.json and the sizes of its files), and keeps nothing.
+ * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
+ */
+export async function inspectModel(
+  model: ModelInput,
+  options: EngineOptions & WorkerOptions & HubOptions = {},
+): Promise<ModelCost> {
+  const { revision, token, hub, workerUrl, createWorker, ...engineOptions } = options;
+  const source = await describeModel(model, { revision, token, hub });
+  return askWorker({ workerUrl, createWorker }, (api) => api.inspect({ source, options: engineOptions }));
 }
 
 /** A model as load() takes it, or one of storedModels(). */

@@ -6,6 +6,7 @@ export {
   Engine,
   type GenerateOptions,
   type HubOptions,
+  inspectModel,
   isStored,
   type LoadOptions,
   type LoraInput,

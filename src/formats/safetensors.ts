@@ -144,14 +144,21 @@ export interface TensorFiles {
   files: { path: string; bytes: number }[];
 }
 
+/** The weight files of a folder. */
+export interface WeightFiles {
+  files: { path: string; bytes: number }[];
+  /** in which of them each tensor lies; null when there is one */
+  where: Map<string, string> | null;
+}
+
 /**
- * All entries of model.safetensors, or of the shards that model.safetensors.index.json names.
- * @throws NibbleError corrupt-checkpoint: no weights, a missing shard, a tensor that its shard lacks
+ * model.safetensors, or the shards that model.safetensors.index.json names, with their sizes; no header is read.
+ * @throws NibbleError corrupt-checkpoint: no weights, a missing shard
  */
-export async function readTensorFiles(read: ReadBytes, size: FileSize): Promise<TensorFiles> {
+export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<WeightFiles> {
   const single = 'model.safetensors';
   const bytes = await size(single);
-  if (bytes !== null) return { tensors: await readHeader(single, read, bytes), files: [{ path: single, bytes }] };
+  if (bytes !== null) return { files: [{ path: single, bytes }], where: null };
   const index = `${single}.index.json`;
   const indexBytes = await size(index);
   if (indexBytes === null) throw corrupt(`There is neither ${single} nor ${index}`, { path: single });
@@ -166,13 +173,23 @@ export async function readTensorFiles(read: ReadBytes, size: FileSize): Promise<
       return { path, bytes: shardBytes };
     }),
   );
+  return { files, where };
+}
+
+/**
+ * All entries of the weight files' headers.
+ * @throws NibbleError corrupt-checkpoint: no weights, a missing shard, a tensor that its shard lacks
+ */
+export async function readTensorFiles(read: ReadBytes, size: FileSize): Promise<TensorFiles> {
+  const { files, where } = await findWeightFiles(read, size);
   const headers = new Map(
     await Promise.all(files.map(async ({ path, bytes }) => [path, await readHeader(path, read, bytes)] as const)),
   );
+  if (!where) return { tensors: headers.get(files[0].path)!, files };
   const tensors = new Map<string, RawTensor>();
   for (const [name, path] of where) {
     const tensor = headers.get(path)!.get(name);
-    if (!tensor) throw corrupt(`${path} lacks ${name}, which ${index} says it holds`, { path, tensor: name });
+    if (!tensor) throw corrupt(`${path} lacks ${name}, which the index says it holds`, { path, tensor: name });
     tensors.set(name, tensor);
   }
   return { tensors, files };

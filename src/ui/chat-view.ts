@@ -8,7 +8,6 @@ import './stats-line';
 import type { Composer } from './composer';
 import { define } from './define';
 import { formatBytes } from './format';
-import type { ModelPreview } from './preview';
 import type { ChatSession } from './session';
 import { theme } from './theme';
 
@@ -18,8 +17,6 @@ import { theme } from './theme';
  */
 export class ChatView extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
-  /** what loading would cost; null while that is being found out */
-  @property({ attribute: false }) preview: ModelPreview | null = null;
   @property({ attribute: false }) starters: readonly string[] = [];
   @property() placeholder = 'Ask something';
   @query('nibble-composer') private composer?: Composer;
@@ -105,32 +102,61 @@ export class ChatView extends LitElement {
   #retry = () => void this.session.retry();
 
   #offer() {
-    const { preview } = this;
+    const { preview, choice } = this.session;
     if (preview === null) return html`<p class="muted">Looking at the model…</p>`;
     const size = preview.bytes === null ? null : formatBytes(preview.bytes);
     return html`<div class="card" part="card">
-      <p><span class="name" part="model">${preview.name}</span><br />
+      <p><span class="name" part="model">${choice.name}</span><br />
         <span class="muted" data-size=${preview.bytes ?? ''}>${
-          preview.stored
-            ? 'Kept in this browser: nothing to download.'
+          preview.here
+            ? 'Already on this device: nothing to download.'
             : size === null
               ? 'How much there is to download shows when it starts.'
               : `${size} to download, once. It stays in this browser and works offline.`
         }</span></p>
       <div class="actions">
         <button class="primary" part="load" @click=${() => void this.session.load(true)}>
-          ${preview.stored || size === null ? 'Load' : `Load (${size})`}
+          ${preview.here || size === null ? 'Load' : `Load (${size})`}
         </button>
+        ${this.#goBack()}
       </div>
     </div>`;
   }
 
   #loading() {
     return html`<div class="card" part="card">
-      <p class="name">${this.preview?.name ?? this.session.model}</p>
+      <p class="name">${this.session.choice.name}</p>
       <nibble-progress exportparts="progress" .progress=${this.session.progress}></nibble-progress>
       <div class="actions"><button @click=${() => this.session.stop()}>Stop</button></div>
     </div>`;
+  }
+
+  #error() {
+    const { error, previous, phase } = this.session;
+    const noRoom = error?.code === 'quota-exceeded' && phase === 'idle';
+    return html`<nibble-error
+      exportparts="error"
+      .error=${error}
+      ?fatal=${error?.code === 'invalid-option'}
+      @retry=${this.#retry}
+    >
+      ${previous ? html`<p class="muted">${previous.choice.name} made room for it and is no longer loaded.</p>` : nothing}
+      ${
+        noRoom
+          ? html`<button slot="actions" @click=${() => void this.session.loadWithoutRoom()}>Load without keeping it</button>`
+          : nothing
+      }
+      ${this.#goBack('actions')}
+    </nibble-error>`;
+  }
+
+  #goBack(slot?: string) {
+    const { previous } = this.session;
+    if (!previous) return nothing;
+    const { choice, preview } = previous;
+    return html`<button slot=${slot ?? nothing} @click=${() => void this.session.change(choice, preview)}>
+      Back to ${choice.name}
+    </button>`;
   }
 
   #starters() {
@@ -139,24 +165,30 @@ export class ChatView extends LitElement {
     </ul>`;
   }
 
+  /** The way to a loaded model, while there is none. */
+  #model() {
+    const { phase, error } = this.session;
+    return phase === 'loading' ? this.#loading() : phase === 'idle' && !error ? this.#offer() : nothing;
+  }
+
   #middle() {
-    const { phase, messages, error } = this.session;
+    const { phase, messages } = this.session;
     if (messages.length > 0) {
       return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}></nibble-messages>`;
     }
     return html`<div class="middle">
       <slot name="intro"></slot>
-      ${phase === 'loading' ? this.#loading() : phase !== 'idle' ? this.#starters() : error ? nothing : this.#offer()}
+      ${phase === 'ready' || phase === 'answering' ? this.#starters() : this.#model()}
     </div>`;
   }
 
   override render() {
-    const { phase, messages, error, info, memory, result } = this.session;
+    const { phase, messages, info, memory, result } = this.session;
     const usable = phase === 'ready' || phase === 'answering';
     return html`
       ${this.#middle()}
-      <nibble-error exportparts="error" .error=${error} ?fatal=${error?.code === 'invalid-option'} @retry=${this.#retry}></nibble-error>
-      ${messages.length > 0 && phase === 'loading' ? this.#loading() : nothing}
+      ${this.#error()}
+      ${messages.length > 0 ? this.#model() : nothing}
       ${
         usable
           ? html`<nibble-composer

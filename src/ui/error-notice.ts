@@ -4,7 +4,10 @@ import type { NibbleError } from '../errors';
 import { define } from './define';
 import { theme } from './theme';
 
-/** What went wrong, in the error's own sentence, with its code. Event: `retry`. */
+/**
+ * What went wrong, in the error's own sentence, with its code. What is slotted stands below the sentence, and slot
+ * `actions` beside "Try again". Event: `retry`.
+ */
 export class ErrorNotice extends LitElement {
   @property({ attribute: false }) error: NibbleError | null = null;
   @property({ type: Boolean }) fatal = false;
@@ -12,19 +15,28 @@ export class ErrorNotice extends LitElement {
   static override styles = [
     theme,
     css`
-      div {
+      [role='alert'] {
         display: flex;
+        flex-wrap: wrap;
         align-items: center;
-        gap: 1rem;
+        gap: 0.6rem 1rem;
         padding: 0.8rem 1rem;
         border-radius: var(--_radius);
         border: 1px solid color-mix(in oklab, var(--_danger) 45%, transparent);
         background: color-mix(in oklab, var(--_danger) 7%, var(--_background));
       }
-      p {
-        flex: 1;
-        margin: 0;
+      .said {
+        flex: 1 1 16rem;
         overflow-wrap: anywhere;
+      }
+      .actions {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0.5rem;
+      }
+      p,
+      ::slotted(p) {
+        margin: 0;
       }
       code {
         font: 0.8em var(--_mono);
@@ -37,8 +49,11 @@ export class ErrorNotice extends LitElement {
     const { error } = this;
     if (error === null) return nothing;
     return html`<div role="alert" part="error">
-      <p>${error.message} <code>${error.code}</code></p>
-      ${this.fatal ? nothing : html`<button @click=${() => this.dispatchEvent(new Event('retry'))}>Try again</button>`}
+      <div class="said"><p>${error.message} <code>${error.code}</code></p><slot></slot></div>
+      <div class="actions">
+        ${this.fatal ? nothing : html`<button @click=${() => this.dispatchEvent(new Event('retry'))}>Try again</button>`}
+        <slot name="actions"></slot>
+      </div>
     </div>`;
   }
 }

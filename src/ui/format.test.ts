@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatBytes, formatBytesOf, formatRate, formatSeconds } from './format';
+import { formatAgo, formatBytes, formatBytesOf, formatCount, formatRate, formatSeconds } from './format';
 
 describe('format', () => {
   test.each([
@@ -22,6 +22,21 @@ describe('format', () => {
     [150, '3 min'],
     [3900, '1 h 5 min'],
   ])('%d seconds is %s', (seconds, text) => expect(formatSeconds(seconds)).toBe(text));
+
+  test.each([
+    [106_816, '0.1 M'],
+    [8200, '8.2 K'],
+    [134_515_008, '135 M'],
+    [7_241_732_096, '7.2 B'],
+  ])('%d parameters are %s', (count, text) => expect(formatCount(count)).toBe(text));
+
+  test.each([
+    [new Date(2026, 2, 9, 0, 5), 'today'],
+    [new Date(2026, 2, 8, 23, 55), 'yesterday'],
+    [new Date(2026, 1, 9), '28 days ago'],
+    [new Date(2025, 11, 1), '3 months ago'],
+    [new Date(2026, 2, 10), 'today'],
+  ])('%s is %s', (then, text) => expect(formatAgo(then.getTime(), new Date(2026, 2, 9, 8).getTime())).toBe(text));
 
   test('rates keep one decimal below ten', () => {
     expect([4.25, 38.2].map(formatRate)).toEqual(['4.3', '38']);

@@ -23,5 +23,22 @@ export function formatSeconds(seconds: number): string {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** "134.5 M", "7.2 B": parameters and the like */
+export function formatCount(count: number): string {
+  const [unit, name] = count >= 1e9 ? [1e9, 'B'] : count >= 1e5 ? [1e6, 'M'] : [1e3, 'K'];
+  const value = count / unit;
+  return `${value.toFixed(value < 100 ? 1 : 0)} ${name}`;
+}
+
+const DAY_MS = 86_400_000;
+
+/** "today", "yesterday", "12 days ago", "3 months ago": by the days between two moments, ms since 1970 */
+export function formatAgo(then: number, now = Date.now()): string {
+  const midnight = (ms: number) => new Date(ms).setHours(0, 0, 0, 0);
+  const days = Math.round((midnight(then) - midnight(now)) / DAY_MS);
+  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  return days > -60 ? words.format(Math.min(0, days), 'day') : words.format(Math.round(days / 30), 'month');
+}
+
 /** "4.2", "38": tokens a second and the like */
 export const formatRate = (value: number) => value.toFixed(digits(value));

@@ -64,6 +64,7 @@ describe('parseModel', () => {
     ['./models/tiny/', 'https://a.example/chat/models/tiny/'],
     ['https://a.example/m/', 'https://a.example/m/'],
     ['HuggingFaceTB/SmolLM2-135M-Instruct', 'HuggingFaceTB/SmolLM2-135M-Instruct'],
+    ['org/name/file.gguf', 'org/name/file.gguf'],
   ])('%s is %s', (model, expected) => expect(parseModel(model, base, true)).toBe(expected));
 
   test.each([

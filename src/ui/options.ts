@@ -4,6 +4,7 @@
  */
 import { NibbleError } from '../errors';
 import type { EngineOptions } from '../protocol';
+import { HUB_ID } from './model-choice';
 
 type Setter = (value: string) => EngineOptions;
 
@@ -39,7 +40,7 @@ const OPTIONS: Record<string, Setter> = {
   tune: (value) => ({ tune: value }),
   limits: oneOf('limits', 'limits', ['adapter', 'default']),
   features: oneOf('features', 'features', ['all', 'none']),
-  storage: oneOf('storage', 'storage', ['indexeddb', 'none']),
+  storage: oneOf('storage', 'storage', ['indexeddb', 'if-room', 'none']),
 };
 
 export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
@@ -71,7 +72,7 @@ export function parseOptions(entries: Iterable<readonly [name: string, value: st
  * @throws NibbleError invalid-option for anything else, and for another origin where `sameOrigin` is set
  */
 export function parseModel(model: string, base: string, sameOrigin: boolean): string {
-  if (/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model)) return model;
+  if (HUB_ID.test(model)) return model;
   const url = /^(\.{0,2}\/|https?:\/\/)/.test(model) && URL.canParse(model, base) ? new URL(model, base) : null;
   if (url === null) {
     throw new NibbleError(

@@ -1,10 +1,15 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import { ChatSession, type LoadEngine } from './session';
 import { FakeEngine, fakeLoad, INFO, PROGRESS } from './test/fake-engine';
 
 const session = (load: LoadEngine, system?: string) =>
-  new ChatSession(load, { model: 'm', engine: { backend: 'cpu' }, sampling: { maxNewTokens: 8 }, system });
+  new ChatSession(load, {
+    choice: { model: 'm', name: 'm' },
+    engine: { backend: 'cpu' },
+    sampling: { maxNewTokens: 8 },
+    system,
+  });
 
 async function ready(engine = new FakeEngine(), system?: string) {
   const chat = session(fakeLoad(engine), system);
@@ -51,6 +56,79 @@ describe('loading', () => {
   });
 });
 
+describe('another model', () => {
+  const other = { model: 'org/other', name: 'other', revision: 'v2', token: 'hf_x' };
+  const preview = { bytes: 5, here: false };
+
+  test('takes the place of the first, with its own access, and the conversation goes on', async () => {
+    const engines = [new FakeEngine(), new FakeEngine()];
+    const given: unknown[] = [];
+    const chat = session(async (model, { revision, token, persist, backend }) => {
+      given.push({ model, revision, token, persist, backend });
+      return engines[given.length - 1];
+    });
+    await chat.load();
+    await chat.ask('Hi');
+    await chat.change(other, preview);
+    expect(given[1]).toEqual({ model: 'org/other', revision: 'v2', token: 'hf_x', persist: true, backend: 'cpu' });
+    expect(engines.map(({ disposed }) => disposed)).toEqual([true, false]);
+    expect([chat.phase, chat.choice.name, chat.previous, chat.preview?.here]).toEqual(['ready', 'other', null, true]);
+    await chat.ask('And you?');
+    expect(engines[1].asked[0].map(({ content }) => content)).toEqual(['Hi', 'Hello there.', 'And you?']);
+  });
+
+  test('that fails leaves the first to go back to', async () => {
+    let failure: NibbleError | null = null;
+    const chat = session(fakeLoad(new FakeEngine(), () => failure));
+    chat.offer({ bytes: 7, here: false });
+    await chat.load();
+    failure = new NibbleError('corrupt-checkpoint', 'It is broken.');
+    await chat.change(other, preview);
+    expect([chat.phase, chat.error?.code, chat.info]).toEqual(['idle', 'corrupt-checkpoint', null]);
+    await chat.change({ model: 'third', name: 'third' }, preview);
+    expect(chat.previous).toEqual({ choice: { model: 'm', name: 'm' }, preview: { bytes: 7, here: true } });
+    failure = null;
+    await chat.change(chat.previous!.choice, chat.previous!.preview);
+    expect([chat.phase, chat.choice.name, chat.error, chat.previous]).toEqual(['ready', 'm', null, null]);
+  });
+
+  test('stops the answer or the download that is under way', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => {
+      if (chat.messages.at(-1)?.content === 'Hello') void chat.change(other, preview);
+    };
+    await chat.ask('Hi');
+    await vi.waitFor(() => expect([chat.phase, chat.choice.name]).toEqual(['ready', 'other']));
+    expect([chat.messages.at(-1)?.content, chat.error]).toEqual(['Hello', null]);
+
+    const loads: string[] = [];
+    const slow = session(async (model, { signal }) => {
+      loads.push(model as string);
+      if (model === 'm') await new Promise((_, reject) => signal!.addEventListener('abort', () => reject(stopped)));
+      return new FakeEngine();
+    });
+    const stopped = new NibbleError('aborted', 'The request was stopped.');
+    const first = slow.load();
+    await slow.change(other, preview);
+    await first;
+    expect([loads, slow.phase, slow.previous]).toEqual([['m', 'org/other'], 'ready', null]);
+  });
+
+  test('that there is no room for is not kept when the person says so; the next one is', async () => {
+    const storage: unknown[] = [];
+    const chat = session(async (_, options) => {
+      storage.push(options.storage);
+      if (storage.length === 1) throw new NibbleError('quota-exceeded', 'There is no room.');
+      return new FakeEngine();
+    });
+    await chat.load();
+    await chat.loadWithoutRoom();
+    expect(chat.phase).toBe('ready');
+    await chat.change(other, preview);
+    expect(storage).toEqual([undefined, 'if-room', undefined]);
+  });
+});
+
 describe('asking', () => {
   test('streams, and keeps the conversation', async () => {
     const { engine, chat } = await ready();
@@ -76,7 +154,7 @@ describe('asking', () => {
   ])('with a context of %d, an answer gets %d tokens unless it is told otherwise', async (maxContext, expected) => {
     const engine = new FakeEngine();
     engine.info = async () => ({ ...INFO, options: { ...INFO.options, maxContext } });
-    const chat = new ChatSession(fakeLoad(engine), { model: 'm', engine: {}, sampling: {} });
+    const chat = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
     await chat.load();
     await chat.ask('Hi');
     expect(engine.sampling[0]).toEqual({ maxNewTokens: expected });

@@ -2,6 +2,7 @@
  * One conversation with one model, as a state that elements draw: what is loaded, what was said, what went wrong.
  * It knows the engine by its shape only, so tests drive it with a fake one.
  */
+import type { HubOptions, ModelInput } from '../engine';
 import { asNibbleError, type NibbleError } from '../errors';
 import type {
   ChatMessage,
@@ -12,6 +13,8 @@ import type {
   Progress,
   SamplingOptions,
 } from '../protocol';
+import type { ModelChoice } from './model-choice';
+import type { ModelPreview } from './preview';
 
 export interface ChatEngine {
   chat(
@@ -24,14 +27,14 @@ export interface ChatEngine {
 }
 
 export type LoadEngine = (
-  model: string,
-  options: EngineOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
+  model: ModelInput,
+  options: EngineOptions & HubOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
 ) => Promise<ChatEngine>;
 
 export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
 
 export interface SessionOptions {
-  model: string;
+  choice: ModelChoice;
   engine: EngineOptions;
   /** without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less */
   sampling: SamplingOptions;
@@ -55,11 +58,19 @@ export class ChatSession extends EventTarget {
   /** of the last finished answer */
   result: GenerateResult | null = null;
   error: NibbleError | null = null;
+  /** what loading `choice` would cost; null while that is being found out */
+  preview: ModelPreview | null = null;
+  /** the model that made room for `choice`, while that is not loaded itself */
+  previous: { choice: ModelChoice; preview: ModelPreview | null } | null = null;
 
   #load: LoadEngine;
   #options: SessionOptions;
   #engine: ChatEngine | null = null;
   #abort: AbortController | null = null;
+  /** the person agreed to load this model where not all of it can be kept */
+  #ifRoom = false;
+  /** the load or the answer that is under way */
+  #task: Promise<void> = Promise.resolve();
 
   constructor(load: LoadEngine, options: SessionOptions) {
     super();
@@ -67,8 +78,19 @@ export class ChatSession extends EventTarget {
     this.#options = options;
   }
 
-  get model(): string {
-    return this.#options.model;
+  /** the model that is loaded, or would be */
+  get choice(): ModelChoice {
+    return this.#options.choice;
+  }
+
+  /** what every model is loaded with */
+  get engineOptions(): EngineOptions {
+    return this.#options.engine;
+  }
+
+  /** Says what loading the model would cost. */
+  offer(preview: ModelPreview): void {
+    this.#set({ preview });
   }
 
   /**
@@ -76,31 +98,33 @@ export class ChatSession extends EventTarget {
    * @param asked the person has just asked for it: the browser is asked to keep it
    */
   async load(asked = false): Promise<void> {
-    if (this.phase !== 'idle') return;
-    const abort = new AbortController();
-    this.#abort = abort;
-    this.#set({ phase: 'loading', error: null, progress: null });
-    let engine: ChatEngine | null = null;
-    try {
-      engine = await this.#load(this.#options.model, {
-        ...this.#options.engine,
-        persist: asked,
-        signal: abort.signal,
-        onProgress: (progress) => {
-          this.#set({ progress });
-          this.#announce('progress', progress);
-        },
-      });
-      const [info, memory] = await Promise.all([engine.info(), engine.memory()]);
-      if (abort.signal.aborted) throw abort.signal.reason;
-      this.#engine = engine;
-      this.#set({ phase: 'ready', info, memory });
-      this.#announce('ready', info);
-    } catch (thrown) {
-      void engine?.dispose();
-      this.#set({ phase: 'idle' });
-      this.#fail(thrown, abort.signal);
-    }
+    if (this.phase === 'idle') await this.#run(this.#loadNow(asked));
+  }
+
+  /** Loads another model in the place of this one; the conversation stays. The person has just asked for it. */
+  async change(choice: ModelChoice, preview: ModelPreview | null): Promise<void> {
+    const last = this.choice;
+    const previous = this.#engine === null ? this.previous : { choice: last, preview: this.preview };
+    let task: Promise<void>;
+    do {
+      task = this.#task;
+      this.stop();
+      await task;
+      // after a load, an answer may have begun
+    } while (task !== this.#task);
+    // whoever changed it meanwhile has the word
+    if (this.choice !== last) return;
+    await this.dispose();
+    this.#options = { ...this.#options, choice };
+    this.#ifRoom = false;
+    this.#set({ preview, result: null, error: null, previous });
+    await this.load(true);
+  }
+
+  /** Loads again after the browser had no room for the model: what does not fit is not kept for the next visit. */
+  async loadWithoutRoom(): Promise<void> {
+    this.#ifRoom = true;
+    await this.retry();
   }
 
   /** Sends a question and streams the answer into `messages`. */
@@ -108,7 +132,7 @@ export class ChatSession extends EventTarget {
     if (this.phase !== 'ready' || question.trim() === '') return;
     this.messages = [...this.messages, { role: 'user', content: question.trim() }];
     this.#announce('message', this.messages.at(-1));
-    await this.#answer();
+    await this.#run(this.#answer());
   }
 
   /** Stops the download or the answer that is under way; what was said so far stays. */
@@ -126,7 +150,7 @@ export class ChatSession extends EventTarget {
   async retry(): Promise<void> {
     this.#set({ error: null });
     if (this.phase === 'idle') await this.load();
-    if (this.phase === 'ready' && this.messages.at(-1)?.role === 'user') await this.#answer();
+    if (this.phase === 'ready' && this.messages.at(-1)?.role === 'user') await this.#run(this.#answer());
   }
 
   /** Puts an error on show that did not come from the engine. */
@@ -144,6 +168,43 @@ export class ChatSession extends EventTarget {
     this.#engine = null;
     this.#set({ phase: 'idle', info: null, memory: null, progress: null });
     await engine?.dispose();
+  }
+
+  #run(task: Promise<void>): Promise<void> {
+    this.#task = task;
+    return task;
+  }
+
+  async #loadNow(asked: boolean): Promise<void> {
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#set({ phase: 'loading', error: null, progress: null });
+    let engine: ChatEngine | null = null;
+    try {
+      const { choice, engine: options } = this.#options;
+      const { model, name: _, ...hub } = choice;
+      engine = await this.#load(model, {
+        ...options,
+        ...(this.#ifRoom && { storage: 'if-room' }),
+        ...hub,
+        persist: asked,
+        signal: abort.signal,
+        onProgress: (progress) => {
+          this.#set({ progress });
+          this.#announce('progress', progress);
+        },
+      });
+      const [info, memory] = await Promise.all([engine.info(), engine.memory()]);
+      if (abort.signal.aborted) throw abort.signal.reason;
+      this.#engine = engine;
+      const kept = this.preview && { ...this.preview, here: this.preview.here || !info.storageReason };
+      this.#set({ phase: 'ready', info, memory, preview: kept, previous: null });
+      this.#announce('ready', info);
+    } catch (thrown) {
+      void engine?.dispose();
+      this.#set({ phase: 'idle' });
+      this.#fail(thrown, abort.signal);
+    }
   }
 
   async #answer(): Promise<void> {
@@ -204,7 +265,12 @@ export class ChatSession extends EventTarget {
   }
 
   #set(
-    fields: Partial<Pick<ChatSession, 'phase' | 'progress' | 'info' | 'memory' | 'messages' | 'result' | 'error'>>,
+    fields: Partial<
+      Pick<
+        ChatSession,
+        'phase' | 'progress' | 'info' | 'memory' | 'messages' | 'result' | 'error' | 'preview' | 'previous'
+      >
+    >,
   ): void {
     Object.assign(this, fields);
     this.dispatchEvent(new Event('change'));

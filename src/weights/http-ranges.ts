@@ -7,6 +7,7 @@
  * the same file, so that reading in order downloads the file once.
  */
 import { NibbleError } from '../errors';
+import { forbiddenByPolicy } from './policy';
 import { type RetryOptions, retryAfter, retrying, Transient } from './retry';
 import type { KeepPart, Source } from './source';
 
@@ -20,6 +21,8 @@ export interface HttpOptions extends RetryOptions {
 export interface HttpPlace {
   url(path: string): string;
   headers?: Record<string, string>;
+  /** what a page's connect-src must name to get files from there; the address's origin when absent */
+  hosts?: string;
   /** the error for an answer that is no file, where more is known than its status */
   refusal?(path: string, response: Response): NibbleError | null;
 }
@@ -84,7 +87,7 @@ export function networkError(url: string, status: number, what: string, next: st
 }
 
 export function createHttpRanges(
-  { url, headers = {}, refusal }: HttpPlace,
+  { url, headers = {}, hosts, refusal }: HttpPlace,
   { fetch: send = (...all) => fetch(...all), onBytes, ...retry }: HttpOptions = {},
 ): HttpRanges {
   const open = new Map<string, Stream>();
@@ -101,7 +104,18 @@ export function createHttpRanges(
       // of one file are under way Chromium's asks for many of them twice (314 MB for 253, Chromium 156)
       response = await send(from, { ...init, cache: 'no-store' });
     } catch (cause) {
-      const next = `Check the connection and its CORS headers: ${cause}`;
+      const { origin } = new URL(from);
+      const allowed = hosts ?? origin;
+      if (forbiddenByPolicy(from)) {
+        const next = `Whoever serves the page must add ${allowed} to its connect-src.`;
+        throw networkError(from, 0, 'The Content-Security-Policy of this page forbids the connection', next, {
+          reason: 'connect-src',
+        });
+      }
+      // offline, refused by CORS, or by a policy that told nobody: fetch() says the same of all three
+      const elsewhere = globalThis.location && globalThis.location.origin !== origin;
+      const more = `, that server’s CORS headers, and that this page’s connect-src names ${allowed}`;
+      const next = `Check the connection${elsewhere ? more : ''}: ${cause}`;
       const error = networkError(from, 0, 'The server could not be reached', next);
       throw new Transient(error, null, answered ? undefined : FIRST_ATTEMPTS);
     }

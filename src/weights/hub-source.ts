@@ -9,6 +9,8 @@ import { createHttpRanges, encodePath, type HttpOptions, networkError } from './
 import type { Listing, Source, SourceDescription } from './source';
 
 export const HUB = 'https://huggingface.co';
+/** where the Hub is, and where it redirects to */
+const HUB_HOSTS = `${HUB} https://*.hf.co`;
 
 interface ApiAnswer {
   sha?: unknown;
@@ -53,6 +55,7 @@ export function createHubSource(
   const ranges = createHttpRanges(
     {
       url: (path) => `${origin}/${encodePath(id)}/resolve/${encodeURIComponent(commit)}/${encodePath(path)}`,
+      hosts: origin === HUB ? HUB_HOSTS : origin,
       headers: token ? { Authorization: `Bearer ${token}` } : {},
       refusal,
     },

@@ -3,8 +3,9 @@ import { property, state } from 'lit/decorators.js';
 import { isStored, load } from '../engine';
 import { asNibbleError, NibbleError } from '../errors';
 import '../ui/chat-view';
+import { modelName } from '../ui/model-choice';
 import { OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
-import { type ModelPreview, modelName, previewModel } from '../ui/preview';
+import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
 
@@ -31,7 +32,6 @@ export class NibbleChat extends LitElement {
   @property() system = '';
   @property() starters = '';
   @state() private session: ChatSession | null = null;
-  @state() private preview: ModelPreview | null = null;
 
   static override styles = [
     theme,
@@ -85,8 +85,9 @@ export class NibbleChat extends LitElement {
       const text = `max-new-tokens is "${tokens}"; it must be a whole number of at least 1.`;
       throw new NibbleError('invalid-option', text, { option: 'max-new-tokens', value: tokens });
     }
+    const model = parseModel(this.model, document.baseURI, false);
     return new ChatSession(load, {
-      model: parseModel(this.model, document.baseURI, false),
+      choice: { model, name: modelName(model) },
       engine: parseOptions(options.map((name) => [name, this.getAttribute(name) ?? ''] as const)),
       sampling: tokens === null ? {} : { maxNewTokens: Number(tokens) },
       system: this.system || undefined,
@@ -102,7 +103,7 @@ export class NibbleChat extends LitElement {
       session = this.#configure();
     } catch (thrown) {
       refused = asNibbleError(thrown);
-      session = new ChatSession(load, { model: this.model, engine: {}, sampling: {} });
+      session = new ChatSession(load, { choice: { model: '', name: '' }, engine: {}, sampling: {} });
     }
     for (const type of EVENTS) {
       session.addEventListener(type, (event) => {
@@ -112,8 +113,9 @@ export class NibbleChat extends LitElement {
     }
     this.session = session;
     if (refused) return session.report(refused);
-    this.preview = await previewModel(session.model, isStored);
-    if (this.preview.stored) await session.load();
+    const preview = await previewModel(session.choice, isStored);
+    session.offer(preview);
+    if (preview.here) await session.load();
   }
 
   /** Ends the worker, and frees the model's memory. */
@@ -121,7 +123,6 @@ export class NibbleChat extends LitElement {
     super.disconnectedCallback();
     void this.session?.dispose();
     this.session = null;
-    this.preview = null;
   }
 
   override render() {
@@ -130,7 +131,6 @@ export class NibbleChat extends LitElement {
       return html`<nibble-view
         exportparts="card, load, model, progress, user, assistant, composer, stats, error"
         .session=${this.session}
-        .preview=${this.preview}
         .starters=${starters.filter(Boolean)}
         placeholder=${this.placeholder}
       ></nibble-view>`;

@@ -165,12 +165,8 @@ async function tryOpen(
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
-    const maxContext = contextLimit(plan.spec, options);
-    const { kvCapacity } = options;
     const effective: EffectiveEngineOptions = {
-      ...options,
-      maxContext,
-      kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
+      ...optionsFor(plan, options),
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
@@ -237,15 +233,30 @@ async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptio
   return host.openStore();
 }
 
-function planModel(
-  checkpoint: Checkpoint,
+/** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */
+export function planModel(
+  { config, tensors }: Pick<Checkpoint, 'config' | 'tensors'>,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
 ): PlanModel {
-  const spec = parseSpec(checkpoint.config);
-  const tensors = tensorTable(spec);
-  checkShapes(checkpoint.tensors, tensors);
-  const matrices = tensors.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
-  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
+  const spec = parseSpec(config);
+  const needed = tensorTable(spec);
+  checkShapes(tensors, needed);
+  const matrices = needed.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, weights, keep) };
+}
+
+/** The options within what the model can do. */
+export function optionsFor(
+  { spec }: PlanModel,
+  options: ReturnType<typeof effectiveEngineOptions>,
+): EffectiveEngineOptions {
+  const maxContext = contextLimit(spec, options);
+  const { kvCapacity } = options;
+  return {
+    ...options,
+    maxContext,
+    kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
+  };
 }
 
 async function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {

@@ -2,12 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
 import { parseObject } from '../../formats/json';
-import { alignedBlock, NF4_CODEBOOK, type TensorInfo } from '../../formats/matrix';
 import { chooseFormats } from '../../memory/formats';
 import { NO_LIMITS, planMemory } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
+import { expectedTensors } from '../../model/expected-tensors';
 import { parseSpec } from '../../model/parse';
-import type { ModelSpec } from '../../model/spec';
 import type { JsonObject } from '../../weights/checkpoint';
 import { chooseBackend } from '../../worker/choose-backend';
 import { effectiveEngineOptions } from '../../worker/engine-options';
@@ -24,27 +23,6 @@ export async function readConfig(path: string): Promise<JsonObject> {
   return parseObject(bytes, path);
 }
 
-/** The tensors that a config.json lets expect: NF4 linears where it says so, else 16 bits. */
-export function tensorsOf(config: JsonObject, spec: ModelSpec): Map<string, TensorInfo> {
-  const quantised = (config.quantization_config as JsonObject | undefined)?.load_in_4bit === true;
-  return new Map(
-    tensorTable(spec).map(({ name, rows, cols }) => {
-      const block = quantised && /_proj\.weight$/.test(name) ? alignedBlock(64, cols) : null;
-      const info: TensorInfo = block
-        ? {
-            name,
-            rows,
-            cols,
-            stored: 'nf4',
-            format: { type: 'q4', block, offset: false, codebook: NF4_CODEBOOK },
-            storedBytes: 0,
-          }
-        : { name, rows, cols, stored: 'bf16', format: { type: 'bf16' }, storedBytes: 0 };
-      return [name, info];
-    }),
-  );
-}
-
 export async function plan(args: Arguments): Promise<void> {
   const path = args.positional(0, 'MODEL or config.json');
   const options = effectiveEngineOptions(engineOptions(args));
@@ -53,7 +31,7 @@ export async function plan(args: Arguments): Promise<void> {
   headers?.close();
   const config = headers?.config ?? (await readConfig(path));
   const spec = parseSpec(config);
-  const tensors = headers?.tensors ?? tensorsOf(config, spec);
+  const tensors = headers?.tensors ?? expectedTensors(config, spec);
   const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
   const model = { spec, steps: forwardSteps(spec), formats };

@@ -1,0 +1,54 @@
+/** From what a person types, picks or drops to what load() is given. */
+import type { HubOptions, ModelInput } from '../engine';
+import type { StoredModel } from '../protocol';
+
+/** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
+export interface ModelChoice extends HubOptions {
+  model: ModelInput;
+  name: string;
+}
+
+/** A repository of the Hub, or one file of it. */
+export const HUB_ID = /^[\w-][\w.-]*\/[\w-][\w.-]*(?:\/.+\.gguf)?$/;
+/** As it stands in the address bar of who looks at it there. */
+const HUB_PAGE =
+  /^https:\/\/(?:huggingface\.co|hf\.co)\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|blob|resolve)\/([^/]+)(?:\/(.+))?)?$/;
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The last part of a path or Hub id, without its ending slash. */
+export const modelName = (model: string): string => decoded(model.replace(/\/+$/, '').split('/').at(-1) ?? model);
+
+/**
+ * A Hub id, the address of a model's page there, a URL or a path.
+ * @param access fields as the person left them: empty ones count for nothing
+ * @param hub address of what stands for the Hub, where the page has one
+ */
+export function chooseByName(
+  text: string,
+  access: { revision?: string; token?: string } = {},
+  hub?: string,
+): ModelChoice {
+  const [, id, page, file] = HUB_PAGE.exec(text.trim().replace(/[?#].*$|\/+$/g, '')) ?? [];
+  const model = id ? (file?.endsWith('.gguf') ? `${id}/${file}` : id) : text.trim();
+  const revision = access.revision?.trim() || (page && decoded(page));
+  const token = access.token?.trim();
+  return {
+    model,
+    name: modelName(model),
+    ...(revision && { revision }),
+    ...(token && { token }),
+    ...(hub && HUB_ID.test(model) && { hub }),
+  };
+}
+
+/** A model that is kept here: its key is its name and the revision that was asked for. */
+export function chooseStored({ key, name }: Pick<StoredModel, 'key' | 'name'>, hub?: string): ModelChoice {
+  return chooseByName(name, { revision: key.slice(name.length + 1) }, hub);
+}

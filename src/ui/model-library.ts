@@ -1,0 +1,16 @@
+/** What the dialog of models asks of the engine, so that tests can put something else in its place. */
+import type { HubOptions, ModelInput } from '../engine';
+import type { EngineOptions, ModelCost, StoredModel, VerifyResult } from '../protocol';
+import type { ModelChoice } from './model-choice';
+
+export interface ModelLibrary {
+  /** the model that the page offers by itself */
+  standard: ModelChoice;
+  /** address of what stands for the Hub; absent: the Hub */
+  hub?: string;
+  inspect(model: ModelInput, options: EngineOptions & HubOptions): Promise<ModelCost>;
+  /** the one used last first */
+  stored(): Promise<StoredModel[]>;
+  verify(model: Pick<StoredModel, 'key'>): Promise<VerifyResult | null>;
+  remove(model: Pick<StoredModel, 'key'>): Promise<void>;
+}

@@ -1,0 +1,131 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { type Locator, page, userEvent } from 'vitest/browser';
+import { NibbleError } from '../errors';
+import type { ModelsDialog } from './models-dialog';
+import './models-dialog';
+import { ChatSession } from './session';
+import { FakeEngine, fakeLoad, INFO } from './test/fake-engine';
+import { COST, FakeLibrary, KEPT } from './test/fake-library';
+
+afterEach(() => document.body.replaceChildren());
+
+const dialog = page.getByRole('dialog', { name: 'Models' });
+const address = dialog.getByLabelText('Hugging Face id');
+
+/** Through every shadow root. */
+function focused(within: Document | ShadowRoot = document): Element | null {
+  const { activeElement } = within;
+  return activeElement?.shadowRoot ? focused(activeElement.shadowRoot) : activeElement;
+}
+const expectFocus = (locator: Locator) => vi.waitFor(() => expect(focused()).toBe(locator.element()));
+
+async function open(library = new FakeLibrary(), engine = new FakeEngine()) {
+  const session = new ChatSession(fakeLoad(engine), {
+    choice: { model: 'm', name: 'm' },
+    engine: { backend: 'cpu' },
+    sampling: {},
+  });
+  await session.load();
+  const element = Object.assign(document.createElement('nibble-models') as ModelsDialog, { session, library });
+  document.body.append(element);
+  await element.open();
+  return { element, session, library };
+}
+
+test('what is typed is looked up with its revision and token, shown, and loaded', async () => {
+  const { session, library } = await open();
+  await address.fill('org/name');
+  await dialog.getByText('Revision and access token').click();
+  await dialog.getByLabelText('Revision').fill('v1');
+  await dialog.getByLabelText('Access token').fill('hf_secret');
+  await dialog.getByRole('button', { name: 'Look up' }).click();
+  await expect.element(dialog.getByText('98 MB, once')).toBeVisible();
+  await expect.element(dialog.getByText('about 120 MB for a chat of 512 tokens')).toBeVisible();
+  await expect.element(dialog.getByText('llama, 135 M parameters')).toBeVisible();
+  expect(library.inspected).toEqual([['org/name', { backend: 'cpu', revision: 'v1', token: 'hf_secret' }]]);
+  await dialog.getByRole('button', { name: 'Load (98 MB)' }).click();
+  await vi.waitFor(() =>
+    expect(session).toMatchObject({ phase: 'ready', choice: { name: 'name', token: 'hf_secret' } }),
+  );
+  expect(dialog.query()).toBeNull();
+});
+
+test('an error leaves what was typed, for another try; closing the dialog forgets it', async () => {
+  const library = new FakeLibrary();
+  library.answer = () => Promise.reject(new NibbleError('network', 'The server is away.'));
+  const { element } = await open(library);
+  await address.fill('org/name');
+  await userEvent.keyboard('{Enter}');
+  await expect.element(dialog.getByRole('alert')).toHaveTextContent('The server is away. network');
+  await expect.element(address).toHaveValue('org/name');
+  await expectFocus(address);
+  await userEvent.keyboard('{Escape}');
+  expect(dialog.query()).toBeNull();
+  await element.open();
+  await expect.element(address).toHaveValue('');
+  expect(dialog.getByRole('alert').query()).toBeNull();
+});
+
+test('a late answer about a model that is no longer asked for is nobody’s', async () => {
+  const library = new FakeLibrary();
+  let answer: (cost: typeof COST) => void = () => {};
+  library.answer = (model) => (model === 'org/slow' ? new Promise((resolve) => (answer = resolve)) : COST);
+  await open(library);
+  await address.fill('org/slow');
+  await userEvent.keyboard('{Enter}');
+  await dialog.getByRole('button', { name: 'Back' }).click();
+  await dialog.getByRole('button', { name: 'Choose standard' }).click();
+  answer({ ...COST, bytes: 5e9 });
+  await expectFocus(dialog.getByRole('button', { name: 'Load (98 MB)' }));
+  await expect.element(dialog.getByRole('heading', { name: 'standard' })).toBeVisible();
+});
+
+test.each([
+  [{ here: true }, 'nothing: it is on this device', 'Load'],
+  [{ storedBytes: 40e6 }, '98 MB, of which 40 MB are here', 'Load (98 MB)'],
+  [{ fits: false, suggestions: ['Take a smaller one.'] }, 'It does not fit here. Take a smaller one.', 'Load (98 MB)'],
+])('%j is said as it is', async (different, sentence, button) => {
+  const library = new FakeLibrary();
+  library.answer = () => ({ ...COST, ...different });
+  await open(library);
+  await dialog.getByRole('button', { name: 'Choose standard' }).click();
+  await expect.element(dialog.getByText(sentence)).toBeVisible();
+  await expect.element(dialog.getByRole('button', { name: button, exact: true })).toBeVisible();
+});
+
+test('what is kept is loaded under the revision that it was asked for', async () => {
+  const { library } = await open();
+  await expect.element(dialog.getByRole('listitem')).toHaveTextContent(/kept.*org\/kept.*86 MB · used today/);
+  await dialog.getByRole('button', { name: 'Load kept' }).click();
+  expect(library.inspected).toEqual([['org/kept', { backend: 'cpu', revision: 'v2' }]]);
+});
+
+test('what is kept is checked', async () => {
+  await open();
+  await dialog.getByRole('button', { name: 'Check kept' }).click();
+  await expect.element(dialog.getByText('kept: 3 pieces are damaged or missing.')).toBeVisible();
+});
+
+test('deleting takes two clicks, and a refusal is shown', async () => {
+  const library = new FakeLibrary();
+  library.refuse();
+  await open(library);
+  await dialog.getByRole('button', { name: 'Delete kept' }).click();
+  await expectFocus(dialog.getByRole('button', { name: 'Keep kept' }));
+  expect(library.kept).toEqual([KEPT]);
+  await dialog.getByRole('button', { name: 'Yes, delete kept' }).click();
+  await expect.element(dialog.getByRole('alert')).toHaveTextContent('Close it there first.');
+  library.failure = null;
+  await dialog.getByRole('button', { name: 'Delete kept' }).click();
+  await dialog.getByRole('button', { name: 'Yes, delete kept' }).click();
+  await expect.element(dialog.getByText('kept is deleted.')).toBeVisible();
+  await expect.element(dialog.getByText('None yet.')).toBeVisible();
+});
+
+test('the model that is loaded is marked, and cannot be deleted under the conversation', async () => {
+  const engine = new FakeEngine();
+  engine.info = async () => ({ ...INFO, name: KEPT.name, revision: KEPT.revision });
+  await open(new FakeLibrary(), engine);
+  await expect.element(dialog.getByRole('listitem')).toHaveTextContent('loaded');
+  expect(dialog.getByRole('listitem').getByRole('button').query()).toBeNull();
+});

@@ -1,0 +1,197 @@
+import { css, html, LitElement, nothing } from 'lit';
+import { property, query, state } from 'lit/decorators.js';
+import { asNibbleError, type NibbleError } from '../errors';
+import type { ModelCost } from '../protocol';
+import { define } from './define';
+import './error-notice';
+import './model-cost';
+import type { ModelChoice } from './model-choice';
+import './model-form';
+import type { ModelForm } from './model-form';
+import type { ModelLibrary } from './model-library';
+import type { ChatSession } from './session';
+import './stored-list';
+import { theme } from './theme';
+
+/**
+ * A dialog in two steps: which model, from the web or from this device; then what it takes, and
+ * whether to load it. What was typed stays while the dialog is open, and is gone with it.
+ */
+export class ModelsDialog extends LitElement {
+  @property({ attribute: false }) session!: ChatSession;
+  @property({ attribute: false }) library!: ModelLibrary;
+  @state() private choice: ModelChoice | null = null;
+  /** of `choice`; null while it is being found out */
+  @state() private cost: ModelCost | null = null;
+  @state() private error: NibbleError | null = null;
+  @state() private isOpen = false;
+  @query('dialog') private dialog!: HTMLDialogElement;
+  @query('nibble-model-form') private form?: ModelForm;
+
+  static override styles = [
+    theme,
+    css`
+      dialog {
+        width: min(40rem, 100vw - 1.5rem);
+        max-height: min(46rem, 100dvh - 1.5rem);
+        padding: 0;
+        color: inherit;
+        background: var(--_background);
+        border: 1px solid var(--_border);
+        border-radius: calc(var(--_radius) + 6px);
+        overflow-y: auto;
+        overscroll-behavior: contain;
+      }
+      dialog::backdrop {
+        background: rgb(0 0 0 / 0.45);
+      }
+      .top {
+        position: sticky;
+        top: 0;
+        z-index: 1;
+        display: flex;
+        align-items: center;
+        justify-content: space-between;
+        padding: 0.9rem 1.25rem 0.6rem;
+        background: var(--_background);
+      }
+      .top button {
+        padding: 0;
+        width: 2.25rem;
+        height: 2.25rem;
+        line-height: 1;
+      }
+      h2 {
+        font-size: 1.2rem;
+        line-height: 1.3;
+        letter-spacing: -0.01em;
+        margin: 0;
+      }
+      h3 {
+        font-size: 1rem;
+        margin: 0;
+      }
+      .content {
+        display: grid;
+        gap: 1.75rem;
+        padding: 0.4rem 1.25rem 1.5rem;
+      }
+      [hidden] {
+        display: none;
+      }
+      section {
+        display: grid;
+        gap: 0.9rem;
+      }
+      .standard {
+        display: flex;
+        align-items: center;
+        justify-content: space-between;
+        gap: 1rem;
+        padding: 0.7rem 1rem;
+        border-radius: var(--_radius);
+        background: var(--_surface);
+      }
+      .standard > span {
+        overflow-wrap: anywhere;
+      }
+    `,
+  ];
+
+  /** Shows the dialog; with a choice, what that would take. */
+  async open(choice?: ModelChoice): Promise<void> {
+    this.isOpen = true;
+    await this.updateComplete;
+    if (!this.dialog.open) this.dialog.showModal();
+    if (choice) await this.#look(choice);
+  }
+
+  /** Shows why what was picked or dropped is no model. */
+  async refuse(error: NibbleError): Promise<void> {
+    await this.open();
+    this.#back(error);
+  }
+
+  async #look(choice: ModelChoice) {
+    Object.assign(this, { choice, cost: null, error: null });
+    const { model, name: _, ...access } = choice;
+    try {
+      const cost = await this.library.inspect(model, { ...this.session.engineOptions, ...access });
+      if (this.choice === choice) this.cost = cost;
+    } catch (thrown) {
+      if (this.choice === choice) this.#back(asNibbleError(thrown));
+    }
+  }
+
+  #back(error: NibbleError | null = null) {
+    Object.assign(this, { choice: null, cost: null, error });
+    void this.updateComplete.then(() => this.form?.focus());
+  }
+
+  #load() {
+    const { choice, cost } = this;
+    if (!choice || !cost) return;
+    this.dialog.close();
+    void this.session.change(choice, { bytes: cost.bytes, here: cost.here });
+  }
+
+  #closed = () => {
+    this.isOpen = false;
+    this.#back();
+  };
+
+  #choose = ({ detail }: CustomEvent<ModelChoice>) => void this.#look(detail);
+
+  #choices() {
+    const { standard, hub } = this.library;
+    return html`
+      ${this.error ? html`<nibble-error .error=${this.error} fatal></nibble-error>` : nothing}
+      <section aria-labelledby="choose">
+        <h3 id="choose">Choose a model</h3>
+        <div class="standard">
+          <span>${standard.name}<br /><span class="muted">the one that comes with this page</span></span>
+          <button aria-label="Choose ${standard.name}" @click=${() => this.#look(standard)}>Choose</button>
+        </div>
+        <nibble-model-form
+          .hub=${hub}
+          @choose=${this.#choose}
+          @refuse=${(event: CustomEvent<NibbleError>) => this.#back(event.detail)}
+        ></nibble-model-form>
+      </section>
+      <section aria-labelledby="kept">
+        <h3 id="kept">Models on this device</h3>
+        <nibble-stored .library=${this.library} .loaded=${this.session.info} @choose=${this.#choose}></nibble-stored>
+      </section>
+    `;
+  }
+
+  #offer(choice: ModelChoice) {
+    const { info, choice: current } = this.session;
+    return html`<nibble-cost
+      class="content"
+      .choice=${choice}
+      .cost=${this.cost}
+      replaces=${info ? current.name : ''}
+      @load=${this.#load}
+      @back=${() => this.#back()}
+    ></nibble-cost>`;
+  }
+
+  override render() {
+    const { choice } = this;
+    return html`<dialog aria-labelledby="title" @close=${this.#closed}>
+      ${
+        this.isOpen
+          ? html`<div class="top">
+                <h2 id="title">Models</h2>
+                <button aria-label="Close" @click=${() => this.dialog.close()}>✕</button>
+              </div>
+              ${choice ? this.#offer(choice) : nothing}
+              <div class="content" ?hidden=${choice !== null}>${this.#choices()}</div>`
+          : nothing
+      }
+    </dialog>`;
+  }
+}
+
+define('nibble-models', ModelsDialog);
