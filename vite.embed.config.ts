@@ -1,7 +1,7 @@
 /** The widget: one file, `dist/embed/nibble-chat.js`, with the worker inside it. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { inlineWorker, partsFromPage } from './scripts/vite-embed.ts';
+import { inlineWorker, leaveOut, partsFromPage } from './scripts/vite-embed.ts';
 import { markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -11,7 +11,7 @@ export default defineConfig({
   base: './',
   publicDir: false,
   plugins: [wgsl(), markedLexerOnly(), trimStyles(), inlineWorker()],
-  worker: { format: 'iife', plugins: () => [wgsl(), partsFromPage()] },
+  worker: { format: 'iife', plugins: () => [wgsl(), leaveOut(), partsFromPage()] },
   build: {
     outDir: at('dist/embed'),
     emptyOutDir: true,

@@ -46,6 +46,17 @@ const PARTS: Record<string, string> = {
 const LATER = /\bimport\('(\.\.\/(?:text|formats|weights|lora|execute)\/[\w-]+)'\)/g;
 const partOf = (specifier: string) => Object.keys(PARTS).find((name) => PARTS[name] === specifier);
 
+/** Reached by `import()` from calls that the widget never makes. */
+const LEFT_OUT = /\/src\/(worker\/inspect|gpu\/timestamps)\.ts$/;
+
+export function leaveOut(): Plugin {
+  return {
+    name: 'nibble:leave-out',
+    enforce: 'pre',
+    load: { filter: { id: LEFT_OUT }, handler: () => 'export {};' },
+  };
+}
+
 /** In the inlined worker, `import()` of a part becomes a question to the page. */
 export function partsFromPage(): Plugin {
   return {
@@ -70,7 +81,7 @@ export function partBuilds(): InlineConfig[] {
     configFile: false,
     publicDir: false,
     logLevel: 'warn',
-    plugins: [wgsl()],
+    plugins: [wgsl(), leaveOut()],
     build: {
       outDir: 'dist/embed',
       emptyOutDir: false,

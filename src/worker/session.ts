@@ -17,7 +17,6 @@ import type {
 import { whileUnused } from '../weights/locks';
 import { modelKey } from '../weights/stored-source';
 import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
-import { inspectModel } from './inspect';
 import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
 
@@ -101,7 +100,7 @@ export function createSession(host: Host): Session {
         }
         return info(loaded);
       }),
-    inspect: ({ source, options }) => inspectModel(host, source, options),
+    inspect: async ({ source, options }) => (await import('./inspect')).inspectModel(host, source, options),
     setLora: (request) =>
       enqueue(request.id, null, async (signal) => {
         throwIfAborted(signal);

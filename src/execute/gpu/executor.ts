@@ -9,7 +9,6 @@ import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
-import { createProfiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
 import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
 import {
@@ -499,6 +498,7 @@ export class GpuExecutor implements Executor {
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */
   async profile(work: () => Promise<void>): Promise<KernelProfile[] | null> {
+    const { createProfiler } = await import('../../gpu/timestamps');
     this.#profiler = createProfiler(this.#device, this.#gpu.features);
     if (!this.#profiler) return null;
     try {
