@@ -9,6 +9,7 @@ import type { NewTensor } from './safetensors';
 
 const { fround } = Math;
 const TINY = fround(1e-38); // bitsandbytes' floor of a divisor
+const ZERO = 7; // the code of 0
 
 /** f32 midpoints of neighbouring codes; a value on one takes the lower code. */
 export const NF4_THRESHOLDS: Float32Array = Float32Array.from(
@@ -41,29 +42,39 @@ function blockMaxima(values: Float32Array, block: number): Float32Array {
   return out;
 }
 
+/** cells of the table below in 1: narrower than the thresholds are apart */
+const CELLS = 128;
+/** By cell of [-1, 1], which has one threshold at most: how many lie below the cell. */
+const BELOW = Uint8Array.from(
+  { length: 2 * CELLS + 1 },
+  (_, cell) => NF4_THRESHOLDS.filter((threshold) => threshold < cell / CELLS - 1).length,
+);
+/** the last code has no end */
+const ENDS = Float32Array.of(...NF4_THRESHOLDS, Number.POSITIVE_INFINITY);
+
+/** How many thresholds lie strictly below x, which is in [-1, 1] or just outside. */
+function nf4Code(x: number): number {
+  const below = BELOW[((x + 1) * CELLS) | 0];
+  return x > ENDS[below] ? below + 1 : below;
+}
+
 /**
  * Quantises a flattened tensor, or a part of one that starts on a block.
+ * @param block an even number
  * @throws NibbleError corrupt-checkpoint when a value is infinite or not a number
  */
 export function quantizeNf4(values: Float32Array, block = 64): Nf4 {
   const absmax = blockMaxima(values, block);
   const codes = new Uint8Array(Math.ceil(values.length / 2));
-  if (values.length % 2) codes[codes.length - 1] = 7;
   for (let b = 0; b < absmax.length; b++) {
     const inverse = fround(1 / Math.max(absmax[b], TINY));
     const end = Math.min(values.length, (b + 1) * block);
-    for (let i = b * block; i < end; i++) codes[i >> 1] |= nf4Code(fround(values[i] * inverse)) << (i & 1 ? 0 : 4);
+    for (let i = b * block; i < end; i += 2) {
+      const low = i + 1 < end ? nf4Code(fround(values[i + 1] * inverse)) : ZERO;
+      codes[i >> 1] = (nf4Code(fround(values[i] * inverse)) << 4) | low;
+    }
   }
   return { codes, absmax };
-}
-
-/** How many thresholds lie strictly below x: four comparisons. */
-function nf4Code(x: number): number {
-  const t = NF4_THRESHOLDS;
-  let code = x > t[7] ? 8 : 0;
-  if (x > t[code + 3]) code += 4;
-  if (x > t[code + 1]) code += 2;
-  return x > t[code] ? code + 1 : code;
 }
 
 export interface NestedAbsmax {
