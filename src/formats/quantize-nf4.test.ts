@@ -123,6 +123,26 @@ describe('quantizeNf4', () => {
     for (let i = 0; i < 15; i++) expect(code(i)).toBe(i);
   });
 
+  it('counts the thresholds below, for every bf16 in [-1, 1] and the neighbours of each threshold', () => {
+    const bits = new Uint32Array(NF4_THRESHOLDS.buffer.slice(0));
+    const near = [-1, 1].flatMap((by) => [...new Float32Array(bits.map((b) => (b ? b + by : b)).buffer)]);
+    const halves = Uint16Array.from({ length: 65536 }, (_, i) => i);
+    const all = [...denseValues(new Uint8Array(halves.buffer), 'bf16')].filter((v) => Math.abs(v) <= 1);
+    const values = [...near, ...all];
+    expect(values.length).toBeGreaterThan(32_000);
+    // one of each block is 1, so that the others are divided by 1
+    const blocks = Array.from({ length: Math.ceil(values.length / 63) }, (_, b) => {
+      const block = new Float32Array(64).fill(1);
+      block.set(values.slice(b * 63, b * 63 + 63));
+      return block;
+    });
+    for (const block of blocks) {
+      const { codes } = quantizeNf4(block);
+      const expected = Array.from(block, (v) => NF4_THRESHOLDS.filter((t) => t < v).length);
+      expect([...codes].flatMap((byte) => [byte >> 4, byte & 15])).toEqual(expected);
+    }
+  });
+
   it('takes the nearest code, for any block', () => {
     const value = fc.float({ noNaN: true, noDefaultInfinity: true, min: -1000, max: 1000 });
     fc.assert(

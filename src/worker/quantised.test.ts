@@ -9,6 +9,7 @@ import type { EngineOptions } from '../protocol';
 import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore } from '../weights/chunk-store';
 import { createHubSource } from '../weights/hub-source';
 import { QUANTISED } from '../weights/quantised';
+import { deleteModel } from '../weights/stored-models';
 import { createSession } from './session';
 import { ask, load as loadTiny } from './test/tiny';
 
@@ -123,6 +124,8 @@ it.each<EngineOptions['weights']>(['keep', 'q8'])(
     expect(again.progress.at(-1)).toMatchObject({ phase: 'ready', networkBytes: 0 });
     const verified = await second.session.verify({ kind: 'stored', key: KEY });
     expect(verified).toEqual({ checkedBytes: kept.storedBytes, alteredChunks: 0, missingChunks: 0 });
+    await deleteModel(store, KEY);
+    expect(await store.chunks.keys('')).toEqual([]);
   },
   60_000,
 );
