@@ -118,6 +118,21 @@ function ask(page: Page, what: Asked, key?: string): Promise<unknown> {
   );
 }
 
+/** The quant_states and quant_maps of this model at most: they lie all over the file, and come and are kept apart too. */
+const APART = 16 << 10;
+
+function expectOnce(bytes: number, size: number): void {
+  expect(bytes).toBeGreaterThanOrEqual(size);
+  expect(bytes).toBeLessThanOrEqual(size + APART);
+}
+
+/** All of it is here, and as it was. */
+async function expectSound(page: Page, key: string, size: number): Promise<void> {
+  const found = (await ask(page, 'verifyStored', key)) as { checkedBytes: number };
+  expect(found).toMatchObject({ alteredChunks: 0, missingChunks: 0 });
+  expectOnce(found.checkedBytes, size);
+}
+
 async function blank(context: BrowserContext, site: StaticServer): Promise<Page> {
   const page = await context.newPage();
   await page.goto(site.origin);
@@ -131,20 +146,17 @@ test('two tabs download once, and neither deletes the model under the other', as
   expect(outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
   expect(outcomes[0].ids).toEqual(outcomes[1].ids);
   expect(outcomes.map(({ persist }) => typeof persist)).toEqual(['boolean', 'boolean']);
-  expect(hub.bytes()).toBe(size);
+  expectOnce(hub.bytes(), size);
 
-  const [stored] = (await ask(pages[0], 'storedModels')) as { key: string }[];
-  expect(stored).toMatchObject({ name: 'org/model', complete: true, storedBytes: size });
+  const [stored] = (await ask(pages[0], 'storedModels')) as { key: string; storedBytes: number }[];
+  expect(stored).toMatchObject({ name: 'org/model', complete: true });
+  expectOnce(stored.storedBytes, size);
   const refused = { code: 'storage-unavailable', message: expect.stringMatching(/another tab/) };
   expect(await ask(pages[0], 'deleteStored', stored.key)).toMatchObject(refused);
   await pages[0].evaluate(() => (window as Held).engine!.dispose());
   expect(await ask(pages[0], 'deleteStored', stored.key)).toMatchObject(refused);
   await pages[1].close();
-  expect(await ask(pages[0], 'verifyStored', stored.key)).toEqual({
-    checkedBytes: size,
-    alteredChunks: 0,
-    missingChunks: 0,
-  });
+  await expectSound(pages[0], stored.key, size);
   await ask(pages[0], 'deleteStored', stored.key);
   expect(await ask(pages[0], 'storedModels')).toEqual([]);
 });
@@ -183,9 +195,9 @@ test('connections that are cut lose nothing, tabs that are closed three chunks e
   expect((await loadIn(page, hub)).ids).toHaveLength(4);
   await page.evaluate(() => (window as Held).engine!.dispose());
   test.info().annotations.push({ type: 'sent twice', description: `${hub.bytes() - size} of ${size} bytes` });
-  expect(hub.bytes()).toBeLessThanOrEqual(size + lost + 2 * 3 * 4 * MIB);
+  expect(hub.bytes()).toBeLessThanOrEqual(size + 6 * APART + lost + 2 * 3 * 4 * MIB);
   const [{ key }] = (await ask(page, 'storedModels')) as { key: string }[];
-  expect(await ask(page, 'verifyStored', key)).toEqual({ checkedBytes: size, alteredChunks: 0, missingChunks: 0 });
+  await expectSound(page, key, size);
 });
 
 test('a gated model needs its token, which goes nowhere but to the Hub', async ({ profile, hub, site, repo }) => {
