@@ -47,10 +47,10 @@ const COUNT = `{
 }
 `;
 
-/** Serves the worker's script after `change`. */
-const changeWorker = (change: (script: string) => string): Partial<ServerOptions> => ({
+/** Serves the worker's script, or a part of it, after `change`. */
+const changeWorker = (change: (script: string) => string, part = 'worker'): Partial<ServerOptions> => ({
   intercept(_, response, path) {
-    if (!/^\/assets\/worker-.*\.js$/.test(path)) return false;
+    if (!path.startsWith(`/assets/${part}-`) || !path.endsWith('.js')) return false;
     const script = change(readFileSync(`dist/site${path}`, 'utf8'));
     response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(script);
     return true;
@@ -238,7 +238,7 @@ test.describe('with one shader broken', () => {
     if (changed === script) throw new Error('shaders/lib/activation.wgsl has changed: break something else.');
     return changed;
   };
-  test.use({ serverOptions: changeWorker(broken) });
+  test.use({ serverOptions: changeWorker(broken, 'on-gpu') });
 
   test('the answer is another one: it does come from the shaders', async ({ product, profile }) => {
     const { page } = await profile.open({ webgpu: true });
