@@ -10,7 +10,8 @@
  *
  * Memory: at most CACHED chunks and those parts; IN_FLIGHT requests for chunks.
  */
-import { asNibbleError, NibbleError } from '../errors';
+import { NibbleError } from '../errors';
+import { createChunkCache, type Held } from './chunk-cache';
 import {
   begunKey,
   CHUNK_BYTES,
@@ -25,9 +26,9 @@ import {
   partsKey,
   quotaExceeded,
 } from './chunk-store';
+import { createGate } from './gate';
 import { type Manifest, parseManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
-import { release } from './release';
 import { createSha256, gitName, type Sha256, sha256 } from './sha256';
 import type { Listing, Source } from './source';
 
@@ -99,15 +100,6 @@ interface ChunkPlace {
   index: number;
 }
 
-/** A chunk in memory. */
-interface Held {
-  bytes: Promise<Uint8Array<ArrayBuffer>>;
-  /** who waits for it or copies from it */
-  users: number;
-  /** out of the cache: the last user frees it */
-  dropped: boolean;
-}
-
 /** The digest of a file of several chunks, taken in the order of the file as they pass. */
 interface FileCheck {
   hash: Sha256;
@@ -146,7 +138,7 @@ export async function openStored(
         kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = new Map<string, Held>();
+  const cache = createChunkCache(load, CACHED);
   const checks = new Map<string, FileCheck>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
@@ -158,7 +150,6 @@ export async function openStored(
   let refuted: NibbleError | null = null;
   let streaming: readonly string[] | null = null;
   let making: { path: string; of: readonly string[]; make: MakeBytes; headers: ReadonlySet<string> } | null = null;
-  const running = new Set<Promise<unknown>>();
   const stop = new AbortController();
   const onAbort = () => stop.abort();
   if (signal?.aborted) onAbort();
@@ -327,22 +318,23 @@ export async function openStored(
 
   async function load(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
     const { chunks, bytes: size } = record.files[path];
+    const name = chunkKey(key, path, index);
     const start = index * CHUNK_BYTES;
     const end = Math.min(start + CHUNK_BYTES, size!);
-    const kept = await sound(chunkKey(key, path, index), (length) => length === end - start);
+    const kept = await sound(name, (length) => length === end - start);
     if (kept) {
       if (!(await mismatch(path, index, kept.bytes, kept.sha256))) {
         await compare(path, index, kept.bytes);
         chunks[index] = kept.sha256;
-        if (!met.has(chunkKey(key, path, index))) onStored?.(path, kept.bytes.length);
-        met.add(chunkKey(key, path, index));
+        if (!met.has(name)) onStored?.(path, kept.bytes.length);
+        met.add(name);
         return kept.bytes;
       }
-      await store!.chunks.delete(chunkKey(key, path, index));
+      await store!.chunks.delete(name);
     }
     let part = (await sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
     if (part) onStored?.(path, part.length);
-    met.add(chunkKey(key, path, index));
+    met.add(name);
     for (let attempt = part ? -1 : 0; ; attempt++) {
       const bytes =
         path === making?.path ? await making.make(start, end) : await fetchChunk(path, index, start, end, part);
@@ -354,7 +346,7 @@ export async function openStored(
       if (!wrong) {
         await compare(path, index, bytes);
         if (digest) {
-          if (isKept(path)) await write(() => store!.chunks.put(chunkKey(key, path, index), { sha256: digest, bytes }));
+          if (isKept(path)) await write(() => store!.chunks.put(name, { sha256: digest, bytes }));
           chunks[index] = digest;
         }
         return bytes;
@@ -371,49 +363,11 @@ export async function openStored(
     }
   }
 
-  /** A chunk in memory or on its way there: the one used longest ago makes room. */
+  /** A chunk of the cache, which the file's digest takes as it passes. */
   function hold(path: string, index: number): Held {
-    const name = chunkKey('', path, index);
-    const known = cache.get(name);
-    const held = known ?? { bytes: load(path, index), users: 0, dropped: false };
-    if (known) cache.delete(name);
-    else {
-      running.add(held.bytes);
-      held.bytes
-        // a chunk fetched ahead may fail before anybody waits for it; whoever asks again tries again
-        .catch(() => cache.get(name) === held && cache.delete(name))
-        .finally(() => running.delete(held.bytes));
-    }
-    cache.set(name, held);
-    if (cache.size > CACHED) drop(cache.keys().next().value!);
+    const held = cache.hold(path, index);
     follow(path, index, held);
     return held;
-  }
-
-  async function use(
-    held: Held,
-    task: (bytes: Uint8Array<ArrayBuffer>) => void | Promise<void>,
-    until?: AbortSignal,
-  ): Promise<void> {
-    held.users++;
-    try {
-      await task(await untilAborted(held.bytes, until));
-    } finally {
-      held.users--;
-      free(held);
-    }
-  }
-
-  function drop(name: string): void {
-    const held = cache.get(name);
-    if (!held) return;
-    cache.delete(name);
-    held.dropped = true;
-    free(held);
-  }
-
-  function free({ bytes, users, dropped }: Held): void {
-    if (dropped && users === 0) void bytes.then((array) => release(array)).catch(() => {});
   }
 
   /** Lets the file's digest take a chunk when it is the next one. */
@@ -425,7 +379,7 @@ export async function openStored(
     if (check.next !== index) return;
     check.next++;
     const before = check.done;
-    check.done = use(held, async (bytes) => {
+    check.done = cache.use(held, async (bytes) => {
       await before;
       check.hash.update(bytes);
     });
@@ -439,7 +393,7 @@ export async function openStored(
     const here = new Set(await store?.chunks.keys(filePrefix(key, path)));
     const begun = checks.get(path)?.next ?? 0;
     for (let i = begun; i < count; i++) if (!here.has(chunkKey(key, path, i))) return;
-    for (let i = begun; i < count; i++) await use(hold(path, i), () => {});
+    for (let i = begun; i < count; i++) await cache.use(hold(path, i), () => {});
     const check = checks.get(path)!;
     await check.done;
     const actual = check.hash.digest();
@@ -479,7 +433,7 @@ export async function openStored(
 
   async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
-    const here = cache.has(chunkKey('', path, Math.floor(start / CHUNK_BYTES)));
+    const here = cache.has(path, Math.floor(start / CHUNK_BYTES));
     if (record.manifest || bytes <= CHUNK_BYTES || here || inner.inOrder?.(path)) return read(path, start, end, until);
     const parts = await partsOf(path);
     const known = findPart(parts, start, end);
@@ -504,7 +458,7 @@ export async function openStored(
     const sequential = streaming !== null && end - start >= SEQUENTIAL_BYTES;
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
-      use(
+      cache.use(
         hold(path, i),
         (got) => {
           const from = i * CHUNK_BYTES;
@@ -526,7 +480,7 @@ export async function openStored(
       }
       await piece;
       // what was read in order to its end is not read again
-      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) drop(chunkKey('', path, i));
+      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
       piece = after;
     }
     if (refuted) throw refuted;
@@ -586,7 +540,7 @@ export async function openStored(
     async dropUnproven() {
       if (complete || record.manifest || sourceFailed) return;
       stop.abort();
-      await Promise.allSettled([...running, saving]);
+      await Promise.allSettled([...cache.running, saving]);
       for (const path of Object.keys(record.files)) await forget(path);
       await store?.ledger.delete(key);
       dropped = listing !== null;
@@ -595,8 +549,8 @@ export async function openStored(
       await saveParts().catch(() => {});
       stop.abort();
       signal?.removeEventListener('abort', onAbort);
-      await Promise.allSettled([...running, saving]);
-      for (const name of [...cache.keys()]) drop(name);
+      await Promise.allSettled([...cache.running, saving]);
+      cache.clear();
       await inner.close?.();
     },
   };
@@ -610,32 +564,4 @@ export const isInstalled = (record: ModelRecord | undefined, choice: string): bo
 async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
   return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
-}
-
-/** Runs at most `limit` tasks at once, in order of arrival. */
-function createGate(limit: number) {
-  const waiting: (() => void)[] = [];
-  return async <T>(task: () => Promise<T>): Promise<T> => {
-    if (limit > 0) limit--;
-    else await new Promise<void>((go) => waiting.push(go));
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else limit++;
-    }
-  };
-}
-
-function untilAborted<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(new NibbleError('aborted', 'The request was stopped.'));
-    if (signal.aborted) return stop();
-    signal.addEventListener('abort', stop);
-    work
-      .then(resolve, (error) => reject(asNibbleError(error, 'network')))
-      .finally(() => signal.removeEventListener('abort', stop));
-  });
 }
