@@ -9,12 +9,12 @@
  *   ModelFiles                   what was dropped, from modelFromDrop()
  */
 import { NibbleError } from '../errors';
+import { HUB_ID } from '../protocol';
 import type { SourceDescription } from '../weights/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 
 export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
 
-const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
 const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
 
 /** @throws invalid-option for anything else, and for hub options without a Hub id */

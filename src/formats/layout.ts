@@ -69,6 +69,14 @@ export interface TensorRows {
   decode(row0: number, rows: number, bytes: Uint8Array): RowSlice;
 }
 
+/** A layout's records in the order of the files, so that reading all tensors in turn reads every byte once. */
+export function recordsInOrder({ files, records }: Pick<FileLayout, 'files' | 'records'>): [string, TensorRecord][] {
+  const place = new Map(files.map(({ path }, index) => [path, index]));
+  return [...records].sort(
+    ([, { data: a }], [, { data: b }]) => place.get(a.path)! - place.get(b.path)! || a.start - b.start,
+  );
+}
+
 export interface FileLayout {
   config: JsonObject;
   generationConfig: JsonObject | null;

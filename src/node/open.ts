@@ -1,7 +1,7 @@
 /** MODEL of the command line -> a Source, a checkpoint, or a loaded session. */
 import { existsSync, statSync } from 'node:fs';
 import { NibbleError } from '../errors';
-import type { ModelInfo, Progress } from '../protocol';
+import { HUB_ID, type ModelInfo, type Progress } from '../protocol';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import { openCheckpoint } from '../weights/open-checkpoint';
@@ -20,7 +20,7 @@ function locate(model: string): SourceDescription {
     throw new NibbleError('invalid-option', `${model} is neither a folder nor a .gguf file.`, { model });
   }
   if (/^https?:\/\//.test(model)) return { kind: 'http', base: model };
-  const hub = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/.exec(model);
+  const hub = HUB_ID.exec(model);
   if (hub) return { kind: 'hub', id: hub[1], file: hub[2], token: process.env.HF_TOKEN };
   throw new NibbleError(
     'invalid-option',

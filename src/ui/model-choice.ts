@@ -1,6 +1,6 @@
 /** From what a person types, picks or drops to what load() is given. */
 import type { HubOptions, ModelInput } from '../engine';
-import type { StoredModel } from '../protocol';
+import { HUB_ID, type StoredModel } from '../protocol';
 
 /** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
 export interface ModelChoice extends HubOptions {
@@ -8,8 +8,6 @@ export interface ModelChoice extends HubOptions {
   name: string;
 }
 
-/** A repository of the Hub, or one file of it. */
-export const HUB_ID = /^[\w-][\w.-]*\/[\w-][\w.-]*(?:\/.+\.gguf)?$/;
 /** As it stands in the address bar of who looks at it there. */
 const HUB_PAGE =
   /^https:\/\/(?:huggingface\.co|hf\.co)\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|blob|resolve)\/([^/]+)(?:\/(.+))?)?$/;

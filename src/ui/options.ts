@@ -3,8 +3,7 @@
  * same values, and an unknown one is refused.
  */
 import { NibbleError } from '../errors';
-import type { EngineOptions } from '../protocol';
-import { HUB_ID } from './model-choice';
+import { type EngineOptions, HUB_ID } from '../protocol';
 
 type Setter = (value: string) => EngineOptions;
 

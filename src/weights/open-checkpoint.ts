@@ -1,6 +1,6 @@
 /** A Checkpoint over a Source: formats/ says where bytes lie and what they mean, the Source brings them. */
 import { NibbleError, throwIfAborted } from '../errors';
-import { type ByteRange, type FileLayout, openSafetensorsFolder, tensorRows } from '../formats/layout';
+import { type ByteRange, type FileLayout, openSafetensorsFolder, recordsInOrder, tensorRows } from '../formats/layout';
 import type { RowSlice } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 import type { Source } from './source';
@@ -27,12 +27,7 @@ export async function openCheckpoint(source: Source, signal?: AbortSignal): Prom
 
 /** What a layout says, with the bytes of a source. */
 export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
-  // in the order of the files, so that reading all tensors in turn reads every byte once
-  const place = new Map(layout.files.map(({ path }, index) => [path, index]));
-  const records = [...layout.records].sort(
-    ([, { data: a }], [, { data: b }]) => place.get(a.path)! - place.get(b.path)! || a.start - b.start,
-  );
-  const tensors = new Map(records.map(([name, record]) => [name, record.info]));
+  const tensors = new Map(recordsInOrder(layout).map(([name, record]) => [name, record.info]));
 
   async function* slices(name: string, sliceBytes: number, stop?: AbortSignal): AsyncGenerator<RowSlice> {
     const record = layout.records.get(name);

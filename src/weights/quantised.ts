@@ -6,7 +6,7 @@
  * from the checkpoint's own, so that a chunk that is missing or altered is made again without the rest.
  */
 import { denseValues } from '../formats/half';
-import type { ByteRange, FileLayout, ReadBytes, TensorRecord } from '../formats/layout';
+import { type ByteRange, type FileLayout, type ReadBytes, recordsInOrder, type TensorRecord } from '../formats/layout';
 import type { DenseType, MatrixFormat, QuantisedRows } from '../formats/matrix';
 import { quantizeInt8 } from '../formats/quantize-int8';
 import { quantizeNf4 } from '../formats/quantize-nf4';
@@ -118,10 +118,7 @@ const widthOf = (type: DenseType) => (type === 'f32' ? 4 : 2);
  * @returns null when nothing is to be quantised, or something is already
  */
 export function quantisedFile(layout: FileLayout, formats: ReadonlyMap<string, MatrixFormat>): QuantisedFile | null {
-  const order = new Map(layout.files.map((file, index) => [file.path, index]));
-  const records = [...layout.records].sort(
-    ([, { data: a }], [, { data: b }]) => order.get(a.path)! - order.get(b.path)! || a.start - b.start,
-  );
+  const records = recordsInOrder(layout);
   const places: Place[] = [];
   let end = 0;
   for (const [name, record] of records) {
