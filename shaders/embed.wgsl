@@ -1,5 +1,6 @@
 // x[t] = table[id[t]] * SCALE: a thread decodes 32 columns of one token. A table split by rows runs once a part.
 #include $MATRIX
+#include chunk_scale
 @group(0) @binding(3) var<storage, read> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
@@ -14,16 +15,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   }
   let row = ids[token] - $FIRST_ROWu;
   let c = load_chunk(chunk, row);
-#if QUANTISED
-  let scale = load_scale(chunk, row);
-#else
-  let scale = 1.0;
-#end
-#if OFFSET
-  let offset = load_offset(chunk, row);
-#else
-  let offset = 0.0;
-#end
+  let scale = chunk_scale(chunk, row);
+  let offset = chunk_offset(chunk, row);
   let at = token * $X_STRIDEu + chunk * 8u;
 #repeat o 4
   {

@@ -2,8 +2,7 @@
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f, $NORM_WORDS>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
-
-var<workgroup> partial: array<f32, $THREADS>;
+#include sum
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -12,15 +11,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var i = thread; i < $X_STRIDEu; i += $THREADSu) {
     squares += dot(x[at + i], x[at + i]);
   }
-  partial[thread] = squares;
-  for (var half = $THREADSu / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-  }
-  workgroupBarrier();
-  let rms = inverseSqrt(partial[0] / $COLUMNS.0 + $EPS);
+  let rms = inverseSqrt(sum_of_all(thread, squares) / $COLUMNS.0 + $EPS);
   for (var i = thread; i < $X_STRIDEu; i += $THREADSu) {
     out[at + i] = x[at + i] * rms * (norm_weight[i]$NORM_OFFSET);
   }

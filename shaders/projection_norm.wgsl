@@ -2,8 +2,7 @@
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> q_norm: array<f32>;
 @group(0) @binding(2) var<storage, read> k_norm: array<f32>;
-
-var<workgroup> partial: array<f32, $THREADS>;
+#include sum
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -14,15 +13,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var i = thread; i < width; i += $THREADSu) {
     squares += qkv[at + i] * qkv[at + i];
   }
-  partial[thread] = squares;
-  for (var half = $THREADSu / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-  }
-  workgroupBarrier();
-  let rms = inverseSqrt(partial[0] / f32(width) + $EPS);
+  let rms = inverseSqrt(sum_of_all(thread, squares) / f32(width) + $EPS);
   for (var i = thread; i < width; i += $THREADSu) {
     let weight = select(q_norm[min(i, $Q_WIDTHu - 1u)], k_norm[min(i, $K_WIDTHu - 1u)], keys);
     qkv[at + i] *= rms * (weight$NORM_OFFSET);

@@ -1,6 +1,7 @@
 // norms[FIRST + r] = L2 norm of row r of W + b a: what DoRA divides by. A thread a row; a [RANK, columns in whole chunks],
 // b [rows of the step, RANK], of which this matrix is a block that begins at FIRST.
 #include $MATRIX
+#include chunk_scale
 @group(0) @binding(3) var<storage, read> a: array<vec4f>;
 @group(0) @binding(4) var<storage, read> b: array<f32>;
 @group(0) @binding(5) var<storage, read_write> norms: array<f32>;
@@ -16,16 +17,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   var squares = 0.0;
   for (var chunk = 0u; chunk < $CHUNKSu; chunk++) {
     let codes = load_chunk(chunk, row);
-#if QUANTISED
-    let scale = load_scale(chunk, row);
-#else
-    let scale = 1.0;
-#end
-#if OFFSET
-    let offset = load_offset(chunk, row);
-#else
-    let offset = 0.0;
-#end
+    let scale = chunk_scale(chunk, row);
+    let offset = chunk_offset(chunk, row);
 #repeat o 4
     {
       let values = octet(codes, $ou);

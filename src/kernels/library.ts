@@ -6,6 +6,7 @@ import attend from '../../shaders/attend.wgsl?raw';
 import embed from '../../shaders/embed.wgsl?raw';
 import activation from '../../shaders/lib/activation.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
+import chunkScale from '../../shaders/lib/chunk_scale.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head_value.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix_dense.wgsl?raw';
@@ -13,6 +14,7 @@ import matrixQ4 from '../../shaders/lib/matrix_q4.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix_q8.wgsl?raw';
 import mergeParts from '../../shaders/lib/merge.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
+import sum from '../../shaders/lib/sum.wgsl?raw';
 import matmul from '../../shaders/matmul.wgsl?raw';
 import matmulTiled from '../../shaders/matmul_tiled.wgsl?raw';
 import matvec from '../../shaders/matvec.wgsl?raw';
@@ -29,6 +31,7 @@ import { type Constants, preprocess } from '../gpu/preprocess';
 const LIBRARY = {
   activation,
   best,
+  chunk_scale: chunkScale,
   finish,
   head_value: headValue,
   matrix_dense: matrixDense,
@@ -36,6 +39,7 @@ const LIBRARY = {
   matrix_q8: matrixQ8,
   merge: mergeParts,
   rope,
+  sum,
 };
 
 const KERNELS = {
