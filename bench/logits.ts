@@ -13,12 +13,12 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { type Arguments, invalid, parse } from '../src/node/arguments';
 import { measure } from '../src/node/commands/perplexity';
-import { SwiftShaderChild } from '../src/node/dawn';
 import { open } from '../src/node/open';
 import { tokenizerOf } from '../src/worker/answer';
 import { answerOf } from '../src/worker/test/answer-of';
 import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from '../src/worker/test/default-model';
 import { difference, sureSteps } from '../src/worker/test/prompts';
+import { runToExit } from './run';
 
 const NEW_TOKENS = 32;
 /** Of the GGUF on the same windows, by torch: bench/default-model.md. */
@@ -113,12 +113,4 @@ async function run(argv: readonly string[]): Promise<number> {
   return good ? 0 : 1;
 }
 
-// run.mjs closes its module runner before it calls main(), and the engine imports some modules late: so the work is
-// done while this module is evaluated.
-const status = await run(process.argv.slice(3)).catch((error: unknown) => {
-  if (error instanceof SwiftShaderChild) return error.run();
-  console.error(error);
-  return 1;
-});
-// Dawn keeps threads alive
-export const main = (): never => process.exit(status);
+export const main = (argv: readonly string[]): Promise<never> => runToExit(() => run(argv));

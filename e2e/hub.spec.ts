@@ -5,22 +5,11 @@ import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '
 import { type StaticServer, serve } from '../scripts/server';
 import type { Engine, load, NibbleError } from '../src/index';
 import { createRandomSource } from '../src/node/random-source';
+import { smallLlama } from '../src/worker/test/small-llama';
 import { test as base, expect } from './product';
 
 const MIB = 1 << 20;
-const CONFIG = {
-  model_type: 'llama',
-  architectures: ['LlamaForCausalLM'],
-  vocab_size: 4096,
-  hidden_size: 512,
-  intermediate_size: 1536,
-  num_hidden_layers: 14,
-  num_attention_heads: 8,
-  num_key_value_heads: 4,
-  max_position_embeddings: 256,
-  rms_norm_eps: 1e-5,
-  tie_word_embeddings: true,
-};
+const CONFIG = smallLlama(14);
 
 type Options = NonNullable<Parameters<typeof load>[1]>;
 interface Outcome {

@@ -21,19 +21,12 @@ import transformers
 from gguf import GGMLQuantizationType as Type
 
 from fixtures_common import sha256, write_json
-from fixtures_llama import GREEDY, answers, greedy, permute, report, unpermute
+from fixtures_llama import GREEDY, ODD, answers, greedy, permute, report, unpermute
 
 CANDIDATES = 40
 VOCAB = 131
 CONTEXT = 256
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 10000.0,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 64,
-}
+LLAMA3 = ODD.rope
 
 
 @dataclass

@@ -3,28 +3,14 @@ import { NibbleError } from '../errors';
 import { denseBytes } from '../formats/half';
 import { type NewTensor, parseHeader, writeSafetensors } from '../formats/safetensors';
 import { forwardSteps } from '../model/decoder';
-import { parseSpec } from '../model/parse';
 import { combineAdapters } from './combine';
 import { adaptableModules, moduleName } from './modules';
-import { adapterFiles, contents, openFiles } from './test/adapters';
+import { adapterFiles, contents, openFiles, specLikeTiny } from './test/adapters';
 
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 
-const specOf = (config: object) =>
-  parseSpec({
-    model_type: 'llama',
-    hidden_size: 96,
-    intermediate_size: 160,
-    num_hidden_layers: 3,
-    num_attention_heads: 6,
-    num_key_value_heads: 2,
-    head_dim: 32,
-    vocab_size: 263,
-    max_position_embeddings: 256,
-    tie_word_embeddings: true,
-    ...config,
-  });
+const specOf = (config: object) => specLikeTiny({ tie_word_embeddings: true, ...config });
 const stepsOf = (config: object) => forwardSteps(specOf(config));
 const STEPS = stepsOf({});
 

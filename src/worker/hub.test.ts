@@ -8,21 +8,10 @@ import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } f
 import { createHubSource } from '../weights/hub-source';
 import type { SourceDescription } from '../weights/source';
 import { createSession } from './session';
+import { smallLlama } from './test/small-llama';
 import { load as loadTiny } from './test/tiny';
 
-const CONFIG = {
-  model_type: 'llama',
-  architectures: ['LlamaForCausalLM'],
-  vocab_size: 4096,
-  hidden_size: 512,
-  intermediate_size: 1536,
-  num_hidden_layers: 8,
-  num_attention_heads: 8,
-  num_key_value_heads: 4,
-  max_position_embeddings: 256,
-  rms_norm_eps: 1e-5,
-  tie_word_embeddings: true,
-};
+const CONFIG = smallLlama(8);
 const WEIGHTS = 'model.safetensors';
 const KEY = 'org/model@main';
 const SCATTERED = 'org/scattered@main';

@@ -11,21 +11,10 @@ import { createHubSource } from '../weights/hub-source';
 import { QUANTISED } from '../weights/quantised';
 import { deleteModel } from '../weights/stored-models';
 import { createSession } from './session';
+import { smallLlama } from './test/small-llama';
 import { ask, load as loadTiny } from './test/tiny';
 
-const CONFIG = {
-  model_type: 'llama',
-  architectures: ['LlamaForCausalLM'],
-  vocab_size: 4096,
-  hidden_size: 512,
-  intermediate_size: 1536,
-  num_hidden_layers: 4,
-  num_attention_heads: 8,
-  num_key_value_heads: 4,
-  max_position_embeddings: 256,
-  rms_norm_eps: 1e-5,
-  tie_word_embeddings: true,
-};
+const CONFIG = smallLlama(4);
 const WEIGHTS = 'model.safetensors';
 const KEY = 'org/model@main';
 const PROMPT = [5, 9, 300, 41];

@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
-import { active, EXPECTED } from '../../lora/test/adapters';
+import { active, EXPECTED, specLikeTiny } from '../../lora/test/adapters';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
-import { parseSpec } from '../../model/parse';
 import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
 import { CPU, GREEDY, largestDifference, randomModel, take } from '../cpu/test/models';
 import type { Executor } from '../executor';
@@ -51,18 +50,7 @@ describe('adapters on the GPU', () => {
     ['llama', { tie_word_embeddings: false }, ['plain', 'dora']],
     ['gemma', {}, ['embedding', 'lora-bias']],
   ])('in a model like %s are as on the CPU', async (model_type, more, names) => {
-    const spec = parseSpec({
-      model_type,
-      hidden_size: 96,
-      intermediate_size: 160,
-      num_hidden_layers: 3,
-      num_attention_heads: 6,
-      num_key_value_heads: 2,
-      head_dim: 32,
-      vocab_size: 263,
-      max_position_embeddings: 256,
-      ...more,
-    });
+    const spec = specLikeTiny({ model_type, ...more });
     const scaled = { ...spec, residualScale: model_type === 'llama' ? 0.3 : 1 };
     const rows = await Promise.all(
       [CPU, maker].map(async (each) => {

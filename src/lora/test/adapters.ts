@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Expected } from '../../execute/cpu/test/models';
 import { type ActiveAdapters, type BaseWeights, outputShape, planAdapters } from '../../memory/adapted';
+import { parseSpec } from '../../model/parse';
+import type { ModelSpec } from '../../model/spec';
 import type { Step } from '../../model/steps';
 import { createMemorySource } from '../../weights/memory-source';
 import { combineAdapters } from '../combine';
@@ -9,6 +11,21 @@ import { adaptableModules } from '../modules';
 import { type Adapter, openAdapter } from '../peft';
 
 const FOLDER = 'reference/fixtures/lora';
+
+/** A model of tiny-llama's sizes: the adapters fit it. */
+export const specLikeTiny = (more: object): ModelSpec =>
+  parseSpec({
+    model_type: 'llama',
+    hidden_size: 96,
+    intermediate_size: 160,
+    num_hidden_layers: 3,
+    num_attention_heads: 6,
+    num_key_value_heads: 2,
+    head_dim: 32,
+    vocab_size: 263,
+    max_position_embeddings: 256,
+    ...more,
+  });
 
 /** The files of an adapter. */
 export const adapterFiles = (name: string): Map<string, Uint8Array> =>

@@ -21,8 +21,8 @@ const OTHER_FORMATS = ['nf4-blocks-of-128', 'nf4-stored-as-bf16', 'fp4', 'fp4-dq
   (format): Fixture => [`families/llama/${format}`, 'keep'],
 );
 
-const FAMILIES = [
-  'llama',
+/** Of which both scripts make one. */
+const COMMON = [
   'mistral',
   'qwen2',
   'qwen3',
@@ -30,27 +30,16 @@ const FAMILIES = [
   'gemma2',
   'gemma3',
   'phi3',
-  'phi4-mini',
   'smollm3',
   'olmo2',
   'granite',
 ] as const;
+const FAMILIES = ['llama', ...COMMON, 'phi4-mini'];
 
 /** By reference/fixtures_gguf.py: every family and every type of block. */
-export const GGUF_FIXTURES: readonly Fixture[] = [
-  'llama-linear',
-  'llama3',
-  'mistral',
-  'qwen2',
-  'qwen3',
-  'gemma',
-  'gemma2',
-  'gemma3',
-  'phi3',
-  'smollm3',
-  'olmo2',
-  'granite',
-].map((family): Fixture => [`tiny-gguf/${family}/model.gguf`, 'keep']);
+export const GGUF_FIXTURES: readonly Fixture[] = ['llama-linear', 'llama3', ...COMMON].map(
+  (family): Fixture => [`tiny-gguf/${family}/model.gguf`, 'keep'],
+);
 
 const MULTIMODAL: Fixture = ['families/gemma3-multimodal/bf16', 'f32'];
 
