@@ -19,9 +19,9 @@ import {
   TOLERANCE,
   take,
 } from '../src/execute/cpu/test/models';
-import type { Executor } from '../src/execute/executor';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { SHAPES } from '../src/execute/gpu/shapes';
+import { type OneCache, withOneCache } from '../src/execute/test/one-cache';
 import { type Gpu, requestGpu } from '../src/gpu/device';
 import type { WeightsOption } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
@@ -39,7 +39,8 @@ async function compare({ gpu, variant, kvType, path, weights }: Trial): Promise<
   const maker: Maker = {
     target: 'webgpu',
     limits: gpu.limits,
-    make: (model, plan) => createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] }),
+    make: async (model, plan) =>
+      withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] })),
   };
   const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));
   const { executor, model } = await openFixture(path, { kvType }, weights, maker);
@@ -57,7 +58,7 @@ async function compare({ gpu, variant, kvType, path, weights }: Trial): Promise<
   return { worst, equal };
 }
 
-async function sameIds(executor: Executor, start: number, greedy: number[], margins: number[], least: number) {
+async function sameIds(executor: OneCache, start: number, greedy: number[], margins: number[], least: number) {
   const made = await take(executor.decode(start, greedy.length, GREEDY));
   const sure = sureSteps(margins, least);
   return made.slice(0, sure).join() === greedy.slice(0, sure).join();

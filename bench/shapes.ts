@@ -128,15 +128,16 @@ export async function main([
       const executor = await createGpuExecutor(gpu, model, plan, { variant: name, shapes: { ...base, ...change } });
       const t1 = performance.now();
       await loadWeights(checkpoint, table, executor.sink);
-      await executor.reserve(plan);
+      const cache = executor.createCache();
+      await cache.reserve(plan);
       const t2 = performance.now();
       let best = { prefill: 0, decode: 0, ids: '' };
       for (let run = 0; run < Number(process.env.RUNS ?? 4); run++) {
         const a = performance.now();
-        await executor.prefill(ids, 0);
+        await executor.prefill(cache, ids, 0);
         const b = performance.now();
         const out: number[] = [];
-        for await (const id of executor.decode(prompt, count, GREEDY)) out.push(id);
+        for await (const id of executor.decode(cache, prompt, count, GREEDY)) out.push(id);
         const c = performance.now();
         best = {
           prefill: Math.max(best.prefill, (prompt * 1000) / (b - a)),
@@ -149,11 +150,11 @@ export async function main([
         `${name.padEnd(22)} prefill ${best.prefill.toFixed(1).padStart(9)} decode ${best.decode.toFixed(1).padStart(8)} compile ${(t1 - t0).toFixed(0)} load ${(t2 - t1).toFixed(0)} ms ${best.ids === reference ? 'same ids' : 'OTHER IDS'}`,
       );
       if (profile) {
-        console.log(JSON.stringify(await executor.profile(() => executor.prefill(ids, 0))));
+        console.log(JSON.stringify(await executor.profile(() => executor.prefill(cache, ids, 0))));
         console.log(
           JSON.stringify(
             await executor.profile(async () => {
-              for await (const _ of executor.decode(prompt, 16, GREEDY));
+              for await (const _ of executor.decode(cache, prompt, 16, GREEDY));
             }),
           ),
         );

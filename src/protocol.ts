@@ -101,6 +101,8 @@ export interface SamplingOptions {
 
 export interface GenerateRequest {
   id: number;
+  /** whose cache is used; 0, when absent, is that of whoever keeps no conversations */
+  conversation?: number;
   input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
 }
@@ -116,6 +118,8 @@ export interface GenerateResult {
   finish: FinishReason;
   stats: GenerateStats;
   memory: MemoryInfo;
+  /** what had to change to make room for the answer, one sentence for the person; null: nothing */
+  note: string | null;
   /** what was in effect, the model's own defaults and the random seed included */
   options?: Required<SamplingOptions>;
 }
@@ -139,7 +143,9 @@ export interface MemoryInfo {
   peak: number;
   /** KV bytes that the model's full context would have taken */
   kvFullContext: number;
-  /** slots by layer kind */
+  /** conversations that have a cache */
+  conversations: number;
+  /** slots by layer kind, of the conversation used last */
   kvSlots: { global: number | null; sliding: number | null };
 }
 
@@ -176,6 +182,8 @@ export interface PlanInfo {
   scratch: number;
   staging: number;
   total: number;
+  /** the most that there would be at once, with what other conversations hold and while this one's cache grows */
+  peak: number;
   fits: boolean;
   suggestions: string[];
 }
@@ -204,6 +212,8 @@ export interface ModelCost {
 }
 
 export interface PlanQuery {
+  /** see GenerateRequest */
+  conversation?: number;
   promptTokens: number;
   maxNewTokens: number;
 }
@@ -217,6 +227,8 @@ export interface WorkerApi {
   inspect(request: Pick<LoadRequest, 'source' | 'options'>): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** Frees the cache of a conversation, when the answers under way are done. */
+  close(conversation: number): Promise<void>;
   /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   plan(query: PlanQuery): Promise<PlanInfo>;

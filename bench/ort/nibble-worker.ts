@@ -39,12 +39,12 @@ async function generate({ prompt, newTokens }: { prompt: number[]; newTokens: nu
 async function run({ prompt, newTokens }: { prompt: number[]; newTokens: number }) {
   const model = session.model();
   const { executor } = model;
-  await reserveFor(model, prompt.length, newTokens);
+  const cache = await reserveFor(model, prompt.length, newTokens);
   const start = performance.now();
-  await executor.prefill(prompt, 0);
+  await executor.prefill(cache, prompt, 0);
   const ids: number[] = [];
   let first = 0;
-  for await (const id of executor.decode(prompt.length, newTokens, GREEDY)) {
+  for await (const id of executor.decode(cache, prompt.length, newTokens, GREEDY)) {
     if (ids.push(id) === 1) first = performance.now();
   }
   const end = performance.now();

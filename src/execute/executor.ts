@@ -1,7 +1,7 @@
 /**
- * An executor holds one model's weights, its KV cache and its activations, and runs the list of steps. There are two:
- * gpu/ (fused WebGPU dispatches) and cpu/ (plain functions; the reference, and the fallback without a usable GPU).
- * Nothing above this interface knows which one answers.
+ * An executor holds one model's weights and activations and the KV caches of its conversations, and runs the list of
+ * steps. There are two: gpu/ (fused WebGPU dispatches) and cpu/ (plain functions; the reference, and the fallback
+ * without a usable GPU). Nothing above this interface knows which one answers.
  */
 import type { RowSlice } from '../formats/matrix';
 import type { MemoryReport } from '../gpu/ledger';
@@ -40,37 +40,62 @@ export interface PrefillOptions {
   onLogits?: (firstPosition: number, rows: number, logits: Float32Array) => void;
 }
 
-export interface Executor {
-  readonly backend: 'webgpu' | 'cpu';
-  readonly sink: WeightSink;
+/** The keys and values of one conversation, a ring a layer. */
+export interface KvCache {
+  /** bytes that it takes now, in all and by layer */
+  readonly bytes: number;
+  readonly layerBytes: readonly number[];
 
   /**
-   * Allocates or grows the KV cache to the plan's capacities, keeping what is cached, and turns heads from now on as the
-   * planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
-   * @throws out-of-memory; the old cache stays usable
+   * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on as
+   * the planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
+   * @throws out-of-memory; every layer stays usable, those that had grown with their new size
    */
   reserve(plan: MemoryPlan): Promise<void>;
 
   /**
-   * Puts these adapters in the place of those that were active; null: none. What the cache holds was computed with
-   * others, so the next prefill starts at 0. On failure those that were active stay.
+   * Whether it still holds all that tokens from `position` on must see, so that they may be prefilled there; 0 always is.
+   * A sliding ring that has wrapped cannot be taken back far.
+   */
+  canResume(position: number): boolean;
+
+  /** Frees it; using it afterwards is a bug. */
+  dispose(): void;
+}
+
+export interface Executor {
+  readonly backend: 'webgpu' | 'cpu';
+  readonly sink: WeightSink;
+
+  /** A conversation's cache, of no size until it is reserved. */
+  createCache(): KvCache;
+
+  /**
+   * Puts these adapters in the place of those that were active; null: none. What the caches hold was computed with
+   * others, so the next prefill of each starts at 0. On failure those that were active stay.
    * @throws what active.read() throws, out-of-memory, limit-exceeded, device-lost
    */
   setAdapters(active: ActiveAdapters | null): Promise<void>;
 
   /**
-   * Runs `ids` at absolute positions start.. in chunks; afterwards the last token's logits are ready for decode() or
+   * Runs `ids` at absolute positions start.. of a conversation in chunks; afterwards the last token's logits are ready for decode() or
    * logits(). A rejected or aborted prefill leaves positions below `start` valid.
    */
-  prefill(ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
+  prefill(cache: KvCache, ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
 
   /**
-   * Samples from the current logits and goes on: yields ids, the first of them at position `start` (= tokens so far).
+   * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them at position `start` (= tokens so far).
    * Sampled ids are written to the cache only when a further id is asked for, so the last id yielded is not in the
    * cache. The caller stops by leaving the loop; steps encoded ahead are discarded and do no harm. Yields at most
    * `count` ids. `step0` numbers the first sample for the random generator.
    */
-  decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncIterable<number>;
+  decode(
+    cache: KvCache,
+    start: number,
+    count: number,
+    sample: SampleOptions,
+    signal?: AbortSignal,
+  ): AsyncIterable<number>;
 
   /** The last position's logits, [vocab]. */
   logits(): Promise<Float32Array>;

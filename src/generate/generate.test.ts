@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import type { Executor } from '../execute/executor';
+import type { Executor, KvCache } from '../execute/executor';
 import type { TokenMessage } from '../protocol';
+import { type Conversation, reusablePrefix } from './conversations';
 import { generate, type TextStream, type Turn } from './generate';
-import { emptyPrefix, type KvPrefix, reusablePrefix } from './kv-prefix';
 import { effectiveOptions } from './sampling-options';
 import { stopIds } from './stop-ids';
 
@@ -18,7 +18,7 @@ class FakeExecutor {
     readonly stopAt = -1,
   ) {}
 
-  async prefill(ids: ArrayLike<number>, start: number, { signal }: { signal?: AbortSignal } = {}) {
+  async prefill(_cache: KvCache, ids: ArrayLike<number>, start: number, { signal }: { signal?: AbortSignal } = {}) {
     expect(start).toBeLessThanOrEqual(this.cache.length);
     this.prefilled.push(Array.from(ids));
     if (this.stopAt === 0) this.stop!.abort();
@@ -26,7 +26,7 @@ class FakeExecutor {
     this.cache = [...this.cache.slice(0, start), ...Array.from(ids)];
   }
 
-  async *decode(start: number, count: number, _sample: unknown, signal?: AbortSignal) {
+  async *decode(_cache: KvCache, start: number, count: number, _sample: unknown, signal?: AbortSignal) {
     expect(start).toBe(this.cache.length);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.cache.push(this.answer[i - 1]);
@@ -54,10 +54,18 @@ function letters(): TextStream {
 
 const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 
-async function run(executor: FakeExecutor, turn: Partial<Turn>, cached: KvPrefix = emptyPrefix(), maxNewTokens = 8) {
+/** A conversation whose cache can be taken back anywhere. */
+const conversation = (): Conversation => ({
+  cache: { canResume: () => true } as unknown as KvCache,
+  ids: [],
+  long: false,
+  plan: null,
+});
+
+async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];
   const ids = turn.ids ?? [1, 2, 3];
-  const reused = reusablePrefix(cached, ids, null, 128);
+  const reused = reusablePrefix(cached, ids);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
     reused,
@@ -117,7 +125,7 @@ describe('generate', () => {
   it('forgets the cache when the executor fails', async () => {
     const executor = new FakeExecutor(codes('abcdefgh'));
     executor.failAt = 2;
-    const cached = emptyPrefix();
+    const cached = conversation();
     await expect(run(executor, {}, cached)).rejects.toMatchObject({ code: 'device-lost' });
     expect(cached.ids).toEqual([]);
   });
@@ -148,25 +156,6 @@ describe('the second turn', () => {
     expect(executor.prefilled.at(-1)).toEqual([7, 8]);
     expect(result.stats.reusedTokens).toBe(2);
   });
-});
-
-describe('reusablePrefix with sliding layers', () => {
-  const ids = Array.from({ length: 100 }, (_, i) => i);
-  const reused = (cachedTokens: number, ringSlots: number, upTo: number) =>
-    reusablePrefix(
-      { ids: ids.slice(0, cachedTokens), ringSlots, long: false },
-      [...ids.slice(0, upTo), 999, 999],
-      16,
-      8,
-    );
-
-  it('goes on at the end of a ring that has wrapped', () => expect(reused(90, 16 + 7, 90)).toBe(90));
-  it('does not rewind one', () => expect(reused(90, 16 + 7, 89)).toBe(0));
-  it('rewinds as far as its spare slots reach', () => {
-    expect(reused(90, 16 + 7 + 10, 80)).toBe(80);
-    expect(reused(90, 16 + 7 + 10, 79)).toBe(0);
-  });
-  it('rewinds one that has not wrapped', () => expect(reused(90, 97, 3)).toBe(3));
 });
 
 describe('effectiveOptions', () => {

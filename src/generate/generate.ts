@@ -2,7 +2,7 @@
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { FinishReason, GenerateResult, TokenMessage } from '../protocol';
-import type { KvPrefix } from './kv-prefix';
+import type { Conversation } from './conversations';
 import type { EffectiveOptions } from './sampling-options';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
@@ -15,7 +15,7 @@ export interface TextStream {
 
 export interface Turn {
   ids: readonly number[];
-  /** how many of them the cache holds; see reusablePrefix() */
+  /** how many of them its cache holds; see reusablePrefix() */
   reused: number;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
@@ -26,18 +26,18 @@ export interface Turn {
   signal?: AbortSignal;
 }
 
-export type Generated = Omit<GenerateResult, 'memory'>;
+export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 
 /**
  * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
  * the answer is among the ids and not in the text. An abort ends the answer as `aborted`, with what there is.
- * The executor must have been reserved for prompt + maxNewTokens - 1 positions.
+ * The conversation must have been reserved for prompt + maxNewTokens - 1 positions.
  *
- * @param cached is kept true to the executor's cache, also when this throws
+ * @param talk whose ids are kept true to its cache, also when this throws
  */
 export async function* generate(
   executor: Executor,
-  cached: KvPrefix,
+  talk: Conversation,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
   const { ids, reused, options, stopIds, startedAt, signal } = turn;
@@ -48,15 +48,15 @@ export async function* generate(
   let firstAt = 0;
   let lastAt = 0;
   const prefillAt = performance.now();
-  cached.ids = ids.slice(0, reused);
+  talk.ids = ids.slice(0, reused);
   try {
-    await executor.prefill(ids.slice(reused), reused, { signal });
-    cached.ids = ids.slice();
-    for await (const id of executor.decode(ids.length, options.maxNewTokens, options, signal)) {
+    await executor.prefill(talk.cache, ids.slice(reused), reused, { signal });
+    talk.ids = ids.slice();
+    for await (const id of executor.decode(talk.cache, ids.length, options.maxNewTokens, options, signal)) {
       lastAt = performance.now();
       firstAt ||= lastAt;
       // asking for this id has put the one before it into the cache
-      if (made.length > 0) cached.ids.push(made[made.length - 1]);
+      if (made.length > 0) talk.ids.push(made[made.length - 1]);
       made.push(id);
       if (!options.ignoreEos && stopIds.has(id)) {
         finish = 'stop';
@@ -77,7 +77,7 @@ export async function* generate(
   } catch (thrown) {
     const error = asNibbleError(thrown);
     if (error.code !== 'aborted') {
-      cached.ids = [];
+      talk.ids = [];
       throw error;
     }
     finish = 'aborted';

@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { attend } from '../execute/cpu/attend';
 import { rmsNorm, rotateHead } from '../execute/cpu/kernels';
-import { append, createRing, type KvRing, load } from '../execute/cpu/kv-cache';
+import { append, createRing, type KvRing, load } from '../execute/cpu/kv-ring';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { type KvType, kvRowBytes, MAX_SPLITS } from '../memory/plan';
 import type { Rope } from '../model/spec';
@@ -279,7 +279,7 @@ describe.each(CASES)('%s', (_, run) => {
       const target = split
         ? lab.buffer(16 + MAX_SPLITS * (Math.ceil((heads * headSize) / 32) * 32 + Math.ceil((2 * heads) / 4) * 4) * 4)
         : out;
-      const groups = attendGroupsOf(run, split, ROWS, [slots], 0)(tokens, last);
+      const groups = attendGroupsOf(run, split, ROWS, 0)(tokens, last, [slots]);
       await lab.run(attendKernel(run, shape, split, ROWS), { ...common, ...norm('q'), 6: target }, groups);
       if (split) await lab.run(mergeKernel(run), { 0: target, 1: out }, [mergeGroups(run)]);
       expect(largestDifference(await lab.floats(out), right)).toBeLessThan(tolerance);

@@ -108,10 +108,10 @@ export function mergeKernel(spec: Heads): Kernel {
 
 export const mergeGroups = (spec: Heads): number => Math.ceil((spec.heads * spec.headSize) / 4 / THREADS);
 
-/** Workgroups of attention over a layer's ring; `slots` may change as the cache grows, hence the array. */
-export function attendGroupsOf(spec: Heads, split: boolean, rows: number, slots: readonly number[], layer: number) {
+/** Workgroups of attention over a layer's ring, given the slots of all. */
+export function attendGroupsOf(spec: Heads, split: boolean, rows: number, layer: number) {
   const queries = attendQueries(spec, rows);
-  return (tokens: number, last: number): [number, number, number] =>
+  return (tokens: number, last: number, slots: readonly number[]): [number, number, number] =>
     split
       ? [1, spec.kvHeads, attendSplits(Math.min(slots[layer], last + 1))]
       : [Math.ceil(tokens / queries), spec.kvHeads, 1];

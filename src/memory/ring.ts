@@ -36,30 +36,3 @@ export function copySegments(oldCapacity: number, last: number, newCapacity: num
   }
   return segments;
 }
-
-/** Slots a request needs in a global layer: the last sampled token is never written. */
-export const neededSlots = (promptTokens: number, newTokens: number): number =>
-  Math.max(1, promptTokens + newTokens - 1);
-
-/** Slots a sliding layer needs: exact for chunks of up to `chunk` tokens written before they attend. */
-export const slidingSlots = (need: number, window: number, chunk: number): number => Math.min(need, window + chunk - 1);
-
-/**
- * Whether a layer still holds what tokens after the first `prefix` must see, when positions 0..last were written.
- * A global layer (window null) holds everything; a sliding ring that has wrapped was partly overwritten.
- */
-export function canResume(prefix: number, last: number, capacity: number, window: number | null): boolean {
-  if (prefix > last + 1) return false;
-  return prefix === 0 || window === null || last < capacity || last - prefix <= capacity - window;
-}
-
-/** One layer's ring, as far as reuse is concerned. */
-export interface RingShape {
-  slots: number;
-  window: number | null;
-}
-
-/** Of `common` leading tokens shared with what is cached (positions 0..last), how many need no prefill: all or none. */
-export function reusablePrefix(common: number, last: number, rings: readonly RingShape[]): number {
-  return rings.every((ring) => canResume(common, last, ring.slots, ring.window)) ? common : 0;
-}

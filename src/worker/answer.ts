@@ -1,7 +1,7 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. */
 import { NibbleError } from '../errors';
+import { reusablePrefix } from '../generate/conversations';
 import { generate } from '../generate/generate';
-import { noteReserved, reusablePrefix } from '../generate/kv-prefix';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
 import { contextLimit, type MemoryPlan, planMemory } from '../memory/plan';
@@ -13,19 +13,22 @@ export function planFor(model: Model, promptTokens: number, maxNewTokens: number
   return planMemory(model.plan, planRequest(model.options, promptTokens, maxNewTokens), model.limits, model.target);
 }
 
-export function planInfo(plan: MemoryPlan): PlanInfo {
+/** A plan as it is told, beside what the model's conversations hold. */
+export function planInfo({ conversations }: Model, plan: MemoryPlan, conversation = 0): PlanInfo {
   const { weights, kv, scratch, staging, total, fits, suggestions } = plan;
   const kvByLayer = plan.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
-  return { weights, kv, kvByLayer, scratch, staging, total, fits, suggestions };
+  const peak = conversations.peak(conversation, plan);
+  return { weights, kv, kvByLayer, scratch, staging, total, peak, fits, suggestions };
 }
 
 /** What is allocated now, beside what the model's full context would have taken. */
 export function memoryInfo(model: Model): MemoryInfo {
   const full = { ...planRequest(model.options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
   const slots = (kind: 'global' | 'sliding') =>
-    model.reserved?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
+    model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
   return {
     ...model.executor.memory(),
+    conversations: model.conversations.count,
     kvFullContext: planMemory(model.plan, full, model.limits, model.target).kv,
     kvSlots: { global: slots('global'), sliding: slots('sliding') },
   };
@@ -83,38 +86,37 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
  */
 export async function answer(
   model: Model,
-  { input, options: given }: Pick<GenerateRequest, 'input' | 'options'>,
+  { input, options: given, conversation = 0 }: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
   const startedAt = performance.now();
   const { spec } = model.plan;
   const ids = encodeInput(model, input);
-  const { kvCapacity, chunk } = model.options;
+  const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const room = (typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit) - ids.length + 1;
   const options = effectiveOptions(given, model.checkpoint.generationConfig, room);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
-  const plan = planFor(model, ids.length, options.maxNewTokens);
-  checkFits(plan);
-  await model.executor.reserve(plan);
-  noteReserved(model.cached, plan, spec);
-  if (plan.contextTokens > (model.reserved?.contextTokens ?? 0)) model.reserved = plan;
-  const window = Math.max(...spec.layers.map((layer) => (layer.kind === 'sliding' ? layer.window! : 0))) || null;
+  const planOf = (newTokens: number) => planFor(model, ids.length, newTokens);
+  checkFits(planOf(options.maxNewTokens));
+  const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
+  const talk = reserved.conversation;
+  options.maxNewTokens = reserved.newTokens;
   const turn = {
     ids,
-    reused: reusablePrefix(model.cached, ids, window, chunk),
+    reused: reusablePrefix(talk, ids),
     options,
     stopIds: model.stopIds,
     text,
     startedAt,
     signal,
   };
-  const answering = generate(model.executor, model.cached, turn);
+  const answering = generate(model.executor, talk, turn);
   for (;;) {
     const { value, done } = await answering.next();
-    if (done) return { ...value, memory: memoryInfo(model) };
+    if (done) return { ...value, memory: memoryInfo(model), note: reserved.note };
     send(value);
   }
 }

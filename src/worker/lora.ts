@@ -30,13 +30,13 @@ export async function setLora(
       files.length > 0 ? await (await import('../lora/index')).openAdapters(model.plan.steps, files) : null;
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
-    const request = model.reserved?.request ?? planRequest(model.options, 1, 1);
+    const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);
     checkFits(planMemory(plan, request, model.limits, model.target));
     await model.executor.setAdapters(active);
     for (const source of open) await source.markComplete();
     model.plan = plan;
     model.lora = opened?.infos ?? [];
-    model.cached.ids = [];
+    model.conversations.forget();
   } catch (error) {
     // what arrived broken would be found again by every later attempt
     const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);

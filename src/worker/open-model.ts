@@ -2,7 +2,7 @@
 import { type ErrorCode, NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
-import { emptyPrefix, type KvPrefix } from '../generate/kv-prefix';
+import { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
 import { chooseFormats } from '../memory/formats';
@@ -56,11 +56,9 @@ export interface Model {
   tokenizer: Tokenizer | null;
   template: ChatTemplate | null;
   stopIds: ReadonlySet<number>;
-  cached: KvPrefix;
+  conversations: Conversations;
   /** the active adapters, in order */
   lora: readonly LoraInfo[];
-  /** the largest plan that the executor has been reserved for */
-  reserved: MemoryPlan | null;
   /** lets other tabs delete what is kept of the model */
   release(): void;
 }
@@ -191,9 +189,8 @@ async function tryOpen(
       options: effective,
       executor,
       ...answering,
-      cached: emptyPrefix(),
+      conversations: new Conversations(executor, plan.spec),
       lora: [],
-      reserved: null,
       release,
     };
   } catch (error) {

@@ -120,7 +120,9 @@ export function createSession(host: Host): Session {
         }
       }),
     cancel: async (id) => running.get(id)?.abort(),
-    plan: async ({ promptTokens, maxNewTokens }) => planInfo(planFor(model(), promptTokens, maxNewTokens)),
+    close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
+    plan: async ({ promptTokens, maxNewTokens, conversation }) =>
+      planInfo(model(), planFor(model(), promptTokens, maxNewTokens), conversation),
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
     tokenize: async (text, special) => tokenizerOf(model()).encode(text, { special, bos: false }),

@@ -4,7 +4,7 @@
  * Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all queries of its head.
  */
 import { slotOf } from '../../memory/ring';
-import { type KvRing, load } from './kv-cache';
+import { type KvRing, load } from './kv-ring';
 
 export interface AttendShape {
   heads: number;

@@ -4,7 +4,7 @@ import type { WeightsOption } from '../../memory/formats';
 import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import type { Executor } from '../executor';
+import type { OneCache } from '../test/one-cache';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
 import { allLogits, expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from './test/models';
 import { compareWithTransformers } from './test/transformers';
@@ -155,7 +155,7 @@ describe('families are data', () => {
 });
 
 describe('the cache', () => {
-  const reserve = async (executor: Executor, spec: ModelSpec, more: Partial<PlanRequest>) => {
+  const reserve = async (executor: OneCache, spec: ModelSpec, more: Partial<PlanRequest>) => {
     await executor.reserve(planOf(spec, more));
   };
   it('that has grown equals one that never had to', async () => {

@@ -12,19 +12,28 @@ import {
   NO_LIMITS,
   type PlanModel,
   planMemory,
-  reachedTokens,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { LinearPart, Step } from '../../model/steps';
-import { checkIds } from '../check-prompt';
-import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
+import { checkIds, checkPosition } from '../check-prompt';
+import type {
+  Executor,
+  ExecutorStats,
+  KvCache,
+  MemoryReport,
+  PrefillOptions,
+  SampleOptions,
+  WeightSink,
+} from '../executor';
 import { sampleToken } from '../sampling';
 import { type CpuAdapter, fillAdapters, rowNorms } from './adapters';
+import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
 import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
-import { append, createRing, type KvRing, resized, ringBytes } from './kv-cache';
+import { CpuKvCache } from './kv-cache';
+import { append } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
 
@@ -40,27 +49,9 @@ export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor 
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
 }
 
-function outOfMemoryAsError<T>(plan: MemoryPlan, allocate: () => T): T {
-  try {
-    return allocate();
-  } catch (cause) {
-    throw asOutOfMemory(plan, cause);
-  }
-}
-
-/** What an allocation throws; anything else passes. */
-function asOutOfMemory(plan: MemoryPlan, cause: unknown): unknown {
-  if (!(cause instanceof RangeError)) return cause;
-  return new NibbleError(
-    'out-of-memory',
-    `${plan.total} bytes could not be allocated; ask for fewer new tokens or choose a smaller model.`,
-    { weights: plan.weights, kv: plan.kv, scratch: plan.scratch },
-    { cause },
-  );
-}
-
-/** One pass over the list: tokens ids[first..first + tokens) at positions from `start`. */
+/** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
 interface Pass {
+  cache: CpuKvCache;
   ids: ArrayLike<number>;
   first: number;
   tokens: number;
@@ -81,11 +72,7 @@ class CpuExecutor implements Executor {
   private scratch: Record<keyof CpuScratchSizes, Float64Array>;
   private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
-  private rings: KvRing[] = [];
-  /** newest position written to the cache */
-  private last = -1;
-  /** positions that the reserved request reaches */
-  private reach = 0;
+  private readonly caches = new Set<CpuKvCache>();
   private hasLogits = false;
   private lastTurn = 0;
   /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
@@ -187,39 +174,27 @@ class CpuExecutor implements Executor {
     this.note();
   }
 
-  async reserve(plan: MemoryPlan): Promise<void> {
-    const { spec } = this.model;
-    const { kvType } = plan.request;
-    if (this.rings[0] && this.rings[0].type !== kvType) {
-      throw new NibbleError(
-        'invalid-option',
-        `The cache is ${this.rings[0].type} and cannot become ${kvType}; load the model again.`,
-      );
-    }
-    outOfMemoryAsError(plan, () => {
-      // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
-      for (const { layer, slots } of plan.kvByLayer) {
-        const old = this.rings[layer];
-        if (old && old.slots >= slots) continue;
-        const ring = old ? resized(old, slots, this.last) : createRing(kvType, slots, spec.kvHeads * spec.headSize);
-        this.note(ringBytes(ring));
-        this.rings[layer] = ring;
-      }
+  createCache(): KvCache {
+    const cache: CpuKvCache = new CpuKvCache(this.model.spec, {
+      note: (extra) => this.note(extra),
+      dispose: () => this.caches.delete(cache),
     });
-    this.reach = reachedTokens(plan.request);
-    this.note();
+    this.caches.add(cache);
+    return cache;
   }
 
-  /** Positions that the cache can hold: global rings must not wrap. */
-  private get capacity(): number {
-    const { layers, contextLength } = this.model.spec;
-    return Math.min(
-      contextLength,
-      ...this.rings.filter((_, i) => layers[i].kind === 'global').map((ring) => ring.slots),
-    );
+  private own(cache: KvCache): CpuKvCache {
+    if (cache instanceof CpuKvCache && this.caches.has(cache)) return cache;
+    throw new Error('a cache of another executor, or one that was freed');
   }
 
-  async prefill(ids: ArrayLike<number>, start: number, { signal, onLogits }: PrefillOptions = {}): Promise<void> {
+  async prefill(
+    into: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    { signal, onLogits }: PrefillOptions = {},
+  ): Promise<void> {
+    const cache = this.own(into);
     const { vocab } = this.model.spec;
     checkIds(ids, vocab);
     this.hasLogits = false;
@@ -228,7 +203,7 @@ class CpuExecutor implements Executor {
       const allLogits = onLogits ? new Float32Array(tokens * vocab) : null;
       this.transient = allLogits?.byteLength ?? 0;
       const head = allLogits !== null || first + tokens === ids.length;
-      await this.pass({ ids, first, tokens, start: start + first, allLogits, head }, signal);
+      await this.pass({ cache, ids, first, tokens, start: start + first, allLogits, head }, signal);
       if (allLogits) {
         onLogits!(start + first, tokens, allLogits);
         this.activations.logits.set(allLogits.subarray((tokens - 1) * vocab));
@@ -238,13 +213,21 @@ class CpuExecutor implements Executor {
     this.hasLogits = true;
   }
 
-  async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
+  async *decode(
+    into: KvCache,
+    start: number,
+    count: number,
+    sample: SampleOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number> {
+    const cache = this.own(into);
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
       const id = sampleToken(await this.logits(), sample, step);
       yield id;
       if (step + 1 < count) {
-        await this.pass({ ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true }, signal);
+        const pass = { cache, ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true };
+        await this.pass(pass, signal);
       }
     }
   }
@@ -256,14 +239,9 @@ class CpuExecutor implements Executor {
 
   private async pass(pass: Pass, signal?: AbortSignal): Promise<void> {
     const end = pass.start + pass.tokens;
-    if (end > this.capacity) {
-      throw new NibbleError('context-overflow', `Position ${end - 1} is beyond the cache of ${this.capacity} slots.`, {
-        position: end - 1,
-        capacity: this.capacity,
-      });
-    }
+    checkPosition(end, pass.cache.capacity);
     this.note();
-    this.last = end - 1;
+    pass.cache.held.write(pass.start, end - 1);
     for (const step of this.model.steps) {
       if (performance.now() - this.lastTurn > TURN_MS) {
         await breathe();
@@ -277,6 +255,7 @@ class CpuExecutor implements Executor {
   private run(step: Step, pass: Pass): void {
     const { spec } = this.model;
     const { tokens, start } = pass;
+    const { rings } = pass.cache;
     const { activations, scratch } = this;
     const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
     switch (step.op) {
@@ -300,16 +279,16 @@ class CpuExecutor implements Executor {
         this.runLinear(step, pass);
         break;
       case 'rotate':
-        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t);
+        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
         break;
       case 'append':
         for (let t = 0; t < tokens; t++) {
-          append(this.rings[step.layer], start + t, activations.qkv, t * qkvWidth + spec.heads * spec.headSize);
+          append(rings[step.layer], start + t, activations.qkv, t * qkvWidth + spec.heads * spec.headSize);
         }
         break;
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
-        attend(shape, this.rings[step.layer], activations.qkv, start, tokens, activations.attn, scratch.attend);
+        attend(shape, rings[step.layer], activations.qkv, start, tokens, activations.attn, scratch.attend);
         break;
       }
       case 'activate':
@@ -362,7 +341,7 @@ class CpuExecutor implements Executor {
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: Extract<Step, { op: 'rotate' }>, at: number, position: number): void {
+  private rotate(step: Extract<Step, { op: 'rotate' }>, at: number, position: number, reach: number): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;
@@ -375,7 +354,7 @@ class CpuExecutor implements Executor {
     norm(step.qNorm, at, heads);
     norm(step.kNorm, at + heads * headSize, kvHeads);
     if (!rope) return;
-    const frequencies = frequenciesFor(rope, this.reach);
+    const frequencies = frequenciesFor(rope, reach);
     for (let h = 0; h < heads + kvHeads; h++) rotateHead(qkv, at + h * headSize, position, rope, frequencies);
   }
 
@@ -392,7 +371,7 @@ class CpuExecutor implements Executor {
       sum(this.vectors.values()),
     );
     const adapters = [...this.adapters.values()].reduce((bytes, adapter) => bytes + adapter.bytes, 0);
-    const kv = this.rings.reduce((bytes, ring) => bytes + ringBytes(ring), 0);
+    const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
     const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.transient;
     const total = weights + adapters + kv + scratch;
     return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
@@ -406,7 +385,7 @@ class CpuExecutor implements Executor {
     this.matrices.clear();
     this.vectors.clear();
     this.adapters = new Map();
-    this.rings = [];
+    this.caches.clear();
     this.hasLogits = false;
   }
 }

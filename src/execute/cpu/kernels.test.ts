@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import { attend } from './attend';
 import { activate, rmsNorm, rotateHead } from './kernels';
-import { append, createRing } from './kv-cache';
+import { append, createRing } from './kv-ring';
 import { linear } from './linear';
 import { createMatrix, rowValues, writeRows } from './matrix';
 import { randomValues } from './test/models';

@@ -1,60 +1,84 @@
-/**
- * One layer's ring of keys and values: [slots, kvHeads * headSize], f32 or f16 as bit patterns (rounded to nearest
- * even, as WGSL's pack2x16float does). Index arithmetic: memory/ring.ts.
- */
-import { f16Table, toF16 } from '../../formats/half';
-import type { KvType } from '../../memory/plan';
-import { copySegments, slotOf } from '../../memory/ring';
+/** One conversation's rings on the CPU. */
+import { NibbleError } from '../../errors';
+import { type MemoryPlan, reachedTokens } from '../../memory/plan';
+import { Rings } from '../../memory/rings';
+import type { ModelSpec } from '../../model/spec';
+import type { KvCache } from '../executor';
+import { outOfMemoryAsError } from './allocate';
+import { createRing, type KvRing, resized, ringBytes } from './kv-ring';
 
-type Store = Float32Array | Uint16Array;
-
-export interface KvRing {
-  readonly type: KvType;
-  readonly slots: number;
-  /** values a position */
-  readonly width: number;
-  readonly keys: Store;
-  readonly values: Store;
+/** What the executor that made the cache wants to hear. */
+interface Owner {
+  /** bytes have changed; `extra` more exist for a moment */
+  note(extra?: number): void;
+  dispose(): void;
 }
 
-export function createRing(type: KvType, slots: number, width: number): KvRing {
-  const store = () => (type === 'f16' ? new Uint16Array(slots * width) : new Float32Array(slots * width));
-  return { type, slots, width, keys: store(), values: store() };
-}
+export class CpuKvCache implements KvCache {
+  rings: readonly KvRing[] = [];
+  readonly held: Rings;
+  /** positions that the reserved request reaches */
+  reach = 0;
+  /** prefill chunk that the rings are sized for */
+  private chunk = 0;
 
-export const ringBytes = ({ keys, values }: KvRing): number => keys.byteLength + values.byteLength;
-
-/** A ring of `slots` with what `old` holds of positions up to `last`. */
-export function resized(old: KvRing, slots: number, last: number): KvRing {
-  const ring = createRing(old.type, slots, old.width);
-  const { width } = old;
-  for (const { from, to, count } of copySegments(old.slots, last, slots)) {
-    ring.keys.set(old.keys.subarray(from * width, (from + count) * width), to * width);
-    ring.values.set(old.values.subarray(from * width, (from + count) * width), to * width);
+  constructor(
+    private readonly spec: ModelSpec,
+    private readonly owner: Owner,
+  ) {
+    this.held = new Rings(spec);
   }
-  return ring;
-}
 
-/** Writes the keys and values of one position from qkv, where they stand side by side from `at`. */
-export function append(ring: KvRing, position: number, qkv: Float32Array, at: number): void {
-  const { width } = ring;
-  const to = slotOf(position, ring.slots) * width;
-  if (ring.type === 'f32') {
-    ring.keys.set(qkv.subarray(at, at + width), to);
-    ring.values.set(qkv.subarray(at + width, at + 2 * width), to);
-    return;
+  async reserve(plan: MemoryPlan): Promise<void> {
+    const { kvType } = plan.request;
+    const { spec } = this;
+    const [first] = this.rings;
+    if (first && first.type !== kvType) {
+      throw new NibbleError(
+        'invalid-option',
+        `The cache is ${first.type} and cannot become ${kvType}; load the model again.`,
+      );
+    }
+    const rings = [...this.rings];
+    this.rings = rings;
+    outOfMemoryAsError(plan, () => {
+      // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
+      for (const { layer, slots } of plan.kvByLayer) {
+        const old = rings[layer];
+        if (old && old.slots >= slots) continue;
+        const ring = old
+          ? resized(old, slots, this.held.last)
+          : createRing(kvType, slots, spec.kvHeads * spec.headSize);
+        this.owner.note(ringBytes(ring));
+        rings[layer] = ring;
+        this.held.slots[layer] = slots;
+      }
+    });
+    this.reach = reachedTokens(plan.request);
+    this.chunk = plan.request.chunk;
+    this.owner.note();
   }
-  for (let i = 0; i < width; i++) {
-    ring.keys[to + i] = toF16(qkv[at + i]);
-    ring.values[to + i] = toF16(qkv[at + width + i]);
-  }
-}
 
-/** out = `count` values of a store from `at`, as numbers. */
-export function load(ring: KvRing, store: Store, at: number, count: number, out: Float64Array): void {
-  if (ring.type === 'f32') for (let i = 0; i < count; i++) out[i] = store[at + i];
-  else {
-    const values = f16Table();
-    for (let i = 0; i < count; i++) out[i] = values[store[at + i]];
+  /** Positions that it can hold. */
+  get capacity(): number {
+    return this.held.capacity(this.chunk);
+  }
+
+  canResume(position: number): boolean {
+    return this.held.canResume(position);
+  }
+
+  get bytes(): number {
+    return this.layerBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  get layerBytes(): number[] {
+    return this.rings.map(ringBytes);
+  }
+
+  dispose(): void {
+    this.rings = [];
+    this.held.clear();
+    this.owner.dispose();
   }
 }

@@ -5,12 +5,12 @@ import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
 import { CPU, GREEDY, largestDifference, randomModel, take } from '../cpu/test/models';
-import type { Executor } from '../executor';
+import type { OneCache } from '../test/one-cache';
 import { prompt, webgpu } from './test/maker';
 import { watch } from './test/watch';
 
 const gpu = testGpu();
-const open: Executor[] = [];
+const open: OneCache[] = [];
 afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
   vi.restoreAllMocks();

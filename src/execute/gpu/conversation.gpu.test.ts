@@ -4,11 +4,11 @@ import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import { testGpu } from '../../gpu/test-device';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
 import { allLogits, CPU, GREEDY, largestDifference, type Maker, planOf, randomModel, take } from '../cpu/test/models';
-import type { Executor } from '../executor';
 import { argmax } from '../sampling';
+import type { OneCache } from '../test/one-cache';
 import { prompt, tiny, unringed, webgpu } from './test/maker';
 
-const open: Executor[] = [];
+const open: OneCache[] = [];
 const GPU = webgpu(testGpu(), open);
 afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
@@ -20,11 +20,11 @@ const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_
 const CLOSE = 2e-4;
 const spec = tiny();
 
-async function expectSame(a: Executor, b: Executor, tolerance = CLOSE): Promise<void> {
+async function expectSame(a: OneCache, b: OneCache, tolerance = CLOSE): Promise<void> {
   expect(largestDifference(await a.logits(), await b.logits())).toBeLessThan(tolerance);
 }
 
-async function fresh(ids: number[], more = {}): Promise<Executor> {
+async function fresh(ids: number[], more = {}): Promise<OneCache> {
   const executor = await randomModel(spec, { promptTokens: 120, maxNewTokens: 30, ...more }, F32, GPU);
   await executor.prefill(ids, 0);
   return executor;
@@ -153,7 +153,7 @@ describe('a device that binds little', () => {
 });
 
 describe('the cache', () => {
-  const reserve = (executor: Executor, more: object) => executor.reserve(planOf(spec, more));
+  const reserve = (executor: OneCache, more: object) => executor.reserve(planOf(spec, more));
 
   it.each([[20], [45]])('that has grown at %d tokens equals one that never had to', async (at) => {
     const ids = prompt(80);

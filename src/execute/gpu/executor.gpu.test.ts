@@ -3,12 +3,12 @@ import { testGpu } from '../../gpu/test-device';
 import { FAMILY_SAMPLE, FORMAT_FIXTURES, GGUF_FIXTURES } from '../cpu/test/fixtures';
 import type { Maker } from '../cpu/test/models';
 import { compareWithTransformers } from '../cpu/test/transformers';
-import type { Executor } from '../executor';
+import { type OneCache, withOneCache } from '../test/one-cache';
 import { createGpuExecutor } from './executor';
 import { SHAPES } from './shapes';
 
 const gpu = testGpu();
-const open: Executor[] = [];
+const open: OneCache[] = [];
 afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
 });
@@ -16,7 +16,8 @@ afterEach(() => {
 const webgpu = (variant: string): Maker => ({
   target: 'webgpu',
   async make(model, plan) {
-    const executor = await createGpuExecutor(await gpu, model, plan, { variant, shapes: SHAPES[variant] });
+    const made = await createGpuExecutor(await gpu, model, plan, { variant, shapes: SHAPES[variant] });
+    const executor = withOneCache(made);
     open.push(executor);
     return executor;
   },

@@ -1,6 +1,6 @@
 /**
  * The executor on WebGPU. Buffers come from the plan through the ledger, dispatches from lower.ts, and bind groups and
- * pipelines are made once (again for a layer whose cache grew). A sampled id stays on the GPU and feeds the next step;
+ * pipelines are made once (those of a conversation's rings for each conversation, and again when it grew). A sampled id stays on the GPU and feeds the next step;
  * ids are read back late, four bytes each, while further steps already run.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
@@ -16,17 +16,24 @@ import {
   biasBuffer,
   distinctRopes,
   ID_RING,
-  kvRowBytes,
   type MemoryPlan,
   type PlanModel,
   planMemory,
-  reachedTokens,
   stepVectors,
 } from '../../memory/plan';
-import { copySegments } from '../../memory/ring';
 import { frequenciesFor } from '../../model/rope';
 import { checkIds, checkPosition } from '../check-prompt';
-import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
+import type {
+  Executor,
+  ExecutorStats,
+  KvCache,
+  MemoryReport,
+  PrefillOptions,
+  SampleOptions,
+  WeightSink,
+} from '../executor';
+import type { Bound } from './bound';
+import { GpuKvCache } from './kv-cache';
 import { checkSizes, type KernelShapes, lower, lowerSampler, type Op } from './lower';
 import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
@@ -44,11 +51,12 @@ export interface GpuExecutorOptions {
   variant: string;
 }
 
-/** An op with its pipeline and bind group. */
-interface Bound {
-  op: Op;
-  pipeline: GPUComputePipeline;
-  group: GPUBindGroup;
+/** One chunk of prefill or one step of decode. */
+interface Pass {
+  tokens: number;
+  /** position of the newest token */
+  last: number;
+  cache: GpuKvCache;
 }
 
 /** GPUBufferUsage flags by purpose (the global does not exist in Node before Dawn is loaded). */
@@ -93,15 +101,15 @@ export class GpuExecutor implements Executor {
   readonly #ledger: Ledger;
   readonly #pipelines: Pipelines;
   readonly #buffers = new Map<string, GPUBuffer>();
-  readonly #slots: number[];
+  readonly #caches = new Set<GpuKvCache>();
   #adapters: StepAdapters = new Map();
   /** names of the buffers that exist for the active adapters only */
   #adapterBuffers: readonly string[] = [];
-  #decode: Bound[] = [];
-  #prefill: Bound[] = [];
+  /** passes over all layers; what is the same for every conversation is bound already */
+  readonly #passes: Record<'decode' | 'prefill', { ops: Op[]; shared: Map<Op, Bound> }>;
   #sampler: Bound[] = [];
-  /** newest position in the cache, -1 when empty */
-  #last = -1;
+  /** what the buffers of frequencies hold: how far the conversation reaches that they were written for */
+  #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
   #lost: string | null = null;
@@ -120,7 +128,7 @@ export class GpuExecutor implements Executor {
     this.#options = options;
     this.#ledger = new Ledger(gpu.device);
     this.#pipelines = Pipelines.of(gpu.device);
-    this.#slots = model.spec.layers.map(() => 0);
+    this.#passes = { decode: { ops: [], shared: new Map() }, prefill: { ops: [], shared: new Map() } };
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -145,13 +153,58 @@ export class GpuExecutor implements Executor {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
     await this.#allocate(wanted);
     await this.#compile(this.#adapters);
+    await this.#bindShared();
   }
 
-  /** Compiling needs no cache; binding does, and waits for reserve(). */
+  /** Compiling needs no buffers. */
   async #compile(adapters: StepAdapters): Promise<void> {
     const common = this.#lowerOptions(adapters);
     const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
+  }
+
+  /** Binds what reads no conversation's rings; the rest is bound when a conversation is used. */
+  async #bindShared(): Promise<void> {
+    const common = this.#lowerOptions();
+    for (const mode of ['decode', 'prefill'] as const) {
+      const ops = lower(common, mode);
+      const shared = ops.filter(({ layer }) => layer === null);
+      const bound = await this.#bind(shared);
+      this.#passes[mode] = { ops, shared: new Map(shared.map((op, i) => [op, bound[i]])) };
+    }
+    this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
+    for (const cache of this.#caches) cache.passes = null;
+  }
+
+  /** The passes of a conversation, with the frequencies of its length in place. */
+  async #use(cache: GpuKvCache): Promise<NonNullable<GpuKvCache['passes']>> {
+    if (cache.reach !== this.#reach) this.#writeFrequencies(cache.reach);
+    this.#reach = cache.reach;
+    cache.passes ??= { decode: await this.#bindFor(cache, 'decode'), prefill: await this.#bindFor(cache, 'prefill') };
+    return cache.passes;
+  }
+
+  #bindFor(cache: GpuKvCache, mode: 'decode' | 'prefill'): Promise<Bound[]> {
+    const { ops, shared } = this.#passes[mode];
+    return this.#bind(ops, cache, shared);
+  }
+
+  createCache(): KvCache {
+    const cache = new GpuKvCache({
+      device: this.#device,
+      ledger: this.#ledger,
+      spec: this.#model.spec,
+      request: this.#plan.request,
+      checkAlive: () => this.#checkAlive(),
+      dispose: (cache) => this.#caches.delete(cache),
+    });
+    this.#caches.add(cache);
+    return cache;
+  }
+
+  #own(cache: KvCache): GpuKvCache {
+    if (cache instanceof GpuKvCache && this.#caches.has(cache)) return cache;
+    throw new Error('a cache of another executor, or one that was freed');
   }
 
   #lowerOptions(adapters = this.#adapters) {
@@ -161,7 +214,6 @@ export class GpuExecutor implements Executor {
       adapters,
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
-      slots: this.#slots,
       workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
     };
   }
@@ -238,93 +290,35 @@ export class GpuExecutor implements Executor {
     this.#adapterBuffers = wanted.map(({ name }) => name);
     this.#adapters = adapters;
     this.#logits = 'none';
-    if (this.#slots.every((slots) => slots > 0)) await this.#bindAll();
+    await this.#bindShared();
   }
 
-  async reserve(plan: MemoryPlan): Promise<void> {
-    this.#checkAlive();
-    this.#writeFrequencies(reachedTokens(plan.request));
-    const { kvType } = this.#plan.request;
-    if (plan.request.kvType !== kvType) {
-      throw new NibbleError(
-        'invalid-option',
-        `The cache is ${kvType} and cannot become ${plan.request.kvType}; load the model again.`,
-      );
-    }
-    let grown = false;
-    try {
-      for (const { layer, slots, bytes } of plan.kvByLayer) {
-        if (slots <= this.#slots[layer]) continue;
-        await this.#growLayer(layer, slots, bytes / 2);
-        grown = true;
-      }
-    } finally {
-      // Also after a growth that failed halfway: layers that did grow have new buffers.
-      if (grown && this.#slots.every((slots) => slots > 0)) await this.#bindAll();
-    }
-  }
-
-  async #bindAll(): Promise<void> {
-    const common = this.#lowerOptions();
-    this.#decode = await this.#bind(lower(common, 'decode'));
-    this.#prefill = await this.#bind(lower(common, 'prefill'));
-    this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
-  }
-
-  /** Positions that the cache can hold: rings that keep everything must not wrap, nor those smaller than their bound. */
-  get #capacity(): number {
-    const { layers, contextLength } = this.#model.spec;
-    const { chunk } = this.#plan.request;
-    const bounded = this.#slots.filter((slots, i) => {
-      const { kind, window } = layers[i];
-      return kind === 'global' || window === null || slots < window + chunk - 1;
-    });
-    return Math.min(contextLength, ...bounded);
-  }
-
-  /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
-  async #growLayer(layer: number, slots: number, bytes: number): Promise<void> {
-    const names = [`kv.${layer}.k`, `kv.${layer}.v`];
-    const old = names.map((name) => this.#buffers.get(name));
-    await this.#allocate(names.map((name) => ({ name, purpose: 'kv', bytes })));
-    const row = kvRowBytes(this.#model.spec, this.#plan.request.kvType);
-    const before = this.#slots[layer];
-    this.#slots[layer] = slots;
-    if (!old[0] || !old[1]) return;
-    const encoder = this.#device.createCommandEncoder();
-    for (const { from, to, count } of copySegments(before, this.#last, slots)) {
-      names.forEach((name, i) => {
-        encoder.copyBufferToBuffer(old[i] as GPUBuffer, from * row, this.#buffer(name), to * row, count * row);
-      });
-    }
-    this.#device.queue.submit([encoder.finish()]);
-    for (const buffer of old) this.#ledger.release(buffer as GPUBuffer);
-  }
-
-  #bind(ops: readonly Op[]): Promise<Bound[]> {
+  /** @param shared ops that are bound already */
+  #bind(ops: readonly Op[], cache?: GpuKvCache, shared?: ReadonlyMap<Op, Bound>): Promise<Bound[]> {
     return Promise.all(
       ops.map(async (op) => {
+        const ready = shared?.get(op);
+        if (ready) return ready;
         const pipeline = await this.#pipelines.get(op.kernel);
         const entries = Object.entries(op.buffers).map(([binding, name]) => ({
           binding: Number(binding),
-          resource: { buffer: this.#buffer(name as string) },
+          resource: { buffer: cache?.buffers.get(name as string) ?? this.#buffer(name as string) },
         }));
-        return {
-          op,
-          pipeline,
-          group: this.#device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
-        };
+        const layout = pipeline.getBindGroupLayout(0);
+        return { op, pipeline, group: this.#device.createBindGroup({ layout, entries }) };
       }),
     );
   }
 
-  async prefill(ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
+  async prefill(into: KvCache, ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
     this.#checkAlive();
+    const cache = this.#own(into);
     checkIds(ids, this.#model.spec.vocab);
-    checkPosition(start + ids.length, this.#capacity);
+    checkPosition(start + ids.length, cache.capacity);
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
-    const all = options.onLogits ? await this.#allLogitsPass() : null;
+    const passes = await this.#use(cache);
+    const all = options.onLogits ? await this.#allLogitsPass(cache) : null;
     const step = all ? Math.min(chunk, all.rows) : chunk;
     try {
       for (let at = 0; at < ids.length; at += step) {
@@ -334,9 +328,9 @@ export class GpuExecutor implements Executor {
         this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
         const last = start + at + tokens - 1;
         const wantsHead = at + tokens >= ids.length;
-        const prefill = wantsHead ? this.#prefill : this.#prefill.filter(({ op }) => op.buffers[4] !== 'logits');
-        await this.#submitInPieces(all ? all.bound : prefill, tokens, last, options.signal);
-        this.#last = last;
+        const prefill = wantsHead ? passes.prefill : passes.prefill.filter(({ op }) => op.buffers[4] !== 'logits');
+        cache.held.write(start + at, last);
+        await this.#submitInPieces(all ? all.bound : prefill, { tokens, last, cache }, options.signal);
         if (all && options.onLogits) options.onLogits(start + at, tokens, await this.#readRows(tokens));
       }
       this.#logits = 'ready';
@@ -346,14 +340,14 @@ export class GpuExecutor implements Executor {
   }
 
   /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
-  async #submitInPieces(bound: readonly Bound[], tokens: number, last: number, signal?: AbortSignal): Promise<void> {
+  async #submitInPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal): Promise<void> {
     for (let from = 0; from < bound.length; ) {
       throwIfAborted(signal);
       const size = this.#batch;
       const piece = bound.slice(from, from + size);
       const began = performance.now();
       const encoder = this.#device.createCommandEncoder();
-      this.#encode(encoder, piece, tokens, last);
+      this.#encode(encoder, piece, pass);
       this.#submit(encoder);
       await this.#device.queue.onSubmittedWorkDone();
       this.#checkAlive();
@@ -364,23 +358,23 @@ export class GpuExecutor implements Executor {
     }
   }
 
-  #encode(encoder: GPUCommandEncoder, bound: readonly Bound[], tokens: number, last: number): void {
+  #encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
     if (this.#profiler) {
       for (const item of bound) {
         const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
-        this.#dispatch(pass, item, tokens, last);
+        this.#dispatch(pass, item, work);
         pass.end();
       }
       this.#profiler.resolve(encoder);
       return;
     }
     const pass = encoder.beginComputePass();
-    for (const item of bound) this.#dispatch(pass, item, tokens, last);
+    for (const item of bound) this.#dispatch(pass, item, work);
     pass.end();
   }
 
-  #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, tokens: number, last: number): void {
-    const [x, y = 1, z = 1] = op.groups(tokens, last);
+  #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, { tokens, last, cache }: Pass): void {
+    const [x, y = 1, z = 1] = op.groups(tokens, last, cache.held.slots);
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);
@@ -392,12 +386,20 @@ export class GpuExecutor implements Executor {
     this.#submits++;
   }
 
-  async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
+  async *decode(
+    into: KvCache,
+    start: number,
+    count: number,
+    sample: SampleOptions,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number> {
     this.#checkAlive();
+    const cache = this.#own(into);
     if (this.#logits !== 'ready')
       throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
     // The last id is never written.
-    checkPosition(start + count - 1, this.#capacity);
+    checkPosition(start + count - 1, cache.capacity);
+    const { decode } = await this.#use(cache);
     this.#logits = 'used';
     this.#writeRequest(start, sample);
     const pending: Promise<ArrayBuffer>[] = [];
@@ -408,7 +410,7 @@ export class GpuExecutor implements Executor {
         throwIfAborted(signal);
         // A sliding ring has room for a chunk: what is thrown away later must not overwrite what is still seen.
         const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
-        while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(start, encoded++));
+        while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(cache, decode, start, encoded++));
         const bytes = await (pending.shift() as Promise<ArrayBuffer>);
         this.#checkAlive();
         const now = performance.now();
@@ -435,14 +437,14 @@ export class GpuExecutor implements Executor {
   }
 
   /** One submit: the previous id's pass (none before the first), the sampler, and the id on its way back. */
-  #step(start: number, index: number): Promise<ArrayBuffer> {
+  #step(cache: GpuKvCache, decode: readonly Bound[], start: number, index: number): Promise<ArrayBuffer> {
     const encoder = this.#device.createCommandEncoder();
-    const last = start + index - 1;
+    const pass = { tokens: 1, last: start + index - 1, cache };
     if (index > 0) {
-      this.#encode(encoder, this.#decode, 1, last);
-      this.#last = last;
+      cache.held.write(pass.last, pass.last);
+      this.#encode(encoder, decode, pass);
     }
-    this.#encode(encoder, this.#sampler, 1, last);
+    this.#encode(encoder, this.#sampler, pass);
     const readback = this.#buffer(`readback.${index % (STEPS_AHEAD + 1)}`);
     encoder.copyBufferToBuffer(this.#buffer('sampled'), (index % ID_RING) * 4, readback, 0, 4);
     this.#submit(encoder);
@@ -457,12 +459,12 @@ export class GpuExecutor implements Executor {
   }
 
   /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
-  async #allLogitsPass(): Promise<{ bound: Bound[]; rows: number }> {
+  async #allLogitsPass(cache: GpuKvCache): Promise<{ bound: Bound[]; rows: number }> {
     const { vocab } = this.#model.spec;
     const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
     const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
     await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
-    return { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits')), rows };
+    return { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits'), cache), rows };
   }
 
   #dropAllLogits(): void {
@@ -523,6 +525,7 @@ export class GpuExecutor implements Executor {
   }
 
   dispose(): void {
+    this.#caches.clear();
     this.#device.removeEventListener('uncapturederror', this.#refused);
     this.#ledger.dispose();
     this.#buffers.clear();

@@ -57,8 +57,9 @@ export interface Op {
   kernel: Kernel;
   /** binding number -> buffer name */
   buffers: Bindings;
-  /** workgroups for `tokens` tokens, the last of them at position `last`; 0 = skip */
-  groups(tokens: number, last: number): Groups;
+  /** workgroups for `tokens` tokens, the last at position `last`, with rings of `slots` by layer; 0 = skip */
+  groups(tokens: number, last: number, slots: readonly number[]): Groups;
+  /** whose rings it uses; null: none */
   layer: number | null;
 }
 
@@ -68,8 +69,6 @@ export interface LowerOptions {
   adapters: StepAdapters;
   shapes: KernelShapes;
   kv: KvType;
-  /** KV slots by layer */
-  slots: readonly number[];
   /** bytes of workgroup memory that the device allows */
   workgroupMemory: number;
 }
@@ -389,7 +388,7 @@ class Lowering {
         ...this.#ropeBuffer(rotate.rope),
         ...(rotate.qNorm ? { 5: rotate.qNorm } : {}),
       },
-      attendGroupsOf(spec, split, this.#options.shapes.attendRows, this.#options.slots, step.layer),
+      attendGroupsOf(spec, split, this.#options.shapes.attendRows, step.layer),
       step.layer,
     );
     if (!split) return;

@@ -7,12 +7,12 @@ import { ownGpu, testGpu } from '../../gpu/test-device';
 import { DEFAULT_LIMITS, type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from '../cpu/test/models';
-import type { Executor } from '../executor';
 import { argmax } from '../sampling';
+import type { OneCache } from '../test/one-cache';
 import { prompt, tiny, webgpu } from './test/maker';
 import { watch } from './test/watch';
 
-const open: Executor[] = [];
+const open: OneCache[] = [];
 afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
   vi.restoreAllMocks();

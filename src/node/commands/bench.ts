@@ -27,13 +27,13 @@ export function benchPrompt(tokens: number, vocab: number): number[] {
 
 async function once(model: Model, prompt: readonly number[], newTokens: number): Promise<Run> {
   const { executor } = model;
-  await reserveFor(model, prompt.length, newTokens);
+  const cache = await reserveFor(model, prompt.length, newTokens);
   const start = performance.now();
-  await executor.prefill(prompt, 0);
+  await executor.prefill(cache, prompt, 0);
   const ids: number[] = [];
   let first = 0;
   let before = executor.stats();
-  for await (const id of executor.decode(prompt.length, newTokens, GREEDY)) {
+  for await (const id of executor.decode(cache, prompt.length, newTokens, GREEDY)) {
     if (ids.push(id) === 1) {
       first = performance.now();
       before = executor.stats();
@@ -110,10 +110,10 @@ type Profiler = (work: () => Promise<void>) => Promise<unknown>;
 async function profileOf(model: Model, prompt: readonly number[], newTokens: number): Promise<object> {
   const { executor } = model;
   const run = 'profile' in executor ? (executor.profile as Profiler).bind(executor) : async () => null;
-  await reserveFor(model, prompt.length, newTokens);
-  const prefill = await run(() => executor.prefill(prompt, 0));
+  const cache = await reserveFor(model, prompt.length, newTokens);
+  const prefill = await run(() => executor.prefill(cache, prompt, 0));
   const decode = await run(async () => {
-    for await (const _ of executor.decode(prompt.length, newTokens, GREEDY));
+    for await (const _ of executor.decode(cache, prompt.length, newTokens, GREEDY));
   });
   if (prefill && decode) return { prefill, decode };
   throw new NibbleError(

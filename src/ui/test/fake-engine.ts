@@ -10,6 +10,7 @@ const MEMORY: MemoryInfo = {
   staging: 0,
   total: 90e6,
   peak: 95e6,
+  conversations: 1,
   kvFullContext: 188e6,
   kvSlots: { global: 128, sliding: null },
 };
@@ -69,7 +70,7 @@ export class FakeEngine implements ChatEngine {
     const words = this.#words(signal, (text, aborted) => {
       if (text === null) return fail(this.failure);
       const stats = { promptTokens: 9, reusedTokens: 0, newTokens: 3, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
-      settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY });
+      settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY, note: null });
     });
     return Object.assign(words, { result });
   }

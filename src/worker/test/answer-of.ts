@@ -6,9 +6,9 @@ const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 /** Logits after the prompt, and greedy ids that ignore the end of text. */
 export async function answerOf(model: Model, ids: readonly number[], newTokens: number) {
-  await runPrompt(model, ids, undefined, newTokens);
+  const cache = await runPrompt(model, ids, undefined, newTokens);
   const logits = (await model.executor.logits()).slice();
   const decoded: number[] = [];
-  for await (const id of model.executor.decode(ids.length, newTokens, GREEDY)) decoded.push(id);
+  for await (const id of model.executor.decode(cache, ids.length, newTokens, GREEDY)) decoded.push(id);
   return { logits, ids: decoded };
 }

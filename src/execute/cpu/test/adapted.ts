@@ -1,7 +1,7 @@
 /** For tests: an executor with adapters, against what PEFT computed. */
 import { expect } from 'vitest';
 import { baseOf, type ExpectedAdapted } from '../../../lora/test/adapters';
-import type { Executor } from '../../executor';
+import type { OneCache } from '../../test/one-cache';
 import { type Maker, openFixture, sureSteps, TOLERANCE } from './models';
 import { expectPrompt } from './transformers';
 
@@ -9,7 +9,7 @@ export const openBase = (facts: Pick<ExpectedAdapted, 'model' | 'variant'>, make
   openFixture(baseOf(facts).path, { kvType: 'f32' }, baseOf(facts).weights, maker);
 
 /** As PEFT computed it, which is sure of some ids at least. */
-export async function expectPeft(executor: Executor, { prompts, logitScale }: ExpectedAdapted): Promise<void> {
+export async function expectPeft(executor: OneCache, { prompts, logitScale }: ExpectedAdapted): Promise<void> {
   for (const prompt of prompts) {
     await expectPrompt(executor, prompt, logitScale, TOLERANCE.f32);
     expect(sureSteps(prompt.margins, 2 * TOLERANCE.f32 * logitScale)).toBeGreaterThan(0);
@@ -17,7 +17,7 @@ export async function expectPeft(executor: Executor, { prompts, logitScale }: Ex
 }
 
 /** The last prompt's last logits. */
-export async function lastLogits(executor: Executor, { prompts }: ExpectedAdapted): Promise<Float32Array> {
+export async function lastLogits(executor: OneCache, { prompts }: ExpectedAdapted): Promise<Float32Array> {
   await executor.prefill(prompts[prompts.length - 1].ids, 0);
   return executor.logits();
 }

@@ -18,7 +18,7 @@ import type { ModelSpec } from '../../../model/spec';
 import { createFolderSource } from '../../../node/folder-source';
 import { loadWeights } from '../../../weights/load-weights';
 import { openCheckpoint } from '../../../weights/open-checkpoint';
-import type { Executor } from '../../executor';
+import { type OneCache, withOneCache } from '../../test/one-cache';
 import { createCpuExecutor } from '../executor';
 
 export interface Expected {
@@ -44,7 +44,7 @@ export async function take(ids: AsyncIterable<number>): Promise<number[]> {
 }
 
 /** One row of logits a position of `ids`. */
-export async function allLogits(executor: Executor, ids: number[], start = 0): Promise<Float32Array[]> {
+export async function allLogits(executor: OneCache, ids: number[], start = 0): Promise<Float32Array[]> {
   const rows: Float32Array[] = [];
   await executor.prefill(ids, start, {
     onLogits(first, count, logits) {
@@ -76,11 +76,11 @@ export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
 /** Which executor a test is about. */
 export interface Maker {
   target: LayoutTarget;
-  make(model: PlanModel, plan: MemoryPlan): Executor | Promise<Executor>;
+  make(model: PlanModel, plan: MemoryPlan): OneCache | Promise<OneCache>;
   limits?: PlanLimits;
 }
 
-export const CPU: Maker = { target: 'cpu', make: createCpuExecutor };
+export const CPU: Maker = { target: 'cpu', make: (model, plan) => withOneCache(createCpuExecutor(model, plan)) };
 
 /** Opens a fixture with its cache reserved. */
 export async function openFixture(
@@ -88,7 +88,7 @@ export async function openFixture(
   more: Partial<PlanRequest> = {},
   weights: WeightsOption = 'keep',
   maker: Maker = CPU,
-): Promise<{ executor: Executor; model: PlanModel; plan: MemoryPlan }> {
+): Promise<{ executor: OneCache; model: PlanModel; plan: MemoryPlan }> {
   const checkpoint = await openCheckpoint(createFolderSource(join(FIXTURES, path)));
   const spec = parseSpec(checkpoint.config);
   const table = tensorTable(spec);
@@ -132,7 +132,7 @@ export async function randomModel(
   more: Partial<PlanRequest> = {},
   format: MatrixFormat = { type: 'f32' },
   maker: Maker = CPU,
-): Promise<Executor> {
+): Promise<OneCache> {
   const table = tensorTable(spec);
   const plan = planOf(spec, more, format, maker.target);
   const executor = await maker.make(planModel(spec, format), plan);

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { WeightsOption } from '../../../memory/formats';
 import { DEFAULT_LIMITS, type KvType, planMemory } from '../../../memory/plan';
-import type { Executor } from '../../executor';
+import type { OneCache } from '../../test/one-cache';
 import {
   allLogits,
   CPU,
@@ -23,7 +23,7 @@ import {
  * margin is under twice the tolerance.
  */
 export async function expectPrompt(
-  executor: Executor,
+  executor: OneCache,
   { ids, positions, logits, greedy, margins }: Expected['prompts'][number],
   logitScale: number,
   tolerance: number,

@@ -4,21 +4,20 @@ import { DEFAULT_LIMITS, type PlanLimits, planMemory } from '../../../memory/pla
 import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import type { Maker } from '../../cpu/test/models';
-import type { Executor } from '../../executor';
+import { type OneCache, withOneCache } from '../../test/one-cache';
 import { createGpuExecutor } from '../executor';
 import { SHAPES } from '../shapes';
 
 /** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
-export const webgpu = (gpu: Promise<Gpu>, open: Executor[], binding?: number): Maker => ({
+export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number): Maker => ({
   target: 'webgpu',
   async make(model, plan) {
     const limits: PlanLimits = binding
       ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding }
       : DEFAULT_LIMITS;
-    const made = await createGpuExecutor(await gpu, model, planMemory(model, plan.request, limits, 'webgpu'), {
-      variant: 'small',
-      shapes: SHAPES.small,
-    });
+    const shapes = { variant: 'small', shapes: SHAPES.small };
+    const own = planMemory(model, plan.request, limits, 'webgpu');
+    const made = withOneCache(await createGpuExecutor(await gpu, model, own, shapes));
     open.push(made);
     return made;
   },

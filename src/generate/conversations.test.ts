@@ -1,0 +1,179 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NibbleError } from '../errors';
+import { planOf } from '../execute/cpu/test/models';
+import type { KvCache } from '../execute/executor';
+import { tiny } from '../execute/gpu/test/maker';
+import type { MemoryPlan } from '../memory/plan';
+import { Rings } from '../memory/rings';
+import { Conversations, reusablePrefix } from './conversations';
+
+const spec = tiny();
+
+/** Caches that take bytes of one device with so much room, a layer at a time, and write nothing. */
+class FakeDevice {
+  taken = 0;
+  peak = 0;
+  made = 0;
+  constructor(readonly room = Number.POSITIVE_INFINITY) {}
+
+  createCache(): KvCache {
+    this.made++;
+    const device = this;
+    const layers: number[] = spec.layers.map(() => 0);
+    const held = new Rings(spec);
+    const free = (bytes: number) => {
+      device.taken -= bytes;
+    };
+    return {
+      get bytes() {
+        return layers.reduce((sum, bytes) => sum + bytes, 0);
+      },
+      layerBytes: layers,
+      canResume: (position) => held.canResume(position),
+      async reserve(plan) {
+        for (const { layer, bytes } of plan.kvByLayer) {
+          if (bytes <= layers[layer]) continue;
+          if (device.taken + bytes > device.room) throw new NibbleError('out-of-memory', 'full');
+          device.taken += bytes;
+          device.peak = Math.max(device.peak, device.taken);
+          free(layers[layer]);
+          layers[layer] = bytes;
+        }
+      },
+      dispose() {
+        for (const bytes of layers) free(bytes);
+        layers.fill(0);
+      },
+    };
+  }
+}
+
+/** The plan for a prompt and an answer under a budget; sizes from a real model's geometry. */
+const planner =
+  (promptTokens: number, budget: number | null = null) =>
+  (maxNewTokens: number): MemoryPlan =>
+    planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8 });
+
+describe('Conversations', () => {
+  it('gives prompts normal, longer, shorter and medium one allocation, one growth, nothing and nothing', async () => {
+    const device = new FakeDevice();
+    const talks = new Conversations(device, spec);
+    const sizes: number[] = [];
+    for (const tokens of [60, 150, 10, 90]) {
+      await talks.reserve(0, 20, planner(tokens));
+      sizes.push(device.taken);
+    }
+    expect(device.made).toBe(1);
+    expect(sizes[1]).toBeGreaterThan(sizes[0]);
+    expect(sizes.slice(2)).toEqual([sizes[1], sizes[1]]);
+  });
+
+  it('says the peak of a request beforehand, whatever is held, and stays within the budget to the byte', async () => {
+    const request = fc.record({
+      id: fc.nat({ max: 3 }),
+      prompt: fc.integer({ min: 1, max: 200 }),
+      close: fc.boolean(),
+    });
+    let evicted = 0;
+    let renewed = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(request, { maxLength: 25 }), fc.nat(), async (script, extra) => {
+        const { weights, scratch, kv } = planner(200)(50);
+        const budget = weights + scratch + kv + (extra % (2 * kv));
+        const device = new FakeDevice();
+        const talks = new Conversations(device, spec);
+        for (const { id, prompt, close } of script) {
+          if (close) talks.close(id);
+          const plan = planner(prompt, budget)(50);
+          const said = talks.peak(id, plan);
+          const before = device.made;
+          device.peak = device.taken;
+          const { conversation, note } = await talks.reserve(id, 50, planner(prompt, budget));
+          if (said <= budget) expect(weights + scratch + device.peak).toBe(said);
+          expect(weights + scratch + device.peak).toBeLessThanOrEqual(budget);
+          expect(conversation.cache.bytes).toBeGreaterThanOrEqual(plan.kv);
+          expect(talks.latest).toBe(conversation);
+          if (note) renewed++;
+          if (said > budget && device.made === before) evicted++;
+        }
+        for (const id of [0, 1, 2, 3]) talks.close(id);
+        expect(device.taken).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+    expect(evicted).toBeGreaterThan(20);
+    expect(renewed).toBeGreaterThan(5);
+  });
+
+  it('lets the one used longest ago go first', async () => {
+    const { weights, scratch, kv } = planner(10)(20);
+    const device = new FakeDevice();
+    const talks = new Conversations(device, spec);
+    const ask = (id: number) => talks.reserve(id, 20, planner(10, weights + scratch + 2 * kv));
+    (await ask(1)).conversation.ids = [1];
+    (await ask(2)).conversation.ids = [2];
+    await ask(1);
+    await ask(3);
+    expect((await ask(1)).conversation.ids).toEqual([1]);
+    expect((await ask(2)).conversation.ids).toEqual([]);
+  });
+
+  it('keeps eight without a budget', async () => {
+    const device = new FakeDevice();
+    const talks = new Conversations(device, spec);
+    for (let id = 0; id < 20; id++) await talks.reserve(id, 5, planner(10));
+    expect(talks.count).toBe(8);
+    expect(device.taken).toBe(8 * planner(10)(5).kv);
+  });
+
+  it('steps down when the device is full: others, its own, a shorter answer, and says the last two', async () => {
+    const { kv } = planner(100)(60);
+    const device = new FakeDevice(kv);
+    const talks = new Conversations(device, spec);
+    await talks.reserve(1, 5, planner(20));
+    expect((await talks.reserve(2, 60, planner(100))).note).toBe(null);
+    expect(talks.count).toBe(1);
+
+    const tight = new FakeDevice(kv);
+    const two = new Conversations(tight, spec);
+    const first = await two.reserve(1, 5, planner(60));
+    first.conversation.ids = [1, 2, 3];
+    const grown = await two.reserve(1, 60, planner(100));
+    expect(grown.conversation.ids).toEqual([]);
+    expect(grown.note).toMatch(/computed again/);
+
+    const shorter = await two.reserve(1, 140, planner(100));
+    expect(shorter.newTokens).toBeLessThan(140);
+    expect(shorter.newTokens).toBeGreaterThanOrEqual(35);
+    expect(shorter.note).toContain('140');
+    expect(shorter.note).toContain(String(shorter.newTokens));
+    expect(tight.taken).toBeLessThanOrEqual(kv);
+  });
+
+  it('fails when not even one new token has room, and answers the next request', async () => {
+    const device = new FakeDevice(planner(30)(1).kv);
+    const talks = new Conversations(device, spec);
+    await expect(talks.reserve(1, 50, planner(150))).rejects.toMatchObject({ code: 'out-of-memory' });
+    expect((await talks.reserve(1, 1, planner(30))).newTokens).toBe(1);
+  });
+});
+
+describe('reusablePrefix', () => {
+  const cache = (resumes: (position: number) => boolean) => ({ canResume: resumes }) as unknown as KvCache;
+  const held = { ids: [5, 6, 7, 8], long: false, plan: null };
+
+  it('is the longest common prefix without the last id', () => {
+    const anywhere = { ...held, cache: cache(() => true) };
+    expect(reusablePrefix(anywhere, [5, 6, 9, 9])).toBe(2);
+    expect(reusablePrefix(anywhere, [5, 6, 7, 8])).toBe(3);
+    expect(reusablePrefix(anywhere, [5, 6, 7, 8, 9])).toBe(4);
+    expect(reusablePrefix(anywhere, [9])).toBe(0);
+  });
+
+  it('is nothing where the rings cannot be taken back', () => {
+    const end = { ...held, cache: cache((position) => position === 4) };
+    expect(reusablePrefix(end, [5, 6, 7, 8, 9])).toBe(4);
+    expect(reusablePrefix(end, [5, 6, 7, 9])).toBe(0);
+  });
+});

@@ -1,0 +1,156 @@
+/**
+ * The conversations of one loaded model, each with a cache of its own. Room is made in a stated order: first the caches of
+ * other conversations go, the one used longest ago first, then the conversation's own, and only then does the answer get
+ * shorter. What went is computed again when it is asked for.
+ */
+import { NibbleError } from '../errors';
+import type { Executor, KvCache } from '../execute/executor';
+import { growthPeak } from '../memory/growth';
+import { type MemoryPlan, reachedTokens } from '../memory/plan';
+import { isLong } from '../model/rope';
+import type { ModelSpec } from '../model/spec';
+
+const RENEWED = 'There was no room to grow this conversation where it was, so it was computed again.';
+
+/** Caches that are kept, at most, where no budget says less. */
+const KEPT = 8;
+
+export interface Conversation {
+  readonly cache: KvCache;
+  /** the id at each position that the cache holds, from 0 */
+  ids: number[];
+  /** keys were turned with the frequencies of long conversations */
+  long: boolean;
+  /** the largest plan that the cache has been reserved for */
+  plan: MemoryPlan | null;
+}
+
+/** A request's place in memory. */
+export interface Reserved {
+  conversation: Conversation;
+  plan: MemoryPlan;
+  newTokens: number;
+  /** what had to change to make room, one sentence for the person; null: nothing that they would notice */
+  note: string | null;
+}
+
+export class Conversations {
+  readonly #executor: Pick<Executor, 'createCache'>;
+  readonly #spec: ModelSpec;
+  /** by number, the one used longest ago first */
+  readonly #open = new Map<number, Conversation>();
+
+  constructor(executor: Pick<Executor, 'createCache'>, spec: ModelSpec) {
+    this.#executor = executor;
+    this.#spec = spec;
+  }
+
+  /** The one used last; null before the first request. */
+  get latest(): Conversation | null {
+    return [...this.#open.values()].at(-1) ?? null;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** A conversation by its number, with an empty cache where there was none; from now on the one used last. */
+  use(id: number): Conversation {
+    const known = this.#open.get(id);
+    const conversation = known ?? { cache: this.#executor.createCache(), ids: [], long: false, plan: null };
+    this.#open.delete(id);
+    this.#open.set(id, conversation);
+    return conversation;
+  }
+
+  /** Frees a conversation's cache; numbers without one are ignored. */
+  close(id: number): void {
+    this.#open.get(id)?.cache.dispose();
+    this.#open.delete(id);
+  }
+
+  /** What the caches hold was computed with other weights. */
+  forget(): void {
+    for (const conversation of this.#open.values()) conversation.ids = [];
+  }
+
+  /**
+   * The most bytes that there are at once when a conversation is reserved for a plan, with what others hold.
+   * @param id of the conversation, which need not exist
+   */
+  peak(id: number, plan: MemoryPlan): number {
+    const own = this.#open.get(id);
+    const others = [...this.#open.values()].reduce((sum, one) => sum + (one === own ? 0 : one.cache.bytes), 0);
+    return plan.weights + plan.scratch + others + growthPeak(own?.cache.layerBytes ?? [], plan.kvByLayer);
+  }
+
+  /**
+   * Makes room for a request and reserves it.
+   * @param planOf the plan for an answer of so many new tokens; it fits the budget if it is alone
+   * @throws out-of-memory when there is no room for one new token even alone; the conversation stays usable
+   */
+  async reserve(id: number, newTokens: number, planOf: (newTokens: number) => MemoryPlan): Promise<Reserved> {
+    const budget = planOf(newTokens).request.budget ?? Number.POSITIVE_INFINITY;
+    const notes = new Set<string>();
+    let conversation = this.use(id);
+    for (const other of [...this.#open.keys()].slice(0, -KEPT)) this.close(other);
+    let allowed = newTokens;
+    for (;;) {
+      const plan = planOf(allowed);
+      const over = this.peak(id, plan) > budget;
+      if (over && this.#evict(id)) continue;
+      const grows = conversation.cache.bytes > 0;
+      if (over && grows) {
+        conversation = this.#renew(id);
+        notes.add(RENEWED);
+        continue;
+      }
+      try {
+        await conversation.cache.reserve(plan);
+        this.#note(conversation, plan);
+        return { conversation, plan, newTokens: allowed, note: notes.size > 0 ? [...notes].join(' ') : null };
+      } catch (error) {
+        if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
+        if (this.#evict(id)) continue;
+        conversation = this.#renew(id);
+        if (grows) notes.add(RENEWED);
+        else if (allowed === 1) throw error;
+        else {
+          allowed = Math.floor(allowed / 2);
+          notes.clear();
+          notes.add(`The device had no room for ${newTokens} new tokens, so this answer has ${allowed} at most.`);
+        }
+      }
+    }
+  }
+
+  /** Frees the cache of the conversation, other than `id`, that was used longest ago. @returns whether there was one */
+  #evict(id: number): boolean {
+    for (const [other, { cache }] of this.#open) {
+      if (other === id || cache.bytes === 0) continue;
+      this.close(other);
+      return true;
+    }
+    return false;
+  }
+
+  #renew(id: number): Conversation {
+    this.close(id);
+    return this.use(id);
+  }
+
+  #note(conversation: Conversation, plan: MemoryPlan): void {
+    const long = isLong(this.#spec, reachedTokens(plan.request));
+    if (long !== conversation.long) conversation.ids = [];
+    conversation.long = long;
+    if (plan.contextTokens > (conversation.plan?.contextTokens ?? 0)) conversation.plan = plan;
+  }
+}
+
+/** How many of `ids` need no prefill: the longest common prefix, but never the last id, whose logits are wanted. */
+export function reusablePrefix({ cache, ids: held }: Conversation, ids: ArrayLike<number>): number {
+  const most = Math.min(held.length, ids.length - 1);
+  let n = 0;
+  while (n < most && held[n] === ids[n]) n++;
+  return cache.canResume(n) ? n : 0;
+}
