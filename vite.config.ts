@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { copyPublic, serviceWorker } from './scripts/vite-site.ts';
-import { markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -11,8 +11,15 @@ export default defineConfig({
   root: at('src/chat'),
   base: './',
   publicDir: at('public'),
-  plugins: [wgsl(), markedLexerOnly(), trimStyles(), copyPublic(at('public'), ['models']), serviceWorker('sw.js')],
-  worker: { format: 'es', plugins: () => [wgsl()] },
+  plugins: [
+    wgsl(),
+    comlinkHalves(),
+    markedLexerOnly(),
+    trimStyles(),
+    copyPublic(at('public'), ['models']),
+    serviceWorker('sw.js'),
+  ],
+  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves()] },
   build: {
     outDir: at('dist/site'),
     emptyOutDir: true,

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { inlineWorker, leaveOut, partsFromPage } from './scripts/vite-embed.ts';
-import { markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -10,8 +10,8 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), markedLexerOnly(), trimStyles(), inlineWorker()],
-  worker: { format: 'iife', plugins: () => [wgsl(), leaveOut(), partsFromPage()] },
+  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), inlineWorker()],
+  worker: { format: 'iife', plugins: () => [wgsl(), comlinkHalves(), leaveOut(), partsFromPage()] },
   build: {
     outDir: at('dist/embed'),
     emptyOutDir: true,

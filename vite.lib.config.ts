@@ -1,6 +1,7 @@
 /** The library: `dist/index.js`, with the worker as a file beside it that bundlers and CDNs find (base './'). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { comlinkHalves } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -8,8 +9,8 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl()],
-  worker: { format: 'es', plugins: () => [wgsl()] },
+  plugins: [wgsl(), comlinkHalves()],
+  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves()] },
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -1,9 +1,10 @@
 /**
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it can come to
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
- * apart: `text` (tokenizer and template, fetched while the weights stream), `gguf`, `lora` and `quantised` (only for
- * such a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for
- * profiles). Fails above the limits, and on wasm or code made from strings.
+ * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `sha256-in-pieces` (for the Hub's
+ * weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such a file), `stored-models` and
+ * `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for profiles). Fails above the
+ * limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -16,13 +17,16 @@ export const ENTRIES = [
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 100 },
 ];
 
-/** An entry and every script named by a string literal in it, transitively: imports, lazy imports, workers. */
-export function graph(entry: string, seen = new Set<string>()): Set<string> {
+/**
+ * An entry and every script named by a string literal in it, transitively: imports, lazy imports, workers.
+ * @param without what is not followed where it is imported lazily
+ */
+export function graph(entry: string, without = /^$/, seen = new Set<string>()): Set<string> {
   if (seen.has(entry)) return seen;
   seen.add(entry);
-  for (const [, path] of readFileSync(entry, 'utf8').matchAll(/["'`]([^"'`\s]+\.js)["'`]/g)) {
+  for (const [, lazy, path] of readFileSync(entry, 'utf8').matchAll(/(\bimport\()?["'`]([^"'`\s]+\.js)["'`]/g)) {
     const file = join(dirname(entry), path);
-    if (existsSync(file)) graph(file, seen);
+    if (existsSync(file) && !(lazy && without.test(file))) graph(file, without, seen);
   }
   return seen;
 }
@@ -35,8 +39,9 @@ function partsBeside(entry: string): string[] {
 }
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
-const COMES_LATER = named('text|gguf|lora|quantised|stored-models|inspect|timestamps');
-const EXECUTORS = named('on-cpu|on-gpu');
+const LATER = 'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|inspect|timestamps';
+const EXECUTORS = 'on-cpu|on-gpu';
+const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 
 const gzipped = (file: string) => gzipSync(readFileSync(file), { level: 9 }).length;
 
@@ -61,10 +66,11 @@ export function checkSizes(): boolean {
   for (const { name, entry, limitKB } of ENTRIES) {
     const files = [...graph(entry), ...partsBeside(entry)].filter((file) => file.endsWith('.js'));
     const bytes = (list: string[]) => list.reduce((sum, file) => sum + gzipped(file), 0);
-    const executors = files.filter((file) => EXECUTORS.test(file)).map(gzipped);
-    const first = files.filter((file) => !COMES_LATER.test(file) && !EXECUTORS.test(file));
-    const total = bytes(first) + Math.max(0, ...executors);
-    const later = bytes(files.filter((file) => COMES_LATER.test(file)));
+    const first = graph(entry, NOT_FIRST);
+    const besides = (file: string) => [...graph(file, NOT_FIRST)].filter((each) => !first.has(each));
+    const executors = files.filter((file) => named(EXECUTORS).test(file)).map(besides);
+    const total = bytes(files.filter((file) => first.has(file))) + Math.max(0, ...executors.map(bytes));
+    const later = bytes(files.filter((file) => !first.has(file) && !executors.flat().includes(file)));
     const over = total > limitKB * 1000;
     ok &&= !over;
     console.log(

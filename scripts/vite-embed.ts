@@ -1,4 +1,5 @@
 /** The Vite plugins that put the worker inside the widget's script, and its later parts beside it. */
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { InlineConfig, Plugin } from 'vite';
 import { wgsl } from './vite-wgsl.ts';
@@ -33,18 +34,25 @@ export function inlineWorker(): Plugin {
   };
 }
 
-/** What only some models or machines need, or what is needed once weights stream, by the specifier of its import. */
+/** What only some models or machines need, or what is needed once weights stream, by its place in src/. */
 const PARTS: Record<string, string> = {
-  text: '../text/index',
-  gguf: '../formats/gguf',
-  lora: '../lora/index',
-  quantised: '../weights/quantised',
-  'stored-models': '../weights/stored-models',
-  'on-cpu': '../execute/on-cpu',
-  'on-gpu': '../execute/on-gpu',
+  answer: 'worker/answer',
+  text: 'text/index',
+  gguf: 'formats/gguf',
+  lora: 'lora/index',
+  quantised: 'weights/quantised',
+  'sha256-in-pieces': 'weights/sha256-in-pieces',
+  'stored-models': 'weights/stored-models',
+  'on-cpu': 'execute/on-cpu',
+  'on-gpu': 'execute/on-gpu',
 };
-const LATER = /\bimport\('(\.\.\/(?:text|formats|weights|lora|execute)\/[\w-]+)'\)/g;
-const partOf = (specifier: string) => Object.keys(PARTS).find((name) => PARTS[name] === specifier);
+const src = fileURLToPath(new URL('../src', import.meta.url));
+const LATER = /\bimport\('(\.[\w./-]+)'\)/g;
+/** @param from the file that imports it */
+const partOf = (specifier: string, from: string) => {
+  const wanted = join(dirname(from), specifier);
+  return Object.keys(PARTS).find((name) => join(src, PARTS[name]) === wanted);
+};
 
 /** Reached by `import()` from calls that the widget never makes. */
 const LEFT_OUT = /\/src\/(worker\/inspect|gpu\/timestamps)\.ts$/;
@@ -64,9 +72,9 @@ export function partsFromPage(): Plugin {
     enforce: 'pre',
     transform: {
       filter: { id: /\/src\/(worker|weights)\/[\w-]+\.ts$/, code: LATER },
-      handler(code) {
+      handler(code, id) {
         const asked = code.replace(LATER, (whole, specifier) => {
-          const part = partOf(specifier);
+          const part = partOf(specifier, id);
           return part ? `partFromPage('${part}')` : whole;
         });
         return { code: `import { partFromPage } from '../worker/part-from-page';\n${asked}`, map: null };
@@ -87,9 +95,9 @@ export function partBuilds(): InlineConfig[] {
       emptyOutDir: false,
       target: 'es2022',
       lib: {
-        entry: fileURLToPath(new URL(`../src/worker/${entry}.ts`, import.meta.url)),
+        entry: join(src, `${entry}.ts`),
         formats: ['iife'],
-        name: `nibble_${name.replace('-', '_')}`,
+        name: `nibble_${name.replaceAll('-', '_')}`,
         fileName: () => `nibble-${name}.js`,
       },
       rolldownOptions: { output: { codeSplitting: false, minify: true } },

@@ -41,7 +41,10 @@ describe('Rings', () => {
     const resumed = { yes: 0, no: 0 };
     const chunk = 4;
     const slots = [200, 7 + chunk - 1, 12 + chunk - 1];
-    const steps = fc.array(fc.tuple(fc.nat({ max: 60 }), fc.integer({ min: 1, max: chunk })), { minLength: 10, maxLength: 60 });
+    const steps = fc.array(fc.tuple(fc.nat({ max: 60 }), fc.integer({ min: 1, max: chunk })), {
+      minLength: 10,
+      maxLength: 60,
+    });
     fc.assert(
       fc.property(steps, (script) => {
         const rings = new Rings(spec);

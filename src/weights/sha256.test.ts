@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { createSha256, gitName, sha256 } from './sha256';
+import { gitName, sha256 } from './sha256';
+import { createSha256 } from './sha256-in-pieces';
 
 const expected = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 

@@ -29,7 +29,8 @@ import {
 import { createGate } from './gate';
 import { type Manifest, parseManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
-import { createSha256, gitName, type Sha256, sha256 } from './sha256';
+import { gitName, sha256 } from './sha256';
+import type { Sha256 } from './sha256-in-pieces';
 import type { Listing, Source } from './source';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
@@ -102,7 +103,7 @@ interface ChunkPlace {
 
 /** The digest of a file of several chunks, taken in the order of the file as they pass. */
 interface FileCheck {
-  hash: Sha256;
+  hash: Promise<Sha256>;
   /** the chunk that the hash takes next */
   next: number;
   done: Promise<void>;
@@ -374,14 +375,14 @@ export async function openStored(
   function follow(path: string, index: number, held: Held) {
     const { digest, bytes: size } = record.files[path];
     if (complete || record.manifest || digest?.length !== 64 || size! <= CHUNK_BYTES) return;
-    const check = checks.get(path) ?? { hash: createSha256(), next: 0, done: Promise.resolve() };
+    const check = checks.get(path) ?? { hash: newSha256(), next: 0, done: Promise.resolve() };
     checks.set(path, check);
     if (check.next !== index) return;
     check.next++;
     const before = check.done;
     check.done = cache.use(held, async (bytes) => {
       await before;
-      check.hash.update(bytes);
+      (await check.hash).update(bytes);
     });
     check.done.catch(() => checks.delete(path));
   }
@@ -396,7 +397,7 @@ export async function openStored(
     for (let i = begun; i < count; i++) await cache.use(hold(path, i), () => {});
     const check = checks.get(path)!;
     await check.done;
-    const actual = check.hash.digest();
+    const actual = (await check.hash).digest();
     checks.delete(path);
     if (actual === digest) return;
     await forget(path);
@@ -560,6 +561,8 @@ export async function openStored(
 /** Whether a model is all here, for that choice. */
 export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
   record?.complete === true && (record.made?.choice ?? choice) === choice;
+
+const newSha256 = async () => (await import('./sha256-in-pieces')).createSha256();
 
 async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);

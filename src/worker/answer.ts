@@ -1,38 +1,14 @@
-/** One request, whole: input -> ids -> plan -> cache -> answer. */
+/** One request, whole: input -> ids -> plan -> cache -> answer. Its code arrives while weights do. */
 import { NibbleError } from '../errors';
 import { reusablePrefix } from '../generate/conversations';
 import { generate } from '../generate/generate';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
-import { contextLimit, type MemoryPlan, planMemory } from '../memory/plan';
-import type { ChatMessage, GenerateRequest, GenerateResult, MemoryInfo, PlanInfo, TokenMessage } from '../protocol';
+import { contextLimit } from '../memory/plan';
+import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
-import { checkFits, type Model, planRequest } from './open-model';
-
-export function planFor(model: Model, promptTokens: number, maxNewTokens: number): MemoryPlan {
-  return planMemory(model.plan, planRequest(model.options, promptTokens, maxNewTokens), model.limits, model.target);
-}
-
-/** A plan as it is told, beside what the model's conversations hold. */
-export function planInfo({ conversations }: Model, plan: MemoryPlan, conversation = 0): PlanInfo {
-  const { weights, kv, scratch, staging, total, fits, suggestions } = plan;
-  const kvByLayer = plan.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
-  const peak = conversations.peak(conversation, plan);
-  return { weights, kv, kvByLayer, scratch, staging, total, peak, fits, suggestions };
-}
-
-/** What is allocated now, beside what the model's full context would have taken. */
-export function memoryInfo(model: Model): MemoryInfo {
-  const full = { ...planRequest(model.options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
-  const slots = (kind: 'global' | 'sliding') =>
-    model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
-  return {
-    ...model.executor.memory(),
-    conversations: model.conversations.count,
-    kvFullContext: planMemory(model.plan, full, model.limits, model.target).kv,
-    kvSlots: { global: slots('global'), sliding: slots('sliding') },
-  };
-}
+import type { Model } from './open-model';
+import { checkFits, memoryInfo, planFor } from './planning';
 
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {

@@ -14,7 +14,8 @@ import { describeStored } from '../weights/stored-models';
 import { modelKey, openStored } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { effectiveEngineOptions } from './engine-options';
-import { type Host, optionsFor, planModel, planRequest } from './open-model';
+import { type Host, optionsFor, planModel } from './open-model';
+import { planRequest } from './planning';
 
 /** What the memory is told for: some questions and answers. */
 const SHORT_CHAT_TOKENS = 512;

@@ -3,7 +3,8 @@ import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
-import { checkFits, type Host, type Model, planRequest, UNUSABLE } from './open-model';
+import { type Host, type Model, UNUSABLE } from './open-model';
+import { checkFits, planRequest } from './planning';
 
 /**
  * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What

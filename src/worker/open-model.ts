@@ -7,15 +7,7 @@ import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
-import {
-  contextLimit,
-  type MemoryPlan,
-  NO_LIMITS,
-  type PlanLimits,
-  type PlanModel,
-  type PlanRequest,
-  planMemory,
-} from '../memory/plan';
+import { contextLimit, NO_LIMITS, type PlanLimits, type PlanModel, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { LoadRequest, LoraInfo, Progress } from '../protocol';
@@ -33,6 +25,7 @@ import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
+import { checkFits, planRequest } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -66,20 +59,6 @@ export interface Model {
 /** What a checkpoint's (or an adapter's) own bytes are to blame for. */
 const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
 export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
-
-/** The one way to a plan request: the engine's options with a request's numbers. */
-export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
-  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget };
-}
-
-/** @throws out-of-memory with the plan's numbers and what would fit */
-export function checkFits(plan: MemoryPlan): void {
-  if (plan.fits) return;
-  const { weights, kv, scratch, staging, peak, suggestions } = plan;
-  const message = suggestions[0] ?? `This would take ${peak} bytes, more than is allowed. Choose a smaller model.`;
-  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, suggestions });
-}
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
 const REFETCHES = 1;
@@ -157,9 +136,10 @@ async function tryOpen(
     const plan = planModel(checkpoint, options);
     const { files } = checkpoint;
     if (store && !opened.original && isQuantised(layout, plan)) checkpoint = await keepQuantised(opened, layout, plan);
-    // The tokenizer's and the template's code arrives while weights do; nothing needs them before the first question.
+    // What only a question needs: its code arrives while weights do, and is here, offline too, when they are.
+    const answer = import('./answer');
     const text = openText(checkpoint);
-    text.catch(() => {});
+    for (const part of [answer, text]) part.catch(() => {});
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
@@ -175,6 +155,7 @@ async function tryOpen(
       opened.streaming = files;
     });
     const answering = await text;
+    await answer;
     await opened.markComplete();
     meter.phase('ready');
     return {

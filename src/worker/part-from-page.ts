@@ -7,17 +7,20 @@
 type PartScope = { importScripts(url: string): void } & Record<string, unknown>;
 
 /** The name under which a part's script leaves its exports (vite-embed.ts). */
-const globalName = (part: string): string => `nibble_${part.replace('-', '_')}`;
+const globalName = (part: string): string => `nibble_${part.replaceAll('-', '_')}`;
 
-export function partFromPage<T>(part: string): Promise<T> {
+export async function partFromPage<T>(part: string): Promise<T> {
+  const scope = globalThis as unknown as PartScope;
+  const name = globalName(part);
+  if (name in scope) return scope[name] as T;
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve, reject) => {
     port1.onmessage = ({ data }: MessageEvent<string>) => {
       port1.close();
       try {
-        const scope = globalThis as unknown as PartScope;
-        if (!(globalName(part) in scope)) scope.importScripts(data);
-        resolve(scope[globalName(part)] as T);
+        // asked for twice, it comes once
+        if (!(name in scope)) scope.importScripts(data);
+        resolve(scope[name] as T);
       } catch (cause) {
         reject(new Error(`${data} could not be loaded. Does script-src allow it?`, { cause }));
       }

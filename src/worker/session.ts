@@ -16,9 +16,9 @@ import type {
 } from '../protocol';
 import { whileUnused } from '../weights/locks';
 import { modelKey } from '../weights/stored-source';
-import { answer, checkIds, memoryInfo, planFor, planInfo, tokenizerOf } from './answer';
 import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
+import { memoryInfo, planFor, planInfo } from './planning';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
 export interface Port<T> {
@@ -33,6 +33,8 @@ export interface Session extends WorkerApi {
   model(): Model;
 }
 
+/** here since openModel(), which waits for it */
+const answering = () => import('./answer');
 /** for who asks what is kept: not needed to load a model */
 const storedModels = () => import('../weights/stored-models');
 
@@ -114,6 +116,7 @@ export function createSession(host: Host): Session {
     generate: (request, tokens) =>
       enqueue(request.id, tokens, async (signal) => {
         try {
+          const { answer } = await answering();
           return await answer(model(), request, (message) => tokens.postMessage(message), signal);
         } catch (error) {
           throw lost ?? error;
@@ -125,8 +128,12 @@ export function createSession(host: Host): Session {
       planInfo(model(), planFor(model(), promptTokens, maxNewTokens), conversation),
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
-    tokenize: async (text, special) => tokenizerOf(model()).encode(text, { special, bos: false }),
+    tokenize: async (text, special) => {
+      const { tokenizerOf } = await answering();
+      return tokenizerOf(model()).encode(text, { special, bos: false });
+    },
     detokenize: async (ids) => {
+      const { checkIds, tokenizerOf } = await answering();
       const tokenizer = tokenizerOf(model());
       // a model may have fewer rows than its tokenizer has tokens, and more
       const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);

@@ -11,7 +11,6 @@ import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload'
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix } from '../../memory/layout';
 import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
 import type { Step } from '../../model/steps';
-import { createMatrix, writeRows } from '../cpu/matrix';
 import type { WeightSink } from '../executor';
 
 interface Target {
@@ -132,7 +131,7 @@ export class GpuSink implements WeightSink {
         (rows * slice.cols) / 64,
       );
     } else {
-      const planned = plannedRows(matrix, slice, first, rows);
+      const planned = await plannedRows(matrix, slice, first, rows);
       for (const [job, kind] of (['codes', 'scales', 'offsets'] as const).entries()) {
         const data = planned[kind];
         if (!data) continue;
@@ -214,12 +213,12 @@ function rowsThatFit(matrix: DeviceMatrix, slice: RowSlice): number {
 }
 
 /** Some rows of a slice in the matrix's own type, row-major; dense rows padded to whole chunks. */
-function plannedRows(
+async function plannedRows(
   matrix: DeviceMatrix,
   slice: RowSlice,
   first: number,
   rows: number,
-): Record<'codes' | 'scales' | 'offsets', ArrayBufferView | null> {
+): Promise<Record<'codes' | 'scales' | 'offsets', ArrayBufferView | null>> {
   const { format, cols } = matrix;
   const part = (all: Uint8Array | Int8Array | Float32Array | null) =>
     all &&
@@ -239,11 +238,8 @@ function plannedRows(
   let codes = part(slice.data) as Uint8Array;
   let scales: Float32Array | null = null;
   if (format.type !== slice.dense) {
-    // What loses nothing or was asked for by name: converted as the CPU executor does.
-    const held = createMatrix(matrix.name, rows, cols, format);
-    writeRows(held, { ...slice, row0: 0, rows, data: codes });
-    codes = new Uint8Array(held.codes.buffer);
-    scales = held.scales;
+    const { convertDense } = await import('../convert-dense');
+    ({ codes, scales } = convertDense(matrix.name, format, { ...slice, rows, data: codes }));
   }
   return {
     codes: padded(codes, rows, (chunkBytes(format) / CHUNK_COLUMNS) * cols, chunkBytes(format)),

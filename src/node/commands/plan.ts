@@ -10,7 +10,7 @@ import { parseSpec } from '../../model/parse';
 import type { JsonObject } from '../../weights/checkpoint';
 import { chooseBackend } from '../../worker/choose-backend';
 import { effectiveEngineOptions } from '../../worker/engine-options';
-import { planRequest } from '../../worker/open-model';
+import { planRequest } from '../../worker/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
 import { openHeaders } from '../open';
