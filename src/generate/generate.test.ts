@@ -60,6 +60,7 @@ async function run(executor: FakeExecutor, turn: Partial<Turn>, cached: KvPrefix
   const reused = reusablePrefix(cached, ids, null, 128);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
+    made: [],
     reused,
     options: effectiveOptions({ maxNewTokens }, null, 100),
     stopIds: new Set([0]),

@@ -83,7 +83,7 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
  */
 export async function answer(
   model: Model,
-  { input, options: given }: Pick<GenerateRequest, 'input' | 'options'>,
+  { input, options: given, made = [] }: Pick<GenerateRequest, 'input' | 'options' | 'made'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
@@ -104,7 +104,8 @@ export async function answer(
   const window = Math.max(...spec.layers.map((layer) => (layer.kind === 'sliding' ? layer.window! : 0))) || null;
   const turn = {
     ids,
-    reused: reusablePrefix(model.cached, ids, window, chunk),
+    made: checkIds(made, spec.vocab),
+    reused: reusablePrefix(model.cached, [...ids, ...made], window, chunk),
     options,
     stopIds: model.stopIds,
     text,

@@ -62,6 +62,7 @@ export async function inspectModel(
       tokens,
       fits,
       suggestions,
+      lastAttempt: stored?.lastAttempt ?? null,
     };
   } finally {
     await source.close?.();

@@ -241,7 +241,7 @@ class CpuExecutor implements Executor {
   async *decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncGenerator<number> {
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
-      const id = sampleToken(await this.logits(), sample, step);
+      const id = sampleToken(await this.logits(), sample, (sample.firstStep ?? 0) + step);
       yield id;
       if (step + 1 < count) {
         await this.pass({ ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true }, signal);
