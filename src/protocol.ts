@@ -43,6 +43,21 @@ export interface LoadRequest {
   source: SourceDescription;
   options: EngineOptions;
   lora?: readonly LoraDescription[];
+  /** name of this attempt, for the mark that a load leaves where the tab dies under it; without one it leaves none */
+  attempt?: string;
+  /** an attempt that is known to have ended otherwise: by a person who left, or before the eyes of the page */
+  left?: string | null;
+}
+
+/** A load that began to allocate and did not come to an end, good or bad: the tab died under it. */
+export interface LoadAttempt {
+  id: string;
+  /** that were to be allocated */
+  bytes: number;
+  /** ms since 1970 */
+  at: number;
+  /** what happened and what may help, one sentence for the person */
+  message: string;
 }
 
 /** A LoRA adapter in PEFT's format. */
@@ -105,6 +120,8 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
+  /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
+  made?: number[];
 }
 
 /** What the token port carries. `text` may be empty while a character or a stop string is incomplete. */
@@ -132,6 +149,8 @@ export interface GenerateStats {
   ttftMs: number;
   prefillTps: number;
   decodeTps: number;
+  /** how often the device or the worker was lost under this answer, which then went on; absent: never */
+  recoveries?: number;
 }
 
 export interface MemoryInfo {
@@ -209,6 +228,8 @@ export interface ModelCost {
   fits: boolean;
   /** what would fit, when `fits` is false */
   suggestions: string[];
+  /** the last load, if the tab died under it */
+  lastAttempt: LoadAttempt | null;
 }
 
 export interface PlanQuery {
@@ -220,8 +241,11 @@ export interface PlanQuery {
 
 /** The worker's face. One model a worker. */
 export interface WorkerApi {
-  /** Resolves at once: proves that the worker started. */
-  hello(): Promise<'nibble'>;
+  /**
+   * Proves that the worker started, and takes the Web Lock `life` for as long as it lives.
+   * @returns whether it could: there are none on insecure pages and in opaque origins
+   */
+  hello(life: string): Promise<boolean>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
   /** What a model would take; fetches headers only, and needs no load. */
   inspect(request: Pick<LoadRequest, 'source' | 'options'>): Promise<ModelCost>;
@@ -259,6 +283,8 @@ export interface StoredModel {
   storedBytes: number;
   /** ms since 1970 */
   lastUsed: number;
+  /** the last load, if the tab died under it */
+  lastAttempt: LoadAttempt | null;
 }
 
 /** A model by where it comes from, or by the key that it is kept under. */

@@ -55,7 +55,7 @@ async function start() {
   // the person may have chosen another model meanwhile
   if (session.preview || session.phase !== 'idle') return;
   session.offer(preview);
-  if (preview.here) await session.load();
+  if (preview.here && !preview.lastAttempt) await session.load();
 }
 
 void start();

@@ -24,7 +24,7 @@ async function open(options: Parameters<typeof load>[1] = {}) {
 
 const forget = () =>
   Promise.all(
-    ['nibble-chunks', 'nibble-models'].map(
+    ['nibble-chunks', 'nibble-models', 'nibble-loading'].map(
       (name) =>
         new Promise((resolve, reject) => {
           const request = indexedDB.deleteDatabase(name);

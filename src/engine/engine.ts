@@ -5,6 +5,8 @@ import type {
   ChatMessage,
   EngineOptions,
   GenerateRequest,
+  LoadAttempt,
+  LoadRequest,
   LoraDescription,
   MemoryInfo,
   ModelCost,
@@ -15,13 +17,15 @@ import type {
   SamplingOptions,
   StoredModel,
   StoredRef,
-  TokenMessage,
   VerifyResult,
 } from '../protocol';
-import { type Answer, TextQueue } from './answer';
+import type { Answer } from './answer';
 import { Conversation } from './conversation';
+import { HeldModel } from './held-model';
+import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
-import { type RunningWorker, startWorker } from './start-worker';
+import { answerFrom } from './request';
+import { cancellable, type RunningWorker, startWorker } from './start-worker';
 
 /** Where the worker's script comes from, when not from beside the library's. */
 export interface WorkerOptions {
@@ -56,13 +60,18 @@ export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;
 
+/** What a worker is given, and the next one if that is lost. */
+type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
+
 /**
- * Starts a worker and loads a model into it; see model-source.ts for what `model` may be.
+ * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
+ * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
+ * `onProgress` tells of it, with a note, and answers under way go on where they stopped.
  * @throws NibbleError, see ErrorCode; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   const {
-    onProgress,
+    onProgress = () => {},
     signal,
     revision,
     token,
@@ -76,31 +85,56 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
   const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
-  const source = await describeModel(model, { revision, token, hub });
-  const adapters = await describeLora(lora);
-  const worker = await startWorker(workerFrom({ workerUrl, createWorker }));
+  const wanted: Wanted = {
+    source: await describeModel(model, { revision, token, hub }),
+    options: { ...engineOptions, persist: (await promised) ?? false },
+    lora: await describeLora(lora),
+  };
+  let attempt: string | null = null;
+  const held = new HeldModel(workerFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
+    // what was lost under the eyes of this page is no riddle at the next load
+    const left = lost ? attempt : leftAttempt();
+    attempt = String(Math.random());
+    const report = lost ? noting(lost, onProgress) : onProgress;
+    const { backend } = await fill(worker, { ...wanted, attempt, left }, report, signal);
+    // another backend would not go on where this one stopped
+    if (backend === 'webgpu') wanted.options.backend = backend;
+  });
+  await held.ready(signal);
+  return new Engine(held, wanted);
+}
+
+/** Tells at once why the model is loaded again, and with every report until it is. */
+function noting(note: string, onProgress: (progress: Progress) => void): (progress: Progress) => void {
+  const nothing = { loadedBytes: 0, totalBytes: 0, networkBytes: 0, bytesPerSecond: null, secondsLeft: null };
+  onProgress({ phase: 'header', ...nothing, note });
+  return (progress) => onProgress(progress.phase === 'ready' ? progress : { ...progress, note: progress.note ?? note });
+}
+
+async function fill(
+  worker: RunningWorker,
+  request: Wanted & { attempt: string; left: string | null },
+  onProgress: (progress: Progress) => void,
+  signal: AbortSignal,
+): Promise<ModelInfo> {
   const id = ++lastId;
   const { port1, port2 } = new MessageChannel();
   // the last report may come after the result: the two take different ports
   const reported = new Promise<void>((resolve) => {
     port1.onmessage = ({ data }: MessageEvent<Progress>) => {
       if (data.phase === 'ready') resolve();
-      onProgress?.(data);
+      onProgress(data);
     };
   });
-  const stop = () => void worker.api.cancel(id);
-  signal?.addEventListener('abort', stop);
+  const arrived = noteLeaving(request.attempt);
   try {
-    const workerOptions = { ...engineOptions, persist: (await promised) ?? false };
-    const loading = worker.api.load({ id, source, options: workerOptions, lora: adapters }, transfer(port2, [port2]));
-    if (signal?.aborted) stop();
-    await worker.call(loading.then(() => reported));
-    return new Engine(worker);
-  } catch (error) {
-    worker.end();
-    throw error;
+    return await cancellable(worker, id, signal, async () => {
+      const info = await worker.api.load({ id, ...request }, transfer(port2, [port2]));
+      await reported;
+      return info;
+    });
   } finally {
-    signal?.removeEventListener('abort', stop);
+    arrived();
     port1.close();
   }
 }
@@ -142,7 +176,9 @@ export async function inspectModel(
 ): Promise<ModelCost> {
   const { revision, token, hub, workerUrl, createWorker, ...engineOptions } = options;
   const source = await describeModel(model, { revision, token, hub });
-  return askWorker({ workerUrl, createWorker }, (api) => api.inspect({ source, options: engineOptions }));
+  return unlessLeft(
+    await askWorker({ workerUrl, createWorker }, (api) => api.inspect({ source, options: engineOptions })),
+  );
 }
 
 /** A model as load() takes it, or one of storedModels(). */
@@ -153,19 +189,22 @@ async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): 
   return describeModel(model, { revision, token, hub });
 }
 
-/** The size of a model that this browser keeps whole, so that loading it needs no network; else null. */
+/**
+ * The size of a model that this browser keeps whole, so that loading it needs no network; else null. `lastAttempt`: the
+ * tab died when it was loaded last, so ask before it is loaded again.
+ */
 export async function isStored(
   model: StoredInput,
   options: WorkerOptions & HubOptions = {},
-): Promise<{ bytes: number } | null> {
+): Promise<{ bytes: number; lastAttempt: LoadAttempt | null } | null> {
   const ref = await refOf(model, options);
   const stored = await askWorker(options, (api) => api.stored(ref));
-  return stored?.complete ? { bytes: stored.storedBytes } : null;
+  return stored?.complete ? unlessLeft({ bytes: stored.storedBytes, lastAttempt: stored.lastAttempt }) : null;
 }
 
 /** Every model that this browser keeps, whole or in part, the one used last first. */
-export function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
-  return askWorker(options, (api) => api.storedModels());
+export async function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
+  return (await askWorker(options, (api) => api.storedModels())).map(unlessLeft);
 }
 
 /**
@@ -191,11 +230,13 @@ export async function deleteStored(model: StoredInput, options: WorkerOptions & 
 }
 
 export class Engine {
-  readonly #worker: RunningWorker;
+  readonly #model: HeldModel;
+  readonly #wanted: Wanted;
 
   /** Applications use load(). */
-  constructor(worker: RunningWorker) {
-    this.#worker = worker;
+  constructor(model: HeldModel, wanted: Wanted) {
+    this.#model = model;
+    this.#wanted = wanted;
   }
 
   /** Answers the last message. What the conversation shares with the one before is not computed again. */
@@ -223,62 +264,42 @@ export class Engine {
   async setLora(lora: readonly LoraInput[], { signal }: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
     throwIfAborted(signal);
     const adapters = await describeLora(lora);
-    const { api, call } = this.#worker;
     const id = ++lastId;
-    const stop = () => void api.cancel(id);
-    signal?.addEventListener('abort', stop);
-    try {
-      const changing = api.setLora({ id, lora: adapters });
-      if (signal?.aborted) stop();
-      return await call(changing);
-    } finally {
-      signal?.removeEventListener('abort', stop);
-    }
+    const change = (worker: RunningWorker) =>
+      cancellable(worker, id, signal, () => worker.api.setLora({ id, lora: adapters }));
+    const info = await this.#model.run(change, { signal });
+    this.#wanted.lora = adapters;
+    return info;
   }
 
   /** What a request would take, before it is made. @throws context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo> {
-    return this.#worker.call(this.#worker.api.plan(query));
+    return this.#model.run(({ api }) => api.plan(query));
   }
 
   info(): Promise<ModelInfo> {
-    return this.#worker.call(this.#worker.api.info());
+    return this.#model.run(({ api }) => api.info());
   }
 
   memory(): Promise<MemoryInfo> {
-    return this.#worker.call(this.#worker.api.memory());
+    return this.#model.run(({ api }) => api.memory());
   }
 
   /** @param options.special parse special tokens that stand in the text */
   tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
-    return this.#worker.call(this.#worker.api.tokenize(text, options.special ?? false));
+    return this.#model.run(({ api }) => api.tokenize(text, options.special ?? false));
   }
 
   detokenize(ids: readonly number[]): Promise<string> {
-    return this.#worker.call(this.#worker.api.detokenize([...ids]));
+    return this.#model.run(({ api }) => api.detokenize([...ids]));
   }
 
   /** Ends the worker, and with it everything on the GPU. Answers under way fail with worker-failed. */
   dispose(): void {
-    this.#worker.end();
+    this.#model.dispose();
   }
 
-  #request(input: GenerateRequest['input'], { signal, ...options }: GenerateOptions): Answer {
-    const { api, call } = this.#worker;
-    const id = ++lastId;
-    const stop = () => void api.cancel(id);
-    const start = async (push: (text: string) => void) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => push(data.text);
-      signal?.addEventListener('abort', stop);
-      try {
-        const generating = api.generate({ id, input, options }, transfer(port2, [port2]));
-        if (signal?.aborted) stop();
-        return await call(generating);
-      } finally {
-        signal?.removeEventListener('abort', stop);
-      }
-    };
-    return new TextQueue(start, stop);
+  #request(input: GenerateRequest['input'], options: GenerateOptions): Answer {
+    return answerFrom(this.#model, ++lastId, input, options);
   }
 }

@@ -7,6 +7,8 @@ const HELLO_MS = 30_000;
 
 export interface RunningWorker {
   api: Remote<WorkerApi>;
+  /** it broke down, or was ended */
+  readonly broken: boolean;
   /** Waits for a call, and fails when the worker breaks down or is ended meanwhile. */
   call<T>(call: Promise<T>): Promise<T>;
   end(): void;
@@ -14,13 +16,40 @@ export interface RunningWorker {
 
 passErrors(transferHandlers);
 
+export function workerFailed(reason: string): NibbleError {
+  const message = `The worker that runs the model ${reason}. Reload the page; on a strict page allow worker-src for it.`;
+  return new NibbleError('worker-failed', message, { reason });
+}
+
+/**
+ * Makes a call that the signal can cancel, by its number.
+ * @param ask makes it
+ */
+export async function cancellable<T>(
+  { api, call }: RunningWorker,
+  id: number,
+  signal: AbortSignal | undefined,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const stop = () => void api.cancel(id);
+  signal?.addEventListener('abort', stop);
+  try {
+    const asked = ask();
+    if (signal?.aborted) stop();
+    return await call(asked);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
 /** @throws worker-failed when the script does not load, breaks, or says nothing for half a minute */
 export async function startWorker(create: () => Worker, helloMs = HELLO_MS): Promise<RunningWorker> {
+  let broken = false;
   let fail: (reason: string) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = (reason) => {
-      const message = `The worker that runs the model ${reason}. Reload the page; on a strict page allow worker-src for it.`;
-      reject(new NibbleError('worker-failed', message, { reason }));
+      broken = true;
+      reject(workerFailed(reason));
     };
   });
   failed.catch(() => {});
@@ -40,12 +69,22 @@ export async function startWorker(create: () => Worker, helloMs = HELLO_MS): Pro
   };
   const timer = setTimeout(() => fail(`did not answer within ${helloMs / 1000} seconds`), helloMs);
   try {
-    await Promise.race([api.hello(), failed]);
+    const life = `nibble-life:${Math.random()}`;
+    // A worker that is ended from elsewhere tells nobody, but loses its locks. One that is only busy keeps them.
+    if (await Promise.race([api.hello(life), failed]))
+      navigator.locks.request(life, () => fail('died')).catch(() => {});
   } catch (error) {
     worker.terminate();
     throw error;
   } finally {
     clearTimeout(timer);
   }
-  return { api, end, call: (call) => Promise.race([call, failed]) };
+  return {
+    api,
+    end,
+    call: (call) => Promise.race([call, failed]),
+    get broken() {
+      return broken;
+    },
+  };
 }

@@ -19,6 +19,8 @@ export interface SampleOptions {
   topP: number;
   /** 32-bit */
   seed: number;
+  /** number of the first sample for the random generator; 0 when absent */
+  firstStep?: number;
 }
 
 /** Where the loader puts weights, tensor by tensor, slice by slice; sized by the plan before anything is read. */
@@ -87,7 +89,7 @@ export interface Executor {
    * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them at position `start` (= tokens so far).
    * Sampled ids are written to the cache only when a further id is asked for, so the last id yielded is not in the
    * cache. The caller stops by leaving the loop; steps encoded ahead are discarded and do no harm. Yields at most
-   * `count` ids. `step0` numbers the first sample for the random generator.
+   * `count` ids.
    */
   decode(
     cache: KvCache,

@@ -68,6 +68,7 @@ async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = convers
   const reused = reusablePrefix(cached, ids);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
+    made: [],
     reused,
     options: effectiveOptions({ maxNewTokens }, null, 100),
     stopIds: new Set([0]),

@@ -15,7 +15,9 @@ export interface TextStream {
 
 export interface Turn {
   ids: readonly number[];
-  /** how many of them its cache holds; see reusablePrefix() */
+  /** the beginning of the answer, where that is known already; see GenerateRequest */
+  made: readonly number[];
+  /** how many of `ids` and `made` its cache holds; see reusablePrefix() */
   reused: number;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
@@ -40,7 +42,8 @@ export async function* generate(
   talk: Conversation,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
-  const { ids, reused, options, stopIds, startedAt, signal } = turn;
+  const { ids, made: known, reused, options, stopIds, startedAt, signal } = turn;
+  const all = [...ids, ...known];
   let stream = turn.text;
   const made: number[] = [];
   let text = '';
@@ -48,15 +51,24 @@ export async function* generate(
   let firstAt = 0;
   let lastAt = 0;
   const prefillAt = performance.now();
-  talk.ids = ids.slice(0, reused);
+  async function* answerIds(): AsyncGenerator<number> {
+    yield* known;
+    const count = options.maxNewTokens - known.length;
+    if (count <= 0) return;
+    talk.ids = all.slice(0, reused);
+    await executor.prefill(talk.cache, all.slice(reused), reused, { signal });
+    talk.ids = all.slice();
+    yield* executor.decode(talk.cache, all.length, count, { ...options, firstStep: known.length }, signal);
+  }
   try {
-    await executor.prefill(talk.cache, ids.slice(reused), reused, { signal });
-    talk.ids = ids.slice();
-    for await (const id of executor.decode(talk.cache, ids.length, options.maxNewTokens, options, signal)) {
-      lastAt = performance.now();
-      firstAt ||= lastAt;
-      // asking for this id has put the one before it into the cache
-      if (made.length > 0) talk.ids.push(made[made.length - 1]);
+    for await (const id of answerIds()) {
+      const isNew = made.length >= known.length;
+      if (isNew) {
+        lastAt = performance.now();
+        firstAt ||= lastAt;
+        // asking for this id has put the one before it into the cache
+        if (made.length > known.length) talk.ids.push(made[made.length - 1]);
+      }
       made.push(id);
       if (!options.ignoreEos && stopIds.has(id)) {
         finish = 'stop';
@@ -71,7 +83,7 @@ export async function* generate(
         stream = null;
         break;
       }
-      if (signal?.aborted) break;
+      if (isNew && signal?.aborted) break;
     }
     if (signal?.aborted && finish === 'length' && made.length < options.maxNewTokens) finish = 'aborted';
   } catch (thrown) {
@@ -87,6 +99,7 @@ export async function* generate(
     text += rest;
     yield { text: rest, ids: [] };
   }
+  const fresh = made.length - known.length;
   const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
   return {
     ids: made,
@@ -95,11 +108,11 @@ export async function* generate(
     options,
     stats: {
       promptTokens: ids.length,
-      reusedTokens: reused,
+      reusedTokens: Math.min(reused, ids.length),
       newTokens: made.length,
       ttftMs: firstAt ? firstAt - startedAt : 0,
-      prefillTps: firstAt ? (ids.length - reused) / seconds(prefillAt, firstAt) : 0,
-      decodeTps: made.length > 1 ? (made.length - 1) / seconds(firstAt, lastAt) : 0,
+      prefillTps: firstAt ? (all.length - reused) / seconds(prefillAt, firstAt) : 0,
+      decodeTps: fresh > 1 ? (fresh - 1) / seconds(firstAt, lastAt) : 0,
     },
   };
 }

@@ -114,6 +114,7 @@ export class ChatView extends LitElement {
               ? 'How much there is to download shows when it starts.'
               : `${size} to download, once. It stays in this browser and works offline.`
         }</span></p>
+      ${preview.lastAttempt ? html`<p role="status" data-attempt>${preview.lastAttempt.message}</p>` : nothing}
       <div class="actions">
         <button class="primary" part="load" @click=${() => void this.session.load(true)}>
           ${preview.here || size === null ? 'Load' : `Load (${size})`}
@@ -129,6 +130,13 @@ export class ChatView extends LitElement {
       <nibble-progress exportparts="progress" .progress=${this.session.progress}></nibble-progress>
       <div class="actions"><button @click=${() => this.session.stop()}>Stop</button></div>
     </div>`;
+  }
+
+  /** While an answer waits for a model that is loaded again. */
+  #recovering() {
+    const { phase, progress } = this.session;
+    if (phase !== 'answering' || !progress || progress.phase === 'ready') return nothing;
+    return html`<nibble-progress role="status" exportparts="progress" .progress=${progress}></nibble-progress>`;
   }
 
   #error() {
@@ -187,6 +195,7 @@ export class ChatView extends LitElement {
     const usable = phase === 'ready' || phase === 'answering';
     return html`
       ${this.#middle()}
+      ${this.#recovering()}
       ${this.#error()}
       ${messages.length > 0 ? this.#model() : nothing}
       ${

@@ -73,7 +73,7 @@ export class ModelCost extends LitElement {
   }
 
   #facts(cost: Cost) {
-    const { family, parameters, contextLength, memory, tokens, fits, suggestions } = cost;
+    const { family, parameters, contextLength, memory, tokens, fits, suggestions, lastAttempt } = cost;
     const row = (term: string, id: string, text: string) => html`<dt>${term}</dt><dd data-cost=${id}>${text}</dd>`;
     return html`<dl>
         ${row('Download', 'download', describeDownload(cost))}
@@ -81,7 +81,8 @@ export class ModelCost extends LitElement {
         ${row('Model', 'model', `${family}, ${formatCount(parameters)} parameters`)}
         ${row('Context', 'context', `${contextLength.toLocaleString('en')} tokens`)}
       </dl>
-      ${fits ? nothing : html`<p class="warning">It does not fit here. ${suggestions[0] ?? ''}</p>`}`;
+      ${fits ? nothing : html`<p class="warning">It does not fit here. ${suggestions[0] ?? ''}</p>`}
+      ${lastAttempt ? html`<p class="warning">${lastAttempt.message}</p>` : nothing}`;
   }
 
   override render() {

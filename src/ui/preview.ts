@@ -1,5 +1,6 @@
 /** What loading the model that a page offers would cost, found out before any of its weights are downloaded. */
 import type { HubOptions, ModelInput } from '../engine';
+import type { LoadAttempt } from '../protocol';
 import type { ModelChoice } from './model-choice';
 
 export interface ModelPreview {
@@ -7,6 +8,8 @@ export interface ModelPreview {
   bytes: number | null;
   /** all of it is on this device already */
   here: boolean;
+  /** the last load, if the tab died under it: this one waits for the person's click */
+  lastAttempt?: LoadAttempt | null;
 }
 
 /**
@@ -15,10 +18,10 @@ export interface ModelPreview {
  */
 export async function previewModel(
   { model, name: _, ...hub }: ModelChoice,
-  stored: (model: ModelInput, hub: HubOptions) => Promise<{ bytes: number } | null>,
+  stored: (model: ModelInput, hub: HubOptions) => Promise<Omit<ModelPreview, 'here'> | null>,
 ): Promise<ModelPreview> {
   const kept = await stored(model, hub).catch(() => null);
-  if (kept) return { bytes: kept.bytes, here: true };
+  if (kept) return { ...kept, here: true };
   if (typeof model !== 'string' || !/^https?:/.test(model)) return { bytes: null, here: false };
   const folder = model.endsWith('/') ? model : `${model}/`;
   try {

@@ -220,7 +220,7 @@ export class ChatSession extends EventTarget {
     const said = (): ChatMessage[] => [...asked, { role: 'assistant', content: text }];
     const show = () => current() && this.#set({ messages: said() });
 
-    this.#set({ phase: 'answering', error: null, result: null, messages: said() });
+    this.#set({ phase: 'answering', error: null, result: null, progress: null, messages: said() });
     try {
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));

@@ -1,9 +1,10 @@
 /**
- * Where downloaded models are kept: chunks of files in one IndexedDB database, a ledger of models in another (idb-keyval
- * has one object store a database). `entries()` and `values()` would load whole models: never call them on the chunks.
+ * Where downloaded models are kept: chunks of files in one IndexedDB database, a ledger of models in another, the mark
+ * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()` would load whole models: never call them on the chunks.
  */
 import { del, get, keys, promisifyRequest, set, type UseStore } from 'idb-keyval';
 import { NibbleError } from '../errors';
+import type { LoadAttempt } from '../protocol';
 
 /** Files are fetched, verified and stored in pieces of 4 MiB, aligned to the file's start. */
 export const CHUNK_BYTES = 4 << 20;
@@ -56,9 +57,21 @@ export interface Ledger {
   keys(): Promise<string[]>;
 }
 
+/** "Loading X", written before anything is allocated. */
+export interface LoadMark extends Omit<LoadAttempt, 'message'> {
+  /** of the model */
+  key: string;
+}
+
 export interface ModelStore {
   chunks: ChunkStore;
   ledger: Ledger;
+  /** of the load that began last, until it ends */
+  loading: {
+    get(): Promise<LoadMark | undefined>;
+    put(mark: LoadMark): Promise<void>;
+    delete(): Promise<void>;
+  };
   /** bytes in use and allowed, as the browser estimates them; null when it does not tell */
   room(): Promise<{ usage: number; quota: number } | null>;
 }
@@ -81,6 +94,9 @@ export function keptBytes(keys: readonly string[], fileBytes: number): number {
   }, 0);
 }
 
+/** There is one mark: a page has room for one load that goes wrong. */
+const MARK = 'loading';
+
 export function createMemoryStore(): ModelStore {
   const table = <T>() => {
     const map = new Map<string, T>();
@@ -92,9 +108,15 @@ export function createMemoryStore(): ModelStore {
     };
   };
   const ledger = table<ModelRecord>();
+  const loading = table<LoadMark>();
   return {
     chunks: table<Chunk>(),
     ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
+    loading: {
+      get: () => loading.get(MARK),
+      put: (mark) => loading.put(MARK, mark),
+      delete: () => loading.delete(MARK),
+    },
     room: async () => null,
   };
 }
@@ -158,6 +180,7 @@ async function storageError(cause: unknown, bytes: number): Promise<NibbleError>
 export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelStore | null; reason: string }> {
   const chunks = database(`${prefix}-chunks`);
   const models = database(`${prefix}-models`);
+  const loading = database(`${prefix}-loading`);
   const guarded = <T>(work: Promise<T>, bytes = 0) =>
     work.catch(async (cause) => {
       throw await storageError(cause, bytes);
@@ -177,6 +200,11 @@ export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelS
       put: (record) => guarded(set(record.key, record, models)),
       delete: (key) => guarded(del(key, models)),
       keys: () => guarded(keys<string>(models)),
+    },
+    loading: {
+      get: () => guarded(get<LoadMark>(MARK, loading)),
+      put: (mark) => guarded(set(MARK, mark, loading)),
+      delete: () => guarded(del(MARK, loading)),
     },
     room,
   };

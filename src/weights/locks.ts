@@ -33,6 +33,22 @@ export async function lockUse(key: string, signal?: AbortSignal): Promise<Releas
   return (await acquire(`nibble-use:${key}`, { mode: 'shared', signal }))!;
 }
 
+/** Takes a lock of that name for as long as this worker lives. @returns whether there are locks here */
+export async function holdWhileAlive(name: string): Promise<boolean> {
+  if (!globalThis.navigator?.locks) return false;
+  return acquire(name, {}).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whether no tab that lives loads or holds the model. */
+export async function isUnused(key: string): Promise<boolean> {
+  const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });
+  release?.();
+  return release !== null;
+}
+
 /** Runs `work` while nobody uses the model. @throws storage-unavailable at once when somebody does */
 export async function whileUnused<T>(key: string, work: () => Promise<T>): Promise<T> {
   const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });

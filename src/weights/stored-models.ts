@@ -1,6 +1,7 @@
 /** The models that are kept here: which, how large, whether they are still what was stored; and their deletion. */
 import type { StoredModel, VerifyResult } from '../protocol';
 import { CHUNK_BYTES, deleteFile, filePrefix, isWhole, keptBytes, type ModelStore } from './chunk-store';
+import { lastAttempt } from './load-attempt';
 import { sha256 } from './sha256';
 
 /** Everything in the ledger, the model used last first. */
@@ -18,7 +19,7 @@ export async function describeStored(store: ModelStore, key: string): Promise<St
     storedBytes += keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes ?? 0);
   }
   const { name, revision, complete, lastUsed } = record;
-  return { key, name, revision, complete, storedBytes, lastUsed };
+  return { key, name, revision, complete, storedBytes, lastUsed, lastAttempt: await lastAttempt(store, key) };
 }
 
 /** Frees a model's space. Its ledger entry goes last, so that a cut deletion can be repeated. */

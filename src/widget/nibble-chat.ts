@@ -94,7 +94,8 @@ export class NibbleChat extends LitElement {
     });
   }
 
-  /** Opens the chat as a click does: shows what there is to download, and loads at once what is already here. */
+  /** Opens the chat as a click does: shows what there is to download, and loads at once what is already here, unless the
+   * tab died of that last time. */
   async open(): Promise<void> {
     if (this.session) return;
     let refused: NibbleError | null = null;
@@ -115,7 +116,7 @@ export class NibbleChat extends LitElement {
     if (refused) return session.report(refused);
     const preview = await previewModel(session.choice, isStored);
     session.offer(preview);
-    if (preview.here) await session.load();
+    if (preview.here && !preview.lastAttempt) await session.load();
   }
 
   /** Ends the worker, and frees the model's memory. */

@@ -62,7 +62,7 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
  */
 export async function answer(
   model: Model,
-  { input, options: given, conversation = 0 }: Omit<GenerateRequest, 'id'>,
+  { input, options: given, made = [], conversation = 0 }: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
@@ -82,7 +82,8 @@ export async function answer(
   options.maxNewTokens = reserved.newTokens;
   const turn = {
     ids,
-    reused: reusablePrefix(talk, ids),
+    made: checkIds(made, spec.vocab),
+    reused: reusablePrefix(talk, [...ids, ...made]),
     options,
     stopIds: model.stopIds,
     text,

@@ -63,6 +63,7 @@ export async function inspectModel(
       tokens,
       fits,
       suggestions,
+      lastAttempt: stored?.lastAttempt ?? null,
     };
   } finally {
     await source.close?.();

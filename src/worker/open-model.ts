@@ -5,6 +5,7 @@ import type { FileLayout } from '../formats/layout';
 import { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
+import { type DeviceWatch, watchDevice } from '../gpu/watch-device';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
 import { contextLimit, NO_LIMITS, type PlanLimits, type PlanModel, planMemory } from '../memory/plan';
@@ -15,11 +16,11 @@ import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
+import { beginAttempt, lastAttempt } from '../weights/load-attempt';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
-import type { SourceDescription } from '../weights/source';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
@@ -42,6 +43,7 @@ export interface Model {
   limits: PlanLimits;
   target: LayoutTarget;
   gpu: Gpu | null;
+  watch: DeviceWatch;
   backendReason: string;
   storageReason: string;
   options: EffectiveEngineOptions;
@@ -78,7 +80,7 @@ export async function openModel(
   for (let refetches = 0; ; refetches++) {
     const attempt = { altered: false };
     try {
-      return await tryOpen(host, request.source, options, report, signal, attempt);
+      return await tryOpen(host, request, options, report, signal, attempt);
     } catch (error) {
       if (!attempt.altered || refetches === REFETCHES) throw error;
     }
@@ -87,19 +89,21 @@ export async function openModel(
 
 async function tryOpen(
   host: Host,
-  description: SourceDescription,
+  { source: description, attempt: mark, left }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
   signal: AbortSignal | undefined,
   /** told whether the load failed for bytes that arrived other than they are, and were dropped */
   attempt: { altered: boolean },
 ): Promise<Model> {
-  const meter = createProgress(report);
+  let died = '';
+  const meter = createProgress((progress) => report(died && !progress.note ? { ...progress, note: died } : progress));
   meter.phase('header');
   const cleanup: (() => unknown)[] = [];
   let release = () => {};
   let executor: Executor | undefined;
   let source: StoredSource | undefined;
+  let watch: DeviceWatch | undefined;
   // beside the headers, and then the code of the executor that will be needed
   const choosing = chooseBackend(options.backend, host.gpu, options);
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
@@ -111,6 +115,8 @@ async function tryOpen(
     const choice = [options.weights, ...options.keep].join(' ');
     if (store) {
       const key = modelKey(inner);
+      const last = await lastAttempt(store, key);
+      if (last && last.id !== left) died = last.message;
       release = await lockUse(key, signal);
       if (!isInstalled(await store.ledger.get(key), choice)) {
         meter.phase('header', 'Waiting in case another tab is downloading this model.');
@@ -141,6 +147,7 @@ async function tryOpen(
     const text = openText(checkpoint);
     for (const part of [answer, text]) part.catch(() => {});
     const { gpu, reason: backendReason } = await choosing;
+    watch = watchDevice(gpu, signal);
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
     const effective: EffectiveEngineOptions = {
@@ -149,14 +156,18 @@ async function tryOpen(
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     checkFits(least);
+    if (store && mark) {
+      cleanup.push(await beginAttempt(store, { id: mark, key: modelKey(inner), bytes: least.peak, at: Date.now() }));
+    }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened, signal, () => {
+    await fill(checkpoint, plan, executor, meter, opened, watch.signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
     await answer;
     await opened.markComplete();
+    if (watch.lost) throw watch.lost;
     meter.phase('ready');
     return {
       // the tokenizer's JSON may be tens of megabytes
@@ -165,6 +176,7 @@ async function tryOpen(
       limits,
       target,
       gpu,
+      watch,
       backendReason,
       storageReason: opened.full ? NO_ROOM : reason,
       options: effective,
@@ -174,7 +186,8 @@ async function tryOpen(
       lora: [],
       release,
     };
-  } catch (error) {
+  } catch (thrown) {
+    const error = watch ? await watch.explain(thrown) : thrown;
     executor?.dispose();
     (await choosing.catch(() => null))?.gpu?.device.destroy();
     release();

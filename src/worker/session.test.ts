@@ -10,7 +10,9 @@ describe('a session on the CPU', () => {
     loaded = await load(session);
   });
 
-  it('says hello', async () => expect(await session.hello()).toBe('nibble'));
+  it('says hello, and whether it holds a lock', async () => {
+    expect(await session.hello('life')).toBe('locks' in navigator);
+  });
 
   it('tells what it is and why', () => {
     const { info, progress } = loaded;

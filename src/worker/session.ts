@@ -14,7 +14,7 @@ import type {
   TokenMessage,
   WorkerApi,
 } from '../protocol';
-import { whileUnused } from '../weights/locks';
+import { holdWhileAlive, whileUnused } from '../weights/locks';
 import { modelKey } from '../weights/stored-source';
 import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
@@ -40,7 +40,6 @@ const storedModels = () => import('../weights/stored-models');
 
 export function createSession(host: Host): Session {
   let loaded: Model | null = null;
-  let lost: NibbleError | null = null;
   let tail: Promise<unknown> = Promise.resolve();
   const running = new Map<number, AbortController>();
 
@@ -59,8 +58,8 @@ export function createSession(host: Host): Session {
   }
 
   function model(): Model {
-    if (lost) throw lost;
     if (!loaded) throw new NibbleError('invalid-option', 'No model is loaded. Call load() first.');
+    if (loaded.watch.lost) throw loaded.watch.lost;
     return loaded;
   }
 
@@ -69,15 +68,16 @@ export function createSession(host: Host): Session {
     loaded?.gpu?.device.destroy();
     loaded?.release();
     loaded = null;
-    lost = null;
   }
 
-  function watch({ gpu }: Model): void {
-    void gpu?.device.lost.then(({ reason, message }) => {
-      if (loaded?.gpu !== gpu || reason === 'destroyed') return;
-      const text = `The graphics device was lost (${message}). Load the model again; if it happens twice, reload the page.`;
-      lost = new NibbleError('device-lost', text, { reason });
-    });
+  /** Runs work on the loaded model; that its device was lost is what it fails with then. */
+  async function onDevice<T>(work: (model: Model) => Promise<T>): Promise<T> {
+    const current = model();
+    try {
+      return await work(current);
+    } catch (error) {
+      throw await current.watch.explain(error);
+    }
   }
 
   async function storeOf(ref: StoredRef) {
@@ -87,15 +87,14 @@ export function createSession(host: Host): Session {
 
   return {
     model,
-    hello: async () => 'nibble',
+    hello: holdWhileAlive,
     load: (request, progress) =>
       enqueue(request.id, progress, async (signal) => {
         throwIfAborted(signal);
         unload();
         loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
-        watch(loaded);
         try {
-          await setLora(host, loaded, request.lora ?? [], signal);
+          await onDevice((model) => setLora(host, model, request.lora ?? [], signal));
         } catch (error) {
           unload();
           throw error;
@@ -106,21 +105,13 @@ export function createSession(host: Host): Session {
     setLora: (request) =>
       enqueue(request.id, null, async (signal) => {
         throwIfAborted(signal);
-        try {
-          await setLora(host, model(), request.lora, signal);
-        } catch (error) {
-          throw lost ?? error;
-        }
+        await onDevice((model) => setLora(host, model, request.lora, signal));
         return info(model());
       }),
     generate: (request, tokens) =>
       enqueue(request.id, tokens, async (signal) => {
-        try {
-          const { answer } = await answering();
-          return await answer(model(), request, (message) => tokens.postMessage(message), signal);
-        } catch (error) {
-          throw lost ?? error;
-        }
+        const { answer } = await answering();
+        return onDevice((model) => answer(model, request, (message) => tokens.postMessage(message), signal));
       }),
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),

@@ -223,7 +223,7 @@ class CpuExecutor implements Executor {
     const cache = this.own(into);
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
-      const id = sampleToken(await this.logits(), sample, step);
+      const id = sampleToken(await this.logits(), sample, (sample.firstStep ?? 0) + step);
       yield id;
       if (step + 1 < count) {
         const pass = { cache, ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true };

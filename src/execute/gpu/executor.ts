@@ -423,12 +423,13 @@ export class GpuExecutor implements Executor {
     }
   }
 
-  #writeRequest(start: number, { temperature, topK, topP, seed }: SampleOptions): void {
+  #writeRequest(start: number, { temperature, topK, topP, seed, firstStep = 0 }: SampleOptions): void {
     const state = new Uint32Array(16);
     const floats = new Float32Array(state.buffer);
     // The sampler moves to the next position before it hands the id on.
     state[STATE.position] = start - 1;
     state[STATE.tokens] = 1;
+    state[STATE.step] = firstStep;
     floats[STATE.temperature] = temperature;
     state[STATE.topK] = topK;
     floats[STATE.topP] = topP;

@@ -15,6 +15,7 @@ export const COST: ModelCost = {
   tokens: 512,
   fits: true,
   suggestions: [],
+  lastAttempt: null,
 };
 
 export const KEPT: StoredModel = {
@@ -24,6 +25,7 @@ export const KEPT: StoredModel = {
   complete: true,
   storedBytes: 86e6,
   lastUsed: Date.now(),
+  lastAttempt: null,
 };
 
 export class FakeLibrary implements ModelLibrary {

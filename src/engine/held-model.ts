@@ -1,0 +1,169 @@
+/**
+ * A model in a worker. When the graphics device or the worker is lost, another worker takes its place, with the same
+ * model in it, and the calls that were under way are made again.
+ */
+import { type ErrorCode, NibbleError } from '../errors';
+import { type RunningWorker, startWorker, workerFailed } from './start-worker';
+
+/**
+ * A loss within this time of the last one is not recovered from: what brought it about would do so again, and a browser
+ * whose GPU process died twice gives no adapter until the page is reloaded (Chromium; platform.md §1.4).
+ */
+const AGAIN_MS = 60_000;
+
+/** Puts the model into a worker. `lost`: why it has to be loaded again, a sentence for the person; null the first time. */
+export type Fill = (worker: RunningWorker, lost: string | null, signal: AbortSignal) => Promise<void>;
+
+export interface Ask {
+  /** ends the wait for a worker that is being replaced; reaching the call itself is the caller's */
+  signal?: AbortSignal;
+  /** how far the call has come: one that is lost twice without coming further is not made a third time */
+  progress?: () => number;
+}
+
+interface Filling {
+  worker: Promise<RunningWorker>;
+  stop: AbortController;
+  /** calls that wait for it; it is given up when the last one does not */
+  waiting: number;
+}
+
+export class HeldModel {
+  #create: () => Worker;
+  #fill: Fill;
+  #worker: RunningWorker | null = null;
+  #filling: Filling | null = null;
+  /** the last loss */
+  #lost: NibbleError | null = null;
+  /** when it was recovered from, ms of performance.now(); while that is under way, Infinity */
+  #recoveredAt = Number.NEGATIVE_INFINITY;
+  /** why there will be no worker any more */
+  #end: NibbleError | null = null;
+
+  constructor(create: () => Worker, fill: Fill) {
+    this.#create = create;
+    this.#fill = fill;
+  }
+
+  /**
+   * The worker with the model in it, which is loaded where it is not there.
+   * @throws what loading throws; aborted
+   */
+  async ready(signal?: AbortSignal): Promise<RunningWorker> {
+    if (this.#end) throw this.#end;
+    if (this.#worker?.broken) this.#drop(this.#worker, workerFailed('died'));
+    if (this.#worker) return this.#worker;
+    const filling = this.#filling ?? this.#refill();
+    filling.waiting++;
+    let stop = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(new NibbleError('aborted', 'The request was stopped.'));
+      if (signal?.aborted) stop();
+      signal?.addEventListener('abort', stop);
+    });
+    try {
+      return await Promise.race([filling.worker, stopped]);
+    } catch (error) {
+      throw this.#end ?? error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      if (--filling.waiting === 0) {
+        filling.stop.abort();
+        if (this.#filling === filling) this.#filling = null;
+      }
+    }
+  }
+
+  /**
+   * Makes a call, and once more where device or worker is lost under it.
+   * @throws what the call throws; device-lost or worker-failed, with a sentence that asks to reload the page, for a
+   * second loss within a minute
+   */
+  async run<T>(call: (worker: RunningWorker) => Promise<T>, { signal, progress = () => 0 }: Ask = {}): Promise<T> {
+    for (let before = -1; ; before = progress()) {
+      const worker = await this.ready(signal);
+      try {
+        return await worker.call(call(worker));
+      } catch (error) {
+        if (!isLoss(worker, error)) throw error;
+        if (this.#end) throw this.#end;
+        this.#drop(worker, error as NibbleError);
+        if (progress() === before) throw error;
+      }
+    }
+  }
+
+  /** Ends the worker. Calls under way fail with worker-failed, and later ones do. */
+  dispose(): void {
+    this.#end ??= workerFailed('was ended');
+    this.#worker?.end();
+    this.#filling?.stop.abort();
+  }
+
+  #refill(): Filling {
+    const stop = new AbortController();
+    const filling: Filling = { worker: this.#filled(stop.signal), stop, waiting: 0 };
+    filling.worker.then(
+      (worker) => {
+        // nobody waits for it any more
+        if (this.#filling !== filling || this.#end) return worker.end();
+        this.#filling = null;
+        this.#worker = worker;
+        if (this.#lost) this.#recoveredAt = performance.now();
+      },
+      () => {},
+    );
+    this.#filling = filling;
+    return filling;
+  }
+
+  async #filled(signal: AbortSignal): Promise<RunningWorker> {
+    for (;;) {
+      const worker = await startWorker(this.#create);
+      try {
+        await worker.call(this.#fill(worker, this.#lost && sentence(this.#lost), signal));
+        return worker;
+      } catch (error) {
+        const lost = isLoss(worker, error);
+        worker.end();
+        if (lost) this.#note(error as NibbleError);
+        else if (this.#lost && (error as NibbleError).code === 'webgpu-unavailable') {
+          this.#giveUp(', and the browser gives no other');
+        } else throw error;
+      }
+    }
+  }
+
+  /** Of several calls under way, the first to learn of the loss does this. */
+  #drop(worker: RunningWorker, error: NibbleError): void {
+    if (this.#worker !== worker) return;
+    worker.end();
+    this.#worker = null;
+    this.#note(error);
+  }
+
+  /** @throws when it is the second loss in a minute */
+  #note(error: NibbleError): void {
+    const again = performance.now() - this.#recoveredAt < AGAIN_MS;
+    this.#lost = error;
+    if (again) this.#giveUp(' twice within a minute');
+    this.#recoveredAt = Number.POSITIVE_INFINITY;
+  }
+
+  #giveUp(how: string): never {
+    const { code, details } = this.#lost!;
+    this.#end = new NibbleError(code, `${LOST[code]}${how}. Reload the page to go on.`, details);
+    throw this.#end;
+  }
+}
+
+const LOST: Partial<Record<ErrorCode, string>> = {
+  'device-lost': 'The graphics device was lost',
+  'worker-failed': 'The worker that runs the model died',
+};
+
+const sentence = ({ code }: NibbleError) => `${LOST[code]}: the model is being loaded again.`;
+
+/** What fails inside a worker may be `worker-failed` too; only one that is no longer there is lost. */
+const isLoss = (worker: RunningWorker, error: unknown) =>
+  error instanceof NibbleError && (error.code === 'device-lost' || (error.code === 'worker-failed' && worker.broken));

@@ -1,0 +1,35 @@
+/**
+ * Who hides or closes a page while a model loads may have its process ended without a word, and so leaves the same mark
+ * as a load that took too much memory (weights/load-attempt.ts). The page notes it where it can be written at once.
+ */
+import type { LoadAttempt } from '../protocol';
+
+const KEY = 'nibble-left';
+
+/** Opaque origins, workers and Node have none. */
+function storage(): Storage | null {
+  try {
+    return globalThis.localStorage ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The attempt that was left last. */
+export const leftAttempt = (): string | null => storage()?.getItem(KEY) ?? null;
+
+/** Notes whether the page is hidden, from now on. @returns what ends that */
+export function noteLeaving(attempt: string): () => void {
+  const page = globalThis.document;
+  const note = () => {
+    if (page?.hidden) storage()?.setItem(KEY, attempt);
+    else if (leftAttempt() === attempt) storage()?.removeItem(KEY);
+  };
+  note();
+  page?.addEventListener('visibilitychange', note);
+  return () => page?.removeEventListener('visibilitychange', note);
+}
+
+/** What is told of a model, less the attempt that was left. */
+export const unlessLeft = <T extends { lastAttempt: LoadAttempt | null }>(told: T): T =>
+  told.lastAttempt?.id === leftAttempt() ? { ...told, lastAttempt: null } : told;
