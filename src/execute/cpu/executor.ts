@@ -5,6 +5,7 @@
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
+import type { LinearStep } from '../../memory/layout';
 import {
   activationWidths,
   biasBuffer,
@@ -24,7 +25,7 @@ import { type CpuAdapter, fillAdapters, rowNorms } from './adapters';
 import { attend } from './attend';
 import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
-import { append, createRing, type KvRing, resized, ringBytes } from './kv-cache';
+import { append, createRing, type KeyBias, type KvRing, resized, ringBytes } from './kv-cache';
 import { type LinearRun, linear } from './linear';
 import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
 
@@ -59,6 +60,8 @@ function asOutOfMemory(plan: MemoryPlan, cause: unknown): unknown {
   );
 }
 
+type RotateStep = Extract<Step, { op: 'rotate' }>;
+
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start`. */
 interface Pass {
   ids: ArrayLike<number>;
@@ -82,6 +85,9 @@ class CpuExecutor implements Executor {
   private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
   private rings: KvRing[] = [];
+  /** of the layer that runs: where its keys came from, and their bias */
+  private qkvStep: LinearStep | null = null;
+  private keyBias: KeyBias | null = null;
   /** newest position written to the cache */
   private last = -1;
   /** positions that the reserved request reaches */
@@ -201,7 +207,7 @@ class CpuExecutor implements Executor {
       for (const { layer, slots } of plan.kvByLayer) {
         const old = this.rings[layer];
         if (old && old.slots >= slots) continue;
-        const ring = old ? resized(old, slots, this.last) : createRing(kvType, slots, spec.kvHeads * spec.headSize);
+        const ring = old ? resized(old, slots, this.last) : createRing(kvType, slots, spec);
         this.note(ringBytes(ring));
         this.rings[layer] = ring;
       }
@@ -298,18 +304,23 @@ class CpuExecutor implements Executor {
         break;
       case 'linear':
         this.runLinear(step, pass);
+        if (step.out === 'qkv') this.qkvStep = step;
         break;
       case 'rotate':
+        this.keyBias = this.biasOfKeys(step);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t);
         break;
-      case 'append':
+      case 'append': {
         for (let t = 0; t < tokens; t++) {
-          append(this.rings[step.layer], start + t, activations.qkv, t * qkvWidth + spec.heads * spec.headSize);
+          const at = t * qkvWidth + spec.heads * spec.headSize;
+          append(this.rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
         }
         break;
+      }
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
-        attend(shape, this.rings[step.layer], activations.qkv, start, tokens, activations.attn, scratch.attend);
+        const ring = this.rings[step.layer];
+        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, this.keyBias);
         break;
       }
       case 'activate':
@@ -319,6 +330,19 @@ class CpuExecutor implements Executor {
         add(activations[step.in], activations[step.out], tokens * step.width, step.scale);
         break;
     }
+  }
+
+  /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
+  private biasOfKeys({ layer, rope, kNorm }: RotateStep): KeyBias | null {
+    if (this.rings[layer].type !== 'int8' || kNorm || !this.qkvStep) return null;
+    const { heads, kvHeads, headSize } = this.model.spec;
+    const { parts } = this.qkvStep;
+    // q, k and v are three parts or one: the keys are within one of them.
+    let at = heads * headSize;
+    let part = 0;
+    while (at >= parts[part].rows) at -= parts[part++].rows;
+    const values = this.biases(this.qkvStep)[part]?.subarray(at, at + kvHeads * headSize);
+    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, this.reach) : [] } : null;
   }
 
   private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
@@ -331,14 +355,20 @@ class CpuExecutor implements Executor {
     this.addProduct(product.b, step.scale, x, tokens);
   }
 
-  private runLinear(step: Extract<Step, { op: 'linear' }>, { tokens, allLogits, head }: Pass): void {
+  /** By part of the step; an adapter's own take the place of the model's. */
+  private biases(step: LinearStep): (Float32Array | null)[] {
+    const own = this.adapters.get(step)?.biases;
+    return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
+  }
+
+  private runLinear(step: LinearStep, { tokens, allLogits, head }: Pass): void {
     if (step.lastOnly && !head) return;
     const lastOnly = step.lastOnly && !allLogits;
     const adapter = this.adapters.get(step);
     const run: LinearRun = {
       step,
       matrices: step.parts.map((part) => this.matrix(part.name)),
-      biases: adapter?.biases ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null)),
+      biases: this.biases(step),
       factors: adapter?.factors,
       input: this.activations[step.in],
       inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
@@ -362,7 +392,7 @@ class CpuExecutor implements Executor {
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: Extract<Step, { op: 'rotate' }>, at: number, position: number): void {
+  private rotate(step: RotateStep, at: number, position: number): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;

@@ -11,19 +11,18 @@ import { readMapped } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
 import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
+import { type KvLayerPlan, type KvPart, kvBuffer, kvBuffers, kvCopies } from '../../memory/kv';
 import {
   type BufferPlan,
   biasBuffer,
   distinctRopes,
   ID_RING,
-  kvRowBytes,
   type MemoryPlan,
   type PlanModel,
   planMemory,
   reachedTokens,
   stepVectors,
 } from '../../memory/plan';
-import { copySegments } from '../../memory/ring';
 import { frequenciesFor } from '../../model/rope';
 import { checkIds, checkPosition } from '../check-prompt';
 import type { Executor, ExecutorStats, MemoryReport, PrefillOptions, SampleOptions, WeightSink } from '../executor';
@@ -94,6 +93,8 @@ export class GpuExecutor implements Executor {
   readonly #pipelines: Pipelines;
   readonly #buffers = new Map<string, GPUBuffer>();
   readonly #slots: number[];
+  /** by layer, which heads its cache's buffers hold; as planned until there is a cache */
+  readonly #parts: (readonly KvPart[])[];
   #adapters: StepAdapters = new Map();
   /** names of the buffers that exist for the active adapters only */
   #adapterBuffers: readonly string[] = [];
@@ -121,6 +122,7 @@ export class GpuExecutor implements Executor {
     this.#ledger = new Ledger(gpu.device);
     this.#pipelines = Pipelines.of(gpu.device);
     this.#slots = model.spec.layers.map(() => 0);
+    this.#parts = plan.kvByLayer.map(({ parts }) => parts);
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -162,6 +164,7 @@ export class GpuExecutor implements Executor {
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
       slots: this.#slots,
+      parts: this.#parts,
       workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
     };
   }
@@ -253,9 +256,9 @@ export class GpuExecutor implements Executor {
     }
     let grown = false;
     try {
-      for (const { layer, slots, bytes } of plan.kvByLayer) {
-        if (slots <= this.#slots[layer]) continue;
-        await this.#growLayer(layer, slots, bytes / 2);
+      for (const ring of plan.kvByLayer) {
+        if (ring.slots <= this.#slots[ring.layer]) continue;
+        await this.#growLayer(ring);
         grown = true;
       }
     } finally {
@@ -283,22 +286,25 @@ export class GpuExecutor implements Executor {
   }
 
   /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
-  async #growLayer(layer: number, slots: number, bytes: number): Promise<void> {
-    const names = [`kv.${layer}.k`, `kv.${layer}.v`];
-    const old = names.map((name) => this.#buffers.get(name));
-    await this.#allocate(names.map((name) => ({ name, purpose: 'kv', bytes })));
-    const row = kvRowBytes(this.#model.spec, this.#plan.request.kvType);
-    const before = this.#slots[layer];
+  async #growLayer(ring: KvLayerPlan): Promise<void> {
+    const { layer, slots, parts } = ring;
+    const before = { slots: this.#slots[layer], parts: this.#parts[layer] };
+    const old = new Map(this.#buffers);
+    await this.#allocate(kvBuffers(ring).map((buffer) => ({ ...buffer, purpose: 'kv' })));
     this.#slots[layer] = slots;
-    if (!old[0] || !old[1]) return;
+    this.#parts[layer] = parts;
+    if (before.slots === 0) return;
+    const { kvType } = this.#plan.request;
     const encoder = this.#device.createCommandEncoder();
-    for (const { from, to, count } of copySegments(before, this.#last, slots)) {
-      names.forEach((name, i) => {
-        encoder.copyBufferToBuffer(old[i] as GPUBuffer, from * row, this.#buffer(name), to * row, count * row);
-      });
+    for (const copy of kvCopies(kvType, this.#model.spec.headSize, before, ring, this.#last)) {
+      for (const kind of ['k', 'v'] as const) {
+        const from = old.get(kvBuffer(layer, kind, copy.fromPart)) as GPUBuffer;
+        const to = this.#buffer(kvBuffer(layer, kind, copy.toPart));
+        encoder.copyBufferToBuffer(from, copy.from, to, copy.to, copy.bytes);
+      }
     }
     this.#device.queue.submit([encoder.finish()]);
-    for (const buffer of old) this.#ledger.release(buffer as GPUBuffer);
+    for (const { name } of kvBuffers({ layer, parts: before.parts })) this.#ledger.release(old.get(name) as GPUBuffer);
   }
 
   #bind(ops: readonly Op[]): Promise<Bound[]> {

@@ -1,7 +1,8 @@
 /** A fixture's logits and greedy ids beside what transformers computed: the test that whole models have to pass. */
 import { expect } from 'vitest';
 import type { WeightsOption } from '../../../memory/formats';
-import { DEFAULT_LIMITS, type KvType, planMemory } from '../../../memory/plan';
+import type { KvType } from '../../../memory/kv';
+import { DEFAULT_LIMITS, planMemory } from '../../../memory/plan';
 import type { Executor } from '../../executor';
 import {
   allLogits,
