@@ -7,16 +7,14 @@
  * default model.
  */
 import { parseArgs } from 'node:util';
+import { BIASED, biasedModel, SLOWEST_PAIR } from '../src/execute/cpu/test/biased';
 import { FAMILY_FIXTURES } from '../src/execute/cpu/test/fixtures';
 import {
   allLogits,
-  CPU,
   expected,
   GREEDY,
   largestDifference,
-  type Maker,
   openFixture,
-  randomModel,
   randomValues,
   take,
 } from '../src/execute/cpu/test/models';
@@ -24,12 +22,9 @@ import type { Executor } from '../src/execute/executor';
 import { argmax } from '../src/execute/sampling';
 import type { KvType } from '../src/memory/kv';
 import type { PlanRequest } from '../src/memory/plan';
-import { parseSpec } from '../src/model/parse';
 import { DEFAULT_MODEL, expectedPrompts } from '../src/worker/test/default-model';
 
 const NEW_TOKENS = 32;
-/** A head of the biased Qwen2s, values, as in Qwen2.5-0.5B. */
-const HEAD = 64;
 
 interface Case {
   name: string;
@@ -37,41 +32,11 @@ interface Case {
   open(size: Pick<PlanRequest, 'kvType' | 'promptTokens' | 'maxNewTokens'>): Promise<Executor>;
 }
 
-/** Key biases of ±200 on two turning pairs of channels of a head, `pair` and the next, ±3 elsewhere. */
-function keyBias(length: number, pair: number): Float32Array {
-  return randomValues(length, 5).map((value, i) => {
-    const j = i % (HEAD / 2);
-    return j === pair || j === pair + 1 ? 200 * Math.sign(value) : 3 * value;
-  });
-}
-
-/** A small random Qwen2 whose keys are biased; a real one's large biases stand where a pair hardly turns. */
-function biased(name: string, pair: number): Case {
-  const spec = parseSpec({
-    model_type: 'qwen2',
-    hidden_size: 256,
-    intermediate_size: 512,
-    num_hidden_layers: 4,
-    num_attention_heads: 14,
-    num_key_value_heads: 2,
-    head_dim: HEAD,
-    vocab_size: 512,
-    max_position_embeddings: 1024,
-    rope_theta: 1e6,
-  });
-  const maker: Maker = {
-    ...CPU,
-    async make(model, plan) {
-      const executor = await CPU.make(model, plan);
-      const { writeVector } = executor.sink;
-      executor.sink.writeVector = (tensor, values) =>
-        writeVector(tensor, tensor.endsWith('k_proj.bias') ? keyBias(values.length, pair) : values);
-      return executor;
-    },
-  };
-  const prompt = Array.from(randomValues(200, 9), (value) => Math.floor(256 + 255 * value));
-  return { name, prompts: [prompt], open: (size) => randomModel(spec, size, undefined, maker) };
-}
+const biased = (name: string, pair: number): Case => ({
+  name,
+  prompts: [Array.from(randomValues(200, 9), (value) => Math.floor((BIASED.vocab / 2) * (1 + value)))],
+  open: (size) => biasedModel(pair, size),
+});
 
 function cases(prompts: number): Case[] {
   return [
@@ -82,7 +47,7 @@ function cases(prompts: number): Case[] {
         open: async (size) => (await openFixture(path, size, weights)).executor,
       }),
     ),
-    biased('Qwen2, key biases of 200 on the slowest pairs', HEAD / 2 - 2),
+    biased('Qwen2, key biases of 200 on the slowest pairs', SLOWEST_PAIR),
     biased('Qwen2, key biases of 200 on pairs that turn', 8),
     {
       name: DEFAULT_MODEL,

@@ -45,7 +45,7 @@ export async function expectPrompt(
 export async function compareWithTransformers(
   path: string,
   weights: WeightsOption,
-  kvType: Extract<KvType, 'f32' | 'f16'>,
+  kvType: KvType,
   maker: Maker = CPU,
 ): Promise<void> {
   const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));
