@@ -9,10 +9,10 @@ const HEAD = 64;
 
 export const BIASED = parseSpec({
   model_type: 'qwen2',
-  hidden_size: 256,
-  intermediate_size: 512,
-  num_hidden_layers: 4,
-  num_attention_heads: 14,
+  hidden_size: 128,
+  intermediate_size: 256,
+  num_hidden_layers: 3,
+  num_attention_heads: 6,
   num_key_value_heads: 2,
   head_dim: HEAD,
   vocab_size: 512,

@@ -117,8 +117,9 @@ export function planOf(
   more: Partial<PlanRequest> = {},
   format: MatrixFormat = { type: 'f32' },
   target: LayoutTarget = 'cpu',
+  limits: PlanLimits = DEFAULT_LIMITS,
 ): MemoryPlan {
-  return planMemory(planModel(spec, format), request(more), DEFAULT_LIMITS, target);
+  return planMemory(planModel(spec, format), request(more), limits, target);
 }
 
 function planModel(spec: ModelSpec, format: MatrixFormat): PlanModel {
@@ -134,7 +135,7 @@ export async function randomModel(
   maker: Maker = CPU,
 ): Promise<Executor> {
   const table = tensorTable(spec);
-  const plan = planOf(spec, more, format, maker.target);
+  const plan = planOf(spec, more, format, maker.target, maker.limits);
   const executor = await maker.make(planModel(spec, format), plan);
   for (const [i, { name, rows, cols, kind }] of table.entries()) {
     const values = randomValues(rows * cols, i + 1).map((v) =>

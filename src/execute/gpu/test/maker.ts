@@ -8,17 +8,16 @@ import type { Executor } from '../../executor';
 import { createGpuExecutor } from '../executor';
 import { SHAPES } from '../shapes';
 
+export const limitsOf = (binding?: number): PlanLimits =>
+  binding ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding } : DEFAULT_LIMITS;
+
 /** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
 export const webgpu = (gpu: Promise<Gpu>, open: Executor[], binding?: number): Maker => ({
   target: 'webgpu',
+  limits: limitsOf(binding),
   async make(model, plan) {
-    const limits: PlanLimits = binding
-      ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding }
-      : DEFAULT_LIMITS;
-    const made = await createGpuExecutor(await gpu, model, planMemory(model, plan.request, limits, 'webgpu'), {
-      variant: 'small',
-      shapes: SHAPES.small,
-    });
+    const planned = planMemory(model, plan.request, limitsOf(binding), 'webgpu');
+    const made = await createGpuExecutor(await gpu, model, planned, { variant: 'small', shapes: SHAPES.small });
     open.push(made);
     return made;
   },
