@@ -46,9 +46,7 @@ export class CpuKvCache implements KvCache {
       for (const { layer, slots } of plan.kvByLayer) {
         const old = rings[layer];
         if (old && old.slots >= slots) continue;
-        const ring = old
-          ? resized(old, slots, this.held.last)
-          : createRing(kvType, slots, spec.kvHeads * spec.headSize);
+        const ring = old ? resized(old, slots, this.held.last) : createRing(kvType, slots, spec);
         this.owner.note(ringBytes(ring));
         rings[layer] = ring;
         this.held.slots[layer] = slots;
