@@ -46,6 +46,8 @@ export interface Visit {
   close(): Promise<void>;
   /** SIGKILL to the browser's own process, as a crash or a power cut would */
   kill(): Promise<void>;
+  /** SIGKILL to its GPU process, as a driver that fails would */
+  killGpu(): void;
 }
 
 export interface Profile {
@@ -77,6 +79,25 @@ function browserProcess(folder: string): number {
   throw new Error(`No browser runs with the profile ${folder}.`);
 }
 
+/** The GPU process of a browser, which starts another when it dies: a descendant of its main process. */
+function gpuProcess(browser: number): number {
+  const read = (pid: string, entry: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${entry}`, 'utf8');
+    } catch {
+      return ''; // it has just ended
+    }
+  };
+  // "pid (name) state parent …"
+  const parent = (pid: string) => read(pid, 'stat').split(') ').at(-1)!.split(' ')[1] ?? '0';
+  const descends = (pid: string): boolean => Number(pid) === browser || (Number(pid) > 1 && descends(parent(pid)));
+  const found = readdirSync('/proc').find(
+    (name) => /^\d+$/.test(name) && read(name, 'cmdline').includes('--type=gpu-process') && descends(name),
+  );
+  if (!found) throw new Error(`The browser ${browser} has no GPU process.`);
+  return Number(found);
+}
+
 async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: (await findChromium()) ?? undefined,
@@ -103,6 +124,7 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
       process.kill(browserProcess(folder), 'SIGKILL');
       await context.close().catch(() => {});
     },
+    killGpu: () => void process.kill(gpuProcess(browserProcess(folder)), 'SIGKILL'),
   };
 }
 

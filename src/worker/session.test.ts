@@ -11,7 +11,7 @@ describe('a session on the CPU', () => {
   });
 
   it('says hello, and whether it holds a lock', async () => {
-    expect(await session.hello('life')).toBe('locks' in navigator);
+    expect(await session.hello('life')).toBe('locks' in (globalThis.navigator ?? {}));
   });
 
   it('tells what it is and why', () => {
