@@ -48,6 +48,8 @@ export interface Visit {
   kill(): Promise<void>;
   /** SIGKILL to its GPU process, as a driver that fails would */
   killGpu(): void;
+  /** SIGSTOP, or SIGCONT, to its pages' processes, as a system does that suspends them */
+  suspend(stopped: boolean): void;
 }
 
 export interface Profile {
@@ -79,9 +81,9 @@ function browserProcess(folder: string): number {
   throw new Error(`No browser runs with the profile ${folder}.`);
 }
 
-/** The GPU process of a browser, which starts another when it dies: a descendant of its main process. */
-function gpuProcess(browser: number): number {
-  const read = (pid: string, entry: string) => {
+/** A browser's processes of one type, `gpu-process` or `renderer`: descendants of its main process. */
+function childProcesses(browser: number, type: string): number[] {
+  const read = (pid: number, entry: string) => {
     try {
       return readFileSync(`/proc/${pid}/${entry}`, 'utf8');
     } catch {
@@ -89,13 +91,12 @@ function gpuProcess(browser: number): number {
     }
   };
   // "pid (name) state parent …"
-  const parent = (pid: string) => read(pid, 'stat').split(') ').at(-1)!.split(' ')[1] ?? '0';
-  const descends = (pid: string): boolean => Number(pid) === browser || (Number(pid) > 1 && descends(parent(pid)));
-  const found = readdirSync('/proc').find(
-    (name) => /^\d+$/.test(name) && read(name, 'cmdline').includes('--type=gpu-process') && descends(name),
-  );
-  if (!found) throw new Error(`The browser ${browser} has no GPU process.`);
-  return Number(found);
+  const parent = (pid: number) => Number(read(pid, 'stat').split(') ').at(-1)!.split(' ')[1] ?? 0);
+  const descends = (pid: number): boolean => pid === browser || (pid > 1 && descends(parent(pid)));
+  const all = readdirSync('/proc').map(Number).filter(Boolean);
+  const found = all.filter((pid) => read(pid, 'cmdline').includes(`--type=${type}`) && descends(pid));
+  if (found.length === 0) throw new Error(`The browser ${browser} has no ${type}.`);
+  return found;
 }
 
 async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
@@ -124,7 +125,13 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
       process.kill(browserProcess(folder), 'SIGKILL');
       await context.close().catch(() => {});
     },
-    killGpu: () => void process.kill(gpuProcess(browserProcess(folder)), 'SIGKILL'),
+    killGpu() {
+      for (const pid of childProcesses(browserProcess(folder), 'gpu-process')) process.kill(pid, 'SIGKILL');
+    },
+    suspend(stopped) {
+      const signal = stopped ? 'SIGSTOP' : 'SIGCONT';
+      for (const pid of childProcesses(browserProcess(folder), 'renderer')) process.kill(pid, signal);
+    },
   };
 }
 

@@ -133,7 +133,10 @@ describe('a lost device', () => {
   it('without another adapter asks to reload the page', async () => {
     const none = () => Promise.reject(new NibbleError('webgpu-unavailable', 'There is no adapter.'));
     const { call } = hold({ ask: failing(lost()), fills: [async () => {}, none] });
-    await expect(call()).rejects.toMatchObject({ code: 'device-lost', message: expect.stringMatching(/no other. Reload/) });
+    await expect(call()).rejects.toMatchObject({
+      code: 'device-lost',
+      message: expect.stringMatching(/no other. Reload/),
+    });
   });
 
   it('is no loss where there never was an adapter', async () => {

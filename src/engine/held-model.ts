@@ -129,8 +129,7 @@ export class HeldModel {
         if (lost) this.#note(error as NibbleError);
         else if (this.#lost && (error as NibbleError).code === 'webgpu-unavailable') {
           this.#giveUp(', and the browser gives no other');
-        }
-        else throw error;
+        } else throw error;
       }
     }
   }
@@ -167,5 +166,4 @@ const sentence = ({ code }: NibbleError) => `${LOST[code]}: the model is being l
 
 /** What fails inside a worker may be `worker-failed` too; only one that is no longer there is lost. */
 const isLoss = (worker: RunningWorker, error: unknown) =>
-  error instanceof NibbleError &&
-  (error.code === 'device-lost' || (error.code === 'worker-failed' && worker.broken));
+  error instanceof NibbleError && (error.code === 'device-lost' || (error.code === 'worker-failed' && worker.broken));

@@ -71,7 +71,8 @@ export async function startWorker(create: () => Worker, helloMs = HELLO_MS): Pro
   try {
     const life = `nibble-life:${Math.random()}`;
     // A worker that is ended from elsewhere tells nobody, but loses its locks. One that is only busy keeps them.
-    if (await Promise.race([api.hello(life), failed])) navigator.locks.request(life, () => fail('died')).catch(() => {});
+    if (await Promise.race([api.hello(life), failed]))
+      navigator.locks.request(life, () => fail('died')).catch(() => {});
   } catch (error) {
     worker.terminate();
     throw error;

@@ -24,8 +24,8 @@ import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
-import { checkShapes, loadWeights } from '../weights/load-weights';
 import { beginAttempt, lastAttempt } from '../weights/load-attempt';
+import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
@@ -115,7 +115,7 @@ async function tryOpen(
   { source: description, attempt: mark, left }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
-  signal: AbortSignal | undefined,
+  stop: AbortSignal | undefined,
   /** told whether the load failed for bytes that arrived other than they are, and were dropped */
   attempt: { altered: boolean },
 ): Promise<Model> {
@@ -126,10 +126,14 @@ async function tryOpen(
   let release = () => {};
   let executor: Executor | undefined;
   let source: StoredSource | undefined;
-  let watch: DeviceWatch | undefined;
   // beside the headers, and then the code of the executor that will be needed
   const choosing = chooseBackend(options.backend, host.gpu, options);
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
+  const watch = watchDevice(
+    choosing.then(({ gpu }) => gpu),
+    stop,
+  );
+  const { signal } = watch;
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
@@ -169,7 +173,6 @@ async function tryOpen(
     const text = openText(checkpoint);
     text.catch(() => {});
     const { gpu, reason: backendReason } = await choosing;
-    watch = watchDevice(gpu, signal);
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
     const effective: EffectiveEngineOptions = {
@@ -183,7 +186,7 @@ async function tryOpen(
     }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened, watch.signal, () => {
+    await fill(checkpoint, plan, executor, meter, opened, signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
@@ -209,7 +212,7 @@ async function tryOpen(
       release,
     };
   } catch (thrown) {
-    const error = watch ? await watch.explain(thrown) : thrown;
+    const error = await watch.explain(thrown);
     executor?.dispose();
     (await choosing.catch(() => null))?.gpu?.device.destroy();
     release();
