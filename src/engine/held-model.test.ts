@@ -13,7 +13,7 @@ interface FakeWorker extends Worker {
 }
 
 /** A model in fake workers: `fills` is told of each load, and `ask` answers every call. */
-function hold({ fills = [] as (() => Promise<void>)[], ask = async () => 'answer' } = {}) {
+function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = async () => 'answer' } = {}) {
   const workers: FakeWorker[] = [];
   const told: (string | null)[] = [];
   const signals: AbortSignal[] = [];
@@ -30,7 +30,7 @@ function hold({ fills = [] as (() => Promise<void>)[], ask = async () => 'answer
   const fill: Fill = async (_, why, signal) => {
     told.push(why);
     signals.push(signal);
-    await fills.shift()?.();
+    await fills.shift()?.(signal);
   };
   const model = new HeldModel(create, fill);
   return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
@@ -43,6 +43,10 @@ const failing = (...errors: (Error | null)[]) => {
     if (error) throw error;
     return 'answer';
   };
+};
+const untilAborted = async (signal: AbortSignal) => {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  throw new NibbleError('aborted', 'The request was stopped.');
 };
 const forever = () => new Promise<never>(() => {});
 /** Time goes on by so many seconds. */
@@ -211,19 +215,14 @@ describe('who asks no more', () => {
 
   it('by dispose() while the model is loaded again', async () => {
     const { model, call, signals } = hold({ ask: failing(lost()), fills: [async () => {}, untilAborted] });
-    async function untilAborted() {
-      const [, signal] = signals;
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      throw new NibbleError('aborted', 'The request was stopped.');
-    }
     const answer = call();
     await vi.waitFor(() => expect(signals).toHaveLength(2));
     model.dispose();
     await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
   });
 
-  it('by an abort while the model is loaded again: that ends at once, and the next call begins it anew', async () => {
-    const { model, call, signals } = hold({ ask: failing(lost()), fills: [async () => {}, forever] });
+  it('by an abort while the model is loaded again: that ends, and the next call begins it anew', async () => {
+    const { model, call, signals } = hold({ ask: failing(lost()), fills: [async () => {}, untilAborted] });
     const stop = new AbortController();
     const stopped = model.run(({ api }) => api.info(), { signal: stop.signal });
     await vi.waitFor(() => expect(signals).toHaveLength(2));
