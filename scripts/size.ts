@@ -1,7 +1,7 @@
 /**
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it can come to
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
- * apart: `text` (tokenizer and template, fetched while the weights stream), `gguf`, `lora` and `quantised` (only for
+ * apart: `text` (tokenizer and template) and `advice` (on memory), fetched while the weights stream, `gguf`, `lora` and `quantised` (only for
  * such a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for
  * profiles). Fails above the limits, and on wasm or code made from strings.
  */
@@ -35,7 +35,7 @@ function partsBeside(entry: string): string[] {
 }
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
-const COMES_LATER = named('text|gguf|lora|quantised|stored-models|inspect|timestamps');
+const COMES_LATER = named('advice|text|gguf|lora|quantised|stored-models|inspect|timestamps');
 const EXECUTORS = named('on-cpu|on-gpu');
 
 const gzipped = (file: string) => gzipSync(readFileSync(file), { level: 9 }).length;

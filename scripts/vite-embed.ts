@@ -35,6 +35,7 @@ export function inlineWorker(): Plugin {
 
 /** What only some models or machines need, or what is needed once weights stream, by the specifier of its import. */
 const PARTS: Record<string, string> = {
+  advice: '../memory/advice',
   text: '../text/index',
   gguf: '../formats/gguf',
   lora: '../lora/index',
@@ -43,7 +44,7 @@ const PARTS: Record<string, string> = {
   'on-cpu': '../execute/on-cpu',
   'on-gpu': '../execute/on-gpu',
 };
-const LATER = /\bimport\('(\.\.\/(?:text|formats|weights|lora|execute)\/[\w-]+)'\)/g;
+const LATER = /\bimport\('(\.\.\/(?:text|formats|memory|weights|lora|execute)\/[\w-]+)'\)/g;
 const partOf = (specifier: string) => Object.keys(PARTS).find((name) => PARTS[name] === specifier);
 
 /** Reached by `import()` from calls that the widget never makes. */

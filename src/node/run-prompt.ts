@@ -1,7 +1,7 @@
 /** Runs a prompt from position 0 on a loaded model, for what measures logits and not text. */
 import { emptyPrefix, noteReserved } from '../generate/kv-prefix';
-import { planFor } from '../worker/answer';
-import { checkFits, type Model } from '../worker/open-model';
+import type { Model } from '../worker/open-model';
+import { checkFits, planFor } from '../worker/planning';
 
 /**
  * @param newTokens that will be decoded afterwards
@@ -27,7 +27,7 @@ export async function runPrompt(
 /** Plans and reserves the cache as a request of that size does; what it held is forgotten. */
 export async function reserveFor(model: Model, promptTokens: number, newTokens: number): Promise<void> {
   const plan = planFor(model, promptTokens, newTokens);
-  checkFits(plan);
+  await checkFits(model, plan);
   model.cached = emptyPrefix();
   await model.executor.reserve(plan);
   noteReserved(model.cached, plan, model.plan.spec);

@@ -4,32 +4,11 @@ import { generate } from '../generate/generate';
 import { noteReserved, reusablePrefix } from '../generate/kv-prefix';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
-import { contextLimit, type MemoryPlan, planMemory } from '../memory/plan';
-import type { ChatMessage, GenerateRequest, GenerateResult, MemoryInfo, PlanInfo, TokenMessage } from '../protocol';
+import { contextLimit } from '../memory/plan';
+import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
-import { checkFits, type Model, planRequest } from './open-model';
-
-export function planFor(model: Model, promptTokens: number, maxNewTokens: number): MemoryPlan {
-  return planMemory(model.plan, planRequest(model.options, promptTokens, maxNewTokens), model.limits, model.target);
-}
-
-export function planInfo(plan: MemoryPlan): PlanInfo {
-  const { weights, kv, scratch, staging, total, fits, suggestions } = plan;
-  const kvByLayer = plan.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
-  return { weights, kv, kvByLayer, scratch, staging, total, fits, suggestions };
-}
-
-/** What is allocated now, beside what the model's full context would have taken. */
-export function memoryInfo(model: Model): MemoryInfo {
-  const full = { ...planRequest(model.options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
-  const slots = (kind: 'global' | 'sliding') =>
-    model.reserved?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
-  return {
-    ...model.executor.memory(),
-    kvFullContext: planMemory(model.plan, full, model.limits, model.target).kv,
-    kvSlots: { global: slots('global'), sliding: slots('sliding') },
-  };
-}
+import type { Model } from './open-model';
+import { checkFits, memoryInfo, planFor } from './planning';
 
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
@@ -97,7 +76,7 @@ export async function answer(
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const plan = planFor(model, ids.length, options.maxNewTokens);
-  checkFits(plan);
+  await checkFits(model, plan);
   await model.executor.reserve(plan);
   noteReserved(model.cached, plan, spec);
   if (plan.contextTokens > (model.reserved?.contextTokens ?? 0)) model.reserved = plan;

@@ -3,7 +3,8 @@ import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
-import { checkFits, type Host, type Model, planRequest, UNUSABLE } from './open-model';
+import { type Host, type Model, UNUSABLE } from './open-model';
+import { checkFits, planRequest } from './planning';
 
 /**
  * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
@@ -31,7 +32,7 @@ export async function setLora(
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     const request = model.reserved?.request ?? planRequest(model.options, 1, 1);
-    checkFits(planMemory(plan, request, model.limits, model.target));
+    await checkFits({ ...model, plan }, planMemory(plan, request, model.limits, model.target));
     await model.executor.setAdapters(active);
     for (const source of open) await source.markComplete();
     model.plan = plan;

@@ -5,20 +5,13 @@ import type { FileLayout } from '../formats/layout';
 import { emptyPrefix, type KvPrefix } from '../generate/kv-prefix';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
+import type { DeviceFacts } from '../memory/device-estimate';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
-import {
-  contextLimit,
-  type MemoryPlan,
-  NO_LIMITS,
-  type PlanLimits,
-  type PlanModel,
-  type PlanRequest,
-  planMemory,
-} from '../memory/plan';
+import { contextLimit, type MemoryPlan, NO_LIMITS, type PlanLimits, type PlanModel, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { LoadRequest, LoraInfo, Progress } from '../protocol';
+import type { DeviceEstimate, LoadRequest, LoraInfo, Progress } from '../protocol';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
@@ -27,12 +20,12 @@ import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
-import type { SourceDescription } from '../weights/source';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
+import { checkFits, deviceEstimate, planRequest } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -40,6 +33,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** what is known of the machine; absent: nothing is */
+  machine?: Omit<DeviceFacts, 'touch'>;
 }
 
 export interface Model {
@@ -51,6 +46,7 @@ export interface Model {
   gpu: Gpu | null;
   backendReason: string;
   storageReason: string;
+  deviceEstimate: DeviceEstimate;
   options: EffectiveEngineOptions;
   executor: Executor;
   tokenizer: Tokenizer | null;
@@ -68,20 +64,6 @@ export interface Model {
 /** What a checkpoint's (or an adapter's) own bytes are to blame for. */
 const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
 export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
-
-/** The one way to a plan request: the engine's options with a request's numbers. */
-export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
-  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget };
-}
-
-/** @throws out-of-memory with the plan's numbers and what would fit */
-export function checkFits(plan: MemoryPlan): void {
-  if (plan.fits) return;
-  const { weights, kv, scratch, staging, peak, suggestions } = plan;
-  const message = suggestions[0] ?? `This would take ${peak} bytes, more than is allowed. Choose a smaller model.`;
-  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, suggestions });
-}
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
 const REFETCHES = 1;
@@ -101,7 +83,7 @@ export async function openModel(
   for (let refetches = 0; ; refetches++) {
     const attempt = { altered: false };
     try {
-      return await tryOpen(host, request.source, options, report, signal, attempt);
+      return await tryOpen(host, request, options, report, signal, attempt);
     } catch (error) {
       if (!attempt.altered || refetches === REFETCHES) throw error;
     }
@@ -110,7 +92,7 @@ export async function openModel(
 
 async function tryOpen(
   host: Host,
-  description: SourceDescription,
+  { source: description, touch }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
   signal: AbortSignal | undefined,
@@ -170,13 +152,14 @@ async function tryOpen(
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    checkFits(least);
+    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     await fill(checkpoint, plan, executor, meter, opened, signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
+    const estimate = await deviceEstimate(host, gpu, touch);
     await opened.markComplete();
     meter.phase('ready');
     return {
@@ -188,6 +171,7 @@ async function tryOpen(
       gpu,
       backendReason,
       storageReason: opened.full ? NO_ROOM : reason,
+      deviceEstimate: estimate,
       options: effective,
       executor,
       ...answering,

@@ -1,7 +1,8 @@
 /** nibble bench: how fast, with what memory. Greedy, end-of-text ignored, so that the ids are generate's. */
 import { NibbleError } from '../../errors';
-import { encodeInput, memoryInfo } from '../../worker/answer';
+import { encodeInput } from '../../worker/answer';
 import type { Model } from '../../worker/open-model';
+import { memoryInfo } from '../../worker/planning';
 import { type Arguments, invalid } from '../arguments';
 import { open } from '../open';
 import { createRandomSource } from '../random-source';
