@@ -118,6 +118,20 @@ for (const [device, size] of Object.entries({
   });
 }
 
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`a model that does not fit the limit, on a narrow phone, ${colorScheme}`, async ({ product, profile }) => {
+    const { page } = await profile.open({ width: 360, height: 780, colorScheme });
+    await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=1300000`);
+    await page.getByLabel('Length of the chat').selectOption('512');
+    await expect(page.locator('[data-cost=verdict]')).toContainText('It does not fit');
+    await picture(page, `memory-phone-${colorScheme}`);
+    await page.getByLabel('Memory limit').scrollIntoViewIfNeeded();
+    await page.locator('nibble-memory').screenshot({ path: `test-results/screens/memory-panel-${colorScheme}.png` });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide).toBeLessThanOrEqual(0);
+  });
+}
+
 test('the download, at work', async ({ product, profile }) => {
   const { page } = await profile.open();
   await page.goto(`${product.site.origin}/?model=${TINY}`);

@@ -178,7 +178,8 @@ function checkRequest(request: PlanRequest): void {
     ['budget', request.budget, 1],
   ];
   for (const [name, value, least] of sizes) {
-    if (value !== null && (!Number.isSafeInteger(value) || value < least)) {
+    const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';
+    if (!absent && (!Number.isSafeInteger(value) || (value as number) < least)) {
       throw new NibbleError('invalid-option', `${name} must be a whole number of at least ${least}, not ${value}.`, {
         name,
         value,

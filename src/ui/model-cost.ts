@@ -1,25 +1,32 @@
 import { css, html, LitElement, nothing } from 'lit';
-import { property, query } from 'lit/decorators.js';
+import { property, query, state } from 'lit/decorators.js';
+import type { Inspection } from '../engine';
 import type { ModelCost as Cost } from '../protocol';
 import { define } from './define';
 import { formatBytes, formatCount } from './format';
+import './memory-panel';
+import type { ChosenOptions } from './memory-words';
 import type { ModelChoice } from './model-choice';
 import { theme } from './theme';
 
-/** "98 MB, once", "98 MB, of which 40 MB are here", "Nothing: it is on this device" */
+/** "98 MB, once", "98 MB, of which 40 MB are here", "nothing: it is on this device" */
 export function describeDownload({ bytes, storedBytes, here }: Cost): string {
   if (here) return 'nothing: it is on this device';
+  if (bytes === null) return 'not known before it starts';
   const size = formatBytes(bytes);
   return storedBytes > 0 ? `${size}, of which ${formatBytes(Math.min(storedBytes, bytes))} are here` : `${size}, once`;
 }
 
-/** What a chosen model would take, and the button that loads it. Events: `load`, `back`. */
+/** What a chosen model would take, and the button that loads it. Events: `load` (ChosenOptions), `back`. */
 export class ModelCost extends LitElement {
   @property({ attribute: false }) choice!: ModelChoice;
   /** null while it is being found out */
-  @property({ attribute: false }) cost: Cost | null = null;
+  @property({ attribute: false }) inspection: Inspection | null = null;
+  /** the person's memory limit, bytes */
+  @property({ attribute: false }) budget: number | null = null;
   /** the name of the model that makes room for it */
   @property() replaces = '';
+  @state() private chosen: ChosenOptions = {};
   @query('.primary') private button?: HTMLButtonElement;
 
   static override styles = [
@@ -52,8 +59,9 @@ export class ModelCost extends LitElement {
       dt {
         color: var(--_muted);
       }
-      .warning {
-        color: var(--_danger);
+      .facts {
+        display: grid;
+        gap: 0.3rem;
       }
       .actions {
         display: flex;
@@ -63,37 +71,46 @@ export class ModelCost extends LitElement {
     `,
   ];
 
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has('inspection')) this.chosen = {};
+  }
+
   /** The next step is the button, as soon as it is there. */
   override updated(changed: Map<string, unknown>) {
-    if (changed.has('cost') && this.cost) this.button?.focus();
+    if (changed.has('inspection') && this.inspection) this.button?.focus();
   }
 
-  #tell(event: 'load' | 'back') {
-    this.dispatchEvent(new Event(event));
-  }
-
-  #facts(cost: Cost) {
-    const { family, parameters, contextLength, memory, tokens, fits, suggestions } = cost;
+  #facts(inspection: Inspection) {
+    const { cost } = inspection;
+    const { family, parameters } = cost;
     const row = (term: string, id: string, text: string) => html`<dt>${term}</dt><dd data-cost=${id}>${text}</dd>`;
     return html`<dl>
-        ${row('Download', 'download', describeDownload(cost))}
-        ${row('Memory', 'memory', `about ${formatBytes(memory)} for a chat of ${tokens} tokens`)}
         ${row('Model', 'model', `${family}, ${formatCount(parameters)} parameters`)}
-        ${row('Context', 'context', `${contextLength.toLocaleString('en')} tokens`)}
+        ${row('Download', 'download', describeDownload(cost))}
       </dl>
-      ${fits ? nothing : html`<p class="warning">It does not fit here. ${suggestions[0] ?? ''}</p>`}`;
+      <nibble-memory
+        .inspection=${inspection}
+        .budget=${this.budget}
+        @choose=${({ detail }: CustomEvent<ChosenOptions>) => {
+          this.chosen = detail;
+        }}
+      ></nibble-memory>`;
   }
 
   override render() {
-    const { choice, cost } = this;
+    const { choice, inspection } = this;
     const { model, revision } = choice;
+    const cost = inspection?.cost;
     const address = typeof model === 'string' && model !== choice.name ? model : '';
+    const size = cost && !cost.here && cost.bytes !== null ? ` (${formatBytes(cost.bytes)})` : '';
     return html`
       <div>
         <h3>${choice.name}</h3>
         ${address ? html`<div class="muted address">${address}${revision ? ` @ ${revision}` : ''}</div>` : nothing}
       </div>
-      <div role="status">${cost ? this.#facts(cost) : html`<p class="muted">Looking at the model…</p>`}</div>
+      <div class="facts" role="status">
+        ${inspection ? this.#facts(inspection) : html`<p class="muted">Looking at the model…</p>`}
+      </div>
       ${
         cost && this.replaces
           ? html`<p class="muted">${this.replaces} makes room for it. The conversation stays.</p>`
@@ -102,12 +119,15 @@ export class ModelCost extends LitElement {
       <div class="actions">
         ${
           cost
-            ? html`<button class="primary" @click=${() => this.#tell('load')}>
-                ${cost.here ? 'Load' : `Load (${formatBytes(cost.bytes)})`}
+            ? html`<button
+                class="primary"
+                @click=${() => this.dispatchEvent(new CustomEvent('load', { detail: this.chosen }))}
+              >
+                Load${size}
               </button>`
             : nothing
         }
-        <button @click=${() => this.#tell('back')}>Back</button>
+        <button @click=${() => this.dispatchEvent(new Event('back'))}>Back</button>
       </div>
     `;
   }

@@ -562,7 +562,11 @@ export const isInstalled = (record: ModelRecord | undefined, choice: string): bo
   record?.complete === true && (record.made?.choice ?? choice) === choice;
 
 /** The folder's own manifest.json, where there is one. @throws network */
-export async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
+export async function readManifest(
+  inner: Source,
+  listing: Listing | null,
+  signal?: AbortSignal,
+): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
   return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
 }

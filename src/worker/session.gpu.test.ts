@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
+import type { NibbleError } from '../errors';
 import { describeAdapter } from '../gpu/device';
 import { createSession } from './session';
 import { ask, certain, chats, host, load } from './test/tiny';
@@ -64,6 +65,61 @@ describe('a session on WebGPU', () => {
     await session.dispose();
   });
 });
+
+it('a budget is obeyed to the byte, as a wrapper around the device sees it', async () => {
+  const seen = { now: 0, peak: 0 };
+  const session = createSession(host({ gpu: counting(gpu, seen) }));
+  const loading = (memoryBudget: number) => load(session, { backend: 'webgpu', memoryBudget });
+  const refusal = await loading(1).catch((error: NibbleError) => error.details);
+  const { peak } = refusal as { peak: number };
+  await expect(loading(peak - 1)).rejects.toMatchObject({
+    code: 'out-of-memory',
+    details: {
+      peak,
+      budget: peak - 1,
+      suggestions: expect.arrayContaining([expect.stringMatching(/chunks of \d+ tokens/)]),
+    },
+  });
+  expect(seen.peak).toBe(0);
+  await loading(peak);
+  expect(seen.peak).toBe(peak);
+  const asked = { promptTokens: 60, maxNewTokens: 20 };
+  const plan = await session.plan(asked);
+  // of so small a model, the cache takes less than its upload did
+  expect([plan.fits, plan.peak]).toEqual([true, peak]);
+  const { result } = await ask(session, { ids: [...Array(60).keys()] }, { maxNewTokens: 20, ignoreEos: true });
+  expect(result.ids).toHaveLength(20);
+  expect([seen.now, seen.peak]).toEqual([plan.total, peak]);
+  await session.dispose();
+  expect(seen.now).toBe(0);
+}, 300_000);
+
+/** A navigator.gpu whose devices tell what they were asked for: bytes that exist now, and the most so far. */
+function counting(gpu: GPU, seen: { now: number; peak: number }): GPU {
+  const watched = (device: GPUDevice) => {
+    const create = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      seen.now += descriptor.size;
+      seen.peak = Math.max(seen.peak, seen.now);
+      buffer.destroy = () => {
+        seen.now -= descriptor.size;
+        destroy();
+      };
+      return buffer;
+    };
+    return device;
+  };
+  return {
+    requestAdapter: async (options?: GPURequestAdapterOptions) => {
+      const adapter = (await gpu.requestAdapter(options))!;
+      const request = adapter.requestDevice.bind(adapter);
+      adapter.requestDevice = async (descriptor) => watched(await request(descriptor));
+      return adapter;
+    },
+  } as GPU;
+}
 
 it('a software adapter is never chosen over the CPU by itself', async () => {
   const session = createSession(host({ gpu }));
