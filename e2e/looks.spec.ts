@@ -39,6 +39,7 @@ for (const [device, size] of Object.entries({
       const chat = new Chat(page);
       await page.goto(`${product.site.origin}/?model=${TINY}`);
       await expect(chat.load).toBeVisible();
+      await expect(page.locator('nibble-memory summary')).toBeVisible();
       await picture(page, name('offer'));
       await chat.loadModel();
       await picture(page, name('ready'));

@@ -75,7 +75,7 @@ test('Qwen3-0.6B: 4.38 GiB of cache at its full context against 42 MiB, before a
 
     // what would fit, best first, is a click away
     const offers = dialog.getByRole('listitem').getByRole('button');
-    await expect(offers.first()).toContainText(/chats of [\d,]+ words \([\d,]+ tokens\) at most: (50\d|51[0-2]) MiB/);
+    await expect(offers.first()).toContainText(/Chats of [\d,]+ words \([\d,]+ tokens\) at most: (50\d|51[0-2]) MiB/);
     await offers.first().click();
     await expect(inDialog('verdict')).toHaveText(/^It (fits|is tight on this device)\.$/);
     await expect(inDialog('chosen')).toContainText(/Chosen: chats of/);
@@ -117,13 +117,16 @@ test('the page’s own model: what it takes beside the offer, and a limit to the
   const { page, complaints } = await profile.open();
   const chat = new Chat(page);
   await page.goto(`${site.origin}/?model=${TINY}&memory-budget=${budget}`);
+  await page
+    .getByText(/^\s*Needs 1\.\d MiB of memory for a chat of 290 words \(384 tokens\); this device probably\s+allows/)
+    .click();
   await expect(cost(page, 'verdict')).toHaveText('It fits.');
   await expect(cost(page, 'cache')).toContainText('at the full context of 512 tokens');
   expect(site.requests.filter((line) => line.includes('safetensors'))).toEqual([]);
   await page.getByLabel('Length of the chat').selectOption('512');
   await expect(cost(page, 'verdict')).toContainText('It does not fit your limit of');
   const offer = page.locator('[data-offer=new-tokens]');
-  await expect(offer).toContainText(/chats of \d+ words \(\d+ tokens\) at most/);
+  await expect(offer).toContainText(/Chats of \d+ words \(\d+ tokens\) at most/);
   const tokens = Number(/\((\d+) tokens\)/.exec((await offer.textContent())!)![1]);
   await offer.click();
   await expect(cost(page, 'verdict')).toHaveText('It fits.');

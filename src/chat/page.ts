@@ -100,8 +100,8 @@ export class ChatPage extends LitElement {
 
   #changed = () => {
     this.talking = (this.session?.messages.length ?? 0) > 0;
-    // its worker is needed no longer
-    if (this.offered && this.session?.phase !== 'idle') {
+    // there is a model now: what it would take is asked no more
+    if (this.offered && this.session?.phase === 'ready') {
       this.offered.inspection.close();
       this.offered = null;
     }
@@ -132,6 +132,7 @@ export class ChatPage extends LitElement {
     if (this.offered?.model !== session.choice.model) return nothing;
     return html`<nibble-memory
       slot="cost"
+      compact
       .inspection=${this.offered.inspection}
       .budget=${session.memoryBudget}
       @choose=${({ detail }: CustomEvent<ChosenOptions>) => session.adjust(detail)}

@@ -11,6 +11,8 @@ import { theme } from './theme';
 /** 2,000 words */
 const LONG_CHAT_TOKENS = 2667;
 
+const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /**
  * What a model takes before it is loaded: for a chat of some length and for its full context, beside what this device
  * probably allows and the limit that the person sets; where it does not fit, what would. Everything is planned again at
@@ -20,10 +22,14 @@ export class MemoryPanel extends LitElement {
   @property({ attribute: false }) inspection!: Inspection;
   /** bytes, or null for no limit */
   @property({ attribute: false }) budget: number | null = null;
+  /** one line, which opens; where the model does not fit it is open from the start */
+  @property({ type: Boolean }) compact = false;
   @state() private tokens = 0;
   @state() private chosen: ChosenOptions = {};
   @state() private plan: PlanInfo | null = null;
   @state() private offers: readonly PlanOffer[] = [];
+  /** of a compact one: opened by what did not fit, and then the person's to close */
+  @state() private opened = false;
   /** counts the questions, so that a late answer is nobody's */
   #asked = 0;
 
@@ -31,9 +37,18 @@ export class MemoryPanel extends LitElement {
     theme,
     css`
       :host {
+        font-variant-numeric: tabular-nums;
+      }
+      .all {
         display: grid;
         gap: 0.8rem;
-        font-variant-numeric: tabular-nums;
+      }
+      summary {
+        cursor: pointer;
+        border-radius: 4px;
+      }
+      details .all {
+        margin-top: 0.8rem;
       }
       p,
       dl,
@@ -44,8 +59,8 @@ export class MemoryPanel extends LitElement {
       }
       dl {
         display: grid;
-        grid-template-columns: auto 1fr;
-        gap: 0.3rem 1.2rem;
+        grid-template-columns: 6.5rem 1fr;
+        gap: 0.3rem 1rem;
       }
       dt,
       label > span {
@@ -85,7 +100,7 @@ export class MemoryPanel extends LitElement {
       }
       .limit {
         display: grid;
-        grid-template-columns: auto 1fr auto;
+        grid-template-columns: 6.5rem 1fr auto;
         align-items: center;
         gap: 0.2rem 1rem;
       }
@@ -140,6 +155,8 @@ export class MemoryPanel extends LitElement {
       Object.assign(this, { tokens: cost.tokens, chosen: {}, plan: cost.plan, offers: cost.plan.offers });
     }
     if (changed.has('inspection') || changed.has('budget')) void this.#replan();
+    const { plan, budget, inspection } = this;
+    if (plan && judge(plan, budget, inspection.cost.deviceEstimate).verdict === 'over') this.opened = true;
   }
 
   /** The plan of what is chosen now, and what would fit the limit, or else the device, if that does not. */
@@ -186,7 +203,7 @@ export class MemoryPanel extends LitElement {
     if (Object.keys(options).length === 0) return html`<li class="muted">${offer.text}</li>`;
     const take = () => this.#choose({ ...this.chosen, ...options }, options.maxContext ?? this.tokens);
     return html`<li><button data-offer=${offer.kind} @click=${take}>
-      ${describeOptions(options)}: ${formatMemory(offer.total)}
+      ${capitalised(describeOptions(options))}: ${formatMemory(offer.total)}
     </button></li>`;
   }
 
@@ -214,11 +231,24 @@ export class MemoryPanel extends LitElement {
   }
 
   override render() {
-    const { plan, budget, chosen, inspection } = this;
+    const { plan, inspection, budget } = this;
     if (!plan) return nothing;
-    const { verdict, sentence } = judge(plan, budget, inspection.cost.deviceEstimate);
+    const { bytes } = inspection.cost.deviceEstimate;
+    const judged = judge(plan, budget, inspection.cost.deviceEstimate);
+    if (!this.compact) return this.#all(plan, judged);
+    return html`<details ?open=${this.opened}>
+      <summary class="muted">
+        Needs ${formatMemory(plan.peak)} of memory for a chat of ${describeLength(this.tokens)}; this device probably
+        allows ${formatMemory(bytes)}.
+      </summary>
+      ${this.#all(plan, judged)}
+    </details>`;
+  }
+
+  #all(plan: PlanInfo, { verdict, sentence }: ReturnType<typeof judge>) {
+    const { budget, chosen } = this;
     const limit = budget === null ? 'no limit' : formatMemory(budget);
-    return html`
+    return html`<div class="all">
       ${this.#facts(plan)}
       <label class="limit">
         <span>Memory limit</span>
@@ -235,7 +265,7 @@ export class MemoryPanel extends LitElement {
       </label>
       <div role="status">
         <p class="verdict ${verdict}" data-cost="verdict">${sentence}</p>
-        ${verdict === 'over' && this.offers.length > 0 ? html`<p class="muted">This would:</p>` : nothing}
+        ${verdict === 'over' && this.offers.length > 0 ? html`<p class="muted">What would fit:</p>` : nothing}
       </div>
       ${verdict === 'over' ? html`<ul>${this.offers.map((offer) => this.#offer(offer))}</ul>` : nothing}
       ${
@@ -246,7 +276,7 @@ export class MemoryPanel extends LitElement {
             </div>`
           : nothing
       }
-    `;
+    </div>`;
   }
 }
 

@@ -52,9 +52,18 @@ export class ModelCost extends LitElement {
       }
       dl {
         display: grid;
-        grid-template-columns: auto 1fr;
-        gap: 0.3rem 1.2rem;
+        grid-template-columns: 6.5rem 1fr;
+        gap: 0.3rem 1rem;
         font-variant-numeric: tabular-nums;
+      }
+      @media (max-width: 30rem) {
+        dl {
+          grid-template-columns: 1fr;
+          gap: 0;
+        }
+        dd + dt {
+          margin-top: 0.4rem;
+        }
       }
       dt {
         color: var(--_muted);
@@ -108,9 +117,11 @@ export class ModelCost extends LitElement {
         <h3>${choice.name}</h3>
         ${address ? html`<div class="muted address">${address}${revision ? ` @ ${revision}` : ''}</div>` : nothing}
       </div>
-      <div class="facts" role="status">
-        ${inspection ? this.#facts(inspection) : html`<p class="muted">Looking at the model…</p>`}
-      </div>
+      ${
+        inspection
+          ? html`<div class="facts">${this.#facts(inspection)}</div>`
+          : html`<p class="muted" role="status">Looking at the model…</p>`
+      }
       ${
         cost && this.replaces
           ? html`<p class="muted">${this.replaces} makes room for it. The conversation stays.</p>`

@@ -77,7 +77,8 @@ interface Headers extends Pick<Checkpoint, 'config' | 'tensors'> {
 
 /** @param ask false: of the weight files nothing is asked that a manifest does not say */
 async function readFolder(source: Source, ask: boolean): Promise<Headers> {
-  const manifest = await readManifest(source, (await source.list?.()) ?? null);
+  // where the place lists its files, their sizes need no request
+  const manifest = source.list ? null : await readManifest(source, null);
   const read = (path: string, start: number, end: number) => source.read(path, start, end);
   const size = (path: string) => source.size(path);
   const sizes = manifest ? sizesIn(manifest) : ask ? askSizes(read, size) : null;

@@ -5,6 +5,7 @@ import { create, globals } from 'webgpu';
 import type { NibbleError } from '../errors';
 import { describeAdapter } from '../gpu/device';
 import { createSession } from './session';
+import { countingGpu } from './test/counting-gpu';
 import { ask, certain, chats, host, load } from './test/tiny';
 
 Object.assign(globalThis, globals);
@@ -67,8 +68,8 @@ describe('a session on WebGPU', () => {
 });
 
 it('a budget is obeyed to the byte, as a wrapper around the device sees it', async () => {
-  const seen = { now: 0, peak: 0 };
-  const session = createSession(host({ gpu: counting(gpu, seen) }));
+  const { gpu: counting, seen } = countingGpu(gpu);
+  const session = createSession(host({ gpu: counting }));
   const loading = (memoryBudget: number) => load(session, { backend: 'webgpu', memoryBudget });
   const refusal = await loading(1).catch((error: NibbleError) => error.details);
   const { peak } = refusal as { peak: number };
@@ -93,33 +94,6 @@ it('a budget is obeyed to the byte, as a wrapper around the device sees it', asy
   await session.dispose();
   expect(seen.now).toBe(0);
 }, 300_000);
-
-/** A navigator.gpu whose devices tell what they were asked for: bytes that exist now, and the most so far. */
-function counting(gpu: GPU, seen: { now: number; peak: number }): GPU {
-  const watched = (device: GPUDevice) => {
-    const create = device.createBuffer.bind(device);
-    device.createBuffer = (descriptor) => {
-      const buffer = create(descriptor);
-      const destroy = buffer.destroy.bind(buffer);
-      seen.now += descriptor.size;
-      seen.peak = Math.max(seen.peak, seen.now);
-      buffer.destroy = () => {
-        seen.now -= descriptor.size;
-        destroy();
-      };
-      return buffer;
-    };
-    return device;
-  };
-  return {
-    requestAdapter: async (options?: GPURequestAdapterOptions) => {
-      const adapter = (await gpu.requestAdapter(options))!;
-      const request = adapter.requestDevice.bind(adapter);
-      adapter.requestDevice = async (descriptor) => watched(await request(descriptor));
-      return adapter;
-    },
-  } as GPU;
-}
 
 it('a software adapter is never chosen over the CPU by itself', async () => {
   const session = createSession(host({ gpu }));
