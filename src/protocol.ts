@@ -48,7 +48,7 @@ export interface LoadRequest {
 }
 
 export interface InspectRequest extends Pick<LoadRequest, 'source' | 'options' | 'touch'> {
-  /** false: of a folder nothing but config.json is asked for */
+  /** false: of a folder nothing but config.json and manifest.json is asked for */
   sizes?: boolean;
 }
 
@@ -198,14 +198,14 @@ export interface PlanInfo {
 }
 
 /** Something to ask for otherwise, in the names of PlanQuery. */
-export type PlanChange = {
+export interface PlanChange {
   promptTokens?: number;
   maxNewTokens?: number;
   kv?: NonNullable<EngineOptions['kv']>;
   kvCapacity?: 'auto';
   chunk?: number;
   weights?: 'nf4';
-};
+}
 
 /** A change with which a plan fits; only 'smaller-model' has none. */
 export interface PlanOffer {

@@ -48,7 +48,7 @@ function readQuery(): { session: ChatSession; library: ModelLibrary; error: Nibb
       error: null,
     };
   } catch (thrown) {
-    const session = new ChatSession(load, { choice: standard, engine: {}, sampling: {} });
+    const session = new ChatSession(load, { choice: standard, engine: remembered(), sampling: {} });
     return { session, library, error: asNibbleError(thrown) };
   }
 }

@@ -145,7 +145,7 @@ export interface Inspection {
 }
 
 export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions {
-  /** false: how large its files are is not asked for, but for config.json nothing is */
+  /** false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown */
   sizes?: boolean;
 }
 

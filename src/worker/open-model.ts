@@ -147,6 +147,8 @@ async function tryOpen(
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
+    const estimate = deviceEstimate(host, gpu, touch);
+    estimate.catch(() => {});
     const effective: EffectiveEngineOptions = {
       ...optionsFor(plan, options),
       storage: store ? options.storage : 'none',
@@ -158,8 +160,7 @@ async function tryOpen(
     await fill(checkpoint, plan, executor, meter, opened, signal, () => {
       opened.streaming = files;
     });
-    const answering = await text;
-    const estimate = await deviceEstimate(host, gpu, touch);
+    const answering = { ...(await text), deviceEstimate: await estimate };
     await opened.markComplete();
     meter.phase('ready');
     return {
@@ -171,7 +172,6 @@ async function tryOpen(
       gpu,
       backendReason,
       storageReason: opened.full ? NO_ROOM : reason,
-      deviceEstimate: estimate,
       options: effective,
       executor,
       ...answering,
