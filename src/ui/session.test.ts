@@ -37,6 +37,24 @@ describe('loading', () => {
     expect(given).toEqual({ model: 'm', backend: 'cpu' });
   });
 
+  test('hands over the memory limit as it is now, and what was chosen for this model', async () => {
+    const given: unknown[] = [];
+    const chat = session(async (_, { memoryBudget, maxContext, backend }) => {
+      given.push([memoryBudget, maxContext, backend]);
+      return new FakeEngine();
+    });
+    chat.memoryBudget = 2 ** 29;
+    chat.adjust({ maxContext: 200 });
+    expect([chat.memoryBudget, chat.choice.options]).toEqual([2 ** 29, { maxContext: 200 }]);
+    await chat.load();
+    chat.memoryBudget = null;
+    await chat.change({ model: 'other', name: 'other' }, null);
+    expect(given).toEqual([
+      [2 ** 29, 200, 'cpu'],
+      [undefined, undefined, 'cpu'],
+    ]);
+  });
+
   test('a failure is shown, and the next try works', async () => {
     let failure: NibbleError | null = new NibbleError('network', 'The server is away. Try again.');
     const chat = session(fakeLoad(new FakeEngine(), () => failure));

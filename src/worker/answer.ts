@@ -76,7 +76,7 @@ export async function answer(
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const planOf = (newTokens: number) => planFor(model, ids.length, newTokens);
-  checkFits(planOf(options.maxNewTokens));
+  await checkFits(model, planOf(options.maxNewTokens));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
   const talk = reserved.conversation;
   options.maxNewTokens = reserved.newTokens;
