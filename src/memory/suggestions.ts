@@ -87,18 +87,19 @@ function together(plan: MemoryPlan, replan: Replan): PlanOffer[] {
   let change: PlanChange = {};
   for (const step of steps) {
     change = { ...change, ...step };
-    for (const tokens of ['maxNewTokens', 'promptTokens'] as const) {
-      const most = tokens === 'maxNewTokens' ? maxNewTokens : promptTokens;
-      const changed = tokens === 'maxNewTokens' ? change : { ...change, maxNewTokens: 1 };
-      const fitting = largest(most, (n) => replan({ ...changed, [tokens]: n }).fits);
-      if (fitting === 0) continue;
-      const made = { ...changed, ...(fitting < most && { [tokens]: fitting }) };
-      const needed = withoutNeedless(made, replan);
-      const { total } = replan(needed);
-      return [
-        { kind: 'together', change: needed, total, text: `Together: ${describe(needed)}: ${mib(total)} in all.` },
-      ];
-    }
+    // fewer new tokens, then a shorter prompt, then one that leaves room for one token
+    const shorter: PlanChange[] = [
+      { ...change, maxNewTokens: largest(maxNewTokens, (n) => replan({ ...change, maxNewTokens: n }).fits) },
+      ...[maxNewTokens, 1].map((last) => {
+        const kept = { ...change, maxNewTokens: last };
+        return { ...kept, promptTokens: largest(promptTokens, (n) => replan({ ...kept, promptTokens: n }).fits) };
+      }),
+    ];
+    const fitting = shorter.find((one) => one.maxNewTokens !== 0 && one.promptTokens !== 0);
+    if (!fitting) continue;
+    const needed = withoutNeedless(fitting, replan);
+    const { total } = replan(needed);
+    return [{ kind: 'together', change: needed, total, text: `Together: ${describe(needed)}: ${mib(total)} in all.` }];
   }
   return [];
 }
