@@ -310,13 +310,12 @@ class CpuExecutor implements Executor {
         this.keyBias = this.biasOfKeys(step);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t);
         break;
-      case 'append': {
+      case 'append':
         for (let t = 0; t < tokens; t++) {
           const at = t * qkvWidth + spec.heads * spec.headSize;
           append(this.rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
         }
         break;
-      }
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = this.rings[step.layer];
