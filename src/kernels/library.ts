@@ -70,5 +70,10 @@ export interface Kernel {
 }
 
 export function kernel(name: KernelName, constants: Constants, label: string = name): Kernel {
-  return { label, code: preprocess(KERNELS[name], constants, LIBRARY) };
+  return kernelFrom(KERNELS[name], constants, label);
+}
+
+/** A kernel whose source is not among those that every model needs. */
+export function kernelFrom(source: string, constants: Constants, label: string): Kernel {
+  return { label, code: preprocess(source, constants, LIBRARY) };
 }

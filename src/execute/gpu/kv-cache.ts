@@ -1,29 +1,38 @@
 /** One conversation's rings on the GPU: two buffers a layer, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
+import type { Pipelines } from '../../gpu/pipelines';
 import { type KvType, kvRowBytes, type MemoryPlan, type PlanRequest, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
-import { Rings } from '../../memory/rings';
+import { Rings, type Shift } from '../../memory/rings';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
 
 /** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-const USAGE = 0x80 | 0x8 | 0x4;
+export const KV_USAGE = 0x80 | 0x8 | 0x4;
+
+/** Only long conversations need it. */
+export const shiftPart = () => import('./shift-rings');
 
 /** What it shares with the executor that made it. */
 export interface GpuCacheOwner {
   device: GPUDevice;
   ledger: Ledger;
+  pipelines: Pipelines;
   spec: ModelSpec;
   /** the plan's, the same for every conversation */
   request: Pick<PlanRequest, 'kvType' | 'chunk'>;
+  /** of those that all conversations share, by the plan's name */
+  buffer(name: string): GPUBuffer;
+  /** puts the frequencies of conversations that reach so far in place */
+  useFrequencies(reach: number): void;
   /** @throws device-lost */
   checkAlive(): void;
   dispose(cache: GpuKvCache): void;
 }
 
-const ringNames = (layer: number) => [`kv.${layer}.k`, `kv.${layer}.v`];
+export const ringNames = (layer: number) => [`kv.${layer}.k`, `kv.${layer}.v`];
 
 export class GpuKvCache implements KvCache {
   readonly held: Rings;
@@ -61,6 +70,16 @@ export class GpuKvCache implements KvCache {
     return this.held.canResume(position);
   }
 
+  canShift(shift: Shift): boolean {
+    return this.held.canShift(shift);
+  }
+
+  async shift(shift: Shift): Promise<void> {
+    this.#owner.checkAlive();
+    const { shiftRings } = await shiftPart();
+    await shiftRings(this.#owner, this, shift);
+  }
+
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
@@ -81,7 +100,7 @@ export class GpuKvCache implements KvCache {
     const { device, ledger, spec, request } = this.#owner;
     const { held } = this;
     const names = ringNames(layer);
-    const made = await ledger.allocate(names.map((name) => ({ name, purpose: 'kv' as const, bytes, usage: USAGE })));
+    const made = await ledger.allocate(names.map((name) => ({ name, purpose: 'kv' as const, bytes, usage: KV_USAGE })));
     const old = names.map((name) => this.buffers.get(name));
     if (old[0]) {
       const row = kvRowBytes(spec, request.kvType);
