@@ -75,6 +75,7 @@ export class StatsLine extends LitElement {
         }
         ${memory ? row('Memory', 'memory', describeMemory(memory, info.contextLength)) : nothing}
       </dl>
+      ${result?.note ? html`<p data-stat="note" role="status">${result.note}</p>` : nothing}
       ${info.storageReason ? html`<p data-stat="storage">${info.storageReason}</p>` : nothing}
       ${info.backend === 'cpu' ? html`<p data-stat="reason">${info.backendReason}</p>` : nothing}`;
   }

@@ -53,7 +53,10 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift:
       pass.end();
     }
     device.queue.submit([encoder.finish()]);
-    for (const [i, name] of names.entries()) buffers.set(name, fresh[i]);
+    for (const [i, name] of names.entries()) {
+      fresh[i].label = name;
+      buffers.set(name, fresh[i]);
+    }
     spares.set(slots, old);
   }
   for (const buffer of [...spares.values()].flat()) ledger.release(buffer);
