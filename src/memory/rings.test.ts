@@ -129,8 +129,7 @@ describe('Rings', () => {
           // the next token at wanted.length sees so many positions before it
           const finds = moved.every((ring, layer) => {
             const first = Math.max(0, wanted.length - (WINDOWS[layer] ?? Infinity) + 1);
-            for (let p = first; p < wanted.length; p++)
-              if (ring[slotOf(p, ring.length)] !== wanted[p]) return false;
+            for (let p = first; p < wanted.length; p++) if (ring[slotOf(p, ring.length)] !== wanted[p]) return false;
             return true;
           });
           expect(rings.canShift(shift)).toBe(finds);

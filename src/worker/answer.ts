@@ -69,7 +69,7 @@ function windowOf(model: Model, input: GenerateRequest['input'], ids: readonly n
   const { plan, limits, target, options } = model;
   const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
   if (limit === 0) checkFits(planFor(model, 1, 1));
-  return { limit, keep: Math.min(ids.length, Math.max(SINKS, systemTokens(model, input, ids))) };
+  return { limit, keep: Math.max(SINKS, systemTokens(model, input, ids)) };
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */

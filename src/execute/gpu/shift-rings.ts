@@ -10,7 +10,9 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift:
   const { device, ledger, spec, request } = owner;
   const { held, buffers } = cache;
   const ropes = distinctRopes(spec);
-  const pipelines = await Promise.all(ropes.map((rope) => owner.pipelines.get(shiftKernel(spec, rope, request.kvType))));
+  const pipelines = await Promise.all(
+    ropes.map((rope) => owner.pipelines.get(shiftKernel(spec, rope, request.kvType))),
+  );
   const row = kvRowBytes(spec, request.kvType);
   // All that may fail comes first: a layer's old ring serves the next layer of its size.
   const sizes = [...new Set(held.slots)];

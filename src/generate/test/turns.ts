@@ -9,7 +9,7 @@ import type { KvType } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import { Conversations } from '../conversations';
-import { generate, type Turn as AnswerTurn } from '../generate';
+import { type Turn as AnswerTurn, generate } from '../generate';
 import { effectiveOptions } from '../sampling-options';
 
 const VOCAB = 97;

@@ -30,7 +30,9 @@ export async function chat(args: Arguments): Promise<void> {
       });
       running = null;
       messages.push({ role: 'assistant', content: text });
-      process.stdout.write(`\n  [${stats.newTokens} tokens, ${stats.decodeTps.toFixed(1)} tok/s${note ? `; ${note}` : ''}]\n`);
+      process.stdout.write(
+        `\n  [${stats.newTokens} tokens, ${stats.decodeTps.toFixed(1)} tok/s${note ? `; ${note}` : ''}]\n`,
+      );
     }
     process.stdout.write('> ');
   }
