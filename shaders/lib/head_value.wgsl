@@ -1,14 +1,18 @@
 // One value of a q or k head: dimension d of the HEAD_SIZE values of qkv that begin at `base`, normed (qk-norm) and
-// rotated for `position`.
+// rotated for `position`. LESS_BIAS: without the bias that was added to it.
 #if ROPE
-#include rope
+#include turn
 #end
 
 fn normed(base: u32, d: u32, rms: f32) -> f32 {
 #if HEAD_NORM
   return qkv[base + d] * rms * (head_norm[d]$NORM_OFFSET);
 #else
+#if LESS_BIAS
+  return qkv[base + d] - bias[base % $QKV_WIDTHu + d];
+#else
   return qkv[base + d];
+#end
 #end
 }
 
@@ -25,16 +29,9 @@ fn head_rms(base: u32) -> f32 {
 }
 
 fn head_value(base: u32, d: u32, position: u32, rms: f32) -> f32 {
-  let value = normed(base, d, rms);
 #if ROPE
-  if (d < $ROPE_DIMu) {
-    let half = $ROPE_DIMu / 2u;
-    let turn = sin_cos(f32(position) * frequencies[d % half]) * $ROPE_MAGNITUDE;
-    if (d < half) {
-      return value * turn.y - normed(base, d + half, rms) * turn.x;
-    }
-    return value * turn.y + normed(base, d - half, rms) * turn.x;
-  }
+  return turned(d, f32(position), normed(base, d, rms), normed(base, partner(d), rms));
+#else
+  return normed(base, d, rms);
 #end
-  return value;
 }

@@ -16,4 +16,4 @@ it('answers as a fresh engine does, whatever was said, edited, closed and evicte
   );
   expect(met.reused).toBeGreaterThan(5);
   expect(met.afresh).toBeGreaterThan(5);
-});
+}, 300_000);

@@ -1,30 +1,36 @@
 /** Turns the keys that a shift moves (shaders/shift): fetched beside the weights, as only long conversations need it. */
 import shift from '../../shaders/shift.wgsl?raw';
-import type { KvType } from '../memory/plan';
+import type { KvPart, KvType } from '../memory/kv';
 import type { ModelSpec, Rope } from '../model/spec';
+import { UNITS } from './attention';
 import { type Kernel, kernelFrom } from './library';
 
 const THREADS = 64;
-/** Rows of workgroups at most: each takes every so many positions, and computes its angles once. */
-const MAX_ROWS = 256;
+/** Workgroups of one dimension, at most half of what every device takes. */
+const MAX_ROW = 32768;
 
-type Heads = Pick<ModelSpec, 'kvHeads' | 'headSize'>;
+type Part = Pick<KvPart, 'heads'>;
 
-export const shiftKernel = ({ kvHeads, headSize }: Heads, { dim }: Rope, kv: KvType): Kernel =>
-  kernelFrom(
-    shift,
-    {
-      KV_HEADS: kvHeads,
-      HEAD_SIZE: headSize,
-      ROPE_DIM: dim,
-      KV_F32: kv === 'f32',
-      KV_WORDS: kv === 'f32' ? 2 : 1,
-      THREADS,
-    },
-    'shift',
-  );
+export function shiftKernel({ headSize }: Pick<ModelSpec, 'headSize'>, { dim }: Rope, kv: KvType, part: Part): Kernel {
+  const { unit, unitWords, quadWords } = UNITS[kv];
+  const constants = {
+    HEAD_SIZE: headSize,
+    PART_HEADS: part.heads,
+    ROPE_DIM: dim,
+    // it is in the keys already
+    ROPE_MAGNITUDE: '1.0',
+    KV_F32: kv === 'f32',
+    KV_INT8: kv === 'int8',
+    HEAD_WORDS: (headSize / unit) * unitWords,
+    QUAD_WORDS: quadWords,
+    THREAD_QUADS: Math.ceil(headSize / 4 / THREADS),
+    THREADS,
+  };
+  return kernelFrom(shift, constants, 'shift');
+}
 
-export const shiftGroups = ({ kvHeads, headSize }: Heads, positions: number): [number, number] => [
-  Math.ceil((kvHeads * headSize) / 2 / THREADS),
-  Math.min(positions, MAX_ROWS),
+export const shiftGroups = ({ heads }: Part, positions: number): [number, number, number] => [
+  Math.min(positions, MAX_ROW),
+  heads,
+  Math.ceil(positions / MAX_ROW),
 ];

@@ -30,6 +30,7 @@ describe('parseOptions', () => {
       memoryBudget: 1_000_000,
     });
     expect(parseOptions([['kv-capacity', '384']])).toEqual({ kvCapacity: 384 });
+    expect(parseOptions([['kv', 'int8']])).toEqual({ kv: 'int8' });
     expect(parseOptions([])).toEqual({});
   });
 

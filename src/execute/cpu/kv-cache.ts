@@ -46,9 +46,7 @@ export class CpuKvCache implements KvCache {
       for (const { layer, slots } of plan.kvByLayer) {
         const old = rings[layer];
         if (old && old.slots >= slots) continue;
-        const ring = old
-          ? resized(old, slots, this.held.last)
-          : createRing(kvType, slots, spec.kvHeads * spec.headSize);
+        const ring = old ? resized(old, slots, this.held.last) : createRing(kvType, slots, spec);
         this.owner.note(ringBytes(ring));
         rings[layer] = ring;
         this.held.slots[layer] = slots;
@@ -80,7 +78,7 @@ export class CpuKvCache implements KvCache {
     const sizes = new Map(this.rings.map((ring) => [ring.slots, ring]));
     const spares = outOfMemoryAsError(
       this.plan!,
-      () => new Map([...sizes].map(([slots, { type, width }]) => [slots, createRing(type, slots, width)])),
+      () => new Map([...sizes].map(([slots, { type }]) => [slots, createRing(type, slots, this.spec)])),
     );
     this.owner.note([...spares.values()].reduce((sum, ring) => sum + ringBytes(ring), 0));
     this.rings = this.rings.map((old, layer) => {
@@ -92,16 +90,12 @@ export class CpuKvCache implements KvCache {
     this.held.shift(shift);
   }
 
-  /** What turns the keys of one position of a layer back by `drop` positions; lengths stay, see Rope's magnitude. */
-  private turn(layer: number, drop: number): ((keys: Float64Array) => void) | null {
-    const { kvHeads, headSize, layers } = this.spec;
-    const { rope } = layers[layer];
+  /** What turns a layer's keys back by `drop` positions; their length stays, see Rope's magnitude. */
+  private turn(layer: number, drop: number): ((key: Float64Array) => void) | null {
+    const { rope } = this.spec.layers[layer];
     if (!rope) return null;
     const frequencies = frequenciesFor(rope, this.reach);
-    return (keys) => {
-      for (let head = 0; head < kvHeads; head++)
-        rotateHead(keys, head * headSize, -drop, { dim: rope.dim, magnitude: 1 }, frequencies);
-    };
+    return (key) => rotateHead(key, 0, -drop, { dim: rope.dim, magnitude: 1 }, frequencies);
   }
 
   get bytes(): number {

@@ -1,91 +1,157 @@
 /**
- * One layer's ring of keys and values: [slots, kvHeads * headSize], f32 or f16 as bit patterns (rounded to nearest
- * even, as WGSL's pack2x16float does). Index arithmetic: memory/ring.ts.
+ * One layer's ring of keys and values, in the bytes of memory/kv.ts: f32, f16 (rounded to nearest even, as WGSL's
+ * pack2x16float does) or int8 (as pack4x8snorm does). Index arithmetic: memory/ring.ts.
  */
 import { f16Table, toF16 } from '../../formats/half';
-import type { KvType } from '../../memory/plan';
+import { type KvHeads, type KvPart, type KvType, kvBytes, kvCopies, kvScalesAt } from '../../memory/kv';
 import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memory/ring';
 import type { Span } from '../../memory/rings';
+import type { Rope } from '../../model/spec';
+import { rotateHead } from './kernels';
 
-type Store = Float32Array | Uint16Array;
+/** K or V, two views of the same bytes. */
+export interface KvStore {
+  /** [slots, kvHeads, headSize] */
+  readonly values: Float32Array | Uint16Array | Int8Array;
+  /** of int8, [slots, kvHeads] */
+  readonly scales: Float32Array;
+}
 
-export interface KvRing {
+export interface KvRing extends KvHeads {
   readonly type: KvType;
   readonly slots: number;
-  /** values a position */
-  readonly width: number;
-  readonly keys: Store;
-  readonly values: Store;
+  readonly keys: KvStore;
+  readonly values: KvStore;
 }
 
-export function createRing(type: KvType, slots: number, width: number): KvRing {
-  const store = () => (type === 'f16' ? new Uint16Array(slots * width) : new Float32Array(slots * width));
-  return { type, slots, width, keys: store(), values: store() };
+/** The bias that a layer's keys had before they were turned; int8 keys are kept without it (bench/kv.md). */
+export interface KeyBias {
+  /** [kvHeads, headSize] */
+  values: Float32Array;
+  rope: Rope | null;
+  frequencies: readonly number[];
 }
 
-export const ringBytes = ({ keys, values }: KvRing): number => keys.byteLength + values.byteLength;
+export function createRing(type: KvType, slots: number, { kvHeads, headSize }: KvHeads): KvRing {
+  const store = () => kvStore(type, slots, { kvHeads, headSize }, kvBytes(type, headSize, kvHeads, slots));
+  return { type, slots, kvHeads, headSize, keys: store(), values: store() };
+}
+
+/** @param bytes the buffer's content, or how long it is */
+export function kvStore(type: KvType, slots: number, { kvHeads, headSize }: KvHeads, bytes: number | ArrayBuffer) {
+  const buffer = typeof bytes === 'number' ? new ArrayBuffer(bytes) : bytes;
+  const count = slots * kvHeads * headSize;
+  if (type === 'f32') return { values: new Float32Array(buffer, 0, count), scales: new Float32Array() };
+  if (type === 'f16') return { values: new Uint16Array(buffer, 0, count), scales: new Float32Array() };
+  const scales = new Float32Array(buffer, kvScalesAt(headSize, kvHeads, slots), slots * kvHeads);
+  return { values: new Int8Array(buffer, 0, count), scales };
+}
+
+export const ringBytes = ({ keys, values }: KvRing): number =>
+  keys.values.buffer.byteLength + values.values.buffer.byteLength;
 
 /** A ring of `slots` with what `old` holds of positions up to `last`. */
 export function resized(old: KvRing, slots: number, last: number): KvRing {
-  const ring = createRing(old.type, slots, old.width);
-  const { width } = old;
-  for (const segment of copySegments(old.slots, last, slots)) {
-    copy(old.keys, ring.keys, segment, width);
-    copy(old.values, ring.values, segment, width);
-  }
+  const ring = createRing(old.type, slots, old);
+  const segments = copySegments(old.slots, last, slots);
+  for (const kind of ['keys', 'values'] as const) copySlots(old, ring, kind, segments);
   return ring;
 }
 
-function copy(old: Store, fresh: Store, { from, to, count }: CopySegment, width: number): void {
-  fresh.set(old.subarray(from * width, (from + count) * width), to * width);
+function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments: readonly CopySegment[]): void {
+  const shape = ({ slots }: KvRing) => ({ slots, parts: [allHeads(old)] });
+  for (const { from, to, bytes } of kvCopies(old.type, old.headSize, shape(old), shape(ring), segments))
+    new Uint8Array(ring[kind].values.buffer, to, bytes).set(new Uint8Array(old[kind].values.buffer, from, bytes));
 }
 
 /**
  * Puts what survives a shift by `drop` positions into another ring of the same size.
- * @param turn turns the keys of one position, [width], back by so many; null: they have no positions
+ * @param turn turns a head's key back by so many; null: it has no position
  */
 export function shiftInto(
   ring: KvRing,
   old: KvRing,
   { stay, move }: { stay: Span; move: Span },
   drop: number,
-  turn: ((keys: Float64Array) => void) | null,
+  turn: ((key: Float64Array) => void) | null,
 ): void {
-  const { width, slots } = old;
+  const { slots, kvHeads } = old;
   const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
   const moving = moveSegments(move.from, move.to, drop, slots, slots);
-  for (const segment of [...staying, ...moving]) copy(old.values, ring.values, segment, width);
-  for (const segment of turn ? staying : [...staying, ...moving]) copy(old.keys, ring.keys, segment, width);
+  copySlots(old, ring, 'values', [...staying, ...moving]);
+  copySlots(old, ring, 'keys', turn ? staying : [...staying, ...moving]);
   if (!turn) return;
-  const keys = new Float64Array(width);
+  const key = new Float64Array(old.headSize);
   for (const { from, to, count } of moving) {
-    for (let i = 0; i < count; i++) {
-      load(old, old.keys, (from + i) * width, width, keys);
-      turn(keys);
-      save(ring, ring.keys, (to + i) * width, keys);
+    for (let i = 0; i < count * kvHeads; i++) {
+      load(old.type, old.keys, from * kvHeads + i, key);
+      turn(key);
+      store(ring.type, ring.keys, to * kvHeads + i, key);
     }
   }
 }
 
-/** Writes the keys and values of one position from qkv, where they stand side by side from `at`. */
-export function append(ring: KvRing, position: number, qkv: Float32Array, at: number): void {
-  const { width } = ring;
-  const to = slotOf(position, ring.slots) * width;
-  save(ring, ring.keys, to, qkv.subarray(at, at + width));
-  save(ring, ring.values, to, qkv.subarray(at + width, at + 2 * width));
-}
+const allHeads = ({ kvHeads, keys }: KvRing): KvPart => ({
+  firstHead: 0,
+  heads: kvHeads,
+  bytes: keys.values.buffer.byteLength,
+});
 
-/** Puts numbers into a store, from `at`. */
-function save(ring: KvRing, store: Store, at: number, values: Float32Array | Float64Array): void {
-  if (ring.type === 'f32') store.set(values, at);
-  else for (let i = 0; i < values.length; i++) store[at + i] = toF16(values[i]);
-}
-
-/** out = `count` values of a store from `at`, as numbers. */
-export function load(ring: KvRing, store: Store, at: number, count: number, out: Float64Array): void {
-  if (ring.type === 'f32') for (let i = 0; i < count; i++) out[i] = store[at + i];
-  else {
-    const values = f16Table();
-    for (let i = 0; i < count; i++) out[i] = values[store[at + i]];
+/**
+ * Writes the keys and values of one position from qkv, where they stand side by side from `at`.
+ * @param bias of the keys, for int8
+ * @param scratch at least 2 * headSize
+ */
+export function append(
+  ring: KvRing,
+  position: number,
+  qkv: Float32Array,
+  at: number,
+  bias: KeyBias | null,
+  scratch: Float64Array,
+): void {
+  const { kvHeads, headSize } = ring;
+  const row = scratch.subarray(0, headSize);
+  const turned = scratch.subarray(headSize, 2 * headSize);
+  const slot = slotOf(position, ring.slots);
+  for (let head = 0; head < 2 * kvHeads; head++) {
+    const isKey = head < kvHeads;
+    row.set(qkv.subarray(at + head * headSize, at + (head + 1) * headSize));
+    if (isKey && bias) {
+      turnedBias(bias, head, position, turned);
+      for (let i = 0; i < headSize; i++) row[i] -= turned[i];
+    }
+    store(ring.type, isKey ? ring.keys : ring.values, slot * kvHeads + (head % kvHeads), row);
   }
+}
+
+/** @param index slot * kvHeads + head */
+function store(type: KvType, { values, scales }: KvStore, index: number, row: Float64Array): void {
+  const at = index * row.length;
+  if (type === 'f32') values.set(row, at);
+  else if (type === 'f16') for (let i = 0; i < row.length; i++) values[at + i] = toF16(row[i]);
+  else {
+    let most = 0;
+    for (let i = 0; i < row.length; i++) most = Math.max(most, Math.abs(row[i]));
+    scales[index] = most;
+    for (let i = 0; i < row.length; i++) values[at + i] = most > 0 ? Math.floor(0.5 + (127 * row[i]) / most) : 0;
+  }
+}
+
+/** out = the values of head `index`, slot * kvHeads + head, as numbers. */
+export function load(type: KvType, { values, scales }: KvStore, index: number, out: Float64Array): void {
+  const at = index * out.length;
+  if (type === 'f16') {
+    const table = f16Table();
+    for (let i = 0; i < out.length; i++) out[i] = table[values[at + i]];
+  } else {
+    const scale = type === 'int8' ? scales[index] / 127 : 1;
+    for (let i = 0; i < out.length; i++) out[i] = values[at + i] * scale;
+  }
+}
+
+/** out = the bias of kv head `head` in a key at `position`, [headSize] */
+export function turnedBias({ values, rope, frequencies }: KeyBias, head: number, position: number, out: Float64Array) {
+  out.set(values.subarray(head * out.length, (head + 1) * out.length));
+  if (rope) rotateHead(out, 0, position, rope, frequencies);
 }

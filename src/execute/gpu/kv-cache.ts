@@ -2,7 +2,8 @@
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
-import { type KvType, kvRowBytes, type MemoryPlan, type PlanRequest, reachedTokens } from '../../memory/plan';
+import { type KvLayerPlan, type KvPart, type KvType, kvBuffer, kvBuffers, kvCopies } from '../../memory/kv';
+import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import { Rings, type Shift } from '../../memory/rings';
 import type { ModelSpec } from '../../model/spec';
@@ -21,8 +22,8 @@ export interface GpuCacheOwner {
   ledger: Ledger;
   pipelines: Pipelines;
   spec: ModelSpec;
-  /** the plan's, the same for every conversation */
-  request: Pick<PlanRequest, 'kvType' | 'chunk'>;
+  /** what the model was loaded with: type and chunk are the same for every conversation */
+  plan: MemoryPlan;
   /** of those that all conversations share, by the plan's name */
   buffer(name: string): GPUBuffer;
   /** puts the frequencies of conversations that reach so far in place */
@@ -32,10 +33,10 @@ export interface GpuCacheOwner {
   dispose(cache: GpuKvCache): void;
 }
 
-export const ringNames = (layer: number) => [`kv.${layer}.k`, `kv.${layer}.v`];
-
 export class GpuKvCache implements KvCache {
   readonly held: Rings;
+  /** by layer, which heads its buffers hold */
+  readonly parts: (readonly KvPart[])[];
   /** by the plan's names */
   readonly buffers = new Map<string, GPUBuffer>();
   /** positions that the reserved request reaches */
@@ -47,6 +48,7 @@ export class GpuKvCache implements KvCache {
   constructor(owner: GpuCacheOwner) {
     this.#owner = owner;
     this.held = new Rings(owner.spec);
+    this.parts = owner.plan.kvByLayer.map(({ parts }) => parts);
   }
 
   get bytes(): number {
@@ -54,16 +56,14 @@ export class GpuKvCache implements KvCache {
   }
 
   get layerBytes(): number[] {
-    return this.held.slots.map((_, layer) => ringNames(layer).reduce((sum, name) => sum + this.#size(name), 0));
-  }
-
-  #size(name: string): number {
-    return this.buffers.get(name)?.size ?? 0;
+    return this.parts.map((parts, layer) =>
+      kvBuffers({ layer, parts }).reduce((sum, { name }) => sum + (this.buffers.get(name)?.size ?? 0), 0),
+    );
   }
 
   /** Positions that it can hold. */
   get capacity(): number {
-    return this.held.capacity(this.#owner.request.chunk);
+    return this.held.capacity(this.#owner.plan.request.chunk);
   }
 
   canResume(position: number): boolean {
@@ -83,36 +83,44 @@ export class GpuKvCache implements KvCache {
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
-    for (const { layer, slots, bytes } of plan.kvByLayer) {
-      if (slots > this.held.slots[layer]) await this.#growLayer(layer, slots, bytes / 2);
-    }
+    for (const ring of plan.kvByLayer) if (ring.slots > this.held.slots[ring.layer]) await this.#growLayer(ring);
     this.reach = reachedTokens(plan.request);
   }
 
   #checkType(kvType: KvType): void {
-    const own = this.#owner.request.kvType;
+    const own = this.#owner.plan.request.kvType;
     if (kvType === own) return;
     throw new NibbleError('invalid-option', `The cache is ${own} and cannot become ${kvType}; load the model again.`);
   }
 
   /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
-  async #growLayer(layer: number, slots: number, bytes: number): Promise<void> {
-    const { device, ledger, spec, request } = this.#owner;
-    const { held } = this;
-    const names = ringNames(layer);
-    const made = await ledger.allocate(names.map((name) => ({ name, purpose: 'kv' as const, bytes, usage: KV_USAGE })));
-    const old = names.map((name) => this.buffers.get(name));
-    if (old[0]) {
-      const row = kvRowBytes(spec, request.kvType);
+  async #growLayer(ring: KvLayerPlan): Promise<void> {
+    const { device, ledger, spec, plan } = this.#owner;
+    const { held, buffers, parts } = this;
+    const { layer } = ring;
+    const wanted = kvBuffers(ring);
+    const made = await ledger.allocate(wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE })));
+    const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
+    if (held.slots[layer] > 0) {
+      const old = { slots: held.slots[layer], parts: parts[layer] };
       const encoder = device.createCommandEncoder();
-      for (const { from, to, count } of copySegments(held.slots[layer], held.last, slots)) {
-        for (const i of [0, 1]) encoder.copyBufferToBuffer(old[i]!, from * row, made[i], to * row, count * row);
+      const segments = copySegments(old.slots, held.last, ring.slots);
+      for (const copy of kvCopies(plan.request.kvType, spec.headSize, old, ring, segments)) {
+        for (const kind of ['k', 'v'] as const) {
+          const from = buffers.get(kvBuffer(layer, kind, copy.fromPart))!;
+          const to = fresh.get(kvBuffer(layer, kind, copy.toPart))!;
+          encoder.copyBufferToBuffer(from, copy.from, to, copy.to, copy.bytes);
+        }
       }
       device.queue.submit([encoder.finish()]);
-      for (const buffer of old) ledger.release(buffer!);
+      for (const { name } of kvBuffers({ layer, parts: old.parts })) {
+        ledger.release(buffers.get(name)!);
+        buffers.delete(name);
+      }
     }
-    for (const [i, name] of names.entries()) this.buffers.set(name, made[i]);
-    held.slots[layer] = slots;
+    for (const [name, buffer] of fresh) buffers.set(name, buffer);
+    held.slots[layer] = ring.slots;
+    parts[layer] = ring.parts;
     this.passes = null;
   }
 

@@ -1,67 +1,103 @@
 /** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
 import { shiftGroups, shiftKernel } from '../../kernels/shift';
-import { distinctRopes, kvRowBytes } from '../../memory/plan';
+import { kvBuffer, kvCopies } from '../../memory/kv';
+import { distinctRopes } from '../../memory/plan';
 import { moveSegments } from '../../memory/ring';
 import type { Shift } from '../../memory/rings';
-import { type GpuCacheOwner, type GpuKvCache, KV_USAGE, ringNames } from './kv-cache';
+import { type GpuCacheOwner, type GpuKvCache, KV_USAGE } from './kv-cache';
+
+const KINDS = ['k', 'v'] as const;
+/** Buffers by kind and part. */
+type Ring = Record<(typeof KINDS)[number], GPUBuffer[]>;
+
+/** What turns a layer's keys: pipelines by part, and the buffer of frequencies; null: they have no positions. */
+type Turn = { pipelines: GPUComputePipeline[]; frequencies: GPUBuffer } | null;
 
 /** @throws out-of-memory, webgpu-unavailable; nothing has changed then */
 export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift: Shift): Promise<void> {
-  const { device, ledger, spec, request } = owner;
-  const { held, buffers } = cache;
-  const ropes = distinctRopes(spec);
-  const pipelines = await Promise.all(
-    ropes.map((rope) => owner.pipelines.get(shiftKernel(spec, rope, request.kvType))),
-  );
-  const row = kvRowBytes(spec, request.kvType);
-  // All that may fail comes first: a layer's old ring serves the next layer of its size.
-  const sizes = [...new Set(held.slots)];
-  const wanted = sizes.flatMap((slots) =>
-    ['k', 'v'].map((kind) => ({
-      name: `kv.${kind}.spare`,
-      purpose: 'kv' as const,
-      bytes: slots * row,
-      usage: KV_USAGE,
-    })),
-  );
-  const made = await ledger.allocate(wanted);
-  const spares = new Map(sizes.map((slots, i) => [slots, made.slice(2 * i, 2 * i + 2)]));
+  const { held, buffers, parts } = cache;
+  // All that may fail comes first: a layer's old ring then serves the next layer of its size.
+  const turns = await turnsOf(owner, cache);
+  const spares = await spareRings(owner, cache);
   owner.useFrequencies(cache.reach);
   for (const [layer, slots] of held.slots.entries()) {
-    const { stay, move } = held.survivors(layer, shift);
-    const names = ringNames(layer);
-    const old = names.map((name) => buffers.get(name)!);
+    const of = (kind: 'k' | 'v') => parts[layer].map((_, part) => buffers.get(kvBuffer(layer, kind, part))!);
+    const old = { k: of('k'), v: of('v') };
     const fresh = spares.get(slots)!;
-    const { rope } = spec.layers[layer];
-    const encoder = device.createCommandEncoder();
-    const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
-    const moving = moveSegments(move.from, move.to, shift.drop, slots, slots);
-    const copies = [rope ? staying : [...staying, ...moving], [...staying, ...moving]];
-    for (const [i, segments] of copies.entries()) {
-      for (const { from, to, count } of segments)
-        encoder.copyBufferToBuffer(old[i], from * row, fresh[i], to * row, count * row);
-    }
-    if (rope) {
-      const index = ropes.findIndex((known) => JSON.stringify(known) === JSON.stringify(rope));
-      const state = owner.buffer('state');
-      device.queue.writeBuffer(state, 0, new Uint32Array([move.from, move.to, shift.drop]));
-      const layout = pipelines[index].getBindGroupLayout(0);
-      const bound = [old[0], fresh[0], owner.buffer(`rope.${index}`), state];
-      const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipelines[index]);
-      pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
-      pass.dispatchWorkgroups(...shiftGroups(spec, move.to - move.from));
-      pass.end();
-    }
-    device.queue.submit([encoder.finish()]);
-    for (const [i, name] of names.entries()) {
-      fresh[i].label = name;
-      buffers.set(name, fresh[i]);
+    moveLayer(owner, cache, shift, layer, turns[layer], old, fresh);
+    for (const kind of KINDS) {
+      for (const [part, buffer] of fresh[kind].entries()) {
+        buffer.label = kvBuffer(layer, kind, part);
+        buffers.set(buffer.label, buffer);
+      }
     }
     spares.set(slots, old);
   }
-  for (const buffer of [...spares.values()].flat()) ledger.release(buffer);
+  for (const { k, v } of spares.values()) for (const buffer of [...k, ...v]) owner.ledger.release(buffer);
   cache.passes = null;
   held.shift(shift);
+}
+
+function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuKvCache): Promise<Turn[]> {
+  const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
+  return Promise.all(
+    spec.layers.map(async ({ rope }, layer) => {
+      if (!rope) return null;
+      const kernels = parts[layer].map((part) => shiftKernel(spec, rope, plan.request.kvType, part));
+      return {
+        pipelines: await Promise.all(kernels.map((kernel) => pipelines.get(kernel))),
+        frequencies: buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`),
+      };
+    }),
+  );
+}
+
+/** One ring of each size, by slots. */
+async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache): Promise<Map<number, Ring>> {
+  const sizes = new Map(held.slots.map((slots, layer) => [slots, parts[layer]]));
+  const wanted = [...sizes.values()].flatMap((parts) => KINDS.flatMap(() => parts));
+  const made = await ledger.allocate(
+    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: KV_USAGE })),
+  );
+  return new Map(
+    [...sizes].map(([slots, { length }]) => [slots, { k: made.splice(0, length), v: made.splice(0, length) }]),
+  );
+}
+
+function moveLayer(
+  { device, spec, plan, buffer }: GpuCacheOwner,
+  { held, parts }: GpuKvCache,
+  shift: Shift,
+  layer: number,
+  turn: Turn,
+  old: Ring,
+  fresh: Ring,
+): void {
+  const { stay, move } = held.survivors(layer, shift);
+  const slots = held.slots[layer];
+  const shape = { slots, parts: parts[layer] };
+  const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
+  const moving = moveSegments(move.from, move.to, shift.drop, slots, slots);
+  const encoder = device.createCommandEncoder();
+  for (const kind of KINDS) {
+    const segments = kind === 'k' && turn ? staying : [...staying, ...moving];
+    for (const copy of kvCopies(plan.request.kvType, spec.headSize, shape, shape, segments)) {
+      encoder.copyBufferToBuffer(old[kind][copy.fromPart], copy.from, fresh[kind][copy.toPart], copy.to, copy.bytes);
+    }
+  }
+  if (turn) {
+    const state = buffer('state');
+    device.queue.writeBuffer(state, 0, new Uint32Array([move.from, move.to, shift.drop]));
+    const pass = encoder.beginComputePass();
+    for (const [i, part] of parts[layer].entries()) {
+      const bound = [old.k[i], fresh.k[i], turn.frequencies, state];
+      const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      const layout = turn.pipelines[i].getBindGroupLayout(0);
+      pass.setPipeline(turn.pipelines[i]);
+      pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+      pass.dispatchWorkgroups(...shiftGroups(part, move.to - move.from));
+    }
+    pass.end();
+  }
+  device.queue.submit([encoder.finish()]);
 }

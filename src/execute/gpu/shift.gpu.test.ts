@@ -1,8 +1,8 @@
-import { afterEach, vi } from 'vitest';
-import { f16Table } from '../../formats/half';
+import { afterEach, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
+import { largestDifference } from '../cpu/test/models';
 import type { OneCache } from '../test/one-cache';
-import { describeShift } from '../test/shift-cases';
+import { describeShift, logitsAfterShift } from '../test/shift-cases';
 import type { GpuKvCache } from './kv-cache';
 import { webgpu } from './test/maker';
 
@@ -26,15 +26,21 @@ async function read(buffer: GPUBuffer): Promise<ArrayBuffer> {
 
 describeShift(
   webgpu(testGpu(), open),
-  async (cache, type) => {
-    const numbers = async (name: string) => {
-      const bytes = await read((cache as GpuKvCache).buffers.get(name)!);
-      return type === 'f16'
-        ? Array.from(new Uint16Array(bytes), (value) => f16Table()[value])
-        : [...new Float32Array(bytes)];
-    };
-    return { keys: await numbers('kv.0.k'), values: await numbers('kv.0.v') };
+  async (cache) => {
+    const { buffers } = cache as GpuKvCache;
+    return { keys: await read(buffers.get('kv.0.k.0')!), values: await read(buffers.get('kv.0.v.0')!) };
   },
   1e-5,
   false,
 );
+
+it.each([
+  ['f16', 6000],
+  ['int8', 4000],
+] as const)('moves heads that have buffers of their own (%s cache)', async (kvType, binding) => {
+  const cut = await logitsAfterShift(webgpu(testGpu(), open, binding), kvType);
+  expect([...(open[0].cache as GpuKvCache).buffers.keys()]).toContain('kv.0.k.1');
+  const whole = await logitsAfterShift(webgpu(testGpu(), open), kvType);
+  const scale = Math.max(...whole.map(Math.abs));
+  expect(largestDifference(cut, whole) / scale).toBeLessThan(1e-5);
+});

@@ -1,16 +1,17 @@
 /** What a shift must do, for every executor. */
 import { describe, expect, it } from 'vitest';
-import type { KvType } from '../../memory/plan';
+import type { KvType } from '../../memory/kv';
 import { slotOf } from '../../memory/ring';
 import type { Shift } from '../../memory/rings';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { GREEDY, largestDifference, type Maker, randomModel, take } from '../cpu/test/models';
+import { kvStore, load } from '../cpu/kv-ring';
+import { GREEDY, largestDifference, type Maker, planOf, randomModel, take } from '../cpu/test/models';
 import type { KvCache } from '../executor';
 import type { OneCache } from './one-cache';
 
-/** The keys and values of the first layer, [slots, kvHeads * headSize] each. */
-export type FirstLayer = (cache: KvCache, type: KvType, width: number) => Promise<Record<'keys' | 'values', number[]>>;
+/** The buffers of the first layer's keys and values, as memory/kv.ts has them. */
+export type FirstLayer = (cache: KvCache) => Promise<Record<'keys' | 'values', ArrayBuffer>>;
 
 const spec = (more: object): ModelSpec =>
   parseSpec({
@@ -59,7 +60,16 @@ const KINDS: [string, object][] = [
   ['two ropes', { model_type: 'gemma3_text', ...sliding, rope_local_base_freq: 1e4, rope_theta: 1e6 }],
 ];
 
+const TYPES: readonly KvType[] = ['f32', 'f16', 'int8'];
+
+/**
+ * How far keys may be from a fresh prefill's, of the largest magnitude of a head. Angles are products in f32, and each of
+ * two turns rounds to the cache's type both of the numbers that it is made of.
+ */
+const ROUNDING: Record<KvType, number> = { f32: 90 * 2 ** -22, f16: 5 * 2 ** -11, int8: 5 / 254 };
+
 const ids = Array.from({ length: 90 }, (_, i) => (i * 31 + 7 + (i >> 3)) % 97);
+const NEXT = [3, 1, 4, 1, 5];
 const SIZES = { promptTokens: 100, maxNewTokens: 20, chunk: 8 };
 
 /** A cache of `ids`, shifted. */
@@ -73,11 +83,11 @@ async function shifted(kind: ModelSpec, maker: Maker, kvType: KvType, shift: Shi
 
 /**
  * @param tolerance of what all layers compute, of the largest magnitude
- * @param both types of the cache for every kind of model; else they take turns, as each compiles anew
+ * @param all types of the cache for every kind of model; else they take turns, as each compiles anew
  */
-export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: number, both: boolean): void {
-  describe.each(['f32', 'f16'] as const)('the first layer after two shifts, %s', (kvType) => {
-    const kinds = KINDS.filter((_, i) => both || (i % 2 === 0) === (kvType === 'f16'));
+export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: number, all: boolean): void {
+  describe.each(TYPES)('the first layer after two shifts, %s', (kvType) => {
+    const kinds = KINDS.filter((_, i) => all || TYPES[i % TYPES.length] === kvType);
     it.each(kinds)('holds what a fresh prefill computes: %s', async (_, more) => {
       const kind = spec(more);
       const executor = await shifted(kind, maker, kvType, { keep: 5, drop: 20, end: 88 });
@@ -87,17 +97,21 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
       const seen = [...ids.slice(0, 5), ...ids.slice(39, 86)];
       const fresh = await randomModel(kind, { ...SIZES, kvType }, { type: 'f32' }, maker);
       await fresh.prefill(seen, 0);
-      const width = kind.kvHeads * kind.headSize;
-      const [got, wanted] = await Promise.all([executor, fresh].map(({ cache }) => firstLayer(cache, kvType, width)));
-      const slots = wanted.keys.length / width;
-      const { window } = kind.layers[0];
-      const scale = Math.max(...wanted.keys.map(Math.abs));
+      const [got, wanted] = await Promise.all([executor, fresh].map(({ cache }) => firstLayer(cache)));
+      const { rope, window } = kind.layers[0];
+      const { slots } = planOf(kind, { ...SIZES, kvType }).kvByLayer[0];
       for (let position = window ? seen.length - window + 1 : 0; position < seen.length; position++) {
-        const row = (values: number[]) => values.slice(slotOf(position, slots) * width).slice(0, width);
-        expect(row(got.values)).toEqual(row(wanted.values));
-        // Angles are products in f32. Of f16, each of two turns rounds both numbers that it is made of.
-        const rounding = kvType === 'f16' && kind.layers[0].rope ? 5 * 2 ** -11 : ids.length * 2 ** -22;
-        expect(largestDifference(row(got.keys), row(wanted.keys))).toBeLessThan(rounding * scale);
+        for (let head = 0; head < kind.kvHeads; head++) {
+          const numbers = (buffer: ArrayBuffer) => {
+            const values = new Float64Array(kind.headSize);
+            load(kvType, kvStore(kvType, slots, kind, buffer), slotOf(position, slots) * kind.kvHeads + head, values);
+            return values;
+          };
+          expect(numbers(got.values)).toEqual(numbers(wanted.values));
+          const keys = numbers(wanted.keys);
+          const scale = Math.max(...keys.map(Math.abs));
+          expect(largestDifference(numbers(got.keys), keys)).toBeLessThan(rope ? ROUNDING[kvType] * scale : 1e-6);
+        }
       }
     });
   });
@@ -107,15 +121,13 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
     ["gemma 3's", { model_type: 'gemma3_text', rope_local_base_freq: 1e4 }],
     ['smollm3', { model_type: 'smollm3', no_rope_layers: [1, 0] }],
   ])('changes nothing in any layer that sees none of what is dropped: %s', async (_, more) => {
-    const layer_types = ['sliding_attention', 'sliding_attention'];
-    const kind = spec({ ...more, sliding_window: 9, layer_types, use_sliding_window: true });
+    const kind = spec(more);
     const sees = { ...kind, layers: kind.layers.map((layer) => ({ ...layer, kind: 'sliding' as const, window: 9 })) };
     const moved = await shifted(sees, maker, 'f32', { keep: 0, drop: 40, end: 90 });
     const stayed = await randomModel(sees, SIZES, { type: 'f32' }, maker);
     await stayed.prefill(ids, 0);
-    const next = [3, 1, 4, 1, 5];
-    await moved.prefill(next, 50);
-    await stayed.prefill(next, 90);
+    await moved.prefill(NEXT, 50);
+    await stayed.prefill(NEXT, 90);
     const wanted = await stayed.logits();
     const scale = Math.max(...wanted.map(Math.abs));
     expect(largestDifference(await moved.logits(), wanted) / scale).toBeLessThan(tolerance);
@@ -145,4 +157,11 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
     expect(after).toEqual(steady);
     expect(peak).toBe(Math.max(before.peak, before.total + executor.cache.bytes));
   });
+}
+
+/** The logits of a model with global layers, after a shift and some tokens more. */
+export async function logitsAfterShift(maker: Maker, kvType: KvType): Promise<Float32Array> {
+  const executor = await shifted(spec({}), maker, kvType, { keep: 4, drop: 30, end: 90 });
+  await executor.prefill(NEXT, 60);
+  return executor.logits();
 }
