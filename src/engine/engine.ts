@@ -278,14 +278,15 @@ export class Engine {
   /**
    * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
    * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   * @param options.overflow what every answer takes that is not told otherwise
    */
-  conversation(options: { system?: string } = {}): Conversation {
+  conversation({ system, overflow }: { system?: string } & Pick<SamplingOptions, 'overflow'> = {}): Conversation {
     const id = ++lastId;
     const chats: Chats = {
-      chat: (messages, options = {}) => this.#request({ messages: [...messages] }, options, id),
+      chat: (messages, options) => this.#request({ messages: [...messages] }, { overflow, ...options }, id),
       close: () => this.#model.run(({ api }) => api.close(id)),
     };
-    return new Conversation(chats, options.system);
+    return new Conversation(chats, system);
   }
 
   /**

@@ -6,7 +6,7 @@ import type { KvCache } from '../execute/executor';
 import { tiny } from '../execute/gpu/test/maker';
 import type { MemoryPlan } from '../memory/plan';
 import { Rings } from '../memory/rings';
-import { Conversations, reusablePrefix } from './conversations';
+import { Conversations, emptyConversation, reuse } from './conversations';
 
 const spec = tiny();
 
@@ -31,6 +31,8 @@ class FakeDevice {
       },
       layerBytes: layers,
       canResume: (position) => held.canResume(position),
+      canShift: (shift) => held.canShift(shift),
+      shift: async (shift) => held.shift(shift),
       async reserve(plan) {
         for (const { layer, bytes } of plan.kvByLayer) {
           if (bytes <= layers[layer]) continue;
@@ -159,21 +161,22 @@ describe('Conversations', () => {
   });
 });
 
-describe('reusablePrefix', () => {
+describe('reuse', () => {
   const cache = (resumes: (position: number) => boolean) => ({ canResume: resumes }) as unknown as KvCache;
-  const held = { ids: [5, 6, 7, 8], long: false, plan: null };
+  const reusable = (resumes: (position: number) => boolean, ids: number[]) =>
+    reuse({ ...emptyConversation(cache(resumes)), ids: [5, 6, 7, 8] }, ids, 0, 0, async () => false);
 
-  it('is the longest common prefix without the last id', () => {
-    const anywhere = { ...held, cache: cache(() => true) };
-    expect(reusablePrefix(anywhere, [5, 6, 9, 9])).toBe(2);
-    expect(reusablePrefix(anywhere, [5, 6, 7, 8])).toBe(3);
-    expect(reusablePrefix(anywhere, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusablePrefix(anywhere, [9])).toBe(0);
+  it('is of the longest common prefix without the last id', async () => {
+    const anywhere = () => true;
+    expect(await reusable(anywhere, [5, 6, 9, 9])).toBe(2);
+    expect(await reusable(anywhere, [5, 6, 7, 8])).toBe(3);
+    expect(await reusable(anywhere, [5, 6, 7, 8, 9])).toBe(4);
+    expect(await reusable(anywhere, [9])).toBe(0);
   });
 
-  it('is nothing where the rings cannot be taken back', () => {
-    const end = { ...held, cache: cache((position) => position === 4) };
-    expect(reusablePrefix(end, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusablePrefix(end, [5, 6, 7, 9])).toBe(0);
+  it('is of nothing where the rings cannot be taken back', async () => {
+    const end = (position: number) => position === 4;
+    expect(await reusable(end, [5, 6, 7, 8, 9])).toBe(4);
+    expect(await reusable(end, [5, 6, 7, 9])).toBe(0);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import type { TokenMessage } from '../protocol';
-import { type Conversation, reusablePrefix } from './conversations';
+import { type Conversation, emptyConversation } from './conversations';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
 import { stopIds } from './stop-ids';
@@ -55,21 +55,16 @@ function letters(): TextStream {
 const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 
 /** A conversation whose cache can be taken back anywhere. */
-const conversation = (): Conversation => ({
-  cache: { canResume: () => true } as unknown as KvCache,
-  ids: [],
-  long: false,
-  plan: null,
-});
+const conversation = (): Conversation => emptyConversation({ canResume: () => true } as unknown as KvCache);
 
 async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];
   const ids = turn.ids ?? [1, 2, 3];
-  const reused = reusablePrefix(cached, ids);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
     made: [],
-    reused,
+    window: null,
+    shift: async () => false,
     options: effectiveOptions({ maxNewTokens }, null, 100),
     stopIds: new Set([0]),
     text: letters(),

@@ -4,7 +4,8 @@
  */
 import { f16Table, toF16 } from '../../formats/half';
 import { type KvHeads, type KvPart, type KvType, kvBytes, kvCopies, kvScalesAt } from '../../memory/kv';
-import { slotOf } from '../../memory/ring';
+import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memory/ring';
+import type { Span } from '../../memory/rings';
 import type { Rope } from '../../model/spec';
 import { rotateHead } from './kernels';
 
@@ -52,12 +53,42 @@ export const ringBytes = ({ keys, values }: KvRing): number =>
 /** A ring of `slots` with what `old` holds of positions up to `last`. */
 export function resized(old: KvRing, slots: number, last: number): KvRing {
   const ring = createRing(old.type, slots, old);
-  const shape = ({ slots }: KvRing) => ({ slots, parts: [allHeads(old)] });
-  for (const { from, to, bytes } of kvCopies(old.type, old.headSize, shape(old), shape(ring), last)) {
-    for (const kind of ['keys', 'values'] as const)
-      new Uint8Array(ring[kind].values.buffer, to, bytes).set(new Uint8Array(old[kind].values.buffer, from, bytes));
-  }
+  const segments = copySegments(old.slots, last, slots);
+  for (const kind of ['keys', 'values'] as const) copySlots(old, ring, kind, segments);
   return ring;
+}
+
+function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments: readonly CopySegment[]): void {
+  const shape = ({ slots }: KvRing) => ({ slots, parts: [allHeads(old)] });
+  for (const { from, to, bytes } of kvCopies(old.type, old.headSize, shape(old), shape(ring), segments))
+    new Uint8Array(ring[kind].values.buffer, to, bytes).set(new Uint8Array(old[kind].values.buffer, from, bytes));
+}
+
+/**
+ * Puts what survives a shift by `drop` positions into another ring of the same size.
+ * @param turn turns a head's key back by so many; null: it has no position
+ */
+export function shiftInto(
+  ring: KvRing,
+  old: KvRing,
+  { stay, move }: { stay: Span; move: Span },
+  drop: number,
+  turn: ((key: Float64Array) => void) | null,
+): void {
+  const { slots, kvHeads } = old;
+  const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
+  const moving = moveSegments(move.from, move.to, drop, slots, slots);
+  copySlots(old, ring, 'values', [...staying, ...moving]);
+  copySlots(old, ring, 'keys', turn ? staying : [...staying, ...moving]);
+  if (!turn) return;
+  const key = new Float64Array(old.headSize);
+  for (const { from, to, count } of moving) {
+    for (let i = 0; i < count * kvHeads; i++) {
+      load(old.type, old.keys, from * kvHeads + i, key);
+      turn(key);
+      store(ring.type, ring.keys, to * kvHeads + i, key);
+    }
+  }
 }
 
 const allHeads = ({ kvHeads, keys }: KvRing): KvPart => ({

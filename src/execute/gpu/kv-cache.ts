@@ -1,23 +1,33 @@
 /** One conversation's rings on the GPU: two buffers a layer, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
+import type { Pipelines } from '../../gpu/pipelines';
 import { type KvLayerPlan, type KvPart, type KvType, kvBuffer, kvBuffers, kvCopies } from '../../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
-import { Rings } from '../../memory/rings';
+import { copySegments } from '../../memory/ring';
+import { Rings, type Shift } from '../../memory/rings';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
 
 /** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-const USAGE = 0x80 | 0x8 | 0x4;
+export const KV_USAGE = 0x80 | 0x8 | 0x4;
+
+/** Only long conversations need it. */
+export const shiftPart = () => import('./shift-rings');
 
 /** What it shares with the executor that made it. */
 export interface GpuCacheOwner {
   device: GPUDevice;
   ledger: Ledger;
+  pipelines: Pipelines;
   spec: ModelSpec;
   /** what the model was loaded with: type and chunk are the same for every conversation */
   plan: MemoryPlan;
+  /** of those that all conversations share, by the plan's name */
+  buffer(name: string): GPUBuffer;
+  /** puts the frequencies of conversations that reach so far in place */
+  useFrequencies(reach: number): void;
   /** @throws device-lost */
   checkAlive(): void;
   dispose(cache: GpuKvCache): void;
@@ -60,6 +70,16 @@ export class GpuKvCache implements KvCache {
     return this.held.canResume(position);
   }
 
+  canShift(shift: Shift): boolean {
+    return this.held.canShift(shift);
+  }
+
+  async shift(shift: Shift): Promise<void> {
+    this.#owner.checkAlive();
+    const { shiftRings } = await shiftPart();
+    await shiftRings(this.#owner, this, shift);
+  }
+
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
@@ -79,12 +99,13 @@ export class GpuKvCache implements KvCache {
     const { held, buffers, parts } = this;
     const { layer } = ring;
     const wanted = kvBuffers(ring);
-    const made = await ledger.allocate(wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: USAGE })));
+    const made = await ledger.allocate(wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE })));
     const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
     if (held.slots[layer] > 0) {
       const old = { slots: held.slots[layer], parts: parts[layer] };
       const encoder = device.createCommandEncoder();
-      for (const copy of kvCopies(plan.request.kvType, spec.headSize, old, ring, held.last)) {
+      const segments = copySegments(old.slots, held.last, ring.slots);
+      for (const copy of kvCopies(plan.request.kvType, spec.headSize, old, ring, segments)) {
         for (const kind of ['k', 'v'] as const) {
           const from = buffers.get(kvBuffer(layer, kind, copy.fromPart))!;
           const to = fresh.get(kvBuffer(layer, kind, copy.toPart))!;
