@@ -91,6 +91,23 @@ export class ChatSession extends EventTarget {
     return this.#options.engine;
   }
 
+  /** bytes that loads may take from now on; null: as many as there are */
+  get memoryBudget(): number | null {
+    return this.#options.engine.memoryBudget ?? null;
+  }
+
+  set memoryBudget(bytes: number | null) {
+    const { memoryBudget: _, ...engine } = this.#options.engine;
+    this.#options = { ...this.#options, engine: bytes === null ? engine : { ...engine, memoryBudget: bytes } };
+    this.#set({});
+  }
+
+  /** The person chose how the offered model is to be loaded. */
+  adjust(options: EngineOptions): void {
+    this.#options = { ...this.#options, choice: { ...this.choice, options } };
+    this.#set({});
+  }
+
   /** Says what loading the model would cost. */
   offer(preview: ModelPreview): void {
     this.#set({ preview });
@@ -185,9 +202,10 @@ export class ChatSession extends EventTarget {
     let engine: ChatEngine | null = null;
     try {
       const { choice, engine: options } = this.#options;
-      const { model, name: _, ...hub } = choice;
+      const { model, name: _, options: chosen, ...hub } = choice;
       engine = await this.#load(model, {
         ...options,
+        ...chosen,
         ...(this.#ifRoom && { storage: 'if-room' }),
         ...hub,
         persist: asked,
@@ -200,7 +218,11 @@ export class ChatSession extends EventTarget {
       const [info, memory] = await Promise.all([engine.info(), engine.memory()]);
       if (abort.signal.aborted) throw abort.signal.reason;
       this.#engine = engine;
-      const kept = this.preview && { ...this.preview, here: this.preview.here || !info.storageReason };
+      const kept = this.preview && {
+        ...this.preview,
+        here: this.preview.here || !info.storageReason,
+        lastAttempt: undefined,
+      };
       this.#set({ phase: 'ready', info, memory, preview: kept, previous: null });
       this.#announce('ready', info);
     } catch (thrown) {

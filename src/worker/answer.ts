@@ -65,10 +65,10 @@ function encodeMessages(model: Model, messages: ChatMessage[]): number[] {
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
  * @throws out-of-memory where there is no room at all
  */
-function windowOf(model: Model, input: GenerateRequest['input'], ids: readonly number[]): Window {
+async function windowOf(model: Model, input: GenerateRequest['input'], ids: readonly number[]): Promise<Window> {
   const { plan, limits, target, options } = model;
   const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
-  if (limit === 0) checkFits(planFor(model, 1, 1));
+  if (limit === 0) await checkFits(model, planFor(model, 1, 1));
   return { limit, keep: Math.max(SINKS, systemTokens(model, input, ids)) };
 }
 
@@ -104,14 +104,14 @@ export async function answer(
   const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
-  const window = shifts ? windowOf(model, input, ids) : null;
+  const window = shifts ? await windowOf(model, input, ids) : null;
   const planOf = (newTokens: number) => {
     if (!window) return planFor(model, ids.length, newTokens);
     const seen = ids.length - droppedOf(ids.length, window);
     return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1));
   };
   if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
-  checkFits(planOf(options.maxNewTokens));
+  await checkFits(model, planOf(options.maxNewTokens));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
   const notes = [reserved.note];
   if (reserved.newTokens < options.maxNewTokens) {

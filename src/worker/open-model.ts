@@ -6,12 +6,13 @@ import { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
 import { type DeviceWatch, watchDevice } from '../gpu/watch-device';
+import type { DeviceFacts } from '../memory/device-estimate';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
 import { contextLimit, NO_LIMITS, type PlanLimits, type PlanModel, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { LoadRequest, LoraInfo, Progress } from '../protocol';
+import type { DeviceEstimate, LoadRequest, LoraInfo, Progress } from '../protocol';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
@@ -26,7 +27,7 @@ import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
-import { checkFits, planRequest } from './planning';
+import { checkFits, deviceEstimate, planRequest } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -34,6 +35,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** what is known of the machine; absent: nothing is */
+  machine?: Omit<DeviceFacts, 'touch'>;
 }
 
 export interface Model {
@@ -46,6 +49,7 @@ export interface Model {
   watch: DeviceWatch;
   backendReason: string;
   storageReason: string;
+  deviceEstimate: DeviceEstimate;
   options: EffectiveEngineOptions;
   executor: Executor;
   tokenizer: Tokenizer | null;
@@ -89,10 +93,10 @@ export async function openModel(
 
 async function tryOpen(
   host: Host,
-  { source: description, attempt: mark, left }: LoadRequest,
+  { source: description, attempt: mark, left, touch }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
-  signal: AbortSignal | undefined,
+  stop: AbortSignal | undefined,
   /** told whether the load failed for bytes that arrived other than they are, and were dropped */
   attempt: { altered: boolean },
 ): Promise<Model> {
@@ -103,10 +107,14 @@ async function tryOpen(
   let release = () => {};
   let executor: Executor | undefined;
   let source: StoredSource | undefined;
-  let watch: DeviceWatch | undefined;
   // beside the headers, and then the code of the executor that will be needed
   const choosing = chooseBackend(options.backend, host.gpu, options);
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
+  const watch = watchDevice(
+    choosing.then(({ gpu }) => gpu),
+    stop,
+  );
+  const { signal } = watch;
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
@@ -147,24 +155,25 @@ async function tryOpen(
     const text = openText(checkpoint);
     for (const part of [answer, text]) part.catch(() => {});
     const { gpu, reason: backendReason } = await choosing;
-    watch = watchDevice(gpu, signal);
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
+    const estimate = deviceEstimate(host, gpu, touch);
+    estimate.catch(() => {});
     const effective: EffectiveEngineOptions = {
       ...optionsFor(plan, options),
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    checkFits(least);
+    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
     if (store && mark) {
       cleanup.push(await beginAttempt(store, { id: mark, key: modelKey(inner), bytes: least.peak, at: Date.now() }));
     }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened, watch.signal, () => {
+    await fill(checkpoint, plan, executor, meter, opened, signal, () => {
       opened.streaming = files;
     });
-    const answering = await text;
+    const answering = { ...(await text), deviceEstimate: await estimate };
     await answer;
     await opened.markComplete();
     if (watch.lost) throw watch.lost;
@@ -187,7 +196,7 @@ async function tryOpen(
       release,
     };
   } catch (thrown) {
-    const error = watch ? await watch.explain(thrown) : thrown;
+    const error = await watch.explain(thrown);
     executor?.dispose();
     (await choosing.catch(() => null))?.gpu?.device.destroy();
     release();

@@ -2,8 +2,10 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
+import type { NibbleError } from '../errors';
 import { describeAdapter } from '../gpu/device';
 import { createSession } from './session';
+import { countingGpu } from './test/counting-gpu';
 import { ask, certain, chats, host, load } from './test/tiny';
 
 Object.assign(globalThis, globals);
@@ -40,6 +42,22 @@ describe('a session on WebGPU', () => {
     });
   });
 
+  it.each([
+    ['greedy', {}],
+    ['sampled', { temperature: 1.3, topK: 40, topP: 0.95, seed: 7 }],
+  ])('goes on with an answer that was cut, %s', async (_, sampling) => {
+    const [, , , { ids }] = chats;
+    const options = { maxNewTokens: 12, ignoreEos: true, ...sampling };
+    const { result, messages } = await ask(session, { ids }, options);
+    for (const cut of [1, 6, 12]) {
+      // as a new worker has it: nothing is cached
+      await ask(session, { ids: [9] }, { maxNewTokens: 1 });
+      const rest = await ask(session, { ids }, options, result.ids.slice(0, cut));
+      expect(rest.result.ids).toEqual(result.ids);
+      expect(rest.messages).toEqual(messages);
+    }
+  });
+
   it('stops when cancelled, and goes on', async () => {
     let seen = 0;
     const request = { id: 9001, input: { ids: [9, 9] }, options: { maxNewTokens: 200, ignoreEos: true } };
@@ -64,6 +82,34 @@ describe('a session on WebGPU', () => {
     await session.dispose();
   });
 });
+
+it('a budget is obeyed to the byte, as a wrapper around the device sees it', async () => {
+  const { gpu: counting, seen } = countingGpu(gpu);
+  const session = createSession(host({ gpu: counting }));
+  const loading = (memoryBudget: number) => load(session, { backend: 'webgpu', memoryBudget });
+  const refusal = await loading(1).catch((error: NibbleError) => error.details);
+  const { peak } = refusal as { peak: number };
+  await expect(loading(peak - 1)).rejects.toMatchObject({
+    code: 'out-of-memory',
+    details: {
+      peak,
+      budget: peak - 1,
+      suggestions: expect.arrayContaining([expect.stringMatching(/chunks of \d+ tokens/)]),
+    },
+  });
+  expect(seen.peak).toBe(0);
+  await loading(peak);
+  expect(seen.peak).toBe(peak);
+  const asked = { promptTokens: 60, maxNewTokens: 20 };
+  const plan = await session.plan(asked);
+  // of so small a model, the cache takes less than its upload did
+  expect([plan.fits, plan.peak]).toEqual([true, peak]);
+  const { result } = await ask(session, { ids: [...Array(60).keys()] }, { maxNewTokens: 20, ignoreEos: true });
+  expect(result.ids).toHaveLength(20);
+  expect([seen.now, seen.peak]).toEqual([plan.total, peak]);
+  await session.dispose();
+  expect(seen.now).toBe(0);
+}, 300_000);
 
 it('a software adapter is never chosen over the CPU by itself', async () => {
   const session = createSession(host({ gpu }));
