@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { MatrixFormat } from '../../formats/matrix';
 import type { KvType } from '../../memory/kv';
 import { slotOf } from '../../memory/ring';
-import type { Shift } from '../../memory/rings';
+import { canShift, type Shift } from '../../memory/shift';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import { kvStore, load } from '../cpu/kv-ring';
@@ -78,7 +78,7 @@ const SIZES = { promptTokens: 100, maxNewTokens: 20, chunk: 8 };
 async function shifted(kind: ModelSpec, maker: Maker, kvType: KvType, shift: Shift, format = F32): Promise<OneCache> {
   const executor = await randomModel(kind, { ...SIZES, kvType }, format, maker);
   await executor.prefill(ids, 0);
-  expect(executor.cache.canShift(shift)).toBe(true);
+  expect(canShift(executor.cache.held, shift)).toBe(true);
   await executor.cache.shift(shift);
   return executor;
 }
@@ -94,7 +94,7 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
       const kind = spec(more);
       const executor = await shifted(kind, maker, kvType, { keep: 5, drop: 20, end: 88 });
       const again = { keep: 5, drop: 14, end: 66 };
-      expect(executor.cache.canShift(again)).toBe(true);
+      expect(canShift(executor.cache.held, again)).toBe(true);
       await executor.cache.shift(again);
       const seen = [...ids.slice(0, 5), ...ids.slice(39, 86)];
       const fresh = await randomModel(kind, { ...SIZES, kvType }, F32, maker);
@@ -141,11 +141,11 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
     const executor = await randomModel(kind, SIZES, F32, maker);
     await executor.prefill(ids.slice(0, 14), 0);
     const short = { keep: 4, drop: 6, end: 14 };
-    expect(executor.cache.canShift(short)).toBe(true);
-    expect(executor.cache.canShift({ keep: 4, drop: 11, end: 14 })).toBe(false);
+    expect(canShift(executor.cache.held, short)).toBe(true);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 11, end: 14 })).toBe(false);
     await executor.prefill(ids.slice(14), 14);
-    expect(executor.cache.canShift({ keep: 4, drop: 80, end: 90 })).toBe(false);
-    expect(executor.cache.canShift({ keep: 4, drop: 78, end: 90 })).toBe(true);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 80, end: 90 })).toBe(false);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 78, end: 90 })).toBe(true);
   });
 
   it('leaves the bytes as they were, and takes one ring of each size for as long as it lasts', async () => {
