@@ -4,8 +4,8 @@
  * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `advice` (on memory, likewise),
  * `sha256-in-pieces` (for the Hub's weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such
  * a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for
- * profiles), `shift-rings` (for conversations that outgrow their context). Fails above the limits, and on wasm or code made
- * from strings.
+ * profiles), `shift-rings` (for conversations that outgrow their context). Fails above the limits, and on wasm or code
+ * made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
