@@ -7,7 +7,8 @@ import type { RowSlice } from '../formats/matrix';
 import type { MemoryReport } from '../gpu/ledger';
 import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
-import type { Shift } from '../memory/rings';
+import type { Rings } from '../memory/rings';
+import type { Shift } from '../memory/shift';
 
 export type { MemoryReport };
 
@@ -48,6 +49,8 @@ export interface KvCache {
   /** bytes that it takes now, in all and by layer */
   readonly bytes: number;
   readonly layerBytes: readonly number[];
+  /** which positions it holds */
+  readonly held: Rings;
 
   /**
    * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on as
@@ -62,14 +65,11 @@ export interface KvCache {
    */
   canResume(position: number): boolean;
 
-  /** Whether after the shift it would hold all that tokens from `end - drop` on must see. */
-  canShift(shift: Shift): boolean;
-
   /**
    * Drops positions in the middle and moves those after them to the front, their keys turned back by as many positions.
    * Keys and values of deeper layers stay what they were computed to be with the dropped tokens in sight. Takes
    * shiftSpare() bytes for as long as it lasts.
-   * @param shift one that canShift()
+   * @param shift one that memory/shift.ts allows
    * @throws out-of-memory, and nothing has changed
    */
   shift(shift: Shift): Promise<void>;

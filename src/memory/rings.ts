@@ -1,40 +1,27 @@
 /** What the rings of one conversation hold, as positions: the cache of each executor keeps its values beside one. Pure. */
 import type { ModelSpec } from '../model/spec';
 
-/** Positions keep..keep+drop-1 go, those from there to `end` move to the front by `drop`, and what lies beyond goes, too. */
-export interface Shift {
-  keep: number;
-  drop: number;
-  end: number;
-}
-
-/** Positions from..to-1; none where `to` is not above `from`. */
-export interface Span {
-  from: number;
-  to: number;
-}
-
 export class Rings {
   /** by layer; 0 before there is a ring */
   readonly slots: number[];
   /** newest position written, -1 when empty */
   last = -1;
-  readonly #spec: Pick<ModelSpec, 'layers' | 'contextLength'>;
   /** by layer: the oldest position that nothing newer has overwritten, those of discarded steps included */
-  readonly #oldest: number[];
+  readonly oldest: number[];
+  readonly #spec: Pick<ModelSpec, 'layers' | 'contextLength'>;
 
   constructor(spec: Pick<ModelSpec, 'layers' | 'contextLength'>) {
     this.#spec = spec;
     this.slots = spec.layers.map(() => 0);
-    this.#oldest = spec.layers.map(() => 0);
+    this.oldest = spec.layers.map(() => 0);
   }
 
   /** Positions start..last are about to be written, in layers that have their slots. */
   write(start: number, last: number): void {
     this.last = last;
     for (const [layer, slots] of this.slots.entries()) {
-      const kept = start === 0 ? 0 : this.#oldest[layer];
-      this.#oldest[layer] = Math.max(kept, last - slots + 1);
+      const kept = start === 0 ? 0 : this.oldest[layer];
+      this.oldest[layer] = Math.max(kept, last - slots + 1);
     }
   }
 
@@ -44,46 +31,13 @@ export class Rings {
    */
   canResume(position: number): boolean {
     if (position === 0) return true;
-    return (
-      position <= this.last + 1 && this.#oldest.every((oldest, layer) => oldest <= this.#firstSeen(layer, position))
-    );
+    return position <= this.last + 1 && this.oldest.every((oldest, layer) => oldest <= this.firstSeen(layer, position));
   }
 
   /** The first position that a token at `position` sees in a layer. */
-  #firstSeen(layer: number, position: number): number {
+  firstSeen(layer: number, position: number): number {
     const { window } = this.#spec.layers[layer];
     return window === null ? 0 : Math.max(0, position - window + 1);
-  }
-
-  /** What of a layer's ring survives a shift: positions that stay and positions that move. */
-  survivors(layer: number, { keep, drop, end }: Shift): { stay: Span; move: Span } {
-    const oldest = this.#oldest[layer];
-    return { stay: { from: oldest, to: keep }, move: { from: Math.max(oldest, keep + drop), to: end } };
-  }
-
-  /** The oldest position that a layer holds without a gap after a shift, in the new count. */
-  #oldestAfter(layer: number, { keep, drop }: Shift): number {
-    const oldest = this.#oldest[layer];
-    return oldest <= keep ? oldest : Math.max(keep, oldest - drop);
-  }
-
-  /**
-   * Whether after the shift every layer holds all that tokens from `end - drop` on must see. A sliding ring that has
-   * wrapped has lost the front: what moves must then be as long as its window.
-   */
-  canShift(shift: Shift): boolean {
-    const { keep, drop, end } = shift;
-    return (
-      keep + drop <= end &&
-      end <= this.last + 1 &&
-      this.slots.every((_, layer) => this.#oldestAfter(layer, shift) <= this.#firstSeen(layer, end - drop))
-    );
-  }
-
-  /** The values have been moved: see survivors(). */
-  shift(shift: Shift): void {
-    for (const layer of this.slots.keys()) this.#oldest[layer] = this.#oldestAfter(layer, shift);
-    this.last = shift.end - shift.drop - 1;
   }
 
   /**
@@ -103,6 +57,6 @@ export class Rings {
   clear(): void {
     this.last = -1;
     this.slots.fill(0);
-    this.#oldest.fill(0);
+    this.oldest.fill(0);
   }
 }

@@ -5,7 +5,8 @@ import type { Pipelines } from '../../gpu/pipelines';
 import { type KvLayerPlan, type KvPart, type KvType, kvBuffer, kvBuffers, kvCopies } from '../../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
-import { Rings, type Shift } from '../../memory/rings';
+import { Rings } from '../../memory/rings';
+import type { Shift } from '../../memory/shift';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
@@ -68,10 +69,6 @@ export class GpuKvCache implements KvCache {
 
   canResume(position: number): boolean {
     return this.held.canResume(position);
-  }
-
-  canShift(shift: Shift): boolean {
-    return this.held.canShift(shift);
   }
 
   async shift(shift: Shift): Promise<void> {
