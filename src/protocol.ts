@@ -23,6 +23,11 @@ export interface EngineOptions {
   kvCapacity?: 'auto' | 'full' | number;
   maxContext?: number;
   memoryBudget?: number;
+  /**
+   * of models with sliding layers: copies of what those hold, from the ends of a conversation's newest prompts, so that
+   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none
+   */
+  snapshots?: number;
   /** prefill chunk in tokens */
   chunk?: number;
   tune?: 'auto' | 'off' | string;

@@ -6,7 +6,7 @@ import type { KvCache } from '../execute/executor';
 import { tiny } from '../execute/gpu/test/maker';
 import type { MemoryPlan } from '../memory/plan';
 import { Rings } from '../memory/rings';
-import { Conversations, reusablePrefix } from './conversations';
+import { Conversations, reusePrefix } from './conversations';
 
 const spec = tiny();
 
@@ -30,7 +30,12 @@ class FakeDevice {
         return layers.reduce((sum, bytes) => sum + bytes, 0);
       },
       layerBytes: layers,
-      canResume: (position) => held.canResume(position),
+      held,
+      rewind: (position) => (held.canResume(position) ? position : 0),
+      snapshot: () => {},
+      read: async () => new Uint8Array(),
+      write: () => {},
+      adopt: (state) => held.adopt(state),
       async reserve(plan) {
         for (const { layer, bytes } of plan.kvByLayer) {
           if (bytes <= layers[layer]) continue;
@@ -159,21 +164,22 @@ describe('Conversations', () => {
   });
 });
 
-describe('reusablePrefix', () => {
-  const cache = (resumes: (position: number) => boolean) => ({ canResume: resumes }) as unknown as KvCache;
+describe('reusePrefix', () => {
+  const cache = (resumes: (position: number) => boolean) =>
+    ({ rewind: (n: number) => (resumes(n) ? n : 0) }) as unknown as KvCache;
   const held = { ids: [5, 6, 7, 8], long: false, plan: null };
 
   it('is the longest common prefix without the last id', () => {
     const anywhere = { ...held, cache: cache(() => true) };
-    expect(reusablePrefix(anywhere, [5, 6, 9, 9])).toBe(2);
-    expect(reusablePrefix(anywhere, [5, 6, 7, 8])).toBe(3);
-    expect(reusablePrefix(anywhere, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusablePrefix(anywhere, [9])).toBe(0);
+    expect(reusePrefix(anywhere, [5, 6, 9, 9])).toBe(2);
+    expect(reusePrefix(anywhere, [5, 6, 7, 8])).toBe(3);
+    expect(reusePrefix(anywhere, [5, 6, 7, 8, 9])).toBe(4);
+    expect(reusePrefix(anywhere, [9])).toBe(0);
   });
 
   it('is nothing where the rings cannot be taken back', () => {
     const end = { ...held, cache: cache((position) => position === 4) };
-    expect(reusablePrefix(end, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusablePrefix(end, [5, 6, 7, 9])).toBe(0);
+    expect(reusePrefix(end, [5, 6, 7, 8, 9])).toBe(4);
+    expect(reusePrefix(end, [5, 6, 7, 9])).toBe(0);
   });
 });

@@ -147,10 +147,13 @@ export class Conversations {
   }
 }
 
-/** How many of `ids` need no prefill: the longest common prefix, but never the last id, whose logits are wanted. */
-export function reusablePrefix({ cache, ids: held }: Conversation, ids: ArrayLike<number>): number {
+/**
+ * Takes the cache back to the longest common prefix of what it holds and `ids`, but never to the last id, whose logits
+ * are wanted. @returns how many of `ids` need no prefill
+ */
+export function reusePrefix({ cache, ids: held }: Conversation, ids: ArrayLike<number>): number {
   const most = Math.min(held.length, ids.length - 1);
   let n = 0;
   while (n < most && held[n] === ids[n]) n++;
-  return cache.canResume(n) ? n : 0;
+  return cache.rewind(n);
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import type { TokenMessage } from '../protocol';
-import { type Conversation, reusablePrefix } from './conversations';
+import { type Conversation, reusePrefix } from './conversations';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
 import { stopIds } from './stop-ids';
@@ -54,9 +54,11 @@ function letters(): TextStream {
 
 const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 
+const anywhere = { rewind: (position: number) => position, snapshot() {}, held: { snapshots: { count: 0 } } };
+
 /** A conversation whose cache can be taken back anywhere. */
 const conversation = (): Conversation => ({
-  cache: { canResume: () => true } as unknown as KvCache,
+  cache: anywhere as unknown as KvCache,
   ids: [],
   long: false,
   plan: null,
@@ -65,7 +67,7 @@ const conversation = (): Conversation => ({
 async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];
   const ids = turn.ids ?? [1, 2, 3];
-  const reused = reusablePrefix(cached, ids);
+  const reused = reusePrefix(cached, ids);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
     made: [],

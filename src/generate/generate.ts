@@ -17,7 +17,7 @@ export interface Turn {
   ids: readonly number[];
   /** the beginning of the answer, where that is known already; see GenerateRequest */
   made: readonly number[];
-  /** how many of `ids` and `made` its cache holds; see reusablePrefix() */
+  /** how many of `ids` and `made` its cache holds; see reusePrefix() */
   reused: number;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
@@ -56,8 +56,12 @@ export async function* generate(
     const count = options.maxNewTokens - known.length;
     if (count <= 0) return;
     talk.ids = all.slice(0, reused);
+    // room for copies came with the growth for this answer
+    if (reused > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(reused);
     await executor.prefill(talk.cache, all.slice(reused), reused, { signal });
     talk.ids = all.slice();
+    // from here the same question is answered again; an edited one goes on from here or from the turn before
+    talk.cache.snapshot(all.length);
     yield* executor.decode(talk.cache, all.length, count, { ...options, firstStep: known.length }, signal);
   }
   try {

@@ -1,18 +1,21 @@
-/** What exists while a cache grows: one layer at a time, the new ring beside the old one. Pure. */
+/** What exists while a cache grows: one layer at a time, the new ring beside the old one, then room for copies. Pure. */
 import type { KvLayerPlan } from './plan';
 
 /**
  * The most bytes that a cache takes on its way from `held` to the plan's layers.
- * @param held bytes by layer as they are now, 0 for none
+ * @param held bytes by layer as they are now, 0 for none; of a ring that cannot wrap, or with all of its copies
  */
 export function growthPeak(held: readonly number[], wanted: readonly KvLayerPlan[]): number {
   let now = held.reduce((sum, bytes) => sum + bytes, 0);
   let peak = now;
-  for (const { layer, bytes } of wanted) {
+  for (const { layer, bytes, snapshots } of wanted) {
     const old = held[layer] ?? 0;
-    if (bytes <= old) continue;
-    peak = Math.max(peak, now + bytes);
-    now += bytes - old;
+    if (bytes > old) {
+      peak = Math.max(peak, now + bytes);
+      now += bytes - old;
+    }
+    if (old <= bytes) now += snapshots * bytes;
+    peak = Math.max(peak, now);
   }
   return peak;
 }

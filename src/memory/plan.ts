@@ -41,6 +41,8 @@ export interface PlanRequest {
   chunk: number;
   /** bytes, or null for no limit but the device's */
   budget: number | null;
+  /** copies of the sliding rings that a conversation may keep, to be taken back to */
+  snapshots: number;
 }
 
 /** What of the device's limits the plan depends on. */
@@ -72,8 +74,10 @@ export interface KvLayerPlan {
   layer: number;
   kind: 'global' | 'sliding';
   slots: number;
-  /** K and V together */
+  /** K and V together, without copies */
   bytes: number;
+  /** copies of it that there is room for: none where it keeps everything */
+  snapshots: number;
 }
 
 /** One GPUBuffer (or typed array on the CPU): created exactly once, with exactly these bytes. */
@@ -134,10 +138,13 @@ export function planMemory(
     ...matrixBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
-    ...kvByLayer.flatMap((kv) => [
-      { name: `kv.${kv.layer}.k`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
-      { name: `kv.${kv.layer}.v`, purpose: 'kv' as const, bytes: kv.bytes / 2 },
-    ]),
+    ...kvByLayer.flatMap(({ layer, bytes, snapshots }) => {
+      const rings = ringNames(layer).map((name) => ({ name, purpose: 'kv' as const, bytes: bytes / 2 }));
+      const copies = Array.from({ length: snapshots }, (_, place) =>
+        rings.map((ring) => ({ ...ring, name: snapshotName(ring.name, place) })),
+      );
+      return [...rings, ...copies.flat()];
+    }),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
     ...(target === 'webgpu' ? STAGING_BUFFERS : []),
   ];
@@ -181,6 +188,7 @@ function checkRequest(request: PlanRequest): void {
     ['chunk', request.chunk, 1],
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
+    ['snapshots', request.snapshots, 0],
   ];
   for (const [name, value, least] of sizes) {
     if (value !== null && (!Number.isSafeInteger(value) || value < least)) {
@@ -233,8 +241,16 @@ function kvLayer(
     kind === 'sliding' && window !== null ? roundUp(window + request.chunk - 1, KV_TILE) : Number.POSITIVE_INFINITY;
   const slots = Math.min(contextTokens, ring);
   const bytes = 2 * kvRowBytes(spec, request.kvType) * slots;
-  return { layer, kind, slots, bytes };
+  // as long as it cannot wrap, it can be taken back anywhere without a copy
+  const snapshots = slots < contextTokens ? request.snapshots : 0;
+  return { layer, kind, slots, bytes, snapshots };
 }
+
+/** The buffers of a layer's ring. */
+export const ringNames = (layer: number): string[] => [`kv.${layer}.k`, `kv.${layer}.v`];
+
+/** The buffer of a copy of a ring's buffer. */
+export const snapshotName = (ring: string, place: number): string => `${ring}.snapshot.${place}`;
 
 /** Bytes of one position's K (or V) in one layer. */
 export function kvRowBytes(spec: Pick<ModelSpec, 'kvHeads' | 'headSize'>, type: KvType): number {

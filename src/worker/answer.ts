@@ -1,6 +1,6 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. Its code arrives while weights do. */
 import { NibbleError } from '../errors';
-import { reusablePrefix } from '../generate/conversations';
+import { reusePrefix } from '../generate/conversations';
 import { generate } from '../generate/generate';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
@@ -83,7 +83,7 @@ export async function answer(
   const turn = {
     ids,
     made: checkIds(made, spec.vocab),
-    reused: reusablePrefix(talk, [...ids, ...made]),
+    reused: reusePrefix(talk, [...ids, ...made]),
     options,
     stopIds: model.stopIds,
     text,

@@ -7,8 +7,8 @@ import type { Model } from './open-model';
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
-  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget };
+  const { kv, kvCapacity, maxContext, chunk, memoryBudget, snapshots } = options;
+  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
 }
 
 /** @throws out-of-memory with the plan's numbers and what would fit */
@@ -33,7 +33,13 @@ export function planInfo({ conversations }: Model, plan: MemoryPlan, conversatio
 
 /** What is allocated now, beside what the model's full context would have taken. */
 export function memoryInfo(model: Model): MemoryInfo {
-  const full = { ...planRequest(model.options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
+  const full = {
+    ...planRequest(model.options, 1, 1),
+    kvCapacity: 'full',
+    maxContext: null,
+    budget: null,
+    snapshots: 0,
+  } as const;
   const slots = (kind: 'global' | 'sliding') =>
     model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
   return {

@@ -1,11 +1,12 @@
-/** One conversation's rings on the CPU. */
+/** One conversation's rings on the CPU, and copies of those that slide. */
 import { NibbleError } from '../../errors';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { Rings } from '../../memory/rings';
+import type { RingState } from '../../memory/snapshots';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import { outOfMemoryAsError } from './allocate';
-import { createRing, type KvRing, resized, ringBytes } from './kv-ring';
+import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes } from './kv-ring';
 
 /** What the executor that made the cache wants to hear. */
 interface Owner {
@@ -21,12 +22,15 @@ export class CpuKvCache implements KvCache {
   reach = 0;
   /** prefill chunk that the rings are sized for */
   private chunk = 0;
+  /** by layer, then by place */
+  private copies: readonly (readonly KvRing[])[] = [];
 
   constructor(
     private readonly spec: ModelSpec,
     private readonly owner: Owner,
   ) {
     this.held = new Rings(spec);
+    this.copies = spec.layers.map(() => []);
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
@@ -41,22 +45,36 @@ export class CpuKvCache implements KvCache {
     }
     const rings = [...this.rings];
     this.rings = rings;
+    const copies = [...this.copies];
+    this.copies = copies;
+    const create = (slots: number) => createRing(kvType, slots, spec.kvHeads * spec.headSize);
     outOfMemoryAsError(plan, () => {
       // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
-      for (const { layer, slots } of plan.kvByLayer) {
+      for (const { layer, slots, snapshots } of plan.kvByLayer) {
         const old = rings[layer];
-        if (old && old.slots >= slots) continue;
-        const ring = old
-          ? resized(old, slots, this.held.last)
-          : createRing(kvType, slots, spec.kvHeads * spec.headSize);
-        this.owner.note(ringBytes(ring));
-        rings[layer] = ring;
-        this.held.slots[layer] = slots;
+        if (!old || old.slots < slots) {
+          this.dropCopies(copies, layer);
+          const ring = old ? resized(old, slots, this.held.last) : create(slots);
+          this.owner.note(ringBytes(ring));
+          rings[layer] = ring;
+          this.held.slots[layer] = slots;
+        }
+        if (snapshots > copies[layer].length) {
+          this.dropCopies(copies, layer);
+          copies[layer] = Array.from({ length: snapshots }, () => create(slots));
+        }
       }
     });
+    this.held.snapshots.places = Math.max(...copies.map(({ length }) => length));
     this.reach = reachedTokens(plan.request);
     this.chunk = plan.request.chunk;
     this.owner.note();
+  }
+
+  /** A state without a copy of one layer is none. */
+  private dropCopies(copies: (readonly KvRing[])[], layer: number): void {
+    this.held.snapshots.drop(0);
+    copies[layer] = [];
   }
 
   /** Positions that it can hold. */
@@ -64,8 +82,48 @@ export class CpuKvCache implements KvCache {
     return this.held.capacity(this.chunk);
   }
 
-  canResume(position: number): boolean {
-    return this.held.canResume(position);
+  snapshot(end: number): void {
+    this.held.keep(end, (place, last) =>
+      this.eachCopy(place, (copy, ring) => {
+        copyRing(ring, copy, last);
+      }),
+    );
+  }
+
+  rewind(position: number): number {
+    return this.held.rewind(position, (place, last) =>
+      this.eachCopy(place, (copy, ring) => {
+        copyRing(copy, ring, last);
+      }),
+    );
+  }
+
+  private eachCopy(place: number, run: (copy: KvRing, ring: KvRing) => void): void {
+    for (const [layer, copies] of this.copies.entries()) if (copies[place]) run(copies[place], this.rings[layer]);
+  }
+
+  async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const ring = this.rings[layer];
+    const rows = createRing(ring.type, end - from, ring.width);
+    copyRing(ring, rows, end - 1);
+    const bytes = new Uint8Array(ringBytes(rows));
+    const [keys, values] = bytesOf(rows);
+    bytes.set(keys);
+    bytes.set(values, keys.length);
+    return bytes;
+  }
+
+  write(layer: number, from: number, end: number, bytes: Uint8Array): void {
+    const ring = this.rings[layer];
+    const rows = createRing(ring.type, end - from, ring.width);
+    const [keys, values] = bytesOf(rows);
+    keys.set(bytes.subarray(0, keys.length));
+    values.set(bytes.subarray(keys.length));
+    copyRing(rows, ring, end - 1);
+  }
+
+  adopt(state: RingState): void {
+    this.held.adopt(state);
   }
 
   get bytes(): number {
@@ -73,11 +131,12 @@ export class CpuKvCache implements KvCache {
   }
 
   get layerBytes(): number[] {
-    return this.rings.map(ringBytes);
+    return this.rings.map((ring, layer) => [ring, ...this.copies[layer]].reduce((sum, one) => sum + ringBytes(one), 0));
   }
 
   dispose(): void {
     this.rings = [];
+    this.copies = this.copies.map(() => []);
     this.held.clear();
     this.owner.dispose();
   }

@@ -27,13 +27,22 @@ export const ringBytes = ({ keys, values }: KvRing): number => keys.byteLength +
 /** A ring of `slots` with what `old` holds of positions up to `last`. */
 export function resized(old: KvRing, slots: number, last: number): KvRing {
   const ring = createRing(old.type, slots, old.width);
-  const { width } = old;
-  for (const { from, to, count } of copySegments(old.slots, last, slots)) {
-    ring.keys.set(old.keys.subarray(from * width, (from + count) * width), to * width);
-    ring.values.set(old.values.subarray(from * width, (from + count) * width), to * width);
-  }
+  copyRing(old, ring, last);
   return ring;
 }
+
+/** Puts what one ring holds of positions up to `last`, the newest of it, into another. */
+export function copyRing(from: KvRing, to: KvRing, last: number): void {
+  const { width } = from;
+  for (const { from: source, to: target, count } of copySegments(from.slots, last, to.slots)) {
+    to.keys.set(from.keys.subarray(source * width, (source + count) * width), target * width);
+    to.values.set(from.values.subarray(source * width, (source + count) * width), target * width);
+  }
+}
+
+/** The bytes of a ring, keys first; they share its memory. */
+export const bytesOf = ({ keys, values }: KvRing): Uint8Array[] =>
+  [keys, values].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
 
 /** Writes the keys and values of one position from qkv, where they stand side by side from `at`. */
 export function append(ring: KvRing, position: number, qkv: Float32Array, at: number): void {

@@ -38,6 +38,7 @@ export const INFO: ModelInfo = {
     persist: false,
     maxContext: 8192,
     memoryBudget: null,
+    snapshots: 0,
   },
   weightTypes: {},
   variants: {},
