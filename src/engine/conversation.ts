@@ -1,11 +1,14 @@
-/** The messages of one conversation, kept in step with the answers. */
+/** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
 import type { ChatMessage } from '../protocol';
 import type { Answer } from './answer';
 import type { GenerateOptions } from './engine';
 
-interface Chats {
+/** What a conversation needs of the engine. */
+export interface Chats {
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Answer;
+  /** Frees the cache. */
+  close(): Promise<void>;
 }
 
 export class Conversation {
@@ -25,7 +28,7 @@ export class Conversation {
   ask(content: string, options: GenerateOptions = {}): Answer {
     if (this.#busy) throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
     const question: ChatMessage = { role: 'user', content };
-    const answer = this.#engine.chat([...this.messages, question], options);
+    const answer = this.chat([...this.messages, question], options);
     this.#busy = true;
     // first to hear of the end, so that whoever awaits it may ask again at once
     answer.result.then(
@@ -38,5 +41,18 @@ export class Conversation {
       },
     );
     return answer;
+  }
+
+  /**
+   * Answers the last of these messages, for who keeps the messages: edited ones, or the same ones once more. What they
+   * share with what this conversation's cache holds is not computed again.
+   */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+    return this.#engine.chat(messages, options);
+  }
+
+  /** Frees the cache, when the answer under way is done. Asking again afterwards computes everything anew. */
+  close(): Promise<void> {
+    return this.#engine.close();
   }
 }

@@ -20,7 +20,7 @@ import type {
   VerifyResult,
 } from '../protocol';
 import type { Answer } from './answer';
-import { Conversation } from './conversation';
+import { type Chats, Conversation } from './conversation';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
@@ -249,9 +249,17 @@ export class Engine {
     return this.#request(typeof prompt === 'string' ? { prompt } : { ids: [...prompt] }, options);
   }
 
-  /** A handle that keeps the messages of one conversation. */
+  /**
+   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
+   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   */
   conversation(options: { system?: string } = {}): Conversation {
-    return new Conversation(this, options.system);
+    const id = ++lastId;
+    const chats: Chats = {
+      chat: (messages, options = {}) => this.#request({ messages: [...messages] }, options, id),
+      close: () => this.#model.run(({ api }) => api.close(id)),
+    };
+    return new Conversation(chats, options.system);
   }
 
   /**
@@ -299,7 +307,7 @@ export class Engine {
     this.#model.dispose();
   }
 
-  #request(input: GenerateRequest['input'], options: GenerateOptions): Answer {
-    return answerFrom(this.#model, ++lastId, input, options);
+  #request(input: GenerateRequest['input'], options: GenerateOptions, conversation = 0): Answer {
+    return answerFrom(this.#model, { id: ++lastId, conversation, input }, options);
   }
 }

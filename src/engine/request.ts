@@ -6,14 +6,13 @@ import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
 /**
- * @param id unique in the page
+ * @param request its id is unique in the page
  * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
  * the answer fails with that code at once
  */
 export function answerFrom(
   model: HeldModel,
-  id: number,
-  input: GenerateRequest['input'],
+  asked: Pick<GenerateRequest, 'id' | 'conversation' | 'input'>,
   { signal, ...given }: SamplingOptions & { signal?: AbortSignal },
 ): Answer {
   const askedAt = performance.now();
@@ -42,8 +41,10 @@ export function answerFrom(
         told += fresh.length;
         push(fresh);
       };
-      const request = { id, input, options, made: [...ids] };
-      return cancellable(worker, id, stopping.signal, () => worker.api.generate(request, transfer(port2, [port2])));
+      const request = { ...asked, options, made: [...ids] };
+      return cancellable(worker, asked.id, stopping.signal, () =>
+        worker.api.generate(request, transfer(port2, [port2])),
+      );
     };
     if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop);

@@ -3,6 +3,8 @@ import type { MemoryPlan } from '../../memory/plan';
 import type { Executor, KvCache, PrefillOptions, SampleOptions } from '../executor';
 
 export interface OneCache extends Omit<Executor, 'prefill' | 'decode'> {
+  /** itself */
+  readonly executor: Executor;
   readonly cache: KvCache;
   reserve(plan: MemoryPlan): Promise<void>;
   prefill(ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
@@ -12,6 +14,7 @@ export interface OneCache extends Omit<Executor, 'prefill' | 'decode'> {
 export function withOneCache(executor: Executor): OneCache {
   const cache = executor.createCache();
   return {
+    executor,
     cache,
     backend: executor.backend,
     sink: executor.sink,

@@ -1,0 +1,141 @@
+/**
+ * For tests: conversations of random turns, held by one engine's parts and compared token by token with a fresh prefill of
+ * everything: whatever the caches reused, grew, wrapped, took back or lost in between.
+ */
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import { allLogits, type Maker, planOf, randomModel, TOLERANCE } from '../../execute/cpu/test/models';
+import type { KvType } from '../../memory/plan';
+import { parseSpec } from '../../model/parse';
+import type { ModelSpec } from '../../model/spec';
+import { Conversations, reusablePrefix } from '../conversations';
+import { generate } from '../generate';
+
+const VOCAB = 97;
+
+/** Local and global layers, soft caps on attention and logits. */
+export const capped = (window: number): ModelSpec =>
+  parseSpec({
+    model_type: 'gemma2',
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    vocab_size: VOCAB,
+    max_position_embeddings: 300,
+    sliding_window: window,
+    layer_types: ['sliding_attention', 'full_attention', 'sliding_attention'],
+    attn_logit_softcapping: 5,
+    final_logit_softcapping: 3,
+    query_pre_attn_scalar: 16,
+  });
+
+export interface Turn {
+  talk: number;
+  /** how much of what was said so far stays: from 0 (nothing, another beginning) to 4 (all) */
+  keep: number;
+  add: number;
+  newTokens: number;
+  /** the conversation is closed first */
+  close: boolean;
+}
+
+export const script = (turns: number) =>
+  fc.record({
+    window: fc.integer({ min: 1, max: 24 }),
+    chunk: fc.integer({ min: 1, max: 16 }),
+    kv: fc.constantFrom<Extract<KvType, 'f32' | 'f16'>>('f32', 'f16'),
+    /** of the caches together, over what the largest one takes alone: 0 evicts at every change, 4 never */
+    room: fc.nat({ max: 4 }),
+    seed: fc.nat({ max: 1000 }),
+    turns: fc.array(
+      fc.record({
+        talk: fc.nat({ max: 2 }),
+        keep: fc.nat({ max: 4 }),
+        add: fc.integer({ min: 1, max: 40 }),
+        newTokens: fc.integer({ min: 1, max: 8 }),
+        close: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+      }),
+      { minLength: 2, maxLength: turns },
+    ),
+  });
+
+type Script = ReturnType<typeof script> extends fc.Arbitrary<infer S> ? S : never;
+
+/** What the scripts have met, so that a test can say that it tested something. */
+export interface Met {
+  tokens: number;
+  reused: number;
+  afresh: number;
+  notes: number;
+}
+
+export const nothingMet = (): Met => ({ tokens: 0, reused: 0, afresh: 0, notes: 0 });
+
+const MOST = 200;
+
+/** Tokens of the longest prompt of a script. */
+function longest(turns: readonly Turn[]): number {
+  const said = new Map<number, number>();
+  let most = 0;
+  for (const { talk, keep, add, newTokens } of turns) {
+    const tokens = Math.min(MOST, Math.floor(((said.get(talk) ?? 0) * keep) / 4) + add);
+    said.set(talk, tokens + newTokens);
+    most = Math.max(most, tokens);
+  }
+  return most;
+}
+
+/** Runs a script; every token must be a greedy choice of a fresh prefill, within twice the tolerance. */
+export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed, turns }: Script, met: Met) {
+  const spec = capped(window);
+  const size = { chunk, kvType: kv, promptTokens: MOST, maxNewTokens: 8 };
+  const held = await randomModel(spec, size, undefined, maker);
+  const fresh = await randomModel(spec, size, undefined, maker);
+  try {
+    const { executor } = held;
+    held.cache.dispose();
+    const largest = planOf(spec, { ...size, promptTokens: longest(turns) }, undefined, maker.target);
+    const budget = largest.weights + largest.scratch + largest.kv + Math.floor((largest.kv * room) / 2);
+    const talks = new Conversations(executor, spec);
+    const said = new Map<number, number[]>();
+    for (const [i, { talk, keep, add, newTokens, close }] of turns.entries()) {
+      if (close) talks.close(talk);
+      const before = said.get(talk) ?? [];
+      const kept = before.slice(0, Math.floor((before.length * keep) / 4));
+      const ids = [...kept, ...Array.from({ length: add }, (_, n) => (seed + i * 31 + n * n * 7) % VOCAB)].slice(
+        0,
+        200,
+      );
+      const planFor = (maxNewTokens: number) =>
+        planOf(spec, { ...size, promptTokens: ids.length, maxNewTokens, budget }, undefined, maker.target);
+      const { conversation, note } = await talks.reserve(talk, newTokens, planFor);
+      const reused = reusablePrefix(conversation, ids);
+      const options = { maxNewTokens: newTokens, temperature: 0, topK: 0, topP: 1, seed, stop: [], ignoreEos: true };
+      const turn = { ids, made: [], reused, options, stopIds: new Set<number>(), text: null, startedAt: 0 };
+      const answering = generate(executor, conversation, turn);
+      let step = await answering.next();
+      while (!step.done) step = await answering.next();
+      const made = step.value.ids;
+      expect(made).toHaveLength(newTokens);
+      if (note) met.notes++;
+      if (reused > 0) met.reused++;
+      else if (before.length > 0) met.afresh++;
+
+      const rows = await allLogits(fresh, [...ids, ...made.slice(0, -1)]);
+      for (const [at, id] of made.entries()) {
+        const row = rows[ids.length - 1 + at];
+        const scale = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        const best = row.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+        expect(best - row[id]).toBeLessThanOrEqual(2 * TOLERANCE[kv] * scale);
+        met.tokens++;
+      }
+      said.set(talk, [...ids, ...made]);
+    }
+  } finally {
+    held.dispose();
+    fresh.dispose();
+  }
+}
