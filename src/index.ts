@@ -23,6 +23,7 @@ export type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  SavedCache,
   StoredModel,
   VerifyResult,
 } from './protocol';

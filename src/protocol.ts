@@ -125,6 +125,8 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
+  /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
+  saved?: string;
   /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
   made?: number[];
 }
@@ -256,6 +258,17 @@ export interface WorkerApi {
   inspect(request: Pick<LoadRequest, 'source' | 'options'>): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** Saves a conversation's cache under a name. @throws invalid-option, quota-exceeded, storage-unavailable */
+  saveCache(conversation: number, name: string): Promise<SavedCache>;
+  /**
+   * Puts a saved cache in the place of a conversation's.
+   * @returns tokens that it holds; null when nothing was saved under that name
+   * @throws integrity-mismatch, invalid-option, context-overflow, out-of-memory, storage-unavailable
+   */
+  restoreCache(conversation: number, name: string): Promise<number | null>;
+  /** What is saved here, the newest first; needs no load. */
+  savedCaches(): Promise<SavedCache[]>;
+  deleteSavedCache(name: string): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
   /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
@@ -290,6 +303,18 @@ export interface StoredModel {
   lastUsed: number;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
+}
+
+/** A conversation's cache that is kept in this browser. */
+export interface SavedCache {
+  name: string;
+  /** key of the model that it was computed with; with that model it is deleted */
+  model: string;
+  revision: string | null;
+  tokens: number;
+  bytes: number;
+  /** ms since 1970 */
+  savedAt: number;
 }
 
 /** A model by where it comes from, or by the key that it is kept under. */

@@ -1,7 +1,8 @@
 /** What applications import of the engine. */
 export type { Answer } from './answer';
-export type { Conversation } from './conversation';
+export type { Conversation, ConversationOptions } from './conversation';
 export {
+  deleteSavedCache,
   deleteStored,
   Engine,
   type GenerateOptions,
@@ -12,6 +13,7 @@ export {
   type LoraInput,
   load,
   type StoredInput,
+  savedCaches,
   storedModels,
   verifyStored,
   type WorkerOptions,

@@ -25,7 +25,7 @@ it('answers as a fresh engine does where it goes on from copies of the rings', a
   const met = nothingMet();
   await fc.assert(
     fc.asyncProperty(again(4).map(of(29)), (few) => expectFresh(maker(), few, met)),
-    { numRuns: 8 },
+    { numRuns: 6 },
   );
-  expect(met.restored).toBeGreaterThan(3);
+  expect(met.restored).toBeGreaterThanOrEqual(6);
 });

@@ -4,7 +4,7 @@ import { reusePrefix } from '../generate/conversations';
 import { generate } from '../generate/generate';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
-import { contextLimit } from '../memory/plan';
+import { contextLimit, reachedTokens } from '../memory/plan';
 import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Model } from './open-model';
@@ -62,7 +62,7 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
  */
 export async function answer(
   model: Model,
-  { input, options: given, made = [], conversation = 0 }: Omit<GenerateRequest, 'id'>,
+  { input, options: given, made = [], conversation = 0, saved }: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
@@ -76,7 +76,10 @@ export async function answer(
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const planOf = (newTokens: number) => planFor(model, ids.length, newTokens);
-  checkFits(planOf(options.maxNewTokens));
+  const plan = planOf(options.maxNewTokens);
+  checkFits(plan);
+  const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
+  const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request)));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
   const talk = reserved.conversation;
   options.maxNewTokens = reserved.newTokens;
@@ -93,7 +96,8 @@ export async function answer(
   const answering = generate(model.executor, talk, turn);
   for (;;) {
     const { value, done } = await answering.next();
-    if (done) return { ...value, memory: memoryInfo(model), note: reserved.note };
+    if (done)
+      return { ...value, memory: memoryInfo(model), note: [spoilt, reserved.note].filter(Boolean).join(' ') || null };
     send(value);
   }
 }

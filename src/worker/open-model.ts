@@ -1,6 +1,6 @@
 /** From a Source to a model that is ready to run: everything that load() does, for the worker and for the CLI. */
 import { type ErrorCode, NibbleError } from '../errors';
-import type { Executor } from '../execute/executor';
+import type { Executor, WeightSink } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
 import { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
@@ -16,6 +16,7 @@ import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
+import { createFingerprint, type Fingerprint } from '../weights/fingerprint';
 import { beginAttempt, lastAttempt } from '../weights/load-attempt';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
@@ -54,6 +55,12 @@ export interface Model {
   conversations: Conversations;
   /** the active adapters, in order */
   lora: readonly LoraInfo[];
+  /** what the model is kept under, where it is */
+  key: string;
+  /** of the weights as they were loaded, and of the active adapters (weights/fingerprint.ts) */
+  fingerprint: string;
+  loraFingerprint: string;
+  openStore: Host['openStore'];
   /** lets other tabs delete what is kept of the model */
   release(): void;
 }
@@ -161,7 +168,8 @@ async function tryOpen(
     }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened, watch.signal, () => {
+    const fingerprint = createFingerprint();
+    await fill(checkpoint, plan, sampled(executor.sink, fingerprint), meter, opened, watch.signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
@@ -184,6 +192,10 @@ async function tryOpen(
       ...answering,
       conversations: new Conversations(executor, plan.spec),
       lora: [],
+      key: modelKey(inner),
+      fingerprint: fingerprint.value(),
+      loraFingerprint: '',
+      openStore: () => host.openStore(),
       release,
     };
   } catch (thrown) {
@@ -261,10 +273,25 @@ async function openText({ tokenizer: files, generationConfig, config }: Checkpoi
   };
 }
 
+/** The same sink, with samples taken of what goes in. */
+function sampled(sink: WeightSink, fingerprint: Fingerprint): WeightSink {
+  return {
+    write(name, slice) {
+      fingerprint.add(`${name} ${slice.row0}`, slice.type === 'dense' ? slice.data : slice.codes);
+      return sink.write(name, slice);
+    },
+    writeVector(name, values) {
+      fingerprint.add(name, values);
+      sink.writeVector(name, values);
+    },
+    finish: () => sink.finish(),
+  };
+}
+
 async function fill(
   checkpoint: Checkpoint,
   { spec, formats }: PlanModel,
-  { sink }: Executor,
+  sink: WeightSink,
   meter: ProgressMeter,
   { complete, anew }: StoredSource,
   signal: AbortSignal | undefined,

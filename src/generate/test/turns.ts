@@ -63,7 +63,7 @@ export const script = (turns: number) =>
     ),
   });
 
-/** One conversation whose rings wrap soon, and whose questions are often asked again or edited. */
+/** One conversation whose rings wrap soon; its first question is asked again, later ones often, or edited. */
 export const again = (turns: number) =>
   script(turns).map((one) => ({
     ...one,
@@ -72,7 +72,14 @@ export const again = (turns: number) =>
     chunk: 4,
     snapshots: 1 + (one.snapshots % 2),
     room: 4,
-    turns: one.turns.map((turn) => ({ ...turn, talk: 0, close: false, keep: 2 + (turn.keep % 4) })),
+    turns: one.turns.map((turn, i) => ({
+      ...turn,
+      talk: 0,
+      close: false,
+      keep: i === 1 ? 5 : 2 + (turn.keep % 4),
+      add: i === 0 ? 40 : turn.add,
+      newTokens: i === 0 ? 8 : turn.newTokens,
+    })),
   }));
 
 type Script = ReturnType<typeof script> extends fc.Arbitrary<infer S> ? S : never;
