@@ -47,6 +47,8 @@ export class CpuKvCache implements KvCache {
     this.rings = rings;
     const copies = [...this.copies];
     this.copies = copies;
+    // none is made of some layers only, should this fail in between
+    this.held.snapshots.places = 0;
     const create = (slots: number) => createRing(kvType, slots, spec.kvHeads * spec.headSize);
     outOfMemoryAsError(plan, () => {
       // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
@@ -60,7 +62,8 @@ export class CpuKvCache implements KvCache {
           this.held.slots[layer] = slots;
         }
         if (snapshots > copies[layer].length) {
-          this.dropCopies(copies, layer);
+          // those that there are have no copy of this layer
+          this.held.snapshots.drop(0);
           copies[layer] = Array.from({ length: snapshots }, () => create(slots));
         }
       }
@@ -73,7 +76,7 @@ export class CpuKvCache implements KvCache {
 
   /** A state without a copy of one layer is none. */
   private dropCopies(copies: (readonly KvRing[])[], layer: number): void {
-    this.held.snapshots.drop(0);
+    if (copies[layer].length > 0) this.held.snapshots.drop(0);
     copies[layer] = [];
   }
 

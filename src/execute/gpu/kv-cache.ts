@@ -82,6 +82,8 @@ export class GpuKvCache implements KvCache {
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
+    // none is made of some layers only, should this fail in between
+    this.held.snapshots.places = 0;
     for (const layer of plan.kvByLayer) {
       if (layer.slots > this.held.slots[layer.layer]) await this.#growLayer(layer);
       if (layer.snapshots > this.#copiesOf(ringNames(layer.layer)[0]).length) await this.#makeCopies(layer);
@@ -118,7 +120,8 @@ export class GpuKvCache implements KvCache {
   }
 
   async #makeCopies({ layer, bytes, snapshots }: KvLayerPlan): Promise<void> {
-    this.#dropCopies(layer);
+    // those that there are have no copy of this layer
+    this.held.snapshots.drop(0);
     const names = ringNames(layer).flatMap((name) =>
       Array.from({ length: snapshots }, (_, place) => snapshotName(name, place)),
     );
@@ -130,9 +133,9 @@ export class GpuKvCache implements KvCache {
 
   /** A state without a copy of one layer is none. */
   #dropCopies(layer: number): void {
-    this.held.snapshots.drop(0);
     for (const name of ringNames(layer)) {
       for (const [place, copy] of this.#copiesOf(name).entries()) {
+        this.held.snapshots.drop(0);
         this.#owner.ledger.release(copy);
         this.buffers.delete(snapshotName(name, place));
       }
