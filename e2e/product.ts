@@ -46,6 +46,10 @@ export interface Visit {
   close(): Promise<void>;
   /** SIGKILL to the browser's own process, as a crash or a power cut would */
   kill(): Promise<void>;
+  /** SIGKILL to its GPU process, as a driver that fails would */
+  killGpu(): void;
+  /** SIGSTOP, or SIGCONT, to its pages' processes, as a system does that suspends them */
+  suspend(stopped: boolean): void;
 }
 
 export interface Profile {
@@ -77,6 +81,24 @@ function browserProcess(folder: string): number {
   throw new Error(`No browser runs with the profile ${folder}.`);
 }
 
+/** A browser's processes of one type, `gpu-process` or `renderer`: descendants of its main process. */
+function childProcesses(browser: number, type: string): number[] {
+  const read = (pid: number, entry: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${entry}`, 'utf8');
+    } catch {
+      return ''; // it has just ended
+    }
+  };
+  // "pid (name) state parent …"
+  const parent = (pid: number) => Number(read(pid, 'stat').split(') ').at(-1)!.split(' ')[1] ?? 0);
+  const descends = (pid: number): boolean => pid === browser || (pid > 1 && descends(parent(pid)));
+  const all = readdirSync('/proc').map(Number).filter(Boolean);
+  const found = all.filter((pid) => read(pid, 'cmdline').includes(`--type=${type}`) && descends(pid));
+  if (found.length === 0) throw new Error(`The browser ${browser} has no ${type}.`);
+  return found;
+}
+
 async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: (await findChromium()) ?? undefined,
@@ -102,6 +124,13 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
     async kill() {
       process.kill(browserProcess(folder), 'SIGKILL');
       await context.close().catch(() => {});
+    },
+    killGpu() {
+      for (const pid of childProcesses(browserProcess(folder), 'gpu-process')) process.kill(pid, 'SIGKILL');
+    },
+    suspend(stopped) {
+      const signal = stopped ? 'SIGSTOP' : 'SIGCONT';
+      for (const pid of childProcesses(browserProcess(folder), 'renderer')) process.kill(pid, signal);
     },
   };
 }

@@ -6,6 +6,9 @@
 //
 // SPLIT (decode): group.z takes a part of the slots and leaves sums, maximum and weight for merge.wgsl.
 // Otherwise (prefill): group.x takes QUERIES tokens and writes the finished rows.
+//
+// The ring's buffers hold PART_HEADS of the KV heads, from FIRST_HEAD on. int8 keys were stored without their bias
+// (KEY_BIAS), which is added, turned, as they are read.
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 #if KV_VECTORS
 @group(0) @binding(1) var<storage, read> keys: array<vec4u>;
@@ -21,30 +24,37 @@
 @group(0) @binding(5) var<storage, read> head_norm: array<f32>;
 #end
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
+#if KEY_BIAS
+@group(0) @binding(7) var<storage, read> bias: array<f32>;
+#end
 #include head_value
+#include kv
 
 const M = $M;
-const ROW = $KV_HEADSu * $HEAD_SIZEu / 2u * $KV_WORDSu;
 const NEVER = -3.0e38;
 
 var<workgroup> query: array<f32, $QUERY_VALUES>;   // [M][HEAD_SIZE], later the sums
 var<workgroup> score: array<f32, $SCORE_VALUES>;   // [M][THREADS]
 var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths of a tile
 
-fn slot_pair(words: vec2u) -> vec2f {
-#if KV_F32
-  return bitcast<vec2f>(words);
+#if KEY_BIAS
+// Dimension d of a KV head's bias in a key at `position`.
+fn key_bias(kv_head: u32, d: u32, position: f32) -> f32 {
+  let base = ($HEADSu + kv_head) * $HEAD_SIZEu;
+#if ROPE
+  return turned(d, position, bias[base + d], bias[base + partner(d)]);
 #else
-  return unpack2x16float(words.x);
+  return bias[base + d];
 #end
 }
+#end
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let start = state[0];
   let last = start + state[1] - 1u;
-  let capacity = arrayLength(&values) / ROW;
-  let kv_head = group.y;
+  let capacity = slots_in(arrayLength(&values));
+  let kv_head = $FIRST_HEADu + group.y;
   let first_token = group.x * $QUERIESu;
 
   for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
@@ -78,8 +88,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var peak$m = NEVER;
   var weight$m = 0.0;
   let at$m = i32(start + min(first_token + $mu / $GROUPu, state[1] - 1u));
-#repeat e OUT_PAIRS
-  var sum$m_$e = vec2f(0.0);
+#repeat e OUT_UNITS
+  var sum$m_$e = vec$UNITf(0.0);
 #end
 #end
   let lane = thread % $OUT_LANESu;
@@ -94,42 +104,51 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var s$m = 0.0;
 #end
 #if KV_VECTORS
-    let key_row = (readable * ROW + kv_head * $HEAD_SIZEu / 2u * $KV_WORDSu) / 4u;
-    for (var w = 0u; w < $HEAD_SIZEu * $KV_WORDSu / 8u; w++) {
+    let key_row = (readable * ROW + group.y * $HEAD_WORDSu) / 4u;
+#else
+    let key_row = readable * ROW + group.y * $HEAD_WORDSu;
+#end
+#if KV_INT8
+    let scale_word = scale_at(capacity, readable, group.y);
+    let value_scale = bitcast<f32>(values[scale_word]);
+#if KV_VECTORS
+    let key_scale = bitcast<f32>(keys[scale_word / 4u][scale_word % 4u]);
+#else
+    let key_scale = bitcast<f32>(keys[scale_word]);
+#end
+#end
+    for (var w = 0u; w < $HEAD_SIZEu / $LOADu; w++) {
+#if KV_VECTORS
       let k = keys[key_row + w];
+#else
+      var k: vec4u;
+#repeat i QUAD_WORDS
+      k[$iu] = keys[key_row + w * $QUAD_WORDSu + $iu];
+#end
+#end
+#repeat e LOAD_QUADS
 #if KV_F32
-      let k0 = bitcast<vec4f>(k);
-#repeat m M
-      {
-        let q = $mu * $HEAD_SIZEu + w * 4u;
-        s$m += dot(k0, vec4f(query[q], query[q + 1u], query[q + 2u], query[q + 3u]));
-      }
+      let k$e = bitcast<vec4f>(k);
+#else
+#if KV_INT8
+      var k$e = unpack4x8snorm(k[$eu]) * key_scale;
+#if KEY_BIAS
+#repeat i 4
+      k$e[$iu] += key_bias(kv_head, w * $LOADu + 4u * $eu + $iu, f32(position));
+#end
 #end
 #else
-      let k0 = vec4f(unpack2x16float(k.x), unpack2x16float(k.y));
-      let k1 = vec4f(unpack2x16float(k.z), unpack2x16float(k.w));
+      let k$e = vec4f(unpack2x16float(k[2u * $eu]), unpack2x16float(k[2u * $eu + 1u]));
+#end
+#end
 #repeat m M
       {
-        let q = $mu * $HEAD_SIZEu + w * 8u;
-        s$m += dot(k0, vec4f(query[q], query[q + 1u], query[q + 2u], query[q + 3u]))
-          + dot(k1, vec4f(query[q + 4u], query[q + 5u], query[q + 6u], query[q + 7u]));
+        let q = $mu * $HEAD_SIZEu + w * $LOADu + 4u * $eu;
+        s$m += dot(k$e, vec4f(query[q], query[q + 1u], query[q + 2u], query[q + 3u]));
       }
 #end
 #end
     }
-#else
-    let key_row = readable * ROW + kv_head * $HEAD_SIZEu / 2u * $KV_WORDSu;
-    for (var w = 0u; w < $HEAD_SIZEu / 2u; w++) {
-#if KV_F32
-      let k = vec2f(bitcast<f32>(keys[key_row + 2u * w]), bitcast<f32>(keys[key_row + 2u * w + 1u]));
-#else
-      let k = unpack2x16float(keys[key_row + w]);
-#end
-#repeat m M
-      s$m += dot(k, vec2f(query[$mu * $HEAD_SIZEu + 2u * w], query[$mu * $HEAD_SIZEu + 2u * w + 1u]));
-#end
-    }
-#end
 #repeat m M
 #if SOFTCAP
     s$m = $CAP * tanh(s$m / $CAP);
@@ -162,8 +181,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       peak$m = best;
       let p = select(0.0, exp(s$m - best), seen$m);
       weight$m = weight$m * shrink + p;
+#if KV_INT8
+      score[$mu * $THREADSu + thread] = p * value_scale;
+#else
       score[$mu * $THREADSu + thread] = p;
-#repeat e OUT_PAIRS
+#end
+#repeat e OUT_UNITS
       sum$m_$e *= shrink;
 #end
     }
@@ -171,18 +194,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     workgroupBarrier();
     if (lane_slot < $OUT_SLOTSu) {
       for (var j = lane_slot; j < min($THREADSu, to_slot - tile); j += $OUT_SLOTSu) {
-        let value_row = (tile + j) * ROW + (kv_head * $HEAD_SIZEu / 2u + lane) * $KV_WORDSu;
-#repeat e OUT_PAIRS
+        let value_row = (tile + j) * ROW + group.y * $HEAD_WORDSu + lane * $UNIT_WORDSu;
+#repeat e OUT_UNITS
+        let word$e = value_row + $eu * $OUT_LANESu * $UNIT_WORDSu;
 #if KV_F32
-        let v$e = vec2f(bitcast<f32>(values[value_row + $eu * 2u * $OUT_LANESu]), bitcast<f32>(values[value_row + $eu * 2u * $OUT_LANESu + 1u]));
+        let v$e = vec2f(bitcast<f32>(values[word$e]), bitcast<f32>(values[word$e + 1u]));
 #else
-        let v$e = unpack2x16float(values[value_row + $eu * $OUT_LANESu]);
+#if KV_INT8
+        let v$e = unpack4x8snorm(values[word$e]);
+#else
+        let v$e = unpack2x16float(values[word$e]);
+#end
 #end
 #end
 #repeat m M
         {
           let p = score[$mu * $THREADSu + j];
-#repeat e OUT_PAIRS
+#repeat e OUT_UNITS
           sum$m_$e += p * v$e;
 #end
         }
@@ -203,9 +231,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var share = 0u; share < $OUT_SLOTSu; share++) {
     if (lane_slot == share) {
 #repeat m M
-#repeat e OUT_PAIRS
-      query[$mu * $HEAD_SIZEu + 2u * (lane + $eu * $OUT_LANESu)] += sum$m_$e.x;
-      query[$mu * $HEAD_SIZEu + 2u * (lane + $eu * $OUT_LANESu) + 1u] += sum$m_$e.y;
+#repeat e OUT_UNITS
+#repeat i UNIT
+      query[$mu * $HEAD_SIZEu + $UNITu * (lane + $eu * $OUT_LANESu) + $iu] += sum$m_$e[$iu];
+#end
 #end
 #end
     }

@@ -15,6 +15,7 @@ export type {
   FinishReason,
   GenerateResult,
   GenerateStats,
+  LoadAttempt,
   LoraInfo,
   MemoryInfo,
   ModelCost,

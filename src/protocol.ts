@@ -19,7 +19,11 @@ export interface EngineOptions {
   weights?: 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
   /** parts of tensor names, such as 'lm_head' or 'layers.0.mlp': these stay as they are stored, whatever `weights` says */
   keep?: readonly string[];
-  kv?: 'f16' | 'f32';
+  /**
+   * how keys and values are kept: 'f16' (default), 'f32', or 'int8' in a little over half of f16's bytes at a small loss
+   * (bench/kv.md)
+   */
+  kv?: 'f16' | 'f32' | 'int8';
   kvCapacity?: 'auto' | 'full' | number;
   maxContext?: number;
   memoryBudget?: number;

@@ -2,34 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expose } from 'comlink';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { GenerateResult, Progress } from '../protocol';
-import { createMemoryStore } from '../weights/chunk-store';
-import { openSource } from '../worker/open-source';
-import { createSession } from '../worker/session';
 import { TextQueue } from './answer';
 import { deleteStored, type Engine, isStored, load } from './engine';
 import { describeModel } from './model-source';
 import { startWorker } from './start-worker';
+import { sessionWorkers } from './test/session-worker';
 
 const FOLDER = 'reference/fixtures/tiny-llama-128/nf4/';
 const [chat] = JSON.parse(readFileSync(`${FOLDER}chat.json`, 'utf8'));
-const store = createMemoryStore();
 let server: Server;
 let base: string;
 let delay = 0;
 
-function createWorker(): Worker {
-  const { port1, port2 } = new MessageChannel();
-  expose(createSession({ gpu: null, openSource, openStore: async () => ({ store, reason: '' }) }), port2);
-  const terminate = () => {
-    port1.close();
-    port2.close();
-  };
-  return Object.assign(port1, { terminate }) as unknown as Worker;
-}
+const createWorker = sessionWorkers();
 
 beforeAll(async () => {
   server = createServer(async (request, response) => {
@@ -163,7 +151,7 @@ it('tells what is installed, and deletes it', async () => {
     'model.safetensors',
   ];
   const total = bytes.reduce((sum, name) => sum + readFileSync(FOLDER + name).length, 0);
-  expect(await isStored(base, { createWorker })).toEqual({ bytes: total });
+  expect(await isStored(base, { createWorker })).toEqual({ bytes: total, lastAttempt: null });
   await deleteStored(base, { createWorker });
   expect(await isStored(base, { createWorker })).toBeNull();
   expect(await isStored('org/other', { createWorker })).toBeNull();

@@ -47,17 +47,23 @@ export class HeldModel {
 
   /**
    * The worker with the model in it, which is loaded where it is not there.
+   * @param signal ends the wait; the load too, and then waits for its end, where nobody else waits for it
    * @throws what loading throws; aborted
    */
   async ready(signal?: AbortSignal): Promise<RunningWorker> {
     if (this.#end) throw this.#end;
     if (this.#worker?.broken) this.#drop(this.#worker, workerFailed('died'));
     if (this.#worker) return this.#worker;
-    const filling = this.#filling ?? this.#refill();
+    const given = this.#filling;
+    const filling = given && !given.stop.signal.aborted ? given : this.#refill();
     filling.waiting++;
     let stop = () => {};
     const stopped = new Promise<never>((_, reject) => {
-      stop = () => reject(new NibbleError('aborted', 'The request was stopped.'));
+      stop = () => {
+        // when it has ended, its locks are free
+        if (filling.waiting === 1) filling.stop.abort();
+        else reject(new NibbleError('aborted', 'The request was stopped.'));
+      };
       if (signal?.aborted) stop();
       signal?.addEventListener('abort', stop);
     });

@@ -6,25 +6,26 @@ import type { LoadAttempt } from '../protocol';
 
 const KEY = 'nibble-left';
 
-/** Opaque origins, workers and Node have none. */
-function storage(): Storage | null {
+/** Opaque origins, workers and Node have no storage, and a full one takes nothing: nothing is known then. */
+function withStorage<T>(use: (storage: Storage) => T): T | null {
   try {
-    return globalThis.localStorage ?? null;
+    return use(globalThis.localStorage);
   } catch {
     return null;
   }
 }
 
 /** The attempt that was left last. */
-export const leftAttempt = (): string | null => storage()?.getItem(KEY) ?? null;
+export const leftAttempt = (): string | null => withStorage((storage) => storage.getItem(KEY));
 
 /** Notes whether the page is hidden, from now on. @returns what ends that */
 export function noteLeaving(attempt: string): () => void {
   const page = globalThis.document;
-  const note = () => {
-    if (page?.hidden) storage()?.setItem(KEY, attempt);
-    else if (leftAttempt() === attempt) storage()?.removeItem(KEY);
-  };
+  const note = () =>
+    withStorage((storage) => {
+      if (page.hidden) storage.setItem(KEY, attempt);
+      else if (storage.getItem(KEY) === attempt) storage.removeItem(KEY);
+    });
   note();
   page?.addEventListener('visibilitychange', note);
   return () => page?.removeEventListener('visibilitychange', note);

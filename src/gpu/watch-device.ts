@@ -10,31 +10,38 @@ const SUSPECT = ['webgpu-unavailable', 'limit-exceeded', 'out-of-memory'];
 export interface DeviceWatch {
   /** device-lost, once it is; destroying the device is no loss */
   readonly lost: NibbleError | null;
-  /** fires when the device is lost, and when `signal` does */
-  readonly signal: AbortSignal | undefined;
+  /** fires when the device is lost, and when the caller's signal does */
+  readonly signal: AbortSignal;
   /** What went wrong: the loss, where one is behind the error. */
   explain(error: unknown): Promise<unknown>;
 }
 
-/** @param gpu null: the CPU computes, and nothing is ever lost */
-export function watchDevice(gpu: Gpu | null, signal?: AbortSignal): DeviceWatch {
-  if (!gpu) return { lost: null, signal, explain: async (error) => error };
+/** @param choosing gives null, or fails, where no device computes: nothing is ever lost then */
+export function watchDevice(choosing: Promise<Gpu | null>, signal?: AbortSignal): DeviceWatch {
+  let watched = false;
   let lost: NibbleError | null = null;
   const stop = new AbortController();
-  const loss = gpu.device.lost.then(({ reason, message }) => {
+  const halt = () => stop.abort();
+  if (signal?.aborted) halt();
+  signal?.addEventListener('abort', halt);
+  const loss = (async () => {
+    const gpu = await choosing.catch(() => null);
+    if (!gpu) return;
+    watched = true;
+    const { reason, message } = await gpu.device.lost;
     if (reason === 'destroyed') return;
     lost = new NibbleError('device-lost', `The graphics device was lost (${message}). Load the model again.`, {
       reason,
     });
-    stop.abort();
-  });
+    halt();
+  })();
   return {
     get lost() {
       return lost;
     },
-    signal: AbortSignal.any(signal ? [signal, stop.signal] : [stop.signal]),
+    signal: stop.signal,
     async explain(error) {
-      if (!(error instanceof NibbleError) || SUSPECT.includes(error.code)) {
+      if (watched && (!(error instanceof NibbleError) || SUSPECT.includes(error.code))) {
         await Promise.race([loss, new Promise((resolve) => setTimeout(resolve, GRACE_MS))]);
       }
       return lost ?? error;

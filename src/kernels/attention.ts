@@ -1,7 +1,8 @@
 /** The ring's kernels: append, attend (split for decode, whole for prefill) and merge (shaders/append, attend, merge). */
 import type { Constants } from '../gpu/preprocess';
+import type { KvPart, KvType } from '../memory/kv';
 import { CHUNK_COLUMNS } from '../memory/layout';
-import { type KvType, MAX_SPLITS } from '../memory/plan';
+import { MAX_SPLITS } from '../memory/plan';
 import type { ModelSpec, Rope } from '../model/spec';
 import { type Kernel, kernel } from './library';
 import { wgslFloat } from './matrix';
@@ -15,11 +16,24 @@ export interface HeadShape {
   /** RMSNorm of each q and k head */
   norm: { eps: number; offset: 0 | 1 } | null;
   kv: KvType;
+  /** int8 keys are kept without their bias, which is in the bias buffer of the step that made q, k and v */
+  keyBias: boolean;
 }
 
 type Heads = Pick<ModelSpec, 'heads' | 'kvHeads' | 'headSize'>;
 
-function headConstants(spec: Heads, shape: HeadShape): Constants {
+/** The heads that a buffer of the ring holds. */
+type Part = Pick<KvPart, 'firstHead' | 'heads'>;
+
+/** Values that are read and written together, and the 32-bit words that they and four of them take. */
+const UNITS: Record<KvType, { unit: number; unitWords: number; quadWords: number }> = {
+  f32: { unit: 2, unitWords: 2, quadWords: 4 },
+  f16: { unit: 2, unitWords: 1, quadWords: 2 },
+  int8: { unit: 4, unitWords: 1, quadWords: 1 },
+};
+
+function headConstants(spec: Heads, shape: HeadShape, part: Part): Constants {
+  const { unit, unitWords } = UNITS[shape.kv];
   return {
     HEADS: spec.heads,
     KV_HEADS: spec.kvHeads,
@@ -31,16 +45,26 @@ function headConstants(spec: Heads, shape: HeadShape): Constants {
     HEAD_NORM: shape.norm !== null,
     NORM_OFFSET: shape.norm?.offset ? ' + 1.0' : '',
     EPS: wgslFloat(shape.norm?.eps ?? 0),
+    FIRST_HEAD: part.firstHead,
+    PART_HEADS: part.heads,
     KV_F32: shape.kv === 'f32',
-    KV_WORDS: shape.kv === 'f32' ? 2 : 1,
+    KV_INT8: shape.kv === 'int8',
+    UNIT_WORDS: unitWords,
+    HEAD_WORDS: (spec.headSize / unit) * unitWords,
     THREADS,
   };
 }
 
-export const appendKernel = (spec: Heads, shape: HeadShape): Kernel => kernel('append', headConstants(spec, shape));
+export const appendKernel = (spec: Heads, shape: HeadShape, part: Part): Kernel =>
+  kernel('append', {
+    ...headConstants(spec, shape, part),
+    LESS_BIAS: shape.keyBias,
+    THREAD_QUADS: Math.ceil(spec.headSize / 4 / THREADS),
+  });
 
-export const appendGroups = (spec: Heads, tokens: number): number =>
-  Math.ceil((tokens * spec.kvHeads * spec.headSize) / 2 / THREADS);
+/** int8 takes a workgroup a head, which shares a scale; the others a thread for two values. */
+export const appendGroups = (spec: Heads, kv: KvType, part: Part, tokens: number): [number, number] =>
+  kv === 'int8' ? [tokens, part.heads] : [Math.ceil((tokens * part.heads * spec.headSize) / 2 / THREADS), 1];
 
 export interface AttendShape extends HeadShape {
   scale: number;
@@ -57,20 +81,26 @@ export function attendQueries(spec: Heads, rows: number): number {
 /** Parts that decode attention splits `filled` slots into; the kernel computes the same. */
 export const attendSplits = (filled: number): number => Math.min(MAX_SPLITS, Math.ceil(filled / THREADS));
 
-export function attendKernel(spec: Heads, shape: AttendShape, split: boolean, rows: number): Kernel {
+export function attendKernel(spec: Heads, shape: AttendShape, part: Part, split: boolean, rows: number): Kernel {
   const group = spec.heads / spec.kvHeads;
   const queries = split ? 1 : attendQueries(spec, rows);
   const m = queries * group;
-  const pairs = spec.headSize / 2;
-  // Every lane takes the same number of pairs, so heads of 160 have 40 lanes of two.
-  let outPairs = Math.ceil(pairs / THREADS);
-  while (pairs % outPairs) outPairs++;
-  const lanes = pairs / outPairs;
+  const { unit, quadWords } = UNITS[shape.kv];
+  // Keys are read 16 bytes at a time where heads divide by that.
+  const vectors = spec.headSize % (shape.kv === 'int8' ? 16 : 8) === 0;
+  const loadQuads = vectors ? 4 / quadWords : 1;
+  const units = spec.headSize / unit;
+  // Every lane takes the same number of units, so f16 heads of 160 have 40 lanes of two.
+  let outUnits = Math.ceil(units / THREADS);
+  while (units % outUnits) outUnits++;
+  const lanes = units / outUnits;
   const width = spec.heads * spec.headSize;
   return kernel(
     'attend',
     {
-      ...headConstants(spec, shape),
+      ...headConstants(spec, shape, part),
+      LESS_BIAS: false,
+      KEY_BIAS: shape.keyBias,
       SPLIT: split,
       MAX_SPLITS,
       M: m,
@@ -81,12 +111,16 @@ export function attendKernel(spec: Heads, shape: AttendShape, split: boolean, ro
       CAP: wgslFloat(shape.softcap ?? 1),
       WINDOWED: shape.window !== null,
       WINDOW: shape.window ?? 0,
-      KV_VECTORS: spec.headSize % 8 === 0,
+      KV_VECTORS: vectors,
+      QUAD_WORDS: quadWords,
+      LOAD_QUADS: loadQuads,
+      LOAD: 4 * loadQuads,
+      UNIT: unit,
       QUERY_VALUES: m * spec.headSize,
       SCORE_VALUES: m * THREADS,
       TOP_VALUES: m * 8,
       OUT_LANES: lanes,
-      OUT_PAIRS: outPairs,
+      OUT_UNITS: outUnits,
       OUT_SLOTS: Math.floor(THREADS / lanes),
       OUT_STRIDE: split ? Math.ceil(width / CHUNK_COLUMNS) * CHUNK_COLUMNS : width,
     },
@@ -108,11 +142,11 @@ export function mergeKernel(spec: Heads): Kernel {
 
 export const mergeGroups = (spec: Heads): number => Math.ceil((spec.heads * spec.headSize) / 4 / THREADS);
 
-/** Workgroups of attention over a layer's ring, given the slots of all. */
-export function attendGroupsOf(spec: Heads, split: boolean, rows: number, layer: number) {
+/** Workgroups of attention over a part of a layer's ring, given the slots of all. */
+export function attendGroupsOf(spec: Heads, part: Part, split: boolean, rows: number, layer: number) {
   const queries = attendQueries(spec, rows);
   return (tokens: number, last: number, slots: readonly number[]): [number, number, number] =>
     split
-      ? [1, spec.kvHeads, attendSplits(Math.min(slots[layer], last + 1))]
-      : [Math.ceil(tokens / queries), spec.kvHeads, 1];
+      ? [1, part.heads, attendSplits(Math.min(slots[layer], last + 1))]
+      : [Math.ceil(tokens / queries), part.heads, 1];
 }

@@ -9,6 +9,7 @@ import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk_scale.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head_value.wgsl?raw';
+import kv from '../../shaders/lib/kv.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix_dense.wgsl?raw';
 import matrixQ4 from '../../shaders/lib/matrix_q4.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix_q8.wgsl?raw';
@@ -34,6 +35,7 @@ const LIBRARY = {
   chunk_scale: chunkScale,
   finish,
   head_value: headValue,
+  kv,
   matrix_dense: matrixDense,
   matrix_q4: matrixQ4,
   matrix_q8: matrixQ8,

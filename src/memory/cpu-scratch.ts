@@ -14,7 +14,7 @@ export interface CpuScratchSizes {
   tile: number;
   /** sums of two products for the 256 values of each of 32 bytes */
   table: number;
-  /** attention: weighted sum, maximum and total of each query of a kv head; a key and a value */
+  /** attention: weighted sum, maximum and total of each query of a kv head; a key, its bias and a value */
   attend: number;
 }
 
@@ -29,6 +29,6 @@ export function cpuScratch(spec: ModelSpec, steps: readonly Step[], chunk: numbe
     y: Math.max(2 * tokens, rank, ...rows),
     tile: 2 * cols,
     table: 32 * 256,
-    attend: tokens * (spec.heads / spec.kvHeads) * (spec.headSize + 2) + 2 * spec.headSize,
+    attend: tokens * (spec.heads / spec.kvHeads) * (spec.headSize + 2) + 3 * spec.headSize,
   };
 }

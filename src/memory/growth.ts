@@ -1,5 +1,5 @@
 /** What exists while a cache grows: one layer at a time, the new ring beside the old one, then room for copies. Pure. */
-import type { KvLayerPlan } from './plan';
+import type { KvLayerPlan } from './kv';
 
 /**
  * The most bytes that a cache takes on its way from `held` to the plan's layers.

@@ -4,7 +4,8 @@ import { type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { ModelSpec } from '../model/spec';
-import { DEFAULT_LIMITS, kvRowBytes, type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from './plan';
+import { kvBytes } from './kv';
+import { DEFAULT_LIMITS, type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from './plan';
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
 const MIB = 2 ** 20;
@@ -67,7 +68,7 @@ describe('the KV formula', () => {
     ['Gemma-2-9B', 42, 16, 256, 8192, 688_128, 5.444],
   ])('gives the maintainers their figure for %s', (_, layers, heads, headSize, context, perToken, gigabytes) => {
     const spec = row('llama', layers, heads * headSize, heads, heads, headSize, 64, 64, context);
-    expect(2 * layers * kvRowBytes(spec, 'f16')).toBe(perToken);
+    expect(2 * layers * kvBytes('f16', headSize, heads, 1)).toBe(perToken);
     const full = plan(spec, { kvCapacity: 'full' }).kv;
     const short = plan(spec, { promptTokens: 25, maxNewTokens: 256, kvCapacity: 281 }).kv;
     expect(full).toBe(perToken * context);
@@ -84,6 +85,8 @@ describe('the KV formula', () => {
     expect(full.kv).toBe(3.5 * GIB);
     expect(full.contextTokens).toBe(8192);
     expect(plan(GEMMA_7B, { kvType: 'f32' }).kv).toBe(336 * MIB);
+    // A byte a value, and four a head of 256.
+    expect(plan(GEMMA_7B, { kvType: 'int8' }).kv).toBe((84 + 84 / 64) * MIB);
   });
 
   // §4.3: full context without rings, and 384 tokens, MiB.
@@ -141,7 +144,7 @@ describe('a plan', () => {
   const requests = fc.record({
     promptTokens: fc.integer({ min: 0, max: 200 }),
     maxNewTokens: fc.integer({ min: 1, max: 200 }),
-    kvType: fc.constantFrom('f16' as const, 'f32' as const),
+    kvType: fc.constantFrom('f16' as const, 'f32' as const, 'int8' as const),
     kvCapacity: fc.constantFrom('auto' as const, 'full' as const, 400, 499),
     maxContext: fc.constantFrom(null, 400, 450),
     chunk: fc.integer({ min: 1, max: 200 }),
@@ -175,7 +178,7 @@ describe('a plan', () => {
             expect(snapshots).toBe(slots < made.contextTokens ? wanted.snapshots : 0);
             const window = spec.layers[i].window ?? Number.POSITIVE_INFINITY;
             expect(slots).toBeGreaterThanOrEqual(kind === 'global' ? need : Math.min(need, window + wanted.chunk - 1));
-            expect(bytes).toBe(2 * kvRowBytes(spec, wanted.kvType) * slots);
+            expect(bytes).toBe(2 * kvBytes(wanted.kvType, spec.headSize, spec.kvHeads, slots));
           });
           expect(made.fits).toBe(wanted.budget === null || made.peak <= wanted.budget);
           expect(made.suggestions.length > 0).toBe(!made.fits);
@@ -208,10 +211,26 @@ describe('a plan', () => {
     expect(small.weights).toBe(large.weights);
   });
 
-  it('does not fit where one buffer exceeds what the device binds, and says which', () => {
-    const made = plan(row('llama', 32, 4096, 32, 8, 128, 14336, 128256, 131072), { kvCapacity: 'full' });
+  it('cuts a cache that exceeds what the device binds by heads, at the same bytes', () => {
+    const spec = row('llama', 32, 4096, 32, 8, 128, 14336, 128256, 131072);
+    const made = plan(spec, { kvCapacity: 'full' });
+    expect(made.fits).toBe(true);
+    expect(made.kv).toBe(16 * GIB);
+    const [{ parts }] = made.kvByLayer;
+    expect(parts).toEqual([0, 4].map((firstHead) => ({ firstHead, heads: 4, bytes: 128 * MIB })));
+    expect(made.buffers.filter(({ name }) => name.startsWith('kv.5.')).map(({ name }) => name)).toEqual([
+      'kv.5.k.0',
+      'kv.5.v.0',
+      'kv.5.k.1',
+      'kv.5.v.1',
+    ]);
+    expect(plan(spec, { kvCapacity: 'full' }, 'cpu').kvByLayer[0].parts).toHaveLength(1);
+  });
+
+  it('does not fit where one head exceeds what the device binds, and says which', () => {
+    const made = plan(row('llama', 2, 4096, 32, 8, 128, 14336, 128256, 1 << 20), { kvCapacity: 'full' });
     expect(made.fits).toBe(false);
-    expect(made.suggestions[0]).toMatch(/kv\.\d+\.[kv] would take 268435456 bytes.*134217728/);
+    expect(made.suggestions[0]).toMatch(/kv\.\d+\.[kv]\.\d would take 268435456 bytes.*134217728/);
   });
 });
 

@@ -2,7 +2,7 @@
  * The memory plan: one pure function turns (model, request, limits, budget) into a list of every buffer that will
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
- * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1); slots are
+ * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1; kv.ts); slots are
  * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (§1.7), rounded up to a tile.
  */
 import { NibbleError } from '../errors';
@@ -11,13 +11,9 @@ import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters } from './adapted';
 import { cpuScratch } from './cpu-scratch';
+import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
-export type KvType = 'f16' | 'f32';
-export type KvCapacity = 'auto' | 'full' | number;
-
-/** KV slots are allocated in multiples of this, the attention kernel's tile. */
-export const KV_TILE = 32;
 /** Default prefill chunk, tokens. */
 export const DEFAULT_CHUNK = 128;
 /** The most parts that decode attention splits a context into. */
@@ -70,16 +66,6 @@ export interface PlanModel {
   adapted?: readonly AdaptedStep[];
 }
 
-export interface KvLayerPlan {
-  layer: number;
-  kind: 'global' | 'sliding';
-  slots: number;
-  /** K and V together, without copies */
-  bytes: number;
-  /** copies of it that there is room for: none where it keeps everything */
-  snapshots: number;
-}
-
 /** One GPUBuffer (or typed array on the CPU): created exactly once, with exactly these bytes. */
 export interface BufferPlan {
   name: string;
@@ -129,22 +115,15 @@ export function planMemory(
   checkRequest(request);
   const { spec } = model;
   const contextTokens = plannedContext(spec, request);
-  const kvByLayer = spec.layers.map((layer, index) =>
-    kvLayer(spec, layer.kind, layer.window, index, contextTokens, request),
-  );
+  const maxKvBytes = target === 'webgpu' ? bindingLimit(limits) : Number.POSITIVE_INFINITY;
+  const kvByLayer = spec.layers.map((_, layer) => kvLayer(spec, layer, contextTokens, request, maxKvBytes));
   const matrices = planMatrices(model, limits, target);
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...matrixBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
-    ...kvByLayer.flatMap(({ layer, bytes, snapshots }) => {
-      const rings = ringNames(layer).map((name) => ({ name, purpose: 'kv' as const, bytes: bytes / 2 }));
-      const copies = Array.from({ length: snapshots }, (_, place) =>
-        rings.map((ring) => ({ ...ring, name: snapshotName(ring.name, place) })),
-      );
-      return [...rings, ...copies.flat()];
-    }),
+    ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
     ...(target === 'webgpu' ? STAGING_BUFFERS : []),
   ];
@@ -228,34 +207,6 @@ function plannedContext(spec: ModelSpec, request: PlanRequest): number {
 }
 
 const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
-
-function kvLayer(
-  spec: ModelSpec,
-  kind: 'global' | 'sliding',
-  window: number | null,
-  layer: number,
-  contextTokens: number,
-  request: PlanRequest,
-): KvLayerPlan {
-  const ring =
-    kind === 'sliding' && window !== null ? roundUp(window + request.chunk - 1, KV_TILE) : Number.POSITIVE_INFINITY;
-  const slots = Math.min(contextTokens, ring);
-  const bytes = 2 * kvRowBytes(spec, request.kvType) * slots;
-  // as long as it cannot wrap, it can be taken back anywhere without a copy
-  const snapshots = slots < contextTokens ? request.snapshots : 0;
-  return { layer, kind, slots, bytes, snapshots };
-}
-
-/** The buffers of a layer's ring. */
-export const ringNames = (layer: number): string[] => [`kv.${layer}.k`, `kv.${layer}.v`];
-
-/** The buffer of a copy of a ring's buffer. */
-export const snapshotName = (ring: string, place: number): string => `${ring}.snapshot.${place}`;
-
-/** Bytes of one position's K (or V) in one layer. */
-export function kvRowBytes(spec: Pick<ModelSpec, 'kvHeads' | 'headSize'>, type: KvType): number {
-  return spec.kvHeads * spec.headSize * (type === 'f16' ? 2 : 4);
-}
 
 const bindingLimit = (limits: PlanLimits): number => Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 

@@ -124,27 +124,10 @@ describe('generate', () => {
     ]);
     expect(Object.keys(result.memory).sort()).toEqual(['kv', 'peak', 'scratch', 'total', 'weights']);
   });
-  it('takes what plan says, to the byte', async () => {
-    const { memory } = await json<Generated>(
-      'generate',
-      NF4,
-      '--ids',
-      '1,2,3',
-      '--max-new-tokens',
-      '50',
-      '--kv',
-      'f32',
-    );
-    const plan = await json<Record<string, number>>(
-      'plan',
-      NF4,
-      '--prompt-tokens',
-      '3',
-      '--max-new-tokens',
-      '50',
-      '--kv',
-      'f32',
-    );
+  it.each(['f32', 'int8'])('takes what plan says, to the byte (%s cache)', async (kv) => {
+    const more = ['--max-new-tokens', '50', '--kv', kv];
+    const { memory } = await json<Generated>('generate', NF4, '--ids', '1,2,3', ...more);
+    const plan = await json<Record<string, number>>('plan', NF4, '--prompt-tokens', '3', ...more);
     const pick = ({ weights, kv, scratch, total }: Record<string, number>) => ({ weights, kv, scratch, total });
     expect(pick(memory)).toEqual(pick(plan));
   });
@@ -198,7 +181,7 @@ describe('plan', () => {
     vocab_size: 256000,
     max_position_embeddings: 8192,
   };
-  it('of Gemma-7B from its config alone: 168 MiB of cache for 128 + 257 tokens, 3.5 GiB in full', async () => {
+  it('of Gemma-7B from its config alone: 168 MiB of cache for 128 + 257 tokens (85 as int8), 3.5 GiB in full', async () => {
     const path = join(folder, 'gemma.json');
     await writeFile(path, JSON.stringify(gemma));
     const request = ['plan', path, '--prompt-tokens', '128', '--max-new-tokens', '257'];
@@ -211,6 +194,8 @@ describe('plan', () => {
     expect(plan.kv_by_layer).toHaveLength(28);
     expect(plan.kv_by_layer[0]).toEqual({ kind: 'global', slots: 384, bytes: 6 * 2 ** 20 });
     expect((await json<{ kv: number }>(...request, '--kv-capacity', 'full')).kv).toBe(3.5 * 2 ** 30);
+    // a byte a value, and four for each 256 of them
+    expect((await json<{ kv: number }>(...request, '--kv', 'int8')).kv).toBe((84 + 84 / 64) * 2 ** 20);
     expect((await json<{ fits: boolean; suggestions: string[] }>(...request, '--budget', '5000000000')).fits).toBe(
       false,
     );

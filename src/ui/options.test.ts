@@ -31,6 +31,7 @@ describe('parseOptions', () => {
       snapshots: 2,
     });
     expect(parseOptions([['kv-capacity', '384']])).toEqual({ kvCapacity: 384 });
+    expect(parseOptions([['kv', 'int8']])).toEqual({ kv: 'int8' });
     expect(parseOptions([])).toEqual({});
   });
 

@@ -31,7 +31,7 @@ const count =
 const OPTIONS: Record<string, Setter> = {
   backend: oneOf('backend', 'backend', ['auto', 'webgpu', 'cpu']),
   weights: oneOf('weights', 'weights', ['keep', 'nf4', 'q8', 'f16', 'f32']),
-  kv: oneOf('kv', 'kv', ['f16', 'f32']),
+  kv: oneOf('kv', 'kv', ['f16', 'f32', 'int8']),
   'kv-capacity': count('kv-capacity', 'kvCapacity', ['auto', 'full']),
   'max-context': count('max-context', 'maxContext'),
   'memory-budget': count('memory-budget', 'memoryBudget'),

@@ -197,7 +197,11 @@ export class ChatSession extends EventTarget {
       const [info, memory] = await Promise.all([engine.info(), engine.memory()]);
       if (abort.signal.aborted) throw abort.signal.reason;
       this.#engine = engine;
-      const kept = this.preview && { ...this.preview, here: this.preview.here || !info.storageReason };
+      const kept = this.preview && {
+        ...this.preview,
+        here: this.preview.here || !info.storageReason,
+        lastAttempt: undefined,
+      };
       this.#set({ phase: 'ready', info, memory, preview: kept, previous: null });
       this.#announce('ready', info);
     } catch (thrown) {

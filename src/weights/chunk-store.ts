@@ -1,6 +1,7 @@
 /**
  * Where downloaded models are kept: chunks of files in one IndexedDB database, a ledger of models in another, the mark
- * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()` would load whole models: never call them on the chunks.
+ * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()`
+ * would load whole models: never call them on the chunks.
  */
 import { del, get, keys, promisifyRequest, set, type UseStore } from 'idb-keyval';
 import { NibbleError } from '../errors';

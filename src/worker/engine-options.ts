@@ -23,7 +23,7 @@ const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
   backend: oneOf('auto', 'webgpu', 'cpu'),
   weights: oneOf('keep', 'nf4', 'q8', 'f16', 'f32'),
   keep: { allows: (value) => Array.isArray(value) && value.every(isName), words: 'a list of names' },
-  kv: oneOf('f16', 'f32'),
+  kv: oneOf('f16', 'f32', 'int8'),
   kvCapacity: {
     allows: (value) => value === 'auto' || value === 'full' || isSize(value),
     words: 'auto, full or a whole number above 0',

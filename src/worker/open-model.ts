@@ -99,7 +99,7 @@ async function tryOpen(
   { source: description, attempt: mark, left }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
-  signal: AbortSignal | undefined,
+  stop: AbortSignal | undefined,
   /** told whether the load failed for bytes that arrived other than they are, and were dropped */
   attempt: { altered: boolean },
 ): Promise<Model> {
@@ -110,10 +110,14 @@ async function tryOpen(
   let release = () => {};
   let executor: Executor | undefined;
   let source: StoredSource | undefined;
-  let watch: DeviceWatch | undefined;
   // beside the headers, and then the code of the executor that will be needed
   const choosing = chooseBackend(options.backend, host.gpu, options);
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
+  const watch = watchDevice(
+    choosing.then(({ gpu }) => gpu),
+    stop,
+  );
+  const { signal } = watch;
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = host.openSource(description, meter.network);
@@ -154,7 +158,6 @@ async function tryOpen(
     const text = openText(checkpoint);
     for (const part of [answer, text]) part.catch(() => {});
     const { gpu, reason: backendReason } = await choosing;
-    watch = watchDevice(gpu, signal);
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
     const effective: EffectiveEngineOptions = {
@@ -169,7 +172,7 @@ async function tryOpen(
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     const fingerprint = createFingerprint();
-    await fill(checkpoint, plan, sampled(executor.sink, fingerprint), meter, opened, watch.signal, () => {
+    await fill(checkpoint, plan, sampled(executor.sink, fingerprint), meter, opened, signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
@@ -199,7 +202,7 @@ async function tryOpen(
       release,
     };
   } catch (thrown) {
-    const error = watch ? await watch.explain(thrown) : thrown;
+    const error = await watch.explain(thrown);
     executor?.dispose();
     (await choosing.catch(() => null))?.gpu?.device.destroy();
     release();

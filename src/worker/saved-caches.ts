@@ -1,7 +1,7 @@
 /** A conversation's cache, saved and put back: what of it, for which model, and whether it still serves. */
 import { NibbleError } from '../errors';
 import type { Conversation } from '../generate/conversations';
-import { kvRowBytes } from '../memory/plan';
+import { kvBytes } from '../memory/kv';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../weights/saved-caches';
@@ -46,7 +46,8 @@ export async function saveCache(model: Model, conversation: number, name: string
     throw new NibbleError('invalid-option', 'There is nothing to save yet: ask something first.', { name, tokens });
   }
   const { oldest } = cache.held;
-  const row = 2 * kvRowBytes(model.plan.spec, plan.request.kvType);
+  const { kvHeads, headSize } = model.plan.spec;
+  const row = 2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1);
   // what is read takes memory beside the caches
   const room = (plan.request.budget ?? Number.POSITIVE_INFINITY) - model.executor.memory().total;
   const most = Math.max(1, Math.floor(Math.min(PIECE_BYTES, room) / row));

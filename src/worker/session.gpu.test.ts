@@ -40,6 +40,22 @@ describe('a session on WebGPU', () => {
     });
   });
 
+  it.each([
+    ['greedy', {}],
+    ['sampled', { temperature: 1.3, topK: 40, topP: 0.95, seed: 7 }],
+  ])('goes on with an answer that was cut, %s', async (_, sampling) => {
+    const [, , , { ids }] = chats;
+    const options = { maxNewTokens: 12, ignoreEos: true, ...sampling };
+    const { result, messages } = await ask(session, { ids }, options);
+    for (const cut of [1, 6, 12]) {
+      // as a new worker has it: nothing is cached
+      await ask(session, { ids: [9] }, { maxNewTokens: 1 });
+      const rest = await ask(session, { ids }, options, result.ids.slice(0, cut));
+      expect(rest.result.ids).toEqual(result.ids);
+      expect(rest.messages).toEqual(messages);
+    }
+  });
+
   it('stops when cancelled, and goes on', async () => {
     let seen = 0;
     const request = { id: 9001, input: { ids: [9, 9] }, options: { maxNewTokens: 200, ignoreEos: true } };

@@ -10,8 +10,22 @@ describe('a session on the CPU', () => {
     loaded = await load(session);
   });
 
+  it('is told the beginning of an answer that is whole already, and computes nothing', async () => {
+    const [{ ids, greedy }] = chats;
+    const made = greedy.slice(0, 5);
+    const { result, messages } = await ask(session, { ids }, { maxNewTokens: 5 }, made);
+    expect(result.ids).toEqual(made);
+    expect([result.finish, result.stats.prefillTps]).toEqual(['length', 0]);
+    expect(messages.flatMap((message) => message.ids)).toEqual(made);
+  });
+
+  it('refuses a beginning with ids that are none', async () => {
+    const asked = ask(session, { ids: [1] }, {}, [3, 300]);
+    await expect(asked).rejects.toMatchObject({ code: 'invalid-option', details: { id: 300, place: 1 } });
+  });
+
   it('says hello, and whether it holds a lock', async () => {
-    expect(await session.hello('life')).toBe('locks' in navigator);
+    expect(await session.hello('life')).toBe('locks' in (globalThis.navigator ?? {}));
   });
 
   it('tells what it is and why', () => {

@@ -4,7 +4,7 @@
  * Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all queries of its head.
  */
 import { slotOf } from '../../memory/ring';
-import { type KvRing, load } from './kv-ring';
+import { type KeyBias, type KvRing, load, turnedBias } from './kv-ring';
 
 export interface AttendShape {
   heads: number;
@@ -18,7 +18,8 @@ export interface AttendShape {
 /**
  * @param qkv [tokens, (heads + 2 kvHeads) * headSize], already rotated and appended to the ring
  * @param start position of the first token
- * @param scratch at least tokens * heads/kvHeads * (headSize + 2) + 2 * headSize
+ * @param scratch at least tokens * heads/kvHeads * (headSize + 2) + 3 * headSize
+ * @param bias what the keys were stored without
  */
 export function attend(
   shape: AttendShape,
@@ -28,21 +29,27 @@ export function attend(
   tokens: number,
   out: Float32Array,
   scratch: Float64Array,
+  bias: KeyBias | null = null,
 ): void {
   const { heads, kvHeads, headSize, window } = shape;
   const group = heads / kvHeads;
   const key = scratch.subarray(0, headSize);
   const value = scratch.subarray(headSize, 2 * headSize);
-  const state = scratch.subarray(2 * headSize, 2 * headSize + tokens * group * (headSize + 2));
+  const turned = scratch.subarray(2 * headSize, 3 * headSize);
+  const state = scratch.subarray(3 * headSize, 3 * headSize + tokens * group * (headSize + 2));
   const reach = window ?? Number.POSITIVE_INFINITY;
   const first = Math.max(0, start - reach + 1);
   for (let kv = 0; kv < kvHeads; kv++) {
     state.fill(0);
     for (let q = 0; q < tokens * group; q++) state[q * (headSize + 2) + headSize] = Number.NEGATIVE_INFINITY;
     for (let p = first; p < start + tokens; p++) {
-      const at = slotOf(p, ring.slots) * ring.width + kv * headSize;
-      load(ring, ring.keys, at, headSize, key);
-      load(ring, ring.values, at, headSize, value);
+      const index = slotOf(p, ring.slots) * kvHeads + kv;
+      load(ring.type, ring.keys, index, key);
+      load(ring.type, ring.values, index, value);
+      if (bias) {
+        turnedBias(bias, kv, p, turned);
+        for (let i = 0; i < headSize; i++) key[i] += turned[i];
+      }
       const lastSeer = Math.min(tokens, p + reach - start);
       for (let t = Math.max(0, p - start); t < lastSeer; t++) {
         for (let g = 0; g < group; g++) {

@@ -1,18 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import type { WeightsOption } from '../../memory/formats';
+import type { KvType } from '../../memory/kv';
 import type { PlanRequest } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { OneCache } from '../test/one-cache';
+import { BIASED, biasedModel, SLOWEST_PAIR } from './test/biased';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
-import { allLogits, expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from './test/models';
+import {
+  allLogits,
+  expected,
+  GREEDY,
+  largestDifference,
+  openFixture,
+  planOf,
+  randomModel,
+  TOLERANCE,
+  take,
+} from './test/models';
 import { compareWithTransformers } from './test/transformers';
 
 describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
   '%s as transformers computes it',
   (path, weights) => {
-    it.each(['f32', 'f16'] as const)('logits and greedy ids with %s KV', (kvType) =>
+    it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
       compareWithTransformers(path, weights, kvType),
     );
   },
@@ -154,26 +166,48 @@ describe('families are data', () => {
   });
 });
 
+describe('int8 keys and values', () => {
+  it.each([
+    ['hardly turns', SLOWEST_PAIR],
+    ['turns', 8],
+  ])('cost no more where keys have a bias of 200 on a pair that %s', async (_, pair) => {
+    const ids = Array.from({ length: 120 }, (_, i) => (i * i * 31 + 7) % BIASED.vocab);
+    const rows = async (kvType: KvType) => allLogits(await biasedModel(pair, { kvType, promptTokens: 120 }), ids);
+    const [exact, rounded] = [await rows('f32'), await rows('int8')];
+    const scale = Math.max(
+      ...exact.map((row) =>
+        largestDifference(
+          row,
+          row.map(() => 0),
+        ),
+      ),
+    );
+    const off = Math.max(...rounded.map((row, i) => largestDifference(row, exact[i]))) / scale;
+    expect(off).toBeGreaterThan(1e-4);
+    expect(off).toBeLessThan(TOLERANCE.int8);
+  });
+});
+
 describe('the cache', () => {
   const reserve = async (executor: OneCache, spec: ModelSpec, more: Partial<PlanRequest>) => {
     await executor.reserve(planOf(spec, more));
   };
-  it('that has grown equals one that never had to', async () => {
+  it.each(['f32', 'f16', 'int8'] as const)('that has grown equals one that never had to: %s', async (kvType) => {
     const ids = prompt(60);
     const spec = tiny({ model_type: 'gemma3_text', sliding_window: 9, sliding_window_pattern: 2, rope_theta: 1e6 });
-    const grown = await randomModel(spec, { promptTokens: 30, maxNewTokens: 2, chunk: 4 });
+    const grown = await randomModel(spec, { promptTokens: 30, maxNewTokens: 2, chunk: 4, kvType });
     const before = grown.memory().kv;
     await grown.prefill(ids.slice(0, 30), 0);
-    await reserve(grown, spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4 });
+    await reserve(grown, spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4, kvType });
     expect(grown.memory().kv).toBeGreaterThan(before);
     await grown.prefill(ids.slice(30), 30);
-    const fresh = await randomModel(spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4 });
+    const fresh = await randomModel(spec, { promptTokens: 60, maxNewTokens: 5, chunk: 4, kvType });
     await fresh.prefill(ids, 0);
     expect(largestDifference(await grown.logits(), await fresh.logits())).toBeLessThan(1e-5);
     expect(grown.memory().kv).toBe(fresh.memory().kv);
   });
   it('takes what the plan says, to the byte, in each type', async () => {
-    for (const kvType of ['f16', 'f32'] as const) {
+    for (const kvType of ['f16', 'f32', 'int8'] as const) {
       const spec = tiny();
       const executor = await randomModel(spec, { kvType });
       const plan = planOf(spec, { kvType });

@@ -5,6 +5,7 @@
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
+import type { LinearStep } from '../../memory/layout';
 import {
   activationWidths,
   biasBuffer,
@@ -33,7 +34,7 @@ import { attend } from './attend';
 import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
-import { append } from './kv-ring';
+import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
 
@@ -48,6 +49,8 @@ const TURN_MS = 50;
 export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor {
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
 }
+
+type RotateStep = Extract<Step, { op: 'rotate' }>;
 
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
 interface Pass {
@@ -73,6 +76,9 @@ class CpuExecutor implements Executor {
   private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
+  /** of the layer that runs: where its keys came from, and their bias */
+  private qkvStep: LinearStep | null = null;
+  private keyBias: KeyBias | null = null;
   private hasLogits = false;
   private lastTurn = 0;
   /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
@@ -277,18 +283,23 @@ class CpuExecutor implements Executor {
         break;
       case 'linear':
         this.runLinear(step, pass);
+        if (step.out === 'qkv') this.qkvStep = step;
         break;
       case 'rotate':
+        this.keyBias = this.biasOfKeys(step, pass.cache);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
         break;
-      case 'append':
+      case 'append': {
         for (let t = 0; t < tokens; t++) {
-          append(rings[step.layer], start + t, activations.qkv, t * qkvWidth + spec.heads * spec.headSize);
+          const at = t * qkvWidth + spec.heads * spec.headSize;
+          append(rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
         }
         break;
+      }
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
-        attend(shape, rings[step.layer], activations.qkv, start, tokens, activations.attn, scratch.attend);
+        const ring = rings[step.layer];
+        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, this.keyBias);
         break;
       }
       case 'activate':
@@ -298,6 +309,19 @@ class CpuExecutor implements Executor {
         add(activations[step.in], activations[step.out], tokens * step.width, step.scale);
         break;
     }
+  }
+
+  /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
+  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { rings, reach }: CpuKvCache): KeyBias | null {
+    if (rings[layer].type !== 'int8' || kNorm || !this.qkvStep) return null;
+    const { heads, kvHeads, headSize } = this.model.spec;
+    const { parts } = this.qkvStep;
+    // q, k and v are three parts or one: the keys are within one of them.
+    let at = heads * headSize;
+    let part = 0;
+    while (at >= parts[part].rows) at -= parts[part++].rows;
+    const values = this.biases(this.qkvStep)[part]?.subarray(at, at + kvHeads * headSize);
+    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, reach) : [] } : null;
   }
 
   private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
@@ -310,14 +334,20 @@ class CpuExecutor implements Executor {
     this.addProduct(product.b, step.scale, x, tokens);
   }
 
-  private runLinear(step: Extract<Step, { op: 'linear' }>, { tokens, allLogits, head }: Pass): void {
+  /** By part of the step; an adapter's own take the place of the model's. */
+  private biases(step: LinearStep): (Float32Array | null)[] {
+    const own = this.adapters.get(step)?.biases;
+    return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
+  }
+
+  private runLinear(step: LinearStep, { tokens, allLogits, head }: Pass): void {
     if (step.lastOnly && !head) return;
     const lastOnly = step.lastOnly && !allLogits;
     const adapter = this.adapters.get(step);
     const run: LinearRun = {
       step,
       matrices: step.parts.map((part) => this.matrix(part.name)),
-      biases: adapter?.biases ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null)),
+      biases: this.biases(step),
       factors: adapter?.factors,
       input: this.activations[step.in],
       inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
@@ -341,7 +371,7 @@ class CpuExecutor implements Executor {
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: Extract<Step, { op: 'rotate' }>, at: number, position: number, reach: number): void {
+  private rotate(step: RotateStep, at: number, position: number, reach: number): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;

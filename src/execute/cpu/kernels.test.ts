@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import { attend } from './attend';
 import { activate, rmsNorm, rotateHead } from './kernels';
-import { append, createRing } from './kv-ring';
+import { append, createRing, type KeyBias } from './kv-ring';
 import { linear } from './linear';
 import { createMatrix, rowValues, writeRows } from './matrix';
 import { randomValues } from './test/models';
@@ -150,16 +150,24 @@ describe('attend', () => {
     ['f32', 5, null, 1e-5],
     ['f32', 5, 2, 1e-5],
     ['f16', null, null, 2e-3],
-  ] as const)('is softmax over what each query may see: %s, window %s, cap %s', (type, window, softcap, tolerance) => {
+    ['int8', null, null, 2e-2],
+    ['int8', 5, 2, 2e-2],
+    ['int8', 5, null, 2e-2, 200],
+  ] as const)('is softmax over what each query may see: %s, window %s, cap %s', (...row) => {
+    const [type, window, softcap, tolerance, biased = 0] = row;
     const shape = { heads: 6, kvHeads: 2, headSize: 10, scale: 0.3, softcap, window };
     const [tokens, start] = [4, 9];
     const width = (shape.heads + 2 * shape.kvHeads) * shape.headSize;
     // A global ring must hold everything; a sliding one only window + tokens - 1 slots.
-    const ring = createRing(type, window === null ? 16 : window + tokens - 1, shape.kvHeads * shape.headSize);
-    const qkv = randomValues((start + tokens) * width, 3).map((v) => 2 * v);
-    for (let p = 0; p < start + tokens; p++) append(ring, p, qkv, p * width + shape.heads * shape.headSize);
+    const ring = createRing(type, window === null ? 16 : window + tokens - 1, shape);
+    const keysAt = shape.heads * shape.headSize;
+    const values = randomValues(shape.kvHeads * shape.headSize, 5).map((v) => biased * v);
+    const bias: KeyBias | null = biased ? { values, rope: null, frequencies: [] } : null;
+    const qkv = randomValues((start + tokens) * width, 3).map((v, i) => 2 * v + (values[(i % width) - keysAt] ?? 0));
+    const scratch = new Float64Array(1000).fill(Number.NaN);
+    for (let p = 0; p < start + tokens; p++) append(ring, p, qkv, p * width + keysAt, bias, scratch);
     const out = new Float32Array(tokens * shape.heads * shape.headSize);
-    attend(shape, ring, qkv.subarray(start * width), start, tokens, out, new Float64Array(1000).fill(Number.NaN));
+    attend(shape, ring, qkv.subarray(start * width), start, tokens, out, scratch, bias);
     for (let t = 0; t < tokens; t++) {
       for (let h = 0; h < shape.heads; h++) {
         const q = start + t;

@@ -40,7 +40,7 @@ export function rmsNorm(
 
 /** Turns pairs (j, j + dim/2) of a head at `at` by position * frequencies[j], times `magnitude`. */
 export function rotateHead(
-  values: Float32Array,
+  values: Float32Array | Float64Array,
   at: number,
   position: number,
   { dim, magnitude }: Pick<Rope, 'dim' | 'magnitude'>,

@@ -49,7 +49,7 @@ export class CpuKvCache implements KvCache {
     this.copies = copies;
     // none is made of some layers only, should this fail in between
     this.held.snapshots.places = 0;
-    const create = (slots: number) => createRing(kvType, slots, spec.kvHeads * spec.headSize);
+    const create = (slots: number) => createRing(kvType, slots, spec);
     outOfMemoryAsError(plan, () => {
       // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
       for (const { layer, slots, snapshots } of plan.kvByLayer) {
@@ -107,7 +107,7 @@ export class CpuKvCache implements KvCache {
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const ring = this.rings[layer];
-    const rows = createRing(ring.type, end - from, ring.width);
+    const rows = createRing(ring.type, end - from, ring);
     copyRing(ring, rows, end - 1);
     const bytes = new Uint8Array(ringBytes(rows));
     const [keys, values] = bytesOf(rows);
@@ -118,7 +118,7 @@ export class CpuKvCache implements KvCache {
 
   write(layer: number, from: number, end: number, bytes: Uint8Array): void {
     const ring = this.rings[layer];
-    const rows = createRing(ring.type, end - from, ring.width);
+    const rows = createRing(ring.type, end - from, ring);
     const [keys, values] = bytesOf(rows);
     keys.set(bytes.subarray(0, keys.length));
     values.set(bytes.subarray(keys.length));

@@ -1,69 +1,129 @@
 /**
- * One layer's ring of keys and values: [slots, kvHeads * headSize], f32 or f16 as bit patterns (rounded to nearest
- * even, as WGSL's pack2x16float does). Index arithmetic: memory/ring.ts.
+ * One layer's ring of keys and values, in the bytes of memory/kv.ts: f32, f16 (rounded to nearest even, as WGSL's
+ * pack2x16float does) or int8 (as pack4x8snorm does). Index arithmetic: memory/ring.ts.
  */
 import { f16Table, toF16 } from '../../formats/half';
-import type { KvType } from '../../memory/plan';
-import { copySegments, slotOf } from '../../memory/ring';
+import { type KvHeads, type KvType, kvBytes, kvCopies, kvRows, kvScalesAt } from '../../memory/kv';
+import { slotOf } from '../../memory/ring';
+import type { Rope } from '../../model/spec';
+import { rotateHead } from './kernels';
 
-type Store = Float32Array | Uint16Array;
+/** K or V, two views of the same bytes. */
+export interface KvStore {
+  /** [slots, kvHeads, headSize] */
+  readonly values: Float32Array | Uint16Array | Int8Array;
+  /** of int8, [slots, kvHeads] */
+  readonly scales: Float32Array;
+}
 
-export interface KvRing {
+export interface KvRing extends KvHeads {
   readonly type: KvType;
   readonly slots: number;
-  /** values a position */
-  readonly width: number;
-  readonly keys: Store;
-  readonly values: Store;
+  readonly keys: KvStore;
+  readonly values: KvStore;
 }
 
-export function createRing(type: KvType, slots: number, width: number): KvRing {
-  const store = () => (type === 'f16' ? new Uint16Array(slots * width) : new Float32Array(slots * width));
-  return { type, slots, width, keys: store(), values: store() };
+/** The bias that a layer's keys had before they were turned; int8 keys are kept without it (bench/kv.md). */
+export interface KeyBias {
+  /** [kvHeads, headSize] */
+  values: Float32Array;
+  rope: Rope | null;
+  frequencies: readonly number[];
 }
 
-export const ringBytes = ({ keys, values }: KvRing): number => keys.byteLength + values.byteLength;
+export function createRing(type: KvType, slots: number, { kvHeads, headSize }: KvHeads): KvRing {
+  const store = () => kvStore(type, slots, { kvHeads, headSize }, kvBytes(type, headSize, kvHeads, slots));
+  return { type, slots, kvHeads, headSize, keys: store(), values: store() };
+}
+
+/** @param bytes the buffer's content, or how long it is */
+export function kvStore(type: KvType, slots: number, { kvHeads, headSize }: KvHeads, bytes: number | ArrayBuffer) {
+  const buffer = typeof bytes === 'number' ? new ArrayBuffer(bytes) : bytes;
+  const count = slots * kvHeads * headSize;
+  if (type === 'f32') return { values: new Float32Array(buffer, 0, count), scales: new Float32Array() };
+  if (type === 'f16') return { values: new Uint16Array(buffer, 0, count), scales: new Float32Array() };
+  const scales = new Float32Array(buffer, kvScalesAt(headSize, kvHeads, slots), slots * kvHeads);
+  return { values: new Int8Array(buffer, 0, count), scales };
+}
+
+export const ringBytes = ({ keys, values }: KvRing): number =>
+  keys.values.buffer.byteLength + values.values.buffer.byteLength;
 
 /** A ring of `slots` with what `old` holds of positions up to `last`. */
 export function resized(old: KvRing, slots: number, last: number): KvRing {
-  const ring = createRing(old.type, slots, old.width);
+  const ring = createRing(old.type, slots, old);
   copyRing(old, ring, last);
   return ring;
 }
 
 /** Puts what one ring holds of positions up to `last`, the newest of it, into another. */
-export function copyRing(from: KvRing, to: KvRing, last: number): void {
-  const { width } = from;
-  for (const { from: source, to: target, count } of copySegments(from.slots, last, to.slots)) {
-    to.keys.set(from.keys.subarray(source * width, (source + count) * width), target * width);
-    to.values.set(from.values.subarray(source * width, (source + count) * width), target * width);
+export function copyRing(source: KvRing, target: KvRing, last: number): void {
+  const shape = (ring: KvRing) => kvRows(ring.type, ring, ring.slots);
+  const [from, to] = [bytesOf(source), bytesOf(target)];
+  for (const copy of kvCopies(source.type, source.headSize, shape(source), shape(target), last)) {
+    for (const i of [0, 1]) to[i].set(from[i].subarray(copy.from, copy.from + copy.bytes), copy.to);
   }
 }
 
 /** The bytes of a ring, keys first; they share its memory. */
 export const bytesOf = ({ keys, values }: KvRing): Uint8Array[] =>
-  [keys, values].map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength));
+  [keys, values].map((store) => new Uint8Array(store.values.buffer));
 
-/** Writes the keys and values of one position from qkv, where they stand side by side from `at`. */
-export function append(ring: KvRing, position: number, qkv: Float32Array, at: number): void {
-  const { width } = ring;
-  const to = slotOf(position, ring.slots) * width;
-  if (ring.type === 'f32') {
-    ring.keys.set(qkv.subarray(at, at + width), to);
-    ring.values.set(qkv.subarray(at + width, at + 2 * width), to);
-    return;
-  }
-  for (let i = 0; i < width; i++) {
-    ring.keys[to + i] = toF16(qkv[at + i]);
-    ring.values[to + i] = toF16(qkv[at + width + i]);
+/**
+ * Writes the keys and values of one position from qkv, where they stand side by side from `at`.
+ * @param bias of the keys, for int8
+ * @param scratch at least 2 * headSize
+ */
+export function append(
+  ring: KvRing,
+  position: number,
+  qkv: Float32Array,
+  at: number,
+  bias: KeyBias | null,
+  scratch: Float64Array,
+): void {
+  const { kvHeads, headSize } = ring;
+  const row = scratch.subarray(0, headSize);
+  const turned = scratch.subarray(headSize, 2 * headSize);
+  const slot = slotOf(position, ring.slots);
+  for (let head = 0; head < 2 * kvHeads; head++) {
+    const isKey = head < kvHeads;
+    row.set(qkv.subarray(at + head * headSize, at + (head + 1) * headSize));
+    if (isKey && bias) {
+      turnedBias(bias, head, position, turned);
+      for (let i = 0; i < headSize; i++) row[i] -= turned[i];
+    }
+    store(ring.type, isKey ? ring.keys : ring.values, slot * kvHeads + (head % kvHeads), row);
   }
 }
 
-/** out = `count` values of a store from `at`, as numbers. */
-export function load(ring: KvRing, store: Store, at: number, count: number, out: Float64Array): void {
-  if (ring.type === 'f32') for (let i = 0; i < count; i++) out[i] = store[at + i];
+/** @param index slot * kvHeads + head */
+function store(type: KvType, { values, scales }: KvStore, index: number, row: Float64Array): void {
+  const at = index * row.length;
+  if (type === 'f32') values.set(row, at);
+  else if (type === 'f16') for (let i = 0; i < row.length; i++) values[at + i] = toF16(row[i]);
   else {
-    const values = f16Table();
-    for (let i = 0; i < count; i++) out[i] = values[store[at + i]];
+    let most = 0;
+    for (let i = 0; i < row.length; i++) most = Math.max(most, Math.abs(row[i]));
+    scales[index] = most;
+    for (let i = 0; i < row.length; i++) values[at + i] = most > 0 ? Math.floor(0.5 + (127 * row[i]) / most) : 0;
   }
+}
+
+/** out = the values of head `index`, slot * kvHeads + head, as numbers. */
+export function load(type: KvType, { values, scales }: KvStore, index: number, out: Float64Array): void {
+  const at = index * out.length;
+  if (type === 'f16') {
+    const table = f16Table();
+    for (let i = 0; i < out.length; i++) out[i] = table[values[at + i]];
+  } else {
+    const scale = type === 'int8' ? scales[index] / 127 : 1;
+    for (let i = 0; i < out.length; i++) out[i] = values[at + i] * scale;
+  }
+}
+
+/** out = the bias of kv head `head` in a key at `position`, [headSize] */
+export function turnedBias({ values, rope, frequencies }: KeyBias, head: number, position: number, out: Float64Array) {
+  out.set(values.subarray(head * out.length, (head + 1) * out.length));
+  if (rope) rotateHead(out, 0, position, rope, frequencies);
 }

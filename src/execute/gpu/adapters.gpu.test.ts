@@ -4,7 +4,7 @@ import { active, EXPECTED, specLikeTiny } from '../../lora/test/adapters';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
-import { CPU, GREEDY, largestDifference, randomModel, take } from '../cpu/test/models';
+import { CPU, GREEDY, largestDifference, randomModel, TOLERANCE, take } from '../cpu/test/models';
 import type { OneCache } from '../test/one-cache';
 import { prompt, webgpu } from './test/maker';
 import { watch } from './test/watch';
@@ -62,6 +62,21 @@ describe('adapters on the GPU', () => {
       }),
     );
     expect(largestDifference(rows[1], rows[0]) / Math.max(...rows[0].map(Math.abs))).toBeLessThan(1e-4);
+  });
+
+  it('that replace the biases of keys do so in an int8 cache too: as on the CPU', async () => {
+    const facts = find('bias-all', 'bf16');
+    const rows = await Promise.all(
+      [CPU, maker].map(async (each) => {
+        const { executor, model } = await openBase(facts, each, 'int8');
+        await executor.setAdapters(await active(model.steps, facts.adapters));
+        return lastLogits(executor, facts);
+      }),
+    );
+    expect(largestDifference(rows[1], rows[0]) / facts.logitScale).toBeLessThan(5e-3);
+    const { prompts } = facts;
+    const right = prompts[prompts.length - 1].logits.at(-1)!;
+    expect(largestDifference(rows[1], right) / facts.logitScale).toBeLessThan(TOLERANCE.int8);
   });
 
   it('swapped and taken away leave what a fresh model gives, and buffer by buffer what is planned', async () => {

@@ -51,6 +51,9 @@ export interface GpuExecutorOptions {
   variant: string;
 }
 
+/** Whether it uses a conversation's rings. */
+const isOwn = ({ layer }: Op): boolean => layer !== null;
+
 /** One chunk of prefill or one step of decode. */
 interface Pass {
   tokens: number;
@@ -105,8 +108,8 @@ export class GpuExecutor implements Executor {
   #adapters: StepAdapters = new Map();
   /** names of the buffers that exist for the active adapters only */
   #adapterBuffers: readonly string[] = [];
-  /** passes over all layers; what is the same for every conversation is bound already */
-  readonly #passes: Record<'decode' | 'prefill', { ops: Op[]; shared: Map<Op, Bound> }>;
+  /** of a pass, in order, what is the same for every conversation */
+  readonly #shared: Record<'decode' | 'prefill', Bound[]> = { decode: [], prefill: [] };
   #sampler: Bound[] = [];
   /** what the buffers of frequencies hold: how far the conversation reaches that they were written for */
   #reach = 0;
@@ -128,7 +131,6 @@ export class GpuExecutor implements Executor {
     this.#options = options;
     this.#ledger = new Ledger(gpu.device);
     this.#pipelines = Pipelines.of(gpu.device);
-    this.#passes = { decode: { ops: [], shared: new Map() }, prefill: { ops: [], shared: new Map() } };
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -166,12 +168,8 @@ export class GpuExecutor implements Executor {
   /** Binds what reads no conversation's rings; the rest is bound when a conversation is used. */
   async #bindShared(): Promise<void> {
     const common = this.#lowerOptions();
-    for (const mode of ['decode', 'prefill'] as const) {
-      const ops = lower(common, mode);
-      const shared = ops.filter(({ layer }) => layer === null);
-      const bound = await this.#bind(shared);
-      this.#passes[mode] = { ops, shared: new Map(shared.map((op, i) => [op, bound[i]])) };
-    }
+    for (const mode of ['decode', 'prefill'] as const)
+      this.#shared[mode] = await this.#bind(lower(common, mode).filter((op) => !isOwn(op)));
     this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
     for (const cache of this.#caches) cache.passes = null;
   }
@@ -184,9 +182,10 @@ export class GpuExecutor implements Executor {
     return cache.passes;
   }
 
-  #bindFor(cache: GpuKvCache, mode: 'decode' | 'prefill'): Promise<Bound[]> {
-    const { ops, shared } = this.#passes[mode];
-    return this.#bind(ops, cache, shared);
+  async #bindFor(cache: GpuKvCache, mode: 'decode' | 'prefill'): Promise<Bound[]> {
+    const ops = lower({ ...this.#lowerOptions(), parts: cache.parts }, mode);
+    const [shared, own] = [this.#shared[mode].values(), await this.#bind(ops.filter(isOwn), cache)];
+    return ops.map((op) => (isOwn(op) ? own.shift() : shared.next().value) as Bound);
   }
 
   createCache(): KvCache {
@@ -194,7 +193,7 @@ export class GpuExecutor implements Executor {
       device: this.#device,
       ledger: this.#ledger,
       spec: this.#model.spec,
-      request: this.#plan.request,
+      plan: this.#plan,
       checkAlive: () => this.#checkAlive(),
       dispose: (cache) => this.#caches.delete(cache),
     });
@@ -214,6 +213,7 @@ export class GpuExecutor implements Executor {
       adapters,
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
+      parts: this.#plan.kvByLayer.map(({ parts }) => parts),
       workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
     };
   }
@@ -293,12 +293,9 @@ export class GpuExecutor implements Executor {
     await this.#bindShared();
   }
 
-  /** @param shared ops that are bound already */
-  #bind(ops: readonly Op[], cache?: GpuKvCache, shared?: ReadonlyMap<Op, Bound>): Promise<Bound[]> {
+  #bind(ops: readonly Op[], cache?: GpuKvCache): Promise<Bound[]> {
     return Promise.all(
       ops.map(async (op) => {
-        const ready = shared?.get(op);
-        if (ready) return ready;
         const pipeline = await this.#pipelines.get(op.kernel);
         const entries = Object.entries(op.buffers).map(([binding, name]) => ({
           binding: Number(binding),
@@ -465,7 +462,8 @@ export class GpuExecutor implements Executor {
     const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
     const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
     await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
-    return { bound: await this.#bind(lower(this.#lowerOptions(), 'all-logits'), cache), rows };
+    const ops = lower({ ...this.#lowerOptions(), parts: cache.parts }, 'all-logits');
+    return { bound: await this.#bind(ops, cache), rows };
   }
 
   #dropAllLogits(): void {

@@ -1,18 +1,20 @@
-/** One conversation's rings on the GPU: two buffers a layer, copies of those that slide, and the dispatches bound to them. */
+/** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
 import { readMapped } from '../../gpu/readback';
 import {
   type KvLayerPlan,
+  type KvPart,
+  type KvShape,
   type KvType,
-  kvRowBytes,
-  type MemoryPlan,
-  type PlanRequest,
-  reachedTokens,
-  ringNames,
-  snapshotName,
-} from '../../memory/plan';
-import { type CopySegment, copySegments } from '../../memory/ring';
+  kvBuffer,
+  kvBuffers,
+  kvCopies,
+  kvRows,
+  snapshotBuffers,
+  snapshotOf,
+} from '../../memory/kv';
+import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { Rings } from '../../memory/rings';
 import type { RingState } from '../../memory/snapshots';
 import type { ModelSpec } from '../../model/spec';
@@ -24,13 +26,21 @@ const USAGE = 0x80 | 0x8 | 0x4;
 /** MAP_READ, COPY_DST */
 const READ_USAGE = 0x1 | 0x8;
 
+const KINDS = ['k', 'v'] as const;
+
+/** A ring, or rows of one, and where its buffers are. */
+interface Place extends KvShape {
+  /** @param name of the ring's buffer */
+  buffer(name: string): GPUBuffer;
+}
+
 /** What it shares with the executor that made it. */
 export interface GpuCacheOwner {
   device: GPUDevice;
   ledger: Ledger;
   spec: ModelSpec;
-  /** the plan's, the same for every conversation */
-  request: Pick<PlanRequest, 'kvType' | 'chunk'>;
+  /** what the model was loaded with: type and chunk are the same for every conversation */
+  plan: MemoryPlan;
   /** @throws device-lost */
   checkAlive(): void;
   dispose(cache: GpuKvCache): void;
@@ -38,6 +48,10 @@ export interface GpuCacheOwner {
 
 export class GpuKvCache implements KvCache {
   readonly held: Rings;
+  /** by layer, which heads its buffers hold */
+  readonly parts: (readonly KvPart[])[];
+  /** by layer, how many copies there are of its ring */
+  readonly #copies: number[];
   /** by the plan's names */
   readonly buffers = new Map<string, GPUBuffer>();
   /** positions that the reserved request reaches */
@@ -49,6 +63,8 @@ export class GpuKvCache implements KvCache {
   constructor(owner: GpuCacheOwner) {
     this.#owner = owner;
     this.held = new Rings(owner.spec);
+    this.parts = owner.plan.kvByLayer.map(({ parts }) => parts);
+    this.#copies = this.parts.map(() => 0);
   }
 
   get bytes(): number {
@@ -56,27 +72,21 @@ export class GpuKvCache implements KvCache {
   }
 
   get layerBytes(): number[] {
-    return this.held.slots.map((_, layer) =>
-      ringNames(layer).reduce((sum, name) => {
-        const copies = this.#copiesOf(name).reduce((bytes, { size }) => bytes + size, 0);
-        return sum + (this.buffers.get(name)?.size ?? 0) + copies;
-      }, 0),
+    return this.parts.map((parts, layer) =>
+      [...kvBuffers({ layer, parts }), ...this.#copiesOf(layer)].reduce(
+        (sum, { name }) => sum + (this.buffers.get(name)?.size ?? 0),
+        0,
+      ),
     );
   }
 
-  /** The copies of a ring's buffer, by place. */
-  #copiesOf(name: string): GPUBuffer[] {
-    const copies: GPUBuffer[] = [];
-    for (let copy = this.buffers.get(snapshotName(name, 0)); copy; ) {
-      copies.push(copy);
-      copy = this.buffers.get(snapshotName(name, copies.length));
-    }
-    return copies;
+  #copiesOf(layer: number): { name: string; bytes: number }[] {
+    return snapshotBuffers({ layer, parts: this.parts[layer], snapshots: this.#copies[layer] });
   }
 
   /** Positions that it can hold. */
   get capacity(): number {
-    return this.held.capacity(this.#owner.request.chunk);
+    return this.held.capacity(this.#owner.plan.request.chunk);
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
@@ -84,112 +94,128 @@ export class GpuKvCache implements KvCache {
     this.#checkType(plan.request.kvType);
     // none is made of some layers only, should this fail in between
     this.held.snapshots.places = 0;
-    for (const layer of plan.kvByLayer) {
-      if (layer.slots > this.held.slots[layer.layer]) await this.#growLayer(layer);
-      if (layer.snapshots > this.#copiesOf(ringNames(layer.layer)[0]).length) await this.#makeCopies(layer);
+    for (const ring of plan.kvByLayer) {
+      if (ring.slots > this.held.slots[ring.layer]) await this.#growLayer(ring);
+      if (ring.snapshots > this.#copies[ring.layer]) await this.#makeCopies(ring);
     }
-    this.held.snapshots.places = Math.max(
-      ...plan.kvByLayer.map(({ layer }) => this.#copiesOf(ringNames(layer)[0]).length),
-    );
+    this.held.snapshots.places = Math.max(...this.#copies);
     this.reach = reachedTokens(plan.request);
   }
 
   #checkType(kvType: KvType): void {
-    const own = this.#owner.request.kvType;
+    const own = this.#owner.plan.request.kvType;
     if (kvType === own) return;
     throw new NibbleError('invalid-option', `The cache is ${own} and cannot become ${kvType}; load the model again.`);
   }
 
   /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
-  async #growLayer({ layer, slots, bytes }: KvLayerPlan): Promise<void> {
-    const { ledger } = this.#owner;
-    const { held } = this;
-    const names = ringNames(layer);
-    this.#dropCopies(layer);
-    const made = await ledger.allocate(
-      names.map((name) => ({ name, purpose: 'kv' as const, bytes: bytes / 2, usage: USAGE })),
-    );
-    const old = names.flatMap((name) => this.buffers.get(name) ?? []);
-    if (old.length > 0) {
-      this.#copy(old, made, copySegments(held.slots[layer], held.last, slots));
-      for (const buffer of old) ledger.release(buffer);
+  async #growLayer(ring: KvLayerPlan): Promise<void> {
+    const { held, parts } = this;
+    const { layer } = ring;
+    this.#free(this.#copiesOf(layer));
+    if (this.#copies[layer] > 0) held.snapshots.drop(0);
+    this.#copies[layer] = 0;
+    const fresh = await this.#allocate(kvBuffers(ring));
+    if (held.slots[layer] > 0) {
+      const next = { ...ring, buffer: (name: string) => fresh.get(name)! };
+      this.#submit((encoder) => this.#copy(encoder, layer, this.#ring(layer), next, held.last));
+      this.#free(kvBuffers({ layer, parts: parts[layer] }));
     }
-    for (const [i, name] of names.entries()) this.buffers.set(name, made[i]);
-    held.slots[layer] = slots;
+    for (const [name, buffer] of fresh) this.buffers.set(name, buffer);
+    held.slots[layer] = ring.slots;
+    parts[layer] = ring.parts;
     this.passes = null;
   }
 
-  async #makeCopies({ layer, bytes, snapshots }: KvLayerPlan): Promise<void> {
+  async #makeCopies(ring: KvLayerPlan): Promise<void> {
     // those that there are have no copy of this layer
     this.held.snapshots.drop(0);
-    const names = ringNames(layer).flatMap((name) =>
-      Array.from({ length: snapshots }, (_, place) => snapshotName(name, place)),
-    );
-    const made = await this.#owner.ledger.allocate(
-      names.map((name) => ({ name, purpose: 'kv' as const, bytes: bytes / 2, usage: USAGE })),
-    );
-    for (const [i, name] of names.entries()) this.buffers.set(name, made[i]);
+    for (const [name, buffer] of await this.#allocate(snapshotBuffers(ring))) this.buffers.set(name, buffer);
+    this.#copies[ring.layer] = ring.snapshots;
   }
 
-  /** A state without a copy of one layer is none. */
-  #dropCopies(layer: number): void {
-    for (const name of ringNames(layer)) {
-      for (const [place, copy] of this.#copiesOf(name).entries()) {
-        this.held.snapshots.drop(0);
-        this.#owner.ledger.release(copy);
-        this.buffers.delete(snapshotName(name, place));
-      }
+  async #allocate(wanted: { name: string; bytes: number }[]): Promise<Map<string, GPUBuffer>> {
+    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: USAGE }));
+    const made = await this.#owner.ledger.allocate(requests);
+    return new Map(wanted.map(({ name }, i) => [name, made[i]]));
+  }
+
+  #free(buffers: { name: string }[]): void {
+    for (const { name } of buffers) {
+      this.#owner.ledger.release(this.buffers.get(name)!);
+      this.buffers.delete(name);
     }
   }
 
-  /** Copies rows of each buffer into the one at the same place of the other list. */
-  #copy(from: readonly GPUBuffer[], to: readonly GPUBuffer[], segments: readonly CopySegment[]): void {
-    const { device, spec, request } = this.#owner;
-    const row = kvRowBytes(spec, request.kvType);
+  #ring(layer: number): Place {
+    return { slots: this.held.slots[layer], parts: this.parts[layer], buffer: (name) => this.buffers.get(name)! };
+  }
+
+  #submit(encode: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.#owner;
     const encoder = device.createCommandEncoder();
-    for (const { from: source, to: target, count } of segments) {
-      for (const [i, buffer] of from.entries()) {
-        encoder.copyBufferToBuffer(buffer, source * row, to[i], target * row, count * row);
-      }
-    }
+    encode(encoder);
     device.queue.submit([encoder.finish()]);
   }
 
+  /** Copies the newest that one place holds of positions up to `last` into another. */
+  #copy(encoder: GPUCommandEncoder, layer: number, from: Place, to: Place, last: number): void {
+    const { spec, plan } = this.#owner;
+    for (const copy of kvCopies(plan.request.kvType, spec.headSize, from, to, last)) {
+      for (const kind of KINDS) {
+        const source = from.buffer(kvBuffer(layer, kind, copy.fromPart));
+        encoder.copyBufferToBuffer(
+          source,
+          copy.from,
+          to.buffer(kvBuffer(layer, kind, copy.toPart)),
+          copy.to,
+          copy.bytes,
+        );
+      }
+    }
+  }
+
   snapshot(end: number): void {
-    this.held.keep(end, (place, last) => this.#copySliding(place, last, (ring, copy) => [ring, copy]));
+    this.held.keep(end, (place, last) =>
+      this.#submit((encoder) =>
+        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, ring, copy, last)),
+      ),
+    );
   }
 
   rewind(position: number): number {
-    return this.held.rewind(position, (place, last) => this.#copySliding(place, last, (ring, copy) => [copy, ring]));
+    return this.held.rewind(position, (place, last) =>
+      this.#submit((encoder) =>
+        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, copy, ring, last)),
+      ),
+    );
   }
 
-  /** @param direction which of a ring's buffer and its copy is the source, and which the target */
-  #copySliding(place: number, last: number, direction: (ring: GPUBuffer, copy: GPUBuffer) => GPUBuffer[]): void {
-    for (const [layer, slots] of this.held.slots.entries()) {
-      const pairs = ringNames(layer).flatMap((name) => {
-        const copy = this.buffers.get(snapshotName(name, place));
-        return copy ? [direction(this.buffers.get(name)!, copy)] : [];
-      });
-      const [from, to] = [pairs.map(([source]) => source), pairs.map(([, target]) => target)];
-      if (pairs.length > 0) this.#copy(from, to, copySegments(slots, last, slots));
+  #eachCopy(place: number, run: (layer: number, ring: Place, copy: Place) => void): void {
+    for (const [layer, copies] of this.#copies.entries()) {
+      const ring = this.#ring(layer);
+      if (place < copies) run(layer, ring, { ...ring, buffer: (name) => ring.buffer(snapshotOf(name, place)) });
     }
   }
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { device, ledger, spec, request, checkAlive } = this.#owner;
+    const { device, ledger, spec, plan, checkAlive } = this.#owner;
     checkAlive();
-    const row = kvRowBytes(spec, request.kvType);
-    const half = (end - from) * row;
-    const [staging] = await ledger.allocate([{ name: 'read', purpose: 'scratch', bytes: 2 * half, usage: READ_USAGE }]);
+    const { kvType } = plan.request;
+    const rows = kvRows(kvType, spec, end - from);
+    const half = rows.parts[0].bytes;
+    const request = { name: 'read', purpose: 'scratch' as const, bytes: 2 * half, usage: READ_USAGE };
+    const [staging] = await ledger.allocate([request]);
     try {
-      const encoder = device.createCommandEncoder();
-      for (const [i, name] of ringNames(layer).entries()) {
-        for (const { from: slot, to, count } of copySegments(this.held.slots[layer], end - 1, end - from)) {
-          const at = i * half + to * row;
-          encoder.copyBufferToBuffer(this.buffers.get(name)!, slot * row, staging, at, count * row);
+      this.#submit((encoder) => {
+        const ring = this.#ring(layer);
+        for (const copy of kvCopies(kvType, spec.headSize, ring, rows, end - 1)) {
+          for (const [i, kind] of KINDS.entries()) {
+            const source = ring.buffer(kvBuffer(layer, kind, copy.fromPart));
+            encoder.copyBufferToBuffer(source, copy.from, staging, i * half + copy.to, copy.bytes);
+          }
         }
-      }
-      device.queue.submit([encoder.finish()]);
+      });
       return new Uint8Array(await readMapped(device, staging, 2 * half));
     } finally {
       ledger.release(staging);
@@ -197,12 +223,15 @@ export class GpuKvCache implements KvCache {
   }
 
   write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const { device, spec, request } = this.#owner;
-    const row = kvRowBytes(spec, request.kvType);
-    for (const [i, name] of ringNames(layer).entries()) {
-      for (const { from: slot, to, count } of copySegments(end - from, end - 1, this.held.slots[layer])) {
-        const at = (i * (end - from) + slot) * row;
-        device.queue.writeBuffer(this.buffers.get(name)!, to * row, bytes, at, count * row);
+    const { device, spec, plan } = this.#owner;
+    const { kvType } = plan.request;
+    const rows = kvRows(kvType, spec, end - from);
+    const half = rows.parts[0].bytes;
+    const ring = this.#ring(layer);
+    for (const copy of kvCopies(kvType, spec.headSize, rows, ring, end - 1)) {
+      for (const [i, kind] of KINDS.entries()) {
+        const target = ring.buffer(kvBuffer(layer, kind, copy.toPart));
+        device.queue.writeBuffer(target, copy.to, bytes, i * half + copy.from, copy.bytes);
       }
     }
   }

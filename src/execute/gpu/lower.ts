@@ -34,9 +34,10 @@ import {
 } from '../../kernels/linear';
 import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
+import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import type { DeviceMatrix, LinearStep } from '../../memory/layout';
-import { biasBuffer, distinctRopes, gateUpFused, type KvType, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
-import type { ModelSpec, Rope } from '../../model/spec';
+import { biasBuffer, distinctRopes, gateUpFused, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
+import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step } from '../../model/steps';
 
 /** Shapes by use; `head` is the vocabulary's matvec. */
@@ -69,6 +70,8 @@ export interface LowerOptions {
   adapters: StepAdapters;
   shapes: KernelShapes;
   kv: KvType;
+  /** which heads each layer's KV buffers hold */
+  parts: readonly (readonly KvPart[])[];
   /** bytes of workgroup memory that the device allows */
   workgroupMemory: number;
 }
@@ -124,6 +127,8 @@ class Lowering {
   /** a norm whose only reader is the linear step that follows */
   #norm: NormStep | null = null;
   #rotate: RotateStep | null = null;
+  /** the biases of q, k and v, where int8 keys are kept without theirs: a norm that comes after keeps it in */
+  #keyBias: string | null = null;
   /** attention's parts wait in `partials` for the matvec that merges them */
   #partsPending = false;
   /** the linear step before this one applied the activation itself */
@@ -160,6 +165,7 @@ class Lowering {
         this.#linear(step, next);
         return;
       case 'rotate':
+        if (step.kNorm) this.#keyBias = null;
         this.#rotate = step.normOver === 'projection' ? this.#projectionNorm(step) : step;
         return;
       case 'append':
@@ -247,6 +253,7 @@ class Lowering {
     const gated = gates ? next.activation : undefined;
     this.#gateFused = gated !== undefined;
     const bias = adapter?.biases?.buffer ?? biasBuffer(step);
+    if (step.out === 'qkv') this.#keyBias = this.#options.kv === 'int8' ? bias : null;
     const input = this.#input(step, matvec);
     const fusion: LinearFusion = {
       ...input.fusion,
@@ -347,50 +354,51 @@ class Lowering {
       rope: rotate.rope,
       norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
       kv: this.#options.kv,
+      keyBias: this.#keyBias !== null,
     };
   }
 
-  #ropeBuffer(rope: Rope | null): Bindings {
-    return rope ? { 4: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {};
+  /** What append and attend both read and write. */
+  #headBuffers(layer: number, part: number, norm: string | null): Bindings {
+    const { rope } = this.#rotate as RotateStep;
+    return {
+      0: 'qkv',
+      1: kvBuffer(layer, 'k', part),
+      2: kvBuffer(layer, 'v', part),
+      3: 'state',
+      ...(rope ? { 4: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {}),
+      ...(norm ? { 5: norm } : {}),
+      ...(this.#keyBias ? { 7: this.#keyBias } : {}),
+    };
   }
 
   #append(layer: number): void {
-    const { spec } = this.#options.model;
-    const rotate = this.#rotate as RotateStep;
-    this.#push(
-      appendKernel(spec, this.#headShape(rotate.kNorm)),
-      {
-        0: 'qkv',
-        1: `kv.${layer}.k`,
-        2: `kv.${layer}.v`,
-        3: 'state',
-        ...this.#ropeBuffer(rotate.rope),
-        ...(rotate.kNorm ? { 5: rotate.kNorm } : {}),
-      },
-      (tokens) => [appendGroups(spec, tokens)],
-      layer,
-    );
+    const { model, kv, parts } = this.#options;
+    const { kNorm } = this.#rotate as RotateStep;
+    for (const [i, part] of parts[layer].entries()) {
+      this.#push(
+        appendKernel(model.spec, this.#headShape(kNorm), part),
+        this.#headBuffers(layer, i, kNorm),
+        (tokens) => appendGroups(model.spec, kv, part, tokens),
+        layer,
+      );
+    }
   }
 
-  #attend(step: AttendStep, next: Step | undefined): void {
-    const { spec } = this.#options.model;
-    const rotate = this.#rotate as RotateStep;
+  #attend({ layer, scale, softcap, window }: AttendStep, next: Step | undefined): void {
+    const { model, parts, shapes } = this.#options;
+    const { spec } = model;
+    const { qNorm } = this.#rotate as RotateStep;
     const split = this.#mode === 'decode';
-    const shape = { ...this.#headShape(rotate.qNorm), scale: step.scale, softcap: step.softcap, window: step.window };
-    this.#push(
-      attendKernel(spec, shape, split, this.#options.shapes.attendRows),
-      {
-        0: 'qkv',
-        1: `kv.${step.layer}.k`,
-        2: `kv.${step.layer}.v`,
-        3: 'state',
-        6: split ? 'partials' : 'attn',
-        ...this.#ropeBuffer(rotate.rope),
-        ...(rotate.qNorm ? { 5: rotate.qNorm } : {}),
-      },
-      attendGroupsOf(spec, split, this.#options.shapes.attendRows, step.layer),
-      step.layer,
-    );
+    const shape = { ...this.#headShape(qNorm), scale, softcap, window };
+    for (const [i, part] of parts[layer].entries()) {
+      this.#push(
+        attendKernel(spec, shape, part, split, shapes.attendRows),
+        { ...this.#headBuffers(layer, i, qNorm), 6: split ? 'partials' : 'attn' },
+        attendGroupsOf(spec, part, split, shapes.attendRows, layer),
+        layer,
+      );
+    }
     if (!split) return;
     if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
     else this.#push(mergeKernel(spec), { 0: 'partials', 1: 'attn' }, () => [mergeGroups(spec)]);

@@ -4,12 +4,12 @@ import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import type { Gpu, GpuOptions } from '../../gpu/device';
 import { Pipelines } from '../../gpu/pipelines';
 import { ownGpu, testGpu } from '../../gpu/test-device';
-import { DEFAULT_LIMITS, type MemoryPlan, planMemory } from '../../memory/plan';
+import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from '../cpu/test/models';
 import { argmax } from '../sampling';
 import type { OneCache } from '../test/one-cache';
-import { prompt, tiny, webgpu } from './test/maker';
+import { limitsOf, prompt, tiny, webgpu } from './test/maker';
 import { watch } from './test/watch';
 
 const open: OneCache[] = [];
@@ -27,15 +27,22 @@ const planned = (plan: MemoryPlan, ...purposes: string[]) =>
     .sort();
 
 describe('memory', () => {
-  it.each(['f16', 'f32'] as const)(
-    'is the plan, buffer by buffer, through the life of a model (%s cache)',
-    async (kvType) => {
+  it.each([
+    ['f16', undefined, [1, 1]],
+    ['f32', undefined, [1, 1]],
+    ['int8', undefined, [1, 1]],
+    // one buffer a layer, and two when the cache has grown
+    ['f16', 9000, [1, 2]],
+  ] as const)(
+    'is the plan, buffer by buffer, through the life of a model (%s cache, buffers of %s bytes)',
+    async (kvType, binding, parts) => {
       const gpu = await testGpu();
       const seen = watch(gpu.device);
       const spec = tiny();
       const sizes = { promptTokens: 40, maxNewTokens: 9, chunk: 24, kvType };
-      const plan = planMemory(modelOf(spec), planOf(spec, sizes).request, DEFAULT_LIMITS, 'webgpu');
-      const inner = webgpu(testGpu(), open);
+      const limits = limitsOf(binding);
+      const plan = planMemory(modelOf(spec), planOf(spec, sizes).request, limits, 'webgpu');
+      const inner = webgpu(testGpu(), open, binding);
       let beforeWeights: string[] = [];
       const executor = await randomModel(spec, sizes, NF4, {
         ...inner,
@@ -67,7 +74,8 @@ describe('memory', () => {
       await executor.prefill(prompt(5), 0, { onLogits: () => {} });
       expect(seen.list()).toEqual(steady);
 
-      const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu');
+      const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu', limits);
+      expect([plan, larger].map(({ kvByLayer }) => kvByLayer[1].parts.length)).toEqual(parts);
       await executor.reserve(larger);
       expect(seen.list()).toEqual(planned(larger, 'weights', 'scratch', 'kv'));
       expect(executor.memory().peak).toBeLessThanOrEqual(Math.max(plan.peak, larger.total + plan.kv / 2));

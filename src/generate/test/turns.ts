@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { allLogits, type Maker, planOf, randomModel, TOLERANCE } from '../../execute/cpu/test/models';
-import type { KvType } from '../../memory/plan';
+import type { KvType } from '../../memory/kv';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import { Conversations, reusePrefix } from '../conversations';

@@ -61,8 +61,13 @@ export async function load(session: Session, options: EngineOptions = {}) {
   return { info: await session.load({ id: ++id, source, options }, port), progress };
 }
 
-export async function ask(session: Session, input: GenerateRequest['input'], options: GenerateRequest['options'] = {}) {
+export async function ask(
+  session: Session,
+  input: GenerateRequest['input'],
+  options: GenerateRequest['options'] = {},
+  made: number[] = [],
+) {
   const messages: TokenMessage[] = [];
   const port = { postMessage: (message: TokenMessage) => void messages.push(message) };
-  return { result: await session.generate({ id: ++id, input, options }, port), messages };
+  return { result: await session.generate({ id: ++id, input, options, made }, port), messages };
 }

@@ -1,7 +1,8 @@
 /** A fixture's logits and greedy ids beside what transformers computed: the test that whole models have to pass. */
 import { expect } from 'vitest';
 import type { WeightsOption } from '../../../memory/formats';
-import { DEFAULT_LIMITS, type KvType, planMemory } from '../../../memory/plan';
+import type { KvType } from '../../../memory/kv';
+import { DEFAULT_LIMITS, planMemory } from '../../../memory/plan';
 import type { OneCache } from '../../test/one-cache';
 import {
   allLogits,
@@ -44,7 +45,7 @@ export async function expectPrompt(
 export async function compareWithTransformers(
   path: string,
   weights: WeightsOption,
-  kvType: Extract<KvType, 'f32' | 'f16'>,
+  kvType: KvType,
   maker: Maker = CPU,
 ): Promise<void> {
   const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));

@@ -8,16 +8,17 @@ import { type OneCache, withOneCache } from '../../test/one-cache';
 import { createGpuExecutor } from '../executor';
 import { SHAPES } from '../shapes';
 
+export const limitsOf = (binding?: number): PlanLimits =>
+  binding ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding } : DEFAULT_LIMITS;
+
 /** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
 export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number): Maker => ({
   target: 'webgpu',
+  limits: limitsOf(binding),
   async make(model, plan) {
-    const limits: PlanLimits = binding
-      ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding }
-      : DEFAULT_LIMITS;
+    const planned = planMemory(model, plan.request, limitsOf(binding), 'webgpu');
     const shapes = { variant: 'small', shapes: SHAPES.small };
-    const own = planMemory(model, plan.request, limits, 'webgpu');
-    const made = withOneCache(await createGpuExecutor(await gpu, model, own, shapes));
+    const made = withOneCache(await createGpuExecutor(await gpu, model, planned, shapes));
     open.push(made);
     return made;
   },

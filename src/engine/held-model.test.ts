@@ -1,0 +1,252 @@
+/** What is done about a loss, with workers that do nothing by themselves. */
+import { expose } from 'comlink';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { NibbleError } from '../errors';
+import { type Fill, HeldModel } from './held-model';
+
+const lost = () => new NibbleError('device-lost', 'The GPU went away.', { reason: 'unknown' });
+const AGAIN = /twice within a minute. Reload the page to go on/;
+
+interface FakeWorker extends Worker {
+  /** as a script that fails does */
+  crash(): void;
+}
+
+/** A model in fake workers: `fills` is told of each load, and `ask` answers every call. */
+function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = async () => 'answer' } = {}) {
+  const workers: FakeWorker[] = [];
+  const told: (string | null)[] = [];
+  const signals: AbortSignal[] = [];
+  const create = () => {
+    const { port1, port2 } = new MessageChannel();
+    expose({ hello: () => false, info: () => ask() }, port2);
+    const worker = Object.assign(port1, {
+      terminate: () => port1.close(),
+      crash: () => port1.dispatchEvent(new Event('error')),
+    }) as unknown as FakeWorker;
+    workers.push(worker);
+    return worker;
+  };
+  const fill: Fill = async (_, why, signal) => {
+    told.push(why);
+    signals.push(signal);
+    await fills.shift()?.(signal);
+  };
+  const model = new HeldModel(create, fill);
+  return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
+}
+
+/** Throws what the list says, call by call, and then answers. */
+const failing = (...errors: (Error | null)[]) => {
+  return async () => {
+    const error = errors.shift();
+    if (error) throw error;
+    return 'answer';
+  };
+};
+const untilAborted = async (signal: AbortSignal) => {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  throw new NibbleError('aborted', 'The request was stopped.');
+};
+const forever = () => new Promise<never>(() => {});
+/** Time goes on by so many seconds. */
+const later = (seconds: number) => {
+  const now = performance.now() + 1000 * seconds;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+};
+afterEach(() => void vi.restoreAllMocks());
+
+describe('a lost device', () => {
+  it('is recovered from: another worker, the model in it, the call again', async () => {
+    const { call, workers, told } = hold({ ask: failing(null, lost()) });
+    expect(await call()).toBe('answer');
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(2);
+    expect(told).toEqual([null, 'The graphics device was lost: the model is being loaded again.']);
+  });
+
+  it('in the load too', async () => {
+    const { model, workers } = hold({ fills: [() => Promise.reject(lost())] });
+    await model.ready();
+    expect(workers).toHaveLength(2);
+  });
+
+  it('twice within a minute asks to reload the page, for good', async () => {
+    const { call, workers } = hold({ ask: failing(lost(), null, lost()) });
+    expect(await call()).toBe('answer');
+    later(59);
+    const again = { code: 'device-lost', message: expect.stringMatching(AGAIN), details: { reason: 'unknown' } };
+    await expect(call()).rejects.toMatchObject(again);
+    await expect(call()).rejects.toMatchObject(again);
+    expect(workers).toHaveLength(2);
+  });
+
+  it('twice while it is loaded, too, however long that takes', async () => {
+    const slow = async () => {
+      later(500);
+      throw lost();
+    };
+    const { model, told } = hold({ fills: [() => Promise.reject(lost()), slow] });
+    await expect(model.ready()).rejects.toMatchObject({ code: 'device-lost', message: expect.stringMatching(AGAIN) });
+    expect(told).toHaveLength(2);
+  });
+
+  it('after a minute is another first one', async () => {
+    const { call, workers } = hold({ ask: failing(lost(), null, lost()) });
+    await call();
+    later(61);
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(3);
+  });
+
+  it('under several calls is one loss', async () => {
+    const { model, workers, call } = hold({ ask: failing(lost(), lost(), lost()) });
+    await model.ready();
+    expect(await Promise.all([call(), call(), call()])).toEqual(['answer', 'answer', 'answer']);
+    expect(workers).toHaveLength(2);
+  });
+
+  it('that the same call brings about each time is not tried a third time', async () => {
+    const { model, workers } = hold({ ask: () => Promise.reject(lost()) });
+    const error = await model
+      .run(({ api }) => {
+        later(61);
+        return api.info();
+      })
+      .catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'device-lost', message: 'The GPU went away.' });
+    expect(workers).toHaveLength(2);
+  });
+
+  it('under a call that comes further each time is recovered from each time', async () => {
+    const { model, workers } = hold({ ask: failing(lost(), lost(), lost()) });
+    let done = 0;
+    const call = () =>
+      model.run(
+        ({ api }) => {
+          later(61);
+          done++;
+          return api.info() as Promise<unknown>;
+        },
+        { progress: () => done },
+      );
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(4);
+  });
+
+  it('without another adapter asks to reload the page', async () => {
+    const none = () => Promise.reject(new NibbleError('webgpu-unavailable', 'There is no adapter.'));
+    const { call } = hold({ ask: failing(lost()), fills: [async () => {}, none] });
+    await expect(call()).rejects.toMatchObject({
+      code: 'device-lost',
+      message: expect.stringMatching(/no other. Reload/),
+    });
+  });
+
+  it('is no loss where there never was an adapter', async () => {
+    const none = () => Promise.reject(new NibbleError('webgpu-unavailable', 'There is no adapter.'));
+    const { call, workers } = hold({ fills: [none] });
+    await expect(call()).rejects.toMatchObject({ code: 'webgpu-unavailable' });
+    expect(workers).toHaveLength(1);
+  });
+
+  it('and no network: the next call tries again', async () => {
+    const away = () => Promise.reject(new NibbleError('network', 'The server is away.'));
+    const { call, workers } = hold({ ask: failing(lost()), fills: [async () => {}, away] });
+    await expect(call()).rejects.toMatchObject({ code: 'network' });
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(3);
+  });
+});
+
+describe('a worker that dies', () => {
+  it('under a call is replaced', async () => {
+    const asks = [forever, async () => 'answer'];
+    const { model, call, workers, told } = hold({ ask: () => asks.shift()!() });
+    await model.ready();
+    const answer = call();
+    await vi.waitFor(() => expect(asks).toHaveLength(1));
+    workers[0].crash();
+    expect(await answer).toBe('answer');
+    expect(told[1]).toBe('The worker that runs the model died: the model is being loaded again.');
+  });
+
+  it('while nothing is asked of it is replaced when something is', async () => {
+    const { model, call, workers } = hold();
+    await model.ready();
+    workers[0].crash();
+    expect(workers).toHaveLength(1);
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(2);
+    workers[1].crash();
+    await expect(call()).rejects.toMatchObject({ code: 'worker-failed', message: expect.stringMatching(AGAIN) });
+  });
+
+  it('is not one in which something fails', async () => {
+    const { call, workers } = hold({ ask: failing(new TypeError('x is not a function')) });
+    await expect(call()).rejects.toMatchObject({ code: 'worker-failed', message: /not a function/ });
+    expect(workers).toHaveLength(1);
+  });
+
+  it('is not one that does not start', async () => {
+    let created = 0;
+    const model = new HeldModel(
+      () => {
+        created++;
+        throw new Error('blocked by CSP');
+      },
+      async () => {},
+    );
+    await expect(model.ready()).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });
+    expect(created).toBe(1);
+  });
+});
+
+describe('who asks no more', () => {
+  it('by dispose(): nothing is recovered', async () => {
+    const { model, call, workers } = hold({ ask: forever });
+    await model.ready();
+    const answer = call();
+    model.dispose();
+    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    await expect(call()).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    expect(workers).toHaveLength(1);
+  });
+
+  it('by dispose() while the model is loaded again', async () => {
+    const { model, call, signals } = hold({ ask: failing(lost()), fills: [async () => {}, untilAborted] });
+    const answer = call();
+    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    model.dispose();
+    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+  });
+
+  it('by an abort while the model is loaded again: that ends, and the next call begins it anew', async () => {
+    const { model, call, signals } = hold({ ask: failing(lost()), fills: [async () => {}, untilAborted] });
+    const stop = new AbortController();
+    const stopped = model.run(({ api }) => api.info(), { signal: stop.signal });
+    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    expect(signals[1].aborted).toBe(true);
+    expect(await call()).toBe('answer');
+    expect(signals).toHaveLength(3);
+  });
+
+  it('by an abort, while another still waits: the load goes on for that one', async () => {
+    let loaded = () => {};
+    const loading = () => new Promise<void>((resolve) => (loaded = resolve));
+    const { model, call, signals } = hold({ ask: failing(lost(), lost()), fills: [async () => {}, loading] });
+    await model.ready();
+    const stop = new AbortController();
+    const stopped = model.run(({ api }) => api.info(), { signal: stop.signal });
+    const other = call();
+    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    expect(signals[1].aborted).toBe(false);
+    loaded();
+    expect(await other).toBe('answer');
+  });
+});

@@ -1,0 +1,24 @@
+/** A Worker that is a MessageChannel with the real session at its other end. */
+import { expose } from 'comlink';
+import { createMemoryStore } from '../../weights/chunk-store';
+import { openSource } from '../../worker/open-source';
+import { createSession, type Session } from '../../worker/session';
+
+/**
+ * @param store shared by all workers, as a browser's is
+ * @param change puts something between the engine and each session
+ */
+export function sessionWorkers(
+  store = createMemoryStore(),
+  change: (session: Session) => Session = (session) => session,
+): () => Worker {
+  return () => {
+    const { port1, port2 } = new MessageChannel();
+    expose(change(createSession({ gpu: null, openSource, openStore: async () => ({ store, reason: '' }) })), port2);
+    const terminate = () => {
+      port1.close();
+      port2.close();
+    };
+    return Object.assign(port1, { terminate }) as unknown as Worker;
+  };
+}
