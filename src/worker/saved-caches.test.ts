@@ -71,7 +71,7 @@ describe('a saved conversation', () => {
       prompt: fc.integer({ min: 1, max: 90 }),
       answer: fc.integer({ min: 1, max: 12 }),
       add: fc.integer({ min: 1, max: 30 }),
-      kv: fc.constantFrom('f16' as const, 'f32' as const),
+      kv: fc.constantFrom('f16' as const, 'f32' as const, 'int8' as const),
       // bytes that are left for what is read at a time
       room: fc.integer({ min: 1, max: 30_000 }),
       implicit: fc.boolean(),
