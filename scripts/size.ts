@@ -39,7 +39,8 @@ function partsBeside(entry: string): string[] {
 }
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
-const LATER = 'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|inspect|timestamps';
+const LATER =
+  'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|inspect|timestamps';
 const EXECUTORS = 'on-cpu|on-gpu';
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 
