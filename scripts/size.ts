@@ -3,7 +3,7 @@
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
  * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `sha256-in-pieces` (for the Hub's
  * weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such a file), `stored-models` and
- * `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for profiles). Fails above the
+ * `inspect` (for who asks what is kept, or what a model would take), `saved-caches` and `kv-rows` (for who saves conversations), `timestamps` (for profiles). Fails above the
  * limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ function partsBeside(entry: string): string[] {
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
 const LATER =
-  'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|inspect|timestamps';
+  'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps';
 const EXECUTORS = 'on-cpu|on-gpu';
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 

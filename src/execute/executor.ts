@@ -81,7 +81,7 @@ export interface KvCache {
   read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 
   /** Puts what read() gave into the rings, which are large enough or take the newest of it; say adopt() at the end. */
-  write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): void;
+  write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 
   /** Takes what was written for what it holds. */
   adopt(state: RingState): void;

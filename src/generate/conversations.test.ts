@@ -37,7 +37,7 @@ class FakeDevice {
       rewind: (position) => (held.canResume(position) ? position : 0),
       snapshot: () => {},
       read: async () => new Uint8Array(),
-      write: () => {},
+      write: async () => {},
       adopt: (state) => held.adopt(state),
       async reserve(plan) {
         const take = (bytes: number) => {

@@ -2,9 +2,8 @@
 import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
-import { createFingerprint } from '../weights/fingerprint';
 import { openStored, type StoredSource } from '../weights/stored-source';
-import { type Host, type Model, UNUSABLE } from './open-model';
+import { type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
 import { checkFits, planRequest } from './planning';
 
 /**
@@ -22,13 +21,13 @@ export async function setLora(
   const open: StoredSource[] = [];
   try {
     for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
-    const fingerprint = createFingerprint();
+    const samples: Samples = new Map();
     const files = open.map((source, i) => ({
       name: source.name,
       scale: wanted[i].scale,
       async read(path: string, start: number, end: number) {
         const bytes = await source.read(path, start, end, signal);
-        fingerprint.add(`${i} ${path} ${start}`, bytes);
+        sample(samples, `${i} ${path} ${start}`, bytes);
         return bytes;
       },
       size: (path: string) => source.size(path, signal),
@@ -43,7 +42,7 @@ export async function setLora(
     for (const source of open) await source.markComplete();
     model.plan = plan;
     model.lora = opened?.infos ?? [];
-    model.loraFingerprint = fingerprint.value();
+    model.loraSamples = samples;
     model.conversations.forget();
   } catch (error) {
     // what arrived broken would be found again by every later attempt

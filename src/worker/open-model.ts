@@ -16,7 +16,6 @@ import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { ModelStore } from '../weights/chunk-store';
-import { createFingerprint, type Fingerprint } from '../weights/fingerprint';
 import { beginAttempt, lastAttempt } from '../weights/load-attempt';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
@@ -36,6 +35,13 @@ export interface Host {
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
 }
+
+/**
+ * The first bytes of every slice that was loaded, by its place: they tell weights from others of the same shapes, also
+ * where no digest of them is known. No proof against who means to deceive.
+ */
+export type Samples = Map<string, Uint8Array>;
+const SAMPLE_BYTES = 16;
 
 export interface Model {
   /** tensors and configs; the tokenizer's files are let go */
@@ -57,9 +63,9 @@ export interface Model {
   lora: readonly LoraInfo[];
   /** what the model is kept under, where it is */
   key: string;
-  /** of the weights as they were loaded, and of the active adapters (weights/fingerprint.ts) */
-  fingerprint: string;
-  loraFingerprint: string;
+  /** of the weights as they were loaded, and of the active adapters */
+  samples: Samples;
+  loraSamples: Samples;
   openStore: Host['openStore'];
   /** lets other tabs delete what is kept of the model */
   release(): void;
@@ -171,8 +177,8 @@ async function tryOpen(
     }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    const fingerprint = createFingerprint();
-    await fill(checkpoint, plan, sampled(executor.sink, fingerprint), meter, opened, signal, () => {
+    const samples: Samples = new Map();
+    await fill(checkpoint, plan, sampled(executor.sink, samples), meter, opened, signal, () => {
       opened.streaming = files;
     });
     const answering = await text;
@@ -196,8 +202,8 @@ async function tryOpen(
       conversations: new Conversations(executor, plan.spec),
       lora: [],
       key: modelKey(inner),
-      fingerprint: fingerprint.value(),
-      loraFingerprint: '',
+      samples,
+      loraSamples: new Map(),
       openStore: () => host.openStore(),
       release,
     };
@@ -276,15 +282,20 @@ async function openText({ tokenizer: files, generationConfig, config }: Checkpoi
   };
 }
 
+/** Keeps the beginning of some bytes. */
+export function sample(samples: Samples, place: string, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+  samples.set(place, new Uint8Array(buffer, byteOffset, Math.min(byteLength, SAMPLE_BYTES)).slice());
+}
+
 /** The same sink, with samples taken of what goes in. */
-function sampled(sink: WeightSink, fingerprint: Fingerprint): WeightSink {
+function sampled(sink: WeightSink, samples: Samples): WeightSink {
   return {
     write(name, slice) {
-      fingerprint.add(`${name} ${slice.row0}`, slice.type === 'dense' ? slice.data : slice.codes);
+      sample(samples, `${name} ${slice.row0}`, slice.type === 'dense' ? slice.data : slice.codes);
       return sink.write(name, slice);
     },
     writeVector(name, values) {
-      fingerprint.add(name, values);
+      sample(samples, name, values);
       sink.writeVector(name, values);
     },
     finish: () => sink.finish(),

@@ -5,7 +5,8 @@ import { kvBytes } from '../memory/kv';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../weights/saved-caches';
-import type { Model } from './open-model';
+import { hex, sha256 } from '../weights/sha256';
+import type { Model, Samples } from './open-model';
 import { checkFits, planFor } from './planning';
 
 export { deleteSaved, listSaved } from '../weights/saved-caches';
@@ -19,15 +20,23 @@ async function storeOf(model: Model): Promise<ModelStore> {
   throw new NibbleError('storage-unavailable', `Conversations cannot be saved here. ${reason}`, { reason });
 }
 
+/** One digest for samples of weights, in whichever order they came. */
+async function digestOf(samples: Samples): Promise<string> {
+  const lines = [...samples].map(([place, bytes]) => `${place} ${hex(bytes)}`);
+  return (await sha256(new TextEncoder().encode(lines.sort().join('\n'))))!;
+}
+
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
-function computedWith({ key, checkpoint, plan, options, fingerprint, lora, loraFingerprint }: Model) {
+async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
   const { layers, kvHeads, headSize } = plan.spec;
   return {
     model: key,
     revision: checkpoint.revision ?? 'none',
     'choice of weights': [options.weights, ...options.keep].join(' '),
-    'set of weights': fingerprint,
-    'set of LoRA adapters': [...lora.map(({ name, scale }) => `${name} × ${scale}`), loraFingerprint].join(', '),
+    'set of weights': await digestOf(samples),
+    'set of LoRA adapters': [...lora.map(({ name, scale }) => `${name} × ${scale}`), await digestOf(loraSamples)].join(
+      ', ',
+    ),
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
   };
@@ -61,7 +70,7 @@ export async function saveCache(model: Model, conversation: number, name: string
     }
   }
   const { key, checkpoint } = model;
-  const header = { computedWith: computedWith(model), talk, oldest: [...oldest] } satisfies SavedHeader;
+  const header = { computedWith: await computedWith(model), talk, oldest: [...oldest] } satisfies SavedHeader;
   return writeSaved(store, { name, model: key, revision: checkpoint.revision }, header, rows());
 }
 
@@ -83,7 +92,7 @@ export async function restoreCache(
   const store = await storeOf(model);
   const saved = await openSaved(store, name);
   if (!saved) return null;
-  checkSame(name, saved.computedWith, computedWith(model));
+  checkSame(name, saved.computedWith, await computedWith(model));
   const { talk, oldest } = saved;
   const tokens = talk.ids.length;
   const planOf = (newTokens: number) => planFor(model, Math.max(tokens, reach), newTokens);
@@ -98,7 +107,9 @@ export async function restoreCache(
   }
   // from here on the rings hold some of this and some of that
   cache.adopt({ last: -1, oldest });
-  for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) cache.write(layer, from, end, bytes);
+  for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
+    await cache.write(layer, from, end, bytes);
+  }
   cache.adopt({ last: tokens - 1, oldest });
   Object.assign(reserved.conversation, talk);
   return tokens;

@@ -116,7 +116,7 @@ export class CpuKvCache implements KvCache {
     return bytes;
   }
 
-  write(layer: number, from: number, end: number, bytes: Uint8Array): void {
+  async write(layer: number, from: number, end: number, bytes: Uint8Array): Promise<void> {
     const ring = this.rings[layer];
     const rows = createRing(ring.type, end - from, ring);
     const [keys, values] = bytesOf(rows);

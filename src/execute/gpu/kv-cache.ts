@@ -1,7 +1,6 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
-import { readMapped } from '../../gpu/readback';
 import {
   type KvLayerPlan,
   type KvPart,
@@ -10,7 +9,6 @@ import {
   kvBuffer,
   kvBuffers,
   kvCopies,
-  kvRows,
   snapshotBuffers,
   snapshotOf,
 } from '../../memory/kv';
@@ -23,13 +21,11 @@ import type { Bound } from './bound';
 
 /** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
 const USAGE = 0x80 | 0x8 | 0x4;
-/** MAP_READ, COPY_DST */
-const READ_USAGE = 0x1 | 0x8;
 
 const KINDS = ['k', 'v'] as const;
 
 /** A ring, or rows of one, and where its buffers are. */
-interface Place extends KvShape {
+export interface Place extends KvShape {
   /** @param name of the ring's buffer */
   buffer(name: string): GPUBuffer;
 }
@@ -199,41 +195,15 @@ export class GpuKvCache implements KvCache {
   }
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { device, ledger, spec, plan, checkAlive } = this.#owner;
-    checkAlive();
-    const { kvType } = plan.request;
-    const rows = kvRows(kvType, spec, end - from);
-    const half = rows.parts[0].bytes;
-    const request = { name: 'read', purpose: 'scratch' as const, bytes: 2 * half, usage: READ_USAGE };
-    const [staging] = await ledger.allocate([request]);
-    try {
-      this.#submit((encoder) => {
-        const ring = this.#ring(layer);
-        for (const copy of kvCopies(kvType, spec.headSize, ring, rows, end - 1)) {
-          for (const [i, kind] of KINDS.entries()) {
-            const source = ring.buffer(kvBuffer(layer, kind, copy.fromPart));
-            encoder.copyBufferToBuffer(source, copy.from, staging, i * half + copy.to, copy.bytes);
-          }
-        }
-      });
-      return new Uint8Array(await readMapped(device, staging, 2 * half));
-    } finally {
-      ledger.release(staging);
-    }
+    const { readRows } = await import('./kv-rows');
+    this.#owner.checkAlive();
+    return readRows(this.#owner, layer, this.#ring(layer), from, end);
   }
 
-  write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): void {
-    const { device, spec, plan } = this.#owner;
-    const { kvType } = plan.request;
-    const rows = kvRows(kvType, spec, end - from);
-    const half = rows.parts[0].bytes;
-    const ring = this.#ring(layer);
-    for (const copy of kvCopies(kvType, spec.headSize, rows, ring, end - 1)) {
-      for (const [i, kind] of KINDS.entries()) {
-        const target = ring.buffer(kvBuffer(layer, kind, copy.toPart));
-        device.queue.writeBuffer(target, copy.to, bytes, i * half + copy.from, copy.bytes);
-      }
-    }
+  async write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { writeRows } = await import('./kv-rows');
+    this.#owner.checkAlive();
+    writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
   }
 
   adopt(state: RingState): void {

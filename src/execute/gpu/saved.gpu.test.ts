@@ -23,7 +23,7 @@ async function copy(from: KvCache, to: KvCache, tokens: number, rows: number): P
   for (const [layer, first] of oldest.entries()) {
     for (let at = first; at < tokens; at += rows) {
       const end = Math.min(tokens, at + rows);
-      to.write(layer, at, end, await from.read(layer, at, end));
+      await to.write(layer, at, end, await from.read(layer, at, end));
     }
   }
   to.adopt({ last: tokens - 1, oldest });
