@@ -65,7 +65,7 @@ export const MODELS: ServerOptions['mounts'] = [
 type Product = Awaited<ReturnType<typeof serveProduct>>;
 
 interface Fixtures {
-  serverOptions: Partial<ServerOptions>;
+  serverOptions: NonNullable<Parameters<typeof serveProduct>[1]>;
   product: Product;
   profile: Profile;
 }

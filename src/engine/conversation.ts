@@ -73,7 +73,7 @@ export class Conversation {
    * @throws quota-exceeded, storage-unavailable; what was saved before is then still there. invalid-option without a name,
    * or before there is anything
    */
-  save(): Promise<SavedCache> {
+  async save(): Promise<SavedCache> {
     return this.#engine.save(this.#name());
   }
 
@@ -83,7 +83,7 @@ export class Conversation {
    * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, weights or LoRA),
    * context-overflow, out-of-memory, storage-unavailable; the next question is then computed as a whole
    */
-  restore(): Promise<number | null> {
+  async restore(): Promise<number | null> {
     return this.#engine.restore(this.#name());
   }
 
