@@ -24,12 +24,13 @@ import { SHAPES } from '../src/execute/gpu/shapes';
 import { type OneCache, withOneCache } from '../src/execute/test/one-cache';
 import { type Gpu, requestGpu } from '../src/gpu/device';
 import type { WeightsOption } from '../src/memory/formats';
+import type { KvType } from '../src/memory/kv';
 import { planMemory } from '../src/memory/plan';
 
 interface Trial {
   gpu: Gpu;
   variant: string;
-  kvType: 'f32' | 'f16';
+  kvType: KvType;
   path: string;
   weights: WeightsOption;
 }
@@ -86,7 +87,7 @@ export async function main(argv: string[]): Promise<number> {
     const gpu = await requestGpu(instance, options);
     console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '));
     for (const variant of variants) {
-      for (const kvType of ['f32', 'f16'] as const) {
+      for (const kvType of ['f32', 'f16', 'int8'] as const) {
         for (const [path, weights] of fixtures) {
           const name = `${variant} kv ${kvType} ${path}`;
           count++;

@@ -39,6 +39,7 @@ for (const [device, size] of Object.entries({
       const chat = new Chat(page);
       await page.goto(`${product.site.origin}/?model=${TINY}`);
       await expect(chat.load).toBeVisible();
+      await expect(page.locator('nibble-memory summary')).toBeVisible();
       await picture(page, name('offer'));
       await chat.loadModel();
       await picture(page, name('ready'));
@@ -113,6 +114,20 @@ for (const [device, size] of Object.entries({
     await chat.loadModel();
     await chat.ask('Hello');
     await picture(page, `widget-${device}-answer`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide).toBeLessThanOrEqual(0);
+  });
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`a model that does not fit the limit, on a narrow phone, ${colorScheme}`, async ({ product, profile }) => {
+    const { page } = await profile.open({ width: 360, height: 780, colorScheme });
+    await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=1300000`);
+    await page.getByLabel('Length of the chat').selectOption('512');
+    await expect(page.locator('[data-cost=verdict]')).toContainText('It does not fit');
+    await picture(page, `memory-phone-${colorScheme}`);
+    await page.getByLabel('Memory limit').scrollIntoViewIfNeeded();
+    await page.locator('nibble-memory').screenshot({ path: `test-results/screens/memory-panel-${colorScheme}.png` });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(wide).toBeLessThanOrEqual(0);
   });

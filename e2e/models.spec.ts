@@ -66,7 +66,7 @@ test('a GGUF by its address: what it takes is shown first', async ({ product, pr
   await models.open();
   await models.look(TINY_GGUF);
   await expect(models.cost('download')).toHaveText('72 KB, once');
-  await expect(models.cost('memory')).toHaveText(/^about 0\.\d MB for a chat of \d+ tokens$/);
+  await expect(models.cost('memory')).toHaveText(/^\s*0\.\d MiB for a chat of\s*190 words \(256 tokens\)\s*$/);
   await expect(models.cost('model')).toContainText('qwen2');
   await expect(models.load).toBeFocused();
   await models.take();

@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface FakeRepo {
   files: ReadonlyMap<string, Uint8Array>;
+  /** how large the listing says that files are which nobody will download */
+  sizes?: Readonly<Record<string, number>>;
   /** branches and tags, each with its commit; a commit always names itself */
   revisions?: Record<string, string>;
   /** only this token may read the files; the listing stays public, as with the Hub's gated repositories */
@@ -188,7 +190,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
       if (!blobs) return { rfilename };
       const { sha256, oid } = digestsOf(bytes);
       const lfs = isLarge(rfilename) ? { lfs: { sha256, size: bytes.length, pointerSize: 134 } } : {};
-      return { rfilename, size: bytes.length, blobId: oid, ...lfs };
+      return { rfilename, size: repo.sizes?.[rfilename] ?? bytes.length, blobId: oid, ...lfs };
     });
     const body = JSON.stringify({ id, sha, gated: repo.token && !repo.private ? 'manual' : false, siblings });
     response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' }).end(body);

@@ -1,10 +1,11 @@
 /**
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it can come to
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
- * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `sha256-in-pieces` (for the Hub's
- * weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such a file), `stored-models` and
- * `inspect` (for who asks what is kept, or what a model would take), `saved-caches` and `kv-rows` (for who saves conversations), `timestamps` (for profiles). Fails above the
- * limits, and on wasm or code made from strings.
+ * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `advice` (on memory, likewise),
+ * `sha256-in-pieces` (for the Hub's weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such
+ * a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `saved-caches` and
+ * `kv-rows` (for who saves conversations), `timestamps` (for profiles). Fails above the limits, and on wasm or code made
+ * from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -40,7 +41,7 @@ function partsBeside(entry: string): string[] {
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
 const LATER =
-  'text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps';
+  'advice|text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps';
 const EXECUTORS = 'on-cpu|on-gpu';
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 

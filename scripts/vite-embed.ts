@@ -36,6 +36,7 @@ export function inlineWorker(): Plugin {
 
 /** What only some models or machines need, or what is needed once weights stream, by its place in src/. */
 const PARTS: Record<string, string> = {
+  advice: 'memory/advice',
   answer: 'worker/answer',
   text: 'text/index',
   gguf: 'formats/gguf',

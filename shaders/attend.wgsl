@@ -131,12 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let k$e = bitcast<vec4f>(k);
 #else
 #if KV_INT8
-      var k$e = unpack4x8snorm(k[$eu]) * key_scale;
-#if KEY_BIAS
-#repeat i 4
-      k$e[$iu] += key_bias(kv_head, w * $LOADu + 4u * $eu + $iu, f32(position));
-#end
-#end
+      let k$e = unpack4x8snorm(k[$eu]);
 #else
       let k$e = vec4f(unpack2x16float(k[2u * $eu]), unpack2x16float(k[2u * $eu + 1u]));
 #end
@@ -149,6 +144,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
     }
+#if KV_INT8
+#repeat m M
+    s$m *= key_scale;
+#end
+#end
+#if KEY_BIAS
+    for (var d = 0u; d < $HEAD_SIZEu; d++) {
+      let b = key_bias(kv_head, d, f32(position));
+#repeat m M
+      s$m += b * query[$mu * $HEAD_SIZEu + d];
+#end
+    }
+#end
 #repeat m M
 #if SOFTCAP
     s$m = $CAP * tanh(s$m / $CAP);

@@ -11,6 +11,7 @@ export { type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 export type {
   Backend,
   ChatMessage,
+  DeviceEstimate,
   EngineOptions,
   FinishReason,
   GenerateResult,
@@ -20,7 +21,9 @@ export type {
   MemoryInfo,
   ModelCost,
   ModelInfo,
+  PlanChange,
   PlanInfo,
+  PlanOffer,
   PlanQuery,
   Progress,
   SamplingOptions,

@@ -56,6 +56,8 @@ export interface LoadRequest {
   attempt?: string;
   /** an attempt that is known to have ended otherwise: by a person who left, or before the eyes of the page */
   left?: string | null;
+  /** the page's screen takes more than one finger, which a worker cannot see */
+  touch?: boolean;
 }
 
 /** A load that began to allocate and did not come to an end, good or bad: the tab died under it. */
@@ -67,6 +69,11 @@ export interface LoadAttempt {
   at: number;
   /** what happened and what may help, one sentence for the person */
   message: string;
+}
+
+export interface InspectRequest extends Pick<LoadRequest, 'source' | 'options' | 'touch'> {
+  /** false: of a folder nothing but config.json and manifest.json is asked for */
+  sizes?: boolean;
 }
 
 /** A LoRA adapter in PEFT's format. */
@@ -189,6 +196,8 @@ export interface ModelInfo {
   /** why the CPU answers, when it does: one sentence for the person */
   backendReason: string;
   adapter: { vendor: string; architecture: string; device: string; description: string; isFallback: boolean } | null;
+  /** what this device probably allows */
+  deviceEstimate: DeviceEstimate;
   /** effective options */
   options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget'>> & {
     maxContext: number;
@@ -205,17 +214,62 @@ export interface ModelInfo {
   hasChatTemplate: boolean;
 }
 
+/** What a request would take. */
 export interface PlanInfo {
   weights: number;
   kv: number;
   kvByLayer: { kind: 'global' | 'sliding'; slots: number; bytes: number }[];
+  /** KV bytes that the model's full context would take, in the same type */
+  kvFullContext: number;
   scratch: number;
   staging: number;
+  /** weights + kv + scratch */
   total: number;
-  /** the most that there would be at once, with what other conversations hold and while this one's cache grows */
+  /** the most that exists at once, loading included: what a budget is compared with */
   peak: number;
+  /** the same if it were asked now, with what conversations hold and while caches grow; null before a model is loaded */
+  peakNow: number | null;
   fits: boolean;
+  /** what would fit, best first, in words, when `fits` is false; `offers` has the same for programs */
   suggestions: string[];
+  offers: PlanOffer[];
+}
+
+/** Something to ask for otherwise, in the names of PlanQuery. */
+export interface PlanChange {
+  promptTokens?: number;
+  maxNewTokens?: number;
+  kv?: NonNullable<EngineOptions['kv']>;
+  kvCapacity?: 'auto';
+  snapshots?: 0;
+  chunk?: number;
+  weights?: 'nf4';
+}
+
+/** A change with which a plan fits; only 'smaller-model' has none. */
+export interface PlanOffer {
+  kind:
+    | 'kv-capacity'
+    | 'snapshots'
+    | 'new-tokens'
+    | 'kv'
+    | 'chunk'
+    | 'weights'
+    | 'prompt'
+    | 'together'
+    | 'smaller-model';
+  change: PlanChange;
+  /** bytes in all with it */
+  total: number;
+  /** one sentence with the numbers */
+  text: string;
+}
+
+/** What a device probably allows; nothing is refused for it. */
+export interface DeviceEstimate {
+  bytes: number;
+  /** where the number comes from: one sentence */
+  reason: string;
 }
 
 /** What a model would take, known from its headers. */
@@ -224,30 +278,34 @@ export interface ModelCost {
   family: string;
   parameters: number;
   contextLength: number;
-  /** of its weight files */
-  bytes: number;
+  /** of its weight files; null where their sizes were not asked for */
+  bytes: number | null;
   /** of the model, kept in this browser already */
   storedBytes: number;
   /** nothing is left to download: all of it is kept here, or it is files on this device */
   here: boolean;
-  /**
-   * bytes that a conversation of `tokens` takes, weights included; of a folder of safetensors an estimate, as only its
-   * config.json has been read
-   */
-  memory: number;
+  /** of a short chat: question and answer together */
   tokens: number;
-  fits: boolean;
-  /** what would fit, when `fits` is false */
-  suggestions: string[];
+  /**
+   * what a chat of `tokens` takes, weights included; of a folder of safetensors an estimate, as only its config.json has
+   * been read
+   */
+  plan: PlanInfo;
+  /** what this device probably allows */
+  deviceEstimate: DeviceEstimate;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
 }
 
-export interface PlanQuery {
+/** A request, and what to suppose in the place of what the model was loaded with. */
+export interface PlanQuery
+  extends Pick<EngineOptions, 'kv' | 'kvCapacity' | 'maxContext' | 'snapshots' | 'weights' | 'chunk'> {
   /** see GenerateRequest */
   conversation?: number;
   promptTokens: number;
   maxNewTokens: number;
+  /** bytes; null: none */
+  memoryBudget?: number | null;
 }
 
 /** The worker's face. One model a worker. */
@@ -259,7 +317,7 @@ export interface WorkerApi {
   hello(life: string): Promise<boolean>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
   /** What a model would take; fetches headers only, and needs no load. */
-  inspect(request: Pick<LoadRequest, 'source' | 'options'>): Promise<ModelCost>;
+  inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
   /** Saves a conversation's cache under a name. @throws invalid-option, quota-exceeded, storage-unavailable */
@@ -277,6 +335,7 @@ export interface WorkerApi {
   close(conversation: number): Promise<void>;
   /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
+  /** Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;

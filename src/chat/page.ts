@@ -1,9 +1,12 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
+import type { Inspection } from '../engine';
 import type { NibbleError } from '../errors';
+import { rememberBudget } from '../ui/budget';
 import '../ui/chat-view';
 import { define } from '../ui/define';
 import '../ui/drop-target';
+import type { ChosenOptions } from '../ui/memory-words';
 import type { ModelChoice } from '../ui/model-choice';
 import type { ModelLibrary } from '../ui/model-library';
 import type { ModelsDialog } from '../ui/models-dialog';
@@ -18,6 +21,8 @@ export class ChatPage extends LitElement {
   /** reloads into a newer version of the page, when there is one */
   @property({ attribute: false }) newVersion: (() => void) | null = null;
   @state() private talking = false;
+  /** of the model that the page offers, and that model */
+  @state() private offered: { inspection: Inspection; model: ModelChoice['model'] } | null = null;
   @query('nibble-models') private dialog!: ModelsDialog;
 
   static override styles = [
@@ -95,7 +100,44 @@ export class ChatPage extends LitElement {
 
   #changed = () => {
     this.talking = (this.session?.messages.length ?? 0) > 0;
+    // there is a model now: what it would take is asked no more
+    if (this.offered && this.session?.phase === 'ready') {
+      this.offered.inspection.close();
+      this.offered = null;
+    }
+    // no more often: an answer changes with every token
+    if (this.session?.phase === 'idle') this.requestUpdate();
   };
+
+  /** Shows in the offer what the model would take; without it, what there is to download is still said. */
+  async showCost({ model, name: _, options: __, ...hub }: ModelChoice): Promise<void> {
+    const { library, session } = this;
+    if (!library || !session) return;
+    try {
+      const looking = library.inspect(model, { ...session.engineOptions, ...hub, sizes: false });
+      const [inspection] = await Promise.all([looking, import('../ui/memory-panel')]);
+      this.offered = { inspection, model };
+      this.#changed();
+    } catch {
+      // loading it will tell why
+    }
+  }
+
+  #limit = ({ detail }: CustomEvent<number | null>) => {
+    rememberBudget(detail);
+    if (this.session) this.session.memoryBudget = detail;
+  };
+
+  #cost(session: ChatSession) {
+    if (this.offered?.model !== session.choice.model) return nothing;
+    return html`<nibble-memory
+      slot="cost"
+      compact
+      .inspection=${this.offered.inspection}
+      .budget=${session.memoryBudget}
+      @choose=${({ detail }: CustomEvent<ChosenOptions>) => session.adjust(detail)}
+    ></nibble-memory>`;
+  }
 
   override willUpdate(changed: Map<string, unknown>) {
     if (changed.has('session')) this.session?.addEventListener('change', this.#changed);
@@ -133,7 +175,7 @@ export class ChatPage extends LitElement {
         }
         ${
           this.session
-            ? html`<nibble-view .session=${this.session} .starters=${STARTERS}>
+            ? html`<nibble-view .session=${this.session} .starters=${STARTERS} @budget=${this.#limit}>
                 <div slot="intro">
                   <h1>A language model that lives in this page.</h1>
                   <p class="intro">
@@ -141,12 +183,13 @@ export class ChatPage extends LitElement {
                     offline.
                   </p>
                 </div>
+                ${this.#cost(this.session)}
               </nibble-view>`
             : nothing
         }
       </main>
       <nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
-      <nibble-models .session=${this.session} .library=${this.library}></nibble-models>
+      <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}></nibble-models>
     `;
   }
 }

@@ -4,11 +4,12 @@ import { openModelStore } from '../weights/chunk-store';
 import { createMemorySource } from '../weights/memory-source';
 import { openStored } from '../weights/stored-source';
 import type { Conversation } from './conversation';
-import { deleteSavedCache, type Engine, load, savedCaches } from './engine';
+import { deleteSavedCache, type Engine, isStored, load, savedCaches } from './engine';
 import { startWorker } from './start-worker';
 
 const MODEL = '/reference/fixtures/tiny-llama-128/nf4/';
 const engines: Engine[] = [];
+const createWorker = () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
 afterEach(() => {
   for (const engine of engines.splice(0)) engine.dispose();
 });
@@ -49,6 +50,28 @@ describe('in a browser', () => {
       const { ids } = await engine.chat(chat.messages, { maxNewTokens: 4 }).result;
       expect(ids).toEqual(chat.greedy.slice(0, 4));
     }
+  });
+
+  it('replaces a worker that is ended without a word, in the middle of an answer', async () => {
+    const workers: Worker[] = [];
+    const create = () => {
+      const worker = createWorker();
+      workers.push(worker);
+      return worker;
+    };
+    const { engine } = await open({ createWorker: create, kv: 'f32' });
+    const options = { maxNewTokens: 64, ignoreEos: true };
+    const whole = await engine.generate('Hello there', options).result;
+    await engine.generate('x', { maxNewTokens: 1 }).result;
+    const answer = engine.generate('Hello there', options);
+    let text = '';
+    for await (const piece of answer) {
+      text += piece;
+      if (workers.length === 1) workers[0].terminate();
+    }
+    const { ids, stats } = await answer.result;
+    expect([ids, text]).toEqual([whole.ids, whole.text]);
+    expect([stats.recoveries, workers.length]).toEqual([1, 2]);
   });
 
   it('takes adapters by address', async () => {
@@ -108,6 +131,21 @@ describe('in a browser', () => {
     await deleteSavedCache('talk');
     expect(await savedCaches()).toEqual([]);
     expect(await store!.chunks.keys('@saved/')).toEqual([]);
+  });
+
+  // from here on the page itself has the databases open, and they can no longer be deleted
+  it('tells the mark of a dead tab’s load from that of one that lives', async () => {
+    const { engine } = await open();
+    const { store } = await openModelStore();
+    const [key] = await store!.ledger.keys();
+    await store!.loading.put({ id: 'x', key, bytes: 5e6, at: 1 });
+    expect((await isStored(MODEL, { createWorker }))!.lastAttempt).toBeNull();
+    engine.dispose();
+    await expect.poll(async () => (await isStored(MODEL, { createWorker }))!.lastAttempt?.bytes).toBe(5e6);
+    const notes = new Set<string | undefined>();
+    await open({ onProgress: ({ note }) => void notes.add(note) });
+    expect([...notes].join()).toContain('it was to take 5 MB');
+    expect(await store!.loading.get()).toBeUndefined();
   });
 
   it('goes on in IndexedDB where it stopped', async () => {

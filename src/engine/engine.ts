@@ -150,6 +150,9 @@ function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
   );
 }
 
+/** An iPad calls itself a Mac; only its page, not its worker, can tell. */
+const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;
+
 function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   if (createWorker) return createWorker;
   if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
@@ -166,20 +169,43 @@ async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['
   }
 }
 
+/** A model that was looked at: what it would take, and what else it could take, asked as often as one likes. */
+export interface Inspection {
+  cost: ModelCost;
+  /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
+  plan(query: PlanQuery): Promise<PlanInfo>;
+  /** Ends the worker that answers. */
+  close(): void;
+}
+
+export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions {
+  /** false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown */
+  sizes?: boolean;
+}
+
 /**
  * What load() with the same options would take: bytes to download and memory. Fetches headers only (of a folder its
  * config.json and the sizes of its files), and keeps nothing.
  * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
  */
-export async function inspectModel(
-  model: ModelInput,
-  options: EngineOptions & WorkerOptions & HubOptions = {},
-): Promise<ModelCost> {
-  const { revision, token, hub, workerUrl, createWorker, ...engineOptions } = options;
+export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
+  const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = options;
   const source = await describeModel(model, { revision, token, hub });
-  return unlessLeft(
-    await askWorker({ workerUrl, createWorker }, (api) => api.inspect({ source, options: engineOptions })),
-  );
+  const { api, call, end } = await startWorker(workerFrom({ workerUrl, createWorker }));
+  try {
+    const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
+    return { cost, plan: (query) => call(api.plan(query)), close: end };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+/** openInspection() for who has one question. */
+export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
+  const { cost, close } = await openInspection(model, options);
+  close();
+  return cost;
 }
 
 /** A model as load() takes it, or one of storedModels(). */
@@ -293,7 +319,11 @@ export class Engine {
     return info;
   }
 
-  /** What a request would take, before it is made. @throws context-overflow */
+  /**
+   * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's limits.
+   * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with.
+   * @throws invalid-option, context-overflow
+   */
   plan(query: PlanQuery): Promise<PlanInfo> {
     return this.#model.run(({ api }) => api.plan(query));
   }

@@ -93,8 +93,8 @@ export interface MemoryPlan {
   /** the most that exists at once: weights + scratch + max(staging, kv) */
   peak: number;
   fits: boolean;
-  /** what would fit, best first, with numbers, when `fits` is false */
-  suggestions: string[];
+  /** the largest buffer, where it is more than the device binds: then no budget helps */
+  tooLarge: { name: string; bytes: number; limit: number } | null;
 }
 
 /** Tokens the conversation may reach: the model's context, or less when asked. */
@@ -132,7 +132,11 @@ export function planMemory(
   const [weights, kv, scratch, staging] = [sum('weights'), sum('kv'), sum('scratch'), sum('staging')];
   const total = weights + kv + scratch;
   const peak = weights + scratch + Math.max(staging, kv);
-  const plan: MemoryPlan = {
+  const largest = buffers.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+  const limit = bindingLimit(limits);
+  const tooLarge =
+    target === 'webgpu' && largest.bytes > limit ? { name: largest.name, bytes: largest.bytes, limit } : null;
+  return {
     request,
     contextTokens,
     kvByLayer,
@@ -145,18 +149,9 @@ export function planMemory(
     staging,
     total,
     peak,
-    fits: request.budget === null || peak <= request.budget,
-    suggestions: [],
+    fits: tooLarge === null && (request.budget === null || peak <= request.budget),
+    tooLarge,
   };
-  const largest = buffers.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-  if (target === 'webgpu' && largest.bytes > bindingLimit(limits)) {
-    plan.fits = false;
-    plan.suggestions.push(
-      `The buffer ${largest.name} would take ${largest.bytes} bytes; this device binds ${limits.maxStorageBufferBindingSize} at most: use a shorter context.`,
-    );
-  }
-  if (!plan.fits && request.budget !== null) plan.suggestions.push(...suggest(plan, request.budget));
-  return plan;
 }
 
 function checkRequest(request: PlanRequest): void {
@@ -170,7 +165,8 @@ function checkRequest(request: PlanRequest): void {
     ['snapshots', request.snapshots, 0],
   ];
   for (const [name, value, least] of sizes) {
-    if (value !== null && (!Number.isSafeInteger(value) || value < least)) {
+    const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';
+    if (!absent && (!Number.isSafeInteger(value) || (value as number) < least)) {
       throw new NibbleError('invalid-option', `${name} must be a whole number of at least ${least}, not ${value}.`, {
         name,
         value,
@@ -363,28 +359,3 @@ const STAGING_BUFFERS: BufferPlan[] = [
   { name: 'upload.scales', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
   { name: 'upload.offsets', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
 ];
-
-const MIB = 1 << 20;
-const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
-
-/** What would fit the budget, best first. */
-function suggest(plan: MemoryPlan, budget: number): string[] {
-  const room = budget - plan.weights - plan.scratch;
-  const over = `This needs ${mib(plan.peak)} and the budget is ${mib(budget)}.`;
-  if (room <= 0 || plan.weights + plan.scratch + plan.staging > budget) {
-    return [
-      `${over} Weights and scratch alone take ${mib(plan.weights + plan.scratch + plan.staging)}: raise the budget or choose a smaller model.`,
-    ];
-  }
-  const tokens = Math.floor(room / Math.max(1, plan.kv / plan.contextTokens) / KV_TILE) * KV_TILE;
-  const out: string[] = [];
-  if (tokens > plan.request.promptTokens) {
-    out.push(
-      `${over} A conversation of ${tokens} tokens fits: ask for ${tokens - plan.request.promptTokens + 1} new tokens at most.`,
-    );
-  } else out.push(`${over} The cache has room for ${Math.max(0, tokens)} tokens: shorten the prompt.`);
-  if (plan.request.kvCapacity === 'full')
-    out.unshift(`${over} Use kvCapacity 'auto': it takes only what the conversation needs.`);
-  if (plan.request.kvType === 'f32') out.push(`An f16 cache takes ${mib(plan.kv / 2)} instead of ${mib(plan.kv)}.`);
-  return out;
-}

@@ -199,6 +199,40 @@ describe('plan', () => {
     expect((await json<{ fits: boolean; suggestions: string[] }>(...request, '--budget', '5000000000')).fits).toBe(
       false,
     );
+    const person = await nibble(...request, '--backend', 'cpu', '--budget', '5000000000');
+    expect(person.out).toMatch(/cache at the full context of 8192 tokens: 3584\.0 MiB/);
+    expect(person.out).toMatch(/this machine probably allows \d+\.\d MiB\. An estimate: half of the/);
+    expect(person.out).toMatch(/It does not fit\. What would:\n- Ask for at most \d+ new tokens/);
+  });
+  it('has the full context and an estimate beside what the contract lists', async () => {
+    const plan = await json<Record<string, unknown>>('plan', NF4, '--prompt-tokens', '9', '--max-new-tokens', '9');
+    const contract = ['weights', 'kv', 'kv_by_layer', 'scratch', 'staging', 'total', 'fits', 'suggestions'];
+    const more = ['kv_full_context', 'peak', 'device_estimate'];
+    expect(Object.keys(plan)).toEqual([...contract, ...more]);
+    expect(plan.kv_full_context).toBeGreaterThan(plan.kv as number);
+    expect(plan.device_estimate).toEqual({ bytes: expect.any(Number), reason: expect.stringContaining('An estimate') });
+  });
+  it('of more tokens than the context is refused with the numbers', async () => {
+    const { status, out } = await nibble('plan', NF4, '--prompt-tokens', '100000', '--json', '--backend', 'cpu');
+    const { error } = JSON.parse(out) as { error: { code: string; details: object } };
+    expect([status, error.code]).toEqual([1, 'context-overflow']);
+    expect(error.details).toMatchObject({ promptTokens: 100_000, need: 100_255, capacity: expect.any(Number) });
+  });
+  it('is a budget that generate obeys to the byte', async () => {
+    const sizes = ['--max-new-tokens', '100', '--kv', 'f32'];
+    const { peak } = await json<{ peak: number }>('plan', NF4, '--prompt-tokens', '3', ...sizes);
+    const generate = ['generate', NF4, '--ids', '1,2,3', '--ignore-eos', ...sizes, '--budget'];
+    const { ids, memory } = await json<Generated>(...generate, String(peak));
+    expect([ids.length, memory.peak]).toEqual([100, peak]);
+    const { out } = await nibble(...generate, String(peak - 1), '--json', '--backend', 'cpu');
+    const { code, details } = (JSON.parse(out) as { error: { code: string; details: { suggestions: string[] } } })
+      .error;
+    expect([code, details]).toEqual(['out-of-memory', expect.objectContaining({ peak, budget: peak - 1 })]);
+    expect(details.suggestions[0]).toMatch(/at most \d+ new tokens/);
+  });
+  it.each(['0', '-5', 'NaN', '1e300', 'much'])('with a budget of %s is refused', async (budget) => {
+    const argv = ['plan', NF4, '--prompt-tokens', '3', `--budget=${budget}`, '--json', '--backend', 'cpu'];
+    expect((JSON.parse((await nibble(...argv)).out) as Failure).error.code).toBe('invalid-option');
   });
 });
 

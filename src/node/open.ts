@@ -1,5 +1,6 @@
 /** MODEL of the command line -> a Source, a checkpoint, or a loaded session. */
 import { existsSync, statSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { NibbleError } from '../errors';
 import { HUB_ID, type ModelInfo, type Progress } from '../protocol';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer';
@@ -12,6 +13,9 @@ import { type Arguments, engineOptions } from './arguments';
 import { gpuFor } from './dawn';
 import { createFolderSource } from './folder-source';
 import { log, mib } from './terminal';
+
+/** What is known of this machine. */
+export const MACHINE = { memory: totalmem(), userAgent: '' };
 
 /** @throws invalid-option when MODEL is neither on disk nor shaped like a Hub id or an address */
 function locate(model: string): SourceDescription {
@@ -69,6 +73,7 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   const gpu = await gpuFor(args.text('backend'), args.text('gpu'));
   const session = createSession({
     gpu,
+    machine: MACHINE,
     openSource: (description, onBytes) => local ?? source(description, onBytes),
     openStore: async () => ({ store: null, reason: 'The command line keeps no copy of what it downloads.' }),
   });

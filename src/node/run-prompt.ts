@@ -29,7 +29,7 @@ export async function runPrompt(
 /** Plans and reserves the cache as a request of that size does; what it held is forgotten. */
 export async function reserveFor(model: Model, promptTokens: number, newTokens: number): Promise<KvCache> {
   const plan = planFor(model, promptTokens, newTokens);
-  checkFits(plan);
+  await checkFits(model, plan);
   const { conversation } = await model.conversations.reserve(0, newTokens, () => plan);
   conversation.ids = [];
   return conversation.cache;

@@ -13,7 +13,7 @@ import { theme } from './theme';
 
 /**
  * A session on the screen, from the offer to load the model, through its download, to the conversation. The chat page
- * and the widget are this element with something around it. Slot `intro` stands above the offer.
+ * and the widget are this element with something around it. Slot `intro` stands above the offer, slot `cost` in it.
  */
 export class ChatView extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
@@ -34,7 +34,7 @@ export class ChatView extends LitElement {
         flex: 1;
         min-height: 0;
         display: grid;
-        align-content: center;
+        align-content: safe center;
         gap: 1.25rem;
         overflow-y: auto;
       }
@@ -115,6 +115,7 @@ export class ChatView extends LitElement {
               : `${size} to download, once. It stays in this browser and works offline.`
         }</span></p>
       ${preview.lastAttempt ? html`<p role="status" data-attempt>${preview.lastAttempt.message}</p>` : nothing}
+      <slot name="cost"></slot>
       <div class="actions">
         <button class="primary" part="load" @click=${() => void this.session.load(true)}>
           ${preview.here || size === null ? 'Load' : `Load (${size})`}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatAgo, formatBytes, formatBytesOf, formatCount, formatRate, formatSeconds } from './format';
+import { formatAgo, formatBytes, formatBytesOf, formatCount, formatMemory, formatRate, formatSeconds } from './format';
 
 describe('format', () => {
   test.each([
@@ -9,6 +9,16 @@ describe('format', () => {
     [84_600_000, '85 MB'],
     [3_758_096_384, '3.8 GB'],
   ])('%d bytes is %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+  test.each([
+    [1000, '1 KiB'],
+    [300_000, '0.3 MiB'],
+    [8.4375 * 2 ** 20, '8.4 MiB'],
+    [42 * 2 ** 20, '42 MiB'],
+    [1023 * 2 ** 20, '1,023 MiB'],
+    [2 ** 30, '1 GiB'],
+    [4.375 * 2 ** 30, '4.38 GiB'],
+  ])('%d bytes of memory is %s', (bytes, text) => expect(formatMemory(bytes)).toBe(text));
 
   test('progress uses the unit of the total', () => {
     expect(formatBytesOf(1_200_000, 84_600_000)).toBe('1 of 85 MB');

@@ -9,6 +9,14 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(digits(bytes / 1e9))} GB`;
 }
 
+/** "8.4 MiB", "42 MiB", "4.38 GiB": memory comes in powers of two, downloads do not */
+export function formatMemory(bytes: number): string {
+  const [unit, name, places] =
+    bytes >= 2 ** 30 ? [2 ** 30, 'GiB', 2] : bytes >= 2 ** 20 / 10 ? [2 ** 20, 'MiB', 1] : [2 ** 10, 'KiB', 0];
+  const value = bytes / unit;
+  return `${Number(value.toFixed(value < 100 ? places : 0)).toLocaleString('en')} ${name}`;
+}
+
 /** "12 of 84 MB": one unit, the total's */
 export function formatBytesOf(loaded: number, total: number): string {
   const [unit, name] = total >= 1e9 ? [1e9, 'GB'] : total >= 1e5 ? [1e6, 'MB'] : [1e3, 'KB'];

@@ -1,11 +1,13 @@
 /** From what a person types, picks or drops to what load() is given. */
 import type { HubOptions, ModelInput } from '../engine';
-import { HUB_ID, type StoredModel } from '../protocol';
+import { type EngineOptions, HUB_ID, type StoredModel } from '../protocol';
 
 /** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
 export interface ModelChoice extends HubOptions {
   model: ModelInput;
   name: string;
+  /** what the person chose for this model, beside the page's own options */
+  options?: EngineOptions;
 }
 
 /** As it stands in the address bar of who looks at it there. */

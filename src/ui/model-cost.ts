@@ -1,25 +1,32 @@
 import { css, html, LitElement, nothing } from 'lit';
-import { property, query } from 'lit/decorators.js';
+import { property, query, state } from 'lit/decorators.js';
+import type { Inspection } from '../engine';
 import type { ModelCost as Cost } from '../protocol';
 import { define } from './define';
 import { formatBytes, formatCount } from './format';
+import './memory-panel';
+import type { ChosenOptions } from './memory-words';
 import type { ModelChoice } from './model-choice';
 import { theme } from './theme';
 
-/** "98 MB, once", "98 MB, of which 40 MB are here", "Nothing: it is on this device" */
+/** "98 MB, once", "98 MB, of which 40 MB are here", "nothing: it is on this device" */
 export function describeDownload({ bytes, storedBytes, here }: Cost): string {
   if (here) return 'nothing: it is on this device';
+  if (bytes === null) return 'not known before it starts';
   const size = formatBytes(bytes);
   return storedBytes > 0 ? `${size}, of which ${formatBytes(Math.min(storedBytes, bytes))} are here` : `${size}, once`;
 }
 
-/** What a chosen model would take, and the button that loads it. Events: `load`, `back`. */
+/** What a chosen model would take, and the button that loads it. Events: `load` (ChosenOptions), `back`. */
 export class ModelCost extends LitElement {
   @property({ attribute: false }) choice!: ModelChoice;
   /** null while it is being found out */
-  @property({ attribute: false }) cost: Cost | null = null;
+  @property({ attribute: false }) inspection: Inspection | null = null;
+  /** the person's memory limit, bytes */
+  @property({ attribute: false }) budget: number | null = null;
   /** the name of the model that makes room for it */
   @property() replaces = '';
+  @state() private chosen: ChosenOptions = {};
   @query('.primary') private button?: HTMLButtonElement;
 
   static override styles = [
@@ -45,15 +52,25 @@ export class ModelCost extends LitElement {
       }
       dl {
         display: grid;
-        grid-template-columns: auto 1fr;
-        gap: 0.3rem 1.2rem;
+        grid-template-columns: 6.5rem 1fr;
+        gap: 0.3rem 1rem;
         font-variant-numeric: tabular-nums;
+      }
+      @media (max-width: 30rem) {
+        dl {
+          grid-template-columns: 1fr;
+          gap: 0;
+        }
+        dd + dt {
+          margin-top: 0.4rem;
+        }
       }
       dt {
         color: var(--_muted);
       }
-      .warning {
-        color: var(--_danger);
+      .facts {
+        display: grid;
+        gap: 0.3rem;
       }
       .actions {
         display: flex;
@@ -63,38 +80,49 @@ export class ModelCost extends LitElement {
     `,
   ];
 
+  override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has('inspection')) this.chosen = {};
+  }
+
   /** The next step is the button, as soon as it is there. */
   override updated(changed: Map<string, unknown>) {
-    if (changed.has('cost') && this.cost) this.button?.focus();
+    if (changed.has('inspection') && this.inspection) this.button?.focus();
   }
 
-  #tell(event: 'load' | 'back') {
-    this.dispatchEvent(new Event(event));
-  }
-
-  #facts(cost: Cost) {
-    const { family, parameters, contextLength, memory, tokens, fits, suggestions, lastAttempt } = cost;
+  #facts(inspection: Inspection) {
+    const { cost } = inspection;
+    const { family, parameters, lastAttempt } = cost;
     const row = (term: string, id: string, text: string) => html`<dt>${term}</dt><dd data-cost=${id}>${text}</dd>`;
     return html`<dl>
-        ${row('Download', 'download', describeDownload(cost))}
-        ${row('Memory', 'memory', `about ${formatBytes(memory)} for a chat of ${tokens} tokens`)}
         ${row('Model', 'model', `${family}, ${formatCount(parameters)} parameters`)}
-        ${row('Context', 'context', `${contextLength.toLocaleString('en')} tokens`)}
+        ${row('Download', 'download', describeDownload(cost))}
       </dl>
-      ${fits ? nothing : html`<p class="warning">It does not fit here. ${suggestions[0] ?? ''}</p>`}
-      ${lastAttempt ? html`<p class="warning">${lastAttempt.message}</p>` : nothing}`;
+      ${lastAttempt ? html`<p class="warning">${lastAttempt.message}</p>` : nothing}
+      <nibble-memory
+        .inspection=${inspection}
+        .budget=${this.budget}
+        @choose=${({ detail }: CustomEvent<ChosenOptions>) => {
+          this.chosen = detail;
+        }}
+      ></nibble-memory>`;
   }
 
   override render() {
-    const { choice, cost } = this;
+    const { choice, inspection } = this;
     const { model, revision } = choice;
+    const cost = inspection?.cost;
     const address = typeof model === 'string' && model !== choice.name ? model : '';
+    const size = cost && !cost.here && cost.bytes !== null ? ` (${formatBytes(cost.bytes)})` : '';
     return html`
       <div>
         <h3>${choice.name}</h3>
         ${address ? html`<div class="muted address">${address}${revision ? ` @ ${revision}` : ''}</div>` : nothing}
       </div>
-      <div role="status">${cost ? this.#facts(cost) : html`<p class="muted">Looking at the model…</p>`}</div>
+      ${
+        inspection
+          ? html`<div class="facts">${this.#facts(inspection)}</div>`
+          : html`<p class="muted" role="status">Looking at the model…</p>`
+      }
       ${
         cost && this.replaces
           ? html`<p class="muted">${this.replaces} makes room for it. The conversation stays.</p>`
@@ -103,12 +131,15 @@ export class ModelCost extends LitElement {
       <div class="actions">
         ${
           cost
-            ? html`<button class="primary" @click=${() => this.#tell('load')}>
-                ${cost.here ? 'Load' : `Load (${formatBytes(cost.bytes)})`}
+            ? html`<button
+                class="primary"
+                @click=${() => this.dispatchEvent(new CustomEvent('load', { detail: this.chosen }))}
+              >
+                Load${size}
               </button>`
             : nothing
         }
-        <button @click=${() => this.#tell('back')}>Back</button>
+        <button @click=${() => this.dispatchEvent(new Event('back'))}>Back</button>
       </div>
     `;
   }

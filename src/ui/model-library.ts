@@ -1,6 +1,6 @@
 /** What the dialog of models asks of the engine, so that tests can put something else in its place. */
-import type { HubOptions, ModelInput } from '../engine';
-import type { EngineOptions, ModelCost, StoredModel, VerifyResult } from '../protocol';
+import type { HubOptions, Inspection, ModelInput } from '../engine';
+import type { EngineOptions, StoredModel, VerifyResult } from '../protocol';
 import type { ModelChoice } from './model-choice';
 
 export interface ModelLibrary {
@@ -8,7 +8,7 @@ export interface ModelLibrary {
   standard: ModelChoice;
   /** address of what stands for the Hub; absent: the Hub */
   hub?: string;
-  inspect(model: ModelInput, options: EngineOptions & HubOptions): Promise<ModelCost>;
+  inspect(model: ModelInput, options: EngineOptions & HubOptions & { sizes?: boolean }): Promise<Inspection>;
   /** the one used last first */
   stored(): Promise<StoredModel[]>;
   verify(model: Pick<StoredModel, 'key'>): Promise<VerifyResult | null>;

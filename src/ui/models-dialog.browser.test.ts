@@ -1,11 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Locator, page, userEvent } from 'vitest/browser';
 import { NibbleError } from '../errors';
+import type { PlanOffer } from '../protocol';
 import type { ModelsDialog } from './models-dialog';
 import './models-dialog';
 import { ChatSession } from './session';
 import { FakeEngine, fakeLoad, INFO } from './test/fake-engine';
-import { COST, FakeLibrary, KEPT } from './test/fake-library';
+import { COST, FakeLibrary, KEPT, PLAN } from './test/fake-library';
 
 afterEach(() => document.body.replaceChildren());
 
@@ -27,6 +28,10 @@ async function open(library = new FakeLibrary(), engine = new FakeEngine()) {
   });
   await session.load();
   const element = Object.assign(document.createElement('nibble-models') as ModelsDialog, { session, library });
+  // as the page does
+  element.addEventListener('budget', (event) => {
+    session.memoryBudget = (event as CustomEvent<number | null>).detail;
+  });
   document.body.append(element);
   await element.open();
   return { element, session, library };
@@ -40,7 +45,11 @@ test('what is typed is looked up with its revision and token, shown, and loaded'
   await dialog.getByLabelText('Access token').fill('hf_secret');
   await dialog.getByRole('button', { name: 'Look up' }).click();
   await expect.element(dialog.getByText('98 MB, once')).toBeVisible();
-  await expect.element(dialog.getByText('about 120 MB for a chat of 512 tokens')).toBeVisible();
+  await expect.element(dialog.getByText('100 MiB for a chat of')).toBeVisible();
+  await expect
+    .element(dialog.getByText('9 MiB for 384 tokens; 180 MiB at the full context of 8,192 tokens'))
+    .toBeVisible();
+  await expect.element(dialog.getByText('probably allows 1 GiB')).toBeVisible();
   await expect.element(dialog.getByText('llama, 135 M parameters')).toBeVisible();
   expect(library.inspected).toEqual([['org/name', { backend: 'cpu', revision: 'v1', token: 'hf_secret' }]]);
   await dialog.getByRole('button', { name: 'Load (98 MB)' }).click();
@@ -48,6 +57,48 @@ test('what is typed is looked up with its revision and token, shown, and loaded'
     expect(session).toMatchObject({ phase: 'ready', choice: { name: 'name', token: 'hf_secret' } }),
   );
   expect(dialog.query()).toBeNull();
+  expect(library.open).toBe(0);
+});
+
+test('what does not fit the limit comes with what would: one click, and it is loaded so', async () => {
+  const library = new FakeLibrary();
+  const offers: PlanOffer[] = [
+    { kind: 'new-tokens', change: { maxNewTokens: 8 }, total: 90 * 2 ** 20, text: '' },
+    { kind: 'smaller-model', change: {}, total: 0, text: 'Choose a smaller model.' },
+  ];
+  library.plan = ({ memoryBudget, maxContext }) =>
+    memoryBudget && !maxContext ? { ...PLAN, fits: false, offers } : { ...PLAN, peak: 90 * 2 ** 20 };
+  const { session } = await open(library);
+  await dialog.getByRole('button', { name: 'Choose standard' }).click();
+  const slider = dialog.getByLabelText('Memory limit');
+  await expect.element(slider).toHaveAttribute('aria-valuetext', 'no limit');
+  await slider.fill('0');
+  // the page that holds the dialog keeps the limit
+  await expect.element(slider).toHaveAttribute('aria-valuetext', '64 MiB');
+  expect(session.memoryBudget).toBe(2 ** 26);
+  await expect.element(dialog.getByText('It does not fit your limit of 64 MiB.')).toBeVisible();
+  await expect.element(dialog.getByText('Choose a smaller model.')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Chats of 150 words (200 tokens) at most: 90 MiB' }).click();
+  await expect.element(dialog.getByText('It fits.')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Load (98 MB)' }).click();
+  await vi.waitFor(() => expect(session.phase).toBe('ready'));
+  expect(session.choice.options).toEqual({ maxContext: 200 });
+});
+
+test('what is larger than the device probably allows is offered smaller, and not refused', async () => {
+  const library = new FakeLibrary();
+  const offers: PlanOffer[] = [{ kind: 'kv', change: { kv: 'f16' }, total: 2 ** 29, text: '' }];
+  library.plan = ({ memoryBudget }) => ({
+    ...PLAN,
+    peak: 2 ** 31,
+    fits: !memoryBudget,
+    offers: memoryBudget ? offers : [],
+  });
+  await open(library);
+  await dialog.getByRole('button', { name: 'Choose standard' }).click();
+  await expect.element(dialog.getByText('It probably does not fit this device.')).toBeVisible();
+  await expect.element(dialog.getByRole('button', { name: '16-bit cache: 512 MiB' })).toBeVisible();
+  await expect.element(dialog.getByRole('button', { name: 'Load (98 MB)' })).toBeVisible();
 });
 
 test('an error leaves what was typed, for another try; closing the dialog forgets it', async () => {
@@ -83,7 +134,6 @@ test('a late answer about a model that is no longer asked for is nobody’s', as
 test.each([
   [{ here: true }, 'nothing: it is on this device', 'Load'],
   [{ storedBytes: 40e6 }, '98 MB, of which 40 MB are here', 'Load (98 MB)'],
-  [{ fits: false, suggestions: ['Take a smaller one.'] }, 'It does not fit here. Take a smaller one.', 'Load (98 MB)'],
 ])('%j is said as it is', async (different, sentence, button) => {
   const library = new FakeLibrary();
   library.answer = () => ({ ...COST, ...different });

@@ -1,9 +1,10 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
+import type { Inspection } from '../engine';
 import { asNibbleError, type NibbleError } from '../errors';
-import type { ModelCost } from '../protocol';
 import { define } from './define';
 import './error-notice';
+import type { ChosenOptions } from './memory-words';
 import './model-cost';
 import type { ModelChoice } from './model-choice';
 import './model-form';
@@ -22,7 +23,7 @@ export class ModelsDialog extends LitElement {
   @property({ attribute: false }) library!: ModelLibrary;
   @state() private choice: ModelChoice | null = null;
   /** of `choice`; null while it is being found out */
-  @state() private cost: ModelCost | null = null;
+  @state() private inspection: Inspection | null = null;
   @state() private error: NibbleError | null = null;
   @state() private isOpen = false;
   @query('dialog') private dialog!: HTMLDialogElement;
@@ -113,27 +114,34 @@ export class ModelsDialog extends LitElement {
   }
 
   async #look(choice: ModelChoice) {
-    Object.assign(this, { choice, cost: null, error: null });
-    const { model, name: _, ...access } = choice;
+    this.#show({ choice, error: null });
+    const { model, name: _, options: __, ...access } = choice;
     try {
-      const cost = await this.library.inspect(model, { ...this.session.engineOptions, ...access });
-      if (this.choice === choice) this.cost = cost;
+      const inspection = await this.library.inspect(model, { ...this.session.engineOptions, ...access });
+      if (this.choice === choice) this.inspection = inspection;
+      else inspection.close();
     } catch (thrown) {
       if (this.choice === choice) this.#back(asNibbleError(thrown));
     }
   }
 
   #back(error: NibbleError | null = null) {
-    Object.assign(this, { choice: null, cost: null, error });
+    this.#show({ choice: null, error });
     void this.updateComplete.then(() => this.form?.focus());
   }
 
-  #load() {
-    const { choice, cost } = this;
-    if (!choice || !cost) return;
-    this.dialog.close();
-    void this.session.change(choice, { bytes: cost.bytes, here: cost.here });
+  #show(what: { choice: ModelChoice | null; error: NibbleError | null }) {
+    this.inspection?.close();
+    Object.assign(this, { ...what, inspection: null });
   }
+
+  #load = ({ detail: options }: CustomEvent<ChosenOptions>) => {
+    const { choice, inspection } = this;
+    if (!choice || !inspection) return;
+    const { bytes, here } = inspection.cost;
+    this.dialog.close();
+    void this.session.change({ ...choice, options }, { bytes, here });
+  };
 
   #closed = () => {
     this.isOpen = false;
@@ -170,9 +178,11 @@ export class ModelsDialog extends LitElement {
     return html`<nibble-cost
       class="content"
       .choice=${choice}
-      .cost=${this.cost}
+      .inspection=${this.inspection}
+      .budget=${this.session.memoryBudget}
       replaces=${info ? current.name : ''}
       @load=${this.#load}
+      @budget=${() => this.requestUpdate()}
       @back=${() => this.#back()}
     ></nibble-cost>`;
   }

@@ -17,7 +17,7 @@ export interface ModelPreview {
  * @param stored the engine's isStored()
  */
 export async function previewModel(
-  { model, name: _, ...hub }: ModelChoice,
+  { model, name: _, options: __, ...hub }: ModelChoice,
   stored: (model: ModelInput, hub: HubOptions) => Promise<Omit<ModelPreview, 'here'> | null>,
 ): Promise<ModelPreview> {
   const kept = await stored(model, hub).catch(() => null);

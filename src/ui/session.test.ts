@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
+import type { Progress } from '../protocol';
 import { ChatSession, type LoadEngine } from './session';
 import { FakeEngine, fakeLoad, INFO, PROGRESS } from './test/fake-engine';
 
@@ -35,6 +36,24 @@ describe('loading', () => {
     });
     await chat.load();
     expect(given).toEqual({ model: 'm', backend: 'cpu' });
+  });
+
+  test('hands over the memory limit as it is now, and what was chosen for this model', async () => {
+    const given: unknown[] = [];
+    const chat = session(async (_, { memoryBudget, maxContext, backend }) => {
+      given.push([memoryBudget, maxContext, backend]);
+      return new FakeEngine();
+    });
+    chat.memoryBudget = 2 ** 29;
+    chat.adjust({ maxContext: 200 });
+    expect([chat.memoryBudget, chat.choice.options]).toEqual([2 ** 29, { maxContext: 200 }]);
+    await chat.load();
+    chat.memoryBudget = null;
+    await chat.change({ model: 'other', name: 'other' }, null);
+    expect(given).toEqual([
+      [2 ** 29, 200, 'cpu'],
+      [undefined, undefined, 'cpu'],
+    ]);
   });
 
   test('a failure is shown, and the next try works', async () => {
@@ -228,5 +247,37 @@ describe('asking', () => {
     expect([chat.phase, chat.info, engines[0].disposed]).toEqual(['idle', null, true]);
     await chat.retry();
     expect([loads, engines[1].asked.length, chat.messages.length]).toEqual([2, 1, 2]);
+  });
+
+  test('while a lost model is loaded again, that is what there is to see; the next answer begins without', async () => {
+    const engine = new FakeEngine();
+    let report: (progress: Progress) => void = () => {};
+    const chat = session(async (_, { onProgress }) => {
+      report = onProgress!;
+      return engine;
+    });
+    await chat.load();
+    const seen: unknown[] = [];
+    const recovering = { ...PROGRESS, note: 'The graphics device was lost.' };
+    engine.pace = async () => {
+      seen.push([chat.phase, chat.progress]);
+      report(recovering);
+    };
+    await chat.ask('Hi');
+    await chat.ask('And?');
+    const answering = (progress: unknown) => ['answering', progress];
+    const one = [answering(null), answering(recovering), answering(recovering)];
+    expect(seen).toEqual([...one, ...one]);
+  });
+
+  test('after a loss that is not recovered from, the conversation and the partial answer stay', async () => {
+    const { engine, chat } = await ready();
+    engine.failure = new NibbleError('device-lost', 'Reload the page to go on.');
+    await chat.ask('Hi');
+    expect([chat.phase, chat.error?.message]).toEqual(['idle', 'Reload the page to go on.']);
+    expect(chat.messages).toEqual([
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello' },
+    ]);
   });
 });

@@ -88,6 +88,23 @@ export class ChatSession extends EventTarget {
     return this.#options.engine;
   }
 
+  /** bytes that loads may take from now on; null: as many as there are */
+  get memoryBudget(): number | null {
+    return this.#options.engine.memoryBudget ?? null;
+  }
+
+  set memoryBudget(bytes: number | null) {
+    const { memoryBudget: _, ...engine } = this.#options.engine;
+    this.#options = { ...this.#options, engine: bytes === null ? engine : { ...engine, memoryBudget: bytes } };
+    this.#set({});
+  }
+
+  /** The person chose how the offered model is to be loaded. */
+  adjust(options: EngineOptions): void {
+    this.#options = { ...this.#options, choice: { ...this.choice, options } };
+    this.#set({});
+  }
+
   /** Says what loading the model would cost. */
   offer(preview: ModelPreview): void {
     this.#set({ preview });
@@ -182,9 +199,10 @@ export class ChatSession extends EventTarget {
     let engine: ChatEngine | null = null;
     try {
       const { choice, engine: options } = this.#options;
-      const { model, name: _, ...hub } = choice;
+      const { model, name: _, options: chosen, ...hub } = choice;
       engine = await this.#load(model, {
         ...options,
+        ...chosen,
         ...(this.#ifRoom && { storage: 'if-room' }),
         ...hub,
         persist: asked,

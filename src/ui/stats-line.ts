@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { GenerateResult, MemoryInfo, ModelInfo } from '../protocol';
 import { define } from './define';
-import { formatBytes, formatRate } from './format';
+import { formatMemory, formatRate } from './format';
 import { theme } from './theme';
 
 /** "WebGPU (Apple M2)" or "CPU" */
@@ -12,10 +12,11 @@ export function describeBackend(info: ModelInfo): string {
   return name ? `WebGPU (${name})` : 'WebGPU';
 }
 
-/** "Memory: 90 MB for this chat, 273 MB at the full context of 8,192 tokens" */
-export function describeMemory(memory: MemoryInfo, contextLength: number): string {
+/** "90 MiB for this chat, 273 MiB at the full context of 8,192 tokens, limit 512 MiB" */
+export function describeMemory(memory: MemoryInfo, { contextLength, options }: ModelInfo): string {
   const full = memory.total - memory.kv + memory.kvFullContext;
-  return `${formatBytes(memory.total)} for this chat, ${formatBytes(full)} at the full context of ${contextLength.toLocaleString('en')} tokens`;
+  const limit = options.memoryBudget === null ? '' : `, limit ${formatMemory(options.memoryBudget)}`;
+  return `${formatMemory(memory.total)} for this chat, ${formatMemory(full)} at the full context of ${contextLength.toLocaleString('en')} tokens${limit}`;
 }
 
 /** Who answers, how fast, and what it takes. */
@@ -73,7 +74,7 @@ export class StatsLine extends LitElement {
               ]
             : nothing
         }
-        ${memory ? row('Memory', 'memory', describeMemory(memory, info.contextLength)) : nothing}
+        ${memory ? row('Memory', 'memory', describeMemory(memory, info)) : nothing}
       </dl>
       ${info.storageReason ? html`<p data-stat="storage">${info.storageReason}</p>` : nothing}
       ${info.backend === 'cpu' ? html`<p data-stat="reason">${info.backendReason}</p>` : nothing}`;

@@ -564,7 +564,12 @@ export const isInstalled = (record: ModelRecord | undefined, choice: string): bo
 
 const newSha256 = async () => (await import('./sha256-in-pieces')).createSha256();
 
-async function readManifest(inner: Source, listing: Listing | null, signal?: AbortSignal): Promise<Manifest | null> {
+/** The folder's own manifest.json, where there is one. @throws network */
+export async function readManifest(
+  inner: Source,
+  listing: Listing | null,
+  signal?: AbortSignal,
+): Promise<Manifest | null> {
   const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
   return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
 }

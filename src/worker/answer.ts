@@ -77,7 +77,7 @@ export async function answer(
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const planOf = (newTokens: number) => planFor(model, ids.length, newTokens);
   const plan = planOf(options.maxNewTokens);
-  checkFits(plan);
+  await checkFits(model, plan);
   const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
   const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request)));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);

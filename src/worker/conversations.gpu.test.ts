@@ -42,7 +42,7 @@ it('fifty turns: every peak and every rest is the plan to the byte, and the end 
     said.set(conversation, [...ids, ...made]);
     expect(seen.now).toBe(memory.total);
     expect(seen.now).toBe(start + memory.kv);
-    expect(seen.peak).toBe(plan.peak);
+    expect(seen.peak).toBe(plan.peakNow);
     counts[memory.conversations > conversations ? 'opened' : memory.kv > held ? 'grew' : 'stayed']++;
   }
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(1);

@@ -20,11 +20,31 @@ it.each([
   const session = createSession(host({ files: fixture(folder) }));
   const cost = await session.inspect({ source, options });
   expect(cost.bytes).toBe(fixture(folder).get('model.safetensors')!.length);
-  expect(cost).toMatchObject({ family: 'llama', here: false, storedBytes: 0, tokens: 64, fits: true });
+  expect(cost).toMatchObject({ family: 'llama', here: false, storedBytes: 0, tokens: 64, plan: { fits: true } });
   const { info } = await load(session, options);
   const { result } = await ask(session, { ids: [...Array(32).keys()] }, { maxNewTokens: 32, ignoreEos: true });
   expect([cost.parameters, cost.contextLength]).toEqual([info.parameters, info.contextLength]);
-  expect(Math.abs(cost.memory / result.memory.total - 1)).toBeLessThan(0.05);
+  expect(Math.abs(cost.plan.total / result.memory.total - 1)).toBeLessThan(0.05);
+});
+
+it('of a folder in NF4 that has a quantised embedding and 8-bit modules, like the default model, is as near', async () => {
+  const files = new Map(
+    ['config.json', 'manifest.json'].map((name) => {
+      const path = `public/models/smollm2-135m-instruct-nf4/${name}`;
+      return [name, new Uint8Array(readFileSync(path))] as const;
+    }),
+  );
+  const requests = { count: 0 };
+  const session = createSession(host({ files, requests }));
+  const cost = await session.inspect({ source, options: { backend: 'cpu' }, sizes: false });
+  // its headers, by `nibble plan`: 86.2 MiB of weights
+  expect(Math.abs(cost.plan.weights / 2 ** 20 / 86.2 - 1)).toBeLessThan(0.05);
+  expect(cost).toMatchObject({
+    bytes: 85_953_072,
+    tokens: 384,
+    plan: { kv: 8.4375 * 2 ** 20, kvFullContext: 180 * 2 ** 20 },
+  });
+  expect(requests.count).toBe(4);
 });
 
 it('of a GGUF is exact', async () => {
@@ -34,7 +54,7 @@ it('of a GGUF is exact', async () => {
   const cost = await session.inspect({ source, options });
   await load(session, options);
   const { result } = await ask(session, { ids: [...Array(32).keys()] }, { maxNewTokens: 32, ignoreEos: true });
-  expect([cost.bytes, cost.memory]).toEqual([files.get(path)!.length, result.memory.total]);
+  expect([cost.bytes, cost.plan.total]).toEqual([files.get(path)!.length, result.memory.total]);
 });
 
 it('says what is kept already, and needs no request for it', async () => {
@@ -44,7 +64,7 @@ it('says what is kept already, and needs no request for it', async () => {
   requests.count = 0;
   const cost = await session.inspect({ source, options });
   expect(cost).toMatchObject({ here: true, storedBytes: expect.any(Number) });
-  expect(cost.storedBytes).toBeGreaterThan(cost.bytes);
+  expect(cost.storedBytes).toBeGreaterThan(cost.bytes!);
   expect(requests.count).toBe(0);
 });
 
@@ -72,7 +92,6 @@ it('refuses what load() would refuse, by name', async () => {
   await expect(inspect({ source, options })).rejects.toMatchObject({ code: 'unsupported-quantization' });
   const budget = { ...options, memoryBudget: 1000 };
   expect(await createSession(host()).inspect({ source, options: budget })).toMatchObject({
-    fits: false,
-    suggestions: [expect.any(String)],
+    plan: { fits: false, suggestions: [expect.any(String)] },
   });
 });

@@ -2,34 +2,35 @@
 import { checkQuantMethod } from '../formats/bitsandbytes';
 import { parseObject } from '../formats/json';
 import { findWeightFiles } from '../formats/safetensors';
-import { NO_LIMITS, planMemory } from '../memory/plan';
+import { NO_LIMITS } from '../memory/plan';
 import { parameterCount } from '../model/decoder';
 import { expectedTensors } from '../model/expected-tensors';
 import { parseSpec } from '../model/parse';
-import type { EngineOptions, ModelCost } from '../protocol';
+import type { InspectRequest, ModelCost } from '../protocol';
 import type { Checkpoint } from '../weights/checkpoint';
+import type { Manifest } from '../weights/manifest';
 import { openCheckpoint } from '../weights/open-checkpoint';
-import type { Source, SourceDescription } from '../weights/source';
+import type { Source } from '../weights/source';
 import { describeStored } from '../weights/stored-models';
-import { modelKey, openStored } from '../weights/stored-source';
+import { modelKey, openStored, readManifest } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { effectiveEngineOptions } from './engine-options';
 import { type Host, optionsFor, planModel } from './open-model';
-import { planRequest } from './planning';
+import { deviceEstimate, type Planned, planInfo } from './planning';
 
-/** What the memory is told for: some questions and answers. */
-const SHORT_CHAT_TOKENS = 512;
+/** What the memory is told for: a question and an answer or two. */
+const SHORT_CHAT_TOKENS = 384;
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
  * lie all over the file, and a request for each would take longer than the person waits.
+ * @returns what it costs, and what further plans are made from
  * @throws network, corrupt-checkpoint, unsupported-architecture, unsupported-quantization, invalid-option
  */
 export async function inspectModel(
   host: Host,
-  description: SourceDescription,
-  given: EngineOptions,
-): Promise<ModelCost> {
+  { source: description, options: given, touch, sizes = true }: InspectRequest,
+): Promise<{ cost: ModelCost; planned: Planned }> {
   const options = effectiveEngineOptions(given);
   const inner = host.openSource(description, () => {});
   const local = description.kind === 'files';
@@ -38,20 +39,21 @@ export async function inspectModel(
   // what is here in part is not touched: looking at a model changes nothing, and reads the headers' bytes only
   const source = stored?.complete ? await openStored(inner, store) : inner;
   try {
-    const headers = await (source.gguf ? openCheckpoint(source) : readFolder(source));
+    const headers = await (source.gguf ? openCheckpoint(source) : readFolder(source, sizes));
     const plan = planModel(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
     const effective = optionsFor(plan, options);
+    const planned: Planned = {
+      plan,
+      limits: gpu?.limits ?? NO_LIMITS,
+      target: gpu ? 'webgpu' : 'cpu',
+      options: effective,
+      checkpoint: { tensors: headers.tensors },
+    };
     const tokens = Math.min(SHORT_CHAT_TOKENS, effective.maxContext);
     const half = Math.max(1, Math.floor(tokens / 2));
-    const { total, fits, suggestions } = planMemory(
-      plan,
-      planRequest(effective, half, half),
-      gpu?.limits ?? NO_LIMITS,
-      gpu ? 'webgpu' : 'cpu',
-    );
-    return {
+    const cost: ModelCost = {
       name: source.name,
       family: plan.spec.family,
       parameters: parameterCount(plan.spec),
@@ -59,26 +61,40 @@ export async function inspectModel(
       bytes: headers.totalBytes,
       storedBytes: stored?.storedBytes ?? 0,
       here: local || (stored?.complete ?? false),
-      memory: total,
       tokens,
-      fits,
-      suggestions,
+      plan: await planInfo(planned, { promptTokens: half, maxNewTokens: half }),
+      deviceEstimate: await deviceEstimate(host, gpu, touch),
       lastAttempt: stored?.lastAttempt ?? null,
     };
+    return { cost, planned };
   } finally {
     await source.close?.();
   }
 }
 
-async function readFolder(source: Source): Promise<Pick<Checkpoint, 'config' | 'tensors' | 'totalBytes'>> {
+interface Headers extends Pick<Checkpoint, 'config' | 'tensors'> {
+  totalBytes: number | null;
+}
+
+/** @param ask false: of the weight files nothing is asked that a manifest does not say */
+async function readFolder(source: Source, ask: boolean): Promise<Headers> {
+  // where the place lists its files, their sizes need no request
+  const manifest = source.list ? null : await readManifest(source, null);
   const read = (path: string, start: number, end: number) => source.read(path, start, end);
   const size = (path: string) => source.size(path);
-  const weights = findWeightFiles(read, size);
-  weights.catch(() => {});
+  const sizes = manifest ? sizesIn(manifest) : ask ? askSizes(read, size) : null;
+  if (sizes instanceof Promise) sizes.catch(() => {});
   const path = 'config.json';
   const config = parseObject(await read(path, 0, (await size(path)) ?? 0), path);
   checkQuantMethod(config);
-  const { files } = await weights;
-  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  return { config, tensors: expectedTensors(config, parseSpec(config)), totalBytes };
+  const totalBytes = await sizes;
+  return { config, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
+}
+
+const sizesIn = ({ files }: Manifest) =>
+  Object.entries(files).reduce((sum, [path, { bytes }]) => sum + (path.endsWith('.safetensors') ? bytes : 0), 0);
+
+async function askSizes(...asking: Parameters<typeof findWeightFiles>): Promise<number> {
+  const { files } = await findWeightFiles(...asking);
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -37,7 +37,7 @@ export async function setLora(
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);
-    checkFits(planMemory(plan, request, model.limits, model.target));
+    await checkFits({ ...model, plan }, planMemory(plan, request, model.limits, model.target));
     await model.executor.setAdapters(active);
     for (const source of open) await source.markComplete();
     model.plan = plan;

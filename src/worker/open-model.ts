@@ -6,12 +6,13 @@ import { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
 import { type DeviceWatch, watchDevice } from '../gpu/watch-device';
+import type { DeviceFacts } from '../memory/device-estimate';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
 import { contextLimit, NO_LIMITS, type PlanLimits, type PlanModel, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { LoadRequest, LoraInfo, Progress } from '../protocol';
+import type { DeviceEstimate, LoadRequest, LoraInfo, Progress } from '../protocol';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
@@ -26,7 +27,7 @@ import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
-import { checkFits, planRequest } from './planning';
+import { checkFits, deviceEstimate, planRequest } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -34,6 +35,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** what is known of the machine; absent: nothing is */
+  machine?: Omit<DeviceFacts, 'touch'>;
 }
 
 /**
@@ -53,6 +56,7 @@ export interface Model {
   watch: DeviceWatch;
   backendReason: string;
   storageReason: string;
+  deviceEstimate: DeviceEstimate;
   options: EffectiveEngineOptions;
   executor: Executor;
   tokenizer: Tokenizer | null;
@@ -102,7 +106,7 @@ export async function openModel(
 
 async function tryOpen(
   host: Host,
-  { source: description, attempt: mark, left }: LoadRequest,
+  { source: description, attempt: mark, left, touch }: LoadRequest,
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
   stop: AbortSignal | undefined,
@@ -166,12 +170,14 @@ async function tryOpen(
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
+    const estimate = deviceEstimate(host, gpu, touch);
+    estimate.catch(() => {});
     const effective: EffectiveEngineOptions = {
       ...optionsFor(plan, options),
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    checkFits(least);
+    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
     if (store && mark) {
       cleanup.push(await beginAttempt(store, { id: mark, key: modelKey(inner), bytes: least.peak, at: Date.now() }));
     }
@@ -181,7 +187,7 @@ async function tryOpen(
     await fill(checkpoint, plan, sampled(executor.sink, samples), meter, opened, signal, () => {
       opened.streaming = files;
     });
-    const answering = await text;
+    const answering = { ...(await text), deviceEstimate: await estimate };
     await answer;
     await opened.markComplete();
     if (watch.lost) throw watch.lost;

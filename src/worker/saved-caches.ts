@@ -96,7 +96,7 @@ export async function restoreCache(
   const { talk, oldest } = saved;
   const tokens = talk.ids.length;
   const planOf = (newTokens: number) => planFor(model, Math.max(tokens, reach), newTokens);
-  checkFits(planOf(1));
+  await checkFits(model, planOf(1));
   model.conversations.use(conversation).ids = [];
   const reserved = await model.conversations.reserve(conversation, 1, planOf);
   const { cache, long } = reserved.conversation;

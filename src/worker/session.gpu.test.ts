@@ -2,8 +2,10 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
+import type { NibbleError } from '../errors';
 import { describeAdapter } from '../gpu/device';
 import { createSession } from './session';
+import { countingGpu } from './test/counting-gpu';
 import { ask, certain, chats, host, load } from './test/tiny';
 
 Object.assign(globalThis, globals);
@@ -80,6 +82,34 @@ describe('a session on WebGPU', () => {
     await session.dispose();
   });
 });
+
+it('a budget is obeyed to the byte, as a wrapper around the device sees it', async () => {
+  const { gpu: counting, seen } = countingGpu(gpu);
+  const session = createSession(host({ gpu: counting }));
+  const loading = (memoryBudget: number) => load(session, { backend: 'webgpu', memoryBudget });
+  const refusal = await loading(1).catch((error: NibbleError) => error.details);
+  const { peak } = refusal as { peak: number };
+  await expect(loading(peak - 1)).rejects.toMatchObject({
+    code: 'out-of-memory',
+    details: {
+      peak,
+      budget: peak - 1,
+      suggestions: expect.arrayContaining([expect.stringMatching(/chunks of \d+ tokens/)]),
+    },
+  });
+  expect(seen.peak).toBe(0);
+  await loading(peak);
+  expect(seen.peak).toBe(peak);
+  const asked = { promptTokens: 60, maxNewTokens: 20 };
+  const plan = await session.plan(asked);
+  // of so small a model, the cache takes less than its upload did
+  expect([plan.fits, plan.peak]).toEqual([true, peak]);
+  const { result } = await ask(session, { ids: [...Array(60).keys()] }, { maxNewTokens: 20, ignoreEos: true });
+  expect(result.ids).toHaveLength(20);
+  expect([seen.now, seen.peak]).toEqual([plan.total, peak]);
+  await session.dispose();
+  expect(seen.now).toBe(0);
+}, 300_000);
 
 it('a software adapter is never chosen over the CPU by itself', async () => {
   const session = createSession(host({ gpu }));

@@ -18,7 +18,7 @@ import { holdWhileAlive, whileUnused } from '../weights/locks';
 import { modelKey } from '../weights/stored-source';
 import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
-import { memoryInfo, planFor, planInfo } from './planning';
+import { memoryInfo, type Planned, planFor, planInfo } from './planning';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
 export interface Port<T> {
@@ -42,6 +42,7 @@ const storedModels = () => import('../weights/stored-models');
 
 export function createSession(host: Host): Session {
   let loaded: Model | null = null;
+  let inspected: Planned | null = null;
   let tail: Promise<unknown> = Promise.resolve();
   const running = new Map<number, AbortController>();
 
@@ -103,7 +104,12 @@ export function createSession(host: Host): Session {
         }
         return info(loaded);
       }),
-    inspect: async ({ source, options }) => (await import('./inspect')).inspectModel(host, source, options),
+    inspect: async (request) => {
+      const { inspectModel } = await import('./inspect');
+      const { cost, planned } = await inspectModel(host, request);
+      inspected = planned;
+      return cost;
+    },
     setLora: (request) =>
       enqueue(request.id, null, async (signal) => {
         throwIfAborted(signal);
@@ -129,8 +135,7 @@ export function createSession(host: Host): Session {
       const { store } = await host.openStore();
       if (store) await (await savedCaches()).deleteSaved(store, { name });
     },
-    plan: async ({ promptTokens, maxNewTokens, conversation }) =>
-      planInfo(model(), planFor(model(), promptTokens, maxNewTokens), conversation),
+    plan: async (query) => planInfo(loaded || !inspected ? model() : inspected, query),
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
     tokenize: async (text, special) => {
@@ -171,7 +176,8 @@ export function createSession(host: Host): Session {
 }
 
 function info(model: Model): ModelInfo {
-  const { checkpoint, plan, gpu, executor, options, tokenizer, template, backendReason, storageReason } = model;
+  const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
+  const { backendReason, storageReason, deviceEstimate } = model;
   const weightTypes: ModelInfo['weightTypes'] = {};
   for (const { format, bytes } of planFor(model, 1, 1).matrices) {
     weightTypes[format.type] ??= { count: 0, bytes: 0 };
@@ -187,6 +193,7 @@ function info(model: Model): ModelInfo {
     backend: executor.backend,
     backendReason,
     adapter: gpu?.adapter ?? null,
+    deviceEstimate,
     options,
     storageReason,
     weightTypes,

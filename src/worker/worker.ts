@@ -6,4 +6,11 @@ import { openSource } from './open-source';
 import { createSession } from './session';
 
 passErrors(transferHandlers);
-expose(createSession({ gpu: navigator.gpu ?? null, openSource, openStore: () => openModelStore() }));
+// what Chromium alone tells, and TypeScript does not know
+const { deviceMemory, userAgentData } = navigator as { deviceMemory?: number; userAgentData?: { platform: string } };
+const machine = {
+  memory: deviceMemory ? deviceMemory * 2 ** 30 : null,
+  userAgent: `${userAgentData?.platform ?? ''} ${navigator.userAgent}`,
+};
+
+expose(createSession({ gpu: navigator.gpu ?? null, machine, openSource, openStore: () => openModelStore() }));

@@ -289,13 +289,12 @@ class CpuExecutor implements Executor {
         this.keyBias = this.biasOfKeys(step, pass.cache);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
         break;
-      case 'append': {
+      case 'append':
         for (let t = 0; t < tokens; t++) {
           const at = t * qkvWidth + spec.heads * spec.headSize;
           append(rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
         }
         break;
-      }
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = rings[step.layer];

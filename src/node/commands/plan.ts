@@ -3,17 +3,18 @@ import { readFile, stat } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
 import { parseObject } from '../../formats/json';
 import { chooseFormats } from '../../memory/formats';
-import { NO_LIMITS, planMemory } from '../../memory/plan';
+import { NO_LIMITS } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
 import { expectedTensors } from '../../model/expected-tensors';
 import { parseSpec } from '../../model/parse';
 import type { JsonObject } from '../../weights/checkpoint';
 import { chooseBackend } from '../../worker/choose-backend';
 import { effectiveEngineOptions } from '../../worker/engine-options';
-import { planRequest } from '../../worker/planning';
+import { optionsFor } from '../../worker/open-model';
+import { deviceEstimate, planInfo } from '../../worker/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
-import { openHeaders } from '../open';
+import { MACHINE, openHeaders } from '../open';
 import { mib, print } from '../terminal';
 
 export async function readConfig(path: string): Promise<JsonObject> {
@@ -36,20 +37,28 @@ export async function plan(args: Arguments): Promise<void> {
   const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
   const model = { spec, steps: forwardSteps(spec), formats };
   const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
-  const request = planRequest(
-    { ...options, maxContext: options.maxContext ?? spec.contextLength },
-    args.count('prompt-tokens', 1),
-    args.count('max-new-tokens', 256),
-  );
-  const made = planMemory(model, request, gpu?.limits ?? NO_LIMITS, gpu ? 'webgpu' : 'cpu');
+  const planned = {
+    plan: model,
+    limits: gpu?.limits ?? NO_LIMITS,
+    target: gpu ? 'webgpu' : 'cpu',
+    options: optionsFor(model, options),
+    checkpoint: { tensors },
+  } as const;
+  const made = await planInfo(planned, {
+    promptTokens: args.count('prompt-tokens', 1),
+    maxNewTokens: args.count('max-new-tokens', 256),
+  });
+  const device = await deviceEstimate({ machine: MACHINE }, gpu);
   gpu?.device.destroy();
-  const { weights, kv, scratch, staging, total, fits, suggestions } = made;
-  const layers = made.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes }));
-  const full = planMemory(model, { ...request, kvCapacity: 'full', budget: null }, NO_LIMITS, 'cpu').kv;
-  await print(args, { weights, kv, kv_by_layer: layers, scratch, staging, total, fits, suggestions }, () =>
+  const { weights, kv, kvByLayer, kvFullContext, scratch, staging, total, peak, fits, suggestions } = made;
+  const result = { weights, kv, kv_by_layer: kvByLayer, scratch, staging, total, fits, suggestions };
+  const more = { kv_full_context: kvFullContext, peak, device_estimate: device };
+  await print(args, { ...result, ...more }, () =>
     [
-      `weights ${mib(weights)}, cache ${mib(kv)} (full context: ${mib(full)}), scratch ${mib(scratch)}: ${mib(total)} in all`,
-      ...suggestions,
+      `weights ${mib(weights)}, cache ${mib(kv)}, scratch ${mib(scratch)}: ${mib(total)} in all, ${mib(peak)} at most while it loads`,
+      `cache at the full context of ${spec.contextLength} tokens: ${mib(kvFullContext)}`,
+      `this machine probably allows ${mib(device.bytes)}. ${device.reason}`,
+      ...(fits ? [] : ['It does not fit. What would:', ...suggestions.map((text) => `- ${text}`)]),
     ].join('\n'),
   );
 }

@@ -24,6 +24,7 @@ export const INFO: ModelInfo = {
   backend: 'cpu',
   backendReason: 'This browser has no WebGPU, so the CPU answers.',
   adapter: null,
+  deviceEstimate: { bytes: 2 ** 32, reason: 'An estimate: half of the 8 GiB of memory that the browser reports.' },
   options: {
     backend: 'auto',
     weights: 'keep',

@@ -1,7 +1,24 @@
 /** A library of models for tests of the interface: it keeps what it is told to keep, and answers when it is told to. */
+
+import type { Inspection } from '../../engine';
 import { NibbleError } from '../../errors';
-import type { ModelCost, StoredModel } from '../../protocol';
+import type { ModelCost, PlanInfo, PlanQuery, StoredModel } from '../../protocol';
 import type { ModelLibrary } from '../model-library';
+
+export const PLAN: PlanInfo = {
+  weights: 80 * 2 ** 20,
+  kv: 9 * 2 ** 20,
+  kvByLayer: [],
+  kvFullContext: 180 * 2 ** 20,
+  scratch: 11 * 2 ** 20,
+  staging: 0,
+  total: 100 * 2 ** 20,
+  peak: 100 * 2 ** 20,
+  peakNow: null,
+  fits: true,
+  suggestions: [],
+  offers: [],
+};
 
 export const COST: ModelCost = {
   name: 'org/name',
@@ -11,11 +28,10 @@ export const COST: ModelCost = {
   bytes: 98e6,
   storedBytes: 0,
   here: false,
-  memory: 120e6,
-  tokens: 512,
-  fits: true,
-  suggestions: [],
+  tokens: 384,
   lastAttempt: null,
+  plan: PLAN,
+  deviceEstimate: { bytes: 2 ** 30, reason: 'An estimate: half of the 2 GiB of memory that the browser reports.' },
 };
 
 export const KEPT: StoredModel = {
@@ -33,10 +49,16 @@ export class FakeLibrary implements ModelLibrary {
   kept = [KEPT];
   /** what inspect() was asked for, and what answers it */
   inspected: unknown[] = [];
-  inspect = async (...asked: unknown[]): Promise<ModelCost> => {
+  inspect = async (...asked: unknown[]): Promise<Inspection> => {
     this.inspected.push(asked);
-    return this.answer(asked[0]);
+    const cost = await this.answer(asked[0]);
+    this.open++;
+    return { cost, plan: async (query) => this.plan(query, cost), close: () => this.open-- };
   };
+  /** inspections that nobody has closed */
+  open = 0;
+  /** answers what-ifs */
+  plan: (query: PlanQuery, cost: ModelCost) => PlanInfo = (_, { plan }) => plan;
   answer: (model: unknown) => Promise<ModelCost> | ModelCost = () => COST;
   stored = async () => [...this.kept];
   verify = async () => ({ checkedBytes: 86e6, alteredChunks: 1, missingChunks: 2 });

@@ -1,5 +1,4 @@
 /** A small random Qwen2 with key biases as large as Qwen2.5-0.5B's, which int8 keys must not be rounded with. */
-
 import type { PlanRequest } from '../../../memory/plan';
 import { parseSpec } from '../../../model/parse';
 import type { OneCache } from '../../test/one-cache';

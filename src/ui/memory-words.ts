@@ -1,0 +1,71 @@
+/** What a plan means to a person: words, a verdict, and what could be asked for otherwise. */
+import type { DeviceEstimate, EngineOptions, PlanChange, PlanInfo, PlanOffer, PlanQuery } from '../protocol';
+import { formatMemory } from './format';
+
+/** English words a token, as tokenizers of these families have it. */
+const WORDS_PER_TOKEN = 0.75;
+/** Above this part of what a device probably allows, little may go wrong. */
+const TIGHT = 0.75;
+
+/** What of load()'s options a person chooses by taking an offer. */
+export type ChosenOptions = Pick<EngineOptions, 'kv' | 'kvCapacity' | 'chunk' | 'weights' | 'maxContext'>;
+
+/** "about 290 words (384 tokens)" */
+export function describeLength(tokens: number): string {
+  const words = tokens * WORDS_PER_TOKEN;
+  const round = words < 1000 ? 10 : 100;
+  const rounded = Math.max(round, Math.round(words / round) * round);
+  return `${rounded.toLocaleString('en')} words (${tokens.toLocaleString('en')} tokens)`;
+}
+
+/** A chat of so many tokens: one half asks, the other answers. */
+export function queryFor(tokens: number, chosen: ChosenOptions, memoryBudget: number | null): PlanQuery {
+  const maxNewTokens = Math.max(1, Math.floor(tokens / 2));
+  return { promptTokens: Math.max(1, tokens - maxNewTokens), maxNewTokens, ...chosen, memoryBudget };
+}
+
+export type Verdict = 'fits' | 'tight' | 'over';
+
+/** Whether a plan fits, in one sentence. */
+export function judge(
+  { fits, peak }: Pick<PlanInfo, 'fits' | 'peak'>,
+  budget: number | null,
+  device: DeviceEstimate,
+): { verdict: Verdict; sentence: string } {
+  if (!fits) {
+    const limit =
+      budget !== null && peak > budget ? `your limit of ${formatMemory(budget)}` : 'what this device binds at once';
+    return { verdict: 'over', sentence: `It does not fit ${limit}.` };
+  }
+  if (peak > device.bytes) return { verdict: 'over', sentence: 'It probably does not fit this device.' };
+  if (peak > TIGHT * device.bytes) return { verdict: 'tight', sentence: 'It is tight on this device.' };
+  return { verdict: 'fits', sentence: 'It fits.' };
+}
+
+/** Tokens of the chat that an offer leaves; what it was where the offer is about something else. */
+export function offeredTokens({ promptTokens, maxNewTokens }: PlanChange, tokens: number): number {
+  if (promptTokens === undefined && maxNewTokens === undefined) return tokens;
+  const asked = queryFor(tokens, {}, null);
+  return (promptTokens ?? asked.promptTokens) + (maxNewTokens ?? asked.maxNewTokens);
+}
+
+/** What taking an offer adds to load()'s options. */
+export function takeOffer({ change }: PlanOffer, tokens: number): ChosenOptions {
+  const { promptTokens: _, maxNewTokens: __, ...options } = change;
+  const left = offeredTokens(change, tokens);
+  return left < tokens ? { ...options, maxContext: left } : options;
+}
+
+const KV_NAMES: Record<string, string> = { f16: '16-bit cache', f32: '32-bit cache', int8: '8-bit cache' };
+
+/** "an 8-bit cache, chats of 1,300 words (1,700 tokens) at most" */
+export function describeOptions({ kv, kvCapacity, chunk, weights, maxContext }: ChosenOptions): string {
+  const parts = [
+    maxContext && `chats of ${describeLength(maxContext)} at most`,
+    kv && (KV_NAMES[kv] ?? `${kv} cache`),
+    kvCapacity && 'a cache that grows with the chat',
+    chunk && `prompts in steps of ${chunk} tokens`,
+    weights && '4-bit weights',
+  ];
+  return parts.filter(Boolean).join(', ');
+}
