@@ -79,7 +79,7 @@ async function run({ prompts, open }: Case, kvType: KvType, greedy: number[][]):
 export async function main(argv: string[]): Promise<number> {
   const { values } = parseArgs({
     args: argv,
-    options: { only: { type: 'string', default: '' }, prompts: { type: 'string', default: '4' } },
+    options: { only: { type: 'string', default: '' }, prompts: { type: 'string', default: '2' } },
   });
   console.log('| model | positions | f16: logits | choices that differ | int8: logits | choices that differ |');
   console.log('|---|---|---|---|---|---|');

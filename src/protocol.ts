@@ -128,6 +128,12 @@ export interface SamplingOptions {
   seed?: number;
   stop?: string | string[];
   ignoreEos?: boolean;
+  /**
+   * where the conversation needs more positions than the context, `kvCapacity` or the memory budget allows: 'error'
+   * (default) refuses it with the numbers; 'shift' leaves out tokens between the system prompt and the newest ones, before
+   * the answer or within it, and says so in `note` and `stats.droppedTokens`
+   */
+  overflow?: 'error' | 'shift';
 }
 
 export interface GenerateRequest {
@@ -163,6 +169,8 @@ export interface GenerateStats {
   promptTokens: number;
   /** of the prompt, taken from the cache */
   reusedTokens: number;
+  /** of prompt and answer, no longer seen at the end (overflow 'shift') */
+  droppedTokens: number;
   newTokens: number;
   ttftMs: number;
   prefillTps: number;

@@ -1,23 +1,7 @@
 // One value of a q or k head: dimension d of the HEAD_SIZE values of qkv that begin at `base`, normed (qk-norm) and
 // rotated for `position`. LESS_BIAS: without the bias that was added to it.
 #if ROPE
-#include rope
-
-// The dimension that turns together with d; itself where d does not turn.
-fn partner(d: u32) -> u32 {
-  let half = $ROPE_DIMu / 2u;
-  return select(select(d, d - half, d < $ROPE_DIMu), d + half, d < half);
-}
-
-// `value`, of dimension d, turned with `other`, of its partner.
-fn turned(d: u32, position: f32, value: f32, other: f32) -> f32 {
-  if (d >= $ROPE_DIMu) {
-    return value;
-  }
-  let half = $ROPE_DIMu / 2u;
-  let turn = sin_cos(position * frequencies[d % half]) * $ROPE_MAGNITUDE;
-  return value * turn.y + select(other, -other, d < half) * turn.x;
-}
+#include turn
 #end
 
 fn normed(base: u32, d: u32, rms: f32) -> f32 {

@@ -1,6 +1,6 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
-import type { ChatMessage, SavedCache } from '../protocol';
+import type { ChatMessage, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer } from './answer';
 import type { GenerateOptions } from './engine';
 
@@ -13,7 +13,8 @@ export interface Chats {
   restore(name: string): Promise<number | null>;
 }
 
-export interface ConversationOptions {
+/** `overflow`: what every answer takes that is not told otherwise */
+export interface ConversationOptions extends Pick<SamplingOptions, 'overflow'> {
   system?: string;
   /** what was said before, e.g. before the page was loaded again; without the system message */
   messages?: readonly ChatMessage[];

@@ -291,9 +291,10 @@ export class Engine {
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
-    const { saved } = options;
+    const { saved, overflow } = options;
     const chats: Chats = {
-      chat: (messages, options = {}) => this.#request({ messages: [...messages] }, options, { conversation, saved }),
+      chat: (messages, options) =>
+        this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved }),
       close: () => this.#model.run(({ api }) => api.close(conversation)),
       save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),

@@ -7,7 +7,7 @@ import type { RowSlice } from '../formats/matrix';
 import type { MemoryReport } from '../gpu/ledger';
 import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
-import type { Rings } from '../memory/rings';
+import type { Rings, Shift } from '../memory/rings';
 import type { RingState } from '../memory/snapshots';
 
 export type { MemoryReport };
@@ -85,6 +85,18 @@ export interface KvCache {
 
   /** Takes what was written for what it holds. */
   adopt(state: RingState): void;
+
+  /** Whether after the shift it would hold all that tokens from `end - drop` on must see. */
+  canShift(shift: Shift): boolean;
+
+  /**
+   * Drops positions in the middle and moves those after them to the front, their keys turned back by as many positions.
+   * Keys and values of deeper layers stay what they were computed to be with the dropped tokens in sight. Takes
+   * shiftSpare() bytes for as long as it lasts.
+   * @param shift one that canShift()
+   * @throws out-of-memory, and nothing has changed
+   */
+  shift(shift: Shift): Promise<void>;
 
   /** Frees it; using it afterwards is a bug. */
   dispose(): void;

@@ -6,7 +6,7 @@ import type { KvCache } from '../execute/executor';
 import { tiny } from '../execute/gpu/test/maker';
 import type { MemoryPlan } from '../memory/plan';
 import { Rings } from '../memory/rings';
-import { Conversations, reusePrefix } from './conversations';
+import { Conversations, emptyConversation, reuse } from './conversations';
 
 const spec = tiny();
 
@@ -39,6 +39,8 @@ class FakeDevice {
       read: async () => new Uint8Array(),
       write: async () => {},
       adopt: (state) => held.adopt(state),
+      canShift: (shift) => held.canShift(shift),
+      shift: async (shift) => held.shift(shift),
       async reserve(plan) {
         const take = (bytes: number) => {
           if (device.taken + bytes > device.room) throw new NibbleError('out-of-memory', 'full');
@@ -179,22 +181,23 @@ describe('Conversations', () => {
   });
 });
 
-describe('reusePrefix', () => {
+describe('reuse', () => {
   const cache = (resumes: (position: number) => boolean) =>
     ({ rewind: (n: number) => (resumes(n) ? n : 0) }) as unknown as KvCache;
-  const held = { ids: [5, 6, 7, 8], long: false, plan: null };
+  const reusable = (resumes: (position: number) => boolean, ids: number[]) =>
+    reuse({ ...emptyConversation(cache(resumes)), ids: [5, 6, 7, 8] }, ids, 0, 0, async () => false);
 
-  it('is the longest common prefix without the last id', () => {
-    const anywhere = { ...held, cache: cache(() => true) };
-    expect(reusePrefix(anywhere, [5, 6, 9, 9])).toBe(2);
-    expect(reusePrefix(anywhere, [5, 6, 7, 8])).toBe(3);
-    expect(reusePrefix(anywhere, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusePrefix(anywhere, [9])).toBe(0);
+  it('is of the longest common prefix without the last id', async () => {
+    const anywhere = () => true;
+    expect(await reusable(anywhere, [5, 6, 9, 9])).toBe(2);
+    expect(await reusable(anywhere, [5, 6, 7, 8])).toBe(3);
+    expect(await reusable(anywhere, [5, 6, 7, 8, 9])).toBe(4);
+    expect(await reusable(anywhere, [9])).toBe(0);
   });
 
-  it('is nothing where the rings cannot be taken back', () => {
-    const end = { ...held, cache: cache((position) => position === 4) };
-    expect(reusePrefix(end, [5, 6, 7, 8, 9])).toBe(4);
-    expect(reusePrefix(end, [5, 6, 7, 9])).toBe(0);
+  it('is of nothing where the rings cannot be taken back', async () => {
+    const end = (position: number) => position === 4;
+    expect(await reusable(end, [5, 6, 7, 8, 9])).toBe(4);
+    expect(await reusable(end, [5, 6, 7, 9])).toBe(0);
   });
 });

@@ -5,10 +5,12 @@
  */
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
-import { growthPeak } from '../memory/growth';
+import { growthPeak, shiftSpare } from '../memory/growth';
 import { type MemoryPlan, reachedTokens } from '../memory/plan';
+import type { Shift } from '../memory/rings';
 import { isLong } from '../model/rope';
 import type { ModelSpec } from '../model/spec';
+import { seenOf } from './overflow';
 
 const RENEWED = 'There was no room to grow this conversation where it was, so it was computed again.';
 
@@ -19,6 +21,8 @@ export interface Conversation {
   readonly cache: KvCache;
   /** the id at each position that the cache holds, from 0 */
   ids: number[];
+  /** what the conversation says between ids[keep - 1] and ids[keep], which the cache no longer holds */
+  dropped: { keep: number; ids: readonly number[] };
   /** keys were turned with the frequencies of long conversations */
   long: boolean;
   /** the largest plan that the cache has been reserved for */
@@ -57,7 +61,7 @@ export class Conversations {
   /** A conversation by its number, with an empty cache where there was none; from now on the one used last. */
   use(id: number): Conversation {
     const known = this.#open.get(id);
-    const conversation = known ?? { cache: this.#executor.createCache(), ids: [], long: false, plan: null };
+    const conversation = known ?? emptyConversation(this.#executor.createCache());
     this.#open.delete(id);
     this.#open.set(id, conversation);
     return conversation;
@@ -124,6 +128,27 @@ export class Conversations {
     }
   }
 
+  /**
+   * Shifts the cache of a conversation that has been reserved, where that can be done exactly and where there is room for
+   * what it takes meanwhile: others' caches go for it. @returns whether it was; else nothing has changed
+   */
+  async shift(id: number, shift: Shift): Promise<boolean> {
+    const { cache, plan } = this.use(id);
+    if (!plan || !cache.canShift(shift)) return false;
+    const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
+    do {
+      const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);
+      if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer.map(({ bytes }) => bytes)) > budget) continue;
+      try {
+        await cache.shift(shift);
+        return true;
+      } catch (error) {
+        if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
+      }
+    } while (this.#evict(id));
+    return false;
+  }
+
   /** Frees the cache of the conversation, other than `id`, that was used longest ago. @returns whether there was one */
   #evict(id: number): boolean {
     for (const [other, { cache }] of this.#open) {
@@ -147,13 +172,47 @@ export class Conversations {
   }
 }
 
-/**
- * Takes the cache back to the longest common prefix of what it holds and `ids`, but never to the last id, whose logits
- * are wanted. @returns how many of `ids` need no prefill
- */
-export function reusePrefix({ cache, ids: held }: Conversation, ids: ArrayLike<number>): number {
-  const most = Math.min(held.length, ids.length - 1);
+export const emptyConversation = (cache: KvCache): Conversation => ({
+  cache,
+  ids: [],
+  dropped: { keep: 0, ids: [] },
+  long: false,
+  plan: null,
+});
+
+/** How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are wanted. */
+function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Conversation, ids: readonly number[]): number {
+  const at = (n: number) => (n < keep ? held[n] : n < keep + gone.length ? gone[n - keep] : held[n - gone.length]);
   let n = 0;
-  while (n < most && held[n] === ids[n]) n++;
-  return cache.rewind(n);
+  while (n < ids.length - 1 && at(n) === ids[n]) n++;
+  return n;
+}
+
+/**
+ * Makes the most of a conversation's cache for `ids`, of which `drop` from the `keep`-th on are not to be seen: it is
+ * shifted where it holds more than that, and taken back to where they part. What the conversation holds is true to the
+ * cache afterwards.
+ * @param shift see Conversations.shift()
+ * @returns how many of the ids that are seen need no prefill: never the last
+ */
+export async function reuse(
+  talk: Conversation,
+  ids: readonly number[],
+  keep: number,
+  drop: number,
+  shift: (shift: Shift) => Promise<boolean>,
+): Promise<number> {
+  const { cache, dropped } = talk;
+  const gone = dropped.ids.length;
+  const shared = sharedPrefix(talk, ids);
+  let reused = Math.min(shared, gone > 0 ? dropped.keep : shared, drop > 0 ? keep : shared);
+  const fits = drop === 0 ? gone === 0 : shared >= keep + drop && (gone === 0 || dropped.keep === keep);
+  const more = drop - gone;
+  if (fits && (more === 0 || (more > 0 && (await shift({ keep, drop: more, end: shared - gone }))))) {
+    reused = shared - drop;
+  }
+  reused = cache.rewind(reused);
+  talk.ids = seenOf(ids, keep, drop).slice(0, reused);
+  talk.dropped = { keep, ids: ids.slice(keep, keep + drop) };
+  return reused;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import type { TokenMessage } from '../protocol';
-import { type Conversation, reusePrefix } from './conversations';
+import { type Conversation, emptyConversation } from './conversations';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
 import { stopIds } from './stop-ids';
@@ -57,21 +57,16 @@ const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 const anywhere = { rewind: (position: number) => position, snapshot() {}, held: { snapshots: { count: 0 } } };
 
 /** A conversation whose cache can be taken back anywhere. */
-const conversation = (): Conversation => ({
-  cache: anywhere as unknown as KvCache,
-  ids: [],
-  long: false,
-  plan: null,
-});
+const conversation = (): Conversation => emptyConversation(anywhere as unknown as KvCache);
 
 async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];
   const ids = turn.ids ?? [1, 2, 3];
-  const reused = reusePrefix(cached, ids);
   const generator = generate(executor as unknown as Executor, cached, {
     ids,
     made: [],
-    reused,
+    window: null,
+    shift: async () => false,
     options: effectiveOptions({ maxNewTokens }, null, 100),
     stopIds: new Set([0]),
     text: letters(),

@@ -1,8 +1,10 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
+import type { Shift } from '../memory/rings';
 import type { FinishReason, GenerateResult, TokenMessage } from '../protocol';
-import type { Conversation } from './conversations';
+import { type Conversation, reuse } from './conversations';
+import { droppedOf, seenOf, type Window } from './overflow';
 import type { EffectiveOptions } from './sampling-options';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
@@ -17,8 +19,10 @@ export interface Turn {
   ids: readonly number[];
   /** the beginning of the answer, where that is known already; see GenerateRequest */
   made: readonly number[];
-  /** how many of `ids` and `made` its cache holds; see reusePrefix() */
-  reused: number;
+  /** what of the ids may be seen; null: all of them, for which there is room */
+  window: Window | null;
+  /** see Conversations.shift() */
+  shift(shift: Shift): Promise<boolean>;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
   /** null without a tokenizer: ids only */
@@ -33,7 +37,8 @@ export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 /**
  * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
  * the answer is among the ids and not in the text. An abort ends the answer as `aborted`, with what there is.
- * The conversation must have been reserved for prompt + maxNewTokens - 1 positions.
+ * The conversation must have been reserved for prompt + maxNewTokens - 1 positions, or for those of the window: where it
+ * ends, ids are dropped and the answer goes on.
  *
  * @param talk whose ids are kept true to its cache, also when this throws
  */
@@ -42,27 +47,36 @@ export async function* generate(
   talk: Conversation,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
-  const { ids, made: known, reused, options, stopIds, startedAt, signal } = turn;
-  const all = [...ids, ...known];
+  const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
   let stream = turn.text;
   const made: number[] = [];
   let text = '';
   let finish: FinishReason = 'length';
   let firstAt = 0;
   let lastAt = 0;
+  let reused = 0;
+  let prefilled = 0;
+  let dropped = 0;
   const prefillAt = performance.now();
   async function* answerIds(): AsyncGenerator<number> {
     yield* known;
-    const count = options.maxNewTokens - known.length;
-    if (count <= 0) return;
-    talk.ids = all.slice(0, reused);
-    // room for copies came with the growth for this answer
-    if (reused > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(reused);
-    await executor.prefill(talk.cache, all.slice(reused), reused, { signal });
-    talk.ids = all.slice();
-    // from here the same question is answered again; an edited one goes on from here or from the turn before
-    talk.cache.snapshot(all.length);
-    yield* executor.decode(talk.cache, all.length, count, { ...options, firstStep: known.length }, signal);
+    for (let done = known.length; done < options.maxNewTokens; done = made.length) {
+      const all = [...ids, ...made];
+      dropped = window ? droppedOf(all.length, window) : 0;
+      const keep = window?.keep ?? 0;
+      const seen = seenOf(all, keep, dropped);
+      const held = await reuse(talk, all, keep, dropped, turn.shift);
+      if (done === known.length) [reused, prefilled] = [held, seen.length - held];
+      // room for copies came with the growth for this answer
+      if (held > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(held);
+      await executor.prefill(talk.cache, seen.slice(held), held, { signal });
+      talk.ids = seen;
+      // from here the same question is answered again; an edited one goes on from here or from the turn before
+      talk.cache.snapshot(seen.length);
+      const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
+      const count = Math.min(options.maxNewTokens - done, room);
+      yield* executor.decode(talk.cache, seen.length, count, { ...options, firstStep: done }, signal);
+    }
   }
   try {
     for await (const id of answerIds()) {
@@ -71,7 +85,7 @@ export async function* generate(
         lastAt = performance.now();
         firstAt ||= lastAt;
         // asking for this id has put the one before it into the cache
-        if (made.length > known.length) talk.ids.push(made[made.length - 1]);
+        if (ids.length + made.length > talk.ids.length + dropped) talk.ids.push(made[made.length - 1]);
       }
       made.push(id);
       if (!options.ignoreEos && stopIds.has(id)) {
@@ -113,9 +127,10 @@ export async function* generate(
     stats: {
       promptTokens: ids.length,
       reusedTokens: Math.min(reused, ids.length),
+      droppedTokens: dropped,
       newTokens: made.length,
       ttftMs: firstAt ? firstAt - startedAt : 0,
-      prefillTps: firstAt ? (all.length - reused) / seconds(prefillAt, firstAt) : 0,
+      prefillTps: firstAt ? prefilled / seconds(prefillAt, firstAt) : 0,
       decodeTps: fresh > 1 ? (fresh - 1) / seconds(firstAt, lastAt) : 0,
     },
   };

@@ -32,6 +32,7 @@ export function effectiveOptions(given: SamplingOptions, model: JsonObject | nul
     seed: crypto.getRandomValues(new Uint32Array(1))[0],
     stop: [],
     ignoreEos: false,
+    overflow: 'error',
   };
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(options, name)) {
@@ -45,7 +46,7 @@ export function effectiveOptions(given: SamplingOptions, model: JsonObject | nul
     }
     if (value !== undefined) Object.assign(options, { [name]: value });
   }
-  const { maxNewTokens, temperature, topK, topP, seed, stop, ignoreEos } = options;
+  const { maxNewTokens, temperature, topK, topP, seed, stop, ignoreEos, overflow } = options;
   const whole = (value: number, least: number, most: number) =>
     Number.isInteger(value) && value >= least && value <= most;
   if (!whole(maxNewTokens, 1, 2 ** 31)) refuse('maxNewTokens', maxNewTokens, 'a whole number of at least 1');
@@ -57,5 +58,6 @@ export function effectiveOptions(given: SamplingOptions, model: JsonObject | nul
   if (!Array.isArray(options.stop) || !options.stop.every((text) => typeof text === 'string' && text))
     refuse('stop', stop, 'a text or a list of texts, none of them empty');
   if (typeof ignoreEos !== 'boolean') refuse('ignoreEos', ignoreEos, 'true or false');
+  if (overflow !== 'error' && overflow !== 'shift') refuse('overflow', overflow, 'error or shift');
   return options;
 }

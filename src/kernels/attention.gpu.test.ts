@@ -334,7 +334,9 @@ function ringOf(
   const whole = { firstHead: 0, heads: kvHeads, bytes: kvBytes(kv, headSize, kvHeads, slots) };
   const store = (buffers: ArrayBuffer[]): KvStore => {
     const bytes = new Uint8Array(whole.bytes);
-    for (const copy of kvCopies(kv, headSize, { slots, parts }, { slots, parts: [whole] }, slots - 1))
+    for (const copy of kvCopies(kv, headSize, { slots, parts }, { slots, parts: [whole] }, [
+      { from: 0, to: 0, count: slots },
+    ]))
       bytes.set(new Uint8Array(buffers[copy.fromPart], copy.from, copy.bytes), copy.to);
     return kvStore(kv, slots, { kvHeads, headSize }, bytes.buffer);
   };

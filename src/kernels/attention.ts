@@ -26,7 +26,7 @@ type Heads = Pick<ModelSpec, 'heads' | 'kvHeads' | 'headSize'>;
 type Part = Pick<KvPart, 'firstHead' | 'heads'>;
 
 /** Values that are read and written together, and the 32-bit words that they and four of them take. */
-const UNITS: Record<KvType, { unit: number; unitWords: number; quadWords: number }> = {
+export const UNITS: Record<KvType, { unit: number; unitWords: number; quadWords: number }> = {
   f32: { unit: 2, unitWords: 2, quadWords: 4 },
   f16: { unit: 2, unitWords: 1, quadWords: 2 },
   int8: { unit: 4, unitWords: 1, quadWords: 1 },

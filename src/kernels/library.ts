@@ -16,6 +16,7 @@ import matrixQ8 from '../../shaders/lib/matrix_q8.wgsl?raw';
 import mergeParts from '../../shaders/lib/merge.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
+import turn from '../../shaders/lib/turn.wgsl?raw';
 import matmul from '../../shaders/matmul.wgsl?raw';
 import matmulTiled from '../../shaders/matmul_tiled.wgsl?raw';
 import matvec from '../../shaders/matvec.wgsl?raw';
@@ -42,6 +43,7 @@ const LIBRARY = {
   merge: mergeParts,
   rope,
   sum,
+  turn,
 };
 
 const KERNELS = {
@@ -72,5 +74,10 @@ export interface Kernel {
 }
 
 export function kernel(name: KernelName, constants: Constants, label: string = name): Kernel {
-  return { label, code: preprocess(KERNELS[name], constants, LIBRARY) };
+  return kernelFrom(KERNELS[name], constants, label);
+}
+
+/** A kernel whose source is not among those that every model needs. */
+export function kernelFrom(source: string, constants: Constants, label: string): Kernel {
+  return { label, code: preprocess(source, constants, LIBRARY) };
 }

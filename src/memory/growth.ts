@@ -1,4 +1,4 @@
-/** What exists while a cache grows: one layer at a time, the new ring beside the old one, then room for copies. Pure. */
+/** What exists while a cache grows or shifts: one layer at a time, the new ring beside the old one. Pure. */
 import type { KvLayerPlan } from './kv';
 
 /**
@@ -18,4 +18,9 @@ export function growthPeak(held: readonly number[], wanted: readonly KvLayerPlan
     peak = Math.max(peak, now);
   }
   return peak;
+}
+
+/** Bytes of the spare rings that a shift moves into: one of each size, as a layer's old ring then serves the next layer. */
+export function shiftSpare(ringBytes: readonly number[]): number {
+  return [...new Set(ringBytes)].reduce((sum, bytes) => sum + bytes, 0);
 }

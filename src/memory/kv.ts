@@ -10,7 +10,7 @@
  * heads each. Why one scale a head, and what becomes of biased keys: bench/kv.md.
  */
 import type { LayerSpec, ModelSpec } from '../model/spec';
-import { copySegments } from './ring';
+import type { CopySegment } from './ring';
 
 export type KvType = 'f16' | 'f32' | 'int8';
 export type KvCapacity = 'auto' | 'full' | number;
@@ -147,11 +147,15 @@ export interface KvCopy {
 }
 
 /**
- * What to copy as a layer's ring, whose newest position is `last` (-1 when empty), moves into another. A few runs where
- * the parts hold the same heads; where growth cuts them anew, one a slot, as a slot's heads part ways.
+ * What to copy as slots of a layer's ring move into another ring. A few runs where the parts hold the same heads; where growth cuts them anew, one a slot, as a slot's heads part ways.
  */
-export function kvCopies(type: KvType, headSize: number, old: KvShape, next: KvShape, last: number): KvCopy[] {
-  const segments = copySegments(old.slots, last, next.slots);
+export function kvCopies(
+  type: KvType,
+  headSize: number,
+  old: KvShape,
+  next: KvShape,
+  segments: readonly CopySegment[],
+): KvCopy[] {
   return next.parts.flatMap((to, toPart) =>
     old.parts.flatMap((from, fromPart) => {
       const first = Math.max(from.firstHead, to.firstHead);

@@ -187,7 +187,7 @@ function plannedContext(spec: ModelSpec, request: PlanRequest): number {
     throw new NibbleError(
       'context-overflow',
       `${request.promptTokens} prompt tokens and ${request.maxNewTokens} new ones need ${need} cache slots; ${capacity} are allowed. ` +
-        'Shorten the prompt, ask for fewer new tokens, or raise maxContext or kvCapacity.',
+        "Shorten the prompt, ask for fewer new tokens, raise maxContext or kvCapacity, or take overflow 'shift'.",
       {
         promptTokens: request.promptTokens,
         maxNewTokens: request.maxNewTokens,

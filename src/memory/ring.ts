@@ -25,12 +25,24 @@ export interface CopySegment {
  * A smaller new ring keeps the newest positions.
  */
 export function copySegments(oldCapacity: number, last: number, newCapacity: number): CopySegment[] {
+  const first = Math.max(0, last + 1 - Math.min(oldCapacity, newCapacity));
+  return moveSegments(first, last + 1, 0, oldCapacity, newCapacity);
+}
+
+/** The copies that move positions first..end-1 of the old ring to slots of the new one, each `back` positions earlier. */
+export function moveSegments(
+  first: number,
+  end: number,
+  back: number,
+  oldCapacity: number,
+  newCapacity: number,
+): CopySegment[] {
   const segments: CopySegment[] = [];
-  let position = Math.max(0, last + 1 - Math.min(oldCapacity, newCapacity));
-  while (position <= last) {
+  let position = first;
+  while (position < end) {
     const from = slotOf(position, oldCapacity);
-    const to = slotOf(position, newCapacity);
-    const count = Math.min(last + 1 - position, oldCapacity - from, newCapacity - to);
+    const to = slotOf(position - back, newCapacity);
+    const count = Math.min(end - position, oldCapacity - from, newCapacity - to);
     segments.push({ from, to, count });
     position += count;
   }

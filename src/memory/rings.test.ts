@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { slotOf } from './ring';
+import { moveSegments, slotOf } from './ring';
 import { Rings } from './rings';
 
 const WINDOWS = [null, 7, 12];
@@ -144,6 +144,74 @@ describe('Rings', () => {
     expect(rings.canResume(87)).toBe(true);
     expect(rings.canResume(86)).toBe(false);
     expect(rings.canResume(96)).toBe(false);
+  });
+
+  it('shifts exactly where the next token would find every key that it sees, again and again', () => {
+    const shifted = { yes: 0, no: 0, wrapped: 0 };
+    const chunk = 4;
+    const slots = [200, 7 + chunk - 1, 12 + chunk - 1];
+    const step = fc.record({
+      write: fc.integer({ min: 1, max: 30 }),
+      keep: fc.nat({ max: 12 }),
+      drop: fc.integer({ min: 1, max: 60 }),
+      /** newest positions that are not part of the conversation */
+      beyond: fc.nat({ max: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 2, maxLength: 12 }), (script) => {
+        const rings = new Rings(spec);
+        rings.slots.splice(0, 3, ...slots);
+        // which writing each slot holds, and which writing each position of the conversation is
+        let held = slots.map((count) => new Array<number>(count).fill(-1));
+        let talk: number[] = [];
+        let writing = 0;
+        for (const { write, keep, drop, beyond } of script) {
+          for (let i = 0; i < write && talk.length < 190; i++) {
+            rings.write(talk.length, talk.length);
+            for (const ring of held) ring[slotOf(talk.length, ring.length)] = writing;
+            talk.push(writing++);
+          }
+          const end = Math.max(1, talk.length - beyond);
+          const shift = { keep, drop, end };
+          talk = talk.slice(0, end);
+          if (keep + drop > end) {
+            expect(rings.canShift(shift)).toBe(false);
+            if (!rings.canResume(end)) break;
+            continue;
+          }
+          const wanted = [...talk.slice(0, keep), ...talk.slice(keep + drop)];
+          const moved = held.map((old, layer) => {
+            const ring = new Array<number>(old.length).fill(-1);
+            const { stay, move } = rings.survivors(layer, shift);
+            const segments = [
+              ...moveSegments(stay.from, stay.to, 0, old.length, old.length),
+              ...moveSegments(move.from, move.to, drop, old.length, old.length),
+            ];
+            for (const { from, to, count } of segments) ring.splice(to, count, ...old.slice(from, from + count));
+            return ring;
+          });
+          // the next token at wanted.length sees so many positions before it
+          const finds = moved.every((ring, layer) => {
+            const first = Math.max(0, wanted.length - (WINDOWS[layer] ?? Infinity) + 1);
+            for (let p = first; p < wanted.length; p++) if (ring[slotOf(p, ring.length)] !== wanted[p]) return false;
+            return true;
+          });
+          expect(rings.canShift(shift)).toBe(finds);
+          shifted[finds ? 'yes' : 'no']++;
+          if (!finds) break;
+          if (talk.length > 30) shifted.wrapped++;
+          rings.shift(shift);
+          held = moved;
+          talk = wanted;
+          expect(rings.last).toBe(talk.length - 1);
+          expect(rings.canResume(talk.length)).toBe(true);
+        }
+      }),
+      { numRuns: 600 },
+    );
+    expect(shifted.yes).toBeGreaterThan(300);
+    expect(shifted.wrapped).toBeGreaterThan(100);
+    expect(shifted.no).toBeGreaterThan(50);
   });
 
   it('may write as far as a ring that keeps everything has slots, and over one that is smaller than its bound', () => {

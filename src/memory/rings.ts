@@ -2,6 +2,19 @@
 import type { ModelSpec } from '../model/spec';
 import { type RingState, Snapshots } from './snapshots';
 
+/** Positions keep..keep+drop-1 go, those from there to `end` move to the front by `drop`, and what lies beyond goes, too. */
+export interface Shift {
+  keep: number;
+  drop: number;
+  end: number;
+}
+
+/** Positions from..to-1; none where `to` is not above `from`. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
 export class Rings {
   /** by layer; 0 before there is a ring */
   readonly slots: number[];
@@ -49,11 +62,7 @@ export class Rings {
 
   readonly #resumes = ({ last, oldest }: RingState, position: number): boolean =>
     position === 0 ||
-    (position <= last + 1 &&
-      oldest.every((first, layer) => {
-        const { window } = this.#spec.layers[layer];
-        return first <= (window === null ? 0 : Math.max(0, position - window + 1));
-      }));
+    (position <= last + 1 && oldest.every((first, layer) => first <= this.#firstSeen(layer, position)));
 
   /**
    * Makes a copy of the sliding rings, of positions below `end`, where there is room for copies.
@@ -77,6 +86,44 @@ export class Rings {
     restore(found.place, found.state.last);
     this.#set(found.state.last, found.state.oldest);
     return found.position;
+  }
+
+  /** The first position that a token at `position` sees in a layer. */
+  #firstSeen(layer: number, position: number): number {
+    const { window } = this.#spec.layers[layer];
+    return window === null ? 0 : Math.max(0, position - window + 1);
+  }
+
+  /** What of a layer's ring survives a shift: positions that stay and positions that move. */
+  survivors(layer: number, { keep, drop, end }: Shift): { stay: Span; move: Span } {
+    const oldest = this.#oldest[layer];
+    return { stay: { from: oldest, to: keep }, move: { from: Math.max(oldest, keep + drop), to: end } };
+  }
+
+  /** The oldest position that a layer holds without a gap after a shift, in the new count. */
+  #oldestAfter(layer: number, { keep, drop }: Shift): number {
+    const oldest = this.#oldest[layer];
+    return oldest <= keep ? oldest : Math.max(keep, oldest - drop);
+  }
+
+  /**
+   * Whether after the shift every layer holds all that tokens from `end - drop` on must see. A sliding ring that has
+   * wrapped has lost the front: what moves must then be as long as its window.
+   */
+  canShift(shift: Shift): boolean {
+    const { keep, drop, end } = shift;
+    return (
+      keep + drop <= end &&
+      end <= this.last + 1 &&
+      this.slots.every((_, layer) => this.#oldestAfter(layer, shift) <= this.#firstSeen(layer, end - drop))
+    );
+  }
+
+  /** The values have been moved: see survivors(). */
+  shift(shift: Shift): void {
+    this.snapshots.drop(0);
+    this.#oldest = this.slots.map((_, layer) => this.#oldestAfter(layer, shift));
+    this.last = shift.end - shift.drop - 1;
   }
 
   /**

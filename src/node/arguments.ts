@@ -158,6 +158,7 @@ export const SAMPLING: OptionTable = {
   seed: text,
   stop: { ...text, multiple: true },
   'ignore-eos': flag,
+  overflow: text,
 };
 
 export function samplingOptions(args: Arguments): SamplingOptions {
@@ -170,5 +171,6 @@ export function samplingOptions(args: Arguments): SamplingOptions {
     seed: args.number('seed'),
     stop: stop.length > 0 ? stop : undefined,
     ignoreEos: args.flag('ignore-eos') || undefined,
+    overflow: args.text('overflow') as SamplingOptions['overflow'],
   };
 }

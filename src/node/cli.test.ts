@@ -139,6 +139,14 @@ describe('generate', () => {
     expect(out.trim()).toBe(told.text.trim());
     expect(told.ids).toHaveLength(6);
   });
+  it('goes on beyond the context when asked to, and says what was dropped', async () => {
+    const long = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '90', '--ignore-eos', '--max-context', '40'];
+    const { ids, stats } = await json<Generated>(...long, '--overflow', 'shift');
+    expect(ids).toHaveLength(90);
+    expect(stats).toMatchObject({ new_tokens: 90, dropped_tokens: 60 });
+    const { err } = await nibble(...long, '--overflow', 'shift', '--backend', 'cpu');
+    expect(err).toMatch(/oldest 60 after the first 4/);
+  });
   it('repeats itself for a seed', async () => {
     const sampled = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '12', '--temperature', '2', '--seed'];
     const first = await json<Generated>(...sampled, '7');
@@ -385,7 +393,9 @@ describe('errors', () => {
     [['generate', NF4, '--ids', '1', '--max-new-tokens', 'many'], 'invalid-option'],
     [['generate', NF4, '--ids', '1', '--kv', 'int3'], 'invalid-option'],
     [['generate', NF4, '--ids', '1', '--max-new-tokens', '256', '--max-context', '100'], 'context-overflow'],
+    [['generate', NF4, '--ids', '1', '--overflow', 'wrap'], 'invalid-option'],
     [['generate', NF4, '--ids', '1', '--budget', '1000'], 'out-of-memory'],
+    [['generate', NF4, '--ids', '1', '--budget', '1000', '--overflow', 'shift'], 'out-of-memory'],
     [['generate', NF4, '--prompt', 'no tokenizer here'], 'invalid-option'],
     [['generate', NF4, 'other', '--ids', '1'], 'invalid-option'],
     [['generate', 'no/such/folder', '--ids', '1'], 'invalid-option'],

@@ -30,13 +30,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   generate: {
     run: generate,
     usage:
-      'MODEL (--prompt TEXT | --chat TEXT | --ids 1,2,3) [--max-new-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--stop TEXT] [--ignore-eos] [--lora DIR …]',
+      'MODEL (--prompt TEXT | --chat TEXT | --ids 1,2,3) [--max-new-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S] [--stop TEXT] [--ignore-eos] [--overflow error|shift] [--lora DIR …]',
     options: { prompt: text, chat: text, ids: text, ...SAMPLING, ...LORA },
     positionals: 1,
   },
   chat: {
     run: chat,
-    usage: 'MODEL [--system TEXT] [--max-new-tokens N] [--lora DIR …] …',
+    usage: 'MODEL [--system TEXT] [--max-new-tokens N] [--overflow error|shift] [--lora DIR …] …',
     options: { system: text, ...SAMPLING, ...LORA },
     positionals: 1,
   },

@@ -161,7 +161,7 @@ describe('asking', () => {
       { role: 'assistant', content: 'Hello there.' },
       { role: 'user', content: 'And?' },
     ]);
-    expect(engine.sampling[0]).toEqual({ maxNewTokens: 8 });
+    expect(engine.sampling[0]).toEqual({ maxNewTokens: 8, overflow: 'shift' });
     expect(chat.result?.stats.decodeTps).toBe(4.25);
     expect(chat.memory?.kvFullContext).toBe(188e6);
   });
@@ -176,7 +176,7 @@ describe('asking', () => {
     const chat = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
     await chat.load();
     await chat.ask('Hi');
-    expect(engine.sampling[0]).toEqual({ maxNewTokens: expected });
+    expect(engine.sampling[0]).toEqual({ maxNewTokens: expected, overflow: 'shift' });
   });
 
   test('the system message goes first and is not shown', async () => {

@@ -36,7 +36,10 @@ export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
 export interface SessionOptions {
   choice: ModelChoice;
   engine: EngineOptions;
-  /** without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less */
+  /**
+   * without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less; without overflow, a chat
+   * that outgrows the context goes on, and the answer's note says what is no longer seen
+   */
   sampling: SamplingOptions;
   /** first message of every conversation, not shown */
   system?: string;
@@ -247,7 +250,12 @@ export class ChatSession extends EventTarget {
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
       const maxNewTokens = Math.min(ANSWER_TOKENS, room);
-      const stream = engine.chat(messages, { maxNewTokens, ...sampling, signal: abort.signal });
+      const stream = engine.chat(messages, {
+        maxNewTokens,
+        overflow: 'shift',
+        ...sampling,
+        signal: abort.signal,
+      });
       stream.result.catch(() => {}); // reported by the loop below
       for await (const piece of stream) {
         text += piece;

@@ -76,6 +76,7 @@ export class StatsLine extends LitElement {
         }
         ${memory ? row('Memory', 'memory', describeMemory(memory, info)) : nothing}
       </dl>
+      ${result?.note ? html`<p data-stat="note" role="status">${result.note}</p>` : nothing}
       ${info.storageReason ? html`<p data-stat="storage">${info.storageReason}</p>` : nothing}
       ${info.backend === 'cpu' ? html`<p data-stat="reason">${info.backendReason}</p>` : nothing}`;
   }

@@ -1,14 +1,15 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. Its code arrives while weights do. */
 import { NibbleError } from '../errors';
-import { reusePrefix } from '../generate/conversations';
-import { generate } from '../generate/generate';
+import { generate, type Turn } from '../generate/generate';
+import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
+import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Model } from './open-model';
-import { checkFits, memoryInfo, planFor } from './planning';
+import { checkFits, memoryInfo, planFor, planRequest } from './planning';
 
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
@@ -39,7 +40,11 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
     // a beginning-of-text token alone is not a question
     return input.prompt ? tokenizer.encode(input.prompt, { special: true, bos: true }) : [];
   }
-  const { messages } = input;
+  return encodeMessages(model, input.messages);
+}
+
+function encodeMessages(model: Model, messages: ChatMessage[]): number[] {
+  const tokenizer = tokenizerOf(model);
   const good = ({ role, content }: ChatMessage) =>
     ['system', 'user', 'assistant'].includes(role) && typeof content === 'string';
   if (!Array.isArray(messages) || !messages.every(good)) {
@@ -54,6 +59,29 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
   }
   const { bosToken, eosToken } = tokenizer;
   return tokenizer.encode(model.template.render(messages, { bosToken, eosToken }), { special: true, bos: false });
+}
+
+/**
+ * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
+ * @throws out-of-memory where there is no room at all
+ */
+async function windowOf(model: Model, input: GenerateRequest['input'], ids: readonly number[]): Promise<Window> {
+  const { plan, limits, target, options } = model;
+  const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
+  if (limit === 0) await checkFits(model, planFor(model, 1, 1));
+  return { limit, keep: Math.max(SINKS, systemTokens(model, input, ids)) };
+}
+
+/** How many ids come before the first message that is not the system's, its template's included: as in another chat. */
+function systemTokens(model: Model, input: GenerateRequest['input'], ids: readonly number[]): number {
+  if (!('messages' in input)) return 0;
+  const first = input.messages.findIndex(({ role }) => role !== 'system');
+  if (first < 0) return ids.length;
+  const { role, content } = input.messages[first];
+  const other = { role, content: content.startsWith('1') ? '2' : '1' };
+  const otherIds = encodeMessages(model, [...input.messages.slice(0, first), other]);
+  const parted = ids.findIndex((id, i) => id !== otherIds[i]);
+  return parted < 0 ? ids.length : parted;
 }
 
 /**
@@ -72,32 +100,49 @@ export async function answer(
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const room = (typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit) - ids.length + 1;
-  const options = effectiveOptions(given, model.checkpoint.generationConfig, room);
+  const shifts = given.overflow === 'shift';
+  const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
-  const planOf = (newTokens: number) => planFor(model, ids.length, newTokens);
+  const window = shifts ? await windowOf(model, input, ids) : null;
+  const planOf = (newTokens: number) => {
+    if (!window) return planFor(model, ids.length, newTokens);
+    const seen = ids.length - droppedOf(ids.length, window);
+    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1));
+  };
+  if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
   const plan = planOf(options.maxNewTokens);
   await checkFits(model, plan);
   const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
   const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request)));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
-  const talk = reserved.conversation;
-  options.maxNewTokens = reserved.newTokens;
-  const turn = {
+  const notes = [reserved.note, spoilt];
+  if (reserved.newTokens < options.maxNewTokens) {
+    if (window) {
+      window.limit = reachedTokens(reserved.plan.request);
+      checkWindow(window);
+      notes[0] = `The device had no room for more than ${window.limit} tokens of this conversation.`;
+    } else options.maxNewTokens = reserved.newTokens;
+  }
+  const turn: Turn = {
     ids,
     made: checkIds(made, spec.vocab),
-    reused: reusePrefix(talk, [...ids, ...made]),
+    window,
+    shift: (shift) => model.conversations.shift(conversation, shift),
     options,
     stopIds: model.stopIds,
     text,
     startedAt,
     signal,
   };
-  const answering = generate(model.executor, talk, turn);
+  const answering = generate(model.executor, reserved.conversation, turn);
   for (;;) {
     const { value, done } = await answering.next();
-    if (done)
-      return { ...value, memory: memoryInfo(model), note: [spoilt, reserved.note].filter(Boolean).join(' ') || null };
+    if (done) {
+      if (window) notes.push(droppedNote(value.stats.droppedTokens, window));
+      const note = notes.filter((note) => note !== null).join(' ') || null;
+      return { ...value, memory: memoryInfo(model), note };
+    }
     send(value);
   }
 }

@@ -1,12 +1,14 @@
 /** One conversation's rings on the CPU, and copies of those that slide. */
 import { NibbleError } from '../../errors';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
-import { Rings } from '../../memory/rings';
+import { Rings, type Shift } from '../../memory/rings';
 import type { RingState } from '../../memory/snapshots';
+import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import { outOfMemoryAsError } from './allocate';
-import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes } from './kv-ring';
+import { rotateHead } from './kernels';
+import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
 
 /** What the executor that made the cache wants to hear. */
 interface Owner {
@@ -18,10 +20,8 @@ interface Owner {
 export class CpuKvCache implements KvCache {
   rings: readonly KvRing[] = [];
   readonly held: Rings;
-  /** positions that the reserved request reaches */
-  reach = 0;
-  /** prefill chunk that the rings are sized for */
-  private chunk = 0;
+  /** that it was reserved for last */
+  private plan: MemoryPlan | null = null;
   /** by layer, then by place */
   private copies: readonly (readonly KvRing[])[] = [];
 
@@ -69,8 +69,7 @@ export class CpuKvCache implements KvCache {
       }
     });
     this.held.snapshots.places = Math.max(...copies.map(({ length }) => length));
-    this.reach = reachedTokens(plan.request);
-    this.chunk = plan.request.chunk;
+    this.plan = plan;
     this.owner.note();
   }
 
@@ -80,9 +79,42 @@ export class CpuKvCache implements KvCache {
     copies[layer] = [];
   }
 
+  /** Positions that the reserved request reaches. */
+  get reach(): number {
+    return this.plan ? reachedTokens(this.plan.request) : 0;
+  }
+
   /** Positions that it can hold. */
   get capacity(): number {
-    return this.held.capacity(this.chunk);
+    return this.held.capacity(this.plan?.request.chunk ?? 0);
+  }
+
+  canShift(shift: Shift): boolean {
+    return this.held.canShift(shift);
+  }
+
+  async shift(shift: Shift): Promise<void> {
+    const sizes = new Map(this.rings.map((ring) => [ring.slots, ring]));
+    const spares = outOfMemoryAsError(
+      this.plan!,
+      () => new Map([...sizes].map(([slots, { type }]) => [slots, createRing(type, slots, this.spec)])),
+    );
+    this.owner.note([...spares.values()].reduce((sum, ring) => sum + ringBytes(ring), 0));
+    this.rings = this.rings.map((old, layer) => {
+      const ring = spares.get(old.slots)!;
+      shiftInto(ring, old, this.held.survivors(layer, shift), shift.drop, this.turn(layer, shift.drop));
+      spares.set(old.slots, old);
+      return ring;
+    });
+    this.held.shift(shift);
+  }
+
+  /** What turns a layer's keys back by `drop` positions; their length stays, see Rope's magnitude. */
+  private turn(layer: number, drop: number): ((key: Float64Array) => void) | null {
+    const { rope } = this.spec.layers[layer];
+    if (!rope) return null;
+    const frequencies = frequenciesFor(rope, this.reach);
+    return (key) => rotateHead(key, 0, -drop, { dim: rope.dim, magnitude: 1 }, frequencies);
   }
 
   snapshot(end: number): void {

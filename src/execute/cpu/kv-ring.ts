@@ -4,7 +4,8 @@
  */
 import { f16Table, toF16 } from '../../formats/half';
 import { type KvHeads, type KvType, kvBytes, kvCopies, kvRows, kvScalesAt } from '../../memory/kv';
-import { slotOf } from '../../memory/ring';
+import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memory/ring';
+import type { Span } from '../../memory/rings';
 import type { Rope } from '../../model/spec';
 import { rotateHead } from './kernels';
 
@@ -57,17 +58,47 @@ export function resized(old: KvRing, slots: number, last: number): KvRing {
 }
 
 /** Puts what one ring holds of positions up to `last`, the newest of it, into another. */
-export function copyRing(source: KvRing, target: KvRing, last: number): void {
-  const shape = (ring: KvRing) => kvRows(ring.type, ring, ring.slots);
-  const [from, to] = [bytesOf(source), bytesOf(target)];
-  for (const copy of kvCopies(source.type, source.headSize, shape(source), shape(target), last)) {
-    for (const i of [0, 1]) to[i].set(from[i].subarray(copy.from, copy.from + copy.bytes), copy.to);
-  }
+export function copyRing(from: KvRing, to: KvRing, last: number): void {
+  const segments = copySegments(from.slots, last, to.slots);
+  for (const kind of ['keys', 'values'] as const) copySlots(from, to, kind, segments);
 }
 
 /** The bytes of a ring, keys first; they share its memory. */
 export const bytesOf = ({ keys, values }: KvRing): Uint8Array[] =>
   [keys, values].map((store) => new Uint8Array(store.values.buffer));
+
+function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments: readonly CopySegment[]): void {
+  const shape = ({ slots }: KvRing) => kvRows(old.type, old, slots);
+  for (const { from, to, bytes } of kvCopies(old.type, old.headSize, shape(old), shape(ring), segments))
+    new Uint8Array(ring[kind].values.buffer, to, bytes).set(new Uint8Array(old[kind].values.buffer, from, bytes));
+}
+
+/**
+ * Puts what survives a shift by `drop` positions into another ring of the same size.
+ * @param turn turns a head's key back by so many; null: it has no position
+ */
+export function shiftInto(
+  ring: KvRing,
+  old: KvRing,
+  { stay, move }: { stay: Span; move: Span },
+  drop: number,
+  turn: ((key: Float64Array) => void) | null,
+): void {
+  const { slots, kvHeads } = old;
+  const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
+  const moving = moveSegments(move.from, move.to, drop, slots, slots);
+  copySlots(old, ring, 'values', [...staying, ...moving]);
+  copySlots(old, ring, 'keys', turn ? staying : [...staying, ...moving]);
+  if (!turn) return;
+  const key = new Float64Array(old.headSize);
+  for (const { from, to, count } of moving) {
+    for (let i = 0; i < count * kvHeads; i++) {
+      load(old.type, old.keys, from * kvHeads + i, key);
+      turn(key);
+      store(ring.type, ring.keys, to * kvHeads + i, key);
+    }
+  }
+}
 
 /**
  * Writes the keys and values of one position from qkv, where they stand side by side from `at`.

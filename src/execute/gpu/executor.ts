@@ -33,7 +33,7 @@ import type {
   WeightSink,
 } from '../executor';
 import type { Bound } from './bound';
-import { GpuKvCache } from './kv-cache';
+import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, type KernelShapes, lower, lowerSampler, type Op } from './lower';
 import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
@@ -153,6 +153,8 @@ export class GpuExecutor implements Executor {
 
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
+    // so that it is here, offline too, when weights are
+    shiftPart().catch(() => {});
     await this.#allocate(wanted);
     await this.#compile(this.#adapters);
     await this.#bindShared();
@@ -176,8 +178,7 @@ export class GpuExecutor implements Executor {
 
   /** The passes of a conversation, with the frequencies of its length in place. */
   async #use(cache: GpuKvCache): Promise<NonNullable<GpuKvCache['passes']>> {
-    if (cache.reach !== this.#reach) this.#writeFrequencies(cache.reach);
-    this.#reach = cache.reach;
+    this.#useFrequencies(cache.reach);
     cache.passes ??= { decode: await this.#bindFor(cache, 'decode'), prefill: await this.#bindFor(cache, 'prefill') };
     return cache.passes;
   }
@@ -192,6 +193,9 @@ export class GpuExecutor implements Executor {
     const cache = new GpuKvCache({
       device: this.#device,
       ledger: this.#ledger,
+      pipelines: this.#pipelines,
+      buffer: (name) => this.#buffer(name),
+      useFrequencies: (reach) => this.#useFrequencies(reach),
       spec: this.#model.spec,
       plan: this.#plan,
       checkAlive: () => this.#checkAlive(),
@@ -238,7 +242,9 @@ export class GpuExecutor implements Executor {
     }
   }
 
-  #writeFrequencies(reach: number): void {
+  #useFrequencies(reach: number): void {
+    if (reach === this.#reach) return;
+    this.#reach = reach;
     distinctRopes(this.#model.spec).forEach((rope, i) => {
       const frequencies = Float32Array.from(frequenciesFor(rope, reach));
       this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, frequencies);

@@ -1,6 +1,7 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
+import type { Pipelines } from '../../gpu/pipelines';
 import {
   type KvLayerPlan,
   type KvPart,
@@ -13,14 +14,18 @@ import {
   snapshotOf,
 } from '../../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
-import { Rings } from '../../memory/rings';
+import { copySegments } from '../../memory/ring';
+import { Rings, type Shift } from '../../memory/rings';
 import type { RingState } from '../../memory/snapshots';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
 
 /** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-const USAGE = 0x80 | 0x8 | 0x4;
+export const KV_USAGE = 0x80 | 0x8 | 0x4;
+
+/** Only long conversations need it. */
+export const shiftPart = () => import('./shift-rings');
 
 const KINDS = ['k', 'v'] as const;
 
@@ -34,9 +39,14 @@ export interface Place extends KvShape {
 export interface GpuCacheOwner {
   device: GPUDevice;
   ledger: Ledger;
+  pipelines: Pipelines;
   spec: ModelSpec;
   /** what the model was loaded with: type and chunk are the same for every conversation */
   plan: MemoryPlan;
+  /** of those that all conversations share, by the plan's name */
+  buffer(name: string): GPUBuffer;
+  /** puts the frequencies of conversations that reach so far in place */
+  useFrequencies(reach: number): void;
   /** @throws device-lost */
   checkAlive(): void;
   dispose(cache: GpuKvCache): void;
@@ -85,6 +95,16 @@ export class GpuKvCache implements KvCache {
     return this.held.capacity(this.#owner.plan.request.chunk);
   }
 
+  canShift(shift: Shift): boolean {
+    return this.held.canShift(shift);
+  }
+
+  async shift(shift: Shift): Promise<void> {
+    this.#owner.checkAlive();
+    const { shiftRings } = await shiftPart();
+    await shiftRings(this.#owner, this, shift);
+  }
+
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
@@ -131,7 +151,7 @@ export class GpuKvCache implements KvCache {
   }
 
   async #allocate(wanted: { name: string; bytes: number }[]): Promise<Map<string, GPUBuffer>> {
-    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: USAGE }));
+    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE }));
     const made = await this.#owner.ledger.allocate(requests);
     return new Map(wanted.map(({ name }, i) => [name, made[i]]));
   }
@@ -157,7 +177,8 @@ export class GpuKvCache implements KvCache {
   /** Copies the newest that one place holds of positions up to `last` into another. */
   #copy(encoder: GPUCommandEncoder, layer: number, from: Place, to: Place, last: number): void {
     const { spec, plan } = this.#owner;
-    for (const copy of kvCopies(plan.request.kvType, spec.headSize, from, to, last)) {
+    const segments = copySegments(from.slots, last, to.slots);
+    for (const copy of kvCopies(plan.request.kvType, spec.headSize, from, to, segments)) {
       for (const kind of KINDS) {
         const source = from.buffer(kvBuffer(layer, kind, copy.fromPart));
         encoder.copyBufferToBuffer(

@@ -8,8 +8,9 @@ import { allLogits, type Maker, planOf, randomModel, TOLERANCE } from '../../exe
 import type { KvType } from '../../memory/kv';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { Conversations, reusePrefix } from '../conversations';
-import { generate } from '../generate';
+import { Conversations } from '../conversations';
+import { type Turn as AnswerTurn, generate } from '../generate';
+import { effectiveOptions } from '../sampling-options';
 
 const VOCAB = 97;
 
@@ -144,18 +145,25 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, snaps
       const { cache } = conversation;
       const shared = conversation.ids.findIndex((id, at) => id !== ids[at]);
       const direct = cache.held.canResume(Math.min(shared < 0 ? conversation.ids.length : shared, ids.length - 1));
-      const reused = reusePrefix(conversation, ids);
       expect(cache.bytes).toBe(conversation.plan!.kv);
-      const options = { maxNewTokens: newTokens, temperature: 0, topK: 0, topP: 1, seed, stop: [], ignoreEos: true };
-      const turn = { ids, made: [], reused, options, stopIds: new Set<number>(), text: null, startedAt: 0 };
+      const turn: AnswerTurn = {
+        ids,
+        made: [],
+        window: null,
+        shift: async () => false,
+        options: effectiveOptions({ maxNewTokens: newTokens, temperature: 0, seed, ignoreEos: true }, null, newTokens),
+        stopIds: new Set(),
+        text: null,
+        startedAt: 0,
+      };
       const answering = generate(executor, conversation, turn);
       let step = await answering.next();
       while (!step.done) step = await answering.next();
-      const made = step.value.ids;
+      const { ids: made, stats } = step.value;
       expect(made).toHaveLength(newTokens);
       if (note) met.notes++;
-      if (reused > 0) met.reused++;
-      if (reused > 0 && !direct) met.restored++;
+      if (stats.reusedTokens > 0) met.reused++;
+      if (stats.reusedTokens > 0 && !direct) met.restored++;
       else if (before.length > 0) met.afresh++;
 
       const rows = await allLogits(fresh, [...ids, ...made.slice(0, -1)]);

@@ -24,6 +24,7 @@ export function resultJson({ ids, text, finish, stats, memory }: GenerateResult)
     stats: {
       prompt_tokens: stats.promptTokens,
       new_tokens: stats.newTokens,
+      ...(stats.droppedTokens > 0 && { dropped_tokens: stats.droppedTokens }),
       ttft_ms: stats.ttftMs,
       prefill_tps: stats.prefillTps,
       decode_tps: stats.decodeTps,
@@ -51,5 +52,6 @@ export async function generate(args: Arguments): Promise<void> {
       `${stats.prefillTps.toFixed(2)} tok/s prefill, ${stats.decodeTps.toFixed(2)} tok/s decode; ` +
       `${mib(memory.total)}, of which cache ${mib(memory.kv)} (full context: ${mib(memory.kvFullContext)})`,
   );
+  if (result.note) process.stderr.write(`${result.note}\n`);
   await session.dispose();
 }

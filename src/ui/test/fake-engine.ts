@@ -71,7 +71,8 @@ export class FakeEngine implements ChatEngine {
     });
     const words = this.#words(signal, (text, aborted) => {
       if (text === null) return fail(this.failure);
-      const stats = { promptTokens: 9, reusedTokens: 0, newTokens: 3, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
+      const tokens = { promptTokens: 9, reusedTokens: 0, droppedTokens: 0, newTokens: 3 };
+      const stats = { ...tokens, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
       settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY, note: null });
     });
     return Object.assign(words, { result });

@@ -1,0 +1,18 @@
+// Rotary embedding of one value of a head, from the buffer `frequencies`.
+#include rope
+
+// The dimension that turns together with d; itself where d does not turn.
+fn partner(d: u32) -> u32 {
+  let half = $ROPE_DIMu / 2u;
+  return select(select(d, d - half, d < $ROPE_DIMu), d + half, d < half);
+}
+
+// `value`, of dimension d, turned with `other`, of its partner.
+fn turned(d: u32, position: f32, value: f32, other: f32) -> f32 {
+  if (d >= $ROPE_DIMu) {
+    return value;
+  }
+  let half = $ROPE_DIMu / 2u;
+  let turn = sin_cos(position * frequencies[d % half]) * $ROPE_MAGNITUDE;
+  return value * turn.y + select(other, -other, d < half) * turn.x;
+}

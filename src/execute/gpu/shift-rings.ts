@@ -1,0 +1,103 @@
+/** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
+import { shiftGroups, shiftKernel } from '../../kernels/shift';
+import { kvBuffer, kvCopies } from '../../memory/kv';
+import { distinctRopes } from '../../memory/plan';
+import { moveSegments } from '../../memory/ring';
+import type { Shift } from '../../memory/rings';
+import { type GpuCacheOwner, type GpuKvCache, KV_USAGE } from './kv-cache';
+
+const KINDS = ['k', 'v'] as const;
+/** Buffers by kind and part. */
+type Ring = Record<(typeof KINDS)[number], GPUBuffer[]>;
+
+/** What turns a layer's keys: pipelines by part, and the buffer of frequencies; null: they have no positions. */
+type Turn = { pipelines: GPUComputePipeline[]; frequencies: GPUBuffer } | null;
+
+/** @throws out-of-memory, webgpu-unavailable; nothing has changed then */
+export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift: Shift): Promise<void> {
+  const { held, buffers, parts } = cache;
+  // All that may fail comes first: a layer's old ring then serves the next layer of its size.
+  const turns = await turnsOf(owner, cache);
+  const spares = await spareRings(owner, cache);
+  owner.useFrequencies(cache.reach);
+  for (const [layer, slots] of held.slots.entries()) {
+    const of = (kind: 'k' | 'v') => parts[layer].map((_, part) => buffers.get(kvBuffer(layer, kind, part))!);
+    const old = { k: of('k'), v: of('v') };
+    const fresh = spares.get(slots)!;
+    moveLayer(owner, cache, shift, layer, turns[layer], old, fresh);
+    for (const kind of KINDS) {
+      for (const [part, buffer] of fresh[kind].entries()) {
+        buffer.label = kvBuffer(layer, kind, part);
+        buffers.set(buffer.label, buffer);
+      }
+    }
+    spares.set(slots, old);
+  }
+  for (const { k, v } of spares.values()) for (const buffer of [...k, ...v]) owner.ledger.release(buffer);
+  cache.passes = null;
+  held.shift(shift);
+}
+
+function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuKvCache): Promise<Turn[]> {
+  const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
+  return Promise.all(
+    spec.layers.map(async ({ rope }, layer) => {
+      if (!rope) return null;
+      const kernels = parts[layer].map((part) => shiftKernel(spec, rope, plan.request.kvType, part));
+      return {
+        pipelines: await Promise.all(kernels.map((kernel) => pipelines.get(kernel))),
+        frequencies: buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`),
+      };
+    }),
+  );
+}
+
+/** One ring of each size, by slots. */
+async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache): Promise<Map<number, Ring>> {
+  const sizes = new Map(held.slots.map((slots, layer) => [slots, parts[layer]]));
+  const wanted = [...sizes.values()].flatMap((parts) => KINDS.flatMap(() => parts));
+  const made = await ledger.allocate(
+    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: KV_USAGE })),
+  );
+  return new Map(
+    [...sizes].map(([slots, { length }]) => [slots, { k: made.splice(0, length), v: made.splice(0, length) }]),
+  );
+}
+
+function moveLayer(
+  { device, spec, plan, buffer }: GpuCacheOwner,
+  { held, parts }: GpuKvCache,
+  shift: Shift,
+  layer: number,
+  turn: Turn,
+  old: Ring,
+  fresh: Ring,
+): void {
+  const { stay, move } = held.survivors(layer, shift);
+  const slots = held.slots[layer];
+  const shape = { slots, parts: parts[layer] };
+  const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
+  const moving = moveSegments(move.from, move.to, shift.drop, slots, slots);
+  const encoder = device.createCommandEncoder();
+  for (const kind of KINDS) {
+    const segments = kind === 'k' && turn ? staying : [...staying, ...moving];
+    for (const copy of kvCopies(plan.request.kvType, spec.headSize, shape, shape, segments)) {
+      encoder.copyBufferToBuffer(old[kind][copy.fromPart], copy.from, fresh[kind][copy.toPart], copy.to, copy.bytes);
+    }
+  }
+  if (turn) {
+    const state = buffer('state');
+    device.queue.writeBuffer(state, 0, new Uint32Array([move.from, move.to, shift.drop]));
+    const pass = encoder.beginComputePass();
+    for (const [i, part] of parts[layer].entries()) {
+      const bound = [old.k[i], fresh.k[i], turn.frequencies, state];
+      const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      const layout = turn.pipelines[i].getBindGroupLayout(0);
+      pass.setPipeline(turn.pipelines[i]);
+      pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+      pass.dispatchWorkgroups(...shiftGroups(part, move.to - move.from));
+    }
+    pass.end();
+  }
+  device.queue.submit([encoder.finish()]);
+}

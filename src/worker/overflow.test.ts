@@ -1,0 +1,100 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createSession } from './session';
+import { expectLongTalk } from './test/long-talk';
+import { ask, chats, fixture, host, load } from './test/tiny';
+
+const SHIFT = { overflow: 'shift', ignoreEos: true } as const;
+
+describe('a conversation of three times its context', () => {
+  it.each(['f16', 'f32'] as const)('keeps answering, and computes nothing twice (%s cache)', (kv) =>
+    expectLongTalk(null, { kv }),
+  );
+
+  it('keeps answering where local layers have wrapped', async () => {
+    const files = fixture('reference/fixtures/families/gemma3/nf4/');
+    const session = createSession(host({ files }));
+    await load(session, { maxContext: 64, chunk: 8 });
+    const prefill = vi.spyOn(session.model().executor, 'prefill');
+    const { result } = await ask(session, { ids: [3, 1, 4, 1, 5] }, { ...SHIFT, maxNewTokens: 200 });
+    expect(result.ids).toHaveLength(200);
+    expect(result.stats).toMatchObject({ droppedTokens: 144 });
+    expect(prefill.mock.calls.map(([, ids]) => ids.length)).toEqual([5, ...Array(9).fill(1)]);
+  });
+});
+
+describe('what is seen', () => {
+  it('is the system prompt and the newest part, within the answer, too', async () => {
+    const session = createSession(host());
+    await load(session, { maxContext: 80 });
+    const prefill = vi.spyOn(session.model().executor, 'prefill');
+    const messages = [
+      { role: 'system' as const, content: 'Be kind.' },
+      { role: 'user' as const, content: 'a long question '.repeat(30) },
+    ];
+    const whole = createSession(host());
+    await load(whole);
+    const prompt = vi.spyOn(whole.model().executor, 'prefill');
+    await ask(whole, { messages }, { maxNewTokens: 1 });
+    const ids = Array.from(prompt.mock.calls[0][1]);
+    const other = [messages[0], { ...messages[1], content: 'zzz' }];
+    await ask(whole, { messages: other }, { maxNewTokens: 1 });
+    const otherIds = [...ids.slice(0, prompt.mock.calls[1][2]), ...Array.from(prompt.mock.calls[1][1])];
+    const system = ids.findIndex((id, i) => id !== otherIds[i]);
+    expect(system).toBeGreaterThan(8);
+
+    const { result } = await ask(session, { messages }, { ...SHIFT, maxNewTokens: 60 });
+    const [, seen, start] = prefill.mock.calls[0];
+    const newest = seen.length - system;
+    expect(start).toBe(0);
+    expect(newest).toBeGreaterThan(30);
+    expect(Array.from(seen)).toEqual([...ids.slice(0, system), ...ids.slice(-newest)]);
+    expect(result.ids).toHaveLength(60);
+    expect(result.note).toContain('the system prompt');
+    expect(result.stats.droppedTokens).toBeGreaterThan(ids.length - 80);
+  });
+
+  it('is everything while there is room: the same plan, the same answer', async () => {
+    const [{ messages }] = chats;
+    const results = [];
+    for (const overflow of ['error', 'shift'] as const) {
+      const session = createSession(host());
+      await load(session);
+      const { result } = await ask(session, { messages }, { overflow, maxNewTokens: 20 });
+      results.push({ ids: result.ids, note: result.note, memory: result.memory });
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[0].note).toBe(null);
+  });
+
+  it('is less where the memory budget has room for less, and it stays within the budget', async () => {
+    const roomy = createSession(host());
+    await load(roomy);
+    const { peak, kv } = await roomy.plan({ promptTokens: 70, maxNewTokens: 27 });
+    const memoryBudget = Math.floor(peak + kv / 4);
+    const session = createSession(host());
+    await load(session, { memoryBudget });
+    const prompt = { ids: Array.from({ length: 300 }, (_, i) => 40 + (i % 80)) };
+    await expect(ask(session, prompt, { maxNewTokens: 90 })).rejects.toMatchObject({ code: 'out-of-memory' });
+    const { result } = await ask(session, prompt, { ...SHIFT, maxNewTokens: 90 });
+    expect(result.ids).toHaveLength(90);
+    expect(result.memory.kvSlots.global).toBeGreaterThanOrEqual(96);
+    expect(result.memory.kvSlots.global).toBeLessThan(150);
+    expect(result.memory.peak).toBeLessThanOrEqual(memoryBudget);
+  });
+
+  it('cannot be a system prompt of more than half the context', async () => {
+    const session = createSession(host());
+    await load(session, { maxContext: 80 });
+    const messages = [
+      { role: 'system' as const, content: 'Be kind. '.repeat(30) },
+      { role: 'user' as const, content: 'Well?' },
+    ];
+    await expect(ask(session, { messages }, SHIFT)).rejects.toMatchObject({
+      code: 'context-overflow',
+      details: { capacity: 80 },
+    });
+    await expect(ask(session, { ids: [1] }, { overflow: 'wrap' as never })).rejects.toMatchObject({
+      code: 'invalid-option',
+    });
+  });
+});
