@@ -67,7 +67,7 @@ export const MODELS: ServerOptions['mounts'] = [
 type Product = Awaited<ReturnType<typeof serveProduct>>;
 
 interface Fixtures {
-  serverOptions: Partial<ServerOptions>;
+  serverOptions: NonNullable<Parameters<typeof serveProduct>[1]>;
   product: Product;
   profile: Profile;
 }
