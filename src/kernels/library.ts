@@ -69,6 +69,12 @@ export interface Kernel {
   code: string;
 }
 
+/** Layers and slices ask for the same few again and again; made anew each time they were 40 MiB of garbage a load. */
+const made = new Map<string, Kernel>();
+
 export function kernel(name: KernelName, constants: Constants, label: string = name): Kernel {
-  return { label, code: preprocess(KERNELS[name], constants, LIBRARY) };
+  const key = JSON.stringify([name, constants, label]);
+  const known = made.get(key) ?? { label, code: preprocess(KERNELS[name], constants, LIBRARY) };
+  made.set(key, known);
+  return known;
 }
