@@ -67,6 +67,7 @@ class FakeExecutor {
   readonly cache = {
     rewind: (position: number) => (position <= this.held.length ? position : 0),
     snapshot: () => {},
+    held: { snapshots: { count: 0 } },
   } as unknown as KvCache;
 
   async shift({ keep, drop, end }: Shift): Promise<boolean> {

@@ -24,7 +24,6 @@ import merge from '../../shaders/merge.wgsl?raw';
 import norm from '../../shaders/norm.wgsl?raw';
 import projectionNorm from '../../shaders/projection_norm.wgsl?raw';
 import quantize from '../../shaders/quantize.wgsl?raw';
-import rowNorms from '../../shaders/row_norms.wgsl?raw';
 import sampleMax from '../../shaders/sample_max.wgsl?raw';
 import samplePick from '../../shaders/sample_pick.wgsl?raw';
 import scatter from '../../shaders/scatter.wgsl?raw';
@@ -59,7 +58,6 @@ const KERNELS = {
   norm,
   projection_norm: projectionNorm,
   quantize,
-  row_norms: rowNorms,
   sample_max: sampleMax,
   sample_pick: samplePick,
   scatter,
@@ -83,7 +81,7 @@ export function kernel(name: KernelName, constants: Constants, label: string = n
   return known;
 }
 
-/** A kernel whose source is not among those that every model needs. */
+/** A kernel whose source comes with the part that needs it. */
 export function kernelFrom(source: string, constants: Constants, label: string): Kernel {
   return { label, code: preprocess(source, constants, LIBRARY) };
 }

@@ -35,13 +35,16 @@ function locate(model: string): SourceDescription {
   );
 }
 
-function source(description: SourceDescription, onBytes: (path: string, bytes: number) => void = () => {}): Source {
+async function source(
+  description: SourceDescription,
+  onBytes: (path: string, bytes: number) => void = () => {},
+): Promise<Source> {
   return description.kind === 'files' ? createFolderSource(description.name) : openSource(description, onBytes);
 }
 
 /** Headers and tokenizer only. */
 export async function openHeaders(model: string): Promise<Checkpoint> {
-  const from = source(locate(model));
+  const from = await source(locate(model));
   return openCheckpoint(from).catch(async (error) => {
     await from.close?.();
     throw error;

@@ -32,7 +32,7 @@ export async function inspectModel(
   { source: description, options: given, touch, sizes = true }: InspectRequest,
 ): Promise<{ cost: ModelCost; planned: Planned }> {
   const options = effectiveEngineOptions(given);
-  const inner = host.openSource(description, () => {});
+  const inner = await host.openSource(description, () => {});
   const local = description.kind === 'files';
   const { store } = local ? { store: null } : await host.openStore();
   const stored = store && (await describeStored(store, modelKey(inner)));

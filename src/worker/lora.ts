@@ -66,7 +66,7 @@ async function openKept(
 ): Promise<StoredSource> {
   const local = description.kind === 'files' || storage === 'none';
   const { store } = local ? { store: null } : await host.openStore();
-  const inner = host.openSource(description, () => {});
+  const inner = await host.openSource(description, () => {});
   return openStored(inner, store, { signal }).catch((error) => {
     inner.close?.();
     throw error;

@@ -130,7 +130,7 @@ async function tryOpen(
   const { signal } = watch;
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
-    const inner = host.openSource(description, meter.network);
+    const inner = await host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
     const choice = [options.weights, ...options.keep].join(' ');

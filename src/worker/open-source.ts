@@ -1,18 +1,24 @@
 /** From the description that crossed to the worker to a Source. */
 import { createFileSource } from '../weights/file-source';
 import { createHttpSource } from '../weights/http-source';
-import { createHubSource } from '../weights/hub-source';
 import type { Source, SourceDescription } from '../weights/source';
 
-export type OpenSource = (description: SourceDescription, onBytes: (path: string, bytes: number) => void) => Source;
+export type OpenSource = (
+  description: SourceDescription,
+  onBytes: (path: string, bytes: number) => void,
+) => Source | Promise<Source>;
 
-export const openSource: OpenSource = (description, onBytes) => {
+/** The code that knows the Hub is fetched when a model of the Hub is asked for. */
+export const openSource = async (
+  description: SourceDescription,
+  onBytes: (path: string, bytes: number) => void,
+): Promise<Source> => {
   switch (description.kind) {
     case 'files':
       return createFileSource(description.name, description.files);
     case 'http':
       return createHttpSource(description.base, { onBytes });
     case 'hub':
-      return createHubSource(description, { onBytes });
+      return (await import('../weights/hub-source')).createHubSource(description, { onBytes });
   }
 };

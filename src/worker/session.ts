@@ -85,7 +85,7 @@ export function createSession(host: Host): Session {
 
   async function storeOf(ref: StoredRef) {
     const { store } = ref.kind === 'files' ? { store: null } : await host.openStore();
-    return { store, key: ref.kind === 'stored' ? ref.key : modelKey(host.openSource(ref, () => {})) };
+    return { store, key: ref.kind === 'stored' ? ref.key : modelKey(await host.openSource(ref, () => {})) };
   }
 
   return {

@@ -35,7 +35,6 @@ import type {
 import type { Bound } from './bound';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, type KernelShapes, lower, lowerSampler, type Op } from './lower';
-import { rowNorms } from './row-norms';
 import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
@@ -253,11 +252,12 @@ export class GpuExecutor implements Executor {
 
   /** The weights as adapters see them. */
   readonly #base: BaseWeights = {
-    rowNorms: (step, ...product) => {
+    rowNorms: async (step, ...product) => {
       const names = step.parts.map((part) => part.name);
       const matrices = this.#plan.matrices.filter(({ parts }) => parts.some(({ tensor }) => names.includes(tensor)));
       const buffer = (name: string) => this.#buffer(name);
       const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+      const { rowNorms } = await import('./row-norms');
       return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
     },
     biases: (step) =>
