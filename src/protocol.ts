@@ -138,6 +138,8 @@ export interface SamplingOptions {
 
 export interface GenerateRequest {
   id: number;
+  /** positions that this conversation may take, where that is less than the model was loaded for */
+  maxContext?: number;
   /** whose cache is used; 0, when absent, is that of whoever keeps no conversations */
   conversation?: number;
   input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };

@@ -16,6 +16,8 @@ export interface Chats {
 /** `overflow`: what every answer takes that is not told otherwise */
 export interface ConversationOptions extends Pick<SamplingOptions, 'overflow'> {
   system?: string;
+  /** positions that it may take, where that is less than the model was loaded for */
+  maxContext?: number;
   /** what was said before, e.g. before the page was loaded again; without the system message */
   messages?: readonly ChatMessage[];
   /**

@@ -157,6 +157,43 @@ it('tells what is installed, and deletes it', async () => {
   expect(await isStored('org/other', { createWorker })).toBeNull();
 });
 
+describe('conversations side by side', () => {
+  it('take turns, each going on from its own cache; a closed one starts anew', async () => {
+    const engine = await load(base, { createWorker });
+    const [one, two] = [engine.conversation({ system: 'Be short.' }), engine.conversation({ system: 'Be long.' })];
+    for (const talk of [one, two]) await talk.ask('Hello', { maxNewTokens: 3 }).result;
+    for (const talk of [one, two]) {
+      const { stats, memory } = await talk.ask('More', { maxNewTokens: 2 }).result;
+      expect(stats.reusedTokens).toBeGreaterThan(10);
+      expect(memory.conversations).toBe(2);
+    }
+    const { kv } = await engine.memory();
+    await one.close();
+    expect((await engine.memory()).kv).toBeLessThan(kv);
+    expect((await one.ask('Again', { maxNewTokens: 2 }).result).stats.reusedTokens).toBe(0);
+    // asked at once, they wait for each other
+    const both = [one, two].map((talk) => talk.ask('And now?', { maxNewTokens: 4, temperature: 0 }).result);
+    for (const { stats } of await Promise.all(both)) expect(stats.reusedTokens).toBeGreaterThan(10);
+    engine.dispose();
+  });
+
+  it('may take less of the context than the model was loaded for', async () => {
+    const engine = await load(base, { createWorker });
+    const short = engine.conversation({ maxContext: 40 });
+    await expect(short.ask('Hello', { maxNewTokens: 100 }).result).rejects.toMatchObject({
+      code: 'context-overflow',
+      details: { capacity: 40, maxNewTokens: 100 },
+    });
+    expect((await short.ask('Hello', { maxNewTokens: 5 }).result).ids.length).toBeGreaterThan(0);
+    const wrong = [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '40' as unknown as number];
+    for (const maxContext of wrong) {
+      const asked = engine.conversation({ maxContext }).ask('Hello').result;
+      await expect(asked).rejects.toMatchObject({ code: 'invalid-option', details: { option: 'maxContext' } });
+    }
+    engine.dispose();
+  });
+});
+
 describe('load', () => {
   it('stops when the signal fires', async () => {
     const stop = new AbortController();

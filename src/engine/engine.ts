@@ -291,10 +291,10 @@ export class Engine {
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
-    const { saved, overflow } = options;
+    const { saved, overflow, maxContext } = options;
     const chats: Chats = {
       chat: (messages, options) =>
-        this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved }),
+        this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved, maxContext }),
       close: () => this.#model.run(({ api }) => api.close(conversation)),
       save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
@@ -354,7 +354,7 @@ export class Engine {
   #request(
     input: GenerateRequest['input'],
     options: GenerateOptions,
-    of: Pick<GenerateRequest, 'conversation' | 'saved'> = {},
+    of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
     return answerFrom(this.#model, { id: ++lastId, input, ...of }, options);
   }

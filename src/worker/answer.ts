@@ -8,6 +8,7 @@ import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
+import { effectiveEngineOptions } from './engine-options';
 import type { Model } from './open-model';
 import { checkFits, memoryInfo, planFor, planRequest } from './planning';
 
@@ -86,17 +87,25 @@ function systemTokens(model: Model, input: GenerateRequest['input'], ids: readon
   return parted < 0 ? ids.length : parted;
 }
 
+/** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
+function within(model: Model, asked: number | undefined): Model {
+  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
+  const { options } = model;
+  return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
+}
+
 /**
  * Answers one request; requests must not overlap.
  * @throws invalid-option, context-overflow, out-of-memory, device-lost
  */
 export async function answer(
-  model: Model,
-  { input, options: given, made = [], conversation = 0, saved }: Omit<GenerateRequest, 'id'>,
+  loaded: Model,
+  { input, options: given, made = [], conversation = 0, saved, maxContext }: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
   const startedAt = performance.now();
+  const model = within(loaded, maxContext);
   const { spec } = model.plan;
   const ids = encodeInput(model, input);
   const { kvCapacity } = model.options;
