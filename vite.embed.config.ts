@@ -11,7 +11,7 @@ export default defineConfig({
   base: './',
   publicDir: false,
   plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), inlineWorker()],
-  worker: { format: 'iife', plugins: () => [wgsl(), comlinkHalves(), leaveOut(), partsFromPage()] },
+  worker: { format: 'iife', plugins: () => [wgsl(), comlinkHalves(), leaveOut(), partsFromPage('worker|weights')] },
   build: {
     outDir: at('dist/embed'),
     emptyOutDir: true,

@@ -1,6 +1,6 @@
 /**
  * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes (one
- * kill a fresh browser), ended workers, frozen pages, and the person's own Stop in each of these moments.
+ * kill a fresh browser), ended workers, suspended pages, and the person's own Stop in each of these moments.
  */
 import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/server';

@@ -64,6 +64,35 @@ test.describe('the widget', () => {
     expect(result!.ids).toHaveLength(3);
   });
 
+  test('goes on beyond the context on WebGPU, and says what is no longer seen', async ({ product, profile }) => {
+    const { page, complaints } = await profile.open({ webgpu: true });
+    await page.goto(product.host.origin);
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('max-context', '96');
+      element.setAttribute('max-new-tokens', '6');
+      element.setAttribute('backend', 'webgpu');
+    }, `${product.site.origin}${TINY}`);
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await chat.ask('one two three four five');
+    await expect(chat.stat('note')).toHaveCount(0);
+    const { stats } = (await chat.state()).result!;
+    let dropped = 0;
+    for (let seen = stats.promptTokens; seen < 3 * 96 && dropped < 96; ) {
+      expect(await chat.ask('six seven eight nine ten')).not.toBe('');
+      const { promptTokens, droppedTokens, reusedTokens } = (await chat.state()).result!.stats;
+      // all but the question, with what stands around it, comes from the cache, which moved
+      expect(reusedTokens + droppedTokens).toBeGreaterThanOrEqual(seen - 8);
+      [seen, dropped] = [promptTokens, droppedTokens];
+    }
+    expect(dropped).toBeGreaterThanOrEqual(96);
+    await expect(chat.stat('note')).toContainText(`oldest ${dropped}`);
+    expect(product.site.requests).toContain('GET /embed/nibble-shift-rings.js');
+    expect(complaints).toEqual([]);
+  });
+
   test('shows the snippet that makes it', async ({ product, profile }) => {
     const { page } = await profile.open();
     await page.goto(product.host.origin);

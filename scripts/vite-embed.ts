@@ -43,6 +43,7 @@ const PARTS: Record<string, string> = {
   lora: 'lora/index',
   quantised: 'weights/quantised',
   'sha256-in-pieces': 'weights/sha256-in-pieces',
+  'shift-rings': 'execute/gpu/shift-rings',
   'stored-models': 'weights/stored-models',
   'on-cpu': 'execute/on-cpu',
   'on-gpu': 'execute/on-gpu',
@@ -66,19 +67,19 @@ export function leaveOut(): Plugin {
   };
 }
 
-/** In the inlined worker, `import()` of a part becomes a question to the page. */
-export function partsFromPage(): Plugin {
+/** In the inlined worker, and in parts, `import()` of a part by files of these folders becomes a question to the page. */
+export function partsFromPage(folders: string): Plugin {
   return {
     name: 'nibble:parts-from-page',
     enforce: 'pre',
     transform: {
-      filter: { id: /\/src\/(worker|weights)\/[\w-]+\.ts$/, code: LATER },
+      filter: { id: new RegExp(`/src/(${folders})/[\\w-]+\\.ts$`), code: LATER },
       handler(code, id) {
         const asked = code.replace(LATER, (whole, specifier) => {
           const part = partOf(specifier, id);
           return part ? `partFromPage('${part}')` : whole;
         });
-        return { code: `import { partFromPage } from '../worker/part-from-page';\n${asked}`, map: null };
+        return { code: `import { partFromPage } from '${src}/worker/part-from-page';\n${asked}`, map: null };
       },
     },
   };
@@ -90,7 +91,7 @@ export function partBuilds(): InlineConfig[] {
     configFile: false,
     publicDir: false,
     logLevel: 'warn',
-    plugins: [wgsl(), leaveOut()],
+    plugins: [wgsl(), leaveOut(), partsFromPage('execute/gpu')],
     build: {
       outDir: 'dist/embed',
       emptyOutDir: false,

@@ -8,7 +8,7 @@ import { cancellable, type RunningWorker } from './start-worker';
 /**
  * @param request its id is unique in the page
  * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
- * the answer fails with that code at once
+ * the answer fails with that code
  */
 export function answerFrom(
   model: HeldModel,

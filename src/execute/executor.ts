@@ -7,8 +7,8 @@ import type { RowSlice } from '../formats/matrix';
 import type { MemoryReport } from '../gpu/ledger';
 import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
-import type { Rings, Shift } from '../memory/rings';
-import type { RingState } from '../memory/snapshots';
+import type { Rings } from '../memory/rings';
+import type { Shift } from '../memory/shift';
 
 export type { MemoryReport };
 
@@ -49,6 +49,8 @@ export interface KvCache {
   /** bytes that it takes now, in all and by layer */
   readonly bytes: number;
   readonly layerBytes: readonly number[];
+  /** which positions it holds */
+  readonly held: Rings;
 
   /**
    * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on as
@@ -56,9 +58,6 @@ export interface KvCache {
    * @throws out-of-memory; every layer stays usable, those that had grown with their new size
    */
   reserve(plan: MemoryPlan): Promise<void>;
-
-  /** what it holds, as positions */
-  readonly held: Rings;
 
   /**
    * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here. A
@@ -80,20 +79,14 @@ export interface KvCache {
    */
   read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 
-  /** Puts what read() gave into the rings, which are large enough or take the newest of it; say adopt() at the end. */
+  /** Puts what read() gave into the rings, which are large enough or take the newest of it; tell `held` at the end. */
   write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-
-  /** Takes what was written for what it holds. */
-  adopt(state: RingState): void;
-
-  /** Whether after the shift it would hold all that tokens from `end - drop` on must see. */
-  canShift(shift: Shift): boolean;
 
   /**
    * Drops positions in the middle and moves those after them to the front, their keys turned back by as many positions.
    * Keys and values of deeper layers stay what they were computed to be with the dropped tokens in sight. Takes
    * shiftSpare() bytes for as long as it lasts.
-   * @param shift one that canShift()
+   * @param shift one that memory/shift.ts allows
    * @throws out-of-memory, and nothing has changed
    */
   shift(shift: Shift): Promise<void>;

@@ -38,9 +38,7 @@ class FakeDevice {
       snapshot: () => {},
       read: async () => new Uint8Array(),
       write: async () => {},
-      adopt: (state) => held.adopt(state),
-      canShift: (shift) => held.canShift(shift),
-      shift: async (shift) => held.shift(shift),
+      shift: async () => {},
       async reserve(plan) {
         const take = (bytes: number) => {
           if (device.taken + bytes > device.room) throw new NibbleError('out-of-memory', 'full');

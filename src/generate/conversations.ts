@@ -7,7 +7,7 @@ import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import { growthPeak, shiftSpare } from '../memory/growth';
 import { type MemoryPlan, reachedTokens } from '../memory/plan';
-import type { Shift } from '../memory/rings';
+import { canShift, type Shift } from '../memory/shift';
 import { isLong } from '../model/rope';
 import type { ModelSpec } from '../model/spec';
 import { seenOf } from './overflow';
@@ -134,7 +134,7 @@ export class Conversations {
    */
   async shift(id: number, shift: Shift): Promise<boolean> {
     const { cache, plan } = this.use(id);
-    if (!plan || !cache.canShift(shift)) return false;
+    if (!plan || !canShift(cache.held, shift)) return false;
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
     do {
       const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);

@@ -1,7 +1,7 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
-import type { Shift } from '../memory/rings';
+import type { Shift } from '../memory/shift';
 import type { FinishReason, GenerateResult, TokenMessage } from '../protocol';
 import { type Conversation, reuse } from './conversations';
 import { droppedOf, seenOf, type Window } from './overflow';

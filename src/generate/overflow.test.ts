@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Executor, KvCache } from '../execute/executor';
-import type { Shift } from '../memory/rings';
+import type { Shift } from '../memory/shift';
 import { type Conversation, emptyConversation } from './conversations';
 import { generate } from './generate';
 import { checkWindow, droppedNote, droppedOf, SINKS, seenOf, type Window } from './overflow';

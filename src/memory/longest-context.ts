@@ -1,4 +1,5 @@
 /** The longest conversation that a request may become. Pure. */
+import { largest } from './largest';
 import type { LayoutTarget } from './layout';
 import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMemory } from './plan';
 
@@ -16,11 +17,5 @@ export function longestContext(
   const limit = contextLimit(model.spec, request);
   const fits = (promptTokens: number) =>
     planMemory(model, { ...request, promptTokens, maxNewTokens: 1 }, limits, target).fits;
-  // what fits, fits when it is smaller, too: usually all of it
-  let [low, high] = [0, typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit];
-  for (let middle = high; low < high; middle = Math.ceil((low + high) / 2)) {
-    if (fits(middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+  return largest(typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit, fits);
 }

@@ -2,46 +2,29 @@
 import type { ModelSpec } from '../model/spec';
 import { type RingState, Snapshots } from './snapshots';
 
-/** Positions keep..keep+drop-1 go, those from there to `end` move to the front by `drop`, and what lies beyond goes, too. */
-export interface Shift {
-  keep: number;
-  drop: number;
-  end: number;
-}
-
-/** Positions from..to-1; none where `to` is not above `from`. */
-export interface Span {
-  from: number;
-  to: number;
-}
-
 export class Rings {
   /** by layer; 0 before there is a ring */
   readonly slots: number[];
   /** newest position written, -1 when empty */
   last = -1;
+  /** by layer: the oldest position that nothing newer has overwritten, those of discarded steps included */
+  oldest: readonly number[];
   readonly snapshots = new Snapshots();
   readonly #spec: Pick<ModelSpec, 'layers' | 'contextLength'>;
-  /** by layer: the oldest position that nothing newer has overwritten, those of discarded steps included */
-  #oldest: readonly number[];
 
   constructor(spec: Pick<ModelSpec, 'layers' | 'contextLength'>) {
     this.#spec = spec;
     this.slots = spec.layers.map(() => 0);
-    this.#oldest = this.slots.map(() => 0);
-  }
-
-  get oldest(): readonly number[] {
-    return this.#oldest;
+    this.oldest = this.slots.map(() => 0);
   }
 
   /** Positions start..last are about to be written, in layers that have their slots. */
   write(start: number, last: number): void {
     this.snapshots.drop(start);
-    this.#set(last, start === 0 ? this.slots.map(() => 0) : this.#oldest);
+    this.#set(last, start === 0 ? this.slots.map(() => 0) : this.oldest);
   }
 
-  /** Says what has been put into the rings from elsewhere; rings of fewer slots have taken the newest of it. */
+  /** Says what has been put into the rings from elsewhere, or moved in them; rings of fewer slots have taken the newest of it. */
   adopt({ last, oldest }: RingState): void {
     this.snapshots.drop(0);
     this.#set(last, oldest);
@@ -49,7 +32,7 @@ export class Rings {
 
   #set(last: number, oldest: readonly number[]): void {
     this.last = last;
-    this.#oldest = this.slots.map((slots, layer) => Math.max(oldest[layer], last - slots + 1));
+    this.oldest = this.slots.map((slots, layer) => Math.max(oldest[layer], last - slots + 1));
   }
 
   /**
@@ -57,12 +40,12 @@ export class Rings {
    * sliding ring that has wrapped was partly overwritten, also by what was taken back since (nf4-and-models.md §1.7).
    */
   canResume(position: number): boolean {
-    return this.#resumes({ last: this.last, oldest: this.#oldest }, position);
+    return this.#resumes(this, position);
   }
 
   readonly #resumes = ({ last, oldest }: RingState, position: number): boolean =>
     position === 0 ||
-    (position <= last + 1 && oldest.every((first, layer) => first <= this.#firstSeen(layer, position)));
+    (position <= last + 1 && oldest.every((first, layer) => first <= this.firstSeen(layer, position)));
 
   /**
    * Makes a copy of the sliding rings, of positions below `end`, where there is room for copies.
@@ -70,7 +53,7 @@ export class Rings {
    */
   keep(end: number, copy: (place: number, last: number) => void): void {
     const last = end - 1;
-    const place = this.snapshots.keep({ last, oldest: this.#oldest });
+    const place = this.snapshots.keep({ last, oldest: this.oldest });
     if (place !== null) copy(place, last);
   }
 
@@ -89,41 +72,9 @@ export class Rings {
   }
 
   /** The first position that a token at `position` sees in a layer. */
-  #firstSeen(layer: number, position: number): number {
+  firstSeen(layer: number, position: number): number {
     const { window } = this.#spec.layers[layer];
     return window === null ? 0 : Math.max(0, position - window + 1);
-  }
-
-  /** What of a layer's ring survives a shift: positions that stay and positions that move. */
-  survivors(layer: number, { keep, drop, end }: Shift): { stay: Span; move: Span } {
-    const oldest = this.#oldest[layer];
-    return { stay: { from: oldest, to: keep }, move: { from: Math.max(oldest, keep + drop), to: end } };
-  }
-
-  /** The oldest position that a layer holds without a gap after a shift, in the new count. */
-  #oldestAfter(layer: number, { keep, drop }: Shift): number {
-    const oldest = this.#oldest[layer];
-    return oldest <= keep ? oldest : Math.max(keep, oldest - drop);
-  }
-
-  /**
-   * Whether after the shift every layer holds all that tokens from `end - drop` on must see. A sliding ring that has
-   * wrapped has lost the front: what moves must then be as long as its window.
-   */
-  canShift(shift: Shift): boolean {
-    const { keep, drop, end } = shift;
-    return (
-      keep + drop <= end &&
-      end <= this.last + 1 &&
-      this.slots.every((_, layer) => this.#oldestAfter(layer, shift) <= this.#firstSeen(layer, end - drop))
-    );
-  }
-
-  /** The values have been moved: see survivors(). */
-  shift(shift: Shift): void {
-    this.snapshots.drop(0);
-    this.#oldest = this.slots.map((_, layer) => this.#oldestAfter(layer, shift));
-    this.last = shift.end - shift.drop - 1;
   }
 
   /**
@@ -143,7 +94,7 @@ export class Rings {
   clear(): void {
     this.last = -1;
     this.slots.fill(0);
-    this.#oldest = this.slots.map(() => 0);
+    this.oldest = this.slots.map(() => 0);
     this.snapshots.drop(0);
   }
 }

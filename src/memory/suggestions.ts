@@ -8,6 +8,7 @@
  */
 import type { PlanChange, PlanOffer } from '../protocol';
 import type { KvType } from './kv';
+import { largest } from './largest';
 import type { MemoryPlan } from './plan';
 
 /** Types of the cache, largest first. */
@@ -159,15 +160,4 @@ function fourBit({ matrices }: MemoryPlan): string {
   const wide = matrices.filter(({ format }) => format.type !== 'q4').flatMap(({ parts }) => parts);
   const only = wide.every(({ tensor }) => /embed|lm_head/.test(tensor));
   return only ? "Take a 4-bit embedding (weights 'nf4')" : "Take 4-bit weights (weights 'nf4')";
-}
-
-/** The largest whole number from 1 to `most` that fits, 0 when none does; what fits, fits when it is smaller, too. */
-function largest(most: number, fits: (n: number) => boolean): number {
-  let [low, high] = [0, most];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (fits(middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

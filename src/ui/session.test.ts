@@ -217,6 +217,22 @@ describe('asking', () => {
     expect(engine.asked[1]).toEqual([{ role: 'user', content: 'Again' }]);
   });
 
+  test('a new chat gives back the memory of the last one', async () => {
+    const { engine, chat } = await ready();
+    await chat.ask('Hi');
+    expect(engine.closed).toBe(0);
+    chat.newChat();
+    chat.newChat();
+    expect(engine.closed).toBe(1);
+  });
+
+  test('having no room for an answer keeps the model', async () => {
+    const { engine, chat } = await ready();
+    engine.failure = new NibbleError('out-of-memory', 'No room.');
+    await chat.ask('Hi');
+    expect([chat.phase, chat.error?.code, engine.disposed]).toEqual(['ready', 'out-of-memory', false]);
+  });
+
   test('an error in the middle is shown, and retry answers the question once more', async () => {
     const { engine, chat } = await ready();
     engine.failure = new NibbleError('context-overflow', 'Too long. Start a new chat.');

@@ -16,11 +16,18 @@ import type {
 import type { ModelChoice } from './model-choice';
 import type { ModelPreview } from './preview';
 
-export interface ChatEngine {
+/** A conversation with a cache of its own. */
+export interface Talk {
   chat(
     messages: ChatMessage[],
     options?: SamplingOptions & { signal?: AbortSignal },
   ): AsyncIterable<string> & { result: Promise<GenerateResult> };
+  /** frees the cache */
+  close(): Promise<void>;
+}
+
+export interface ChatEngine {
+  conversation(): Talk;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;
   dispose(): void | Promise<void>;
@@ -48,7 +55,7 @@ export interface SessionOptions {
 const ANSWER_TOKENS = 256;
 
 /** After these the worker, or what it held, is gone: the next try loads the model again. */
-const FATAL = new Set(['device-lost', 'worker-failed', 'out-of-memory', 'webgpu-unavailable']);
+const FATAL = new Set(['device-lost', 'worker-failed', 'webgpu-unavailable']);
 
 /** Dispatches 'change' whenever a field changes, and 'progress', 'ready', 'message', 'error' as they happen. */
 export class ChatSession extends EventTarget {
@@ -69,6 +76,8 @@ export class ChatSession extends EventTarget {
   #load: LoadEngine;
   #options: SessionOptions;
   #engine: ChatEngine | null = null;
+  /** the engine's side of the conversation; null before its first answer */
+  #talk: Talk | null = null;
   #abort: AbortController | null = null;
   /** the person agreed to load this model where not all of it can be kept */
   #ifRoom = false;
@@ -160,9 +169,14 @@ export class ChatSession extends EventTarget {
     this.#abort?.abort();
   }
 
-  /** Forgets the conversation, and keeps the model. */
+  /** Forgets the conversation, and gives back its memory; the model stays. */
   newChat(): void {
     this.stop();
+    void this.#talk?.close().then(
+      () => this.#remember(),
+      () => {},
+    );
+    this.#talk = null;
     this.#set({ messages: [], result: null, error: null });
   }
 
@@ -185,9 +199,20 @@ export class ChatSession extends EventTarget {
   async dispose(): Promise<void> {
     this.stop();
     const engine = this.#engine;
-    this.#engine = null;
+    this.#forgetEngine();
     this.#set({ phase: 'idle', info: null, memory: null, progress: null });
     await engine?.dispose();
+  }
+
+  #forgetEngine(): void {
+    this.#engine = null;
+    this.#talk = null;
+  }
+
+  /** Shows what is allocated now. */
+  async #remember(): Promise<void> {
+    const memory = await this.#engine?.memory();
+    if (memory && this.phase === 'ready') this.#set({ memory });
   }
 
   #run(task: Promise<void>): Promise<void> {
@@ -250,7 +275,8 @@ export class ChatSession extends EventTarget {
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
       const maxNewTokens = Math.min(ANSWER_TOKENS, room);
-      const stream = engine.chat(messages, {
+      this.#talk ??= engine.conversation();
+      const stream = this.#talk.chat(messages, {
         maxNewTokens,
         overflow: 'shift',
         ...sampling,
@@ -287,7 +313,7 @@ export class ChatSession extends EventTarget {
     }
     if (this.#engine !== null && FATAL.has(error.code)) {
       void this.#engine.dispose();
-      this.#engine = null;
+      this.#forgetEngine();
       this.#set({ phase: 'idle', info: null });
     }
     this.#set({ error });

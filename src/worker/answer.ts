@@ -11,6 +11,8 @@ import type { Tokenizer } from '../text/tokenizer';
 import type { Model } from './open-model';
 import { checkFits, memoryInfo, planFor, planRequest } from './planning';
 
+export { Conversations } from '../generate/conversations';
+
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
   if (tokenizer) return tokenizer;

@@ -2,7 +2,7 @@
 import { type ErrorCode, NibbleError } from '../errors';
 import type { Executor, WeightSink } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
-import { Conversations } from '../generate/conversations';
+import type { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
 import { type DeviceWatch, watchDevice } from '../gpu/watch-device';
@@ -188,7 +188,7 @@ async function tryOpen(
       opened.streaming = files;
     });
     const answering = { ...(await text), deviceEstimate: await estimate };
-    await answer;
+    const { Conversations } = await answer;
     await opened.markComplete();
     if (watch.lost) throw watch.lost;
     meter.phase('ready');

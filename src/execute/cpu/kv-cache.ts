@@ -1,8 +1,8 @@
 /** One conversation's rings on the CPU, and copies of those that slide. */
 import { NibbleError } from '../../errors';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
-import { Rings, type Shift } from '../../memory/rings';
-import type { RingState } from '../../memory/snapshots';
+import { Rings } from '../../memory/rings';
+import { noteShift, type Shift, survivors } from '../../memory/shift';
 import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
@@ -89,10 +89,6 @@ export class CpuKvCache implements KvCache {
     return this.held.capacity(this.plan?.request.chunk ?? 0);
   }
 
-  canShift(shift: Shift): boolean {
-    return this.held.canShift(shift);
-  }
-
   async shift(shift: Shift): Promise<void> {
     const sizes = new Map(this.rings.map((ring) => [ring.slots, ring]));
     const spares = outOfMemoryAsError(
@@ -102,11 +98,11 @@ export class CpuKvCache implements KvCache {
     this.owner.note([...spares.values()].reduce((sum, ring) => sum + ringBytes(ring), 0));
     this.rings = this.rings.map((old, layer) => {
       const ring = spares.get(old.slots)!;
-      shiftInto(ring, old, this.held.survivors(layer, shift), shift.drop, this.turn(layer, shift.drop));
+      shiftInto(ring, old, survivors(this.held, layer, shift), shift.drop, this.turn(layer, shift.drop));
       spares.set(old.slots, old);
       return ring;
     });
-    this.held.shift(shift);
+    noteShift(this.held, shift);
   }
 
   /** What turns a layer's keys back by `drop` positions; their length stays, see Rope's magnitude. */
@@ -155,10 +151,6 @@ export class CpuKvCache implements KvCache {
     keys.set(bytes.subarray(0, keys.length));
     values.set(bytes.subarray(keys.length));
     copyRing(rows, ring, end - 1);
-  }
-
-  adopt(state: RingState): void {
-    this.held.adopt(state);
   }
 
   get bytes(): number {

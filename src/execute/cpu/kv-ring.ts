@@ -5,7 +5,7 @@
 import { f16Table, toF16 } from '../../formats/half';
 import { type KvHeads, type KvType, kvBytes, kvCopies, kvRows, kvScalesAt } from '../../memory/kv';
 import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memory/ring';
-import type { Span } from '../../memory/rings';
+import type { Span } from '../../memory/shift';
 import type { Rope } from '../../model/spec';
 import { rotateHead } from './kernels';
 

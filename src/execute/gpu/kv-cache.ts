@@ -15,8 +15,8 @@ import {
 } from '../../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
-import { Rings, type Shift } from '../../memory/rings';
-import type { RingState } from '../../memory/snapshots';
+import { Rings } from '../../memory/rings';
+import type { Shift } from '../../memory/shift';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
@@ -93,10 +93,6 @@ export class GpuKvCache implements KvCache {
   /** Positions that it can hold. */
   get capacity(): number {
     return this.held.capacity(this.#owner.plan.request.chunk);
-  }
-
-  canShift(shift: Shift): boolean {
-    return this.held.canShift(shift);
   }
 
   async shift(shift: Shift): Promise<void> {
@@ -225,10 +221,6 @@ export class GpuKvCache implements KvCache {
     const { writeRows } = await import('./kv-rows');
     this.#owner.checkAlive();
     writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
-  }
-
-  adopt(state: RingState): void {
-    this.held.adopt(state);
   }
 
   dispose(): void {

@@ -3,7 +3,7 @@ import { shiftGroups, shiftKernel } from '../../kernels/shift';
 import { kvBuffer, kvCopies } from '../../memory/kv';
 import { distinctRopes } from '../../memory/plan';
 import { moveSegments } from '../../memory/ring';
-import type { Shift } from '../../memory/rings';
+import { noteShift, type Shift, survivors } from '../../memory/shift';
 import { type GpuCacheOwner, type GpuKvCache, KV_USAGE } from './kv-cache';
 
 const KINDS = ['k', 'v'] as const;
@@ -35,7 +35,7 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift:
   }
   for (const { k, v } of spares.values()) for (const buffer of [...k, ...v]) owner.ledger.release(buffer);
   cache.passes = null;
-  held.shift(shift);
+  noteShift(held, shift);
 }
 
 function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuKvCache): Promise<Turn[]> {
@@ -73,7 +73,7 @@ function moveLayer(
   old: Ring,
   fresh: Ring,
 ): void {
-  const { stay, move } = held.survivors(layer, shift);
+  const { stay, move } = survivors(held, layer, shift);
   const slots = held.slots[layer];
   const shape = { slots, parts: parts[layer] };
   const staying = moveSegments(stay.from, stay.to, 0, slots, slots);

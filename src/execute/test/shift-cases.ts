@@ -1,8 +1,9 @@
 /** What a shift must do, for every executor. */
 import { describe, expect, it } from 'vitest';
+import type { MatrixFormat } from '../../formats/matrix';
 import type { KvType } from '../../memory/kv';
 import { slotOf } from '../../memory/ring';
-import type { Shift } from '../../memory/rings';
+import { canShift, type Shift } from '../../memory/shift';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import { kvStore, load } from '../cpu/kv-ring';
@@ -69,14 +70,15 @@ const TYPES: readonly KvType[] = ['f32', 'f16', 'int8'];
 const ROUNDING: Record<KvType, number> = { f32: 90 * 2 ** -22, f16: 5 * 2 ** -11, int8: 5 / 254 };
 
 const ids = Array.from({ length: 90 }, (_, i) => (i * 31 + 7 + (i >> 3)) % 97);
+const F32: MatrixFormat = { type: 'f32' };
 const NEXT = [3, 1, 4, 1, 5];
 const SIZES = { promptTokens: 100, maxNewTokens: 20, chunk: 8 };
 
 /** A cache of `ids`, shifted. */
-async function shifted(kind: ModelSpec, maker: Maker, kvType: KvType, shift: Shift): Promise<OneCache> {
-  const executor = await randomModel(kind, { ...SIZES, kvType }, { type: 'f32' }, maker);
+async function shifted(kind: ModelSpec, maker: Maker, kvType: KvType, shift: Shift, format = F32): Promise<OneCache> {
+  const executor = await randomModel(kind, { ...SIZES, kvType }, format, maker);
   await executor.prefill(ids, 0);
-  expect(executor.cache.canShift(shift)).toBe(true);
+  expect(canShift(executor.cache.held, shift)).toBe(true);
   await executor.cache.shift(shift);
   return executor;
 }
@@ -92,10 +94,10 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
       const kind = spec(more);
       const executor = await shifted(kind, maker, kvType, { keep: 5, drop: 20, end: 88 });
       const again = { keep: 5, drop: 14, end: 66 };
-      expect(executor.cache.canShift(again)).toBe(true);
+      expect(canShift(executor.cache.held, again)).toBe(true);
       await executor.cache.shift(again);
       const seen = [...ids.slice(0, 5), ...ids.slice(39, 86)];
-      const fresh = await randomModel(kind, { ...SIZES, kvType }, { type: 'f32' }, maker);
+      const fresh = await randomModel(kind, { ...SIZES, kvType }, F32, maker);
       await fresh.prefill(seen, 0);
       const [got, wanted] = await Promise.all([executor, fresh].map(({ cache }) => firstLayer(cache)));
       const { rope, window } = kind.layers[0];
@@ -124,7 +126,7 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
     const kind = spec(more);
     const sees = { ...kind, layers: kind.layers.map((layer) => ({ ...layer, kind: 'sliding' as const, window: 9 })) };
     const moved = await shifted(sees, maker, 'f32', { keep: 0, drop: 40, end: 90 });
-    const stayed = await randomModel(sees, SIZES, { type: 'f32' }, maker);
+    const stayed = await randomModel(sees, SIZES, F32, maker);
     await stayed.prefill(ids, 0);
     await moved.prefill(NEXT, 50);
     await stayed.prefill(NEXT, 90);
@@ -136,18 +138,18 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
 
   it('is refused where a ring no longer holds what the next token would see, and allowed before it wrapped', async () => {
     const kind = spec({ model_type: 'mistral', ...sliding });
-    const executor = await randomModel(kind, SIZES, { type: 'f32' }, maker);
+    const executor = await randomModel(kind, SIZES, F32, maker);
     await executor.prefill(ids.slice(0, 14), 0);
     const short = { keep: 4, drop: 6, end: 14 };
-    expect(executor.cache.canShift(short)).toBe(true);
-    expect(executor.cache.canShift({ keep: 4, drop: 11, end: 14 })).toBe(false);
+    expect(canShift(executor.cache.held, short)).toBe(true);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 11, end: 14 })).toBe(false);
     await executor.prefill(ids.slice(14), 14);
-    expect(executor.cache.canShift({ keep: 4, drop: 80, end: 90 })).toBe(false);
-    expect(executor.cache.canShift({ keep: 4, drop: 78, end: 90 })).toBe(true);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 80, end: 90 })).toBe(false);
+    expect(canShift(executor.cache.held, { keep: 4, drop: 78, end: 90 })).toBe(true);
   });
 
   it('leaves the bytes as they were, and takes one ring of each size for as long as it lasts', async () => {
-    const executor = await randomModel(spec({ model_type: 'mistral', ...sliding }), SIZES, { type: 'f32' }, maker);
+    const executor = await randomModel(spec({ model_type: 'mistral', ...sliding }), SIZES, F32, maker);
     const before = executor.memory();
     expect(new Set(executor.cache.layerBytes).size).toBe(2);
     await executor.prefill(ids, 0);
@@ -160,8 +162,8 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
 }
 
 /** The logits of a model with global layers, after a shift and some tokens more. */
-export async function logitsAfterShift(maker: Maker, kvType: KvType): Promise<Float32Array> {
-  const executor = await shifted(spec({}), maker, kvType, { keep: 4, drop: 30, end: 90 });
+export async function logitsAfterShift(maker: Maker, kvType: KvType, format: MatrixFormat): Promise<Float32Array> {
+  const executor = await shifted(spec({}), maker, kvType, { keep: 4, drop: 30, end: 90 }, format);
   await executor.prefill(NEXT, 60);
   return executor.logits();
 }

@@ -1,7 +1,7 @@
 /** An engine for tests of the interface: it says what it is told to, one word at a time, when it is told to. */
 import { NibbleError } from '../../errors';
 import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo, Progress, SamplingOptions } from '../../protocol';
-import type { ChatEngine, LoadEngine } from '../session';
+import type { ChatEngine, LoadEngine, Talk } from '../session';
 
 const MEMORY: MemoryInfo = {
   weights: 84e6,
@@ -58,6 +58,18 @@ export class FakeEngine implements ChatEngine {
   failure: NibbleError | null = null;
   /** awaited before every word */
   pace: () => Promise<void> = () => Promise.resolve();
+
+  /** conversations that were closed */
+  closed = 0;
+
+  conversation(): Talk {
+    return {
+      chat: (messages, options) => this.chat(messages, options),
+      close: async () => {
+        this.closed++;
+      },
+    };
+  }
 
   chat(messages: ChatMessage[], options: SamplingOptions & { signal?: AbortSignal } = {}) {
     const { signal, ...sampling } = options;
