@@ -7,21 +7,25 @@ export class Rings {
   readonly slots: number[];
   /** newest position written, -1 when empty */
   last = -1;
-  /** by layer: the oldest position that nothing newer has overwritten, those of discarded steps included */
-  oldest: readonly number[];
   readonly snapshots = new Snapshots();
   readonly #spec: Pick<ModelSpec, 'layers' | 'contextLength'>;
+  /** by layer: the oldest position that nothing newer has overwritten, those of discarded steps included */
+  #oldest: readonly number[];
 
   constructor(spec: Pick<ModelSpec, 'layers' | 'contextLength'>) {
     this.#spec = spec;
     this.slots = spec.layers.map(() => 0);
-    this.oldest = this.slots.map(() => 0);
+    this.#oldest = this.slots.map(() => 0);
+  }
+
+  get oldest(): readonly number[] {
+    return this.#oldest;
   }
 
   /** Positions start..last are about to be written, in layers that have their slots. */
   write(start: number, last: number): void {
     this.snapshots.drop(start);
-    this.#set(last, start === 0 ? this.slots.map(() => 0) : this.oldest);
+    this.#set(last, start === 0 ? this.slots.map(() => 0) : this.#oldest);
   }
 
   /** Says what has been put into the rings from elsewhere, or moved in them; rings of fewer slots have taken the newest of it. */
@@ -32,7 +36,7 @@ export class Rings {
 
   #set(last: number, oldest: readonly number[]): void {
     this.last = last;
-    this.oldest = this.slots.map((slots, layer) => Math.max(oldest[layer], last - slots + 1));
+    this.#oldest = this.slots.map((slots, layer) => Math.max(oldest[layer], last - slots + 1));
   }
 
   /**
@@ -40,7 +44,7 @@ export class Rings {
    * sliding ring that has wrapped was partly overwritten, also by what was taken back since (nf4-and-models.md §1.7).
    */
   canResume(position: number): boolean {
-    return this.#resumes(this, position);
+    return this.#resumes({ last: this.last, oldest: this.#oldest }, position);
   }
 
   readonly #resumes = ({ last, oldest }: RingState, position: number): boolean =>
@@ -53,7 +57,7 @@ export class Rings {
    */
   keep(end: number, copy: (place: number, last: number) => void): void {
     const last = end - 1;
-    const place = this.snapshots.keep({ last, oldest: this.oldest });
+    const place = this.snapshots.keep({ last, oldest: this.#oldest });
     if (place !== null) copy(place, last);
   }
 
@@ -94,7 +98,7 @@ export class Rings {
   clear(): void {
     this.last = -1;
     this.slots.fill(0);
-    this.oldest = this.slots.map(() => 0);
+    this.#oldest = this.slots.map(() => 0);
     this.snapshots.drop(0);
   }
 }
