@@ -9,7 +9,6 @@ import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
 import type { Rings } from '../memory/rings';
 import type { Shift } from '../memory/shift';
-import type { RingState } from '../memory/snapshots';
 
 export type { MemoryReport };
 
@@ -80,11 +79,8 @@ export interface KvCache {
    */
   read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 
-  /** Puts what read() gave into the rings, which are large enough or take the newest of it; say adopt() at the end. */
+  /** Puts what read() gave into the rings, which are large enough or take the newest of it; tell `held` at the end. */
   write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-
-  /** Takes what was written for what it holds. */
-  adopt(state: RingState): void;
 
   /**
    * Drops positions in the middle and moves those after them to the front, their keys turned back by as many positions.

@@ -38,7 +38,6 @@ class FakeDevice {
       snapshot: () => {},
       read: async () => new Uint8Array(),
       write: async () => {},
-      adopt: (state) => held.adopt(state),
       shift: async () => {},
       async reserve(plan) {
         const take = (bytes: number) => {

@@ -28,7 +28,7 @@ export class Rings {
     this.#set(last, start === 0 ? this.slots.map(() => 0) : this.#oldest);
   }
 
-  /** Says what has been put into the rings from elsewhere; rings of fewer slots have taken the newest of it. */
+  /** Says what has been put into the rings from elsewhere, or moved in them; rings of fewer slots have taken the newest of it. */
   adopt({ last, oldest }: RingState): void {
     this.snapshots.drop(0);
     this.#set(last, oldest);

@@ -131,6 +131,26 @@ describe('a saved conversation', () => {
     expect(await session.restoreCache(5, 'nothing')).toBeNull();
   });
 
+  it('goes on where it had outgrown its context, with what had been dropped', async () => {
+    const options = { maxContext: 48, kv: 'f32' } as const;
+    const store = createMemoryStore();
+    const one = await open({ store, options });
+    const shifting = (session: Session, ids: number[], more: Partial<GenerateRequest> = {}) =>
+      ask(session, ids, { ...more, options: { maxNewTokens: 9, ignoreEos: true, temperature: 0, overflow: 'shift' } });
+    const first = await shifting(one, said(44));
+    expect(first.stats.droppedTokens).toBeGreaterThan(0);
+    await one.saveCache(0, NAME);
+    const next = [...said(44), ...first.ids, ...said(2, 1)];
+    const right = await shifting(one, next);
+    const got = await shifting(await open({ store, options }), next, { saved: NAME });
+    expect(got.stats).toMatchObject({
+      droppedTokens: right.stats.droppedTokens,
+      reusedTokens: right.stats.reusedTokens,
+    });
+    expect(got.stats.reusedTokens).toBeGreaterThan(30);
+    expect(got.ids).toEqual(right.ids);
+  });
+
   it('is listed, replaced, deleted, and deleted with its model', async () => {
     const { store, session, kept } = await saved();
     expect(kept).toMatchObject({ model: 'm@', savedAt: expect.any(Number) });

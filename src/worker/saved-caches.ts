@@ -106,11 +106,11 @@ export async function restoreCache(
     throw new NibbleError('invalid-option', text, { name, tokens, reach });
   }
   // from here on the rings hold some of this and some of that
-  cache.adopt({ last: -1, oldest });
+  cache.held.adopt({ last: -1, oldest });
   for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
     await cache.write(layer, from, end, bytes);
   }
-  cache.adopt({ last: tokens - 1, oldest });
+  cache.held.adopt({ last: tokens - 1, oldest });
   Object.assign(reserved.conversation, talk);
   return tokens;
 }

@@ -3,7 +3,6 @@ import { NibbleError } from '../../errors';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { Rings } from '../../memory/rings';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
-import type { RingState } from '../../memory/snapshots';
 import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
@@ -152,10 +151,6 @@ export class CpuKvCache implements KvCache {
     keys.set(bytes.subarray(0, keys.length));
     values.set(bytes.subarray(keys.length));
     copyRing(rows, ring, end - 1);
-  }
-
-  adopt(state: RingState): void {
-    this.held.adopt(state);
   }
 
   get bytes(): number {

@@ -17,7 +17,6 @@ import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
-import type { RingState } from '../../memory/snapshots';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
@@ -222,10 +221,6 @@ export class GpuKvCache implements KvCache {
     const { writeRows } = await import('./kv-rows');
     this.#owner.checkAlive();
     writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
-  }
-
-  adopt(state: RingState): void {
-    this.held.adopt(state);
   }
 
   dispose(): void {

@@ -26,7 +26,7 @@ async function copy(from: KvCache, to: KvCache, tokens: number, rows: number): P
       await to.write(layer, at, end, await from.read(layer, at, end));
     }
   }
-  to.adopt({ last: tokens - 1, oldest });
+  to.held.adopt({ last: tokens - 1, oldest });
 }
 
 it.each<[string, KvType, Maker, Maker, number, number]>([

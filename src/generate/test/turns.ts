@@ -85,6 +85,17 @@ export const again = (turns: number) =>
 
 type Script = ReturnType<typeof script> extends fc.Arbitrary<infer S> ? S : never;
 
+/** A conversation that grows where there is no room for the old ring beside the new one. */
+export const CRAMPED: Script = {
+  window: 11,
+  chunk: 4,
+  kv: 'f32',
+  room: 0,
+  snapshots: 0,
+  seed: 1,
+  turns: [0, 4].map((keep) => ({ talk: 0, keep, add: 40, newTokens: 8, close: false })),
+};
+
 /** What the scripts have met, so that a test can say that it tested something. */
 export interface Met {
   tokens: number;
