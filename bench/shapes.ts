@@ -116,6 +116,7 @@ export async function main([
     maxContext: null,
     chunk: 128,
     budget: null,
+    snapshots: 0,
   } as const;
   const plan = planMemory(model, request, gpu.limits, 'webgpu');
   const ids = Array.from({ length: prompt }, (_, i) => (i * 7919 + 17) % spec.vocab);

@@ -48,6 +48,8 @@ export interface Visit {
   kill(): Promise<void>;
   /** SIGKILL to its GPU process, as a driver that fails would */
   killGpu(): void;
+  /** resident memory of its pages' processes, bytes */
+  resident(): number;
   /** SIGSTOP, or SIGCONT, to its pages' processes, as a system does that suspends them */
   suspend(stopped: boolean): void;
 }
@@ -65,7 +67,7 @@ export const MODELS: ServerOptions['mounts'] = [
 type Product = Awaited<ReturnType<typeof serveProduct>>;
 
 interface Fixtures {
-  serverOptions: Partial<ServerOptions>;
+  serverOptions: NonNullable<Parameters<typeof serveProduct>[1]>;
   product: Product;
   profile: Profile;
 }
@@ -127,6 +129,12 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
     },
     killGpu() {
       for (const pid of childProcesses(browserProcess(folder), 'gpu-process')) process.kill(pid, 'SIGKILL');
+    },
+    resident() {
+      const pages = childProcesses(browserProcess(folder), 'renderer');
+      const kib = (pid: number) =>
+        Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+      return pages.reduce((sum, pid) => sum + kib(pid) * 1024, 0);
     },
     suspend(stopped) {
       const signal = stopped ? 'SIGSTOP' : 'SIGCONT';

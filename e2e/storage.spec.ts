@@ -1,7 +1,9 @@
 /** What stays in the browser: the model in IndexedDB, the page in the service worker's cache. */
 import { statSync } from 'node:fs';
+import type { Page } from '@playwright/test';
 import { serveProduct } from '../scripts/server';
-import { Chat, DEFAULT, expect, TINY, test } from './product';
+import type { ChatMessage, GenerateResult, SavedCache } from '../src/protocol';
+import { Chat, DEFAULT, expect, MODELS, TINY, test } from './product';
 
 const MIB = 1 << 20;
 
@@ -137,4 +139,56 @@ test('a new version of the page waits until the visitor asks for it', async ({ p
   } finally {
     await newer.close();
   }
+});
+
+test.describe('a conversation that the page has saved', () => {
+  test.use({ serverOptions: { models: [...MODELS, ['/lib/', 'dist']] } });
+
+  test('goes on after a reload and after the browser was killed, without computing it again', async ({
+    product,
+    profile,
+  }) => {
+    const { origin } = product.site;
+    const model = origin + TINY;
+    /** What a page does that keeps its messages: asks, saves the cache, and hands both on. */
+    const ask = (page: Page, question: string, messages: ChatMessage[]) =>
+      page.evaluate(
+        async ({ model, question, messages }) => {
+          // @ts-expect-error served from dist/
+          const { load, savedCaches } = await import('/lib/index.js');
+          const engine = await load(model, { backend: 'cpu' });
+          const talk = engine.conversation({ messages, saved: 'talk' });
+          const result: GenerateResult = await talk.ask(question, { maxNewTokens: 12, ignoreEos: true }).result;
+          const saved: SavedCache = await talk.save();
+          const fresh: GenerateResult = await engine.chat(talk.messages.slice(0, -1), {
+            maxNewTokens: 12,
+            ignoreEos: true,
+          }).result;
+          engine.dispose();
+          return { result, saved, fresh, messages: talk.messages as ChatMessage[], kept: await savedCaches() };
+        },
+        { model, question, messages },
+      );
+
+    const first = await profile.open();
+    await first.page.goto(origin);
+    const one = await ask(first.page, 'Hello', []);
+    expect(one.result.stats.reusedTokens).toBe(0);
+    await first.page.reload();
+    const two = await ask(first.page, 'More', one.messages);
+    await first.kill();
+    const second = await profile.open();
+    await second.page.goto(origin);
+    const three = await ask(second.page, 'And more', two.messages);
+    for (const [before, after] of [
+      [one, two],
+      [two, three],
+    ]) {
+      expect(after.result.note).toBeNull();
+      expect(after.result.stats.reusedTokens).toBeGreaterThanOrEqual(before.result.stats.promptTokens);
+      expect(after.result.ids).toEqual(after.fresh.ids);
+      expect(after.kept).toEqual([after.saved]);
+      expect(after.saved.tokens).toBe(after.result.stats.promptTokens + 11);
+    }
+  });
 });

@@ -1,51 +1,10 @@
-/**
- * The chat page on WebGPU (SwiftShader), with the WebGPU calls counted where they happen: the server puts a wrapper in
- * front of the worker's script, so that nothing of ours is asked.
- */
+/** The chat page on WebGPU (SwiftShader), with the WebGPU calls counted where they happen. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { Page } from '@playwright/test';
 import { findChromium, vulkanEnvironment } from '../scripts/chromium';
 import type { ServerOptions } from '../scripts/server';
+import { COUNT, type Counted, countedEverywhere, live } from './counted';
 import { Chat, expect, expectedChats, sureIds, TINY, test } from './product';
-
-interface Counted {
-  /** bytes of all buffers alive, and the most there ever were */
-  live: number;
-  peak: number;
-  created: number;
-  submits: number;
-  dispatches: number;
-  pipelines: number;
-}
-
-/** Runs in the worker, before anything of ours. */
-const COUNT = `{
-  const counted = (self.counted = { live: 0, peak: 0, created: 0, submits: 0, dispatches: 0, pipelines: 0 });
-  const wrap = (type, name, before, after = (result) => result) => {
-    const original = type.prototype[name];
-    type.prototype[name] = function (...args) {
-      before(this, ...args);
-      return after(original.apply(this, args), ...args);
-    };
-  };
-  const sizes = new WeakMap();
-  wrap(GPUDevice, 'createBuffer', () => {}, (buffer, { size }) => {
-    sizes.set(buffer, size);
-    counted.created++;
-    counted.live += size;
-    counted.peak = Math.max(counted.peak, counted.live);
-    return buffer;
-  });
-  wrap(GPUBuffer, 'destroy', (buffer) => {
-    counted.live -= sizes.get(buffer) ?? 0;
-    sizes.delete(buffer);
-  });
-  wrap(GPUQueue, 'submit', () => counted.submits++);
-  wrap(GPUComputePassEncoder, 'dispatchWorkgroups', () => counted.dispatches++);
-  wrap(GPUDevice, 'createComputePipelineAsync', () => counted.pipelines++);
-}
-`;
 
 /** Serves the worker's script, or a part of it, after `change`. */
 const changeWorker = (change: (script: string) => string, part = 'worker'): Partial<ServerOptions> => ({
@@ -57,19 +16,6 @@ const changeWorker = (change: (script: string) => string, part = 'worker'): Part
   },
 });
 
-/** The same worker through the library: /lib/ is what `npm install` would bring. */
-const countedEverywhere: Partial<ServerOptions> = {
-  intercept(_, response, path) {
-    const file = path.startsWith('/lib/') ? `dist/${path.slice(5)}` : `dist/site${path}`;
-    const worker = /\/assets\/worker-.*\.js$/.test(path);
-    if (!worker && !path.startsWith('/lib/')) return false;
-    response
-      .writeHead(200, { 'Content-Type': 'text/javascript' })
-      .end((worker ? COUNT : '') + readFileSync(file, 'utf8'));
-    return true;
-  },
-};
-
 /** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
 const countInBlobs = (wrapper: string) => {
   const Original = Blob;
@@ -79,12 +25,6 @@ const countInBlobs = (wrapper: string) => {
     }
   };
 };
-
-const live = (page: Page) =>
-  page
-    .workers()
-    .at(-1)!
-    .evaluate(() => (self as unknown as { counted: Counted }).counted.live);
 
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}&backend=webgpu${query}`;
 

@@ -3,9 +3,9 @@
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
  * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `advice` (on memory, likewise),
  * `sha256-in-pieces` (for the Hub's weights, as they stream), `gguf`, `lora`, `quantised` and `convert-dense` (only for such
- * a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `timestamps` (for
- * profiles), `shift-rings` (for conversations that outgrow their context). Fails above the limits, and on wasm or code
- * made from strings.
+ * a file), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `saved-caches` and
+ * `kv-rows` (for who saves conversations), `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their
+ * context). Fails above the limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -41,7 +41,7 @@ function partsBeside(entry: string): string[] {
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
 const LATER =
-  'advice|text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|inspect|timestamps|shift-rings';
+  'advice|text|answer|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps|shift-rings';
 const EXECUTORS = 'on-cpu|on-gpu';
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 

@@ -57,7 +57,7 @@ const partOf = (specifier: string, from: string) => {
 };
 
 /** Reached by `import()` from calls that the widget never makes. */
-const LEFT_OUT = /\/src\/(worker\/inspect|gpu\/timestamps)\.ts$/;
+const LEFT_OUT = /\/src\/(worker\/(inspect|saved-caches)|execute\/gpu\/kv-rows|gpu\/timestamps)\.ts$/;
 
 export function leaveOut(): Plugin {
   return {

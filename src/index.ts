@@ -27,6 +27,7 @@ export type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  SavedCache,
   StoredModel,
   VerifyResult,
 } from './protocol';

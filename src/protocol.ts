@@ -27,6 +27,11 @@ export interface EngineOptions {
   kvCapacity?: 'auto' | 'full' | number;
   maxContext?: number;
   memoryBudget?: number;
+  /**
+   * of models with sliding layers: copies of what those hold, from the ends of a conversation's newest prompts, so that
+   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none
+   */
+  snapshots?: number;
   /** prefill chunk in tokens */
   chunk?: number;
   tune?: 'auto' | 'off' | string;
@@ -137,6 +142,8 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
+  /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
+  saved?: string;
   /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
   made?: number[];
 }
@@ -242,13 +249,23 @@ export interface PlanChange {
   maxNewTokens?: number;
   kv?: NonNullable<EngineOptions['kv']>;
   kvCapacity?: 'auto';
+  snapshots?: 0;
   chunk?: number;
   weights?: 'nf4';
 }
 
 /** A change with which a plan fits; only 'smaller-model' has none. */
 export interface PlanOffer {
-  kind: 'kv-capacity' | 'new-tokens' | 'kv' | 'chunk' | 'weights' | 'prompt' | 'together' | 'smaller-model';
+  kind:
+    | 'kv-capacity'
+    | 'snapshots'
+    | 'new-tokens'
+    | 'kv'
+    | 'chunk'
+    | 'weights'
+    | 'prompt'
+    | 'together'
+    | 'smaller-model';
   change: PlanChange;
   /** bytes in all with it */
   total: number;
@@ -289,7 +306,8 @@ export interface ModelCost {
 }
 
 /** A request, and what to suppose in the place of what the model was loaded with. */
-export interface PlanQuery extends Pick<EngineOptions, 'kv' | 'kvCapacity' | 'maxContext' | 'weights' | 'chunk'> {
+export interface PlanQuery
+  extends Pick<EngineOptions, 'kv' | 'kvCapacity' | 'maxContext' | 'snapshots' | 'weights' | 'chunk'> {
   /** see GenerateRequest */
   conversation?: number;
   promptTokens: number;
@@ -310,6 +328,17 @@ export interface WorkerApi {
   inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** Saves a conversation's cache under a name. @throws invalid-option, quota-exceeded, storage-unavailable */
+  saveCache(conversation: number, name: string): Promise<SavedCache>;
+  /**
+   * Puts a saved cache in the place of a conversation's.
+   * @returns tokens that it holds; null when nothing was saved under that name
+   * @throws integrity-mismatch, invalid-option, context-overflow, out-of-memory, storage-unavailable
+   */
+  restoreCache(conversation: number, name: string): Promise<number | null>;
+  /** What is saved here, the newest first; needs no load. */
+  savedCaches(): Promise<SavedCache[]>;
+  deleteSavedCache(name: string): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
   /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
@@ -345,6 +374,18 @@ export interface StoredModel {
   lastUsed: number;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
+}
+
+/** A conversation's cache that is kept in this browser. */
+export interface SavedCache {
+  name: string;
+  /** key of the model that it was computed with; with that model it is deleted */
+  model: string;
+  revision: string | null;
+  tokens: number;
+  bytes: number;
+  /** ms since 1970 */
+  savedAt: number;
 }
 
 /** A model by where it comes from, or by the key that it is kept under. */

@@ -1,6 +1,6 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
-import type { ChatMessage } from '../protocol';
+import type { ChatMessage, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer } from './answer';
 import type { GenerateOptions } from './engine';
 
@@ -9,16 +9,33 @@ export interface Chats {
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Answer;
   /** Frees the cache. */
   close(): Promise<void>;
+  save(name: string): Promise<SavedCache>;
+  restore(name: string): Promise<number | null>;
+}
+
+/** `overflow`: what every answer takes that is not told otherwise */
+export interface ConversationOptions extends Pick<SamplingOptions, 'overflow'> {
+  system?: string;
+  /** what was said before, e.g. before the page was loaded again; without the system message */
+  messages?: readonly ChatMessage[];
+  /**
+   * name under which save() keeps the cache, unique in the page's origin. What is saved under it already serves the first
+   * question; where it cannot be used, the answer's `note` says why, and all is computed again
+   */
+  saved?: string;
 }
 
 export class Conversation {
   readonly messages: ChatMessage[] = [];
   readonly #engine: Chats;
+  readonly #saved: string | undefined;
   #busy = false;
 
-  constructor(engine: Chats, system?: string) {
+  constructor(engine: Chats, { system, messages = [], saved }: ConversationOptions) {
     this.#engine = engine;
+    this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
+    this.messages.push(...messages);
   }
 
   /**
@@ -49,6 +66,31 @@ export class Conversation {
    */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
     return this.#engine.chat(messages, options);
+  }
+
+  /**
+   * Writes the cache to IndexedDB under the name that the conversation was given, when the answer under way is done. The
+   * messages are the application's to keep.
+   * @throws quota-exceeded, storage-unavailable; what was saved before is then still there. invalid-option without a name,
+   * or before there is anything
+   */
+  async save(): Promise<SavedCache> {
+    return this.#engine.save(this.#name());
+  }
+
+  /**
+   * Puts what is saved in the place of this conversation's cache, for who wants to know; the first question does it by
+   * itself. @returns tokens that it holds; null when nothing was saved
+   * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, weights or LoRA),
+   * context-overflow, out-of-memory, storage-unavailable; the next question is then computed as a whole
+   */
+  async restore(): Promise<number | null> {
+    return this.#engine.restore(this.#name());
+  }
+
+  #name(): string {
+    if (this.#saved !== undefined) return this.#saved;
+    throw new NibbleError('invalid-option', 'This conversation has no name to be saved under: give it `saved`.');
   }
 
   /** Frees the cache, when the answer under way is done. Asking again afterwards computes everything anew. */

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openModelStore } from '../weights/chunk-store';
 import { createMemorySource } from '../weights/memory-source';
 import { openStored } from '../weights/stored-source';
-import { type Engine, isStored, load } from './engine';
+import type { Conversation } from './conversation';
+import { deleteSavedCache, type Engine, isStored, load, savedCaches } from './engine';
 import { startWorker } from './start-worker';
 
 const MODEL = '/reference/fixtures/tiny-llama-128/nf4/';
@@ -25,7 +26,7 @@ async function open(options: Parameters<typeof load>[1] = {}) {
 
 const forget = () =>
   Promise.all(
-    ['nibble-chunks', 'nibble-models', 'nibble-loading'].map(
+    ['nibble-chunks', 'nibble-models', 'nibble-loading', 'nibble-saved'].map(
       (name) =>
         new Promise((resolve, reject) => {
           const request = indexedDB.deleteDatabase(name);
@@ -90,6 +91,46 @@ describe('in a browser', () => {
     const { options, storageReason } = await engine.info();
     expect(options.storage).toBe('none');
     expect(storageReason).toMatch(/storage is off/);
+  });
+
+  it('a conversation goes on after a reload from what it saved', async () => {
+    await forget();
+    const first = (await open()).engine;
+    const talk = first.conversation({ system: 'Be short.', saved: 'talk' });
+    const { ids } = await talk.ask('Hello', { maxNewTokens: 20, ignoreEos: true, temperature: 0 }).result;
+    expect(await savedCaches()).toEqual([]);
+    const saved = await talk.save();
+    expect(saved.tokens).toBeGreaterThan(ids.length);
+    expect(await savedCaches()).toEqual([saved]);
+    const { messages } = structuredClone({ messages: talk.messages.slice(1) });
+    const ask = async (of: Conversation) => of.ask('More', { maxNewTokens: 8, ignoreEos: true, temperature: 0 }).result;
+    const right = await ask(talk);
+    first.dispose();
+
+    const second = (await open()).engine;
+    const continued = second.conversation({ system: 'Be short.', messages, saved: 'talk' });
+    const got = await ask(continued);
+    expect(got.note).toBeNull();
+    expect([got.ids, got.stats.reusedTokens]).toEqual([right.ids, right.stats.reusedTokens]);
+    expect(got.stats.reusedTokens).toBeGreaterThan(ids.length);
+    await expect(second.conversation().save()).rejects.toMatchObject({ code: 'invalid-option' });
+
+    // a byte of it changes where it lies
+    const { store } = await openModelStore();
+    const [key] = await store!.chunks.keys('@saved/');
+    const chunk = (await store!.chunks.get(key))!;
+    await store!.chunks.put(key, { ...chunk, bytes: chunk.bytes.with(7, chunk.bytes[7] ^ 1) });
+    const spoilt = second.conversation({ system: 'Be short.', messages, saved: 'talk' });
+    await expect(spoilt.restore()).rejects.toMatchObject({ code: 'integrity-mismatch', details: { piece: 0 } });
+    const computed = await ask(spoilt);
+    expect(computed.note).toMatch(/“talk”.*altered.*computed again/);
+    expect([computed.ids, computed.stats.reusedTokens]).toEqual([right.ids, 0]);
+
+    await continued.save();
+    expect(await spoilt.restore()).toBe(right.stats.promptTokens + 7);
+    await deleteSavedCache('talk');
+    expect(await savedCaches()).toEqual([]);
+    expect(await store!.chunks.keys('@saved/')).toEqual([]);
   });
 
   // from here on the page itself has the databases open, and they can no longer be deleted

@@ -15,12 +15,13 @@ import type {
   PlanQuery,
   Progress,
   SamplingOptions,
+  SavedCache,
   StoredModel,
   StoredRef,
   VerifyResult,
 } from '../protocol';
 import type { Answer } from './answer';
-import { type Chats, Conversation } from './conversation';
+import { type Chats, Conversation, type ConversationOptions } from './conversation';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
@@ -255,6 +256,15 @@ export async function deleteStored(model: StoredInput, options: WorkerOptions & 
   return askWorker(options, (api) => api.forget(ref));
 }
 
+/** The conversations' caches that this browser keeps, with their sizes, the newest first; see Conversation.save(). */
+export function savedCaches(options: WorkerOptions = {}): Promise<SavedCache[]> {
+  return askWorker(options, (api) => api.savedCaches());
+}
+
+export function deleteSavedCache(name: string, options: WorkerOptions = {}): Promise<void> {
+  return askWorker(options, (api) => api.deleteSavedCache(name));
+}
+
 export class Engine {
   readonly #model: HeldModel;
   readonly #wanted: Wanted;
@@ -278,15 +288,18 @@ export class Engine {
   /**
    * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
    * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
-   * @param options.overflow what every answer takes that is not told otherwise
    */
-  conversation({ system, overflow }: { system?: string } & Pick<SamplingOptions, 'overflow'> = {}): Conversation {
-    const id = ++lastId;
+  conversation(options: ConversationOptions = {}): Conversation {
+    const conversation = ++lastId;
+    const { saved, overflow } = options;
     const chats: Chats = {
-      chat: (messages, options) => this.#request({ messages: [...messages] }, { overflow, ...options }, id),
-      close: () => this.#model.run(({ api }) => api.close(id)),
+      chat: (messages, options) =>
+        this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved }),
+      close: () => this.#model.run(({ api }) => api.close(conversation)),
+      save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
+      restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
     };
-    return new Conversation(chats, system);
+    return new Conversation(chats, options);
   }
 
   /**
@@ -338,7 +351,11 @@ export class Engine {
     this.#model.dispose();
   }
 
-  #request(input: GenerateRequest['input'], options: GenerateOptions, conversation = 0): Answer {
-    return answerFrom(this.#model, { id: ++lastId, conversation, input }, options);
+  #request(
+    input: GenerateRequest['input'],
+    options: GenerateOptions,
+    of: Pick<GenerateRequest, 'conversation' | 'saved'> = {},
+  ): Answer {
+    return answerFrom(this.#model, { id: ++lastId, input, ...of }, options);
   }
 }

@@ -1,7 +1,8 @@
 /** What applications import of the engine. */
 export type { Answer } from './answer';
-export type { Conversation } from './conversation';
+export type { Conversation, ConversationOptions } from './conversation';
 export {
+  deleteSavedCache,
   deleteStored,
   Engine,
   type GenerateOptions,
@@ -15,6 +16,7 @@ export {
   load,
   openInspection,
   type StoredInput,
+  savedCaches,
   storedModels,
   verifyStored,
   type WorkerOptions,

@@ -12,7 +12,7 @@ import { cancellable, type RunningWorker } from './start-worker';
  */
 export function answerFrom(
   model: HeldModel,
-  asked: Pick<GenerateRequest, 'id' | 'conversation' | 'input'>,
+  asked: Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'input'>,
   { signal, ...given }: SamplingOptions & { signal?: AbortSignal },
 ): Answer {
   const askedAt = performance.now();

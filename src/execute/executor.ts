@@ -9,6 +9,7 @@ import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
 import type { Rings } from '../memory/rings';
 import type { Shift } from '../memory/shift';
+import type { RingState } from '../memory/snapshots';
 
 export type { MemoryReport };
 
@@ -60,10 +61,30 @@ export interface KvCache {
   reserve(plan: MemoryPlan): Promise<void>;
 
   /**
-   * Whether it still holds all that tokens from `position` on must see, so that they may be prefilled there; 0 always is.
-   * A sliding ring that has wrapped cannot be taken back far.
+   * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here. A
+   * sliding ring that has wrapped cannot be taken back far, unless to a snapshot.
+   * @returns where to go on; 0: everything has to be computed again
    */
-  canResume(position: number): boolean;
+  rewind(position: number): number;
+
+  /**
+   * Copies what the sliding rings hold of positions below `end`, so that rewind() can go back there; the oldest copy goes
+   * where the plan has no room for more. Without room for any it does nothing.
+   */
+  snapshot(end: number): void;
+
+  /**
+   * The keys and values of positions from..end-1 of a layer, which it must hold: the bytes of a ring of as many slots,
+   * keys first (position p in slot p mod end - from).
+   * @throws device-lost, out-of-memory
+   */
+  read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** Puts what read() gave into the rings, which are large enough or take the newest of it; say adopt() at the end. */
+  write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+
+  /** Takes what was written for what it holds. */
+  adopt(state: RingState): void;
 
   /**
    * Drops positions in the middle and moves those after them to the front, their keys turned back by as many positions.

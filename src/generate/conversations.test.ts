@@ -20,32 +20,46 @@ class FakeDevice {
   createCache(): KvCache {
     this.made++;
     const device = this;
-    const layers: number[] = spec.layers.map(() => 0);
+    const rings: number[] = spec.layers.map(() => 0);
+    const copies: number[] = spec.layers.map(() => 0);
     const held = new Rings(spec);
     const free = (bytes: number) => {
       device.taken -= bytes;
     };
     return {
       get bytes() {
-        return layers.reduce((sum, bytes) => sum + bytes, 0);
+        return this.layerBytes.reduce((sum, bytes) => sum + bytes, 0);
       },
-      layerBytes: layers,
-      canResume: (position) => held.canResume(position),
+      get layerBytes() {
+        return rings.map((bytes, layer) => bytes + copies[layer]);
+      },
       held,
+      rewind: (position) => (held.canResume(position) ? position : 0),
+      snapshot: () => {},
+      read: async () => new Uint8Array(),
+      write: async () => {},
+      adopt: (state) => held.adopt(state),
       shift: async () => {},
       async reserve(plan) {
-        for (const { layer, bytes } of plan.kvByLayer) {
-          if (bytes <= layers[layer]) continue;
+        const take = (bytes: number) => {
           if (device.taken + bytes > device.room) throw new NibbleError('out-of-memory', 'full');
           device.taken += bytes;
           device.peak = Math.max(device.peak, device.taken);
-          free(layers[layer]);
-          layers[layer] = bytes;
+        };
+        for (const { layer, bytes, snapshots } of plan.kvByLayer) {
+          if (bytes > rings[layer]) {
+            take(bytes);
+            free(rings[layer]);
+            rings[layer] = bytes;
+          }
+          if (copies[layer] > 0) continue;
+          take(snapshots * bytes);
+          copies[layer] = snapshots * bytes;
         }
       },
       dispose() {
-        for (const bytes of layers) free(bytes);
-        layers.fill(0);
+        free(this.bytes);
+        for (const held of [rings, copies]) held.fill(0);
       },
     };
   }
@@ -53,9 +67,9 @@ class FakeDevice {
 
 /** The plan for a prompt and an answer under a budget; sizes from a real model's geometry. */
 const planner =
-  (promptTokens: number, budget: number | null = null) =>
+  (promptTokens: number, budget: number | null = null, snapshots = 0) =>
   (maxNewTokens: number): MemoryPlan =>
-    planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8 });
+    planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8, snapshots });
 
 describe('Conversations', () => {
   it('gives prompts normal, longer, shorter and medium one allocation, one growth, nothing and nothing', async () => {
@@ -80,28 +94,33 @@ describe('Conversations', () => {
     let evicted = 0;
     let renewed = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(request, { maxLength: 25 }), fc.nat(), async (script, extra) => {
-        const { weights, scratch, kv } = planner(200)(50);
-        const budget = weights + scratch + kv + (extra % (2 * kv));
-        const device = new FakeDevice();
-        const talks = new Conversations(device, spec);
-        for (const { id, prompt, close } of script) {
-          if (close) talks.close(id);
-          const plan = planner(prompt, budget)(50);
-          const said = talks.peak(id, plan);
-          const before = device.made;
-          device.peak = device.taken;
-          const { conversation, note } = await talks.reserve(id, 50, planner(prompt, budget));
-          if (said <= budget) expect(weights + scratch + device.peak).toBe(said);
-          expect(weights + scratch + device.peak).toBeLessThanOrEqual(budget);
-          expect(conversation.cache.bytes).toBeGreaterThanOrEqual(plan.kv);
-          expect(talks.latest).toBe(conversation);
-          if (note) renewed++;
-          if (said > budget && device.made === before) evicted++;
-        }
-        for (const id of [0, 1, 2, 3]) talks.close(id);
-        expect(device.taken).toBe(0);
-      }),
+      fc.asyncProperty(
+        fc.array(request, { maxLength: 25 }),
+        fc.nat(),
+        fc.nat({ max: 2 }),
+        async (script, extra, snapshots) => {
+          const { weights, scratch, kv } = planner(200, null, snapshots)(50);
+          const budget = weights + scratch + kv + (extra % (2 * kv));
+          const device = new FakeDevice();
+          const talks = new Conversations(device, spec);
+          for (const { id, prompt, close } of script) {
+            if (close) talks.close(id);
+            const plan = planner(prompt, budget, snapshots)(50);
+            const said = talks.peak(id, plan);
+            const before = device.made;
+            device.peak = device.taken;
+            const { conversation, note } = await talks.reserve(id, 50, planner(prompt, budget, snapshots));
+            if (said <= budget) expect(weights + scratch + device.peak).toBe(said);
+            expect(weights + scratch + device.peak).toBeLessThanOrEqual(budget);
+            expect(conversation.cache.bytes).toBeGreaterThanOrEqual(plan.kv);
+            expect(talks.latest).toBe(conversation);
+            if (note) renewed++;
+            if (said > budget && device.made === before) evicted++;
+          }
+          for (const id of [0, 1, 2, 3]) talks.close(id);
+          expect(device.taken).toBe(0);
+        },
+      ),
       { numRuns: 300 },
     );
     expect(evicted).toBeGreaterThan(20);
@@ -162,7 +181,8 @@ describe('Conversations', () => {
 });
 
 describe('reuse', () => {
-  const cache = (resumes: (position: number) => boolean) => ({ canResume: resumes }) as unknown as KvCache;
+  const cache = (resumes: (position: number) => boolean) =>
+    ({ rewind: (n: number) => (resumes(n) ? n : 0) }) as unknown as KvCache;
   const reusable = (resumes: (position: number) => boolean, ids: number[]) =>
     reuse({ ...emptyConversation(cache(resumes)), ids: [5, 6, 7, 8] }, ids, 0, 0, async () => false);
 

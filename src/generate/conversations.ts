@@ -138,7 +138,7 @@ export class Conversations {
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
     do {
       const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);
-      if (plan.weights + plan.scratch + held + shiftSpare(cache.layerBytes) > budget) continue;
+      if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer.map(({ bytes }) => bytes)) > budget) continue;
       try {
         await cache.shift(shift);
         return true;
@@ -211,7 +211,7 @@ export async function reuse(
   if (fits && (more === 0 || (more > 0 && (await shift({ keep, drop: more, end: shared - gone }))))) {
     reused = shared - drop;
   }
-  if (!cache.canResume(reused)) reused = 0;
+  reused = cache.rewind(reused);
   talk.ids = seenOf(ids, keep, drop).slice(0, reused);
   talk.dropped = { keep, ids: ids.slice(keep, keep + drop) };
   return reused;

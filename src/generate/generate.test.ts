@@ -54,8 +54,10 @@ function letters(): TextStream {
 
 const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 
+const anywhere = { rewind: (position: number) => position, snapshot() {}, held: { snapshots: { count: 0 } } };
+
 /** A conversation whose cache can be taken back anywhere. */
-const conversation = (): Conversation => emptyConversation({ canResume: () => true } as unknown as KvCache);
+const conversation = (): Conversation => emptyConversation(anywhere as unknown as KvCache);
 
 async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];

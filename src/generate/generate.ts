@@ -67,8 +67,12 @@ export async function* generate(
       const seen = seenOf(all, keep, dropped);
       const held = await reuse(talk, all, keep, dropped, turn.shift);
       if (done === known.length) [reused, prefilled] = [held, seen.length - held];
+      // room for copies came with the growth for this answer
+      if (held > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(held);
       await executor.prefill(talk.cache, seen.slice(held), held, { signal });
       talk.ids = seen;
+      // from here the same question is answered again; an edited one goes on from here or from the turn before
+      talk.cache.snapshot(seen.length);
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
       const count = Math.min(options.maxNewTokens - done, room);
       yield* executor.decode(talk.cache, seen.length, count, { ...options, firstStep: done }, signal);

@@ -3,17 +3,29 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { webgpu } from '../execute/gpu/test/maker';
 import { testGpu } from '../gpu/test-device';
-import { expectFresh, nothingMet, script } from './test/turns';
+import { again, expectFresh, nothingMet, script } from './test/turns';
+
+const maker = () => webgpu(testGpu({ limits: 'default', features: 'none' }), []);
+/** A window and a type of cache are kernels of their own, which take longest to compile. */
+const of =
+  (window: number) =>
+  <S>(script: S) => ({ ...script, window, kv: 'f16' as const });
 
 it('answers as a fresh engine does, whatever was said, edited, closed and evicted before', async () => {
   const met = nothingMet();
-  const maker = webgpu(testGpu({ limits: 'default', features: 'none' }), []);
-  // a window and a type of cache are kernels of their own, which take longest to compile
-  const few = script(5).map((one) => ({ ...one, window: 11, kv: 'f16' as const }));
   await fc.assert(
-    fc.asyncProperty(few, (one) => expectFresh(maker, one, met)),
+    fc.asyncProperty(script(5).map(of(11)), (few) => expectFresh(maker(), few, met)),
     { numRuns: 12 },
   );
   expect(met.reused).toBeGreaterThan(5);
   expect(met.afresh).toBeGreaterThan(5);
+}, 300_000);
+
+it('answers as a fresh engine does where it goes on from copies of the rings', async () => {
+  const met = nothingMet();
+  await fc.assert(
+    fc.asyncProperty(again(4).map(of(29)), (few) => expectFresh(maker(), few, met)),
+    { numRuns: 6 },
+  );
+  expect(met.restored).toBeGreaterThanOrEqual(6);
 }, 300_000);

@@ -31,6 +31,7 @@ const request = {
   maxContext: null,
   chunk: 16,
   budget: null,
+  snapshots: 0,
 } as const;
 
 /** The buffers that adapters add, by name. */

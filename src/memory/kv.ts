@@ -37,8 +37,10 @@ export interface KvShape {
 export interface KvLayerPlan extends KvShape {
   layer: number;
   kind: 'global' | 'sliding';
-  /** K and V together */
+  /** K and V together, without copies */
   bytes: number;
+  /** copies of it that there is room for: none where it keeps everything */
+  snapshots: number;
 }
 
 const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
@@ -89,14 +91,22 @@ export function kvLayer(
   spec: KvHeads & { layers: readonly Pick<LayerSpec, 'kind' | 'window'>[] },
   layer: number,
   contextTokens: number,
-  { kvType, chunk }: { kvType: KvType; chunk: number },
+  { kvType, chunk, snapshots }: { kvType: KvType; chunk: number; snapshots: number },
   maxBytes: number,
 ): KvLayerPlan {
   const { kind, window } = spec.layers[layer];
   const ring = kind === 'sliding' && window !== null ? roundUp(window + chunk - 1, KV_TILE) : Number.POSITIVE_INFINITY;
   const slots = Math.min(contextTokens, ring);
   const parts = kvParts(kvType, spec, slots, maxBytes);
-  return { layer, kind, slots, parts, bytes: 2 * parts.reduce((sum, { bytes }) => sum + bytes, 0) };
+  return {
+    layer,
+    kind,
+    slots,
+    parts,
+    bytes: 2 * parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    // as long as it cannot wrap, it can be taken back anywhere without a copy
+    snapshots: slots < contextTokens ? snapshots : 0,
+  };
 }
 
 /** The buffer of a layer's K or V of one part. */
@@ -108,6 +118,24 @@ export const kvBuffers = ({ layer, parts }: Pick<KvLayerPlan, 'layer' | 'parts'>
     { name: kvBuffer(layer, 'k', i), bytes },
     { name: kvBuffer(layer, 'v', i), bytes },
   ]);
+
+/** The buffer of a copy of a ring's buffer. */
+export const snapshotOf = (buffer: string, place: number): string => `${buffer}.snapshot.${place}`;
+
+/** Every buffer of the copies of a layer's ring, by name. */
+export const snapshotBuffers = (ring: Pick<KvLayerPlan, 'layer' | 'parts' | 'snapshots'>) =>
+  Array.from({ length: ring.snapshots }, (_, place) =>
+    kvBuffers(ring).map(({ name, bytes }) => ({ name: snapshotOf(name, place), bytes })),
+  ).flat();
+
+/** Every buffer of a layer, by name: its ring's and those of the copies. */
+export const layerBuffers = (ring: KvLayerPlan) => [...kvBuffers(ring), ...snapshotBuffers(ring)];
+
+/** Some rows alone, as a ring of so many slots in one buffer for K and one for V. */
+export const kvRows = (type: KvType, spec: KvHeads, slots: number): KvShape => ({
+  slots,
+  parts: kvParts(type, spec, slots, Number.POSITIVE_INFINITY),
+});
 
 /** `bytes` from `from` of one buffer to `to` of another; the same for K and V. */
 export interface KvCopy {

@@ -19,6 +19,7 @@ const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
   maxContext: null,
   chunk: 128,
   budget: null,
+  snapshots: 0,
   ...more,
 });
 
@@ -148,6 +149,7 @@ describe('a plan', () => {
     maxContext: fc.constantFrom(null, 400, 450),
     chunk: fc.integer({ min: 1, max: 200 }),
     budget: fc.constantFrom(null, 1, 1_000_000, 2 ** 40),
+    snapshots: fc.nat({ max: 3 }),
   });
   it.each(['webgpu', 'cpu'] as const)(
     'adds up, names every buffer once, and holds what was asked for: %s',
@@ -165,14 +167,15 @@ describe('a plan', () => {
           });
           expect(made.total).toBe(made.weights + made.kv + made.scratch);
           expect(made.peak).toBe(made.weights + made.scratch + Math.max(made.staging, made.kv));
-          expect(made.kv).toBe(made.kvByLayer.reduce((bytes, layer) => bytes + layer.bytes, 0));
+          expect(made.kv).toBe(made.kvByLayer.reduce((bytes, layer) => bytes + layer.bytes * (1 + layer.snapshots), 0));
           expect(new Set(made.buffers.map(({ name }) => name)).size).toBe(made.buffers.length);
           for (const { name, bytes } of made.buffers) {
             expect([name, bytes > 0, target === 'cpu' || bytes % 4]).toEqual([name, true, target === 'cpu' || 0]);
           }
           const need = Math.max(1, wanted.promptTokens + wanted.maxNewTokens - 1);
           expect(made.contextTokens).toBeGreaterThanOrEqual(need);
-          made.kvByLayer.forEach(({ slots, kind, bytes }, i) => {
+          made.kvByLayer.forEach(({ slots, kind, bytes, snapshots }, i) => {
+            expect(snapshots).toBe(slots < made.contextTokens ? wanted.snapshots : 0);
             const window = spec.layers[i].window ?? Number.POSITIVE_INFINITY;
             expect(slots).toBeGreaterThanOrEqual(kind === 'global' ? need : Math.min(need, window + wanted.chunk - 1));
             expect(bytes).toBe(2 * kvBytes(wanted.kvType, spec.headSize, spec.kvHeads, slots));

@@ -11,7 +11,7 @@ import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters } from './adapted';
 import { cpuScratch } from './cpu-scratch';
-import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvBuffers, kvLayer } from './kv';
+import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
 /** Default prefill chunk, tokens. */
@@ -37,6 +37,8 @@ export interface PlanRequest {
   chunk: number;
   /** bytes, or null for no limit but the device's */
   budget: number | null;
+  /** copies of the sliding rings that a conversation may keep, to be taken back to */
+  snapshots: number;
 }
 
 /** What of the device's limits the plan depends on. */
@@ -121,7 +123,7 @@ export function planMemory(
     ...matrixBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
-    ...kvByLayer.flatMap(kvBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
+    ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
     ...(target === 'webgpu' ? STAGING_BUFFERS : []),
   ];
@@ -160,6 +162,7 @@ function checkRequest(request: PlanRequest): void {
     ['chunk', request.chunk, 1],
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
+    ['snapshots', request.snapshots, 0],
   ];
   for (const [name, value, least] of sizes) {
     const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';

@@ -19,7 +19,15 @@ function written(slots: readonly number[]) {
   const held = slots.map((count) => new Array<string>(count).fill(''));
   const truth = new Map<number, string>();
   let turn = 0;
+  const copies: string[][][] = [];
   return {
+    /** of the sliding rings */
+    copy(place: number) {
+      copies[place] = held.slice(1).map((ring) => [...ring]);
+    },
+    restore(place: number) {
+      held.splice(1, held.length, ...copies[place].map((ring) => [...ring]));
+    },
     write(start: number, last: number) {
       turn++;
       for (let p = start; p <= last; p++) {
@@ -69,6 +77,62 @@ describe('Rings', () => {
     );
     expect(resumed.yes).toBeGreaterThan(100);
     expect(resumed.no).toBeGreaterThan(100);
+  });
+
+  it('goes back to a copy exactly where that has every key of every later window, and to the newest that serves', () => {
+    const met = { exactly: 0, before: 0, afresh: 0 };
+    const chunk = 4;
+    const slots = [200, 7 + chunk - 1, 12 + chunk - 1];
+    const turns = fc.array(
+      fc.record({
+        keep: fc.nat({ max: 4 }),
+        add: fc.integer({ min: 1, max: 12 }),
+        // an answer, of which some steps were encoded ahead and never asked for
+        answer: fc.integer({ min: 0, max: 30 }),
+        ahead: fc.nat({ max: 3 }),
+      }),
+      { minLength: 4, maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), turns, (places, script) => {
+        const rings = new Rings(spec);
+        rings.slots.splice(0, 3, ...slots);
+        rings.snapshots.places = places;
+        const real = written(slots);
+        let tokens = 0;
+        const ends: number[] = [];
+        for (const { keep, add, answer, ahead } of script) {
+          const wanted = Math.floor((tokens * keep) / 4);
+          const direct = rings.canResume(wanted);
+          const at = rings.rewind(wanted, real.restore);
+          if (direct) expect(at).toBe(wanted);
+          expect(at).toBeLessThanOrEqual(wanted);
+          expect(at === 0 || real.finds(at)).toBe(true);
+          // the ends of the newest prompts are kept as long as they are true
+          while (ends.length > 0 && ends.at(-1)! > wanted) ends.pop();
+          if (ends.length > 0) expect(at).toBeGreaterThanOrEqual(ends.at(-1)!);
+          met[at === wanted ? 'exactly' : at > 0 ? 'before' : 'afresh']++;
+          while (ends.length > 0 && ends.at(-1)! > at) ends.pop();
+          const prompt = wanted + add;
+          for (let p = at; p < prompt; p += chunk) {
+            const last = Math.min(prompt, p + chunk) - 1;
+            rings.write(p, last);
+            real.write(p, last);
+          }
+          rings.keep(prompt, real.copy);
+          ends.push(prompt);
+          if (ends.length > places) ends.shift();
+          for (let p = prompt; p < prompt + answer + ahead; p++) {
+            rings.write(p, p);
+            real.write(p, p);
+          }
+          tokens = prompt + answer;
+          if (tokens > 140) break;
+        }
+      }),
+      { numRuns: 400 },
+    );
+    for (const count of Object.values(met)) expect(count).toBeGreaterThan(100);
   });
 
   it('remembers what a longer attempt has overwritten, through two steps back', () => {

@@ -42,6 +42,8 @@ export function canShift(rings: Rings, shift: Shift): boolean {
 
 /** Notes that the values have been moved: see survivors(). */
 export function noteShift(rings: Rings, shift: Shift): void {
-  for (const layer of rings.slots.keys()) rings.oldest[layer] = oldestAfter(rings, layer, shift);
-  rings.last = shift.end - shift.drop - 1;
+  rings.adopt({
+    last: shift.end - shift.drop - 1,
+    oldest: rings.slots.map((_, layer) => oldestAfter(rings, layer, shift)),
+  });
 }

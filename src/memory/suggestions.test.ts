@@ -54,6 +54,7 @@ function made(asked: Asked, { kv, weights, ...numbers }: PlanChange = {}): Memor
     maxContext: null,
     chunk: 128,
     budget: null,
+    snapshots: 0,
     ...asked.more,
     ...numbers,
   };
@@ -139,6 +140,8 @@ describe('offers', () => {
     const little = made(asked({ maxNewTokens: 1, promptTokens: 1 }, wide));
     const offers = offersOf(asked({ budget: little.peak + 2_000_000, kvCapacity: 'full', promptTokens: 100 }, wide));
     expect(offers[0].kind).toBe('kv-capacity');
+    const copies = asked({ snapshots: 3, budget: made(asked({ snapshots: 3 })).peak - 1000 });
+    expect(offersOf(copies)[0]).toMatchObject({ kind: 'snapshots', change: { snapshots: 0 }, total: whole.total });
     const auto = offersOf(asked({ budget: made(asked({}, wide)).peak - 40_000 }, wide)).map(({ kind }) => kind);
     expect(auto).toEqual(['new-tokens', 'kv', 'kv', 'chunk', 'weights', 'smaller-model']);
   });

@@ -2,7 +2,8 @@
  * What would fit, best first, where a plan does not. Each offer is planned again with its one change, so that it is true
  * and its numbers are a plan's; where no change is enough by itself, several are taken together. Pure.
  *
- * The order is what a person loses: nothing (a cache as large as the chat instead of the full context), the end of a long
+ * The order is what a person loses: nothing (a cache as large as the chat instead of the full context), time when a
+ * question is asked again, the end of a long
  * answer, precision of the cache, speed of the prompt, precision of the weights, the model.
  */
 import type { PlanChange, PlanOffer } from '../protocol';
@@ -47,6 +48,7 @@ function singleChanges(plan: MemoryPlan, replan: Replan): PlanOffer[] {
   if (kvCapacity !== 'auto') {
     offer('kv-capacity', { kvCapacity: 'auto' }, () => `Take kvCapacity 'auto', as large as the conversation`);
   }
+  if (hasCopies(plan)) offer('snapshots', { snapshots: 0 }, () => 'Keep no snapshots of the conversation');
   const newTokens = largest(maxNewTokens - 1, (n) => replan({ maxNewTokens: n }).fits);
   if (newTokens > 0) {
     offer(
@@ -76,10 +78,13 @@ function singleChanges(plan: MemoryPlan, replan: Replan): PlanOffer[] {
   return offers;
 }
 
+const hasCopies = ({ kvByLayer }: MemoryPlan): boolean => kvByLayer.some(({ snapshots }) => snapshots > 0);
+
 /** As few changes together as are enough, and as many tokens as then fit. */
 function together(plan: MemoryPlan, replan: Replan): PlanOffer[] {
   const steps: PlanChange[] = [
     ...(plan.request.kvCapacity === 'auto' ? [] : [{ kvCapacity: 'auto' } as const]),
+    ...(hasCopies(plan) ? [{ snapshots: 0 } as const] : []),
     ...smallerKv(plan).map((kv) => ({ kv })),
     ...smallerChunks(plan).map((chunk) => ({ chunk })),
     { weights: 'nf4' },

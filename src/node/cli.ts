@@ -78,7 +78,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 const COMMON_USAGE = `
 MODEL is a folder in Hugging Face layout, a .gguf file, a URL of either, or a Hub id (owner/name, owner/name/file.gguf; HF_TOKEN).
 Common options: --json --verbose --backend auto|webgpu|cpu --weights keep|nf4|q8|f16|f32 --keep NAME … --kv f16|f32|int8
-  --kv-capacity auto|full|N --max-context N --budget BYTES --chunk N --tune auto|off|NAME
+  --kv-capacity auto|full|N --max-context N --budget BYTES --chunk N --snapshots N --tune auto|off|NAME
   --limits adapter|default --features all|none --gpu NAME`;
 
 const usage = (): string =>

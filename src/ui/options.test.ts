@@ -14,7 +14,7 @@ const refusal = (run: () => unknown): NibbleError => {
 describe('parseOptions', () => {
   test('maps names to EngineOptions', () => {
     const query = new URLSearchParams(
-      'backend=cpu&kv-capacity=full&max-context=512&chunk=16&limits=default&features=none&kv=f32&storage=none&weights=keep&tune=off&memory-budget=1000000',
+      'backend=cpu&kv-capacity=full&max-context=512&chunk=16&limits=default&features=none&kv=f32&storage=none&weights=keep&tune=off&memory-budget=1000000&snapshots=2',
     );
     expect(parseOptions(query)).toEqual({
       backend: 'cpu',
@@ -28,6 +28,7 @@ describe('parseOptions', () => {
       weights: 'keep',
       tune: 'off',
       memoryBudget: 1_000_000,
+      snapshots: 2,
     });
     expect(parseOptions([['kv-capacity', '384']])).toEqual({ kvCapacity: 384 });
     expect(parseOptions([['kv', 'int8']])).toEqual({ kv: 'int8' });
@@ -41,6 +42,7 @@ describe('parseOptions', () => {
     ['max-context', 'full'],
     ['max-context', '0'],
     ['chunk', ''],
+    ['snapshots', '-1'],
     ['chunk', '1e3'],
     ['limits', 'max'],
     ['kv-capcity', 'full'],

@@ -18,14 +18,14 @@ const oneOf =
     return found === undefined ? refuse(name, value, `one of ${values.join(', ')}`) : { [key]: found };
   };
 
-/** A whole number of at least 1, or one of some words. */
+/** A whole number of at least `least`, or one of some words. */
 const count =
-  (name: string, key: keyof EngineOptions, words: readonly string[] = []): Setter =>
+  (name: string, key: keyof EngineOptions, words: readonly string[] = [], least = 1): Setter =>
   (value) => {
     if (words.includes(value)) return { [key]: value };
     const number = Number(value);
-    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= 1) return { [key]: number };
-    return refuse(name, value, ['a whole number of at least 1', ...words].join(', or '));
+    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return { [key]: number };
+    return refuse(name, value, [`a whole number of at least ${least}`, ...words].join(', or '));
   };
 
 const OPTIONS: Record<string, Setter> = {
@@ -35,6 +35,7 @@ const OPTIONS: Record<string, Setter> = {
   'kv-capacity': count('kv-capacity', 'kvCapacity', ['auto', 'full']),
   'max-context': count('max-context', 'maxContext'),
   'memory-budget': count('memory-budget', 'memoryBudget'),
+  snapshots: count('snapshots', 'snapshots', [], 0),
   chunk: count('chunk', 'chunk'),
   tune: (value) => ({ tune: value }),
   limits: oneOf('limits', 'limits', ['adapter', 'default']),

@@ -73,6 +73,13 @@ export interface ModelStore {
     put(mark: LoadMark): Promise<void>;
     delete(): Promise<void>;
   };
+  /** of saved caches, by name (saved-caches.ts); their pieces are among the chunks */
+  saved: {
+    get(name: string): Promise<unknown>;
+    put(name: string, record: unknown): Promise<void>;
+    delete(name: string): Promise<void>;
+    keys(): Promise<string[]>;
+  };
   /** bytes in use and allowed, as the browser estimates them; null when it does not tell */
   room(): Promise<{ usage: number; quota: number } | null>;
 }
@@ -110,6 +117,7 @@ export function createMemoryStore(): ModelStore {
   };
   const ledger = table<ModelRecord>();
   const loading = table<LoadMark>();
+  const saved = table<unknown>();
   return {
     chunks: table<Chunk>(),
     ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
@@ -118,6 +126,7 @@ export function createMemoryStore(): ModelStore {
       put: (mark) => loading.put(MARK, mark),
       delete: () => loading.delete(MARK),
     },
+    saved: { ...saved, keys: () => saved.keys() },
     room: async () => null,
   };
 }
@@ -182,6 +191,7 @@ export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelS
   const chunks = database(`${prefix}-chunks`);
   const models = database(`${prefix}-models`);
   const loading = database(`${prefix}-loading`);
+  const saved = database(`${prefix}-saved`);
   const guarded = <T>(work: Promise<T>, bytes = 0) =>
     work.catch(async (cause) => {
       throw await storageError(cause, bytes);
@@ -206,6 +216,12 @@ export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelS
       get: () => guarded(get<LoadMark>(MARK, loading)),
       put: (mark) => guarded(set(MARK, mark, loading)),
       delete: () => guarded(del(MARK, loading)),
+    },
+    saved: {
+      get: (name) => guarded(get<unknown>(name, saved)),
+      put: (name, record) => guarded(set(name, record, saved)),
+      delete: (name) => guarded(del(name, saved)),
+      keys: () => guarded(keys<string>(saved)),
     },
     room,
   };

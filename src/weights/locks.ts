@@ -62,3 +62,13 @@ export async function whileUnused<T>(key: string, work: () => Promise<T>): Promi
     release();
   }
 }
+
+/** Runs `work` when no other tab saves or deletes a conversation's cache. */
+export async function whileSaving<T>(work: () => Promise<T>): Promise<T> {
+  const release = await acquire('nibble-saved', {});
+  try {
+    return await work();
+  } finally {
+    release?.();
+  }
+}

@@ -2,6 +2,7 @@
 import type { StoredModel, VerifyResult } from '../protocol';
 import { CHUNK_BYTES, deleteFile, filePrefix, isWhole, keptBytes, type ModelStore } from './chunk-store';
 import { lastAttempt } from './load-attempt';
+import { deleteSaved } from './saved-caches';
 import { sha256 } from './sha256';
 
 /** Everything in the ledger, the model used last first. */
@@ -22,13 +23,14 @@ export async function describeStored(store: ModelStore, key: string): Promise<St
   return { key, name, revision, complete, storedBytes, lastUsed, lastAttempt: await lastAttempt(store, key) };
 }
 
-/** Frees a model's space. Its ledger entry goes last, so that a cut deletion can be repeated. */
+/** Frees the space of a model and of what conversations with it have saved. Its ledger entry goes last, so that a cut deletion can be repeated. */
 export async function deleteModel(store: ModelStore, key: string): Promise<void> {
   const record = await store.ledger.get(key);
   if (!record) return;
   // where there is no room left even for this, deleting is what makes room
   await store.ledger.put({ ...record, complete: false }).catch(() => {});
   for (const path of Object.keys(record.files)) await deleteFile(store, key, path);
+  await deleteSaved(store, { model: key });
   await store.ledger.delete(key);
 }
 

@@ -92,7 +92,7 @@ function systemTokens(model: Model, input: GenerateRequest['input'], ids: readon
  */
 export async function answer(
   model: Model,
-  { input, options: given, made = [], conversation = 0 }: Omit<GenerateRequest, 'id'>,
+  { input, options: given, made = [], conversation = 0, saved }: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
@@ -113,9 +113,12 @@ export async function answer(
     return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1));
   };
   if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
-  await checkFits(model, planOf(options.maxNewTokens));
+  const plan = planOf(options.maxNewTokens);
+  await checkFits(model, plan);
+  const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
+  const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request)));
   const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
-  const notes = [reserved.note];
+  const notes = [reserved.note, spoilt];
   if (reserved.newTokens < options.maxNewTokens) {
     if (window) {
       window.limit = reachedTokens(reserved.plan.request);

@@ -3,7 +3,7 @@ import { NibbleError } from '../errors';
 import { planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
-import { type Host, type Model, UNUSABLE } from './open-model';
+import { type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
 import { checkFits, planRequest } from './planning';
 
 /**
@@ -21,10 +21,15 @@ export async function setLora(
   const open: StoredSource[] = [];
   try {
     for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
+    const samples: Samples = new Map();
     const files = open.map((source, i) => ({
       name: source.name,
       scale: wanted[i].scale,
-      read: (path: string, start: number, end: number) => source.read(path, start, end, signal),
+      async read(path: string, start: number, end: number) {
+        const bytes = await source.read(path, start, end, signal);
+        sample(samples, `${i} ${path} ${start}`, bytes);
+        return bytes;
+      },
       size: (path: string) => source.size(path, signal),
     }));
     const opened =
@@ -37,6 +42,7 @@ export async function setLora(
     for (const source of open) await source.markComplete();
     model.plan = plan;
     model.lora = opened?.infos ?? [];
+    model.loraSamples = samples;
     model.conversations.forget();
   } catch (error) {
     // what arrived broken would be found again by every later attempt

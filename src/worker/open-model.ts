@@ -1,6 +1,6 @@
 /** From a Source to a model that is ready to run: everything that load() does, for the worker and for the CLI. */
 import { type ErrorCode, NibbleError } from '../errors';
-import type { Executor } from '../execute/executor';
+import type { Executor, WeightSink } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
 import type { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
@@ -39,6 +39,13 @@ export interface Host {
   machine?: Omit<DeviceFacts, 'touch'>;
 }
 
+/**
+ * The first bytes of every slice that was loaded, by its place: they tell weights from others of the same shapes, also
+ * where no digest of them is known. No proof against who means to deceive.
+ */
+export type Samples = Map<string, Uint8Array>;
+const SAMPLE_BYTES = 16;
+
 export interface Model {
   /** tensors and configs; the tokenizer's files are let go */
   checkpoint: Checkpoint;
@@ -58,6 +65,12 @@ export interface Model {
   conversations: Conversations;
   /** the active adapters, in order */
   lora: readonly LoraInfo[];
+  /** what the model is kept under, where it is */
+  key: string;
+  /** of the weights as they were loaded, and of the active adapters */
+  samples: Samples;
+  loraSamples: Samples;
+  openStore: Host['openStore'];
   /** lets other tabs delete what is kept of the model */
   release(): void;
 }
@@ -170,7 +183,8 @@ async function tryOpen(
     }
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
-    await fill(checkpoint, plan, executor, meter, opened, signal, () => {
+    const samples: Samples = new Map();
+    await fill(checkpoint, plan, sampled(executor.sink, samples), meter, opened, signal, () => {
       opened.streaming = files;
     });
     const answering = { ...(await text), deviceEstimate: await estimate };
@@ -193,6 +207,10 @@ async function tryOpen(
       ...answering,
       conversations: new Conversations(executor, plan.spec),
       lora: [],
+      key: modelKey(inner),
+      samples,
+      loraSamples: new Map(),
+      openStore: () => host.openStore(),
       release,
     };
   } catch (thrown) {
@@ -270,10 +288,30 @@ async function openText({ tokenizer: files, generationConfig, config }: Checkpoi
   };
 }
 
+/** Keeps the beginning of some bytes. */
+export function sample(samples: Samples, place: string, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
+  samples.set(place, new Uint8Array(buffer, byteOffset, Math.min(byteLength, SAMPLE_BYTES)).slice());
+}
+
+/** The same sink, with samples taken of what goes in. */
+function sampled(sink: WeightSink, samples: Samples): WeightSink {
+  return {
+    write(name, slice) {
+      sample(samples, `${name} ${slice.row0}`, slice.type === 'dense' ? slice.data : slice.codes);
+      return sink.write(name, slice);
+    },
+    writeVector(name, values) {
+      sample(samples, name, values);
+      sink.writeVector(name, values);
+    },
+    finish: () => sink.finish(),
+  };
+}
+
 async function fill(
   checkpoint: Checkpoint,
   { spec, formats }: PlanModel,
-  { sink }: Executor,
+  sink: WeightSink,
   meter: ProgressMeter,
   { complete, anew }: StoredSource,
   signal: AbortSignal | undefined,

@@ -19,8 +19,8 @@ const advice = () => import('../memory/advice');
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, kvCapacity, maxContext, chunk, memoryBudget } = options;
-  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget };
+  const { kv, kvCapacity, maxContext, chunk, memoryBudget, snapshots } = options;
+  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
 }
 
 export function planFor(model: Planned, promptTokens: number, maxNewTokens: number): MemoryPlan {
@@ -50,7 +50,7 @@ export async function checkFits(model: Planned, plan: MemoryPlan): Promise<void>
 }
 
 /** The options that a query may suppose otherwise. */
-const SUPPOSED: readonly string[] = ['kv', 'kvCapacity', 'maxContext', 'weights', 'chunk'];
+const SUPPOSED: readonly string[] = ['kv', 'kvCapacity', 'maxContext', 'snapshots', 'weights', 'chunk'];
 
 /** The model with what the query supposes. @throws invalid-option */
 function suppose(
@@ -95,7 +95,13 @@ export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanIn
 
 /** KV bytes of the model's full context. */
 function kvFullContext({ plan, options, limits, target }: Planned): number {
-  const full = { ...planRequest(options, 1, 1), kvCapacity: 'full', maxContext: null, budget: null } as const;
+  const full = {
+    ...planRequest(options, 1, 1),
+    kvCapacity: 'full',
+    maxContext: null,
+    budget: null,
+    snapshots: 0,
+  } as const;
   return planMemory(plan, full, limits, target).kv;
 }
 

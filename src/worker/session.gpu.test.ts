@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
 import type { NibbleError } from '../errors';
 import { describeAdapter } from '../gpu/device';
+import { createMemoryStore } from '../weights/chunk-store';
 import { createSession } from './session';
 import { countingGpu } from './test/counting-gpu';
 import { ask, certain, chats, host, load } from './test/tiny';
@@ -22,6 +23,29 @@ describe('a session on WebGPU', () => {
     const { result, messages } = await ask(session, { messages: chats[i].messages }, { maxNewTokens: expected.length });
     expect(result.ids).toEqual(expected);
     expect(messages.flatMap(({ ids }) => ids)).toEqual(expected);
+  });
+
+  it('saves a conversation, which goes on in another session here and on the CPU; reading it leaves nothing behind', async () => {
+    const store = createMemoryStore();
+    const one = createSession(host({ gpu, store }));
+    await load(one, { backend: 'webgpu', kv: 'f32' });
+    const [{ ids }] = chats;
+    const first = await ask(one, { ids }, { maxNewTokens: 12, ignoreEos: true });
+    const before = await one.memory();
+    const saved = await one.saveCache(0, 'talk');
+    expect(saved.tokens).toBe(ids.length + 11);
+    expect(await one.memory()).toMatchObject({ total: before.total, kv: before.kv, scratch: before.scratch });
+    const longer = [...ids, ...first.result.ids, 5, 6, 7];
+    const right = await ask(one, { ids: longer }, { maxNewTokens: 6 });
+    for (const backend of ['webgpu', 'cpu'] as const) {
+      const other = createSession(host({ gpu, store }));
+      await load(other, { backend, kv: 'f32' });
+      expect(await other.restoreCache(0, 'talk')).toBe(saved.tokens);
+      const { result } = await ask(other, { ids: longer }, { maxNewTokens: 6 });
+      expect([result.ids, result.stats.reusedTokens]).toEqual([right.result.ids, saved.tokens]);
+      await other.dispose();
+    }
+    await one.dispose();
   });
 
   it('answers a second turn from the cache, and allocates what it planned', async () => {

@@ -35,6 +35,8 @@ export interface Session extends WorkerApi {
 
 /** here since openModel(), which waits for it */
 const answering = () => import('./answer');
+/** for conversations that are to last */
+const savedCaches = () => import('./saved-caches');
 /** for who asks what is kept: not needed to load a model */
 const storedModels = () => import('../weights/stored-models');
 
@@ -121,6 +123,18 @@ export function createSession(host: Host): Session {
       }),
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
+    saveCache: (conversation, name) =>
+      enqueue(0, null, async () => (await savedCaches()).saveCache(model(), conversation, name)),
+    restoreCache: (conversation, name) =>
+      enqueue(0, null, async () => (await savedCaches()).restoreCache(model(), conversation, name)),
+    savedCaches: async () => {
+      const { store } = await host.openStore();
+      return store ? (await savedCaches()).listSaved(store) : [];
+    },
+    deleteSavedCache: async (name) => {
+      const { store } = await host.openStore();
+      if (store) await (await savedCaches()).deleteSaved(store, { name });
+    },
     plan: async (query) => planInfo(loaded || !inspected ? model() : inspected, query),
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),

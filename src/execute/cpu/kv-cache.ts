@@ -1,14 +1,15 @@
-/** One conversation's rings on the CPU. */
+/** One conversation's rings on the CPU, and copies of those that slide. */
 import { NibbleError } from '../../errors';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { Rings } from '../../memory/rings';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
+import type { RingState } from '../../memory/snapshots';
 import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import { outOfMemoryAsError } from './allocate';
 import { rotateHead } from './kernels';
-import { createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
+import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
 
 /** What the executor that made the cache wants to hear. */
 interface Owner {
@@ -22,12 +23,15 @@ export class CpuKvCache implements KvCache {
   readonly held: Rings;
   /** that it was reserved for last */
   private plan: MemoryPlan | null = null;
+  /** by layer, then by place */
+  private copies: readonly (readonly KvRing[])[] = [];
 
   constructor(
     private readonly spec: ModelSpec,
     private readonly owner: Owner,
   ) {
     this.held = new Rings(spec);
+    this.copies = spec.layers.map(() => []);
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
@@ -42,19 +46,38 @@ export class CpuKvCache implements KvCache {
     }
     const rings = [...this.rings];
     this.rings = rings;
+    const copies = [...this.copies];
+    this.copies = copies;
+    // none is made of some layers only, should this fail in between
+    this.held.snapshots.places = 0;
+    const create = (slots: number) => createRing(kvType, slots, spec);
     outOfMemoryAsError(plan, () => {
       // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
-      for (const { layer, slots } of plan.kvByLayer) {
+      for (const { layer, slots, snapshots } of plan.kvByLayer) {
         const old = rings[layer];
-        if (old && old.slots >= slots) continue;
-        const ring = old ? resized(old, slots, this.held.last) : createRing(kvType, slots, spec);
-        this.owner.note(ringBytes(ring));
-        rings[layer] = ring;
-        this.held.slots[layer] = slots;
+        if (!old || old.slots < slots) {
+          this.dropCopies(copies, layer);
+          const ring = old ? resized(old, slots, this.held.last) : create(slots);
+          this.owner.note(ringBytes(ring));
+          rings[layer] = ring;
+          this.held.slots[layer] = slots;
+        }
+        if (snapshots > copies[layer].length) {
+          // those that there are have no copy of this layer
+          this.held.snapshots.drop(0);
+          copies[layer] = Array.from({ length: snapshots }, () => create(slots));
+        }
       }
     });
+    this.held.snapshots.places = Math.max(...copies.map(({ length }) => length));
     this.plan = plan;
     this.owner.note();
+  }
+
+  /** A state without a copy of one layer is none. */
+  private dropCopies(copies: (readonly KvRing[])[], layer: number): void {
+    if (copies[layer].length > 0) this.held.snapshots.drop(0);
+    copies[layer] = [];
   }
 
   /** Positions that the reserved request reaches. */
@@ -65,10 +88,6 @@ export class CpuKvCache implements KvCache {
   /** Positions that it can hold. */
   get capacity(): number {
     return this.held.capacity(this.plan?.request.chunk ?? 0);
-  }
-
-  canResume(position: number): boolean {
-    return this.held.canResume(position);
   }
 
   async shift(shift: Shift): Promise<void> {
@@ -95,16 +114,61 @@ export class CpuKvCache implements KvCache {
     return (key) => rotateHead(key, 0, -drop, { dim: rope.dim, magnitude: 1 }, frequencies);
   }
 
+  snapshot(end: number): void {
+    this.held.keep(end, (place, last) =>
+      this.eachCopy(place, (copy, ring) => {
+        copyRing(ring, copy, last);
+      }),
+    );
+  }
+
+  rewind(position: number): number {
+    return this.held.rewind(position, (place, last) =>
+      this.eachCopy(place, (copy, ring) => {
+        copyRing(copy, ring, last);
+      }),
+    );
+  }
+
+  private eachCopy(place: number, run: (copy: KvRing, ring: KvRing) => void): void {
+    for (const [layer, copies] of this.copies.entries()) if (copies[place]) run(copies[place], this.rings[layer]);
+  }
+
+  async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const ring = this.rings[layer];
+    const rows = createRing(ring.type, end - from, ring);
+    copyRing(ring, rows, end - 1);
+    const bytes = new Uint8Array(ringBytes(rows));
+    const [keys, values] = bytesOf(rows);
+    bytes.set(keys);
+    bytes.set(values, keys.length);
+    return bytes;
+  }
+
+  async write(layer: number, from: number, end: number, bytes: Uint8Array): Promise<void> {
+    const ring = this.rings[layer];
+    const rows = createRing(ring.type, end - from, ring);
+    const [keys, values] = bytesOf(rows);
+    keys.set(bytes.subarray(0, keys.length));
+    values.set(bytes.subarray(keys.length));
+    copyRing(rows, ring, end - 1);
+  }
+
+  adopt(state: RingState): void {
+    this.held.adopt(state);
+  }
+
   get bytes(): number {
     return this.layerBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   get layerBytes(): number[] {
-    return this.rings.map(ringBytes);
+    return this.rings.map((ring, layer) => [ring, ...this.copies[layer]].reduce((sum, one) => sum + ringBytes(one), 0));
   }
 
   dispose(): void {
     this.rings = [];
+    this.copies = this.copies.map(() => []);
     this.held.clear();
     this.owner.dispose();
   }

@@ -3,7 +3,7 @@
  * pack2x16float does) or int8 (as pack4x8snorm does). Index arithmetic: memory/ring.ts.
  */
 import { f16Table, toF16 } from '../../formats/half';
-import { type KvHeads, type KvPart, type KvType, kvBytes, kvCopies, kvScalesAt } from '../../memory/kv';
+import { type KvHeads, type KvType, kvBytes, kvCopies, kvRows, kvScalesAt } from '../../memory/kv';
 import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memory/ring';
 import type { Span } from '../../memory/shift';
 import type { Rope } from '../../model/spec';
@@ -53,13 +53,22 @@ export const ringBytes = ({ keys, values }: KvRing): number =>
 /** A ring of `slots` with what `old` holds of positions up to `last`. */
 export function resized(old: KvRing, slots: number, last: number): KvRing {
   const ring = createRing(old.type, slots, old);
-  const segments = copySegments(old.slots, last, slots);
-  for (const kind of ['keys', 'values'] as const) copySlots(old, ring, kind, segments);
+  copyRing(old, ring, last);
   return ring;
 }
 
+/** Puts what one ring holds of positions up to `last`, the newest of it, into another. */
+export function copyRing(from: KvRing, to: KvRing, last: number): void {
+  const segments = copySegments(from.slots, last, to.slots);
+  for (const kind of ['keys', 'values'] as const) copySlots(from, to, kind, segments);
+}
+
+/** The bytes of a ring, keys first; they share its memory. */
+export const bytesOf = ({ keys, values }: KvRing): Uint8Array[] =>
+  [keys, values].map((store) => new Uint8Array(store.values.buffer));
+
 function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments: readonly CopySegment[]): void {
-  const shape = ({ slots }: KvRing) => ({ slots, parts: [allHeads(old)] });
+  const shape = ({ slots }: KvRing) => kvRows(old.type, old, slots);
   for (const { from, to, bytes } of kvCopies(old.type, old.headSize, shape(old), shape(ring), segments))
     new Uint8Array(ring[kind].values.buffer, to, bytes).set(new Uint8Array(old[kind].values.buffer, from, bytes));
 }
@@ -90,12 +99,6 @@ export function shiftInto(
     }
   }
 }
-
-const allHeads = ({ kvHeads, keys }: KvRing): KvPart => ({
-  firstHead: 0,
-  heads: kvHeads,
-  bytes: keys.values.buffer.byteLength,
-});
 
 /**
  * Writes the keys and values of one position from qkv, where they stand side by side from `at`.

@@ -1,12 +1,23 @@
-/** One conversation's rings on the GPU: two buffers a layer, and the dispatches that are bound to them. */
+/** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
-import { type KvLayerPlan, type KvPart, type KvType, kvBuffer, kvBuffers, kvCopies } from '../../memory/kv';
+import {
+  type KvLayerPlan,
+  type KvPart,
+  type KvShape,
+  type KvType,
+  kvBuffer,
+  kvBuffers,
+  kvCopies,
+  snapshotBuffers,
+  snapshotOf,
+} from '../../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
+import type { RingState } from '../../memory/snapshots';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
@@ -16,6 +27,14 @@ export const KV_USAGE = 0x80 | 0x8 | 0x4;
 
 /** Only long conversations need it. */
 export const shiftPart = () => import('./shift-rings');
+
+const KINDS = ['k', 'v'] as const;
+
+/** A ring, or rows of one, and where its buffers are. */
+export interface Place extends KvShape {
+  /** @param name of the ring's buffer */
+  buffer(name: string): GPUBuffer;
+}
 
 /** What it shares with the executor that made it. */
 export interface GpuCacheOwner {
@@ -38,6 +57,8 @@ export class GpuKvCache implements KvCache {
   readonly held: Rings;
   /** by layer, which heads its buffers hold */
   readonly parts: (readonly KvPart[])[];
+  /** by layer, how many copies there are of its ring */
+  readonly #copies: number[];
   /** by the plan's names */
   readonly buffers = new Map<string, GPUBuffer>();
   /** positions that the reserved request reaches */
@@ -50,6 +71,7 @@ export class GpuKvCache implements KvCache {
     this.#owner = owner;
     this.held = new Rings(owner.spec);
     this.parts = owner.plan.kvByLayer.map(({ parts }) => parts);
+    this.#copies = this.parts.map(() => 0);
   }
 
   get bytes(): number {
@@ -58,17 +80,20 @@ export class GpuKvCache implements KvCache {
 
   get layerBytes(): number[] {
     return this.parts.map((parts, layer) =>
-      kvBuffers({ layer, parts }).reduce((sum, { name }) => sum + (this.buffers.get(name)?.size ?? 0), 0),
+      [...kvBuffers({ layer, parts }), ...this.#copiesOf(layer)].reduce(
+        (sum, { name }) => sum + (this.buffers.get(name)?.size ?? 0),
+        0,
+      ),
     );
+  }
+
+  #copiesOf(layer: number): { name: string; bytes: number }[] {
+    return snapshotBuffers({ layer, parts: this.parts[layer], snapshots: this.#copies[layer] });
   }
 
   /** Positions that it can hold. */
   get capacity(): number {
     return this.held.capacity(this.#owner.plan.request.chunk);
-  }
-
-  canResume(position: number): boolean {
-    return this.held.canResume(position);
   }
 
   async shift(shift: Shift): Promise<void> {
@@ -80,7 +105,13 @@ export class GpuKvCache implements KvCache {
   async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.checkAlive();
     this.#checkType(plan.request.kvType);
-    for (const ring of plan.kvByLayer) if (ring.slots > this.held.slots[ring.layer]) await this.#growLayer(ring);
+    // none is made of some layers only, should this fail in between
+    this.held.snapshots.places = 0;
+    for (const ring of plan.kvByLayer) {
+      if (ring.slots > this.held.slots[ring.layer]) await this.#growLayer(ring);
+      if (ring.snapshots > this.#copies[ring.layer]) await this.#makeCopies(ring);
+    }
+    this.held.snapshots.places = Math.max(...this.#copies);
     this.reach = reachedTokens(plan.request);
   }
 
@@ -92,33 +123,109 @@ export class GpuKvCache implements KvCache {
 
   /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
   async #growLayer(ring: KvLayerPlan): Promise<void> {
-    const { device, ledger, spec, plan } = this.#owner;
-    const { held, buffers, parts } = this;
+    const { held, parts } = this;
     const { layer } = ring;
-    const wanted = kvBuffers(ring);
-    const made = await ledger.allocate(wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE })));
-    const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
+    this.#free(this.#copiesOf(layer));
+    if (this.#copies[layer] > 0) held.snapshots.drop(0);
+    this.#copies[layer] = 0;
+    const fresh = await this.#allocate(kvBuffers(ring));
     if (held.slots[layer] > 0) {
-      const old = { slots: held.slots[layer], parts: parts[layer] };
-      const encoder = device.createCommandEncoder();
-      const segments = copySegments(old.slots, held.last, ring.slots);
-      for (const copy of kvCopies(plan.request.kvType, spec.headSize, old, ring, segments)) {
-        for (const kind of ['k', 'v'] as const) {
-          const from = buffers.get(kvBuffer(layer, kind, copy.fromPart))!;
-          const to = fresh.get(kvBuffer(layer, kind, copy.toPart))!;
-          encoder.copyBufferToBuffer(from, copy.from, to, copy.to, copy.bytes);
-        }
-      }
-      device.queue.submit([encoder.finish()]);
-      for (const { name } of kvBuffers({ layer, parts: old.parts })) {
-        ledger.release(buffers.get(name)!);
-        buffers.delete(name);
-      }
+      const next = { ...ring, buffer: (name: string) => fresh.get(name)! };
+      this.#submit((encoder) => this.#copy(encoder, layer, this.#ring(layer), next, held.last));
+      this.#free(kvBuffers({ layer, parts: parts[layer] }));
     }
-    for (const [name, buffer] of fresh) buffers.set(name, buffer);
+    for (const [name, buffer] of fresh) this.buffers.set(name, buffer);
     held.slots[layer] = ring.slots;
     parts[layer] = ring.parts;
     this.passes = null;
+  }
+
+  async #makeCopies(ring: KvLayerPlan): Promise<void> {
+    // those that there are have no copy of this layer
+    this.held.snapshots.drop(0);
+    for (const [name, buffer] of await this.#allocate(snapshotBuffers(ring))) this.buffers.set(name, buffer);
+    this.#copies[ring.layer] = ring.snapshots;
+  }
+
+  async #allocate(wanted: { name: string; bytes: number }[]): Promise<Map<string, GPUBuffer>> {
+    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE }));
+    const made = await this.#owner.ledger.allocate(requests);
+    return new Map(wanted.map(({ name }, i) => [name, made[i]]));
+  }
+
+  #free(buffers: { name: string }[]): void {
+    for (const { name } of buffers) {
+      this.#owner.ledger.release(this.buffers.get(name)!);
+      this.buffers.delete(name);
+    }
+  }
+
+  #ring(layer: number): Place {
+    return { slots: this.held.slots[layer], parts: this.parts[layer], buffer: (name) => this.buffers.get(name)! };
+  }
+
+  #submit(encode: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.#owner;
+    const encoder = device.createCommandEncoder();
+    encode(encoder);
+    device.queue.submit([encoder.finish()]);
+  }
+
+  /** Copies the newest that one place holds of positions up to `last` into another. */
+  #copy(encoder: GPUCommandEncoder, layer: number, from: Place, to: Place, last: number): void {
+    const { spec, plan } = this.#owner;
+    const segments = copySegments(from.slots, last, to.slots);
+    for (const copy of kvCopies(plan.request.kvType, spec.headSize, from, to, segments)) {
+      for (const kind of KINDS) {
+        const source = from.buffer(kvBuffer(layer, kind, copy.fromPart));
+        encoder.copyBufferToBuffer(
+          source,
+          copy.from,
+          to.buffer(kvBuffer(layer, kind, copy.toPart)),
+          copy.to,
+          copy.bytes,
+        );
+      }
+    }
+  }
+
+  snapshot(end: number): void {
+    this.held.keep(end, (place, last) =>
+      this.#submit((encoder) =>
+        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, ring, copy, last)),
+      ),
+    );
+  }
+
+  rewind(position: number): number {
+    return this.held.rewind(position, (place, last) =>
+      this.#submit((encoder) =>
+        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, copy, ring, last)),
+      ),
+    );
+  }
+
+  #eachCopy(place: number, run: (layer: number, ring: Place, copy: Place) => void): void {
+    for (const [layer, copies] of this.#copies.entries()) {
+      const ring = this.#ring(layer);
+      if (place < copies) run(layer, ring, { ...ring, buffer: (name) => ring.buffer(snapshotOf(name, place)) });
+    }
+  }
+
+  async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { readRows } = await import('./kv-rows');
+    this.#owner.checkAlive();
+    return readRows(this.#owner, layer, this.#ring(layer), from, end);
+  }
+
+  async write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { writeRows } = await import('./kv-rows');
+    this.#owner.checkAlive();
+    writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
+  }
+
+  adopt(state: RingState): void {
+    this.held.adopt(state);
   }
 
   dispose(): void {

@@ -28,18 +28,18 @@ const planned = (plan: MemoryPlan, ...purposes: string[]) =>
 
 describe('memory', () => {
   it.each([
-    ['f16', undefined, [1, 1]],
-    ['f32', undefined, [1, 1]],
-    ['int8', undefined, [1, 1]],
+    ['f16', undefined, [1, 1], 0],
+    ['f32', undefined, [1, 1], 1],
+    ['int8', undefined, [1, 1], 2],
     // one buffer a layer, and two when the cache has grown
-    ['f16', 9000, [1, 2]],
+    ['f16', 9000, [1, 2], 0],
   ] as const)(
-    'is the plan, buffer by buffer, through the life of a model (%s cache, buffers of %s bytes)',
-    async (kvType, binding, parts) => {
+    'is the plan, buffer by buffer, through the life of a model (%s cache, buffers of %s bytes, %j parts, %i snapshots)',
+    async (kvType, binding, parts, snapshots) => {
       const gpu = await testGpu();
       const seen = watch(gpu.device);
       const spec = tiny();
-      const sizes = { promptTokens: 40, maxNewTokens: 9, chunk: 24, kvType };
+      const sizes = { promptTokens: 40, maxNewTokens: 9, chunk: 24, kvType, snapshots };
       const limits = limitsOf(binding);
       const plan = planMemory(modelOf(spec), planOf(spec, sizes).request, limits, 'webgpu');
       const inner = webgpu(testGpu(), open, binding);
@@ -72,7 +72,12 @@ describe('memory', () => {
       expect(seen.made.length).toBe(madeToLoad);
       await executor.logits();
       await executor.prefill(prompt(5), 0, { onLogits: () => {} });
+      // so do copies, and reading what is held
+      executor.cache.snapshot(5);
+      executor.cache.rewind(5);
+      await executor.cache.read(0, 0, 5);
       expect(seen.list()).toEqual(steady);
+      expect(plan.kvByLayer.map(({ snapshots }) => snapshots)).toEqual([snapshots, 0]);
 
       const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu', limits);
       expect([plan, larger].map(({ kvByLayer }) => kvByLayer[1].parts.length)).toEqual(parts);

@@ -35,7 +35,7 @@ export const capped = (window: number): ModelSpec =>
 
 export interface Turn {
   talk: number;
-  /** how much of what was said so far stays: from 0 (nothing, another beginning) to 4 (all) */
+  /** how much of what was said so far stays: from 0 (nothing, another beginning) to 4 (all); 5: all but the answer */
   keep: number;
   add: number;
   newTokens: number;
@@ -50,11 +50,12 @@ export const script = (turns: number) =>
     kv: fc.constantFrom<Extract<KvType, 'f32' | 'f16'>>('f32', 'f16'),
     /** of the caches together, over what the largest one takes alone: 0 evicts at every change, 4 never */
     room: fc.nat({ max: 4 }),
+    snapshots: fc.nat({ max: 2 }),
     seed: fc.nat({ max: 1000 }),
     turns: fc.array(
       fc.record({
         talk: fc.nat({ max: 2 }),
-        keep: fc.nat({ max: 4 }),
+        keep: fc.nat({ max: 5 }),
         add: fc.integer({ min: 1, max: 40 }),
         newTokens: fc.integer({ min: 1, max: 8 }),
         close: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
@@ -63,36 +64,61 @@ export const script = (turns: number) =>
     ),
   });
 
+/** One conversation whose rings wrap soon; its first question is asked again, later ones often, or edited. */
+export const again = (turns: number) =>
+  script(turns).map((one) => ({
+    ...one,
+    // rings of 32 slots, the least there are, which so can be taken back three tokens
+    window: 29,
+    chunk: 4,
+    snapshots: 1 + (one.snapshots % 2),
+    room: 4,
+    turns: one.turns.map((turn, i) => ({
+      ...turn,
+      talk: 0,
+      close: false,
+      keep: i === 1 ? 5 : 2 + (turn.keep % 4),
+      add: i === 0 ? 40 : turn.add,
+      newTokens: i === 0 ? 8 : turn.newTokens,
+    })),
+  }));
+
 type Script = ReturnType<typeof script> extends fc.Arbitrary<infer S> ? S : never;
 
 /** What the scripts have met, so that a test can say that it tested something. */
 export interface Met {
   tokens: number;
   reused: number;
+  /** of those, from a copy of the rings */
+  restored: number;
   afresh: number;
   notes: number;
 }
 
-export const nothingMet = (): Met => ({ tokens: 0, reused: 0, afresh: 0, notes: 0 });
+export const nothingMet = (): Met => ({ tokens: 0, reused: 0, restored: 0, afresh: 0, notes: 0 });
 
 const MOST = 200;
 
+/** @param before tokens of the prompt and the answer before */
+const keptOf = ({ keep }: Turn, [prompt, answer]: readonly [number, number]): number =>
+  keep === 5 ? prompt : Math.floor(((prompt + answer) * keep) / 4);
+
 /** Tokens of the longest prompt of a script. */
 function longest(turns: readonly Turn[]): number {
-  const said = new Map<number, number>();
+  const said = new Map<number, readonly [number, number]>();
   let most = 0;
-  for (const { talk, keep, add, newTokens } of turns) {
-    const tokens = Math.min(MOST, Math.floor(((said.get(talk) ?? 0) * keep) / 4) + add);
-    said.set(talk, tokens + newTokens);
+  for (const turn of turns) {
+    const tokens = Math.min(MOST, keptOf(turn, said.get(turn.talk) ?? [0, 0]) + turn.add);
+    said.set(turn.talk, [tokens, turn.newTokens]);
     most = Math.max(most, tokens);
   }
   return most;
 }
 
 /** Runs a script; every token must be a greedy choice of a fresh prefill, within twice the tolerance. */
-export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed, turns }: Script, met: Met) {
+export async function expectFresh(maker: Maker, { window, chunk, kv, room, snapshots, seed, turns }: Script, met: Met) {
   const spec = capped(window);
-  const size = { chunk, kvType: kv, promptTokens: MOST, maxNewTokens: 8 };
+  const size = { chunk, kvType: kv, promptTokens: MOST, maxNewTokens: 8, snapshots };
   const held = await randomModel(spec, size, undefined, maker);
   const fresh = await randomModel(spec, size, undefined, maker);
   try {
@@ -102,10 +128,13 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed,
     const budget = largest.weights + largest.scratch + largest.kv + Math.floor((largest.kv * room) / 2);
     const talks = new Conversations(executor, spec);
     const said = new Map<number, number[]>();
-    for (const [i, { talk, keep, add, newTokens, close }] of turns.entries()) {
+    const answers = new Map<number, number>();
+    for (const [i, one] of turns.entries()) {
+      const { talk, add, newTokens, close } = one;
       if (close) talks.close(talk);
       const before = said.get(talk) ?? [];
-      const kept = before.slice(0, Math.floor((before.length * keep) / 4));
+      const answer = answers.get(talk) ?? 0;
+      const kept = before.slice(0, keptOf(one, [before.length - answer, answer]));
       const ids = [...kept, ...Array.from({ length: add }, (_, n) => (seed + i * 31 + n * n * 7) % VOCAB)].slice(
         0,
         200,
@@ -113,6 +142,10 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed,
       const planFor = (maxNewTokens: number) =>
         planOf(spec, { ...size, promptTokens: ids.length, maxNewTokens, budget }, undefined, maker.target);
       const { conversation, note } = await talks.reserve(talk, newTokens, planFor);
+      const { cache } = conversation;
+      const shared = conversation.ids.findIndex((id, at) => id !== ids[at]);
+      const direct = cache.held.canResume(Math.min(shared < 0 ? conversation.ids.length : shared, ids.length - 1));
+      expect(cache.bytes).toBe(conversation.plan!.kv);
       const turn: AnswerTurn = {
         ids,
         made: [],
@@ -130,6 +163,7 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed,
       expect(made).toHaveLength(newTokens);
       if (note) met.notes++;
       if (stats.reusedTokens > 0) met.reused++;
+      if (stats.reusedTokens > 0 && !direct) met.restored++;
       else if (before.length > 0) met.afresh++;
 
       const rows = await allLogits(fresh, [...ids, ...made.slice(0, -1)]);
@@ -141,6 +175,7 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, seed,
         met.tokens++;
       }
       said.set(talk, [...ids, ...made]);
+      answers.set(talk, made.length);
     }
   } finally {
     held.dispose();

@@ -39,6 +39,7 @@ export const INFO: ModelInfo = {
     persist: false,
     maxContext: 8192,
     memoryBudget: null,
+    snapshots: 0,
   },
   weightTypes: {},
   variants: {},

@@ -70,6 +70,7 @@ export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
   maxContext: null,
   chunk: 128,
   budget: null,
+  snapshots: 0,
   ...more,
 });
 

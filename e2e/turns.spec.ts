@@ -1,0 +1,57 @@
+/** Many turns: what a page holds after five hundred is what it held after one hundred. */
+import { countedEverywhere, live } from './counted';
+import { expect, TINY, test } from './product';
+
+/** What garbage that is not collected yet may add, bytes. */
+const SLACK = 24 << 20;
+const CONVERSATIONS = 25;
+const TURNS = 20;
+
+interface Talk {
+  ask(
+    question: string,
+    options: object,
+  ): { result: Promise<{ memory: { total: number }; stats: { reusedTokens: number } }> };
+  close(): Promise<void>;
+}
+
+test.use({ serverOptions: countedEverywhere });
+
+test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
+  test.setTimeout(600_000);
+  const { page, resident } = await profile.open({ webgpu: true });
+  await page.goto(`${product.site.origin}${TINY}config.json`);
+  await page.evaluate(async (model) => {
+    // @ts-expect-error served from dist/
+    const { load } = await import('/lib/index.js');
+    Object.assign(globalThis, { engine: await load(model, { backend: 'webgpu', storage: 'none', maxContext: 400 }) });
+  }, product.site.origin + TINY);
+  const empty = await live(page);
+  const after: number[] = [];
+  for (let n = 0; n < CONVERSATIONS; n++) {
+    const said = await page.evaluate(
+      async ({ n, turns }) => {
+        const { engine } = globalThis as unknown as { engine: { conversation(options: object): Talk } };
+        const talk = engine.conversation({ overflow: 'shift' });
+        Object.assign(globalThis, { talk });
+        let reused = 0;
+        let total = 0;
+        for (let turn = 0; turn < turns; turn++) {
+          const { memory, stats } = await talk.ask(`${n} and ${turn}?`, { maxNewTokens: 2 }).result;
+          total = memory.total;
+          if (stats.reusedTokens > 0) reused++;
+        }
+        return { total, reused };
+      },
+      { n, turns: TURNS },
+    );
+    expect(await live(page)).toBe(said.total);
+    expect(said.reused).toBeGreaterThan(TURNS / 2);
+    await page.evaluate(() => (globalThis as unknown as { talk: Talk }).talk.close());
+    expect(await live(page)).toBe(empty);
+    after.push(resident());
+  }
+  const start = Math.max(...after.slice(0, 5));
+  const end = Math.min(...after.slice(-5));
+  expect(end - start, after.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(' ')).toBeLessThan(SLACK);
+});

@@ -1,0 +1,144 @@
+/** A conversation's cache, saved and put back: what of it, for which model, and whether it still serves. */
+import { NibbleError } from '../errors';
+import type { Conversation } from '../generate/conversations';
+import { kvBytes } from '../memory/kv';
+import type { SavedCache } from '../protocol';
+import type { ModelStore } from '../weights/chunk-store';
+import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../weights/saved-caches';
+import { hex, sha256 } from '../weights/sha256';
+import type { Model, Samples } from './open-model';
+import { checkFits, planFor } from './planning';
+
+export { deleteSaved, listSaved } from '../weights/saved-caches';
+
+/** What is read from the device and stored at once, at most. */
+const PIECE_BYTES = 4 << 20;
+
+async function storeOf(model: Model): Promise<ModelStore> {
+  const { store, reason } = await model.openStore();
+  if (store) return store;
+  throw new NibbleError('storage-unavailable', `Conversations cannot be saved here. ${reason}`, { reason });
+}
+
+/** One digest for samples of weights, in whichever order they came. */
+async function digestOf(samples: Samples): Promise<string> {
+  const lines = [...samples].map(([place, bytes]) => `${place} ${hex(bytes)}`);
+  return (await sha256(new TextEncoder().encode(lines.sort().join('\n'))))!;
+}
+
+/** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
+async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
+  const { layers, kvHeads, headSize } = plan.spec;
+  return {
+    model: key,
+    revision: checkpoint.revision ?? 'none',
+    'choice of weights': [options.weights, ...options.keep].join(' '),
+    'set of weights': await digestOf(samples),
+    'set of LoRA adapters': [...lora.map(({ name, scale }) => `${name} × ${scale}`), await digestOf(loraSamples)].join(
+      ', ',
+    ),
+    'KV type': options.kv,
+    geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
+  };
+}
+
+/**
+ * Saves what a conversation's cache holds, under a name, in the place of what was saved under it before.
+ * @throws invalid-option when it holds nothing, quota-exceeded, storage-unavailable, device-lost
+ */
+export async function saveCache(model: Model, conversation: number, name: string): Promise<SavedCache> {
+  checkName(name);
+  const store = await storeOf(model);
+  const { cache, plan, ...talk } = model.conversations.use(conversation);
+  const tokens = talk.ids.length;
+  if (tokens === 0 || !plan) {
+    throw new NibbleError('invalid-option', 'There is nothing to save yet: ask something first.', { name, tokens });
+  }
+  const { oldest } = cache.held;
+  const { kvHeads, headSize } = model.plan.spec;
+  const row = 2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1);
+  // what is read takes memory beside the caches
+  const room = (plan.request.budget ?? Number.POSITIVE_INFINITY) - model.executor.memory().total;
+  const most = Math.max(1, Math.floor(Math.min(PIECE_BYTES, room) / row));
+
+  async function* rows() {
+    for (const [layer, first] of oldest.entries()) {
+      for (let from = first; from < tokens; from += most) {
+        const end = Math.min(tokens, from + most);
+        yield { layer, from, end, bytes: await cache.read(layer, from, end) };
+      }
+    }
+  }
+  const { key, checkpoint } = model;
+  const header = { computedWith: await computedWith(model), talk, oldest: [...oldest] } satisfies SavedHeader;
+  return writeSaved(store, { name, model: key, revision: checkpoint.revision }, header, rows());
+}
+
+/**
+ * Puts a saved cache in the place of a conversation's. On failure the conversation holds nothing, and what it is asked
+ * next is computed from the beginning.
+ * @param reach tokens that the conversation is about to have
+ * @returns tokens that it holds now; null when nothing was saved under that name
+ * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, …),
+ * context-overflow, out-of-memory, storage-unavailable
+ */
+export async function restoreCache(
+  model: Model,
+  conversation: number,
+  name: string,
+  reach = 1,
+): Promise<number | null> {
+  checkName(name);
+  const store = await storeOf(model);
+  const saved = await openSaved(store, name);
+  if (!saved) return null;
+  checkSame(name, saved.computedWith, await computedWith(model));
+  const { talk, oldest } = saved;
+  const tokens = talk.ids.length;
+  const planOf = (newTokens: number) => planFor(model, Math.max(tokens, reach), newTokens);
+  await checkFits(model, planOf(1));
+  model.conversations.use(conversation).ids = [];
+  const reserved = await model.conversations.reserve(conversation, 1, planOf);
+  const { cache, long } = reserved.conversation;
+  const asSaved = talk as unknown as Pick<Conversation, 'ids' | 'long'>;
+  if (asSaved.long !== long) {
+    const text = `The saved conversation “${name}” has keys for ${long ? 'shorter' : 'longer'} conversations.`;
+    throw new NibbleError('invalid-option', text, { name, tokens, reach });
+  }
+  // from here on the rings hold some of this and some of that
+  cache.adopt({ last: -1, oldest });
+  for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
+    await cache.write(layer, from, end, bytes);
+  }
+  cache.adopt({ last: tokens - 1, oldest });
+  Object.assign(reserved.conversation, talk);
+  return tokens;
+}
+
+function checkSame(name: string, saved: Record<string, string>, own: Record<string, string>): void {
+  const what = Object.keys(own).find((field) => saved[field] !== own[field]);
+  if (!what) return;
+  const text = `The saved conversation “${name}” was computed with another ${what}: ${saved[what]}, and this is ${own[what]}.`;
+  throw new NibbleError('invalid-option', text, { name, what, saved: saved[what] ?? null, loaded: own[what] });
+}
+
+/**
+ * As restoreCache(), for a conversation that is about to be asked something and holds nothing: what cannot be restored is
+ * computed. @returns a sentence for the person, where what was saved could not be used
+ */
+export async function tryRestore(
+  model: Model,
+  conversation: number,
+  name: string,
+  reach: number,
+): Promise<string | null> {
+  if (model.conversations.use(conversation).ids.length > 0) return null;
+  try {
+    await restoreCache(model, conversation, name, reach);
+    return null;
+  } catch (error) {
+    const usual = ['integrity-mismatch', 'invalid-option', 'context-overflow', 'out-of-memory', 'storage-unavailable'];
+    if (!(error instanceof NibbleError) || !usual.includes(error.code)) throw error;
+    return `${error.message} The conversation was computed again.`;
+  }
+}
