@@ -64,7 +64,11 @@ class FakeExecutor {
     readonly shiftable: boolean,
   ) {}
 
-  readonly cache = { canResume: (position: number) => position <= this.held.length } as unknown as KvCache;
+  readonly cache = {
+    rewind: (position: number) => (position <= this.held.length ? position : 0),
+    snapshot: () => {},
+    held: { snapshots: { count: 0 } },
+  } as unknown as KvCache;
 
   async shift({ keep, drop, end }: Shift): Promise<boolean> {
     expect(end).toBeLessThanOrEqual(this.held.length);
