@@ -1,14 +1,16 @@
 /**
- * The fixtures of every format and family on this machine's GPU, with every set of shapes, at the adapter's limits and
- * at WebGPU's default ones: as transformers computes them?
+ * The fixtures of every format and family, and of adapters (`lora/…`), on this machine's GPU, with every set of shapes,
+ * with all features at the adapter's limits and with none at WebGPU's default ones: as transformers and PEFT compute
+ * them?
  *
- *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--only TEXT]
+ *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--only TEXT]
  *
  * VK_ICD_FILENAMES (SwiftShader) or VK_DRIVER_FILES (lavapipe) names a software driver. Exit status 1 when one differs.
  */
 import { parseArgs } from 'node:util';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from '../src/execute/cpu/test/fixtures';
 import {
+  type Expected,
   expected,
   GREEDY,
   largestDifference,
@@ -23,28 +25,56 @@ import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { SHAPES } from '../src/execute/gpu/shapes';
 import { type OneCache, withOneCache } from '../src/execute/test/one-cache';
 import { type Gpu, requestGpu } from '../src/gpu/device';
+import { active, baseOf, EXPECTED } from '../src/lora/test/adapters';
 import type { WeightsOption } from '../src/memory/formats';
 import type { KvType } from '../src/memory/kv';
 import { planMemory } from '../src/memory/plan';
 
-interface Trial {
+interface Case {
+  name: string;
+  path: string;
+  weights: WeightsOption;
+  adapters: readonly string[];
+  kvTypes: readonly KvType[];
+  facts(): Expected;
+}
+
+const CASES: readonly Case[] = [
+  ...[...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES].map(([path, weights]) => ({
+    name: path,
+    path,
+    weights,
+    adapters: [],
+    kvTypes: ['f32', 'f16', 'int8'] as const,
+    facts: () => expected(path.replace(/\/[^/]+\.gguf$/, '')),
+  })),
+  ...EXPECTED.map((facts) => ({
+    name: `lora/${facts.adapters.join('+')} on ${facts.model} ${facts.variant}`,
+    ...baseOf(facts),
+    adapters: facts.adapters,
+    // rslora is so strong that an f16 cache's rounding is 1.3e-2 of the scale, on every adapter
+    kvTypes: ['f32'] as const,
+    facts: () => facts,
+  })),
+];
+
+interface Trial extends Case {
   gpu: Gpu;
   variant: string;
   kvType: KvType;
-  path: string;
-  weights: WeightsOption;
 }
 
 /** The largest difference in units of the scale, and whether all ids that are sure are equal. */
-async function compare({ gpu, variant, kvType, path, weights }: Trial): Promise<{ worst: number; equal: boolean }> {
+async function compare({ gpu, variant, kvType, path, weights, adapters, facts }: Trial) {
   const maker: Maker = {
     target: 'webgpu',
     limits: gpu.limits,
     make: async (model, plan) =>
       withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] })),
   };
-  const { logitScale, prompts } = expected(path.replace(/\/[^/]+\.gguf$/, ''));
+  const { logitScale, prompts } = facts();
   const { executor, model } = await openFixture(path, { kvType }, weights, maker);
+  if (adapters.length > 0) await executor.setAdapters(await active(model.steps, adapters));
   let worst = 0;
   let equal = true;
   for (const { ids, positions, logits, greedy, margins } of prompts) {
@@ -68,15 +98,18 @@ async function sameIds(executor: OneCache, start: number, greedy: number[], marg
 export async function main(argv: string[]): Promise<number> {
   const { values } = parseArgs({
     args: argv,
-    options: { adapter: { type: 'string' }, shapes: { type: 'string' }, only: { type: 'string', default: '' } },
+    options: {
+      adapter: { type: 'string' },
+      shapes: { type: 'string' },
+      features: { type: 'string' },
+      only: { type: 'string', default: '' },
+    },
   });
   const { create, globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   const instance = create(values.adapter ? [`adapter=${values.adapter}`] : []);
   Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
-  const fixtures = [...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES].filter(([path]) =>
-    path.includes(values.only),
-  );
+  const cases = CASES.filter(({ name }) => name.includes(values.only));
   const variants = Object.keys(SHAPES).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
   let count = 0;
@@ -84,15 +117,17 @@ export async function main(argv: string[]): Promise<number> {
     { limits: 'adapter', features: 'all' },
     { limits: 'default', features: 'none' },
   ] as const) {
+    if (values.features && values.features !== options.features) continue;
     const gpu = await requestGpu(instance, options);
     console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '));
     for (const variant of variants) {
-      for (const kvType of ['f32', 'f16', 'int8'] as const) {
-        for (const [path, weights] of fixtures) {
-          const name = `${variant} kv ${kvType} ${path}`;
+      // a case's kernels but two serve either kind of cache: lavapipe takes half a minute to compile them
+      for (const each of cases) {
+        for (const kvType of each.kvTypes) {
+          const name = `${variant} kv ${kvType} ${each.name}`;
           count++;
           try {
-            const { worst, equal } = await compare({ gpu, variant, kvType, path, weights });
+            const { worst, equal } = await compare({ ...each, gpu, variant, kvType });
             const good = equal && worst < TOLERANCE[kvType];
             if (!good) failed++;
             const ids = equal ? 'equal' : 'DIFFER';

@@ -23,6 +23,8 @@ interface Message {
 export interface PipedPage {
   /** Runs an expression in the page and waits for its promise. */
   evaluate<T>(expression: string): Promise<T>;
+  /** Opens another page of the origin in its place. */
+  navigate(url: string): Promise<void>;
   /** usedSize + backingStorageSize of the page's worker with the most; 0 without one */
   workerHeap(): Promise<number>;
   profile: string;
@@ -82,15 +84,19 @@ export async function openPipedPage(url: string): Promise<PipedPage> {
   await send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: true }, sessionId);
 
   await send('Inspector.enable', {}, sessionId);
-  await send('Page.navigate', { url }, sessionId);
-  const arrived = { expression: `location.origin === '${new URL(url).origin}' && document.readyState === 'complete'` };
-  for (;;) {
-    const { result } = await send<{ result: { value: boolean } }>('Runtime.evaluate', arrived, sessionId);
-    if (result.value) break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  async function navigate(to: string): Promise<void> {
+    await send('Page.navigate', { url: to }, sessionId);
+    const arrived = { expression: `location.href === '${new URL(to).href}' && document.readyState === 'complete'` };
+    for (;;) {
+      const { result } = await send<{ result: { value: boolean } }>('Runtime.evaluate', arrived, sessionId);
+      if (result.value) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
+  await navigate(url);
 
   return {
+    navigate,
     profile,
     machine: `${chromiumVersion(executable)}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`,
     async evaluate<T>(expression: string) {

@@ -10,7 +10,7 @@
  * tokenizer. First a download into an empty IndexedDB, then a load from it. --write puts the table into
  * bench/load-1gb.md, in the place of that list of forms. Takes minutes.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { serve } from '../scripts/server';
 import { openPipedPage, type PipedPage } from './devtools-pipe';
 import { between } from './library-page';
+import { residentBytes } from './processes';
 import { writeRandomCheckpoint } from './random-checkpoint';
 
 const EVERY_MS = 50;
@@ -39,22 +40,6 @@ const configOf = (layers: number) => ({
   tie_word_embeddings: true,
 });
 
-/** Resident bytes of the largest renderer of this profile. */
-function rendererBytes(profile: string): number {
-  let most = 0;
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      if (!command.includes('--type=renderer') || !command.includes(profile)) continue;
-      const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-      most = Math.max(most, Number(rss?.[1] ?? 0) * 1024);
-    } catch {
-      // the process has ended meanwhile
-    }
-  }
-  return most;
-}
-
 interface Measured {
   seconds: number;
   heapPeak: number;
@@ -65,13 +50,13 @@ interface Measured {
 
 async function measure(page: PipedPage, base: string): Promise<Measured> {
   await page.evaluate(`import('/lib/index.js').then(() => {})`);
-  const rssStart = rendererBytes(page.profile);
+  const rssStart = residentBytes(page.profile, 'renderer');
   const measured = { seconds: 0, heapPeak: 0, rssStart, rssPeak: 0, samples: 0 };
   let done = false;
   const sampling = (async () => {
     while (!done) {
       measured.heapPeak = Math.max(measured.heapPeak, await page.workerHeap());
-      measured.rssPeak = Math.max(measured.rssPeak, rendererBytes(page.profile));
+      measured.rssPeak = Math.max(measured.rssPeak, residentBytes(page.profile, 'renderer'));
       measured.samples++;
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
     }

@@ -73,8 +73,14 @@ export interface Kernel {
   code: string;
 }
 
+/** Layers and slices ask for the same few again and again; made anew each time they were 40 MiB of garbage a load. */
+const made = new Map<string, Kernel>();
+
 export function kernel(name: KernelName, constants: Constants, label: string = name): Kernel {
-  return kernelFrom(KERNELS[name], constants, label);
+  const key = JSON.stringify([name, constants, label]);
+  const known = made.get(key) ?? kernelFrom(KERNELS[name], constants, label);
+  made.set(key, known);
+  return known;
 }
 
 /** A kernel whose source is not among those that every model needs. */

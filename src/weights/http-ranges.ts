@@ -57,8 +57,12 @@ const FIRST_ATTEMPTS = 3;
 
 const PIECE_BYTES = 256 << 10;
 
-/** Where the browser can, every piece is read into the same memory: else as much as the file would be left as garbage. */
-function readerOf({ body }: Response): Reader {
+/**
+ * Where the browser can, pieces are read into memory that is used again, for this answer and the next ones: else as
+ * much as the file would be left as garbage, and 256 KiB for each of the hundreds of small parts that a header needs.
+ * @param spare memory that no reader uses now
+ */
+function readerOf({ body }: Response, spare: ArrayBuffer[]): Reader {
   const stream: ReadableStream<Uint8Array<ArrayBuffer>> = body ?? new Blob([]).stream();
   let reader: ReadableStreamBYOBReader;
   try {
@@ -67,14 +71,26 @@ function readerOf({ body }: Response): Reader {
     const plain = stream.getReader();
     return { next: async () => (await plain.read()).value ?? null, cancel: () => plain.cancel() };
   }
-  let memory = new ArrayBuffer(PIECE_BYTES);
+  let memory: ArrayBuffer | null = spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
+  function giveBack() {
+    if (memory) spare.push(memory);
+    memory = null;
+  }
   return {
     async next() {
-      const { value, done } = await reader.read(new Uint8Array(memory));
-      if (value) memory = value.buffer;
-      return done || !value ? null : value;
+      const into = memory ?? new ArrayBuffer(PIECE_BYTES);
+      // the browser has it until it answers, and keeps it when the connection breaks
+      memory = null;
+      const { value, done } = await reader.read(new Uint8Array(into));
+      memory = value?.buffer ?? null;
+      if (!done && value) return value;
+      giveBack();
+      return null;
     },
-    cancel: () => reader.cancel(),
+    cancel() {
+      giveBack();
+      return reader.cancel();
+    },
   };
 }
 
@@ -92,6 +108,7 @@ export function createHttpRanges(
 ): HttpRanges {
   const open = new Map<string, Stream>();
   const lanes = new Map<string, Promise<unknown>>();
+  const spare: ArrayBuffer[] = [];
   let answered = false;
 
   const failure = (path: string, ...what: [status: number, what: string, next: string]) =>
@@ -153,7 +170,7 @@ export function createHttpRanges(
   async function openRange(path: string, start: number, end: number, signal?: AbortSignal): Promise<Opened> {
     const range = { Range: `bytes=${start}-${end - 1}` };
     const response = await request(url(path), path, { headers: { ...headers, ...range }, signal });
-    const reader = readerOf(response);
+    const reader = readerOf(response, spare);
     if (response.status === 200) {
       const length = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
       return {
@@ -296,6 +313,7 @@ export function createHttpRanges(
     close() {
       for (const { reader } of open.values()) void reader.cancel().catch(() => {});
       open.clear();
+      spare.length = 0;
     },
   };
 }

@@ -4,6 +4,7 @@ import { dequantize } from '../formats/dequantize';
 import { denseValues } from '../formats/half';
 import type { MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
+import { release } from './release';
 
 /** What the model expects of a tensor; see tensorTable() in model/decoder.ts. */
 export interface NeededTensor {
@@ -64,7 +65,7 @@ export async function loadWeights(
     for await (const slice of checkpoint.read(name, { signal })) {
       throwIfAborted(signal);
       checkFinite(name, slice);
-      if (kind === 'matrix') await writeAs(sink, info, formats?.get(name) ?? info.format, slice);
+      if (kind === 'matrix') await place(sink, info, formats?.get(name) ?? info.format, slice);
       else sink.writeVector(name, vectorOf(name, slice));
       onPlaced?.((info.storedBytes * slice.rows) / info.rows);
     }
@@ -75,9 +76,21 @@ export async function loadWeights(
 /** f32 bytes of a matrix that is dequantised at once. */
 const PIECE_BYTES = 4 << 20;
 
-async function writeAs(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
-  if (slice.type === 'dense' || slice.type === wanted.type) return sink.write(name, slice);
-  for (const piece of dequantize(slice, format, PIECE_BYTES)) await sink.write(name, piece);
+async function place(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
+  if (slice.type === 'dense' || slice.type === wanted.type) await sink.write(name, slice);
+  else {
+    for (const piece of dequantize(slice, format, PIECE_BYTES)) {
+      await sink.write(name, piece);
+      free(piece);
+    }
+  }
+  free(slice);
+}
+
+/** A sink copies what it is given. */
+function free(slice: RowSlice): void {
+  if (slice.type === 'dense') release(slice.data);
+  else release(slice.codes, slice.scales);
 }
 
 function vectorOf(name: string, slice: RowSlice): Float32Array {

@@ -34,9 +34,9 @@ import type { Sha256 } from './sha256-in-pieces';
 import type { Listing, Source } from './source';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 7;
+const CACHED = 6;
 const IN_FLIGHT = 3;
-const AHEAD = 3;
+const AHEAD = 2;
 /** the browser copies what it stores or gives back, twice: one chunk at a time each way */
 const STORE_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */

@@ -34,6 +34,8 @@ export class GpuSink implements WeightSink {
   readonly #missing = new Map<string, number>();
   readonly #done: () => void;
   #inFlight: Promise<unknown>[] = [];
+  /** what the queue is shown, and copies at once: not the slice itself, see weights/release.ts */
+  #shown = new Uint8Array(0);
 
   constructor(
     device: GPUDevice,
@@ -151,14 +153,12 @@ export class GpuSink implements WeightSink {
   }
 
   #write(name: string, data: ArrayBufferView): void {
-    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-    const whole = bytes.byteLength & ~3;
-    this.#device.queue.writeBuffer(this.#buffer(name), 0, bytes, 0, whole);
-    if (whole < bytes.byteLength) {
-      const tail = new Uint8Array(4);
-      tail.set(bytes.subarray(whole));
-      this.#device.queue.writeBuffer(this.#buffer(name), whole, tail);
-    }
+    const { byteLength } = data;
+    const padded = (byteLength + 3) & ~3;
+    if (this.#shown.length < padded) this.#shown = new Uint8Array(padded);
+    this.#shown.set(new Uint8Array(data.buffer, data.byteOffset, byteLength));
+    this.#shown.fill(0, byteLength, padded);
+    this.#device.queue.writeBuffer(this.#buffer(name), 0, this.#shown, 0, padded);
   }
 
   async #run(kernel: Kernel, job: number, words: number[], names: string[], items: number): Promise<void> {
