@@ -125,7 +125,7 @@ describe('an engine', () => {
   });
 
   it('keeps a conversation', async () => {
-    const talk = engine.conversation({ system: 'Be short.' });
+    const talk = engine.conversation({ system: 'Be short.', overflow: 'shift' });
     const first = talk.ask('Hello', { maxNewTokens: 3 });
     expect(() => talk.ask('And?')).toThrow(/under way/);
     const { text } = await first.result;
@@ -136,7 +136,8 @@ describe('an engine', () => {
     ]);
     await expect(talk.ask('x', { topP: 3 }).result).rejects.toMatchObject({ code: 'invalid-option' });
     expect(talk.messages).toHaveLength(3);
-    const { stats } = await talk.ask('More', { maxNewTokens: 2 }).result;
+    const { stats, options } = await talk.ask('More', { maxNewTokens: 2 }).result;
+    expect(options!.overflow).toBe('shift');
     expect(stats.reusedTokens).toBeGreaterThan(5);
   });
 });

@@ -138,7 +138,7 @@ export class Conversations {
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
     do {
       const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);
-      if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer.map(({ bytes }) => bytes)) > budget) continue;
+      if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer) > budget) continue;
       try {
         await cache.shift(shift);
         return true;

@@ -97,10 +97,17 @@ class FakeExecutor {
   }
 }
 
-async function answer(fake: FakeExecutor, talk: Conversation, ids: number[], window: Window, maxNewTokens: number) {
+async function answer(
+  fake: FakeExecutor,
+  talk: Conversation,
+  ids: number[],
+  window: Window,
+  maxNewTokens: number,
+  made: number[] = [],
+) {
   const turn = {
     ids,
-    made: [],
+    made,
     window,
     shift: (shift: Shift) => fake.shift(shift),
     options: effectiveOptions({ maxNewTokens }, null, 1),
@@ -156,6 +163,17 @@ describe('a conversation beyond its context', () => {
       { numRuns: 150 },
     ),
   );
+
+  it('goes on where an answer was cut off, also between two shifts, as it would have', async () => {
+    const window = { limit: 40, keep: 6 };
+    const ids = Array.from({ length: 30 }, (_, i) => i * 7);
+    const whole = expected(ids, window, 60);
+    for (const known of [0, 1, 10, 11, 12, 35, 59, 60]) {
+      const fake = new FakeExecutor(window.limit, true);
+      const made = await answer(fake, emptyConversation(fake.cache), ids, window, 60, whole.slice(0, known));
+      expect(made.ids).toEqual(whole);
+    }
+  });
 
   it('computes nothing twice in three times its context, turn by turn and within an answer', async () => {
     const window = { limit: 96, keep: 20 };

@@ -21,6 +21,6 @@ export function growthPeak(held: readonly number[], wanted: readonly KvLayerPlan
 }
 
 /** Bytes of the spare rings that a shift moves into: one of each size, as a layer's old ring then serves the next layer. */
-export function shiftSpare(ringBytes: readonly number[]): number {
-  return [...new Set(ringBytes)].reduce((sum, bytes) => sum + bytes, 0);
+export function shiftSpare(layers: readonly KvLayerPlan[]): number {
+  return [...new Set(layers.map(({ bytes }) => bytes))].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -66,6 +66,22 @@ async function saved(ground: Ground = {}) {
 }
 
 describe('a saved conversation', () => {
+  it('of which a part was dropped goes on in another session, and nothing is computed again', async () => {
+    const store = createMemoryStore();
+    const options = { maxContext: 64 };
+    const shift = { maxNewTokens: 40, ignoreEos: true, temperature: 0, overflow: 'shift' } as const;
+    const session = await open({ store, options });
+    const first = await ask(session, said(50), { options: shift });
+    expect(first.stats.droppedTokens).toBe(32);
+    await session.saveCache(0, NAME);
+    const ids = [...said(50), ...first.ids, ...said(7, 1)];
+    const goesOn = await ask(session, ids, { options: shift });
+    const other = await open({ store, options });
+    const restored = await ask(other, ids, { options: shift, saved: NAME });
+    expect(restored.stats.reusedTokens).toBe(goesOn.stats.reusedTokens);
+    expect(restored.ids).toEqual(goesOn.ids);
+  });
+
   it('goes on in another session, token for token, as if it had never been saved', async () => {
     const script = fc.record({
       prompt: fc.integer({ min: 1, max: 90 }),
