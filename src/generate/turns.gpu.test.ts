@@ -17,8 +17,8 @@ it('answers as a fresh engine does, whatever was said, edited, closed and evicte
     fc.asyncProperty(script(5).map(of(11)), (few) => expectFresh(maker(), few, met)),
     { numRuns: 12 },
   );
-  expect(met.reused).toBeGreaterThan(5);
-  expect(met.afresh).toBeGreaterThan(5);
+  expect(met.reused).toBeGreaterThan(2);
+  expect(met.afresh).toBeGreaterThan(2);
 }, 300_000);
 
 it('answers as a fresh engine does where it goes on from copies of the rings', async () => {
