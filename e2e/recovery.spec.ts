@@ -181,7 +181,8 @@ test('Stop in each moment takes at most one submit, and the next answer is a fre
   const chat = await reach(await profile.open({ webgpu: true }), product.site.origin, 'download');
   await chat.stop.click();
   await expect(chat.load).toBeVisible();
-  await expect.poll(() => chat.page.workers().length).toBe(0);
+  // the one that tells what the model takes stays for as long as it is asked
+  await expect.poll(() => chat.page.workers().length).toBeLessThanOrEqual(1);
   await chat.loadModel();
   for (const moment of ['prefill', 'decode'] as const) {
     await MOMENTS[moment](chat);
