@@ -54,8 +54,14 @@ export class Conversations {
     return [...this.#open.values()].at(-1) ?? null;
   }
 
+  /** How many have a cache. */
   get count(): number {
-    return this.#open.size;
+    return [...this.#open.values()].filter(({ cache }) => cache.bytes > 0).length;
+  }
+
+  /** A conversation by its number, where there is one. */
+  get(id: number): Conversation | null {
+    return this.#open.get(id) ?? null;
   }
 
   /** A conversation by its number, with an empty cache where there was none; from now on the one used last. */
@@ -71,6 +77,16 @@ export class Conversations {
   close(id: number): void {
     this.#open.get(id)?.cache.dispose();
     this.#open.delete(id);
+  }
+
+  /**
+   * Frees caches, the one used longest ago first and the last one never, until no more than `bytes` are left of them.
+   * @returns whether that could be reached
+   */
+  shrink(bytes: number): boolean {
+    const held = () => [...this.#open.values()].reduce((sum, { cache }) => sum + cache.bytes, 0);
+    for (const id of [...this.#open.keys()].slice(0, -1)) if (held() > bytes) this.close(id);
+    return held() <= bytes;
   }
 
   /** What the caches hold was computed with other weights. */
@@ -136,6 +152,8 @@ export class Conversations {
     const { cache, plan } = this.use(id);
     if (!plan || !canShift(cache.held, shift)) return false;
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
+    const alone = plan.weights + plan.scratch + cache.bytes + shiftSpare(plan.kvByLayer);
+    if (alone > budget) return false;
     do {
       const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);
       if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer) > budget) continue;

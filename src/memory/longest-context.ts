@@ -1,10 +1,12 @@
-/** The longest conversation that a request may become. Pure. */
+/** The longest conversation that a request may become, with room to shift it. Pure. */
+import { shiftSpare } from './growth';
 import { largest } from './largest';
 import type { LayoutTarget } from './layout';
 import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMemory } from './plan';
 
 /**
  * Positions up to which a plan is allowed and fits, whatever the request's own numbers of tokens; 0 when there are none.
+ * The whole context is allowed by itself; what the budget cuts shorter leaves room for the spare rings of a shift.
  * @throws invalid-option, as planMemory()
  */
 export function longestContext(
@@ -15,7 +17,11 @@ export function longestContext(
 ): number {
   const { kvCapacity } = request;
   const limit = contextLimit(model.spec, request);
-  const fits = (promptTokens: number) =>
-    planMemory(model, { ...request, promptTokens, maxNewTokens: 1 }, limits, target).fits;
-  return largest(typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit, fits);
+  const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
+  const fits = (promptTokens: number) => {
+    const plan = planMemory(model, { ...request, promptTokens, maxNewTokens: 1 }, limits, target);
+    const spare = promptTokens === most ? 0 : shiftSpare(plan.kvByLayer);
+    return plan.fits && plan.total + spare <= (request.budget ?? Number.POSITIVE_INFINITY);
+  };
+  return largest(most, fits);
 }

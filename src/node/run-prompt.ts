@@ -30,7 +30,7 @@ export async function runPrompt(
 export async function reserveFor(model: Model, promptTokens: number, newTokens: number): Promise<KvCache> {
   const plan = planFor(model, promptTokens, newTokens);
   await checkFits(model, plan);
-  const { conversation } = await model.conversations.reserve(0, newTokens, () => plan);
+  const { conversation } = await model.conversations.reserve(0, 1, () => plan);
   conversation.ids = [];
   return conversation.cache;
 }

@@ -121,12 +121,15 @@ async function records(store: ModelStore): Promise<SavedRecord[]> {
 const isRecord = (value: unknown): value is SavedRecord =>
   typeof value === 'object' && value !== null && 'generation' in value && 'contents' in value;
 
+/** A save as it was found; another tab may put a newer one in its place meanwhile. */
+export type OpenedSave = SavedContents & Pick<SavedRecord, 'generation'>;
+
 /**
  * What was saved under a name, without its rows.
  * @returns null when nothing was
  * @throws integrity-mismatch when it is altered or of another version of the format
  */
-export async function openSaved(store: ModelStore, name: string): Promise<SavedContents | null> {
+export async function openSaved(store: ModelStore, name: string): Promise<OpenedSave | null> {
   const record = await store.saved.get(name);
   if (record === undefined) return null;
   if (!isRecord(record)) throw damaged(name, 'it is no saved conversation', {});
@@ -136,7 +139,7 @@ export async function openSaved(store: ModelStore, name: string): Promise<SavedC
   }
   const found = await digestOf(String(contents));
   if (found !== record.sha256) throw damaged(name, 'it has been altered', { expected: String(record.sha256), found });
-  return JSON.parse(contents) as SavedContents;
+  return { ...(JSON.parse(contents) as SavedContents), generation: record.generation };
 }
 
 /**
@@ -146,10 +149,9 @@ export async function openSaved(store: ModelStore, name: string): Promise<SavedC
 export async function* readSaved(
   store: ModelStore,
   name: string,
-  { pieces }: SavedContents,
+  { pieces, generation }: OpenedSave,
 ): AsyncGenerator<SavedRows & { bytes: Uint8Array<ArrayBuffer> }> {
-  const record = (await store.saved.get(name)) as SavedRecord | undefined;
-  const prefix = prefixOf(name, record?.generation ?? '');
+  const prefix = prefixOf(name, generation);
   for (const [piece, { bytes: length, sha256: expected, ...rows }] of pieces.entries()) {
     const chunk = await store.chunks.get(prefix + piece);
     const bytes = chunk?.bytes;

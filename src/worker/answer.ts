@@ -12,6 +12,7 @@ import { effectiveEngineOptions } from './engine-options';
 import type { Model } from './open-model';
 import { checkFits, memoryInfo, planFor, planRequest } from './planning';
 
+/** for open-model.ts, whose own code comes before weights do */
 export { Conversations } from '../generate/conversations';
 
 /** @throws invalid-option when the model came without tokenizer.json */
@@ -94,6 +95,12 @@ function within(model: Model, asked: number | undefined): Model {
   return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
 }
 
+/** The result of a request that was stopped before it began. */
+function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
+  const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
+  return { ids: [], text: '', finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
+}
+
 /**
  * Answers one request; requests must not overlap.
  * @throws invalid-option, context-overflow, out-of-memory, device-lost
@@ -124,11 +131,14 @@ export async function answer(
   if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
   const plan = planOf(options.maxNewTokens);
   await checkFits(model, plan);
+  // stopped while it waited: nobody's cache makes room for it
+  if (signal?.aborted && made.length === 0) return { ...unanswered(ids.length, options), memory: memoryInfo(model) };
   const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
-  const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request)));
-  const reserved = await model.conversations.reserve(conversation, options.maxNewTokens, planOf);
+  const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request), signal));
+  const asked = plan.request.maxNewTokens;
+  const reserved = await model.conversations.reserve(conversation, asked, planOf);
   const notes = [reserved.note, spoilt];
-  if (reserved.newTokens < options.maxNewTokens) {
+  if (reserved.newTokens < asked) {
     if (window) {
       window.limit = reachedTokens(reserved.plan.request);
       checkWindow(window);

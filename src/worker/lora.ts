@@ -1,6 +1,6 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
 import { NibbleError } from '../errors';
-import { planMemory } from '../memory/plan';
+import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
 import { type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
@@ -8,7 +8,9 @@ import { checkFits, planRequest } from './planning';
 
 /**
  * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
- * the cache holds was computed otherwise, so it is forgotten. On failure nothing changes.
+ * the caches hold was computed otherwise, so it is forgotten; under the budget, caches of other conversations make room for
+ * new and old adapters side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
+ * adapter is active.
  * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
  * out-of-memory, network, aborted
  */
@@ -37,9 +39,18 @@ export async function setLora(
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);
-    await checkFits({ ...model, plan }, planMemory(plan, request, model.limits, model.target));
+    const planned = planMemory(plan, request, model.limits, model.target);
+    await checkFits({ ...model, plan }, planned);
+    makeRoom(model, planned, request);
     await model.executor.setAdapters(active);
-    for (const source of open) await source.markComplete();
+    try {
+      for (const source of open) await source.markComplete();
+    } catch (error) {
+      await model.executor.setAdapters(null);
+      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraSamples: new Map() });
+      model.conversations.forget();
+      throw error;
+    }
     model.plan = plan;
     model.lora = opened?.infos ?? [];
     model.loraSamples = samples;
@@ -52,6 +63,18 @@ export async function setLora(
   } finally {
     for (const source of open) source.close?.();
   }
+}
+
+/** The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both */
+function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
+  const budget = request.budget ?? Number.POSITIVE_INFINITY;
+  const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
+  const now = bytes(planMemory(plan, request, limits, target));
+  const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
+  const needed = now + bytes(planned) - without;
+  if (conversations.shrink(budget - needed)) return;
+  const text = `New and old adapters side by side take ${needed} bytes with the weights, and the budget is ${budget}: take the old ones away first, with setLora([]).`;
+  throw new NibbleError('out-of-memory', text, { needed, budget });
 }
 
 /**

@@ -80,8 +80,9 @@ describe('what is seen', () => {
     await expect(ask(session, prompt, { maxNewTokens: 90 })).rejects.toMatchObject({ code: 'out-of-memory' });
     const { result } = await ask(session, prompt, { ...SHIFT, maxNewTokens: 90 });
     expect(result.ids).toHaveLength(90);
-    expect(result.memory.kvSlots.global).toBeGreaterThanOrEqual(96);
-    expect(result.memory.kvSlots.global).toBeLessThan(150);
+    // room for about 120 of them, a spare ring for shifting included
+    expect(result.memory.kvSlots.global).toBeGreaterThanOrEqual(64);
+    expect(result.memory.kvSlots.global).toBeLessThan(120);
     expect(result.memory.peak).toBeLessThanOrEqual(memoryBudget);
   });
 

@@ -1,5 +1,5 @@
 /** A conversation's cache, saved and put back: what of it, for which model, and whether it still serves. */
-import { NibbleError } from '../errors';
+import { NibbleError, throwIfAborted } from '../errors';
 import type { Conversation } from '../generate/conversations';
 import { kvBytes } from '../memory/kv';
 import type { SavedCache } from '../protocol';
@@ -49,16 +49,20 @@ async function computedWith({ key, checkpoint, plan, options, samples, lora, lor
 export async function saveCache(model: Model, conversation: number, name: string): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
-  const { cache, plan, ...talk } = model.conversations.use(conversation);
-  const tokens = talk.ids.length;
-  if (tokens === 0 || !plan) {
-    throw new NibbleError('invalid-option', 'There is nothing to save yet: ask something first.', { name, tokens });
+  const held = model.conversations.get(conversation);
+  if (!held?.plan || held.ids.length === 0) {
+    const text =
+      'There is nothing to save: ask something first. A cache goes with the device, and where others need room.';
+    throw new NibbleError('invalid-option', text, { name, tokens: 0 });
   }
+  const { cache, plan, ...talk } = held;
+  const tokens = talk.ids.length;
   const { oldest } = cache.held;
   const { kvHeads, headSize } = model.plan.spec;
   const row = 2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1);
   // what is read takes memory beside the caches
   const room = (plan.request.budget ?? Number.POSITIVE_INFINITY) - model.executor.memory().total;
+  // of a budget that is used up to the last byte one row is read beyond it: without that nothing could be saved
   const most = Math.max(1, Math.floor(Math.min(PIECE_BYTES, room) / row));
 
   async function* rows() {
@@ -75,18 +79,19 @@ export async function saveCache(model: Model, conversation: number, name: string
 }
 
 /**
- * Puts a saved cache in the place of a conversation's. On failure the conversation holds nothing, and what it is asked
- * next is computed from the beginning.
+ * Puts a saved cache in the place of a conversation's. A failure before the first row is put back leaves the conversation
+ * as it was; after one in between it holds nothing, and what it is asked next is computed from the beginning.
  * @param reach tokens that the conversation is about to have
  * @returns tokens that it holds now; null when nothing was saved under that name
  * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, …),
- * context-overflow, out-of-memory, storage-unavailable
+ * context-overflow, out-of-memory, storage-unavailable, aborted
  */
 export async function restoreCache(
   model: Model,
   conversation: number,
   name: string,
   reach = 1,
+  signal?: AbortSignal,
 ): Promise<number | null> {
   checkName(name);
   const store = await storeOf(model);
@@ -108,6 +113,7 @@ export async function restoreCache(
   // from here on the rings hold some of this and some of that
   cache.held.adopt({ last: -1, oldest });
   for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
+    throwIfAborted(signal);
     await cache.write(layer, from, end, bytes);
   }
   cache.held.adopt({ last: tokens - 1, oldest });
@@ -131,12 +137,14 @@ export async function tryRestore(
   conversation: number,
   name: string,
   reach: number,
+  signal?: AbortSignal,
 ): Promise<string | null> {
-  if (model.conversations.use(conversation).ids.length > 0) return null;
+  if ((model.conversations.get(conversation)?.ids.length ?? 0) > 0) return null;
   try {
-    await restoreCache(model, conversation, name, reach);
+    await restoreCache(model, conversation, name, reach, signal);
     return null;
   } catch (error) {
+    if (signal?.aborted) return null;
     const usual = ['integrity-mismatch', 'invalid-option', 'context-overflow', 'out-of-memory', 'storage-unavailable'];
     if (!(error instanceof NibbleError) || !usual.includes(error.code)) throw error;
     return `${error.message} The conversation was computed again.`;

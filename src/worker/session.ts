@@ -124,9 +124,15 @@ export function createSession(host: Host): Session {
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
     saveCache: (conversation, name) =>
-      enqueue(0, null, async () => (await savedCaches()).saveCache(model(), conversation, name)),
+      enqueue(0, null, async () => {
+        const { saveCache } = await savedCaches();
+        return onDevice((model) => saveCache(model, conversation, name));
+      }),
     restoreCache: (conversation, name) =>
-      enqueue(0, null, async () => (await savedCaches()).restoreCache(model(), conversation, name)),
+      enqueue(0, null, async () => {
+        const { restoreCache } = await savedCaches();
+        return onDevice((model) => restoreCache(model, conversation, name));
+      }),
     savedCaches: async () => {
       const { store } = await host.openStore();
       return store ? (await savedCaches()).listSaved(store) : [];

@@ -209,12 +209,14 @@ class CpuExecutor implements Executor {
       const allLogits = onLogits ? new Float32Array(tokens * vocab) : null;
       this.transient = allLogits?.byteLength ?? 0;
       const head = allLogits !== null || first + tokens === ids.length;
-      await this.pass({ cache, ids, first, tokens, start: start + first, allLogits, head }, signal);
-      if (allLogits) {
+      try {
+        await this.pass({ cache, ids, first, tokens, start: start + first, allLogits, head }, signal);
+        if (!allLogits) continue;
         onLogits!(start + first, tokens, allLogits);
         this.activations.logits.set(allLogits.subarray((tokens - 1) * vocab));
+      } finally {
+        this.transient = 0;
       }
-      this.transient = 0;
     }
     this.hasLogits = true;
   }

@@ -321,9 +321,9 @@ export class GpuExecutor implements Executor {
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
     const passes = await this.#use(cache);
-    const all = options.onLogits ? await this.#allLogitsPass(cache) : null;
-    const step = all ? Math.min(chunk, all.rows) : chunk;
     try {
+      const all = options.onLogits ? await this.#allLogitsPass(cache) : null;
+      const step = all ? Math.min(chunk, all.rows) : chunk;
       for (let at = 0; at < ids.length; at += step) {
         const tokens = Math.min(step, ids.length - at);
         const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
@@ -338,7 +338,7 @@ export class GpuExecutor implements Executor {
       }
       this.#logits = 'ready';
     } finally {
-      if (all) this.#dropAllLogits();
+      if (options.onLogits) this.#dropAllLogits();
     }
   }
 
