@@ -310,7 +310,7 @@ export interface ModelCost {
 /** A request, and what to suppose in the place of what the model was loaded with. */
 export interface PlanQuery
   extends Pick<EngineOptions, 'kv' | 'kvCapacity' | 'maxContext' | 'snapshots' | 'weights' | 'chunk'> {
-  /** see GenerateRequest */
+  /** see GenerateRequest; Conversation.plan() fills it in */
   conversation?: number;
   promptTokens: number;
   maxNewTokens: number;

@@ -1,12 +1,16 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
-import type { ChatMessage, SamplingOptions, SavedCache } from '../protocol';
+import type { ChatMessage, PlanInfo, PlanQuery, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer } from './answer';
 import type { GenerateOptions } from './engine';
+
+/** A request of one conversation. */
+export type ConversationQuery = Omit<PlanQuery, 'conversation'>;
 
 /** What a conversation needs of the engine. */
 export interface Chats {
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Answer;
+  plan(query: ConversationQuery): Promise<PlanInfo>;
   /** Frees the cache. */
   close(): Promise<void>;
   save(name: string): Promise<SavedCache>;
@@ -71,6 +75,16 @@ export class Conversation {
   }
 
   /**
+   * As Engine.plan(), within this conversation's own `maxContext`; `peakNow` counts the cache that it has as one
+   * that grows, and not as another's beside it.
+   * @param query `promptTokens` are those of the whole conversation with the next question
+   * @throws invalid-option, context-overflow
+   */
+  plan(query: ConversationQuery): Promise<PlanInfo> {
+    return this.#engine.plan(query);
+  }
+
+  /**
    * Writes the cache to IndexedDB under the name that the conversation was given, when the answer under way is done. The
    * messages are the application's to keep.
    * @throws quota-exceeded, storage-unavailable; what was saved before is then still there. invalid-option without a name,
@@ -82,9 +96,12 @@ export class Conversation {
 
   /**
    * Puts what is saved in the place of this conversation's cache, for who wants to know; the first question does it by
-   * itself. @returns tokens that it holds; null when nothing was saved
-   * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, weights or LoRA),
-   * context-overflow, out-of-memory, storage-unavailable; the next question is then computed as a whole
+   * itself. What is refused before anything is put back (another model's, or more than the context or the memory budget
+   * allows) leaves the conversation with what it had. A failure after that, while room is made or bytes are put back,
+   * leaves it empty, and the next question is computed as a whole.
+   * @returns tokens that it holds; null when nothing was saved, and then it keeps what it had
+   * @throws integrity-mismatch (altered, cut short), invalid-option (no name; of another model, revision, KV type,
+   * weights or LoRA), context-overflow, out-of-memory, storage-unavailable
    */
   async restore(): Promise<number | null> {
     return this.#engine.restore(this.#name());
@@ -95,7 +112,10 @@ export class Conversation {
     throw new NibbleError('invalid-option', 'This conversation has no name to be saved under: give it `saved`.');
   }
 
-  /** Frees the cache, when the answer under way is done. Asking again afterwards computes everything anew. */
+  /**
+   * Frees the cache, when the answer under way is done; nothing is to be done where the worker is gone. Asking again
+   * afterwards computes everything anew.
+   */
   close(): Promise<void> {
     return this.#engine.close();
   }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { GenerateResult, Progress } from '../protocol';
 import { TextQueue } from './answer';
@@ -178,6 +178,28 @@ describe('conversations side by side', () => {
     engine.dispose();
   });
 
+  it('plan what they take within what they have', async () => {
+    const engine = await load(base, { createWorker, maxContext: 96 });
+    const [one, two] = [engine.conversation(), engine.conversation({ maxContext: 40 })];
+    const { stats } = await one.ask('Hello', { maxNewTokens: 8, ignoreEos: true }).result;
+    const same = { promptTokens: stats.promptTokens, maxNewTokens: 8 };
+    const { total } = await engine.memory();
+    const { kv, peakNow } = await one.plan(same);
+    expect(peakNow).toBe(total);
+    expect((await two.plan(same)).peakNow).toBe(total + kv);
+    expect((await engine.plan(same)).peakNow).toBe(total + kv);
+    // its own context, but no more than the model's
+    const long = { promptTokens: 20, maxNewTokens: 30 };
+    expect((await one.plan(long)).peakNow).toBeGreaterThan(total);
+    const over = (capacity: number) => ({ code: 'context-overflow', details: { capacity } });
+    await expect(two.plan(long)).rejects.toMatchObject(over(40));
+    const longest = engine.conversation({ maxContext: 200 }).plan({ promptTokens: 20, maxNewTokens: 100 });
+    await expect(longest).rejects.toMatchObject(over(96));
+    engine.dispose();
+    // what it had is gone
+    await one.close();
+  });
+
   it('may take less of the context than the model was loaded for', async () => {
     const engine = await load(base, { createWorker });
     const short = engine.conversation({ maxContext: 40 });
@@ -196,6 +218,27 @@ describe('conversations side by side', () => {
 });
 
 describe('load', () => {
+  it.each([
+    [0, false],
+    [5, true],
+  ])('tells the worker of a screen for %d fingers, which only a page can see', async (fingers, touch) => {
+    vi.stubGlobal('navigator', { maxTouchPoints: fingers });
+    const told: unknown[] = [];
+    const telling = sessionWorkers(undefined, (session) => ({
+      ...session,
+      load(request, port) {
+        told.push(request.touch);
+        return session.load(request, port);
+      },
+    }));
+    try {
+      (await load(base, { createWorker: telling })).dispose();
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(told).toEqual([touch]);
+  });
+
   it('stops when the signal fires', async () => {
     const stop = new AbortController();
     delay = 20;

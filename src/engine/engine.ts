@@ -130,7 +130,7 @@ async function fill(
   const arrived = noteLeaving(request.attempt);
   try {
     return await cancellable(worker, id, signal, async () => {
-      const info = await worker.api.load({ id, ...request }, transfer(port2, [port2]));
+      const info = await worker.api.load({ id, ...request, touch: hasTouch() }, transfer(port2, [port2]));
       await reported;
       return info;
     });
@@ -287,7 +287,8 @@ export class Engine {
 
   /**
    * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
-   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked. Without a
+   * budget too, eight caches are kept at most.
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
@@ -295,7 +296,13 @@ export class Engine {
     const chats: Chats = {
       chat: (messages, options) =>
         this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved, maxContext }),
-      close: () => this.#model.run(({ api }) => api.close(conversation)),
+      plan: (query) =>
+        this.#model.run(async ({ api }) => {
+          const most = (await api.info()).options.maxContext;
+          const own = Math.min(most, maxContext ?? most);
+          return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
+        }),
+      close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
     };
@@ -322,7 +329,8 @@ export class Engine {
 
   /**
    * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's limits.
-   * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with.
+   * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with. For a
+   * conversation's next question see Conversation.plan().
    * @throws invalid-option, context-overflow
    */
   plan(query: PlanQuery): Promise<PlanInfo> {

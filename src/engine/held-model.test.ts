@@ -159,6 +159,73 @@ describe('a lost device', () => {
   });
 });
 
+describe('a recovery that fails', () => {
+  it('for another reason is over: a loss a minute later is another first one', async () => {
+    const away = () => Promise.reject(new NibbleError('network', 'The server is away.'));
+    const { call, workers } = hold({
+      ask: failing(lost()),
+      fills: [async () => {}, away, () => Promise.reject(lost())],
+    });
+    await expect(call()).rejects.toMatchObject({ code: 'network' });
+    later(61);
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(4);
+  });
+
+  it('as nobody waits for it any more, too', async () => {
+    const fills = [async () => {}, untilAborted, () => Promise.reject(lost())];
+    const { model, call, workers, signals } = hold({ ask: failing(lost()), fills });
+    const stop = new AbortController();
+    const stopped = model.run(({ api }) => api.info(), { signal: stop.signal });
+    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    later(61);
+    expect(await call()).toBe('answer');
+    expect(workers).toHaveLength(4);
+  });
+});
+
+describe('a call about what the worker holds', () => {
+  /** What was asked of the worker, as it came there. */
+  const closing = () => {
+    const closed: string[] = [];
+    const held = hold({ ask: async () => `${closed.push('closed')}` });
+    return { ...held, closed, close: () => held.model.ifThere(({ api }) => api.info().then(() => {})) };
+  };
+
+  it('is made where there is one, and fails as it does', async () => {
+    const { model, close, closed } = closing();
+    await model.ready();
+    await close();
+    expect(closed).toEqual(['closed']);
+    const refused = model.ifThere(() => Promise.reject(new NibbleError('invalid-option', 'No.')));
+    await expect(refused).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+
+  it('loads no model: not the first time, not for a worker that died, not after dispose()', async () => {
+    const { model, close, closed, workers } = closing();
+    await close();
+    expect(workers).toHaveLength(0);
+    await model.ready();
+    workers[0].crash();
+    await close();
+    expect(workers).toHaveLength(1);
+    model.dispose();
+    await close();
+    expect([workers.length, closed]).toEqual([1, []]);
+  });
+
+  it('is done with when the worker dies under it', async () => {
+    const { model, workers } = hold({ ask: forever });
+    await model.ready();
+    const closed = model.ifThere(({ api }) => api.info().then(() => {}));
+    workers[0].crash();
+    await closed;
+    expect(workers).toHaveLength(1);
+  });
+});
+
 describe('a worker that dies', () => {
   it('under a call is replaced', async () => {
     const asks = [forever, async () => 'answer'];
@@ -232,6 +299,37 @@ describe('who asks no more', () => {
     expect(await call()).toBe('answer');
     expect(signals).toHaveLength(3);
   });
+
+  it.each([1, 2])(
+    'by an abort of all (%d), and asks again: the next load waits for the end of that one',
+    async (calls) => {
+      let ended = () => {};
+      const slow = async () => {
+        await new Promise<void>((resolve) => (ended = resolve));
+        throw new NibbleError('aborted', 'The request was stopped.');
+      };
+      const { model, call, signals, workers } = hold({
+        ask: failing(...Array.from({ length: calls }, lost)),
+        fills: [async () => {}, slow],
+      });
+      await model.ready();
+      const stop = new AbortController();
+      const stopped = Array.from({ length: calls }, () =>
+        model.run(({ api }) => api.info(), { signal: stop.signal }).catch(({ code }) => code),
+      );
+      await vi.waitFor(() => expect(signals).toHaveLength(2));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      stop.abort();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const next = call();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect([workers.length, signals[1].aborted]).toEqual([2, true]);
+      ended();
+      expect(await next).toBe('answer');
+      expect(workers).toHaveLength(3);
+      expect(await Promise.all(stopped)).toEqual(stopped.map(() => 'aborted'));
+    },
+  );
 
   it('by an abort, while another still waits: the load goes on for that one', async () => {
     let loaded = () => {};

@@ -2,7 +2,7 @@
  * A model in a worker. When the graphics device or the worker is lost, another worker takes its place, with the same
  * model in it, and the calls that were under way are made again.
  */
-import { type ErrorCode, NibbleError } from '../errors';
+import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
 
 /**
@@ -35,7 +35,7 @@ export class HeldModel {
   #filling: Filling | null = null;
   /** the last loss */
   #lost: NibbleError | null = null;
-  /** when it was recovered from, ms of performance.now(); while that is under way, Infinity */
+  /** when it was recovered from, or that was given up, ms of performance.now(); while that is under way, Infinity */
   #recoveredAt = Number.NEGATIVE_INFINITY;
   /** why there will be no worker any more */
   #end: NibbleError | null = null;
@@ -55,7 +55,7 @@ export class HeldModel {
     if (this.#worker?.broken) this.#drop(this.#worker, workerFailed('died'));
     if (this.#worker) return this.#worker;
     const given = this.#filling;
-    const filling = given && !given.stop.signal.aborted ? given : this.#refill();
+    const filling = given && !given.stop.signal.aborted ? given : this.#refill(given);
     filling.waiting++;
     let stop = () => {};
     const stopped = new Promise<never>((_, reject) => {
@@ -73,10 +73,7 @@ export class HeldModel {
       throw this.#end ?? error;
     } finally {
       signal?.removeEventListener('abort', stop);
-      if (--filling.waiting === 0) {
-        filling.stop.abort();
-        if (this.#filling === filling) this.#filling = null;
-      }
+      if (--filling.waiting === 0) filling.stop.abort();
     }
   }
 
@@ -99,6 +96,20 @@ export class HeldModel {
     }
   }
 
+  /**
+   * Makes a call that is about what the worker holds: without a worker with the model in it, or when that is lost under
+   * the call, there is nothing to be done.
+   */
+  async ifThere(call: (worker: RunningWorker) => Promise<void>): Promise<void> {
+    const worker = this.#worker;
+    if (!worker || worker.broken) return;
+    try {
+      await worker.call(call(worker));
+    } catch (error) {
+      if (!isLoss(worker, error)) throw error;
+    }
+  }
+
   /** Ends the worker. Calls under way fail with worker-failed, and later ones do. */
   dispose(): void {
     this.#end ??= workerFailed('was ended');
@@ -106,25 +117,29 @@ export class HeldModel {
     this.#filling?.stop.abort();
   }
 
-  #refill(): Filling {
+  /** @param given one that was given up, and may still be ending */
+  #refill(given: Filling | null): Filling {
     const stop = new AbortController();
-    const filling: Filling = { worker: this.#filled(stop.signal), stop, waiting: 0 };
-    filling.worker.then(
-      (worker) => {
-        // nobody waits for it any more
-        if (this.#filling !== filling || this.#end) return worker.end();
-        this.#filling = null;
-        this.#worker = worker;
-        if (this.#lost) this.#recoveredAt = performance.now();
-      },
-      () => {},
-    );
+    const filling: Filling = { worker: this.#filled(stop.signal, given?.worker), stop, waiting: 0 };
+    const settle = () => {
+      if (this.#lost) this.#recoveredAt = performance.now();
+    };
+    filling.worker.then((worker) => {
+      settle();
+      // nobody waits for it any more
+      if (this.#filling !== filling || filling.waiting === 0 || this.#end) return worker.end();
+      this.#filling = null;
+      this.#worker = worker;
+    }, settle);
     this.#filling = filling;
     return filling;
   }
 
-  async #filled(signal: AbortSignal): Promise<RunningWorker> {
+  async #filled(signal: AbortSignal, given?: Promise<unknown>): Promise<RunningWorker> {
+    // until it has ended, it may hold as much memory as this one is about to take
+    await given?.catch(() => {});
     for (;;) {
+      throwIfAborted(signal);
       const worker = await startWorker(this.#create);
       try {
         await worker.call(this.#fill(worker, this.#lost && sentence(this.#lost), signal));

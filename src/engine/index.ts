@@ -1,6 +1,6 @@
 /** What applications import of the engine. */
 export type { Answer } from './answer';
-export type { Conversation, ConversationOptions } from './conversation';
+export type { Conversation, ConversationOptions, ConversationQuery } from './conversation';
 export {
   deleteSavedCache,
   deleteStored,

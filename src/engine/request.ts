@@ -6,7 +6,7 @@ import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
 /**
- * @param request its id is unique in the page
+ * @param asked its id is unique in the page
  * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
  * the answer fails with that code
  */

@@ -42,6 +42,7 @@ describe('an offer', () => {
   });
   test('about anything else is an option of load()', () => {
     expect(takeOffer(offer({ weights: 'nf4', chunk: 32 }), 384)).toEqual({ weights: 'nf4', chunk: 32 });
+    expect(takeOffer(offer({ snapshots: 0 }), 384)).toEqual({ snapshots: 0 });
     expect(takeOffer(offer({}), 384)).toEqual({});
   });
   test('is said in words', () => {
@@ -51,5 +52,6 @@ describe('an offer', () => {
     expect(describeOptions({ weights: 'nf4', chunk: 32, kvCapacity: 'auto' })).toBe(
       'a cache that grows with the chat, prompts in steps of 32 tokens, 4-bit weights',
     );
+    expect(describeOptions({ snapshots: 0 })).toBe('no copies to go back to');
   });
 });

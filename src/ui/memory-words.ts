@@ -8,7 +8,7 @@ const WORDS_PER_TOKEN = 0.75;
 const TIGHT = 0.75;
 
 /** What of load()'s options a person chooses by taking an offer. */
-export type ChosenOptions = Pick<EngineOptions, 'kv' | 'kvCapacity' | 'chunk' | 'weights' | 'maxContext'>;
+export type ChosenOptions = Pick<EngineOptions, 'kv' | 'kvCapacity' | 'snapshots' | 'chunk' | 'weights' | 'maxContext'>;
 
 /** "about 290 words (384 tokens)" */
 export function describeLength(tokens: number): string {
@@ -59,11 +59,12 @@ export function takeOffer({ change }: PlanOffer, tokens: number): ChosenOptions 
 const KV_NAMES: Record<string, string> = { f16: '16-bit cache', f32: '32-bit cache', int8: '8-bit cache' };
 
 /** "an 8-bit cache, chats of 1,300 words (1,700 tokens) at most" */
-export function describeOptions({ kv, kvCapacity, chunk, weights, maxContext }: ChosenOptions): string {
+export function describeOptions({ kv, kvCapacity, snapshots, chunk, weights, maxContext }: ChosenOptions): string {
   const parts = [
     maxContext && `chats of ${describeLength(maxContext)} at most`,
     kv && (KV_NAMES[kv] ?? `${kv} cache`),
     kvCapacity && 'a cache that grows with the chat',
+    snapshots === 0 && 'no copies to go back to',
     chunk && `prompts in steps of ${chunk} tokens`,
     weights && '4-bit weights',
   ];

@@ -226,6 +226,19 @@ describe('asking', () => {
     expect(engine.closed).toBe(1);
   });
 
+  test('a new chat of an engine that is gone is no unhandled rejection', async () => {
+    const { engine, chat } = await ready();
+    await chat.ask('Hi');
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    engine.memory = () => Promise.reject(new NibbleError('worker-failed', 'It died.'));
+    chat.newChat();
+    await new Promise((resolve) => setTimeout(resolve));
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+    expect([engine.closed, chat.phase, chat.error]).toEqual([1, 'ready', null]);
+  });
+
   test('having no room for an answer keeps the model', async () => {
     const { engine, chat } = await ready();
     engine.failure = new NibbleError('out-of-memory', 'No room.');

@@ -172,10 +172,10 @@ export class ChatSession extends EventTarget {
   /** Forgets the conversation, and gives back its memory; the model stays. */
   newChat(): void {
     this.stop();
-    void this.#talk?.close().then(
-      () => this.#remember(),
-      () => {},
-    );
+    void this.#talk
+      ?.close()
+      .then(() => this.#remember())
+      .catch(() => {});
     this.#talk = null;
     this.#set({ messages: [], result: null, error: null });
   }
