@@ -41,7 +41,7 @@ const PARTS: Record<string, string> = {
   text: 'text/index',
   gguf: 'formats/gguf',
   'hub-source': 'weights/hub-source',
-  lora: 'lora/index',
+  lora: 'worker/lora',
   quantised: 'weights/quantised',
   'sha256-in-pieces': 'weights/sha256-in-pieces',
   'row-norms': 'execute/gpu/row-norms',

@@ -1,5 +1,6 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
 import { NibbleError } from '../errors';
+import { openAdapters } from '../lora/index';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
@@ -34,8 +35,7 @@ export async function setLora(
       },
       size: (path: string) => source.size(path, signal),
     }));
-    const opened =
-      files.length > 0 ? await (await import('../lora/index')).openAdapters(model.plan.steps, files) : null;
+    const opened = files.length > 0 ? await openAdapters(model.plan.steps, files) : null;
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);

@@ -8,6 +8,7 @@ import type {
   GenerateRequest,
   GenerateResult,
   LoadRequest,
+  LoraDescription,
   ModelInfo,
   Progress,
   StoredRef,
@@ -16,7 +17,6 @@ import type {
 } from '../protocol';
 import { holdWhileAlive, whileUnused } from '../weights/locks';
 import { modelKey } from '../weights/stored-source';
-import { setLora } from './lora';
 import { type Host, type Model, openModel } from './open-model';
 import { memoryInfo, type Planned, planFor, planInfo } from './planning';
 
@@ -83,6 +83,11 @@ export function createSession(host: Host): Session {
     }
   }
 
+  async function setLora(wanted: readonly LoraDescription[], signal: AbortSignal) {
+    const part = await import('./lora');
+    await onDevice((model) => part.setLora(host, model, wanted, signal));
+  }
+
   async function storeOf(ref: StoredRef) {
     const { store } = ref.kind === 'files' ? { store: null } : await host.openStore();
     return { store, key: ref.kind === 'stored' ? ref.key : modelKey(await host.openSource(ref, () => {})) };
@@ -97,7 +102,7 @@ export function createSession(host: Host): Session {
         unload();
         loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
         try {
-          await onDevice((model) => setLora(host, model, request.lora ?? [], signal));
+          if (request.lora?.length) await setLora(request.lora, signal);
         } catch (error) {
           unload();
           throw error;
@@ -113,7 +118,7 @@ export function createSession(host: Host): Session {
     setLora: (request) =>
       enqueue(request.id, null, async (signal) => {
         throwIfAborted(signal);
-        await onDevice((model) => setLora(host, model, request.lora, signal));
+        await setLora(request.lora, signal);
         return info(model());
       }),
     generate: (request, tokens) =>
