@@ -185,6 +185,8 @@ it('fetches ahead past the end of a file, and counts what is stored once', async
   for (const path of files.keys()) expect(await stored.size(path)).toBe(CHUNK_BYTES + 5);
   stored.streaming = ['a', 'b'];
   await stored.read('a', 0, CHUNK_BYTES);
+  expect(asked).toEqual(['a0', 'a1']);
+  await stored.read('a', CHUNK_BYTES - (64 << 10), CHUNK_BYTES + 5);
   expect(asked).toEqual(['a0', 'a1', 'b0']);
   await stored.read('b', 0, CHUNK_BYTES + 5);
   expect(asked).toEqual(['a0', 'a1', 'b0', 'b1']);

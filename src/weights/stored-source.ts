@@ -34,9 +34,10 @@ import type { Sha256 } from './sha256-in-pieces';
 import type { Listing, Source } from './source';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 6;
+const CACHED = 4;
 const IN_FLIGHT = 3;
-const AHEAD = 2;
+/** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
+const AHEAD = 1;
 /** the browser copies what it stores or gives back, twice: one chunk at a time each way */
 const STORE_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
