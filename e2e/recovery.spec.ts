@@ -90,6 +90,7 @@ const MOMENTS = {
   async download(chat: Chat) {
     await chat.load.click();
     await expect.poll(() => asked).toBeGreaterThan(0);
+    // so that the half that was sent has arrived: nothing in the page tells of a piece of a chunk
     await chat.page.waitForTimeout(200);
   },
   async prefill(chat: Chat) {

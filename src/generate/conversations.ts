@@ -84,9 +84,13 @@ export class Conversations {
    * @returns whether that could be reached
    */
   shrink(bytes: number): boolean {
-    const held = () => [...this.#open.values()].reduce((sum, { cache }) => sum + cache.bytes, 0);
-    for (const id of [...this.#open.keys()].slice(0, -1)) if (held() > bytes) this.close(id);
-    return held() <= bytes;
+    for (const id of [...this.#open.keys()].slice(0, -1)) if (this.#bytes > bytes) this.close(id);
+    return this.#bytes <= bytes;
+  }
+
+  /** Of all caches. */
+  get #bytes(): number {
+    return [...this.#open.values()].reduce((sum, { cache }) => sum + cache.bytes, 0);
   }
 
   /** What the caches hold was computed with other weights. */
@@ -99,9 +103,9 @@ export class Conversations {
    * @param id of the conversation, which need not exist
    */
   peak(id: number, plan: MemoryPlan): number {
-    const own = this.#open.get(id);
-    const others = [...this.#open.values()].reduce((sum, one) => sum + (one === own ? 0 : one.cache.bytes), 0);
-    return plan.weights + plan.scratch + others + growthPeak(own?.cache.layerBytes ?? [], plan.kvByLayer);
+    const own = this.#open.get(id)?.cache;
+    const others = this.#bytes - (own?.bytes ?? 0);
+    return plan.weights + plan.scratch + others + growthPeak(own?.layerBytes ?? [], plan.kvByLayer);
   }
 
   /**
@@ -152,11 +156,10 @@ export class Conversations {
     const { cache, plan } = this.use(id);
     if (!plan || !canShift(cache.held, shift)) return false;
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
-    const alone = plan.weights + plan.scratch + cache.bytes + shiftSpare(plan.kvByLayer);
-    if (alone > budget) return false;
+    const beside = plan.weights + plan.scratch + shiftSpare(plan.kvByLayer);
+    if (beside + cache.bytes > budget) return false;
     do {
-      const held = [...this.#open.values()].reduce((sum, one) => sum + one.cache.bytes, 0);
-      if (plan.weights + plan.scratch + held + shiftSpare(plan.kvByLayer) > budget) continue;
+      if (beside + this.#bytes > budget) continue;
       try {
         await cache.shift(shift);
         return true;

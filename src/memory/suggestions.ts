@@ -3,8 +3,8 @@
  * and its numbers are a plan's; where no change is enough by itself, several are taken together. Pure.
  *
  * The order is what a person loses: nothing (a cache as large as the chat instead of the full context), time when a
- * question is asked again, the end of a long
- * answer, precision of the cache, speed of the prompt, precision of the weights, the model.
+ * question is asked again, the end of a long answer, precision of the cache, speed of the prompt, precision of the
+ * weights, the model.
  */
 import type { PlanChange, PlanOffer } from '../protocol';
 import type { KvType } from './kv';
