@@ -50,8 +50,6 @@ export interface Visit {
   killGpu(): void;
   /** resident memory of its pages' processes, bytes */
   resident(): number;
-  /** SIGSTOP, or SIGCONT, to its pages' processes, as a system does that suspends them */
-  suspend(stopped: boolean): void;
 }
 
 export interface Profile {
@@ -135,10 +133,6 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
       const kib = (pid: number) =>
         Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
       return pages.reduce((sum, pid) => sum + kib(pid) * 1024, 0);
-    },
-    suspend(stopped) {
-      const signal = stopped ? 'SIGSTOP' : 'SIGCONT';
-      for (const pid of childProcesses(browserProcess(folder), 'renderer')) process.kill(pid, signal);
     },
   };
 }

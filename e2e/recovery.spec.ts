@@ -1,39 +1,14 @@
 /**
  * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes (one
- * kill a fresh browser), ended workers, suspended pages, and the person's own Stop in each of these moments.
+ * kill a fresh browser), ended workers, and the person's own Stop in each of these moments.
  */
 import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/server';
 import { Chat, expect, TINY, test, type Visit } from './product';
+import { type Seen, slowWorker } from './slow-worker';
 
 /** The tiny model says 40 tokens to it, of 17 kinds, before its end-of-turn would come. */
 const QUESTION = 'Where is the sea?';
-
-/**
- * Runs in the worker before anything of ours: slows the tiny model down to something that can be interrupted, and counts
- * submits, those before the page's last `cancel` apart.
- */
-const SLOW = `if (self.GPUQueue) {
-  const seen = (self.seen = { submits: 0, atCancel: null });
-  const slow = (type, name, ms) => {
-    const original = type.prototype[name];
-    type.prototype[name] = async function (...args) {
-      await original.apply(this, args);
-      await new Promise((resolve) => setTimeout(resolve, ms));
-    };
-  };
-  slow(GPUQueue, 'onSubmittedWorkDone', 40);
-  slow(GPUBuffer, 'mapAsync', 40);
-  const { submit } = GPUQueue.prototype;
-  GPUQueue.prototype.submit = function (...args) {
-    seen.submits++;
-    return submit.apply(this, args);
-  };
-  addEventListener('message', ({ data }) => {
-    if (data?.path?.[0] === 'cancel') seen.atCancel = seen.submits;
-  });
-}
-`;
 
 /** The first so many requests for weights get half an answer, and then silence. */
 let stalled = 0;
@@ -42,11 +17,7 @@ let asked = 0;
 let held = false;
 const serverOptions: Partial<ServerOptions> = {
   intercept(request, response, path) {
-    if (path.startsWith('/assets/worker-') && path.endsWith('.js')) {
-      response.writeHead(200, { 'Content-Type': 'text/javascript' });
-      response.end(SLOW + readFileSync(`dist/site${path}`, 'utf8'));
-      return true;
-    }
+    if (slowWorker(request, response, path)) return true;
     if (held && path.startsWith('/assets/on-cpu-')) return true;
     if (path !== `${TINY}model.safetensors` || request.method !== 'GET') return false;
     if (++asked > stalled) return false;
@@ -69,10 +40,6 @@ test.beforeEach(() => {
 const url = (origin: string, query = '&backend=webgpu&kv=f32&chunk=8&max-context=80') =>
   `${origin}/?model=${TINY}${query}`;
 
-interface Seen {
-  submits: number;
-  atCancel: number | null;
-}
 const seen = ({ page }: Chat) =>
   page
     .workers()
@@ -234,18 +201,6 @@ test('a worker that is ended from elsewhere is replaced; one that breaks a momen
   await expect(chat.error).toContainText('worker-failed');
   expect(whole.text.startsWith(await said(chat))).toBe(true);
   await expect(chat.log).toContainText(QUESTION);
-});
-
-test('a page that the system suspends in mid-answer keeps what it had, and goes on', async ({ product, profile }) => {
-  const visit = await profile.open({ webgpu: true });
-  const chat = await reach(visit, product.site.origin, 'decode');
-  const before = await said(chat);
-  visit.suspend(true);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  visit.suspend(false);
-  expect((await said(chat)).startsWith(before)).toBe(true);
-  await chat.answered();
-  expect((await expectWhole(chat)).stats.recoveries).toBeUndefined();
 });
 
 /** The mark of a load under way, as IndexedDB has it; with `put`, written there for the model that is kept. */

@@ -1,7 +1,8 @@
 /**
  * A headless Chromium that is spoken to over its own pipe, and with no more of DevTools than is asked for. Playwright
  * watches the network of every page and worker, for which the renderer keeps the bodies of all responses: memory that
- * no visitor's browser holds (measured: 88 MiB more while 159 MB were loaded).
+ * no visitor's browser holds (measured: 88 MiB more while 159 MB were loaded). It also has every page believe that it
+ * is in front, so that none is ever hidden or frozen.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +10,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS } from '../scripts/chromium.ts';
+import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS } from './chromium.ts';
 
 interface Message {
   id?: number;
@@ -27,13 +28,20 @@ export interface PipedPage {
   navigate(url: string): Promise<void>;
   /** usedSize + backingStorageSize of the page's worker with the most; 0 without one */
   workerHeap(): Promise<number>;
+  /** Puts another tab in front of the page, or the page in front again. */
+  hide(hidden: boolean): Promise<void>;
+  /** Has the browser freeze the page and its workers, as it does with tabs long hidden, or go on with it. */
+  freeze(frozen: boolean): Promise<void>;
+  /** Ends the page's process, as a system does that needs its memory; navigate() opens a page again. */
+  end(): Promise<void>;
   profile: string;
   machine: string;
   close(): Promise<void>;
 }
 
+/** Opens the page in a browser of its own, with a new profile. */
 export async function openPipedPage(url: string): Promise<PipedPage> {
-  const profile = await mkdtemp(join(tmpdir(), 'nibble-bench-'));
+  const profile = await mkdtemp(join(tmpdir(), 'nibble-profile-'));
   const executable = await installChromium();
   const flags = ['--headless=new', '--remote-debugging-pipe', `--user-data-dir=${profile}`];
   const browser = spawn(executable, [...flags, ...QUIET_FLAGS, ...WEBGPU_FLAGS, 'about:blank'], {
@@ -44,6 +52,8 @@ export async function openPipedPage(url: string): Promise<PipedPage> {
   const workers = new Set<string>();
   let id = 0;
   let rest = '';
+  let sessionId: string;
+  let onCrash = () => {};
   output.setEncoding('utf8').on('data', (text: string) => {
     const messages = (rest + text).split('\0');
     rest = messages.pop()!;
@@ -53,18 +63,23 @@ export async function openPipedPage(url: string): Promise<PipedPage> {
         waiting.get(message.id)?.(message);
         waiting.delete(message.id);
       } else if (message.method === 'Inspector.targetCrashed') {
+        // its workers' sessions tell of it too
+        if (message.sessionId !== sessionId) continue;
         for (const answer of waiting.values()) answer({ error: { message: 'The renderer crashed.' } });
         waiting.clear();
+        onCrash();
       } else if (message.method === 'Target.attachedToTarget') {
         if (message.params?.targetInfo?.type === 'worker') workers.add(message.params.sessionId!);
       } else if (message.method === 'Target.detachedFromTarget') workers.delete(message.params!.sessionId!);
     }
   });
 
-  function send<T>(method: string, params: object = {}, sessionId?: string): Promise<T> {
+  function send<T>(method: string, params: object = {}, session?: string): Promise<T> {
     return new Promise((resolve, reject) => {
-      waiting.set(++id, ({ result, error }) => (error ? reject(new Error(error.message)) : resolve(result as T)));
-      input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+      waiting.set(++id, ({ result, error }) =>
+        error ? reject(new Error(`${method}: ${error.message}`)) : resolve(result as T),
+      );
+      input.write(`${JSON.stringify({ id, method, params, sessionId: session })}\0`);
     });
   }
 
@@ -77,10 +92,8 @@ export async function openPipedPage(url: string): Promise<PipedPage> {
     }
   }
 
-  const { sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', {
-    targetId: await pageTarget(),
-    flatten: true,
-  });
+  const targetId = await pageTarget();
+  ({ sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true }));
   await send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: true }, sessionId);
 
   await send('Inspector.enable', {}, sessionId);
@@ -95,8 +108,27 @@ export async function openPipedPage(url: string): Promise<PipedPage> {
   }
   await navigate(url);
 
+  let inFront: string | undefined;
   return {
     navigate,
+    async hide(hidden) {
+      if (hidden)
+        ({ targetId: inFront } = await send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' }));
+      else {
+        await send('Target.activateTarget', { targetId });
+        await send('Target.closeTarget', { targetId: inFront });
+      }
+    },
+    async end() {
+      const crashed = new Promise<void>((resolve) => {
+        onCrash = resolve;
+      });
+      send('Page.crash', {}, sessionId).catch(() => {});
+      await crashed;
+    },
+    async freeze(frozen) {
+      await send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' }, sessionId);
+    },
     profile,
     machine: `${chromiumVersion(executable)}, ${cpus().length} cores (${cpus()[0]?.model.trim()})`,
     async evaluate<T>(expression: string) {

@@ -1,0 +1,157 @@
+/**
+ * A page behind another tab, and one that the browser has frozen there, in mid-answer and in mid-load. Playwright keeps
+ * every page in front, so the browser is spoken to over its own pipe.
+ */
+import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
+import { expect, TINY, test } from './product';
+import { slowWorker } from './slow-worker';
+
+const QUESTION = 'Where is the sea?';
+
+/** the executor's code does not arrive: the load stands still where it is about to allocate */
+let held = false;
+test.use({
+  serverOptions: {
+    intercept: (request, response, path) =>
+      slowWorker(request, response, path) || (held && path.startsWith('/assets/on-cpu-')),
+  },
+});
+
+/** In every page: what it was told of its own state, and the element that shows the chat. */
+const SEEN = `
+  const told = (self.told ??= ['visibilitychange', 'freeze', 'resume'].reduce((told, name) => {
+    document.addEventListener(name, () => told.push(name));
+    return told;
+  }, []));
+  const find = (root) => {
+    for (const element of root.querySelectorAll('*')) {
+      const found = element.localName === 'nibble-view' ? element : element.shadowRoot && find(element.shadowRoot);
+      if (found) return found;
+    }
+  };
+  const view = find(document);
+  const { session } = view;`;
+
+interface Seen {
+  phase: string;
+  /** of the last message */
+  text: string;
+  shown: string;
+  ids: number[] | null;
+  recoveries?: number;
+  error: string | null;
+  visibility: string;
+  told: string[];
+}
+
+/** What the page shows and knows now; it answers when frozen, too. */
+const look = (page: PipedPage) =>
+  page.evaluate<Seen>(`(() => {${SEEN}
+    const deep = (node) => [node.shadowRoot, ...node.childNodes].map((each) =>
+      !each ? '' : each.nodeType === 3 ? each.data : /style/i.test(each.localName) ? '' : deep(each)).join('');
+    const { phase, messages, result, error } = session;
+    return { phase, text: messages.at(-1)?.content ?? '', shown: deep({ shadowRoot: view.shadowRoot, childNodes: [] }),
+      ids: result?.ids ?? null, recoveries: result?.stats.recoveries, error: error?.code ?? null,
+      visibility: document.visibilityState, told };
+  })()`);
+
+const load = (page: PipedPage) =>
+  page.evaluate(`(async () => {${SEEN} await session.load(true); if (session.error) throw session.error; })()`);
+/** Asks, and does not wait for the answer. */
+const ask = (page: PipedPage) => page.evaluate(`{${SEEN} void session.ask('${QUESTION}'); }`);
+
+async function answered(page: PipedPage): Promise<Seen> {
+  await expect.poll(async () => (await look(page)).phase, { timeout: 60_000 }).toBe('ready');
+  return look(page);
+}
+const begun = (page: PipedPage) =>
+  expect.poll(async () => (await look(page)).text.length, { intervals: [20] }).toBeGreaterThan(2);
+
+const url = (origin: string, backend: string) =>
+  `${origin}/?model=${TINY}&backend=${backend}&kv=f32&chunk=8&max-context=80`;
+
+test('a page hidden in mid-answer goes on; one frozen keeps what it had, and goes on when it is let', async ({
+  product,
+}) => {
+  const page = await openPipedPage(url(product.site.origin, 'webgpu'));
+  try {
+    await load(page);
+    await ask(page);
+    const whole = await answered(page);
+    expect(whole.ids!.length).toBe(40);
+    await page.evaluate(`{${SEEN} session.newChat(); }`);
+
+    await ask(page);
+    await begun(page);
+    await page.hide(true);
+    await expect.poll(async () => (await look(page)).visibility).toBe('hidden');
+    // before it was frozen it had time to go on: what a tab is not stopped from, it does
+    const before = await look(page);
+    await expect.poll(async () => (await look(page)).text.length).toBeGreaterThan(before.text.length);
+    await page.freeze(true);
+    // what the worker had sent may still arrive
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const frozen = await look(page);
+    expect(frozen.told).toEqual(['visibilitychange', 'freeze']);
+    expect(frozen.phase).toBe('answering');
+    expect(whole.text.startsWith(frozen.text)).toBe(true);
+    expect(frozen.text.length).toBeLessThan(whole.text.length);
+    // as long as the whole answer takes
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect((await look(page)).text).toBe(frozen.text);
+    await page.freeze(false);
+    await page.hide(false);
+    const after = await answered(page);
+    expect(after.told).toEqual(['visibilitychange', 'freeze', 'resume', 'visibilitychange']);
+    expect(after).toMatchObject({ ids: whole.ids, text: whole.text, error: null, visibility: 'visible' });
+    expect(after.recoveries).toBeUndefined();
+    expect(after.shown).toContain(QUESTION);
+    expect(after.shown).toContain('WebGPU');
+  } finally {
+    await page.close();
+  }
+});
+
+/** The mark of a load under way, as IndexedDB has it: the id of its attempt. */
+const attempt = (page: PipedPage) =>
+  page.evaluate<string | null>(`(async () => {
+    const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+    const name = 'nibble-loading';
+    if (!(await indexedDB.databases()).some((database) => database.name === name)) return null;
+    const database = await done(indexedDB.open(name));
+    const mark = await done(database.transaction('keyval').objectStore('keyval').get('loading'));
+    database.close();
+    return mark?.id ?? null;
+  })()`);
+
+test('a page hidden while it loads, and ended there by the system, is not taken for one that ran out of memory', async ({
+  product,
+}) => {
+  held = true;
+  const address = url(product.site.origin, 'cpu');
+  const page = await openPipedPage(address);
+  let last: string | null = null;
+  /** Has the page load up to where it stands still. @returns what it shows then */
+  async function begin(): Promise<string> {
+    await page.evaluate(`{${SEEN} void session.load(true); }`);
+    await expect.poll(async () => [null, last].includes(await attempt(page))).toBe(false);
+    last = await attempt(page);
+    return (await look(page)).shown;
+  }
+  const ENDED = 'ended without a word';
+  try {
+    expect(await begin()).not.toContain(ENDED);
+    await page.hide(true);
+    await expect.poll(async () => (await look(page)).visibility).toBe('hidden');
+    await page.end();
+    await page.hide(false);
+    await page.navigate(address);
+    expect(await begin()).not.toContain(ENDED);
+    await page.end();
+    await page.navigate(address);
+    expect(await begin()).toContain(ENDED);
+  } finally {
+    held = false;
+    await page.close();
+  }
+});

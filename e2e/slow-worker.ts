@@ -1,0 +1,41 @@
+/** The tiny model answers in a fraction of a second: a worker that waits gives tests the time to interrupt it. */
+import { readFileSync } from 'node:fs';
+import type { ServerOptions } from '../scripts/server';
+
+/** Runs in the worker before anything of ours: waits after each submit, and counts them, those before the page's last
+ * `cancel` apart. */
+const SLOW = `if (self.GPUQueue) {
+  const seen = (self.seen = { submits: 0, atCancel: null });
+  const slow = (type, name, ms) => {
+    const original = type.prototype[name];
+    type.prototype[name] = async function (...args) {
+      await original.apply(this, args);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+    };
+  };
+  slow(GPUQueue, 'onSubmittedWorkDone', 40);
+  slow(GPUBuffer, 'mapAsync', 40);
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (...args) {
+    seen.submits++;
+    return submit.apply(this, args);
+  };
+  addEventListener('message', ({ data }) => {
+    if (data?.path?.[0] === 'cancel') seen.atCancel = seen.submits;
+  });
+}
+`;
+
+/** What `seen` is in such a worker. */
+export interface Seen {
+  submits: number;
+  atCancel: number | null;
+}
+
+/** Serves the page's worker with that in front. */
+export const slowWorker: NonNullable<ServerOptions['intercept']> = (_, response, path) => {
+  if (!path.startsWith('/assets/worker-') || !path.endsWith('.js')) return false;
+  response.writeHead(200, { 'Content-Type': 'text/javascript' });
+  response.end(SLOW + readFileSync(`dist/site${path}`, 'utf8'));
+  return true;
+};
