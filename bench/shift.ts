@@ -1,12 +1,13 @@
 /**
  * What a shift costs in perplexity: a text fills the cache, tokens in its middle are dropped, and what follows is
- * predicted from the shifted cache, from a fresh prefill of the same kept tokens, and with nothing dropped.
+ * predicted from the shifted cache, from a fresh prefill of the same kept tokens, and with nothing dropped. Each window
+ * begins `next` tokens after the one before, so that each token of the text beyond the first is predicted once.
  *
  *   node scripts/run.mjs ../bench/shift [--model DIR] [--file TEXT] [--fill 512] [--keep 4] [--drop 128] [--next 128]
- *     [--windows N]
+ *     [--windows N] [--from W]
  *
- * and the engine's common options (`nibble --help`). Exit status 1 where the shifted cache is more than 1 %
- * worse than the fresh one. Result: bench/shift.md.
+ * and the engine's common options (`nibble --help`). Exit status 1 where the two differ by more than 1 %. Result:
+ * bench/shift.md.
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
@@ -23,7 +24,7 @@ import { runToExit } from './run';
 const TOLERANCE = 0.01;
 
 const text = { type: 'string' } as const;
-const OPTIONS = { model: text, file: text, fill: text, keep: text, drop: text, next: text, windows: text };
+const OPTIONS = { model: text, file: text, fill: text, keep: text, drop: text, next: text, windows: text, from: text };
 
 async function main(): Promise<number> {
   const args = parse('shift', process.argv.slice(3), OPTIONS, 0);
@@ -34,16 +35,18 @@ async function main(): Promise<number> {
   const { executor } = model;
   const prose = readFileSync(args.text('file') ?? 'bench/texts/prose.txt', 'utf8');
   const ids = tokenizerOf(model).encode(prose, { special: false, bos: false });
-  const windows = Math.min(Math.floor(ids.length / (fill + next)), args.count('windows', 1000));
-  const sums = { shifted: 0, fresh: 0, whole: 0 };
+  const from = args.count('from', 0, 0);
+  const end = Math.min(Math.floor((ids.length - fill) / next), from + args.count('windows', 1000));
+  /** what each prediction lost, nats */
+  const losses = { shifted: [] as number[], fresh: [] as number[], whole: [] as number[] };
 
   /** Adds the surprise at the tokens of `part` but the first, which are at positions from `start`. */
-  async function predict(cache: KvCache, part: number[], start: number, as: keyof typeof sums): Promise<void> {
+  async function predict(cache: KvCache, part: number[], start: number, as: keyof typeof losses): Promise<void> {
     await executor.prefill(cache, part, start, {
       onLogits(first, rows, logits) {
         const vocab = logits.length / rows;
         for (let i = 0; i < rows && first + i - start + 1 < part.length; i++)
-          sums[as] += surprise(logits.subarray(i * vocab, (i + 1) * vocab), part[first + i - start + 1]);
+          losses[as].push(surprise(logits.subarray(i * vocab, (i + 1) * vocab), part[first + i - start + 1]));
       },
     });
   }
@@ -61,9 +64,9 @@ async function main(): Promise<number> {
   console.log('| windows | tokens | shifted | fresh prefill of what is kept | nothing dropped | shifted / fresh |');
   console.log('|---|---|---|---|---|---|');
   let ratio = 1;
-  for (let w = 0; w < windows; w++) {
-    const before = ids.slice(w * (fill + next), w * (fill + next) + fill);
-    const after = ids.slice(w * (fill + next) + fill, (w + 1) * (fill + next));
+  for (let w = from; w < end; w++) {
+    const before = ids.slice(w * next, w * next + fill);
+    const after = ids.slice(w * next + fill, (w + 1) * next + fill);
     await withCache(async (cache) => {
       await executor.prefill(cache, before, 0);
       await predict(cache, after, fill, 'whole');
@@ -74,14 +77,21 @@ async function main(): Promise<number> {
       await executor.prefill(cache, seenOf(before, keep, drop), 0);
       await predict(cache, after, fill - drop, 'fresh');
     });
-    const tokens = (w + 1) * (next - 1);
-    const [shifted, fresh, whole] = [sums.shifted, sums.fresh, sums.whole].map((sum) => Math.exp(sum / tokens));
-    ratio = shifted / fresh;
-    const cells = [w + 1, tokens, shifted.toFixed(3), fresh.toFixed(3), whole.toFixed(3), ratio.toFixed(4)];
+    const { mean, error } = meanOf(losses.shifted.map((loss, i) => loss - losses.fresh[i]));
+    ratio = Math.exp(mean);
+    const figures = [losses.shifted, losses.fresh, losses.whole].map((each) => Math.exp(meanOf(each).mean).toFixed(3));
+    const cells = [w + 1 - from, losses.fresh.length, ...figures, `${ratio.toFixed(4)} ± ${error.toFixed(4)}`];
     console.log(`| ${cells.join(' | ')} |`);
   }
   await session.dispose();
-  return ratio <= 1 + TOLERANCE ? 0 : 1;
+  return Math.abs(ratio - 1) <= TOLERANCE ? 0 : 1;
+}
+
+/** Mean of some figures, and its standard error as if they were independent. */
+function meanOf(figures: number[]): { mean: number; error: number } {
+  const mean = figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
+  const squares = figures.reduce((sum, figure) => sum + (figure - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(squares / (figures.length - 1) / figures.length) };
 }
 
 await runToExit(main);
