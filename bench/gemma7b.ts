@@ -4,11 +4,11 @@
  *
  *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only library,page,widget,CLI] [--folder /tmp/nibble-gemma7b] [--write]
  *
- * The library loads it over HTTP into IndexedDB and answers a prompt of 4 tokens with 2 new ones, with a KV cache of 384
- * slots; with the model's full context the same load is refused. Chat page and widget (from IndexedDB) and the CLI
+ * The library loads it over HTTP into IndexedDB and answers a prompt of 4 tokens with 2 new ones, with a KV cache of
+ * 384 slots; with the model's full context the same load is refused. Chat page and widget (from IndexedDB) and the CLI
  * (from disk) are asked the same with the same options. Exit status 1 unless all answer with the same ids, and plan,
  * ledger and counted buffers are the same bytes, at rest and at most. --write puts the tables into bench/gemma7b.md.
- * Takes most of an hour.
+ * Takes half an hour on two cores.
  */
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
