@@ -3,6 +3,7 @@
  * wait for each other; an error ends its own request and no other.
  */
 import { NibbleError, throwIfAborted } from '../errors';
+import { explain } from '../gpu/device-health';
 import { parameterCount } from '../model/decoder';
 import type {
   GenerateRequest,
@@ -62,7 +63,7 @@ export function createSession(host: Host): Session {
 
   function model(): Model {
     if (!loaded) throw new NibbleError('invalid-option', 'No model is loaded. Call load() first.');
-    if (loaded.watch.lost) throw loaded.watch.lost;
+    loaded.gpu?.health.check();
     return loaded;
   }
 
@@ -79,7 +80,7 @@ export function createSession(host: Host): Session {
     try {
       return await work(current);
     } catch (error) {
-      throw await current.watch.explain(error);
+      throw await explain(current.gpu, error);
     }
   }
 

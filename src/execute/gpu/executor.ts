@@ -114,7 +114,6 @@ export class GpuExecutor implements Executor {
   #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
-  #lost: string | null = null;
   #dispatches = 0;
   #submits = 0;
   /** dispatches a submit, steered towards SUBMIT_MS */
@@ -139,16 +138,7 @@ export class GpuExecutor implements Executor {
       model.steps,
       () => this.#release((buffer) => buffer.purpose === 'staging'),
     );
-    gpu.device.lost.then((info) => {
-      this.#lost ??= info.message || info.reason;
-    });
-    gpu.device.addEventListener('uncapturederror', this.#refused);
   }
-
-  /** A call that the GPU refused leaves wrong numbers behind: nothing may be answered after one. */
-  readonly #refused = (event: Event): void => {
-    this.#lost ??= (event as GPUUncapturedErrorEvent).error.message;
-  };
 
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
@@ -197,7 +187,7 @@ export class GpuExecutor implements Executor {
       useFrequencies: (reach) => this.#useFrequencies(reach),
       spec: this.#model.spec,
       plan: this.#plan,
-      checkAlive: () => this.#checkAlive(),
+      health: this.#gpu.health,
       dispose: (cache) => this.#caches.delete(cache),
     });
     this.#caches.add(cache);
@@ -268,7 +258,7 @@ export class GpuExecutor implements Executor {
   };
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const model = { ...this.#model, adapted: active?.steps };
     const { adapters, buffers } = planMemory(model, this.#plan.request, this.#gpu.limits, 'webgpu');
     const always = new Set(this.#plan.buffers.map(({ name }) => name));
@@ -283,7 +273,7 @@ export class GpuExecutor implements Executor {
         await this.#device.queue.onSubmittedWorkDone();
       }
       await this.#compile(adapters);
-      this.#checkAlive();
+      this.#gpu.health.check();
     } catch (error) {
       for (const buffer of made) this.#ledger.release(buffer);
       throw error;
@@ -314,7 +304,7 @@ export class GpuExecutor implements Executor {
   }
 
   async prefill(into: KvCache, ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const cache = this.#own(into);
     checkIds(ids, this.#model.spec.vocab);
     checkPosition(start + ids.length, cache.capacity);
@@ -353,7 +343,7 @@ export class GpuExecutor implements Executor {
       this.#encode(encoder, piece, pass);
       this.#submit(encoder);
       await this.#device.queue.onSubmittedWorkDone();
-      this.#checkAlive();
+      this.#gpu.health.check();
       const ms = performance.now() - began;
       if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
       else if (ms < 0.5 * SUBMIT_MS && piece.length === size) this.#batch = Math.min(4096, size * 2);
@@ -396,7 +386,7 @@ export class GpuExecutor implements Executor {
     sample: SampleOptions,
     signal?: AbortSignal,
   ): AsyncGenerator<number> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const cache = this.#own(into);
     if (this.#logits !== 'ready')
       throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
@@ -415,7 +405,7 @@ export class GpuExecutor implements Executor {
         const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
         while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(cache, decode, start, encoded++));
         const bytes = await (pending.shift() as Promise<ArrayBuffer>);
-        this.#checkAlive();
+        this.#gpu.health.check();
         const now = performance.now();
         if (yielded > 0) this.#stepMs = now - began;
         began = now;
@@ -456,7 +446,7 @@ export class GpuExecutor implements Executor {
   }
 
   async logits(): Promise<Float32Array> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
     return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
@@ -524,14 +514,8 @@ export class GpuExecutor implements Executor {
     return { dispatches: this.#dispatches, submits: this.#submits, variants: { shapes: this.#options.variant } };
   }
 
-  #checkAlive(): void {
-    if (this.#lost !== null)
-      throw new NibbleError('device-lost', `The GPU cannot go on: ${this.#lost} Load the model again.`);
-  }
-
   dispose(): void {
     this.#caches.clear();
-    this.#device.removeEventListener('uncapturederror', this.#refused);
     this.#ledger.dispose();
     this.#buffers.clear();
   }
