@@ -72,6 +72,9 @@ export interface KvCache {
    */
   snapshot(end: number): void;
 
+  /** Frees the copies, and the room for them until the next reserve() that plans some. */
+  dropSnapshots(): void;
+
   /**
    * The keys and values of positions from..end-1 of a layer, which it must hold: the bytes of a ring of as many slots,
    * keys first (position p in slot p mod end - from).

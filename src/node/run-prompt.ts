@@ -30,7 +30,8 @@ export async function runPrompt(
 export async function reserveFor(model: Model, promptTokens: number, newTokens: number): Promise<KvCache> {
   const plan = planFor(model, promptTokens, newTokens);
   await checkFits(model, plan);
-  const { conversation } = await model.conversations.reserve(0, 1, () => plan);
+  const planOf = (_: number, snapshots?: 0) => planFor(model, promptTokens, newTokens, snapshots);
+  const { conversation } = await model.conversations.reserve(0, 1, planOf);
   conversation.ids = [];
   return conversation.cache;
 }

@@ -123,10 +123,10 @@ export async function answer(
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const window = shifts ? await windowOf(model, input, ids) : null;
-  const planOf = (newTokens: number) => {
-    if (!window) return planFor(model, ids.length, newTokens);
+  const planOf = (newTokens: number, snapshots?: 0) => {
+    if (!window) return planFor(model, ids.length, newTokens, snapshots);
     const seen = ids.length - droppedOf(ids.length, window);
-    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1));
+    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1), snapshots);
   };
   if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
   const plan = planOf(options.maxNewTokens);

@@ -100,7 +100,7 @@ export async function restoreCache(
   checkSame(name, saved.computedWith, await computedWith(model));
   const { talk, oldest } = saved;
   const tokens = talk.ids.length;
-  const planOf = (newTokens: number) => planFor(model, Math.max(tokens, reach), newTokens);
+  const planOf = (newTokens: number, snapshots?: 0) => planFor(model, Math.max(tokens, reach), newTokens, snapshots);
   await checkFits(model, planOf(1));
   model.conversations.use(conversation).ids = [];
   const reserved = await model.conversations.reserve(conversation, 1, planOf);

@@ -124,9 +124,7 @@ export class GpuKvCache implements KvCache {
   async #growLayer(ring: KvLayerPlan): Promise<void> {
     const { held, parts } = this;
     const { layer } = ring;
-    this.#free(this.#copiesOf(layer));
-    if (this.#copies[layer] > 0) held.snapshots.drop(0);
-    this.#copies[layer] = 0;
+    this.#dropCopies(layer);
     const fresh = await this.#allocate(kvBuffers(ring));
     if (held.slots[layer] > 0) {
       const next = { ...ring, buffer: (name: string) => fresh.get(name)! };
@@ -137,6 +135,18 @@ export class GpuKvCache implements KvCache {
     held.slots[layer] = ring.slots;
     parts[layer] = ring.parts;
     this.passes = null;
+  }
+
+  dropSnapshots(): void {
+    for (const layer of this.#copies.keys()) this.#dropCopies(layer);
+    this.held.snapshots.places = 0;
+  }
+
+  /** A state without a copy of one layer is none. */
+  #dropCopies(layer: number): void {
+    if (this.#copies[layer] > 0) this.held.snapshots.drop(0);
+    this.#free(this.#copiesOf(layer));
+    this.#copies[layer] = 0;
   }
 
   async #makeCopies(ring: KvLayerPlan): Promise<void> {

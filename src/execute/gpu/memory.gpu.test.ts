@@ -88,6 +88,11 @@ describe('memory', () => {
       await executor.reserve(plan);
       await executor.reserve(larger);
       expect(seen.made.length).toBe(grown);
+      executor.cache.dropSnapshots();
+      const without = planOf(spec, { ...sizes, promptTokens: 130, snapshots: 0 }, NF4, 'webgpu', limits);
+      expect(seen.list()).toEqual(planned(without, 'weights', 'scratch', 'kv'));
+      await executor.reserve(larger);
+      expect(seen.list()).toEqual(planned(larger, 'weights', 'scratch', 'kv'));
 
       executor.dispose();
       expect(seen.list()).toEqual([]);
