@@ -19,6 +19,7 @@ it('answers as a fresh engine does, whatever was said, edited, closed and evicte
   );
   expect(met.reused).toBeGreaterThan(2);
   expect(met.afresh).toBeGreaterThan(2);
+  expect(met.spared).toBeGreaterThan(0);
 }, 300_000);
 
 it('answers as a fresh engine does where it goes on from copies of the rings', async () => {

@@ -11,6 +11,7 @@ it('answers as a fresh engine does, whatever was said, edited, closed and evicte
   );
   expect(met.reused).toBeGreaterThan(20);
   expect(met.afresh).toBeGreaterThan(20);
+  expect(met.spared).toBeGreaterThan(0);
   expect(met.notes).toBeGreaterThan(0);
 });
 

@@ -4,7 +4,10 @@
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { NibbleError } from '../../errors';
 import { allLogits, type Maker, planOf, randomModel, TOLERANCE } from '../../execute/cpu/test/models';
+import type { Executor } from '../../execute/executor';
+import { growthPeak } from '../../memory/growth';
 import type { KvType } from '../../memory/kv';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
@@ -50,6 +53,8 @@ export const script = (turns: number) =>
     kv: fc.constantFrom<Extract<KvType, 'f32' | 'f16'>>('f32', 'f16'),
     /** of the caches together, over what the largest one takes alone: 0 evicts at every change, 4 never */
     room: fc.nat({ max: 4 }),
+    /** no budget says so, the device is full */
+    full: fc.boolean(),
     snapshots: fc.nat({ max: 2 }),
     seed: fc.nat({ max: 1000 }),
     turns: fc.array(
@@ -91,6 +96,7 @@ export const CRAMPED: Script = {
   chunk: 4,
   kv: 'f32',
   room: 0,
+  full: false,
   snapshots: 0,
   seed: 1,
   turns: [0, 4].map((keep) => ({ talk: 0, keep, add: 40, newTokens: 8, close: false })),
@@ -128,8 +134,26 @@ function longest(turns: readonly Turn[]): number {
   return most;
 }
 
+/** The caches of an executor on a device that has room for so many bytes of them. */
+function fullAt(room: number, executor: Executor): Pick<Executor, 'createCache'> {
+  return {
+    createCache() {
+      const cache = executor.createCache();
+      const reserve = cache.reserve.bind(cache);
+      cache.reserve = async (plan) => {
+        const others = executor.memory().kv - cache.bytes;
+        if (others + growthPeak(cache.layerBytes, plan.kvByLayer) > room)
+          throw new NibbleError('out-of-memory', 'full');
+        await reserve(plan);
+      };
+      return cache;
+    },
+  };
+}
+
 /** Runs a script; every token must be a greedy choice of a fresh prefill, within twice the tolerance. */
-export async function expectFresh(maker: Maker, { window, chunk, kv, room, snapshots, seed, turns }: Script, met: Met) {
+export async function expectFresh(maker: Maker, script: Script, met: Met) {
+  const { window, chunk, kv, room, full, snapshots, seed, turns } = script;
   const spec = capped(window);
   const size = { chunk, kvType: kv, promptTokens: MOST, maxNewTokens: 8, snapshots };
   const held = await randomModel(spec, size, undefined, maker);
@@ -138,8 +162,9 @@ export async function expectFresh(maker: Maker, { window, chunk, kv, room, snaps
     const { executor } = held;
     held.cache.dispose();
     const largest = planOf(spec, { ...size, promptTokens: longest(turns) }, undefined, maker.target);
-    const budget = largest.weights + largest.scratch + largest.kv + Math.floor((largest.kv * room) / 2);
-    const talks = new Conversations(executor, spec);
+    const kvRoom = largest.kv + Math.floor((largest.kv * room) / 2);
+    const budget = full ? null : largest.weights + largest.scratch + kvRoom;
+    const talks = new Conversations(full ? fullAt(kvRoom, executor) : executor, spec);
     const said = new Map<number, number[]>();
     const answers = new Map<number, number>();
     for (const [i, one] of turns.entries()) {
