@@ -40,8 +40,8 @@ export interface WeightSink {
 
 export interface PrefillOptions {
   signal?: AbortSignal;
-  /** keep one row of logits a token (perplexity, `logits --all`), delivered chunk by chunk in order */
-  onLogits?: (firstPosition: number, rows: number, logits: Float32Array) => void;
+  /** told every position's logits, in order (perplexity, `logits --all`); the array is only valid during the call */
+  onLogits?: (position: number, logits: Float32Array) => void;
 }
 
 /** The keys and values of one conversation, a ring a layer. */

@@ -15,14 +15,7 @@ export async function runPrompt(
   newTokens = 1,
 ): Promise<KvCache> {
   const cache = await reserveFor(model, ids.length, newTokens);
-  const { vocab } = model.plan.spec;
-  await model.executor.prefill(cache, ids, 0, {
-    onLogits: onRow
-      ? (first, rows, logits) => {
-          for (let i = 0; i < rows; i++) onRow(first + i, logits.subarray(i * vocab, (i + 1) * vocab));
-        }
-      : undefined,
-  });
+  await model.executor.prefill(cache, ids, 0, { onLogits: onRow });
   return cache;
 }
 

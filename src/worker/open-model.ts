@@ -213,7 +213,7 @@ async function tryOpen(
     const gpu = (await choosing.catch(() => null))?.gpu ?? null;
     const error = await explain(gpu, thrown);
     executor?.dispose();
-    (await choosing.catch(() => null))?.gpu?.device.destroy();
+    gpu?.device.destroy();
     release();
     // what arrived broken would be found again by every later attempt
     if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});

@@ -59,10 +59,6 @@ interface Pass {
   first: number;
   tokens: number;
   start: number;
-  /** where the head writes, a row a token; null: the last token's row only, into the logits */
-  allLogits: Float32Array | null;
-  /** whether logits are wanted at all */
-  head: boolean;
 }
 
 class CpuExecutor implements Executor {
@@ -81,8 +77,7 @@ class CpuExecutor implements Executor {
   private keyBias: KeyBias | null = null;
   private hasLogits = false;
   private lastTurn = 0;
-  /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
-  private transient = 0;
+  /** bytes, the highest total so far */
   private peak = 0;
 
   constructor(
@@ -201,22 +196,16 @@ class CpuExecutor implements Executor {
     { signal, onLogits }: PrefillOptions = {},
   ): Promise<void> {
     const cache = this.own(into);
-    const { vocab } = this.model.spec;
-    checkIds(ids, vocab);
+    checkIds(ids, this.model.spec.vocab);
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);
-      const allLogits = onLogits ? new Float32Array(tokens * vocab) : null;
-      this.transient = allLogits?.byteLength ?? 0;
-      const head = allLogits !== null || first + tokens === ids.length;
-      try {
-        await this.pass({ cache, ids, first, tokens, start: start + first, allLogits, head }, signal);
-        if (!allLogits) continue;
-        onLogits!(start + first, tokens, allLogits);
-        this.activations.logits.set(allLogits.subarray((tokens - 1) * vocab));
-      } finally {
-        this.transient = 0;
+      await this.pass({ cache, ids, first, tokens, start: start + first }, signal);
+      for (let row = 0; onLogits && row < tokens; row++) {
+        await this.head(row, signal);
+        onLogits(start + first + row, this.activations.logits);
       }
+      if (!onLogits && first + tokens === ids.length) await this.head(tokens - 1, signal);
     }
     this.hasLogits = true;
   }
@@ -234,8 +223,8 @@ class CpuExecutor implements Executor {
       const id = sampleToken(await this.logits(), sample, (sample.firstStep ?? 0) + step);
       yield id;
       if (step + 1 < count) {
-        const pass = { cache, ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true };
-        await this.pass(pass, signal);
+        await this.pass({ cache, ids: [id], first: 0, tokens: 1, start: start + step }, signal);
+        await this.head(0, signal);
       }
     }
   }
@@ -245,19 +234,30 @@ class CpuExecutor implements Executor {
     return this.activations.logits.slice();
   }
 
+  /** All but the head. */
   private async pass(pass: Pass, signal?: AbortSignal): Promise<void> {
     const end = pass.start + pass.tokens;
     checkPosition(end, pass.cache.capacity);
     this.note();
     pass.cache.held.write(pass.start, end - 1);
     for (const step of this.model.steps) {
-      if (performance.now() - this.lastTurn > TURN_MS) {
-        await breathe();
-        this.lastTurn = performance.now();
-      }
-      throwIfAborted(signal);
+      await this.turn(signal);
       this.run(step, pass);
     }
+  }
+
+  /** Logits of one token of the last pass. */
+  private async head(row: number, signal?: AbortSignal): Promise<void> {
+    await this.turn(signal);
+    for (const step of this.model.steps) if (step.op === 'linear' && step.lastOnly) this.runLinear(step, row, 1);
+  }
+
+  private async turn(signal?: AbortSignal): Promise<void> {
+    if (performance.now() - this.lastTurn > TURN_MS) {
+      await breathe();
+      this.lastTurn = performance.now();
+    }
+    throwIfAborted(signal);
   }
 
   private run(step: Step, pass: Pass): void {
@@ -284,7 +284,7 @@ class CpuExecutor implements Executor {
         }
         break;
       case 'linear':
-        this.runLinear(step, pass);
+        if (!step.lastOnly) this.runLinear(step, 0, tokens);
         if (step.out === 'qkv') this.qkvStep = step;
         break;
       case 'rotate':
@@ -341,9 +341,8 @@ class CpuExecutor implements Executor {
     return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
   }
 
-  private runLinear(step: LinearStep, { tokens, allLogits, head }: Pass): void {
-    if (step.lastOnly && !head) return;
-    const lastOnly = step.lastOnly && !allLogits;
+  /** @param row the first of so many tokens; their output is written from its beginning */
+  private runLinear(step: LinearStep, row: number, tokens: number): void {
     const adapter = this.adapters.get(step);
     const run: LinearRun = {
       step,
@@ -351,9 +350,9 @@ class CpuExecutor implements Executor {
       biases: this.biases(step),
       factors: adapter?.factors,
       input: this.activations[step.in],
-      inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
-      output: (step.lastOnly && allLogits) || this.activations[step.out],
-      tokens: lastOnly ? 1 : tokens,
+      inputAt: row * step.cols,
+      output: this.activations[step.out],
+      tokens,
     };
     linear(run, this.scratch);
     if (!adapter?.product) return;
@@ -403,7 +402,7 @@ class CpuExecutor implements Executor {
     );
     const adapters = [...this.adapters.values()].reduce((bytes, adapter) => bytes + adapter.bytes, 0);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
-    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.transient;
+    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch));
     const total = weights + adapters + kv + scratch;
     return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }

@@ -7,7 +7,7 @@ import { NibbleError, throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
-import { readMapped } from '../../gpu/readback';
+import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
 import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
@@ -19,6 +19,7 @@ import {
   type MemoryPlan,
   type PlanModel,
   planMemory,
+  READBACK,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
@@ -41,8 +42,6 @@ import { GpuSink } from './upload';
 const SUBMIT_MS = 100;
 /** Steps encoded ahead of the id that the caller waits for, where steps are short. */
 const STEPS_AHEAD = 3;
-/** Bytes that rows of logits for every position may take. */
-const ALL_LOGITS_BYTES = 32 << 20;
 
 export interface GpuExecutorOptions {
   shapes: KernelShapes;
@@ -310,26 +309,27 @@ export class GpuExecutor implements Executor {
     checkPosition(start + ids.length, cache.capacity);
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
-    const passes = await this.#use(cache);
-    try {
-      const all = options.onLogits ? await this.#allLogitsPass(cache) : null;
-      const step = all ? Math.min(chunk, all.rows) : chunk;
-      for (let at = 0; at < ids.length; at += step) {
-        const tokens = Math.min(step, ids.length - at);
-        const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-        this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
-        this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
-        const last = start + at + tokens - 1;
-        const wantsHead = at + tokens >= ids.length;
-        const prefill = wantsHead ? passes.prefill : passes.prefill.filter(({ op }) => op.buffers[4] !== 'logits');
-        cache.held.write(start + at, last);
-        await this.#submitInPieces(all ? all.bound : prefill, { tokens, last, cache }, options.signal);
-        if (all && options.onLogits) options.onLogits(start + at, tokens, await this.#readRows(tokens));
+    const { prefill } = await this.#use(cache);
+    const { signal, onLogits } = options;
+    const head = prefill.findIndex(({ op }) => op.buffers[4] === 'logits');
+    for (let at = 0; at < ids.length; at += chunk) {
+      const tokens = Math.min(chunk, ids.length - at);
+      const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
+      this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
+      this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
+      const last = start + at + tokens - 1;
+      const pass = { tokens, last, cache };
+      cache.held.write(start + at, last);
+      const wantsHead = !onLogits && at + tokens === ids.length;
+      await this.#submitInPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
+      for (let row = 0; onLogits && row < tokens; row++) {
+        // the head takes the last of so many tokens
+        this.#device.queue.writeBuffer(this.#buffer('state'), STATE.tokens * 4, new Uint32Array([row + 1]));
+        await this.#submitInPieces(prefill.slice(head), pass, signal);
+        onLogits(start + at + row, await this.#readLogits());
       }
-      this.#logits = 'ready';
-    } finally {
-      if (options.onLogits) this.#dropAllLogits();
     }
+    this.#logits = 'ready';
   }
 
   /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
@@ -449,48 +449,18 @@ export class GpuExecutor implements Executor {
     this.#gpu.health.check();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
+    return this.#readLogits();
+  }
+
+  #readLogits(): Promise<Float32Array> {
     return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
   }
 
-  /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
-  async #allLogitsPass(cache: GpuKvCache): Promise<{ bound: Bound[]; rows: number }> {
-    const { vocab } = this.#model.spec;
-    const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
-    const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
-    await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
-    const ops = lower({ ...this.#lowerOptions(), parts: cache.parts }, 'all-logits');
-    return { bound: await this.#bind(ops, cache), rows };
-  }
-
-  #dropAllLogits(): void {
-    const buffer = this.#buffers.get('all-logits');
-    if (buffer) this.#ledger.release(buffer);
-    this.#buffers.delete('all-logits');
-  }
-
-  /** Rows of logits, the last of which becomes what decode() starts from. */
-  #readRows(rows: number): Promise<Float32Array> {
-    const { vocab } = this.#model.spec;
-    const encoder = this.#device.createCommandEncoder();
-    const last = (rows - 1) * vocab * 4;
-    encoder.copyBufferToBuffer(this.#buffer('all-logits'), last, this.#buffer('logits'), 0, vocab * 4);
-    this.#device.queue.submit([encoder.finish()]);
-    return this.#read(this.#buffer('all-logits'), rows * vocab);
-  }
-
-  /** f32 values of a buffer, through a transient MAP_READ buffer. */
-  async #read(buffer: GPUBuffer, values: number): Promise<Float32Array> {
-    const [target] = await this.#ledger.allocate([
-      { name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 },
-    ]);
-    try {
-      const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, target, 0, values * 4);
-      this.#device.queue.submit([encoder.finish()]);
-      return new Float32Array(await readMapped(this.#device, target, values * 4));
-    } finally {
-      this.#ledger.release(target);
-    }
+  /** f32 values of a buffer. */
+  async #read(from: GPUBuffer, values: number): Promise<Float32Array> {
+    const bytes = values * 4;
+    const read = await readThrough(this.#device, this.#buffer(READBACK), [{ from, at: 0, to: 0, bytes }], bytes);
+    return new Float32Array(read.buffer);
   }
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */
