@@ -102,6 +102,21 @@ export const CRAMPED: Script = {
   turns: [0, 4].map((keep) => ({ talk: 0, keep, add: 40, newTokens: 8, close: false })),
 };
 
+/** Two conversations that have room beside each other without snapshots only. @param full see script() */
+export const spared = (full: boolean): Script => ({
+  ...CRAMPED,
+  room: 1,
+  full,
+  snapshots: 1,
+  turns: [0, 1, 0].map((talk, i) => ({
+    talk,
+    keep: i === 2 ? 5 : 0,
+    add: i === 2 ? 1 : 40,
+    newTokens: 8,
+    close: false,
+  })),
+});
+
 /** What the scripts have met, so that a test can say that it tested something. */
 export interface Met {
   tokens: number;
