@@ -3,6 +3,7 @@
  * wait for each other; an error ends its own request and no other.
  */
 import { NibbleError, throwIfAborted } from '../errors';
+import { checkIds } from '../execute/check-prompt';
 import { explain } from '../gpu/device-health';
 import { parameterCount } from '../model/decoder';
 import type {
@@ -155,7 +156,7 @@ export function createSession(host: Host): Session {
       return tokenizerOf(model()).encode(text, { special, bos: false });
     },
     detokenize: async (ids) => {
-      const { checkIds, tokenizerOf } = await answering();
+      const { tokenizerOf } = await answering();
       const tokenizer = tokenizerOf(model());
       // a model may have fewer rows than its tokenizer has tokens, and more
       const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);

@@ -17,7 +17,7 @@ import {
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { LinearPart, Step } from '../../model/steps';
-import { checkIds, checkPosition } from '../check-prompt';
+import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
   ExecutorStats,
@@ -196,7 +196,7 @@ class CpuExecutor implements Executor {
     { signal, onLogits }: PrefillOptions = {},
   ): Promise<void> {
     const cache = this.own(into);
-    checkIds(ids, this.model.spec.vocab);
+    checkPrompt(ids, this.model.spec.vocab);
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);

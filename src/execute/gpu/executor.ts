@@ -23,7 +23,7 @@ import {
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import { checkIds, checkPosition } from '../check-prompt';
+import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
   ExecutorStats,
@@ -305,7 +305,7 @@ export class GpuExecutor implements Executor {
   async prefill(into: KvCache, ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
     this.#gpu.health.check();
     const cache = this.#own(into);
-    checkIds(ids, this.#model.spec.vocab);
+    checkPrompt(ids, this.#model.spec.vocab);
     checkPosition(start + ids.length, cache.capacity);
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
