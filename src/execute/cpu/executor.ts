@@ -59,6 +59,9 @@ interface Pass {
   first: number;
   tokens: number;
   start: number;
+  /** of the layer that runs: where its keys came from, and their bias */
+  qkv?: LinearStep;
+  keyBias?: KeyBias | null;
 }
 
 class CpuExecutor implements Executor {
@@ -72,9 +75,6 @@ class CpuExecutor implements Executor {
   private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
-  /** of the layer that runs: where its keys came from, and their bias */
-  private qkvStep: LinearStep | null = null;
-  private keyBias: KeyBias | null = null;
   private hasLogits = false;
   private lastTurn = 0;
   /** bytes, the highest total so far */
@@ -285,22 +285,22 @@ class CpuExecutor implements Executor {
         break;
       case 'linear':
         if (!step.lastOnly) this.runLinear(step, 0, tokens);
-        if (step.out === 'qkv') this.qkvStep = step;
+        if (step.out === 'qkv') pass.qkv = step;
         break;
       case 'rotate':
-        this.keyBias = this.biasOfKeys(step, pass.cache);
+        pass.keyBias = this.biasOfKeys(step, pass);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
         break;
       case 'append':
         for (let t = 0; t < tokens; t++) {
           const at = t * qkvWidth + spec.heads * spec.headSize;
-          append(rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
+          append(rings[step.layer], start + t, activations.qkv, at, pass.keyBias ?? null, scratch.attend);
         }
         break;
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = rings[step.layer];
-        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, this.keyBias);
+        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, pass.keyBias ?? null);
         break;
       }
       case 'activate':
@@ -313,16 +313,16 @@ class CpuExecutor implements Executor {
   }
 
   /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
-  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { rings, reach }: CpuKvCache): KeyBias | null {
-    if (rings[layer].type !== 'int8' || kNorm || !this.qkvStep) return null;
+  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { qkv, cache }: Pass): KeyBias | null {
+    if (cache.rings[layer].type !== 'int8' || kNorm || !qkv) return null;
     const { heads, kvHeads, headSize } = this.model.spec;
-    const { parts } = this.qkvStep;
+    const { parts } = qkv;
     // q, k and v are three parts or one: the keys are within one of them.
     let at = heads * headSize;
     let part = 0;
     while (at >= parts[part].rows) at -= parts[part++].rows;
-    const values = this.biases(this.qkvStep)[part]?.subarray(at, at + kvHeads * headSize);
-    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, reach) : [] } : null;
+    const values = this.biases(qkv)[part]?.subarray(at, at + kvHeads * headSize);
+    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
   private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
