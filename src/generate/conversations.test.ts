@@ -195,6 +195,11 @@ describe('Conversations', () => {
     expect((await ask(1)).conversation.ids).toEqual([1, 2]);
     expect((await ask(3)).note).toMatch(/^There was no room for snapshots/);
     expect([device.taken, talks.count]).toEqual([2 * bare, 2]);
+    const alone = new Conversations(device, spec);
+    talks.shrink(0);
+    talks.close(3);
+    await alone.reserve(1, 20, planner(100, null, 1));
+    expect([alone.shrink(bare), device.taken]).toEqual([true, bare]);
   });
 
   it('fails when not even one new token has room, and answers the next request', async () => {
