@@ -43,10 +43,9 @@ async function main(): Promise<number> {
   /** Adds the surprise at the tokens of `part` but the first, which are at positions from `start`. */
   async function predict(cache: KvCache, part: number[], start: number, as: keyof typeof losses): Promise<void> {
     await executor.prefill(cache, part, start, {
-      onLogits(first, rows, logits) {
-        const vocab = logits.length / rows;
-        for (let i = 0; i < rows && first + i - start + 1 < part.length; i++)
-          losses[as].push(surprise(logits.subarray(i * vocab, (i + 1) * vocab), part[first + i - start + 1]));
+      onLogits(position, logits) {
+        const next = position - start + 1;
+        if (next < part.length) losses[as].push(surprise(logits, part[next]));
       },
     });
   }

@@ -2,43 +2,62 @@
  * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes (one
  * kill a fresh browser), ended workers, and the person's own Stop in each of these moments.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ServerOptions } from '../scripts/server';
-import { Chat, expect, TINY, test, type Visit } from './product';
+import { CHUNK_BYTES } from '../src/weights/chunk-store';
+import { createSession } from '../src/worker/session';
+import { ask, host, load } from '../src/worker/test/tiny';
+import { Chat, expect, MODELS, TINY, test, type Visit } from './product';
 import { type Seen, slowWorker } from './slow-worker';
+import { writeWideModel } from './wide-model';
 
 /** The tiny model says 40 tokens to it, of 17 kinds, before its end-of-turn would come. */
 const QUESTION = 'Where is the sea?';
 
-/** The first so many requests for weights get half an answer, and then silence. */
-let stalled = 0;
-let asked = 0;
+const WEIGHTS = 'model.safetensors';
+/** The tiny model in five chunks, the last of which is half a one. */
+const WIDE = '/models/wide/';
+const WIDE_FOLDER = join(tmpdir(), `nibble-wide-${process.pid}`);
+const WIDE_BYTES = 4.5 * CHUNK_BYTES;
+const HEADER_BYTES = 64 << 10;
+
+/** The next request for this chunk of the wide model's weights gets half an answer, and then silence. */
+let stallAt: number | null = null;
+/** the chunks of weights that were asked for */
+let asked: number[] = [];
 /** the executor's code does not arrive: the load stands still where it is about to allocate */
 let held = false;
-const serverOptions: Partial<ServerOptions> = {
+const serverOptions: Partial<ServerOptions> & { models: ServerOptions['mounts'] } = {
+  models: [...MODELS!, [WIDE, WIDE_FOLDER]],
   intercept(request, response, path) {
     if (slowWorker(request, response, path)) return true;
     if (held && path.startsWith('/assets/on-cpu-')) return true;
-    if (path !== `${TINY}model.safetensors` || request.method !== 'GET') return false;
-    if (++asked > stalled) return false;
-    const bytes = readFileSync('reference/fixtures/tiny-llama-128/nf4/model.safetensors');
-    const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '')!.map(Number);
+    if (path !== WIDE + WEIGHTS || request.method !== 'GET') return false;
+    const [from, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range!)!.slice(1).map(Number);
+    // the header alone is read by who asks what the model takes
+    if (last < HEADER_BYTES) return false;
+    asked.push(Math.floor(from / CHUNK_BYTES));
+    if (asked.at(-1) !== stallAt) return false;
+    stallAt = null;
+    const bytes = readFileSync(join(WIDE_FOLDER, WEIGHTS));
     response.writeHead(206, {
-      'Content-Range': `bytes ${from}-${to}/${bytes.length}`,
-      'Content-Length': to + 1 - from,
+      'Content-Range': `bytes ${from}-${last}/${bytes.length}`,
+      'Content-Length': last + 1 - from,
     });
-    response.write(bytes.subarray(from, from + ((to - from) >> 1)));
+    response.write(bytes.subarray(from, (from + last) >> 1));
     return true;
   },
 };
 
 test.use({ serverOptions });
 test.beforeEach(() => {
-  [stalled, asked, held] = [0, 0, false];
+  [stallAt, asked, held] = [null, [], false];
 });
 
-const url = (origin: string, query = '&backend=webgpu&kv=f32&chunk=8&max-context=80') =>
-  `${origin}/?model=${TINY}${query}`;
+const url = (origin: string, query = '&backend=webgpu&kv=f32&chunk=8&max-context=80', model = TINY) =>
+  `${origin}/?model=${model}${query}`;
 
 const seen = ({ page }: Chat) =>
   page
@@ -52,13 +71,42 @@ async function begin(chat: Chat) {
 }
 const said = async (chat: Chat) => (await chat.state()).messages.at(-1)?.content ?? '';
 
+type Call = 'get' | 'put' | 'getAllKeys';
+
+/** Looks into what the page keeps, or changes it; null where nothing is kept yet. */
+const inStore = ({ page }: Chat, name: string, call: Call, ...given: unknown[]): Promise<unknown> =>
+  page.evaluate(
+    async ([name, call, given]) => {
+      const done = <T>(request: IDBRequest<T>) =>
+        new Promise<T>((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      const known = await indexedDB.databases();
+      if (!known.some((database) => database.name === name)) return null;
+      const database = await done(indexedDB.open(name));
+      const store = database.transaction('keyval', 'readwrite').objectStore('keyval');
+      const result = await done((store[call] as (...given: unknown[]) => IDBRequest)(...given));
+      database.close();
+      return result ?? null;
+    },
+    [`nibble-${name}`, call, given] as const,
+  );
+
+/** Which chunks of the weights are kept. */
+async function kept(chat: Chat): Promise<number[]> {
+  const keys = ((await inStore(chat, 'chunks', 'getAllKeys')) ?? []) as string[];
+  return keys.flatMap((key) => /safetensors#(\d+)$/.exec(key)?.slice(1).map(Number) ?? []).sort();
+}
+
 /** Waits for a moment of the load or the answer. */
 const MOMENTS = {
+  /** Some chunks are kept and on the GPU, one is on its way, and one was never asked for. */
   async download(chat: Chat) {
     await chat.load.click();
-    await expect.poll(() => asked).toBeGreaterThan(0);
-    // so that the half that was sent has arrived: nothing in the page tells of a piece of a chunk
-    await chat.page.waitForTimeout(200);
+    await expect.poll(() => kept(chat)).toEqual([0, 1, 3]);
+    expect(asked).not.toContain(4);
+    await expect.poll(async () => (await seen(chat)).written).toBeGreaterThan(CHUNK_BYTES);
   },
   async prefill(chat: Chat) {
     const { submits } = await seen(chat);
@@ -73,26 +121,25 @@ const MOMENTS = {
 };
 type Moment = keyof typeof MOMENTS;
 
-/** What nobody disturbed. */
+/** What nobody disturbed, as the CPU computes it. */
 let whole: { ids: number[]; text: string };
-test.beforeEach(async ({ product, profile }) => {
-  if (whole) return;
-  const { page, close } = await profile.open({ webgpu: true });
-  const chat = new Chat(page);
-  // each test starts with an empty store
-  await page.goto(`${url(product.site.origin)}&storage=none`);
-  await chat.loadModel();
-  const text = await chat.ask(QUESTION);
-  whole = { ids: (await chat.state()).result!.ids, text };
+test.beforeAll(async () => {
+  const folder = 'reference/fixtures/tiny-llama-128/nf4';
+  writeWideModel(folder, WIDE_FOLDER, WIDE_BYTES);
+  const session = createSession(host());
+  await load(session, { kv: 'f32', maxContext: 80 });
+  // the page gives an answer half of the context
+  whole = (await ask(session, { messages: [{ role: 'user', content: QUESTION }] }, { maxNewTokens: 40 })).result;
+  await session.dispose();
   expect(whole.ids.length).toBe(40);
-  await close();
 });
+test.afterAll(() => rmSync(WIDE_FOLDER, { recursive: true, force: true }));
 
 /** Brings the page to the moment, with a model that is loaded where the moment needs one. */
 async function reach({ page }: Visit, origin: string, moment: Moment, query?: string): Promise<Chat> {
   const chat = new Chat(page);
-  if (moment === 'download') stalled = 1;
-  await page.goto(url(origin, query));
+  if (moment === 'download') stallAt = 2;
+  await page.goto(url(origin, query, moment === 'download' ? WIDE : TINY));
   if (moment !== 'download') await chat.loadModel();
   await MOMENTS[moment](chat);
   return chat;
@@ -110,9 +157,12 @@ for (const moment of ['download', 'prefill', 'decode'] as const) {
   test(`the GPU process dies in the ${moment}: the answer is complete and equal`, async ({ product, profile }) => {
     const visit = await profile.open({ webgpu: true });
     const chat = await reach(visit, product.site.origin, moment);
+    const before = asked.length;
     visit.killGpu();
     if (moment === 'download') {
       await expect(chat.question).toBeVisible();
+      // what was kept is not asked for again
+      expect(asked.slice(before).sort()).toEqual([2, 4]);
       await chat.ask(QUESTION);
     } else {
       await expect(chat.view.getByText('The graphics device was lost: the model is being loaded again.')).toBeVisible();
@@ -203,26 +253,15 @@ test('a worker that is ended from elsewhere is replaced; one that breaks a momen
   await expect(chat.log).toContainText(QUESTION);
 });
 
-/** The mark of a load under way, as IndexedDB has it; with `put`, written there for the model that is kept. */
-const mark = ({ page }: Chat, put = false) =>
-  page.evaluate(async (put) => {
-    const done = <T>(request: IDBRequest<T>) =>
-      new Promise<T>((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error);
-      });
-    const keyval = async (name: string) => {
-      const known = await indexedDB.databases();
-      if (!known.some((database) => database.name === name)) return null;
-      return (await done(indexedDB.open(name))).transaction('keyval', 'readwrite').objectStore('keyval');
-    };
-    const loading = await keyval('nibble-loading');
-    if (!put) return loading && ((await done(loading.get('loading'))) as { id: string; bytes: number } | undefined);
-    const [key] = await done((await keyval('nibble-models'))!.getAllKeys());
-    const dead = { id: 'dead', key, bytes: 123e6, at: 0 };
-    await done((await keyval('nibble-loading'))!.put(dead, 'loading'));
-    return dead;
-  }, put);
+/** The mark of a load under way; null where none is. */
+const mark = (chat: Chat): Promise<{ id: string; bytes: number } | null> =>
+  inStore(chat, 'loading', 'get', 'loading') as never;
+
+/** Puts one there for the model that is kept. */
+async function putMark(chat: Chat) {
+  const [key] = (await inStore(chat, 'models', 'getAllKeys')) as string[];
+  await inStore(chat, 'loading', 'put', { id: 'dead', key, bytes: 123e6, at: 0 }, 'loading');
+}
 
 test('a browser that dies while it loads is recognised at the next start; a person who leaves is not', async ({
   product,
@@ -259,7 +298,7 @@ test('a browser that dies while it loads is recognised at the next start; a pers
   // kept whole, it is loaded by itself; not after such an end
   await chat.page.reload();
   await expect(chat.question).toBeVisible();
-  await mark(chat, true);
+  await putMark(chat);
   await chat.page.reload();
   await expect(chat.view.getByText('it was to take 123 MB')).toBeVisible();
   await expect(chat.question).toHaveCount(0);

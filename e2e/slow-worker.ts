@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/server';
 
-/** Runs in the worker before anything of ours: waits after each submit, and counts them, those before the page's last
- * `cancel` apart. */
+/**
+ * Runs in the worker before anything of ours: waits after each submit, and counts them, those before the page's last
+ * `cancel` apart, and the bytes that are written to buffers.
+ */
 const SLOW = `if (self.GPUQueue) {
-  const seen = (self.seen = { submits: 0, atCancel: null });
+  const seen = (self.seen = { submits: 0, atCancel: null, written: 0 });
   const slow = (type, name, ms) => {
     const original = type.prototype[name];
     type.prototype[name] = async function (...args) {
@@ -20,6 +22,12 @@ const SLOW = `if (self.GPUQueue) {
     seen.submits++;
     return submit.apply(this, args);
   };
+  const { writeBuffer } = GPUQueue.prototype;
+  GPUQueue.prototype.writeBuffer = function (...args) {
+    const [, , data, from = 0, size = data.length - from] = args;
+    seen.written += size * (data.BYTES_PER_ELEMENT ?? 1);
+    return writeBuffer.apply(this, args);
+  };
   addEventListener('message', ({ data }) => {
     if (data?.path?.[0] === 'cancel') seen.atCancel = seen.submits;
   });
@@ -30,6 +38,7 @@ const SLOW = `if (self.GPUQueue) {
 export interface Seen {
   submits: number;
   atCancel: number | null;
+  written: number;
 }
 
 /** Serves the page's worker with that in front. */

@@ -2,13 +2,20 @@
 import { NibbleError } from '../errors';
 
 /** @throws invalid-option for an empty prompt and for ids that the model does not have */
-export function checkIds(ids: ArrayLike<number>, vocab: number): void {
+export function checkPrompt(ids: ArrayLike<number>, vocab: number): void {
   if (ids.length === 0) throw new NibbleError('invalid-option', 'The prompt is empty; give at least one token.');
-  for (let index = 0; index < ids.length; index++) {
-    const id = ids[index];
+  checkIds(ids, vocab);
+}
+
+/** @returns the ids @throws invalid-option for the first that is out of range, with its place */
+export function checkIds<Ids extends ArrayLike<number>>(ids: Ids, vocab: number): Ids {
+  for (let place = 0; place < ids.length; place++) {
+    const id = ids[place];
     if (Number.isInteger(id) && id >= 0 && id < vocab) continue;
-    throw new NibbleError('invalid-option', `Token id ${id} is outside 0..${vocab - 1}.`, { index, id, vocab });
+    const message = `Token id ${id} at place ${place} is not in the vocabulary of ${vocab}.`;
+    throw new NibbleError('invalid-option', message, { id, place, vocab });
   }
+  return ids;
 }
 
 /** @param end one more than the last position that would be written @throws context-overflow */

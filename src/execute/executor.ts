@@ -40,8 +40,8 @@ export interface WeightSink {
 
 export interface PrefillOptions {
   signal?: AbortSignal;
-  /** keep one row of logits a token (perplexity, `logits --all`), delivered chunk by chunk in order */
-  onLogits?: (firstPosition: number, rows: number, logits: Float32Array) => void;
+  /** told every position's logits, in order (perplexity, `logits --all`); the array is only valid during the call */
+  onLogits?: (position: number, logits: Float32Array) => void;
 }
 
 /** The keys and values of one conversation, a ring a layer. */
@@ -71,6 +71,9 @@ export interface KvCache {
    * where the plan has no room for more. Without room for any it does nothing.
    */
   snapshot(end: number): void;
+
+  /** Frees the copies, and the room for them until the next reserve() that plans some. */
+  dropSnapshots(): void;
 
   /**
    * The keys and values of positions from..end-1 of a layer, which it must hold: the bytes of a ring of as many slots,

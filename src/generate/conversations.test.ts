@@ -36,6 +36,10 @@ class FakeDevice {
       held,
       rewind: (position) => (held.canResume(position) ? position : 0),
       snapshot: () => {},
+      dropSnapshots() {
+        for (const bytes of copies) free(bytes);
+        copies.fill(0);
+      },
       read: async () => new Uint8Array(),
       write: async () => {},
       shift: async () => {},
@@ -67,8 +71,8 @@ class FakeDevice {
 /** The plan for a prompt and an answer under a budget; sizes from a real model's geometry. */
 const planner =
   (promptTokens: number, budget: number | null = null, snapshots = 0) =>
-  (maxNewTokens: number): MemoryPlan =>
-    planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8, snapshots });
+  (maxNewTokens: number, spared = snapshots): MemoryPlan =>
+    planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8, snapshots: spared });
 
 describe('Conversations', () => {
   it('gives prompts normal, longer, shorter and medium one allocation, one growth, nothing and nothing', async () => {
@@ -111,9 +115,10 @@ describe('Conversations', () => {
             const { conversation, note } = await talks.reserve(id, 50, planner(prompt, budget, snapshots));
             if (said <= budget) expect(weights + scratch + device.peak).toBe(said);
             expect(weights + scratch + device.peak).toBeLessThanOrEqual(budget);
-            expect(conversation.cache.bytes).toBeGreaterThanOrEqual(plan.kv);
+            const least = note?.includes('snapshots') ? planner(prompt)(50) : plan;
+            expect(conversation.cache.bytes).toBeGreaterThanOrEqual(least.kv);
             expect(talks.latest).toBe(conversation);
-            if (note) renewed++;
+            if (note?.includes('no room to grow')) renewed++;
             if (said > budget && device.made === before) evicted++;
           }
           for (const id of [0, 1, 2, 3]) talks.close(id);
@@ -169,6 +174,32 @@ describe('Conversations', () => {
     expect(shorter.note).toContain('140');
     expect(shorter.note).toContain(String(shorter.newTokens));
     expect(tight.taken).toBeLessThanOrEqual(kv);
+  });
+
+  it.each([
+    ['the budget', true],
+    ['the device', false],
+  ])('gives up snapshots before any cache where %s has no room, and says so', async (_, budgeted) => {
+    const { weights, scratch, kv } = planner(100, null, 1)(20);
+    const bare = planner(100)(20).kv;
+    expect(bare).toBeLessThan(kv);
+    const device = new FakeDevice(budgeted ? undefined : 2 * bare);
+    const talks = new Conversations(device, spec);
+    const ask = (id: number) => talks.reserve(id, 20, planner(100, budgeted ? weights + scratch + 2 * bare : null, 1));
+    const first = await ask(1);
+    first.conversation.ids = [1, 2];
+    expect([first.note, device.taken]).toEqual([null, kv]);
+    const second = await ask(2);
+    expect(second.note).toMatch(/^There was no room for snapshots/);
+    expect([device.taken, talks.count]).toEqual([2 * bare, 2]);
+    expect((await ask(1)).conversation.ids).toEqual([1, 2]);
+    expect((await ask(3)).note).toMatch(/^There was no room for snapshots/);
+    expect([device.taken, talks.count]).toEqual([2 * bare, 2]);
+    const alone = new Conversations(device, spec);
+    talks.shrink(0);
+    talks.close(3);
+    await alone.reserve(1, 20, planner(100, null, 1));
+    expect([alone.shrink(bare), device.taken]).toEqual([true, bare]);
   });
 
   it('fails when not even one new token has room, and answers the next request', async () => {

@@ -1,7 +1,7 @@
 /**
- * The conversations of one loaded model, each with a cache of its own. Room is made in a stated order: first the caches of
- * other conversations go, the one used longest ago first, then the conversation's own, and only then does the answer get
- * shorter. What went is computed again when it is asked for.
+ * The conversations of one loaded model, each with a cache of its own. Room is made in a stated order: first snapshots go,
+ * then the caches of other conversations, the one used longest ago first, then the conversation's own, and only then does
+ * the answer get shorter. What went is computed again when it is asked for.
  */
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
@@ -12,6 +12,7 @@ import { isLong } from '../model/rope';
 import type { ModelSpec } from '../model/spec';
 import { seenOf } from './overflow';
 
+const NO_SNAPSHOTS = 'There was no room for snapshots, so what is asked again may be computed again.';
 const RENEWED = 'There was no room to grow this conversation where it was, so it was computed again.';
 
 /** Caches that are kept, at most, where no budget says less. */
@@ -80,10 +81,11 @@ export class Conversations {
   }
 
   /**
-   * Frees caches, the one used longest ago first and the last one never, until no more than `bytes` are left of them.
+   * Frees snapshots, then caches, the one used longest ago first and the last one never, until no more than `bytes` are left of them.
    * @returns whether that could be reached
    */
   shrink(bytes: number): boolean {
+    if (this.#bytes > bytes) this.#dropSnapshots();
     for (const id of [...this.#open.keys()].slice(0, -1)) if (this.#bytes > bytes) this.close(id);
     return this.#bytes <= bytes;
   }
@@ -110,53 +112,63 @@ export class Conversations {
 
   /**
    * Makes room for a request and reserves it.
-   * @param planOf the plan for an answer of so many new tokens; it fits the budget if it is alone
+   * @param planOf the plan for an answer of so many new tokens, with as many snapshots as were asked for or with none; it
+   * fits the budget if it is alone
    * @throws out-of-memory when there is no room for one new token even alone; the conversation stays usable
    */
-  async reserve(id: number, newTokens: number, planOf: (newTokens: number) => MemoryPlan): Promise<Reserved> {
+  async reserve(
+    id: number,
+    newTokens: number,
+    planOf: (newTokens: number, snapshots?: 0) => MemoryPlan,
+  ): Promise<Reserved> {
     const budget = planOf(newTokens).request.budget ?? Number.POSITIVE_INFINITY;
-    const notes = new Set<string>();
+    let noSnapshots = false;
+    let renewed = false;
     let conversation = this.use(id);
     for (const other of [...this.#open.keys()].slice(0, -KEPT)) this.close(other);
     let allowed = newTokens;
     for (;;) {
-      const plan = planOf(allowed);
+      const plan = planOf(allowed, noSnapshots ? 0 : undefined);
+      const spare = () => {
+        if (noSnapshots || !(this.#dropSnapshots() || plansSnapshots(plan))) return false;
+        noSnapshots = true;
+        return true;
+      };
       const over = this.peak(id, plan) > budget;
-      if (over && this.#evict(id)) continue;
+      if (over && (spare() || this.#evict(id))) continue;
       const grows = conversation.cache.bytes > 0;
       if (over && grows) {
         conversation = this.#renew(id);
-        notes.add(RENEWED);
+        renewed = true;
         continue;
       }
       try {
         await conversation.cache.reserve(plan);
         this.#note(conversation, plan);
-        return { conversation, plan, newTokens: allowed, note: notes.size > 0 ? [...notes].join(' ') : null };
+        const shorter = `The device had no room for ${newTokens} new tokens, so this answer has ${allowed} at most.`;
+        const notes = [noSnapshots && NO_SNAPSHOTS, allowed < newTokens ? shorter : renewed && RENEWED];
+        return { conversation, plan, newTokens: allowed, note: notes.filter(Boolean).join(' ') || null };
       } catch (error) {
         if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
-        if (this.#evict(id)) continue;
+        if (spare() || this.#evict(id)) continue;
         conversation = this.#renew(id);
-        if (grows) notes.add(RENEWED);
+        if (grows) renewed = true;
         else if (allowed === 1) throw error;
-        else {
-          allowed = Math.floor(allowed / 2);
-          notes.clear();
-          notes.add(`The device had no room for ${newTokens} new tokens, so this answer has ${allowed} at most.`);
-        }
+        else allowed = Math.floor(allowed / 2);
       }
     }
   }
 
   /**
    * Shifts the cache of a conversation that has been reserved, where that can be done exactly and where there is room for
-   * what it takes meanwhile: others' caches go for it. @returns whether it was; else nothing has changed
+   * what it takes meanwhile: snapshots and others' caches go for it. @returns whether it was; else nothing has changed
    */
   async shift(id: number, shift: Shift): Promise<boolean> {
     const { cache, plan } = this.use(id);
     if (!plan || !canShift(cache.held, shift)) return false;
     const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
     const beside = plan.weights + plan.scratch + shiftSpare(plan.kvByLayer);
+    if (beside + cache.bytes > budget) this.#dropSnapshots();
     if (beside + cache.bytes > budget) return false;
     do {
       if (beside + this.#bytes > budget) continue;
@@ -166,8 +178,15 @@ export class Conversations {
       } catch (error) {
         if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
       }
-    } while (this.#evict(id));
+    } while (this.#dropSnapshots() || this.#evict(id));
     return false;
+  }
+
+  /** Frees the copies of all conversations. @returns whether there were any */
+  #dropSnapshots(): boolean {
+    const before = this.#bytes;
+    for (const { cache } of this.#open.values()) cache.dropSnapshots();
+    return this.#bytes < before;
   }
 
   /** Frees the cache of the conversation, other than `id`, that was used longest ago. @returns whether there was one */
@@ -192,6 +211,8 @@ export class Conversations {
     if (plan.contextTokens > (conversation.plan?.contextTokens ?? 0)) conversation.plan = plan;
   }
 }
+
+const plansSnapshots = ({ kvByLayer }: MemoryPlan): boolean => kvByLayer.some(({ snapshots }) => snapshots > 0);
 
 export const emptyConversation = (cache: KvCache): Conversation => ({
   cache,

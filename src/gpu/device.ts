@@ -3,6 +3,7 @@
  * (`limits: 'default'`, `features: 'none'`), which is the floor that every kernel must run on.
  */
 import { NibbleError } from '../errors';
+import { DeviceHealth } from './device-health';
 
 /** The only limits that the kernels profit from; asking for more would only hide what is needed. */
 const WANTED_LIMITS = [
@@ -29,6 +30,7 @@ export interface Gpu {
   adapter: AdapterDescription;
   features: ReadonlySet<string>;
   limits: GPUSupportedLimits;
+  health: DeviceHealth;
 }
 
 export interface GpuOptions {
@@ -85,5 +87,11 @@ export async function requestGpu(gpu: GPU | null | undefined, options: GpuOption
   } catch (cause) {
     throw new NibbleError('webgpu-unavailable', `The GPU gave no device: ${(cause as Error).message}`, {}, { cause });
   }
-  return { device, adapter: describeAdapter(adapter), features: new Set(requiredFeatures), limits: device.limits };
+  return {
+    device,
+    adapter: describeAdapter(adapter),
+    features: new Set(requiredFeatures),
+    limits: device.limits,
+    health: new DeviceHealth(device),
+  };
 }

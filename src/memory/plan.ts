@@ -20,6 +20,10 @@ export const DEFAULT_CHUNK = 128;
 export const MAX_SPLITS = 16;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
+/** The buffer through which all else is read than sampled ids, logits and caches, piece by piece. */
+export const READBACK = 'readback.piece';
+/** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
+const READBACK_BYTES = 256 << 10;
 /** Workgroups of the sampler's first pass, each with a maximum and its id. */
 export const SAMPLE_GROUPS = 64;
 /** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
@@ -350,6 +354,7 @@ function scratchBuffers(
     scratch('sampled', ID_RING * 4),
     scratch('maxima', SAMPLE_GROUPS * 8),
     ...[0, 1, 2, 3].map((i) => scratch(`readback.${i}`, 16)),
+    scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
   ];
 }
 

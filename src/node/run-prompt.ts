@@ -15,14 +15,7 @@ export async function runPrompt(
   newTokens = 1,
 ): Promise<KvCache> {
   const cache = await reserveFor(model, ids.length, newTokens);
-  const { vocab } = model.plan.spec;
-  await model.executor.prefill(cache, ids, 0, {
-    onLogits: onRow
-      ? (first, rows, logits) => {
-          for (let i = 0; i < rows; i++) onRow(first + i, logits.subarray(i * vocab, (i + 1) * vocab));
-        }
-      : undefined,
-  });
+  await model.executor.prefill(cache, ids, 0, { onLogits: onRow });
   return cache;
 }
 
@@ -30,7 +23,8 @@ export async function runPrompt(
 export async function reserveFor(model: Model, promptTokens: number, newTokens: number): Promise<KvCache> {
   const plan = planFor(model, promptTokens, newTokens);
   await checkFits(model, plan);
-  const { conversation } = await model.conversations.reserve(0, 1, () => plan);
+  const planOf = (_: number, snapshots?: 0) => planFor(model, promptTokens, newTokens, snapshots);
+  const { conversation } = await model.conversations.reserve(0, 1, planOf);
   conversation.ids = [];
   return conversation.cache;
 }

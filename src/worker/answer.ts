@@ -1,5 +1,6 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. Its code arrives while weights do. */
 import { NibbleError } from '../errors';
+import { checkIds } from '../execute/check-prompt';
 import { generate, type Turn } from '../generate/generate';
 import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
@@ -28,14 +29,6 @@ export function encodeInput(model: Model, input: GenerateRequest['input']): numb
     throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
   }
   return checkIds(ids, model.plan.spec.vocab);
-}
-
-/** @throws invalid-option for the first id that is out of range, with its place */
-export function checkIds(ids: number[], vocab: number): number[] {
-  const bad = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
-  if (bad < 0) return ids;
-  const message = `Token id ${ids[bad]} at place ${bad} is not in the vocabulary of ${vocab}.`;
-  throw new NibbleError('invalid-option', message, { id: ids[bad], place: bad, vocab });
 }
 
 function encodeText(model: Model, input: { prompt: string } | { messages: ChatMessage[] }): number[] {
@@ -123,10 +116,10 @@ export async function answer(
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
   const window = shifts ? await windowOf(model, input, ids) : null;
-  const planOf = (newTokens: number) => {
-    if (!window) return planFor(model, ids.length, newTokens);
+  const planOf = (newTokens: number, snapshots?: 0) => {
+    if (!window) return planFor(model, ids.length, newTokens, snapshots);
     const seen = ids.length - droppedOf(ids.length, window);
-    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1));
+    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1), snapshots);
   };
   if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
   const plan = planOf(options.maxNewTokens);

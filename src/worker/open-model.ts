@@ -5,7 +5,7 @@ import type { FileLayout } from '../formats/layout';
 import type { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
-import { type DeviceWatch, watchDevice } from '../gpu/watch-device';
+import { explain } from '../gpu/device-health';
 import type { DeviceFacts } from '../memory/device-estimate';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
@@ -53,7 +53,6 @@ export interface Model {
   limits: PlanLimits;
   target: LayoutTarget;
   gpu: Gpu | null;
-  watch: DeviceWatch;
   backendReason: string;
   storageReason: string;
   deviceEstimate: DeviceEstimate;
@@ -123,11 +122,9 @@ async function tryOpen(
   // beside the headers, and then the code of the executor that will be needed
   const choosing = chooseBackend(options.backend, host.gpu, options);
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
-  const watch = watchDevice(
-    choosing.then(({ gpu }) => gpu),
-    stop,
-  );
-  const { signal } = watch;
+  const halt = new AbortController();
+  choosing.then(({ gpu }) => gpu?.health.failed.then(() => halt.abort())).catch(() => {});
+  const signal = AbortSignal.any([halt.signal, ...(stop ? [stop] : [])]);
   try {
     const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
     const inner = await host.openSource(description, meter.network);
@@ -190,7 +187,7 @@ async function tryOpen(
     const answering = { ...(await text), deviceEstimate: await estimate };
     const { Conversations } = await answer;
     await opened.markComplete();
-    if (watch.lost) throw watch.lost;
+    gpu?.health.check();
     meter.phase('ready');
     return {
       // the tokenizer's JSON may be tens of megabytes
@@ -199,7 +196,6 @@ async function tryOpen(
       limits,
       target,
       gpu,
-      watch,
       backendReason,
       storageReason: opened.full ? NO_ROOM : reason,
       options: effective,
@@ -214,9 +210,10 @@ async function tryOpen(
       release,
     };
   } catch (thrown) {
-    const error = await watch.explain(thrown);
+    const gpu = (await choosing.catch(() => null))?.gpu ?? null;
+    const error = await explain(gpu, thrown);
     executor?.dispose();
-    (await choosing.catch(() => null))?.gpu?.device.destroy();
+    gpu?.device.destroy();
     release();
     // what arrived broken would be found again by every later attempt
     if (error instanceof NibbleError && UNUSABLE.includes(error.code)) await source?.dropUnproven().catch(() => {});

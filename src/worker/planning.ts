@@ -23,8 +23,14 @@ export function planRequest(options: EffectiveEngineOptions, promptTokens: numbe
   return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
 }
 
-export function planFor(model: Planned, promptTokens: number, maxNewTokens: number): MemoryPlan {
-  return planMemory(model.plan, planRequest(model.options, promptTokens, maxNewTokens), model.limits, model.target);
+export function planFor(
+  model: Planned,
+  promptTokens: number,
+  maxNewTokens: number,
+  snapshots = model.options.snapshots,
+): MemoryPlan {
+  const request = { ...planRequest(model.options, promptTokens, maxNewTokens), snapshots };
+  return planMemory(model.plan, request, model.limits, model.target);
 }
 
 /** The plan's request with a change. */

@@ -119,7 +119,7 @@ describe('a saved conversation', () => {
     );
   });
 
-  it('takes the bytes of what is held, not of the rings, in pieces that fit beside the caches', async () => {
+  it('takes the bytes of what is held, not of the rings', async () => {
     const { kept, store } = await saved({ options: { kvCapacity: 'full' } });
     // 65 positions in one global layer, the newest 32 of them in two rings; K and V of 2 heads of 24, f16
     expect(kept.bytes).toBe((65 + 2 * 32) * 2 * 2 * 24 * 2);

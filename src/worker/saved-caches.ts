@@ -11,7 +11,7 @@ import { checkFits, planFor } from './planning';
 
 export { deleteSaved, listSaved } from '../weights/saved-caches';
 
-/** What is read from the device and stored at once, at most. */
+/** What is read and stored at once, at most. */
 const PIECE_BYTES = 4 << 20;
 
 async function storeOf(model: Model): Promise<ModelStore> {
@@ -60,10 +60,7 @@ export async function saveCache(model: Model, conversation: number, name: string
   const { oldest } = cache.held;
   const { kvHeads, headSize } = model.plan.spec;
   const row = 2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1);
-  // what is read takes memory beside the caches
-  const room = (plan.request.budget ?? Number.POSITIVE_INFINITY) - model.executor.memory().total;
-  // of a budget that is used up to the last byte one row is read beyond it: without that nothing could be saved
-  const most = Math.max(1, Math.floor(Math.min(PIECE_BYTES, room) / row));
+  const most = Math.max(1, Math.floor(PIECE_BYTES / row));
 
   async function* rows() {
     for (const [layer, first] of oldest.entries()) {
@@ -100,7 +97,7 @@ export async function restoreCache(
   checkSame(name, saved.computedWith, await computedWith(model));
   const { talk, oldest } = saved;
   const tokens = talk.ids.length;
-  const planOf = (newTokens: number) => planFor(model, Math.max(tokens, reach), newTokens);
+  const planOf = (newTokens: number, snapshots?: 0) => planFor(model, Math.max(tokens, reach), newTokens, snapshots);
   await checkFits(model, planOf(1));
   model.conversations.use(conversation).ids = [];
   const reserved = await model.conversations.reserve(conversation, 1, planOf);

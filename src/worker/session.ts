@@ -3,6 +3,8 @@
  * wait for each other; an error ends its own request and no other.
  */
 import { NibbleError, throwIfAborted } from '../errors';
+import { checkIds } from '../execute/check-prompt';
+import { explain } from '../gpu/device-health';
 import { parameterCount } from '../model/decoder';
 import type {
   GenerateRequest,
@@ -62,7 +64,7 @@ export function createSession(host: Host): Session {
 
   function model(): Model {
     if (!loaded) throw new NibbleError('invalid-option', 'No model is loaded. Call load() first.');
-    if (loaded.watch.lost) throw loaded.watch.lost;
+    loaded.gpu?.health.check();
     return loaded;
   }
 
@@ -79,7 +81,7 @@ export function createSession(host: Host): Session {
     try {
       return await work(current);
     } catch (error) {
-      throw await current.watch.explain(error);
+      throw await explain(current.gpu, error);
     }
   }
 
@@ -154,7 +156,7 @@ export function createSession(host: Host): Session {
       return tokenizerOf(model()).encode(text, { special, bos: false });
     },
     detokenize: async (ids) => {
-      const { checkIds, tokenizerOf } = await answering();
+      const { tokenizerOf } = await answering();
       const tokenizer = tokenizerOf(model());
       // a model may have fewer rows than its tokenizer has tokens, and more
       const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);

@@ -17,7 +17,7 @@ import {
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { LinearPart, Step } from '../../model/steps';
-import { checkIds, checkPosition } from '../check-prompt';
+import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
   ExecutorStats,
@@ -59,10 +59,9 @@ interface Pass {
   first: number;
   tokens: number;
   start: number;
-  /** where the head writes, a row a token; null: the last token's row only, into the logits */
-  allLogits: Float32Array | null;
-  /** whether logits are wanted at all */
-  head: boolean;
+  /** of the layer that runs: where its keys came from, and their bias */
+  qkv?: LinearStep;
+  keyBias?: KeyBias | null;
 }
 
 class CpuExecutor implements Executor {
@@ -76,13 +75,9 @@ class CpuExecutor implements Executor {
   private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
-  /** of the layer that runs: where its keys came from, and their bias */
-  private qkvStep: LinearStep | null = null;
-  private keyBias: KeyBias | null = null;
   private hasLogits = false;
   private lastTurn = 0;
-  /** bytes: a chunk's rows of logits while they exist, and the highest total so far */
-  private transient = 0;
+  /** bytes, the highest total so far */
   private peak = 0;
 
   constructor(
@@ -201,22 +196,16 @@ class CpuExecutor implements Executor {
     { signal, onLogits }: PrefillOptions = {},
   ): Promise<void> {
     const cache = this.own(into);
-    const { vocab } = this.model.spec;
-    checkIds(ids, vocab);
+    checkPrompt(ids, this.model.spec.vocab);
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);
-      const allLogits = onLogits ? new Float32Array(tokens * vocab) : null;
-      this.transient = allLogits?.byteLength ?? 0;
-      const head = allLogits !== null || first + tokens === ids.length;
-      try {
-        await this.pass({ cache, ids, first, tokens, start: start + first, allLogits, head }, signal);
-        if (!allLogits) continue;
-        onLogits!(start + first, tokens, allLogits);
-        this.activations.logits.set(allLogits.subarray((tokens - 1) * vocab));
-      } finally {
-        this.transient = 0;
+      await this.pass({ cache, ids, first, tokens, start: start + first }, signal);
+      for (let row = 0; onLogits && row < tokens; row++) {
+        await this.head(row, signal);
+        onLogits(start + first + row, this.activations.logits);
       }
+      if (!onLogits && first + tokens === ids.length) await this.head(tokens - 1, signal);
     }
     this.hasLogits = true;
   }
@@ -234,8 +223,8 @@ class CpuExecutor implements Executor {
       const id = sampleToken(await this.logits(), sample, (sample.firstStep ?? 0) + step);
       yield id;
       if (step + 1 < count) {
-        const pass = { cache, ids: [id], first: 0, tokens: 1, start: start + step, allLogits: null, head: true };
-        await this.pass(pass, signal);
+        await this.pass({ cache, ids: [id], first: 0, tokens: 1, start: start + step }, signal);
+        await this.head(0, signal);
       }
     }
   }
@@ -245,19 +234,30 @@ class CpuExecutor implements Executor {
     return this.activations.logits.slice();
   }
 
+  /** All but the head. */
   private async pass(pass: Pass, signal?: AbortSignal): Promise<void> {
     const end = pass.start + pass.tokens;
     checkPosition(end, pass.cache.capacity);
     this.note();
     pass.cache.held.write(pass.start, end - 1);
     for (const step of this.model.steps) {
-      if (performance.now() - this.lastTurn > TURN_MS) {
-        await breathe();
-        this.lastTurn = performance.now();
-      }
-      throwIfAborted(signal);
+      await this.turn(signal);
       this.run(step, pass);
     }
+  }
+
+  /** Logits of one token of the last pass. */
+  private async head(row: number, signal?: AbortSignal): Promise<void> {
+    await this.turn(signal);
+    for (const step of this.model.steps) if (step.op === 'linear' && step.lastOnly) this.runLinear(step, row, 1);
+  }
+
+  private async turn(signal?: AbortSignal): Promise<void> {
+    if (performance.now() - this.lastTurn > TURN_MS) {
+      await breathe();
+      this.lastTurn = performance.now();
+    }
+    throwIfAborted(signal);
   }
 
   private run(step: Step, pass: Pass): void {
@@ -284,23 +284,23 @@ class CpuExecutor implements Executor {
         }
         break;
       case 'linear':
-        this.runLinear(step, pass);
-        if (step.out === 'qkv') this.qkvStep = step;
+        if (!step.lastOnly) this.runLinear(step, 0, tokens);
+        if (step.out === 'qkv') pass.qkv = step;
         break;
       case 'rotate':
-        this.keyBias = this.biasOfKeys(step, pass.cache);
+        pass.keyBias = this.biasOfKeys(step, pass);
         for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
         break;
       case 'append':
         for (let t = 0; t < tokens; t++) {
           const at = t * qkvWidth + spec.heads * spec.headSize;
-          append(rings[step.layer], start + t, activations.qkv, at, this.keyBias, scratch.attend);
+          append(rings[step.layer], start + t, activations.qkv, at, pass.keyBias ?? null, scratch.attend);
         }
         break;
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = rings[step.layer];
-        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, this.keyBias);
+        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, pass.keyBias ?? null);
         break;
       }
       case 'activate':
@@ -313,16 +313,16 @@ class CpuExecutor implements Executor {
   }
 
   /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
-  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { rings, reach }: CpuKvCache): KeyBias | null {
-    if (rings[layer].type !== 'int8' || kNorm || !this.qkvStep) return null;
+  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { qkv, cache }: Pass): KeyBias | null {
+    if (cache.rings[layer].type !== 'int8' || kNorm || !qkv) return null;
     const { heads, kvHeads, headSize } = this.model.spec;
-    const { parts } = this.qkvStep;
+    const { parts } = qkv;
     // q, k and v are three parts or one: the keys are within one of them.
     let at = heads * headSize;
     let part = 0;
     while (at >= parts[part].rows) at -= parts[part++].rows;
-    const values = this.biases(this.qkvStep)[part]?.subarray(at, at + kvHeads * headSize);
-    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, reach) : [] } : null;
+    const values = this.biases(qkv)[part]?.subarray(at, at + kvHeads * headSize);
+    return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
   private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
@@ -341,9 +341,8 @@ class CpuExecutor implements Executor {
     return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
   }
 
-  private runLinear(step: LinearStep, { tokens, allLogits, head }: Pass): void {
-    if (step.lastOnly && !head) return;
-    const lastOnly = step.lastOnly && !allLogits;
+  /** @param row the first of so many tokens; their output is written from its beginning */
+  private runLinear(step: LinearStep, row: number, tokens: number): void {
     const adapter = this.adapters.get(step);
     const run: LinearRun = {
       step,
@@ -351,9 +350,9 @@ class CpuExecutor implements Executor {
       biases: this.biases(step),
       factors: adapter?.factors,
       input: this.activations[step.in],
-      inputAt: lastOnly ? (tokens - 1) * step.cols : 0,
-      output: (step.lastOnly && allLogits) || this.activations[step.out],
-      tokens: lastOnly ? 1 : tokens,
+      inputAt: row * step.cols,
+      output: this.activations[step.out],
+      tokens,
     };
     linear(run, this.scratch);
     if (!adapter?.product) return;
@@ -403,7 +402,7 @@ class CpuExecutor implements Executor {
     );
     const adapters = [...this.adapters.values()].reduce((bytes, adapter) => bytes + adapter.bytes, 0);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
-    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.transient;
+    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch));
     const total = weights + adapters + kv + scratch;
     return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }

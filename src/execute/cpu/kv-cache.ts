@@ -79,6 +79,13 @@ export class CpuKvCache implements KvCache {
     copies[layer] = [];
   }
 
+  dropSnapshots(): void {
+    const copies = [...this.copies];
+    for (const layer of copies.keys()) this.dropCopies(copies, layer);
+    this.copies = copies;
+    this.held.snapshots.places = 0;
+  }
+
   /** Positions that the reserved request reaches. */
   get reach(): number {
     return this.plan ? reachedTokens(this.plan.request) : 0;

@@ -7,7 +7,7 @@ import { NibbleError, throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
-import { readMapped } from '../../gpu/readback';
+import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { STATE } from '../../kernels/sample';
 import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
@@ -19,10 +19,11 @@ import {
   type MemoryPlan,
   type PlanModel,
   planMemory,
+  READBACK,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import { checkIds, checkPosition } from '../check-prompt';
+import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
   ExecutorStats,
@@ -41,8 +42,6 @@ import { GpuSink } from './upload';
 const SUBMIT_MS = 100;
 /** Steps encoded ahead of the id that the caller waits for, where steps are short. */
 const STEPS_AHEAD = 3;
-/** Bytes that rows of logits for every position may take. */
-const ALL_LOGITS_BYTES = 32 << 20;
 
 export interface GpuExecutorOptions {
   shapes: KernelShapes;
@@ -114,7 +113,6 @@ export class GpuExecutor implements Executor {
   #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
-  #lost: string | null = null;
   #dispatches = 0;
   #submits = 0;
   /** dispatches a submit, steered towards SUBMIT_MS */
@@ -139,16 +137,7 @@ export class GpuExecutor implements Executor {
       model.steps,
       () => this.#release((buffer) => buffer.purpose === 'staging'),
     );
-    gpu.device.lost.then((info) => {
-      this.#lost ??= info.message || info.reason;
-    });
-    gpu.device.addEventListener('uncapturederror', this.#refused);
   }
-
-  /** A call that the GPU refused leaves wrong numbers behind: nothing may be answered after one. */
-  readonly #refused = (event: Event): void => {
-    this.#lost ??= (event as GPUUncapturedErrorEvent).error.message;
-  };
 
   async start(plan: MemoryPlan): Promise<void> {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
@@ -197,7 +186,7 @@ export class GpuExecutor implements Executor {
       useFrequencies: (reach) => this.#useFrequencies(reach),
       spec: this.#model.spec,
       plan: this.#plan,
-      checkAlive: () => this.#checkAlive(),
+      health: this.#gpu.health,
       dispose: (cache) => this.#caches.delete(cache),
     });
     this.#caches.add(cache);
@@ -268,7 +257,7 @@ export class GpuExecutor implements Executor {
   };
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const model = { ...this.#model, adapted: active?.steps };
     const { adapters, buffers } = planMemory(model, this.#plan.request, this.#gpu.limits, 'webgpu');
     const always = new Set(this.#plan.buffers.map(({ name }) => name));
@@ -283,7 +272,7 @@ export class GpuExecutor implements Executor {
         await this.#device.queue.onSubmittedWorkDone();
       }
       await this.#compile(adapters);
-      this.#checkAlive();
+      this.#gpu.health.check();
     } catch (error) {
       for (const buffer of made) this.#ledger.release(buffer);
       throw error;
@@ -314,32 +303,33 @@ export class GpuExecutor implements Executor {
   }
 
   async prefill(into: KvCache, ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const cache = this.#own(into);
-    checkIds(ids, this.#model.spec.vocab);
+    checkPrompt(ids, this.#model.spec.vocab);
     checkPosition(start + ids.length, cache.capacity);
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
-    const passes = await this.#use(cache);
-    try {
-      const all = options.onLogits ? await this.#allLogitsPass(cache) : null;
-      const step = all ? Math.min(chunk, all.rows) : chunk;
-      for (let at = 0; at < ids.length; at += step) {
-        const tokens = Math.min(step, ids.length - at);
-        const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-        this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
-        this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
-        const last = start + at + tokens - 1;
-        const wantsHead = at + tokens >= ids.length;
-        const prefill = wantsHead ? passes.prefill : passes.prefill.filter(({ op }) => op.buffers[4] !== 'logits');
-        cache.held.write(start + at, last);
-        await this.#submitInPieces(all ? all.bound : prefill, { tokens, last, cache }, options.signal);
-        if (all && options.onLogits) options.onLogits(start + at, tokens, await this.#readRows(tokens));
+    const { prefill } = await this.#use(cache);
+    const { signal, onLogits } = options;
+    const head = prefill.findIndex(({ op }) => op.buffers[4] === 'logits');
+    for (let at = 0; at < ids.length; at += chunk) {
+      const tokens = Math.min(chunk, ids.length - at);
+      const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
+      this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
+      this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
+      const last = start + at + tokens - 1;
+      const pass = { tokens, last, cache };
+      cache.held.write(start + at, last);
+      const wantsHead = !onLogits && at + tokens === ids.length;
+      await this.#submitInPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
+      for (let row = 0; onLogits && row < tokens; row++) {
+        // the head takes the last of so many tokens
+        this.#device.queue.writeBuffer(this.#buffer('state'), STATE.tokens * 4, new Uint32Array([row + 1]));
+        await this.#submitInPieces(prefill.slice(head), pass, signal);
+        onLogits(start + at + row, await this.#readLogits());
       }
-      this.#logits = 'ready';
-    } finally {
-      if (options.onLogits) this.#dropAllLogits();
     }
+    this.#logits = 'ready';
   }
 
   /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
@@ -353,7 +343,7 @@ export class GpuExecutor implements Executor {
       this.#encode(encoder, piece, pass);
       this.#submit(encoder);
       await this.#device.queue.onSubmittedWorkDone();
-      this.#checkAlive();
+      this.#gpu.health.check();
       const ms = performance.now() - began;
       if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
       else if (ms < 0.5 * SUBMIT_MS && piece.length === size) this.#batch = Math.min(4096, size * 2);
@@ -396,7 +386,7 @@ export class GpuExecutor implements Executor {
     sample: SampleOptions,
     signal?: AbortSignal,
   ): AsyncGenerator<number> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     const cache = this.#own(into);
     if (this.#logits !== 'ready')
       throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
@@ -415,7 +405,7 @@ export class GpuExecutor implements Executor {
         const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
         while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(cache, decode, start, encoded++));
         const bytes = await (pending.shift() as Promise<ArrayBuffer>);
-        this.#checkAlive();
+        this.#gpu.health.check();
         const now = performance.now();
         if (yielded > 0) this.#stepMs = now - began;
         began = now;
@@ -456,51 +446,21 @@ export class GpuExecutor implements Executor {
   }
 
   async logits(): Promise<Float32Array> {
-    this.#checkAlive();
+    this.#gpu.health.check();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
+    return this.#readLogits();
+  }
+
+  #readLogits(): Promise<Float32Array> {
     return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
   }
 
-  /** A pass whose head writes a row a token; its buffer exists only while it is asked for. */
-  async #allLogitsPass(cache: GpuKvCache): Promise<{ bound: Bound[]; rows: number }> {
-    const { vocab } = this.#model.spec;
-    const binding = Math.min(ALL_LOGITS_BYTES, this.#gpu.limits.maxStorageBufferBindingSize);
-    const rows = Math.max(1, Math.min(this.#plan.request.chunk, Math.floor(binding / (vocab * 4))));
-    await this.#allocate([{ name: 'all-logits', purpose: 'scratch', bytes: rows * vocab * 4 }]);
-    const ops = lower({ ...this.#lowerOptions(), parts: cache.parts }, 'all-logits');
-    return { bound: await this.#bind(ops, cache), rows };
-  }
-
-  #dropAllLogits(): void {
-    const buffer = this.#buffers.get('all-logits');
-    if (buffer) this.#ledger.release(buffer);
-    this.#buffers.delete('all-logits');
-  }
-
-  /** Rows of logits, the last of which becomes what decode() starts from. */
-  #readRows(rows: number): Promise<Float32Array> {
-    const { vocab } = this.#model.spec;
-    const encoder = this.#device.createCommandEncoder();
-    const last = (rows - 1) * vocab * 4;
-    encoder.copyBufferToBuffer(this.#buffer('all-logits'), last, this.#buffer('logits'), 0, vocab * 4);
-    this.#device.queue.submit([encoder.finish()]);
-    return this.#read(this.#buffer('all-logits'), rows * vocab);
-  }
-
-  /** f32 values of a buffer, through a transient MAP_READ buffer. */
-  async #read(buffer: GPUBuffer, values: number): Promise<Float32Array> {
-    const [target] = await this.#ledger.allocate([
-      { name: 'read', purpose: 'scratch', bytes: values * 4, usage: 0x1 | 0x8 },
-    ]);
-    try {
-      const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, target, 0, values * 4);
-      this.#device.queue.submit([encoder.finish()]);
-      return new Float32Array(await readMapped(this.#device, target, values * 4));
-    } finally {
-      this.#ledger.release(target);
-    }
+  /** f32 values of a buffer. */
+  async #read(from: GPUBuffer, values: number): Promise<Float32Array> {
+    const bytes = values * 4;
+    const read = await readThrough(this.#device, this.#buffer(READBACK), [{ from, at: 0, to: 0, bytes }], bytes);
+    return new Float32Array(read.buffer);
   }
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */
@@ -524,14 +484,8 @@ export class GpuExecutor implements Executor {
     return { dispatches: this.#dispatches, submits: this.#submits, variants: { shapes: this.#options.variant } };
   }
 
-  #checkAlive(): void {
-    if (this.#lost !== null)
-      throw new NibbleError('device-lost', `The GPU cannot go on: ${this.#lost} Load the model again.`);
-  }
-
   dispose(): void {
     this.#caches.clear();
-    this.#device.removeEventListener('uncapturederror', this.#refused);
     this.#ledger.dispose();
     this.#buffers.clear();
   }

@@ -1,5 +1,6 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
+import type { DeviceHealth } from '../../gpu/device-health';
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
 import {
@@ -47,8 +48,7 @@ export interface GpuCacheOwner {
   buffer(name: string): GPUBuffer;
   /** puts the frequencies of conversations that reach so far in place */
   useFrequencies(reach: number): void;
-  /** @throws device-lost */
-  checkAlive(): void;
+  health: DeviceHealth;
   dispose(cache: GpuKvCache): void;
 }
 
@@ -96,13 +96,13 @@ export class GpuKvCache implements KvCache {
   }
 
   async shift(shift: Shift): Promise<void> {
-    this.#owner.checkAlive();
+    this.#owner.health.check();
     const { shiftRings } = await shiftPart();
     await shiftRings(this.#owner, this, shift);
   }
 
   async reserve(plan: MemoryPlan): Promise<void> {
-    this.#owner.checkAlive();
+    this.#owner.health.check();
     this.#checkType(plan.request.kvType);
     // none is made of some layers only, should this fail in between
     this.held.snapshots.places = 0;
@@ -124,9 +124,7 @@ export class GpuKvCache implements KvCache {
   async #growLayer(ring: KvLayerPlan): Promise<void> {
     const { held, parts } = this;
     const { layer } = ring;
-    this.#free(this.#copiesOf(layer));
-    if (this.#copies[layer] > 0) held.snapshots.drop(0);
-    this.#copies[layer] = 0;
+    this.#dropCopies(layer);
     const fresh = await this.#allocate(kvBuffers(ring));
     if (held.slots[layer] > 0) {
       const next = { ...ring, buffer: (name: string) => fresh.get(name)! };
@@ -137,6 +135,18 @@ export class GpuKvCache implements KvCache {
     held.slots[layer] = ring.slots;
     parts[layer] = ring.parts;
     this.passes = null;
+  }
+
+  dropSnapshots(): void {
+    for (const layer of this.#copies.keys()) this.#dropCopies(layer);
+    this.held.snapshots.places = 0;
+  }
+
+  /** A state without a copy of one layer is none. */
+  #dropCopies(layer: number): void {
+    if (this.#copies[layer] > 0) this.held.snapshots.drop(0);
+    this.#free(this.#copiesOf(layer));
+    this.#copies[layer] = 0;
   }
 
   async #makeCopies(ring: KvLayerPlan): Promise<void> {
@@ -213,13 +223,13 @@ export class GpuKvCache implements KvCache {
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const { readRows } = await import('./kv-rows');
-    this.#owner.checkAlive();
+    this.#owner.health.check();
     return readRows(this.#owner, layer, this.#ring(layer), from, end);
   }
 
   async write(layer: number, from: number, end: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const { writeRows } = await import('./kv-rows');
-    this.#owner.checkAlive();
+    this.#owner.health.check();
     writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
   }
 

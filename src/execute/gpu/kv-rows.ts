@@ -1,15 +1,13 @@
 /** Rows of a ring on the GPU, read and written; for who saves them, so that its code comes when somebody does. */
-import { readMapped } from '../../gpu/readback';
+import { readThrough } from '../../gpu/readback';
 import { kvBuffer, kvCopies, kvRows } from '../../memory/kv';
+import { READBACK } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import type { GpuCacheOwner, Place } from './kv-cache';
 
-/** MAP_READ, COPY_DST */
-const USAGE = 0x1 | 0x8;
-
-/** As KvCache.read(), of a layer's ring; through a buffer that exists meanwhile. */
-export async function readRows(
-  { device, ledger, spec, plan }: GpuCacheOwner,
+/** As KvCache.read(), of a layer's ring. */
+export function readRows(
+  { device, spec, plan, buffer }: GpuCacheOwner,
   layer: number,
   ring: Place,
   from: number,
@@ -18,20 +16,16 @@ export async function readRows(
   const { kvType } = plan.request;
   const rows = kvRows(kvType, spec, end - from);
   const half = rows.parts[0].bytes;
-  const [staging] = await ledger.allocate([{ name: 'read', purpose: 'scratch', bytes: 2 * half, usage: USAGE }]);
-  try {
-    const encoder = device.createCommandEncoder();
-    for (const copy of kvCopies(kvType, spec.headSize, ring, rows, copySegments(ring.slots, end - 1, rows.slots))) {
-      for (const [i, kind] of (['k', 'v'] as const).entries()) {
-        const source = ring.buffer(kvBuffer(layer, kind, copy.fromPart));
-        encoder.copyBufferToBuffer(source, copy.from, staging, i * half + copy.to, copy.bytes);
-      }
-    }
-    device.queue.submit([encoder.finish()]);
-    return new Uint8Array(await readMapped(device, staging, 2 * half));
-  } finally {
-    ledger.release(staging);
-  }
+  const copies = kvCopies(kvType, spec.headSize, ring, rows, copySegments(ring.slots, end - 1, rows.slots));
+  const pieces = (['k', 'v'] as const).flatMap((kind, i) =>
+    copies.map((copy) => ({
+      from: ring.buffer(kvBuffer(layer, kind, copy.fromPart)),
+      at: copy.from,
+      to: i * half + copy.to,
+      bytes: copy.bytes,
+    })),
+  );
+  return readThrough(device, buffer(READBACK), pieces, 2 * half);
 }
 
 /** As KvCache.write(). */

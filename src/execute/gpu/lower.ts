@@ -89,9 +89,9 @@ export function checkSizes({ width, headSize, mlpWidth }: ModelSpec): void {
   );
 }
 
-type Mode = 'decode' | 'prefill' | 'all-logits';
+type Mode = 'decode' | 'prefill';
 
-/** Dispatches of one token (decode) or one chunk of tokens; 'all-logits' writes a row of logits a token. */
+/** Dispatches of one token (decode) or one chunk of tokens, the head's last. */
 export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
@@ -232,7 +232,7 @@ class Lowering {
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
   #usesMatvec(step: LinearStep): boolean {
-    return this.#mode === 'decode' || (step.lastOnly && this.#mode === 'prefill');
+    return this.#mode === 'decode' || step.lastOnly;
   }
 
   /** Layer by layer: in a checkpoint of mixed types gate and up are one matrix in some and two in others. */
@@ -265,7 +265,7 @@ class Lowering {
       softcap: step.softcap,
       outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
     };
-    const out = gated ? 'mlp' : this.#output(step);
+    const out = gated ? 'mlp' : step.out;
     const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
     const name = step.out === 'x' ? step.in : step.out;
     for (const matrix of this.#matricesOf(step.parts.map((part) => part.name)))
@@ -273,10 +273,6 @@ class Lowering {
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
     this.#partsPending = false;
-  }
-
-  #output(step: LinearStep): BufferName | 'all-logits' {
-    return step.out === 'logits' && this.#mode === 'all-logits' ? 'all-logits' : step.out;
   }
 
   #input(step: LinearStep, matvec: boolean): LinearInput {
@@ -333,7 +329,7 @@ class Lowering {
       );
     }
     const rows = step.parts.reduce((sum, part) => sum + part.rows, 0);
-    this.#addAdapter(b, { scale: step.scale, outputStride: rows }, this.#output(step), matvec);
+    this.#addAdapter(b, { scale: step.scale, outputStride: rows }, step.out, matvec);
   }
 
   /** out += scale * B t, t being in LORA_BUFFER */

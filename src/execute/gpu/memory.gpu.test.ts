@@ -68,15 +68,15 @@ describe('memory', () => {
       const madeToLoad = seen.made.length;
       await executor.prefill(prompt(40), 0);
       await take(executor.decode(40, 9, GREEDY));
-      // Answering makes no buffer at all; reading logits makes one and frees it.
-      expect(seen.made.length).toBe(madeToLoad);
       await executor.logits();
-      await executor.prefill(prompt(5), 0, { onLogits: () => {} });
-      // so do copies, and reading what is held
-      executor.cache.snapshot(5);
-      executor.cache.rewind(5);
-      await executor.cache.read(0, 0, 5);
+      await executor.prefill(prompt(30), 0, { onLogits: () => {} });
+      executor.cache.snapshot(30);
+      executor.cache.rewind(30);
+      for (const layer of [0, 1]) await executor.cache.read(layer, 0, 30);
+      // Nothing of this makes a buffer.
+      expect(seen.made.length).toBe(madeToLoad);
       expect(seen.list()).toEqual(steady);
+      expect(executor.memory().peak).toBe(plan.peak);
       expect(plan.kvByLayer.map(({ snapshots }) => snapshots)).toEqual([snapshots, 0]);
 
       const larger = planOf(spec, { ...sizes, promptTokens: 130 }, NF4, 'webgpu', limits);
@@ -88,6 +88,11 @@ describe('memory', () => {
       await executor.reserve(plan);
       await executor.reserve(larger);
       expect(seen.made.length).toBe(grown);
+      executor.cache.dropSnapshots();
+      const without = planOf(spec, { ...sizes, promptTokens: 130, snapshots: 0 }, NF4, 'webgpu', limits);
+      expect(seen.list()).toEqual(planned(without, 'weights', 'scratch', 'kv'));
+      await executor.reserve(larger);
+      expect(seen.list()).toEqual(planned(larger, 'weights', 'scratch', 'kv'));
 
       executor.dispose();
       expect(seen.list()).toEqual([]);

@@ -148,6 +148,30 @@ export function describeShift(maker: Maker, firstLayer: FirstLayer, tolerance: n
     expect(canShift(executor.cache.held, { keep: 4, drop: 78, end: 90 })).toBe(true);
   });
 
+  it('moves what a copy of wrapped rings has brought back as what never went on', async () => {
+    const kind = spec({ model_type: 'mistral', ...sliding });
+    const sizes = { ...SIZES, snapshots: 1 };
+    const shift = { keep: 5, drop: 20, end: 40 };
+    const answer = async (goesOn: boolean) => {
+      const executor = await randomModel(kind, sizes, F32, maker);
+      await executor.prefill(ids.slice(0, 40), 0);
+      if (goesOn) {
+        executor.cache.snapshot(40);
+        await executor.prefill(ids.slice(40), 40);
+        expect(executor.cache.held.canResume(40)).toBe(false);
+        expect(canShift(executor.cache.held, shift)).toBe(false);
+        expect(executor.cache.rewind(40)).toBe(40);
+      }
+      expect(canShift(executor.cache.held, shift)).toBe(true);
+      await executor.cache.shift(shift);
+      // the copy is of positions that are others now
+      expect(executor.cache.held.snapshots.count).toBe(0);
+      await executor.prefill(NEXT, 20);
+      return [await executor.logits(), await take(executor.decode(25, 12, GREEDY))];
+    };
+    expect(await answer(true)).toEqual(await answer(false));
+  });
+
   it('leaves the bytes as they were, and takes one ring of each size for as long as it lasts', async () => {
     const executor = await randomModel(spec({ model_type: 'mistral', ...sliding }), SIZES, F32, maker);
     const before = executor.memory();

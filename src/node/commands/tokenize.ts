@@ -1,5 +1,5 @@
 /** nibble tokenize, nibble detokenize: the model's tokenizer alone. */
-import { checkIds } from '../../worker/answer';
+import { checkIds } from '../../execute/check-prompt';
 import { type Arguments, invalid } from '../arguments';
 import { openTokenizer } from '../open';
 import { print } from '../terminal';

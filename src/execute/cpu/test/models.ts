@@ -47,10 +47,9 @@ export async function take(ids: AsyncIterable<number>): Promise<number[]> {
 export async function allLogits(executor: OneCache, ids: number[], start = 0): Promise<Float32Array[]> {
   const rows: Float32Array[] = [];
   await executor.prefill(ids, start, {
-    onLogits(first, count, logits) {
-      if (first !== start + rows.length) throw new Error(`rows from ${first} came after ${rows.length}`);
-      const vocab = logits.length / count;
-      for (let i = 0; i < count; i++) rows.push(logits.slice(i * vocab, (i + 1) * vocab));
+    onLogits(position, logits) {
+      if (position !== start + rows.length) throw new Error(`row ${position} came after ${rows.length}`);
+      rows.push(logits.slice());
     },
   });
   return rows;
