@@ -16,7 +16,8 @@ import { theme } from './theme';
 
 /**
  * A dialog in two steps: which model, from the web or from this device; then what it takes, and
- * whether to load it. What was typed stays while the dialog is open, and is gone with it.
+ * whether to load it. What was typed stays while the dialog is open, and is gone with it. Slot `conversation` stands
+ * below the models that are kept.
  */
 export class ModelsDialog extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
@@ -170,6 +171,7 @@ export class ModelsDialog extends LitElement {
         <h3 id="kept">Models on this device</h3>
         <nibble-stored .library=${this.library} .loaded=${this.session.info} @choose=${this.#choose}></nibble-stored>
       </section>
+      <slot name="conversation"></slot>
     `;
   }
 
