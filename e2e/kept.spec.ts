@@ -37,7 +37,9 @@ const setting = (page: Page) => page.locator('nibble-kept');
 
 async function openDialog(page: Page) {
   await page.getByRole('button', { name: 'Models' }).click();
-  return page.getByRole('dialog', { name: 'Models' });
+  const dialog = page.getByRole('dialog', { name: 'Models' });
+  await expect(dialog).toBeVisible();
+  return dialog;
 }
 
 test('a conversation goes on after a reload, and after the browser was closed, offline, as if nothing had been', async ({
@@ -243,7 +245,7 @@ test('the widget, which is on other people’s sites, keeps nothing of what is s
   const names = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
   expect(names).toContain('nibble-models');
   expect(names).not.toContain('nibble-chat');
-  expect(await stored(page, 'nibble-saved')).toEqual([]);
+  expect(names).not.toContain('nibble-saved');
   await visit();
   await expect(chat.question).toBeVisible();
   await expect(chat.log).toHaveCount(0);
