@@ -72,7 +72,7 @@ function readQuery(): Asked {
 /** A folder on the web, whose config.json is small; a GGUF's header is not, and the Hub is asked when the person asks. */
 const isServed = (model: ModelInput) => typeof model === 'string' && /^https?:.*(?<!\.gguf)$/.test(model);
 
-/** Whether a conversation was kept at an earlier visit: others need the code for it after the weights only. */
+/** Whether an earlier visit may have kept a conversation. At a first one the code for it comes after the weights. */
 async function hasTalked(): Promise<boolean> {
   try {
     return (await indexedDB.databases()).some(({ name }) => name === 'nibble-chat');
@@ -95,11 +95,10 @@ async function start() {
   const { choice, engine, address, library, error } = readQuery();
   const keeps = !error && engine.storage !== 'none';
   const kept = keeps && (await hasTalked()) ? await openKept(address) : null;
-  const session = new ChatSession(load, {
-    choice: kept?.model ? chooseKept(kept.model) : choice,
-    engine,
-    sampling: {},
-  });
+  const last = kept?.model;
+  // a model that the address bar names is the one that is meant
+  const goesOn = last && (last.model === address || !new URLSearchParams(location.search).has('model'));
+  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last) : choice, engine, sampling: {} });
   kept?.attach(session);
   Object.assign(page, { session, library, kept });
   if (keeps && !kept) {
