@@ -43,6 +43,8 @@ export class ModelsDialog extends LitElement {
         border-radius: calc(var(--_radius) + 6px);
         overflow-y: auto;
         overscroll-behavior: contain;
+        /* what has the focus is seen between the title and the buttons */
+        scroll-padding: 4.5rem 0;
       }
       dialog::backdrop {
         background: rgb(0 0 0 / 0.45);
@@ -77,6 +79,9 @@ export class ModelsDialog extends LitElement {
         display: grid;
         gap: 1.75rem;
         padding: 0.4rem 1.25rem 1.5rem;
+      }
+      nibble-cost.content {
+        padding-bottom: 0;
       }
       [hidden] {
         display: none;
