@@ -36,6 +36,7 @@ async function saved(page: Page) {
 const setting = (page: Page) => page.locator('nibble-kept');
 
 async function openDialog(page: Page) {
+  await expect(setting(page)).toBeHidden();
   await page.getByRole('button', { name: 'Models' }).click();
   const dialog = page.getByRole('dialog', { name: 'Models' });
   await expect(dialog).toBeVisible();

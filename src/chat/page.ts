@@ -87,6 +87,10 @@ export class ChatPage extends LitElement {
         margin: 0 0 0.6rem;
         text-wrap: pretty;
       }
+      /* its code comes when it is first opened */
+      nibble-models:not(:defined) {
+        display: none;
+      }
       .update {
         display: flex;
         align-items: center;
@@ -170,7 +174,13 @@ export class ChatPage extends LitElement {
             ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
             : html`<span class="muted promise">Nothing leaves this device</span>`
         }
-        <button aria-haspopup="dialog" @click=${() => this.#models((dialog) => dialog.open())}>Models</button>
+        <button
+          aria-haspopup="dialog"
+          ?disabled=${this.session === null}
+          @click=${() => this.#models((dialog) => dialog.open())}
+        >
+          Models
+        </button>
       </header>
       <main>
         ${
@@ -194,10 +204,14 @@ export class ChatPage extends LitElement {
             : nothing
         }
       </main>
-      <nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
-      <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}>
-        ${this.kept ? html`<nibble-kept slot="conversation" .kept=${this.kept}></nibble-kept>` : nothing}
-      </nibble-models>
+      ${
+        this.session
+          ? html`<nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
+              <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}>
+                ${this.kept ? html`<nibble-kept slot="conversation" .kept=${this.kept}></nibble-kept>` : nothing}
+              </nibble-models>`
+          : nothing
+      }
     `;
   }
 }
