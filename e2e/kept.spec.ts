@@ -88,6 +88,29 @@ test('a conversation goes on after a reload, and after the browser was closed, o
   expect([...first.complaints, ...second.complaints]).toEqual([]);
 });
 
+test('on a phone the end of what was said is in sight again, above what the loaded model brings', async ({
+  product,
+  profile,
+}) => {
+  const { page } = await profile.open({ width: 360, height: 640 });
+  const chat = new Chat(page);
+  await page.goto(url(product.site.origin));
+  await chat.loadModel();
+  for (const question of QUESTIONS) await chat.ask(question);
+  await page.reload();
+  await expect(chat.question).toBeVisible();
+  const list = chat.view.locator('nibble-messages');
+  expect(await list.evaluate((element) => element.scrollHeight - element.clientHeight)).toBeGreaterThan(0);
+  const below = () =>
+    list.evaluate(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight);
+  await expect.poll(below).toBeLessThan(2);
+  // who reads further up is not pulled down
+  await list.evaluate((element) => element.scrollTo(0, 0));
+  await page.setViewportSize({ width: 360, height: 560 });
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  expect(await list.evaluate(({ scrollTop }) => scrollTop)).toBe(0);
+});
+
 test('nothing is left of it after “New chat”, nor where it is not to be kept', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
