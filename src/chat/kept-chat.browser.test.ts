@@ -192,6 +192,20 @@ describe('the cache', () => {
     await vi.waitFor(async () => expect(await kept()).toBeUndefined());
   });
 
+  test('is known by its name where the person has changed their mind twice', async () => {
+    const { chat, session, engine } = await open('mind');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    await kept();
+    chat.keep(false);
+    await vi.waitFor(() => expect(deleted).toEqual(engine.names));
+    chat.keep(true);
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[0]));
+    session.newChat();
+    await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+  });
+
   test('of one model is not for another', async () => {
     await left('models', {});
     const { session, engine } = await open('models');

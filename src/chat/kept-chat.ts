@@ -231,10 +231,14 @@ export class KeptChat extends EventTarget {
       const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
       if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
       this.#mayBeSaved = true;
-      const { tokens: saved } = await talk.save({ signal });
+      const saved = await talk.save({ signal });
       if (signal.aborted) return;
-      this.#savedTokens = saved;
+      this.#savedTokens = saved.tokens;
       this.#newTokens -= tokens;
+      if (saved.name === this.#kept.cache) return;
+      // begun before the person did not want it, and then did again
+      this.#session.saved = this.#kept.cache = saved.name;
+      this.#write();
     };
     const done = save()
       .catch(() => {})

@@ -85,9 +85,14 @@ function chooseKept({ model, revision, options }: NamedModel): ModelChoice {
   return { ...chooseByName(model, { revision }, hub), ...(options && { options }) };
 }
 
-async function openKept(address: string): Promise<KeptChat> {
-  const { KeptChat } = await import('./kept-chat');
-  return KeptChat.open(address, deleteSavedCache);
+/** The chat works without it, too: in old browsers, or where a file of an older version is gone. */
+async function openKept(address: string): Promise<KeptChat | null> {
+  try {
+    const { KeptChat } = await import('./kept-chat');
+    return await KeptChat.open(address, deleteSavedCache);
+  } catch {
+    return null;
+  }
 }
 
 async function start() {
@@ -104,7 +109,7 @@ async function start() {
   if (keeps && !kept) {
     const keep = async () => {
       page.kept = await openKept(address);
-      page.kept.attach(session);
+      page.kept?.attach(session);
     };
     session.addEventListener('ready', keep, { once: true });
   }
