@@ -133,6 +133,39 @@ for (const colorScheme of ['light', 'dark'] as const) {
   });
 }
 
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`what the dialog offers is in reach on a small phone, ${colorScheme}`, async ({ product, profile }) => {
+    const { page } = await profile.open({ width: 360, height: 640, colorScheme });
+    await page.goto(`${product.site.origin}/?model=${TINY}`);
+    await page.getByRole('button', { name: 'Models' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Models' });
+    await dialog.getByLabel('Hugging Face id').fill(TINY);
+    await dialog.getByRole('button', { name: 'Look up' }).click();
+    const load = dialog.getByRole('button', { name: /^Load/ });
+    const inReach = async () => {
+      const [inner, outer] = [(await load.boundingBox())!, (await dialog.boundingBox())!];
+      expect(outer.y).toBeGreaterThanOrEqual(0);
+      expect(outer.y + outer.height).toBeLessThanOrEqual(640);
+      expect(inner.y).toBeGreaterThan(outer.y);
+      expect(inner.y + inner.height).toBeLessThan(outer.y + outer.height);
+      expect(inner.x + inner.width).toBeLessThan(outer.x + outer.width);
+    };
+    await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
+    await picture(page, `models-small-${colorScheme}`);
+    // there is more than the dialog shows
+    expect(await dialog.evaluate(({ scrollHeight, clientHeight }) => scrollHeight - clientHeight)).toBeGreaterThan(0);
+    await inReach();
+    // and nothing of it is lost under the button
+    await dialog.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    await inReach();
+    const last = (await dialog.locator('nibble-memory').boundingBox())!;
+    expect(last.y + last.height).toBeLessThanOrEqual((await load.boundingBox())!.y);
+    await picture(page, `models-small-${colorScheme}-end`);
+    await load.click();
+    await expect(dialog).toBeHidden();
+  });
+}
+
 test('the download, at work', async ({ product, profile }) => {
   const { page } = await profile.open();
   await page.goto(`${product.site.origin}/?model=${TINY}`);

@@ -145,6 +145,9 @@ async function reach({ page }: Visit, origin: string, moment: Moment, query?: st
   return chat;
 }
 
+/** Of a page that keeps no conversation every submit is the answer's, and every worker the model's. */
+const keepNothing = ({ page }: Visit) => page.addInitScript(() => localStorage.setItem('nibble-chat-off', ''));
+
 async function expectWhole(chat: Chat) {
   const { result, messages } = await chat.state();
   expect(result!.ids).toEqual(whole.ids);
@@ -196,7 +199,9 @@ test('Stop in each moment takes at most one submit, and the next answer is a fre
   product,
   profile,
 }) => {
-  const chat = await reach(await profile.open({ webgpu: true }), product.site.origin, 'download');
+  const visit = await profile.open({ webgpu: true });
+  await keepNothing(visit);
+  const chat = await reach(visit, product.site.origin, 'download');
   await chat.stop.click();
   await expect(chat.load).toBeVisible();
   // the one that tells what the model takes stays for as long as it is asked
@@ -222,6 +227,7 @@ test('a worker that is ended from elsewhere is replaced; one that breaks a momen
   profile,
 }) => {
   const visit = await profile.open({ webgpu: true });
+  await keepNothing(visit);
   await visit.page.addInitScript(() => {
     const made: Worker[] = Object.assign(self, { made: [] as Worker[] }).made;
     self.Worker = class extends Worker {

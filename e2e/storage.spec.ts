@@ -7,6 +7,12 @@ import { Chat, DEFAULT, expect, MODELS, TINY, test } from './product';
 
 const MIB = 1 << 20;
 
+/** Asks without what was said before. */
+async function askAnew(chat: Chat, question: string): Promise<string> {
+  await chat.page.getByRole('button', { name: 'New chat' }).click();
+  return chat.ask(question);
+}
+
 test('the second visit loads at once, and fetches nothing of the model', async ({ product, profile }) => {
   const { site } = product;
   const first = await profile.open();
@@ -19,7 +25,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   site.reset();
   await first.page.reload();
   await expect(chat.question).toBeVisible();
-  expect(await chat.ask('Hello')).toBe(answer);
+  expect(await askAnew(chat, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
 
   await first.close();
@@ -27,7 +33,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   const again = new Chat(second.page);
   await second.page.goto(`${site.origin}/?model=${TINY}`);
   await expect(again.question).toBeVisible();
-  expect(await again.ask('Hello')).toBe(answer);
+  expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
 });
 
@@ -46,7 +52,7 @@ test('answers with the server stopped and the browser restarted', async ({ produ
   const again = new Chat(offline.page);
   await offline.page.goto(`${origin}/?model=${TINY}`);
   await expect(again.question).toBeVisible();
-  expect(await again.ask('Hello')).toBe(answer);
+  expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(offline.complaints).toEqual([]);
 });
 

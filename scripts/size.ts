@@ -3,9 +3,9 @@
  * import, workers included. Of the two executors one is fetched: the larger counts. Some chunks come later and count
  * apart: `text` and `answer` (what a question needs, fetched while the weights stream), `advice` (on memory, likewise),
  * `sha256-in-pieces` (for the Hub's weights, as they stream), `hub-source`, `gguf`, `lora`, `quantised` and `convert-dense`
- * (only for such a model), `stored-models` and `inspect` (for who asks what is kept, or what a model would take), `saved-caches` and
- * `kv-rows` (for who saves conversations), `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their
- * context), `row-norms` (for DoRA). Fails above the limits, and on wasm or code made from strings.
+ * (only for such a model), `stored-models` and `inspect` (for who asks what is kept, or what a model would take),
+ * `saved-caches` and `kv-rows` (for who saves conversations), `kept-chat` (at a first visit, once the model is here),
+ * `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA). Fails above the limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -41,7 +41,7 @@ function partsBeside(entry: string): string[] {
 
 const named = (names: string) => new RegExp(`/((${names})-[^/]+|nibble-(${names}))\\.js$`);
 const LATER =
-  'advice|text|answer|hub-source|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps|shift-rings|row-norms';
+  'advice|text|answer|hub-source|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps|shift-rings|row-norms|kept-chat';
 const EXECUTORS = 'on-cpu|on-gpu';
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
 

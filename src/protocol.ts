@@ -331,8 +331,12 @@ export interface WorkerApi {
   inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
-  /** Saves a conversation's cache under a name. @throws invalid-option, quota-exceeded, storage-unavailable */
-  saveCache(conversation: number, name: string): Promise<SavedCache>;
+  /**
+   * Saves a conversation's cache under a name.
+   * @param id what cancel() takes
+   * @throws invalid-option, quota-exceeded, storage-unavailable, aborted
+   */
+  saveCache(conversation: number, name: string, id?: number): Promise<SavedCache>;
   /**
    * Puts a saved cache in the place of a conversation's.
    * @returns tokens that it holds; null when nothing was saved under that name
@@ -344,7 +348,7 @@ export interface WorkerApi {
   deleteSavedCache(name: string): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
-  /** Stops load, generate or setLora number `id`; unknown ids are ignored. */
+  /** Stops load, generate, setLora or saveCache number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   /** Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;

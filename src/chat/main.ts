@@ -1,18 +1,29 @@
 /**
  * The page's start: the address bar says which model and how (`?model=/models/name/&backend=cpu`), the rest is
- * ChatSession's. `?model=` is a path on this origin or a Hub id; the other names are the engine's options.
+ * ChatSession's, and what was said at the last visit KeptChat's. `?model=` is a path on this origin or a Hub id; the
+ * other names are the engine's options.
  * `<meta name="nibble-hub" content="https://…">` names what stands for the Hub, where a site has a mirror of it.
  */
-import { deleteStored, isStored, load, type ModelInput, openInspection, storedModels, verifyStored } from '../engine';
+import {
+  deleteSavedCache,
+  deleteStored,
+  isStored,
+  load,
+  type ModelInput,
+  openInspection,
+  storedModels,
+  verifyStored,
+} from '../engine';
 import { asNibbleError, NibbleError } from '../errors';
 import type { EngineOptions } from '../protocol';
 import { registerServiceWorker } from '../pwa/register';
 import { rememberedBudget } from '../ui/budget';
-import { chooseByName } from '../ui/model-choice';
+import { chooseByName, type ModelChoice } from '../ui/model-choice';
 import type { ModelLibrary } from '../ui/model-library';
 import { parseModel, parseOptions } from '../ui/options';
 import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
+import type { KeptChat, NamedModel } from './kept-chat';
 import type { ChatPage } from './page';
 import './page';
 import { DEFAULT_MODEL } from './starters';
@@ -25,7 +36,16 @@ function remembered(): EngineOptions {
   return memoryBudget === null ? {} : { memoryBudget };
 }
 
-function readQuery(): { session: ChatSession; library: ModelLibrary; error: NibbleError | null } {
+interface Asked {
+  choice: ModelChoice;
+  engine: EngineOptions;
+  /** the model that the address bar names */
+  address: string;
+  library: ModelLibrary;
+  error: NibbleError | null;
+}
+
+function readQuery(): Asked {
   const query = new URLSearchParams(location.search);
   const model = query.get('model') ?? DEFAULT_MODEL;
   const named = query.getAll('model').length;
@@ -41,26 +61,58 @@ function readQuery(): { session: ChatSession; library: ModelLibrary; error: Nibb
   };
   try {
     if (named > 1) throw new NibbleError('invalid-option', 'The option model is given twice.', { option: 'model' });
-    const choice = chooseByName(parseModel(model, document.baseURI, true), {}, hub);
-    return {
-      session: new ChatSession(load, { choice, engine: { ...remembered(), ...parseOptions(query) }, sampling: {} }),
-      library,
-      error: null,
-    };
+    const address = parseModel(model, document.baseURI, true);
+    const engine = { ...remembered(), ...parseOptions(query) };
+    return { choice: chooseByName(address, {}, hub), engine, address, library, error: null };
   } catch (thrown) {
-    const session = new ChatSession(load, { choice: standard, engine: remembered(), sampling: {} });
-    return { session, library, error: asNibbleError(thrown) };
+    return { choice: standard, engine: remembered(), address: '', library, error: asNibbleError(thrown) };
   }
 }
 
 /** A folder on the web, whose config.json is small; a GGUF's header is not, and the Hub is asked when the person asks. */
 const isServed = (model: ModelInput) => typeof model === 'string' && /^https?:.*(?<!\.gguf)$/.test(model);
 
+/** Whether an earlier visit may have kept a conversation. At a first one the code for it comes after the weights. */
+async function hasTalked(): Promise<boolean> {
+  try {
+    return (await indexedDB.databases()).some(({ name }) => name === 'nibble-chat');
+  } catch {
+    return false;
+  }
+}
+
+function chooseKept({ model, revision, options }: NamedModel): ModelChoice {
+  return { ...chooseByName(model, { revision }, hub), ...(options && { options }) };
+}
+
+/** The chat works without it, too: in old browsers, or where a file of an older version is gone. */
+async function openKept(address: string): Promise<KeptChat | null> {
+  try {
+    const { KeptChat } = await import('./kept-chat');
+    return await KeptChat.open(address, deleteSavedCache);
+  } catch {
+    return null;
+  }
+}
+
 async function start() {
   const page = document.querySelector<ChatPage>('nibble-page')!;
-  const { session, library, error } = readQuery();
-  page.session = session;
-  page.library = library;
+  const { choice, engine, address, library, error } = readQuery();
+  const keeps = !error && engine.storage !== 'none';
+  const kept = keeps && (await hasTalked()) ? await openKept(address) : null;
+  const last = kept?.model;
+  // a model that the address bar names is the one that is meant
+  const goesOn = last && (last.model === address || !new URLSearchParams(location.search).has('model'));
+  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last) : choice, engine, sampling: {} });
+  kept?.attach(session);
+  Object.assign(page, { session, library, kept });
+  if (keeps && !kept) {
+    const keep = async () => {
+      page.kept = await openKept(address);
+      page.kept?.attach(session);
+    };
+    session.addEventListener('ready', keep, { once: true });
+  }
   if (error) return session.report(error);
   const preview = await previewModel(session.choice, isStored);
   // the person may have chosen another model meanwhile

@@ -12,12 +12,16 @@ import type { ModelLibrary } from '../ui/model-library';
 import type { ModelsDialog } from '../ui/models-dialog';
 import type { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
+import type { KeptChat } from './kept-chat';
+import './kept-setting';
 import { STARTERS } from './starters';
 
 /** The chat page: what this is in one sentence, one conversation, and the models to have it with. */
 export class ChatPage extends LitElement {
   @property({ attribute: false }) session: ChatSession | null = null;
   @property({ attribute: false }) library: ModelLibrary | null = null;
+  /** what keeps the conversation; null: nothing does */
+  @property({ attribute: false }) kept: KeptChat | null = null;
   /** reloads into a newer version of the page, when there is one */
   @property({ attribute: false }) newVersion: (() => void) | null = null;
   @state() private talking = false;
@@ -83,6 +87,10 @@ export class ChatPage extends LitElement {
         margin: 0 0 0.6rem;
         text-wrap: pretty;
       }
+      /* its code comes when it is first opened */
+      nibble-models:not(:defined) {
+        display: none;
+      }
       .update {
         display: flex;
         align-items: center;
@@ -140,7 +148,9 @@ export class ChatPage extends LitElement {
   }
 
   override willUpdate(changed: Map<string, unknown>) {
-    if (changed.has('session')) this.session?.addEventListener('change', this.#changed);
+    if (!changed.has('session')) return;
+    this.session?.addEventListener('change', this.#changed);
+    this.#changed();
   }
 
   /** The dialog's code is fetched when it is first needed. */
@@ -164,7 +174,13 @@ export class ChatPage extends LitElement {
             ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
             : html`<span class="muted promise">Nothing leaves this device</span>`
         }
-        <button aria-haspopup="dialog" @click=${() => this.#models((dialog) => dialog.open())}>Models</button>
+        <button
+          aria-haspopup="dialog"
+          ?disabled=${this.session === null}
+          @click=${() => this.#models((dialog) => dialog.open())}
+        >
+          Models
+        </button>
       </header>
       <main>
         ${
@@ -188,8 +204,14 @@ export class ChatPage extends LitElement {
             : nothing
         }
       </main>
-      <nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
-      <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}></nibble-models>
+      ${
+        this.session
+          ? html`<nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
+              <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}>
+                ${this.kept ? html`<nibble-kept slot="conversation" .kept=${this.kept}></nibble-kept>` : nothing}
+              </nibble-models>`
+          : nothing
+      }
     `;
   }
 }

@@ -13,7 +13,7 @@ export interface Chats {
   plan(query: ConversationQuery): Promise<PlanInfo>;
   /** Frees the cache. */
   close(): Promise<void>;
-  save(name: string): Promise<SavedCache>;
+  save(name: string, signal?: AbortSignal): Promise<SavedCache>;
   restore(name: string): Promise<number | null>;
 }
 
@@ -86,12 +86,12 @@ export class Conversation {
 
   /**
    * Writes the cache to IndexedDB under the name that the conversation was given, when the answer under way is done. The
-   * messages are the application's to keep.
-   * @throws quota-exceeded, storage-unavailable; what was saved before is then still there. invalid-option without a name,
-   * or before there is anything
+   * messages are the application's to keep. What is asked meanwhile waits for it; with `signal`, it gives way.
+   * @throws quota-exceeded, storage-unavailable, aborted; what was saved before is then still there. invalid-option
+   * without a name, or before there is anything
    */
-  async save(): Promise<SavedCache> {
-    return this.#engine.save(this.#name());
+  async save({ signal }: { signal?: AbortSignal } = {}): Promise<SavedCache> {
+    return this.#engine.save(this.#name(), signal);
   }
 
   /**

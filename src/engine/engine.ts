@@ -303,7 +303,12 @@ export class Engine {
           return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
         }),
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
-      save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
+      save: (name, signal) => {
+        const id = ++lastId;
+        return this.#model.run((worker) =>
+          cancellable(worker, id, signal, () => worker.api.saveCache(conversation, name, id)),
+        );
+      },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
     };
     return new Conversation(chats, options);

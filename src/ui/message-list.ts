@@ -130,9 +130,27 @@ export class MessageList extends LitElement {
   #streaming = new StreamingMarkdown();
   #status = '';
   #follow = true;
+  /** what is below it comes and goes, a phone's keyboard too */
+  #resized = new ResizeObserver(() => this.#toEnd());
+
+  override connectedCallback() {
+    super.connectedCallback();
+    this.#resized.observe(this);
+    this.onscroll = () => {
+      this.#follow = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR_END;
+    };
+  }
+
+  override disconnectedCallback() {
+    super.disconnectedCallback();
+    this.#resized.disconnect();
+  }
+
+  #toEnd() {
+    if (this.#follow) this.scrollTop = this.scrollHeight;
+  }
 
   override willUpdate(changed: Map<string, unknown>) {
-    this.#follow = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR_END;
     const last = this.messages.at(-1);
     if (changed.has('busy') && !this.busy && changed.get('busy') === true && last?.role === 'assistant') {
       this.#status = `Answer finished, ${last.content.split(/\s+/).length} words.`;
@@ -140,7 +158,7 @@ export class MessageList extends LitElement {
   }
 
   override updated() {
-    if (this.#follow) this.scrollTop = this.scrollHeight;
+    this.#toEnd();
   }
 
   /** By block; a finished message is rendered once. */

@@ -72,10 +72,16 @@ export class ModelCost extends LitElement {
         display: grid;
         gap: 0.3rem;
       }
+      /* in reach on the smallest screen, whatever is above */
       .actions {
+        position: sticky;
+        bottom: 0;
         display: flex;
         flex-wrap: wrap;
         gap: 0.5rem;
+        padding: 0.75rem 0;
+        border-top: 1px solid var(--_border);
+        background: var(--_background);
       }
     `,
   ];

@@ -16,7 +16,8 @@ import { theme } from './theme';
 
 /**
  * A dialog in two steps: which model, from the web or from this device; then what it takes, and
- * whether to load it. What was typed stays while the dialog is open, and is gone with it.
+ * whether to load it. What was typed stays while the dialog is open, and is gone with it. Slot `conversation` stands
+ * below the models that are kept.
  */
 export class ModelsDialog extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
@@ -42,6 +43,8 @@ export class ModelsDialog extends LitElement {
         border-radius: calc(var(--_radius) + 6px);
         overflow-y: auto;
         overscroll-behavior: contain;
+        /* what has the focus is seen between the title and the buttons */
+        scroll-padding: 4.5rem 0;
       }
       dialog::backdrop {
         background: rgb(0 0 0 / 0.45);
@@ -76,6 +79,9 @@ export class ModelsDialog extends LitElement {
         display: grid;
         gap: 1.75rem;
         padding: 0.4rem 1.25rem 1.5rem;
+      }
+      nibble-cost.content {
+        padding-bottom: 0;
       }
       [hidden] {
         display: none;
@@ -170,6 +176,7 @@ export class ModelsDialog extends LitElement {
         <h3 id="kept">Models on this device</h3>
         <nibble-stored .library=${this.library} .loaded=${this.session.info} @choose=${this.#choose}></nibble-stored>
       </section>
+      <slot name="conversation"></slot>
     `;
   }
 

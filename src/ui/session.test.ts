@@ -66,6 +66,15 @@ describe('loading', () => {
     expect([chat.phase, chat.error]).toEqual(['ready', null]);
   });
 
+  test('goes on under a new chat', async () => {
+    const chat = session(fakeLoad(new FakeEngine()));
+    chat.messages = [{ role: 'user', content: 'Hi' }];
+    const loading = chat.load();
+    chat.newChat();
+    await loading;
+    expect([chat.phase, chat.messages]).toEqual(['ready', []]);
+  });
+
   test('stop is no error', async () => {
     const chat = session(fakeLoad(new FakeEngine()));
     const loading = chat.load();

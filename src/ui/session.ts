@@ -12,6 +12,7 @@ import type {
   ModelInfo,
   Progress,
   SamplingOptions,
+  SavedCache,
 } from '../protocol';
 import type { ModelChoice } from './model-choice';
 import type { ModelPreview } from './preview';
@@ -24,10 +25,12 @@ export interface Talk {
   ): AsyncIterable<string> & { result: Promise<GenerateResult> };
   /** frees the cache */
   close(): Promise<void>;
+  /** writes the cache to the browser's storage, under the name that the conversation was given */
+  save(options?: { signal?: AbortSignal }): Promise<SavedCache>;
 }
 
 export interface ChatEngine {
-  conversation(): Talk;
+  conversation(options?: { saved?: string }): Talk;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;
   dispose(): void | Promise<void>;
@@ -63,7 +66,10 @@ export class ChatSession extends EventTarget {
   progress: Progress | null = null;
   info: ModelInfo | null = null;
   memory: MemoryInfo | null = null;
-  /** the conversation, without the system message; while answering, the last one grows */
+  /**
+   * the conversation, without the system message; while answering, the last one grows. Whoever keeps what was said may
+   * put it here before anything is asked
+   */
   messages: ChatMessage[] = [];
   /** of the last finished answer */
   result: GenerateResult | null = null;
@@ -72,12 +78,14 @@ export class ChatSession extends EventTarget {
   preview: ModelPreview | null = null;
   /** the model that made room for `choice`, while that is not loaded itself */
   previous: { choice: ModelChoice; preview: ModelPreview | null } | null = null;
+  /** name of the saved cache that the next conversation with the engine begins with, and saves */
+  saved?: string;
+  /** the engine's side of the conversation; null before its first answer */
+  talk: Talk | null = null;
 
   #load: LoadEngine;
   #options: SessionOptions;
   #engine: ChatEngine | null = null;
-  /** the engine's side of the conversation; null before its first answer */
-  #talk: Talk | null = null;
   #abort: AbortController | null = null;
   /** the person agreed to load this model where not all of it can be kept */
   #ifRoom = false;
@@ -169,14 +177,14 @@ export class ChatSession extends EventTarget {
     this.#abort?.abort();
   }
 
-  /** Forgets the conversation, and gives back its memory; the model stays. */
+  /** Forgets the conversation, and gives back its memory; the model stays, or goes on loading. */
   newChat(): void {
-    this.stop();
-    void this.#talk
+    if (this.phase === 'answering') this.stop();
+    void this.talk
       ?.close()
       .then(() => this.#remember())
       .catch(() => {});
-    this.#talk = null;
+    this.talk = null;
     this.#set({ messages: [], result: null, error: null });
   }
 
@@ -206,7 +214,7 @@ export class ChatSession extends EventTarget {
 
   #forgetEngine(): void {
     this.#engine = null;
-    this.#talk = null;
+    this.talk = null;
   }
 
   /** Shows what is allocated now. */
@@ -275,8 +283,8 @@ export class ChatSession extends EventTarget {
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
       const maxNewTokens = Math.min(ANSWER_TOKENS, room);
-      this.#talk ??= engine.conversation();
-      const stream = this.#talk.chat(messages, {
+      this.talk ??= engine.conversation({ saved: this.saved });
+      const stream = this.talk.chat(messages, {
         maxNewTokens,
         overflow: 'shift',
         ...sampling,

@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { GenerateResult, MemoryInfo, ModelInfo } from '../protocol';
+import type { GenerateResult, GenerateStats, MemoryInfo, ModelInfo } from '../protocol';
 import { define } from './define';
 import { formatMemory, formatRate } from './format';
 import { theme } from './theme';
@@ -17,6 +17,12 @@ export function describeMemory(memory: MemoryInfo, { contextLength, options }: M
   const full = memory.total - memory.kv + memory.kvFullContext;
   const limit = options.memoryBudget === null ? '' : `, limit ${formatMemory(options.memoryBudget)}`;
   return `${formatMemory(memory.total)} for this chat, ${formatMemory(full)} at the full context of ${contextLength.toLocaleString('en')} tokens${limit}`;
+}
+
+/** "0.4 s", "0.1 s, 290 of 312 tokens reused" */
+function describeStart({ ttftMs, reusedTokens, promptTokens }: GenerateStats): string {
+  const reused = reusedTokens > 0 ? `, ${reusedTokens} of ${promptTokens} tokens reused` : '';
+  return `${formatRate(ttftMs / 1000)} s${reused}`;
 }
 
 /** Who answers, how fast, and what it takes. */
@@ -70,7 +76,7 @@ export class StatsLine extends LitElement {
           result
             ? [
                 row('Speed', 'speed', `${formatRate(result.stats.decodeTps)} tok/s`),
-                row('First token', 'ttft', `${formatRate(result.stats.ttftMs / 1000)} s`),
+                row('First token', 'ttft', describeStart(result.stats)),
               ]
             : nothing
         }

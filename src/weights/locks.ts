@@ -63,9 +63,9 @@ export async function whileUnused<T>(key: string, work: () => Promise<T>): Promi
   }
 }
 
-/** Runs `work` when no other tab saves or deletes a conversation's cache. */
-export async function whileSaving<T>(work: () => Promise<T>): Promise<T> {
-  const release = await acquire('nibble-saved', {});
+/** Runs `work` when no other tab saves or deletes a conversation's cache. @throws aborted */
+export async function whileSaving<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const release = await acquire('nibble-saved', { signal });
   try {
     return await work();
   } finally {

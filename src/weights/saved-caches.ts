@@ -3,7 +3,7 @@
  * pieces of at most 4 MiB with their digests, and one record, which is written last and names them: a save that was cut
  * has no record, and the one before it stays whole until the new one is. What the rows mean is for who saved them.
  */
-import { NibbleError } from '../errors';
+import { NibbleError, throwIfAborted } from '../errors';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from './chunk-store';
 import { whileSaving } from './locks';
@@ -68,13 +68,15 @@ export function checkName(name: unknown): asserts name is string {
  * Saves, in the place of what was saved under this name.
  * @param about its tokens, model and revision
  * @param rows brings the pieces; each is written before the next is asked for
- * @throws quota-exceeded, storage-unavailable, and what `rows` throws: what was saved before is then still there
+ * @param signal is looked at before each piece
+ * @throws quota-exceeded, storage-unavailable, aborted, and what `rows` throws: what was saved before is then still there
  */
 export function writeSaved(
   store: ModelStore,
   about: Pick<SavedCache, 'name' | 'model' | 'revision'>,
   header: SavedHeader,
   rows: AsyncIterable<SavedRows & { bytes: Uint8Array<ArrayBuffer> }>,
+  signal?: AbortSignal,
 ): Promise<SavedCache> {
   return whileSaving(async () => {
     const generation = crypto.randomUUID();
@@ -83,6 +85,7 @@ export function writeSaved(
     let total = 0;
     try {
       for await (const { bytes, ...piece } of rows) {
+        throwIfAborted(signal);
         const digest = (await sha256(bytes))!;
         total += bytes.length;
         await store.chunks.put(prefix + pieces.length, { sha256: digest, bytes });
@@ -102,7 +105,7 @@ export function writeSaved(
       // what was here before, or this, or what a tab left that was closed in between
       await sweep(store).catch(() => {});
     }
-  });
+  }, signal);
 }
 
 /** Deletes all pieces that no record names. */

@@ -368,6 +368,30 @@ describe('saving', () => {
     expect((await ask(session, next)).ids).toEqual((await ask(other, next)).ids);
   });
 
+  it('gives way to whoever stops it: before it begins, and between two pieces', async () => {
+    const { store, session, next, kept } = await saved();
+    const right = await ask(await open({}), next);
+    const before = await store.chunks.keys(PIECES);
+    const begun = id + 1;
+    id += 2;
+    const answer = ask(session, next);
+    const waiting = session.saveCache(0, NAME, begun);
+    await session.cancel(begun);
+    expect((await answer).ids).toEqual(right.ids);
+    await expect(waiting).rejects.toMatchObject({ code: 'aborted' });
+    const { put } = store.chunks;
+    let pieces = 0;
+    store.chunks.put = async (key, chunk) => {
+      pieces++;
+      await put(key, chunk);
+      await session.cancel(begun + 1);
+    };
+    await expect(session.saveCache(0, NAME, begun + 1)).rejects.toMatchObject({ code: 'aborted' });
+    expect(pieces).toBe(1);
+    expect(await store.chunks.keys(PIECES)).toEqual(before);
+    expect(await session.savedCaches()).toEqual([kept]);
+  });
+
   it('that was cut off leaves what was saved before; the next save clears what it left', async () => {
     const { store, session } = await saved();
     const [chunk] = await store.chunks.keys(PIECES);

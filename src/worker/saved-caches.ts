@@ -44,9 +44,14 @@ async function computedWith({ key, checkpoint, plan, options, samples, lora, lor
 
 /**
  * Saves what a conversation's cache holds, under a name, in the place of what was saved under it before.
- * @throws invalid-option when it holds nothing, quota-exceeded, storage-unavailable, device-lost
+ * @throws invalid-option when it holds nothing, quota-exceeded, storage-unavailable, device-lost, aborted
  */
-export async function saveCache(model: Model, conversation: number, name: string): Promise<SavedCache> {
+export async function saveCache(
+  model: Model,
+  conversation: number,
+  name: string,
+  signal?: AbortSignal,
+): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
   const held = model.conversations.get(conversation);
@@ -72,7 +77,7 @@ export async function saveCache(model: Model, conversation: number, name: string
   }
   const { key, checkpoint } = model;
   const header = { computedWith: await computedWith(model), talk, oldest: [...oldest] } satisfies SavedHeader;
-  return writeSaved(store, { name, model: key, revision: checkpoint.revision }, header, rows());
+  return writeSaved(store, { name, model: key, revision: checkpoint.revision }, header, rows(), signal);
 }
 
 /**

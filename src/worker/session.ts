@@ -130,10 +130,10 @@ export function createSession(host: Host): Session {
       }),
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
-    saveCache: (conversation, name) =>
-      enqueue(0, null, async () => {
+    saveCache: (conversation, name, id = 0) =>
+      enqueue(id, null, async (signal) => {
         const { saveCache } = await savedCaches();
-        return onDevice((model) => saveCache(model, conversation, name));
+        return onDevice((model) => saveCache(model, conversation, name, signal));
       }),
     restoreCache: (conversation, name) =>
       enqueue(0, null, async () => {

@@ -61,10 +61,22 @@ export class FakeEngine implements ChatEngine {
 
   /** conversations that were closed */
   closed = 0;
+  /** the name of every conversation */
+  names: (string | undefined)[] = [];
+  /** awaited by every save, whose signals these are */
+  saving: () => Promise<void> = () => Promise.resolve();
+  saves: (AbortSignal | undefined)[] = [];
+  savedTokens = 12;
 
-  conversation(): Talk {
+  conversation({ saved }: { saved?: string } = {}): Talk {
+    this.names.push(saved);
     return {
       chat: (messages, options) => this.chat(messages, options),
+      save: async ({ signal } = {}) => {
+        this.saves.push(signal);
+        await this.saving();
+        return { name: saved!, model: 'fake', revision: null, tokens: this.savedTokens, bytes: 1e6, savedAt: 0 };
+      },
       close: async () => {
         this.closed++;
       },

@@ -1,0 +1,238 @@
+import { clear, createStore, get, set } from 'idb-keyval';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { NibbleError } from '../errors';
+import type { ModelChoice } from '../ui/model-choice';
+import { ChatSession } from '../ui/session';
+import { FakeEngine, fakeLoad } from '../ui/test/fake-engine';
+import { KeptChat } from './kept-chat';
+
+const store = createStore('nibble-chat', 'keyval');
+const HELLO = { role: 'user', content: 'Hi' };
+const ANSWER = { role: 'assistant', content: 'Hello there.' };
+const OTHER: ModelChoice = { model: 'org/other', name: 'other', revision: 'v2', token: 'hf_x' };
+
+let key = '';
+let deleted: string[] = [];
+const deleteCache = async (name: string) => void deleted.push(name);
+
+/** What is kept under this test's key. */
+const kept = () => get<{ messages: object[]; named?: object; cache: string; outdated: string[] }>(key, store);
+
+/** A page that was opened at an address: each has a lock that only the end of the page frees. */
+async function open(address: string, engine = new FakeEngine()) {
+  key = address;
+  const chat = await KeptChat.open(address, deleteCache);
+  const { model = 'm', ...access } = chat.model ?? {};
+  const session = new ChatSession(fakeLoad(engine), {
+    choice: { model, name: 'm', ...access },
+    engine: {},
+    sampling: {},
+  });
+  chat.attach(session);
+  await session.load();
+  return { chat, session, engine };
+}
+
+/** What the last visit would have left. */
+async function left(address: string, record: object) {
+  await set(
+    address,
+    { messages: [HELLO, ANSWER], named: { model: 'm' }, cache: 'then', outdated: [], ...record },
+    store,
+  );
+}
+
+beforeEach(async () => {
+  await clear(store);
+  localStorage.clear();
+  deleted = [];
+});
+afterEach(() => vi.restoreAllMocks());
+
+describe('what is said', () => {
+  test('is kept as it is said, an answer that grows included', async () => {
+    const { session, engine } = await open('grows');
+    let grow = () => {};
+    engine.pace = () => new Promise((resolve) => (grow = resolve));
+    const answered = session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO]));
+    grow();
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, { ...ANSWER, content: 'Hello' }]), {
+      timeout: 20_000,
+    });
+    engine.pace = () => Promise.resolve();
+    grow();
+    await answered;
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+  });
+
+  test('is there again, with the model that it was said to, but for its token', async () => {
+    const first = await open('again');
+    await first.session.change({ ...OTHER, options: { maxContext: 99 } }, null);
+    await first.session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    const record = await kept();
+    expect(record!.named).toEqual({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
+    expect(JSON.stringify(record)).not.toContain('hf_x');
+    // another address, as this page holds the lock of the first
+    await set('again, later', record, store);
+    const later = await open('again, later');
+    expect(later.session.messages).toEqual([HELLO, ANSWER]);
+    expect(later.session.choice).toMatchObject({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
+    await later.session.ask('And?');
+    expect(later.engine.asked[0]).toEqual([HELLO, ANSWER, { role: 'user', content: 'And?' }]);
+    expect(later.engine.names).toEqual([record!.cache]);
+  });
+
+  test('is forgotten with a new chat, and its cache with it', async () => {
+    await left('forgotten', {});
+    const { session, engine } = await open('forgotten');
+    session.newChat();
+    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['then']]));
+    await session.ask('Hi');
+    expect(engine.names).toHaveLength(1);
+    expect(engine.names[0]).not.toBe('then');
+  });
+
+  test('of a cache that could not be deleted the next visit takes care', async () => {
+    await left('undeleted', { messages: [], outdated: ['then'] });
+    await open('undeleted');
+    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['then']]));
+  });
+
+  test('is kept no more where that is not wanted, at the next visit too', async () => {
+    await left('unwanted', {});
+    const { chat, session, engine } = await open('unwanted');
+    chat.keep(false);
+    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['then']]));
+    await session.ask('More');
+    const next = await open('unwanted, later');
+    expect(next.chat.on).toBe(false);
+    await next.session.ask('Hi');
+    expect([await kept(), engine.saves, next.engine.saves]).toEqual([undefined, [], []]);
+    next.chat.keep(true);
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+  });
+
+  test('in a second tab goes with it, and leaves the first one alone', async () => {
+    const first = await open('tabs');
+    await first.session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    const record = await kept();
+    const second = await open('tabs');
+    expect([second.chat.place, second.session.messages]).toEqual(['elsewhere', []]);
+    await second.session.ask('Other');
+    second.session.newChat();
+    expect([second.engine.saves, deleted]).toEqual([[], []]);
+    await first.session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect((await kept())?.cache).toBe(record?.cache);
+  });
+
+  test('is no less answered where the browser stores nothing', async () => {
+    const { chat, session } = await open('refused');
+    const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError');
+    });
+    await session.ask('Hi');
+    expect([session.messages, session.error]).toEqual([[HELLO, ANSWER], null]);
+    await vi.waitFor(() => expect(chat.place).toBe('nowhere'));
+    put.mockRestore();
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect(chat.place).toBe('here');
+  });
+});
+
+describe('the cache', () => {
+  test('is saved after an answer, and then where it has grown by an eighth, or the page is left', async () => {
+    const { session, engine } = await open('saves');
+    const tried = vi.spyOn(navigator.storage, 'estimate');
+    // each answer computes 12 tokens
+    engine.savedTokens = 200;
+    const turns: number[] = [];
+    for (let turn = 1; turn <= 4; turn++) {
+      await session.ask(`${turn}`);
+      turns.push(tried.mock.calls.length);
+      await vi.waitFor(() => expect(engine.saves).toHaveLength(tried.mock.calls.length));
+      await kept();
+    }
+    expect(turns).toEqual([1, 1, 1, 2]);
+    await session.ask('last');
+    vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
+    document.dispatchEvent(new Event('visibilitychange'));
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(3));
+  });
+
+  test('gives way to a question', async () => {
+    const { session, engine } = await open('gives way');
+    let save = () => {};
+    engine.saving = () => new Promise((resolve) => (save = resolve));
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    expect(engine.saves[0]!.aborted).toBe(false);
+    const answered = session.ask('More');
+    expect(engine.saves[0]!.aborted).toBe(true);
+    save();
+    await answered;
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
+  });
+
+  test('of a conversation that is over is deleted after its save has ended', async () => {
+    const { session, engine } = await open('over');
+    let save = () => {};
+    engine.saving = () => new Promise((resolve) => (save = resolve));
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    session.newChat();
+    await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
+    expect(deleted).toEqual([]);
+    save();
+    await vi.waitFor(() => expect(deleted).toEqual(engine.names));
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+  });
+
+  test('is known by its name where the person has changed their mind twice', async () => {
+    const { chat, session, engine } = await open('mind');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    await kept();
+    chat.keep(false);
+    await vi.waitFor(() => expect(deleted).toEqual(engine.names));
+    chat.keep(true);
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[0]));
+    session.newChat();
+    await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+  });
+
+  test('of one model is not for another', async () => {
+    await left('models', {});
+    const { session, engine } = await open('models');
+    await session.change(OTHER, null);
+    await session.ask('And?');
+    expect(engine.names[0]).toMatch(/^other, /);
+    await vi.waitFor(() => expect(deleted).toEqual(['then']));
+    expect((await kept())?.messages).toHaveLength(4);
+  });
+
+  test('is not saved where there is little room, of a model from files, or where saving fails', async () => {
+    const estimate = vi.spyOn(navigator.storage, 'estimate').mockResolvedValue({ quota: 6e7, usage: 2e7 });
+    const small = await open('small');
+    await small.session.ask('Hi');
+    await vi.waitFor(() => expect(estimate).toHaveBeenCalled());
+    expect(small.engine.saves).toEqual([]);
+    estimate.mockRestore();
+    await small.session.change({ model: [new File([], 'model.gguf')], name: 'files' }, null);
+    await small.session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect([small.engine.saves, (await kept())?.named]).toEqual([[], undefined]);
+    const full = await open('full');
+    full.engine.saving = () => Promise.reject(new NibbleError('quota-exceeded', 'There is no room.'));
+    await full.session.ask('Hi');
+    await vi.waitFor(() => expect(full.engine.saves).toHaveLength(1));
+    await full.session.ask('More');
+    await vi.waitFor(() => expect(full.engine.saves).toHaveLength(2));
+    expect([full.session.error, full.session.messages.length]).toEqual([null, 4]);
+  });
+});

@@ -1,0 +1,250 @@
+/**
+ * The page's conversation, kept in this browser: what was said, as it is said, and the engine's cache of it, after
+ * answers. Of several tabs with the same address the one that was opened first keeps its conversation; what is said in
+ * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
+ */
+import { createStore, del, get, set } from 'idb-keyval';
+import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
+import type { ModelChoice } from '../ui/model-choice';
+import type { ChatSession } from '../ui/session';
+
+/** What can be named again at another visit. A model from files cannot, and a token is never stored. */
+export interface NamedModel {
+  model: string;
+  revision?: string;
+  options?: EngineOptions;
+}
+
+interface Kept {
+  messages: ChatMessage[];
+  /** the model that it was held with last */
+  named?: NamedModel;
+  /** name of its saved cache */
+  cache: string;
+  /** names of saved caches that are still to be deleted */
+  outdated: string[];
+}
+
+/** While an answer grows, it is stored this often, ms. */
+const STORE_MS = 1000;
+/** How long a page that is loaded again waits for the lock of the one that it was, ms. */
+const LOCK_MS = 500;
+/** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */
+const CACHE_BYTES = 256 << 20;
+const CACHE_SHARE = 0.1;
+/** A cache is saved when it has grown by this share: in all, nine times its bytes are written at most. */
+const CACHE_GROWTH = 1 / 8;
+/** localStorage has it where nothing is to be kept. */
+const OFF = 'nibble-chat-off';
+
+function nameOf({ model, revision, options }: ModelChoice): NamedModel | undefined {
+  return typeof model === 'string' ? { model, revision, options } : undefined;
+}
+
+/** Holds a lock until the page goes. @returns false when another tab has it */
+function hold(name: string): Promise<boolean> {
+  const { locks } = navigator;
+  // an insecure page has none
+  if (!locks) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const forever = () => new Promise<never>(() => resolve(true));
+    locks.request(name, { signal: AbortSignal.timeout(LOCK_MS) }, forever).catch(() => resolve(false));
+  });
+}
+
+function remembered(): boolean {
+  try {
+    return localStorage.getItem(OFF) === null;
+  } catch {
+    return true;
+  }
+}
+
+/** Dispatches 'change' when `on` or `place` does. */
+export class KeptChat extends EventTarget {
+  /** 'elsewhere': another tab keeps its conversation; 'nowhere': this browser has no room, or stores nothing */
+  place: 'here' | 'elsewhere' | 'nowhere' = 'here';
+  /** whether the person wants it */
+  on = remembered();
+  readonly #key: string;
+  readonly #deleteCache: (name: string) => Promise<void>;
+  readonly #database = createStore('nibble-chat', 'keyval');
+  #session!: ChatSession;
+  #kept: Kept = { messages: [], cache: '', outdated: [] };
+  #result: GenerateResult | null = null;
+  /** there may be a saved cache of this conversation */
+  #mayBeSaved = false;
+  /** computed since the last save, and what that holds */
+  #newTokens = 0;
+  #savedTokens = 0;
+  /** the save that is under way */
+  #save: { stop: AbortController; done: Promise<void> } | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** the last write, which waits for those before it */
+  #written: Promise<void> = Promise.resolve();
+
+  private constructor(key: string, deleteCache: (name: string) => Promise<void>) {
+    super();
+    this.#key = key;
+    this.#deleteCache = deleteCache;
+  }
+
+  /**
+   * Looks for what was kept.
+   * @param key the model that the address bar names: each has a conversation of its own
+   * @param deleteCache the engine's deleteSavedCache()
+   */
+  static async open(key: string, deleteCache: (name: string) => Promise<void>): Promise<KeptChat> {
+    const chat = new KeptChat(key, deleteCache);
+    if (await hold(`nibble-chat:${key}`)) await chat.#read();
+    else chat.place = 'elsewhere';
+    return chat;
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const kept = await get<Kept>(this.#key, this.#database);
+      if (kept) this.#kept = kept;
+    } catch {
+      this.place = 'nowhere';
+    }
+    this.#mayBeSaved = this.#kept.messages.length > 0;
+  }
+
+  /** The model that the conversation was held with last, where that can be named. */
+  get model(): NamedModel | undefined {
+    return this.#kept.named;
+  }
+
+  /** Gives the session what was kept, where nothing has been said yet, and from now on keeps what is said. */
+  attach(session: ChatSession): void {
+    this.#session = session;
+    if (session.messages.length === 0) session.messages = this.#kept.messages;
+    session.saved = this.#kept.cache;
+    session.addEventListener('change', this.#changed);
+    document.addEventListener('visibilitychange', this.#hidden);
+    session.dispatchEvent(new Event('change'));
+    if (this.#kept.outdated.length > 0) this.#write();
+  }
+
+  /** As the person wants it. What was kept is deleted where it is not to be. */
+  keep(on: boolean): void {
+    this.on = on;
+    try {
+      if (on) localStorage.removeItem(OFF);
+      else localStorage.setItem(OFF, '');
+    } catch {
+      // it holds for this visit
+    }
+    if (!on) this.#renew();
+    this.#write();
+  }
+
+  #changed = () => {
+    const { messages, phase, result } = this.#session;
+    const before = this.#kept.messages;
+    const said = messages !== before;
+    const grows = phase === 'answering' && messages.length === before.length;
+    this.#kept.messages = messages;
+    // a question goes first
+    if (phase !== 'ready') this.#save?.stop.abort();
+    const other = this.#changesModel();
+    if (other || (said && messages.length === 0)) this.#renew();
+    if (said && grows) this.#timer ??= setTimeout(this.#write, STORE_MS);
+    else if (said || other) this.#write();
+    if (result && result !== this.#result) {
+      const { promptTokens, reusedTokens, newTokens } = result.stats;
+      this.#newTokens += promptTokens - reusedTokens + newTokens;
+    }
+    this.#result = result;
+    if (this.#newTokens > CACHE_GROWTH * this.#savedTokens) this.#saveCache();
+  };
+
+  #hidden = () => {
+    if (!document.hidden) return;
+    if (this.#timer !== undefined) this.#write();
+    if (this.#newTokens > 0) this.#saveCache();
+  };
+
+  /** Whether the model is another one than before; what that computed is of no use to it. */
+  #changesModel(): boolean {
+    const before = this.#kept.named;
+    this.#kept.named = nameOf(this.#session.choice);
+    return JSON.stringify(before) !== JSON.stringify(this.#kept.named);
+  }
+
+  /** From now on caches are saved under another name, and the old one is to be deleted. */
+  #renew(): void {
+    this.#save?.stop.abort();
+    if (this.#mayBeSaved) this.#kept.outdated.push(this.#kept.cache);
+    this.#mayBeSaved = false;
+    this.#newTokens = this.#savedTokens = 0;
+    this.#session.saved = this.#kept.cache = `${this.#session.choice.name.slice(0, 99)}, ${new Date().toISOString()}`;
+  }
+
+  #write = () => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.place === 'elsewhere') return;
+    const next = this.#written.then(() => this.#store());
+    this.#written = next.then(
+      () => this.#tell('here'),
+      () => this.#tell('nowhere'),
+    );
+  };
+
+  #tell(place: KeptChat['place']): void {
+    this.place = place;
+    this.dispatchEvent(new Event('change'));
+  }
+
+  async #store(): Promise<void> {
+    const { messages, outdated } = this.#kept;
+    // an answer that has not begun is none
+    const said = this.on ? messages.filter(({ content }) => content !== '') : [];
+    const nothing = said.length + outdated.length === 0;
+    await (nothing
+      ? del(this.#key, this.#database)
+      : set(this.#key, { ...this.#kept, messages: said }, this.#database));
+    if (outdated.length === 0) return;
+    await this.#save?.done;
+    const deleted = await this.#deleteCache(outdated[0]).then(
+      () => true,
+      () => false,
+    );
+    // otherwise at the next visit
+    if (!deleted) return;
+    outdated.shift();
+    await this.#store();
+  }
+
+  /** Saves the engine's cache, where there is room for it, until something is asked. What fails is tried again later. */
+  #saveCache(): void {
+    const { talk, phase, memory } = this.#session;
+    if (!talk || !memory || phase !== 'ready' || this.#save || this.place !== 'here' || !this.on) return;
+    // in another visit nobody could say which model it is
+    if (!this.#kept.named) return;
+    const stop = new AbortController();
+    const { signal } = stop;
+    const tokens = this.#newTokens;
+    const save = async () => {
+      const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
+      if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
+      this.#mayBeSaved = true;
+      const saved = await talk.save({ signal });
+      if (signal.aborted) return;
+      this.#savedTokens = saved.tokens;
+      this.#newTokens -= tokens;
+      if (saved.name === this.#kept.cache) return;
+      // begun before the person did not want it, and then did again
+      this.#session.saved = this.#kept.cache = saved.name;
+      this.#write();
+    };
+    const done = save()
+      .catch(() => {})
+      .finally(() => {
+        this.#save = null;
+      });
+    this.#save = { stop, done };
+  }
+}
