@@ -24,18 +24,21 @@ interface Ground {
   revision?: string | null;
   options?: EngineOptions;
   lora?: LoraDescription[];
+  filesOf?: (adapter: string) => Map<string, Uint8Array>;
 }
 
 let id = 0;
 const quiet = { postMessage: () => {} };
 
-async function open({ store = null, files = GEMMA, name = 'm', revision = null, commit, options, lora }: Ground) {
+async function open(ground: Ground) {
+  const { store = null, files = GEMMA, name = 'm', revision = null, commit, options } = ground;
+  const { lora, filesOf = adapterFiles } = ground;
   const session = createSession({
     gpu: null,
     openStore: async () => ({ store, reason: store ? '' : 'nothing is kept here' }),
     openSource: (description) => {
       const adapter = description.kind === 'hub' ? description.id : null;
-      if (adapter) return createMemorySource(adapter, adapterFiles(adapter));
+      if (adapter) return createMemorySource(adapter, filesOf(adapter));
       const listed = Object.fromEntries(
         [...files].map(([path, { length }]) => [path, { bytes: length, digest: null }]),
       );
@@ -207,6 +210,14 @@ function retrained(): Map<string, Uint8Array> {
   return new Map([...GEMMA, [path, file]]);
 }
 
+/** The same files with one number of a JSON file doubled. */
+function doubled(files: Map<string, Uint8Array>, path: string, field: string): Map<string, Uint8Array> {
+  const config = JSON.parse(new TextDecoder().decode(files.get(path)));
+  expect(config[field]).toBeGreaterThan(0);
+  const text = JSON.stringify({ ...config, [field]: 2 * config[field] }, null, 2);
+  return new Map([...files, [path, new TextEncoder().encode(text)]]);
+}
+
 describe('what was saved is not used when it', () => {
   const DAMAGED = 'integrity-mismatch';
   const FOREIGN = 'invalid-option';
@@ -265,6 +276,14 @@ describe('what was saved is not used when it', () => {
     [
       'is of other weights of that name',
       { other: { files: retrained() }, code: FOREIGN, details: { what: 'set of weights' } },
+    ],
+    [
+      'is of those weights under another configuration',
+      {
+        other: { files: doubled(GEMMA, 'config.json', 'rms_norm_eps') },
+        code: FOREIGN,
+        details: { what: 'configuration' },
+      },
     ],
     [
       'is of another KV type',
@@ -329,6 +348,15 @@ describe('what was saved is not used when it', () => {
         details: { what: 'set of LoRA adapters' },
       });
     }
+    const filesOf = (name: string) => doubled(adapterFiles(name), 'adapter_config.json', 'lora_alpha');
+    const chunks = savedOnly(store);
+    const stronger = await open({
+      store: { ...createMemoryStore(), saved: store.saved, chunks },
+      files: LLAMA,
+      lora: lora('plain'),
+      filesOf,
+    });
+    await expect(stronger.restoreCache(0, NAME)).rejects.toMatchObject({ details: { what: 'set of LoRA adapters' } });
     const bare = await open({ store, files: LLAMA });
     await bare.setLora({ id: ++id, lora: lora('plain') });
     expect(await bare.restoreCache(0, NAME)).toBe(10);

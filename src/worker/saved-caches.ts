@@ -20,11 +20,16 @@ async function storeOf(model: Model): Promise<ModelStore> {
   throw new NibbleError('storage-unavailable', `Conversations cannot be saved here. ${reason}`, { reason });
 }
 
+const digestOf = async (text: string) => (await sha256(new TextEncoder().encode(text)))!;
+
 /** One digest for samples of weights, in whichever order they came. */
-async function digestOf(samples: Samples): Promise<string> {
-  const lines = [...samples].map(([place, bytes]) => `${place} ${hex(bytes)}`);
-  return (await sha256(new TextEncoder().encode(lines.sort().join('\n'))))!;
-}
+const digestOfAll = (samples: Samples) =>
+  digestOf(
+    [...samples]
+      .map(([place, bytes]) => `${place} ${hex(bytes)}`)
+      .sort()
+      .join('\n'),
+  );
 
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
 async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
@@ -33,12 +38,15 @@ async function computedWith({ key, checkpoint, plan, options, samples, lora, lor
     model: key,
     revision: checkpoint.revision ?? 'none',
     'choice of weights': [options.weights, ...options.keep].join(' '),
-    'set of weights': await digestOf(samples),
-    'set of LoRA adapters': [...lora.map(({ name, scale }) => `${name} × ${scale}`), await digestOf(loraSamples)].join(
-      ', ',
-    ),
+    'set of weights': await digestOfAll(samples),
+    'set of LoRA adapters': [
+      ...lora.map(({ name, scale }) => `${name} × ${scale}`),
+      await digestOfAll(loraSamples),
+    ].join(', '),
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
+    // such as the base of its rotary embeddings, or its windows
+    configuration: await digestOf(JSON.stringify(plan.spec)),
   };
 }
 
