@@ -334,10 +334,11 @@ export interface WorkerApi {
   saveCache(conversation: number, name: string): Promise<SavedCache>;
   /**
    * Puts a saved cache in the place of a conversation's.
+   * @param maxContext see GenerateRequest
    * @returns tokens that it holds; null when nothing was saved under that name
    * @throws integrity-mismatch, invalid-option, context-overflow, out-of-memory, storage-unavailable
    */
-  restoreCache(conversation: number, name: string): Promise<number | null>;
+  restoreCache(conversation: number, name: string, maxContext?: number): Promise<number | null>;
   /** What is saved here, the newest first; needs no load. */
   savedCaches(): Promise<SavedCache[]>;
   deleteSavedCache(name: string): Promise<void>;

@@ -304,7 +304,7 @@ export class Engine {
         }),
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name) => this.#model.run(({ api }) => api.saveCache(conversation, name)),
-      restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
+      restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
     };
     return new Conversation(chats, options);
   }

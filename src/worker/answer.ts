@@ -8,9 +8,8 @@ import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
-import { effectiveEngineOptions } from './engine-options';
 import type { Model } from './open-model';
-import { checkFits, memoryInfo, planFor, planRequest } from './planning';
+import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 
 /** for open-model.ts, whose own code comes before weights do */
 export { Conversations } from '../generate/conversations';
@@ -86,13 +85,6 @@ function systemTokens(model: Model, input: GenerateRequest['input'], ids: readon
   const otherIds = encodeMessages(model, [...input.messages.slice(0, first), other]);
   const parted = ids.findIndex((id, i) => id !== otherIds[i]);
   return parted < 0 ? ids.length : parted;
-}
-
-/** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
-function within(model: Model, asked: number | undefined): Model {
-  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
-  const { options } = model;
-  return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
 }
 
 /** The result of a request that was stopped before it began. */

@@ -138,6 +138,44 @@ describe('a saved conversation', () => {
     }
   });
 
+  it('that may become long is put back before it is', async () => {
+    // of 30 tokens, with keys for more than 39
+    const files = fixture('reference/fixtures/families/phi4-mini/nf4/');
+    const store = createMemoryStore();
+    const one = await open({ store, files });
+    const number = ++id;
+    const stopping = { postMessage: () => void one.cancel(number) };
+    const options = { maxNewTokens: 30, ignoreEos: true, temperature: 0 };
+    await one.generate({ id: number, input: { ids: said(30) }, options }, stopping);
+    await one.saveCache(0, NAME);
+    const right = await ask(one, said(33), {}, 20);
+    const other = await open({ store, files });
+    await ask(other, said(8, 2), {}, 1);
+    expect((await ask(other, said(9), { saved: NAME }, 1)).note).toBeNull();
+    expect(await other.restoreCache(1, NAME)).toBe(30);
+    const got = await ask(other, said(33), { conversation: 1 }, 20);
+    expect([got.ids, got.stats.reusedTokens]).toEqual([right.ids, 30]);
+    // asked for less, it would take the other set of frequencies
+    const short = await ask(other, said(33), { conversation: 2, saved: NAME }, 2);
+    expect(short.note).toContain('has keys for longer conversations');
+    expect(short.ids).toEqual((await ask(await open({ files }), said(33), {}, 2)).ids);
+  });
+
+  it('takes no more of the context than its conversation may', async () => {
+    const { store } = await saved();
+    const session = await open({ store, options: { kvCapacity: 'full' } });
+    await ask(session, said(9), { conversation: 1, maxContext: 80 });
+    const { kv } = await session.memory();
+    await session.close(1);
+    expect(await session.restoreCache(2, NAME, 80)).toBe(65);
+    expect((await session.memory()).kv).toBe(kv);
+    await expect(session.restoreCache(2, NAME, 40)).rejects.toMatchObject({
+      code: 'context-overflow',
+      details: { need: 65, capacity: 40 },
+    });
+    await expect(session.restoreCache(2, NAME, Number.NaN)).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+
   it('is used by the conversation that names it, once, and by no other', async () => {
     const { store, next } = await saved();
     const session = await open({ store });
