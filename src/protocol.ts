@@ -29,7 +29,8 @@ export interface EngineOptions {
   memoryBudget?: number;
   /**
    * of models with sliding layers: copies of what those hold, from the ends of a conversation's newest prompts, so that
-   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none
+   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none,
+   * 64 at most
    */
   snapshots?: number;
   /** prefill chunk in tokens */
