@@ -150,13 +150,15 @@ export class Conversations {
 
   /**
    * Shifts the cache of a conversation that has been reserved, where that can be done exactly and where there is room for
-   * what it takes meanwhile: others' caches go for it. @returns whether it was; else nothing has changed
+   * what it takes meanwhile: others' caches go for it.
+   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its own
+   * @returns whether it was; else nothing has changed
    */
-  async shift(id: number, shift: Shift): Promise<boolean> {
+  async shift(id: number, shift: Shift, now: Pick<MemoryPlan, 'request' | 'weights' | 'scratch'>): Promise<boolean> {
     const { cache, plan } = this.use(id);
     if (!plan || !canShift(cache.held, shift)) return false;
-    const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
-    const beside = plan.weights + plan.scratch + shiftSpare(plan.kvByLayer);
+    const budget = now.request.budget ?? Number.POSITIVE_INFINITY;
+    const beside = now.weights + now.scratch + shiftSpare(plan.kvByLayer);
     if (beside + cache.bytes > budget) return false;
     do {
       if (beside + this.#bytes > budget) continue;

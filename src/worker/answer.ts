@@ -141,7 +141,7 @@ export async function answer(
     ids,
     made: checkIds(made, spec.vocab),
     window,
-    shift: (shift) => model.conversations.shift(conversation, shift),
+    shift: (shift) => model.conversations.shift(conversation, shift, reserved.plan),
     options,
     stopIds: model.stopIds,
     text,

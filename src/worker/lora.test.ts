@@ -123,6 +123,21 @@ describe('adapters', () => {
     expect((await one.info()).lora.map(({ name }) => name)).toEqual(['plain']);
   });
 
+  it('are counted where a conversation that was there before them is shifted', async () => {
+    const roomy = session();
+    await load(roomy, lora('plain'));
+    const { total } = await roomy.plan({ promptTokens: 64, maxNewTokens: 1 });
+    const one = session();
+    // with them there is no room for a spare ring, without them there is
+    await load(one, [], { maxContext: 64, memoryBudget: total + 1 });
+    const longer = { overflow: 'shift', ignoreEos: true, temperature: 0, maxNewTokens: 60 } as const;
+    await ask(one, { ids: Array(40).fill(9) }, longer);
+    await one.setLora({ id: ++id, lora: lora('plain') });
+    const { result } = await ask(one, { ids: Array(40).fill(9) }, longer);
+    expect(result.stats.droppedTokens).toBeGreaterThan(0);
+    expect(result.memory.peak).toBeLessThanOrEqual(total + 1);
+  });
+
   it('are kept, and come without a network the next time', async () => {
     const store = createMemoryStore();
     const first = session({ store });
