@@ -80,11 +80,11 @@ export class Conversations {
   }
 
   /**
-   * Frees caches, the one used longest ago first and the last one never, until no more than `bytes` are left of them.
+   * Frees caches, the one used longest ago first, until no more than `bytes` are left of them.
    * @returns whether that could be reached
    */
   shrink(bytes: number): boolean {
-    for (const id of [...this.#open.keys()].slice(0, -1)) if (this.#bytes > bytes) this.close(id);
+    for (const id of [...this.#open.keys()]) if (this.#bytes > bytes) this.close(id);
     return this.#bytes <= bytes;
   }
 
