@@ -1,6 +1,7 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
 import { NibbleError } from '../errors';
 import { openAdapters } from '../lora/index';
+import { makingBytes } from '../memory/adapted';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
@@ -66,15 +67,19 @@ export async function setLora(
   }
 }
 
-/** The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both */
+/**
+ * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
+ * for what the new ones are made from
+ */
 function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
   const budget = request.budget ?? Number.POSITIVE_INFINITY;
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
   const now = bytes(planMemory(plan, request, limits, target));
   const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
-  const needed = now + bytes(planned) - without;
+  const making = target === 'webgpu' ? makingBytes(planned.adapters) : 0;
+  const needed = now + bytes(planned) - without + making;
   if (conversations.shrink(budget - needed)) return;
-  const text = `New and old adapters side by side take ${needed} bytes with the weights, and the budget is ${budget}: take the old ones away first, with setLora([]).`;
+  const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
   throw new NibbleError('out-of-memory', text, { needed, budget });
 }
 
