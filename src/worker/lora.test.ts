@@ -139,6 +139,14 @@ describe('adapters', () => {
     expect((await greedy(one, ids)).ids).toEqual(right.slice(0, 8));
     expect((await one.memory()).peak).toBeLessThanOrEqual(peak);
 
+    // also where the conversation that was here has no room beside them: its next question is told what would fit
+    await load(one, [], { memoryBudget: peak - 1 });
+    await ask(one, { ids: Array(200).fill(9) }, { maxNewTokens: 1 });
+    await one.setLora({ id: ++id, lora: lora('plain') });
+    const again = ask(one, { ids: Array(200).fill(9) }, { maxNewTokens: 1 });
+    await expect(again).rejects.toMatchObject({ code: 'out-of-memory', details: { peak, budget: peak - 1 } });
+    expect((await greedy(one, ids)).ids).toEqual(right.slice(0, 8));
+
     const memoryBudget = weights + scratch + added - 1;
     await load(one, lora('plain'), { kvCapacity: 1, memoryBudget });
     await expect(one.setLora({ id: ++id, lora: lora('plain') })).rejects.toMatchObject({

@@ -40,7 +40,8 @@ export async function setLora(
     const opened = files.length > 0 ? await openAdapters(model.plan.steps, files) : null;
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
-    const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);
+    // how long the next question is, it will say itself
+    const request = planRequest(model.options, 1, 1);
     const planned = planMemory(plan, request, model.limits, model.target);
     await checkFits({ ...model, plan }, planned);
     makeRoom(model, planned, request);
