@@ -29,8 +29,8 @@ export interface EngineOptions {
   memoryBudget?: number;
   /**
    * of models with sliding layers: copies of what those hold, from the ends of a conversation's newest prompts, so that
-   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none.
-   * They are the first to go where memory is short
+   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none,
+   * 64 at most. They are the first to go where memory is short
    */
   snapshots?: number;
   /** prefill chunk in tokens */
@@ -339,10 +339,11 @@ export interface WorkerApi {
   saveCache(conversation: number, name: string, id?: number): Promise<SavedCache>;
   /**
    * Puts a saved cache in the place of a conversation's.
+   * @param maxContext see GenerateRequest
    * @returns tokens that it holds; null when nothing was saved under that name
    * @throws integrity-mismatch, invalid-option, context-overflow, out-of-memory, storage-unavailable
    */
-  restoreCache(conversation: number, name: string): Promise<number | null>;
+  restoreCache(conversation: number, name: string, maxContext?: number): Promise<number | null>;
   /** What is saved here, the newest first; needs no load. */
   savedCaches(): Promise<SavedCache[]>;
   deleteSavedCache(name: string): Promise<void>;

@@ -309,7 +309,7 @@ export class Engine {
           cancellable(worker, id, signal, () => worker.api.saveCache(conversation, name, id)),
         );
       },
-      restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name)),
+      restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
     };
     return new Conversation(chats, options);
   }

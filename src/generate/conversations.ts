@@ -81,12 +81,12 @@ export class Conversations {
   }
 
   /**
-   * Frees snapshots, then caches, the one used longest ago first and the last one never, until no more than `bytes` are left of them.
+   * Frees snapshots, then caches, the one used longest ago first, until no more than `bytes` are left of them.
    * @returns whether that could be reached
    */
   shrink(bytes: number): boolean {
     if (this.#bytes > bytes) this.#dropSnapshots();
-    for (const id of [...this.#open.keys()].slice(0, -1)) if (this.#bytes > bytes) this.close(id);
+    for (const id of [...this.#open.keys()]) if (this.#bytes > bytes) this.close(id);
     return this.#bytes <= bytes;
   }
 
@@ -161,13 +161,15 @@ export class Conversations {
 
   /**
    * Shifts the cache of a conversation that has been reserved, where that can be done exactly and where there is room for
-   * what it takes meanwhile: snapshots and others' caches go for it. @returns whether it was; else nothing has changed
+   * what it takes meanwhile: snapshots and others' caches go for it.
+   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its own
+   * @returns whether it was; else nothing has changed
    */
-  async shift(id: number, shift: Shift): Promise<boolean> {
+  async shift(id: number, shift: Shift, now: Pick<MemoryPlan, 'request' | 'weights' | 'scratch'>): Promise<boolean> {
     const { cache, plan } = this.use(id);
     if (!plan || !canShift(cache.held, shift)) return false;
-    const budget = plan.request.budget ?? Number.POSITIVE_INFINITY;
-    const beside = plan.weights + plan.scratch + shiftSpare(plan.kvByLayer);
+    const budget = now.request.budget ?? Number.POSITIVE_INFINITY;
+    const beside = now.weights + now.scratch + shiftSpare(plan.kvByLayer);
     if (beside + cache.bytes > budget) this.#dropSnapshots();
     if (beside + cache.bytes > budget) return false;
     do {

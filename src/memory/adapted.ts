@@ -8,7 +8,7 @@
  */
 import type { DenseType } from '../formats/matrix';
 import type { Step } from '../model/steps';
-import { type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
+import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
 /** How a step (linear, or the embedding) changes, known from the adapters' headers. */
 export interface AdaptedStep {
@@ -81,6 +81,21 @@ export function planAdapters(
       return [step, { ...one, a: rank ? a : [], b: rank ? matrix('b', rows, rank, 'f32') : [], biases }];
     }),
   );
+}
+
+/**
+ * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's norms
+ * are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one, or the model's own biases
+ * on their way back.
+ */
+export function makingBytes(adapters: StepAdapters): number {
+  const values = [...adapters].map(([step, { rank, bias, multiplier }]) => {
+    const [rows, cols] = outputShape(step);
+    const wide = Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS;
+    const biased = bias && step.op === 'linear' && step.parts.some((part) => part.bias);
+    return multiplier ? rank * (wide + rows) + 2 * rows : biased ? rows : 0;
+  });
+  return 4 * Math.max(0, ...values);
 }
 
 /** [outputs, inputs] of a step that can have an adapter. */

@@ -6,7 +6,8 @@ import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMe
 
 /**
  * Positions up to which a plan is allowed and fits, whatever the request's own numbers of tokens; 0 when there are none.
- * The whole context is allowed by itself; what the budget cuts shorter leaves room for the spare rings of a shift.
+ * The whole context is allowed by itself; what the budget cuts shorter leaves room for the spare rings of a shift, where
+ * there is any room with them (without, a shift is computed).
  * @throws invalid-option, as planMemory()
  */
 export function longestContext(
@@ -18,10 +19,12 @@ export function longestContext(
   const { kvCapacity } = request;
   const limit = contextLimit(model.spec, request);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
-  const fits = (promptTokens: number) => {
-    const plan = planMemory(model, { ...request, promptTokens, maxNewTokens: 1 }, limits, target);
-    const spare = promptTokens === most ? 0 : shiftSpare(plan.kvByLayer);
-    return plan.fits && plan.total + spare <= (request.budget ?? Number.POSITIVE_INFINITY);
+  const planOf = (promptTokens: number) =>
+    planMemory(model, { ...request, promptTokens, maxNewTokens: 1 }, limits, target);
+  const withSpare = (promptTokens: number) => {
+    const { fits, total, kvByLayer } = planOf(promptTokens);
+    const spare = promptTokens === most ? 0 : shiftSpare(kvByLayer);
+    return fits && total + spare <= (request.budget ?? Number.POSITIVE_INFINITY);
   };
-  return largest(most, fits);
+  return largest(most, withSpare) || largest(most, (promptTokens) => planOf(promptTokens).fits);
 }

@@ -250,6 +250,9 @@ describe('what is refused', () => {
     ['kvCapacity', 2.5],
     ['budget', 0],
     ['budget', -5],
+    ['snapshots', -1],
+    ['snapshots', 65],
+    ['snapshots', 2 ** 50],
   ])('%s of %d', (name, value) => {
     expect(() => plan(spec, { [name]: value })).toThrow(
       expect.objectContaining({ code: 'invalid-option', details: { name, value } }),

@@ -18,6 +18,8 @@ import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, ty
 export const DEFAULT_CHUNK = 128;
 /** The most parts that decode attention splits a context into. */
 export const MAX_SPLITS = 16;
+/** The most copies of its sliding rings that a conversation may keep: each is many buffers, and a plan lists them all. */
+export const MAX_SNAPSHOTS = 64;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
 /** The buffer through which all else is read than sampled ids, logits and caches, piece by piece. */
@@ -159,19 +161,20 @@ export function planMemory(
 }
 
 function checkRequest(request: PlanRequest): void {
-  const sizes: [string, number | null, number][] = [
+  const sizes: [string, number | null, number, number?][] = [
     ['promptTokens', request.promptTokens, 0],
     ['maxNewTokens', request.maxNewTokens, 1],
     ['maxContext', request.maxContext, 1],
     ['chunk', request.chunk, 1],
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
-    ['snapshots', request.snapshots, 0],
+    ['snapshots', request.snapshots, 0, MAX_SNAPSHOTS],
   ];
-  for (const [name, value, least] of sizes) {
+  for (const [name, value, least, most = Number.MAX_SAFE_INTEGER] of sizes) {
     const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';
-    if (!absent && (!Number.isSafeInteger(value) || (value as number) < least)) {
-      throw new NibbleError('invalid-option', `${name} must be a whole number of at least ${least}, not ${value}.`, {
+    if (!absent && (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)) {
+      const range = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
+      throw new NibbleError('invalid-option', `${name} must be a whole number ${range}, not ${value}.`, {
         name,
         value,
       });

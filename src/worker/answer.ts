@@ -9,9 +9,8 @@ import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import type { Tokenizer } from '../text/tokenizer';
-import { effectiveEngineOptions } from './engine-options';
 import type { Model } from './open-model';
-import { checkFits, memoryInfo, planFor, planRequest } from './planning';
+import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 
 /** for open-model.ts, whose own code comes before weights do */
 export { Conversations } from '../generate/conversations';
@@ -81,13 +80,6 @@ function systemTokens(model: Model, input: GenerateRequest['input'], ids: readon
   return parted < 0 ? ids.length : parted;
 }
 
-/** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
-function within(model: Model, asked: number | undefined): Model {
-  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
-  const { options } = model;
-  return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
-}
-
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
@@ -142,7 +134,7 @@ export async function answer(
     ids,
     made: checkIds(made, spec.vocab),
     window,
-    shift: (shift) => model.conversations.shift(conversation, shift),
+    shift: (shift) => model.conversations.shift(conversation, shift, reserved.plan),
     options,
     stopIds: model.stopIds,
     text,

@@ -123,6 +123,53 @@ describe('adapters', () => {
     expect((await one.info()).lora.map(({ name }) => name)).toEqual(['plain']);
   });
 
+  it('in the place of others take the room of caches, which are of no use with them', async () => {
+    const roomy = session();
+    await load(roomy, lora('plain'));
+    const request = { promptTokens: 200, maxNewTokens: 1 };
+    const { weights, scratch, peak } = await roomy.plan(request);
+    await roomy.setLora({ id: ++id, lora: [] });
+    const bare = await roomy.plan(request);
+    const added = weights + scratch - bare.weights - bare.scratch;
+    const one = session();
+    await load(one, lora('plain'), { memoryBudget: peak });
+    await ask(one, { ids: Array(200).fill(9) }, { maxNewTokens: 1 });
+    await one.setLora({ id: ++id, lora: lora('plain') });
+    const [{ ids, greedy: right }] = facts('plain').prompts;
+    expect((await greedy(one, ids)).ids).toEqual(right.slice(0, 8));
+    expect((await one.memory()).peak).toBeLessThanOrEqual(peak);
+
+    // also where the conversation that was here has no room beside them: its next question is told what would fit
+    await load(one, [], { memoryBudget: peak - 1 });
+    await ask(one, { ids: Array(200).fill(9) }, { maxNewTokens: 1 });
+    await one.setLora({ id: ++id, lora: lora('plain') });
+    const again = ask(one, { ids: Array(200).fill(9) }, { maxNewTokens: 1 });
+    await expect(again).rejects.toMatchObject({ code: 'out-of-memory', details: { peak, budget: peak - 1 } });
+    expect((await greedy(one, ids)).ids).toEqual(right.slice(0, 8));
+
+    const memoryBudget = weights + scratch + added - 1;
+    await load(one, lora('plain'), { kvCapacity: 1, memoryBudget });
+    await expect(one.setLora({ id: ++id, lora: lora('plain') })).rejects.toMatchObject({
+      code: 'out-of-memory',
+      details: { needed: memoryBudget + 1, budget: memoryBudget },
+    });
+  });
+
+  it('are counted where a conversation that was there before them is shifted', async () => {
+    const roomy = session();
+    await load(roomy, lora('plain'));
+    const { total } = await roomy.plan({ promptTokens: 64, maxNewTokens: 1 });
+    const one = session();
+    // with them there is no room for a spare ring, without them there is
+    await load(one, [], { maxContext: 64, memoryBudget: total + 1 });
+    const longer = { overflow: 'shift', ignoreEos: true, temperature: 0, maxNewTokens: 60 } as const;
+    await ask(one, { ids: Array(40).fill(9) }, longer);
+    await one.setLora({ id: ++id, lora: lora('plain') });
+    const { result } = await ask(one, { ids: Array(40).fill(9) }, longer);
+    expect(result.stats.droppedTokens).toBeGreaterThan(0);
+    expect(result.memory.peak).toBeLessThanOrEqual(total + 1);
+  });
+
   it('are kept, and come without a network the next time', async () => {
     const store = createMemoryStore();
     const first = session({ store });

@@ -1,6 +1,7 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
 import { NibbleError } from '../errors';
 import { openAdapters } from '../lora/index';
+import { makingBytes } from '../memory/adapted';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { openStored, type StoredSource } from '../weights/stored-source';
@@ -9,8 +10,8 @@ import { checkFits, planRequest } from './planning';
 
 /**
  * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
- * the caches hold was computed otherwise, so it is forgotten; under the budget, caches of other conversations make room for
- * new and old adapters side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
+ * the caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
+ * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
  * adapter is active.
  * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
  * out-of-memory, network, aborted
@@ -30,7 +31,8 @@ export async function setLora(
       scale: wanted[i].scale,
       async read(path: string, start: number, end: number) {
         const bytes = await source.read(path, start, end, signal);
-        sample(samples, `${i} ${path} ${start}`, bytes);
+        // how strongly an adapter acts stands anywhere in its config
+        sample(samples, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
         return bytes;
       },
       size: (path: string) => source.size(path, signal),
@@ -38,7 +40,8 @@ export async function setLora(
     const opened = files.length > 0 ? await openAdapters(model.plan.steps, files) : null;
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
-    const request = model.conversations.latest?.plan?.request ?? planRequest(model.options, 1, 1);
+    // how long the next question is, it will say itself
+    const request = planRequest(model.options, 1, 1);
     const planned = planMemory(plan, request, model.limits, model.target);
     await checkFits({ ...model, plan }, planned);
     makeRoom(model, planned, request);
@@ -65,15 +68,19 @@ export async function setLora(
   }
 }
 
-/** The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both */
+/**
+ * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
+ * for what the new ones are made from
+ */
 function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
   const budget = request.budget ?? Number.POSITIVE_INFINITY;
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
   const now = bytes(planMemory(plan, request, limits, target));
   const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
-  const needed = now + bytes(planned) - without;
+  const making = target === 'webgpu' ? makingBytes(planned.adapters) : 0;
+  const needed = now + bytes(planned) - without + making;
   if (conversations.shrink(budget - needed)) return;
-  const text = `New and old adapters side by side take ${needed} bytes with the weights, and the budget is ${budget}: take the old ones away first, with setLora([]).`;
+  const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
   throw new NibbleError('out-of-memory', text, { needed, budget });
 }
 

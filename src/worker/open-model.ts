@@ -286,8 +286,13 @@ async function openText({ tokenizer: files, generationConfig, config }: Checkpoi
 }
 
 /** Keeps the beginning of some bytes. */
-export function sample(samples: Samples, place: string, { buffer, byteOffset, byteLength }: ArrayBufferView): void {
-  samples.set(place, new Uint8Array(buffer, byteOffset, Math.min(byteLength, SAMPLE_BYTES)).slice());
+export function sample(
+  samples: Samples,
+  place: string,
+  { buffer, byteOffset, byteLength }: ArrayBufferView,
+  most = SAMPLE_BYTES,
+): void {
+  samples.set(place, new Uint8Array(buffer, byteOffset, Math.min(byteLength, most)).slice());
 }
 
 /** The same sink, with samples taken of what goes in. */

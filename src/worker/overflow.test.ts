@@ -86,6 +86,22 @@ describe('what is seen', () => {
     expect(result.memory.peak).toBeLessThanOrEqual(memoryBudget);
   });
 
+  it('may be as much as fits, with no room for a spare ring', async () => {
+    const roomy = createSession(host());
+    await load(roomy);
+    const { peak } = await roomy.plan({ promptTokens: 10, maxNewTokens: 5 });
+    const session = createSession(host());
+    await load(session, { memoryBudget: peak });
+    const ids = Array.from({ length: 10 }, (_, i) => 40 + i);
+    const { result: right } = await ask(session, { ids }, { ignoreEos: true, maxNewTokens: 5 });
+    const { result } = await ask(session, { ids }, { ...SHIFT, maxNewTokens: 5 });
+    expect([result.ids, result.note]).toEqual([right.ids, null]);
+    const { result: long } = await ask(session, { ids }, { ...SHIFT, maxNewTokens: 60 });
+    expect(long.ids).toHaveLength(60);
+    expect(long.stats.droppedTokens).toBe(40);
+    expect(long.memory.peak).toBeLessThanOrEqual(peak);
+  });
+
   it('cannot be a system prompt of more than half the context', async () => {
     const session = createSession(host());
     await load(session, { maxContext: 80 });

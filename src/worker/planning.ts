@@ -23,6 +23,13 @@ export function planRequest(options: EffectiveEngineOptions, promptTokens: numbe
   return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
 }
 
+/** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
+export function within(model: Model, asked: number | undefined): Model {
+  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
+  const { options } = model;
+  return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
+}
+
 export function planFor(
   model: Planned,
   promptTokens: number,

@@ -24,18 +24,21 @@ interface Ground {
   revision?: string | null;
   options?: EngineOptions;
   lora?: LoraDescription[];
+  filesOf?: (adapter: string) => Map<string, Uint8Array>;
 }
 
 let id = 0;
 const quiet = { postMessage: () => {} };
 
-async function open({ store = null, files = GEMMA, name = 'm', revision = null, commit, options, lora }: Ground) {
+async function open(ground: Ground) {
+  const { store = null, files = GEMMA, name = 'm', revision = null, commit, options } = ground;
+  const { lora, filesOf = adapterFiles } = ground;
   const session = createSession({
     gpu: null,
     openStore: async () => ({ store, reason: store ? '' : 'nothing is kept here' }),
     openSource: (description) => {
       const adapter = description.kind === 'hub' ? description.id : null;
-      if (adapter) return createMemorySource(adapter, adapterFiles(adapter));
+      if (adapter) return createMemorySource(adapter, filesOf(adapter));
       const listed = Object.fromEntries(
         [...files].map(([path, { length }]) => [path, { bytes: length, digest: null }]),
       );
@@ -135,6 +138,44 @@ describe('a saved conversation', () => {
     }
   });
 
+  it('that may become long is put back before it is', async () => {
+    // of 30 tokens, with keys for more than 39
+    const files = fixture('reference/fixtures/families/phi4-mini/nf4/');
+    const store = createMemoryStore();
+    const one = await open({ store, files });
+    const number = ++id;
+    const stopping = { postMessage: () => void one.cancel(number) };
+    const options = { maxNewTokens: 30, ignoreEos: true, temperature: 0 };
+    await one.generate({ id: number, input: { ids: said(30) }, options }, stopping);
+    await one.saveCache(0, NAME);
+    const right = await ask(one, said(33), {}, 20);
+    const other = await open({ store, files });
+    await ask(other, said(8, 2), {}, 1);
+    expect((await ask(other, said(9), { saved: NAME }, 1)).note).toBeNull();
+    expect(await other.restoreCache(1, NAME)).toBe(30);
+    const got = await ask(other, said(33), { conversation: 1 }, 20);
+    expect([got.ids, got.stats.reusedTokens]).toEqual([right.ids, 30]);
+    // asked for less, it would take the other set of frequencies
+    const short = await ask(other, said(33), { conversation: 2, saved: NAME }, 2);
+    expect(short.note).toContain('has keys for longer conversations');
+    expect(short.ids).toEqual((await ask(await open({ files }), said(33), {}, 2)).ids);
+  });
+
+  it('takes no more of the context than its conversation may', async () => {
+    const { store } = await saved();
+    const session = await open({ store, options: { kvCapacity: 'full' } });
+    await ask(session, said(9), { conversation: 1, maxContext: 80 });
+    const { kv } = await session.memory();
+    await session.close(1);
+    expect(await session.restoreCache(2, NAME, 80)).toBe(65);
+    expect((await session.memory()).kv).toBe(kv);
+    await expect(session.restoreCache(2, NAME, 40)).rejects.toMatchObject({
+      code: 'context-overflow',
+      details: { need: 65, capacity: 40 },
+    });
+    await expect(session.restoreCache(2, NAME, Number.NaN)).rejects.toMatchObject({ code: 'invalid-option' });
+  });
+
   it('is used by the conversation that names it, once, and by no other', async () => {
     const { store, next } = await saved();
     const session = await open({ store });
@@ -207,6 +248,14 @@ function retrained(): Map<string, Uint8Array> {
   return new Map([...GEMMA, [path, file]]);
 }
 
+/** The same files with one number of a JSON file doubled. */
+function doubled(files: Map<string, Uint8Array>, path: string, field: string): Map<string, Uint8Array> {
+  const config = JSON.parse(new TextDecoder().decode(files.get(path)));
+  expect(config[field]).toBeGreaterThan(0);
+  const text = JSON.stringify({ ...config, [field]: 2 * config[field] }, null, 2);
+  return new Map([...files, [path, new TextEncoder().encode(text)]]);
+}
+
 describe('what was saved is not used when it', () => {
   const DAMAGED = 'integrity-mismatch';
   const FOREIGN = 'invalid-option';
@@ -265,6 +314,14 @@ describe('what was saved is not used when it', () => {
     [
       'is of other weights of that name',
       { other: { files: retrained() }, code: FOREIGN, details: { what: 'set of weights' } },
+    ],
+    [
+      'is of those weights under another configuration',
+      {
+        other: { files: doubled(GEMMA, 'config.json', 'rms_norm_eps') },
+        code: FOREIGN,
+        details: { what: 'configuration' },
+      },
     ],
     [
       'is of another KV type',
@@ -329,6 +386,15 @@ describe('what was saved is not used when it', () => {
         details: { what: 'set of LoRA adapters' },
       });
     }
+    const filesOf = (name: string) => doubled(adapterFiles(name), 'adapter_config.json', 'lora_alpha');
+    const chunks = savedOnly(store);
+    const stronger = await open({
+      store: { ...createMemoryStore(), saved: store.saved, chunks },
+      files: LLAMA,
+      lora: lora('plain'),
+      filesOf,
+    });
+    await expect(stronger.restoreCache(0, NAME)).rejects.toMatchObject({ details: { what: 'set of LoRA adapters' } });
     const bare = await open({ store, files: LLAMA });
     await bare.setLora({ id: ++id, lora: lora('plain') });
     expect(await bare.restoreCache(0, NAME)).toBe(10);

@@ -2,12 +2,13 @@
 import { NibbleError, throwIfAborted } from '../errors';
 import type { Conversation } from '../generate/conversations';
 import { kvBytes } from '../memory/kv';
+import { isLong } from '../model/rope';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from '../weights/chunk-store';
 import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../weights/saved-caches';
 import { hex, sha256 } from '../weights/sha256';
 import type { Model, Samples } from './open-model';
-import { checkFits, planFor } from './planning';
+import { checkFits, planFor, within } from './planning';
 
 export { deleteSaved, listSaved } from '../weights/saved-caches';
 
@@ -20,11 +21,16 @@ async function storeOf(model: Model): Promise<ModelStore> {
   throw new NibbleError('storage-unavailable', `Conversations cannot be saved here. ${reason}`, { reason });
 }
 
+const digestOf = async (text: string) => (await sha256(new TextEncoder().encode(text)))!;
+
 /** One digest for samples of weights, in whichever order they came. */
-async function digestOf(samples: Samples): Promise<string> {
-  const lines = [...samples].map(([place, bytes]) => `${place} ${hex(bytes)}`);
-  return (await sha256(new TextEncoder().encode(lines.sort().join('\n'))))!;
-}
+const digestOfAll = (samples: Samples) =>
+  digestOf(
+    [...samples]
+      .map(([place, bytes]) => `${place} ${hex(bytes)}`)
+      .sort()
+      .join('\n'),
+  );
 
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
 async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
@@ -33,12 +39,15 @@ async function computedWith({ key, checkpoint, plan, options, samples, lora, lor
     model: key,
     revision: checkpoint.revision ?? 'none',
     'choice of weights': [options.weights, ...options.keep].join(' '),
-    'set of weights': await digestOf(samples),
-    'set of LoRA adapters': [...lora.map(({ name, scale }) => `${name} × ${scale}`), await digestOf(loraSamples)].join(
-      ', ',
-    ),
+    'set of weights': await digestOfAll(samples),
+    'set of LoRA adapters': [
+      ...lora.map(({ name, scale }) => `${name} × ${scale}`),
+      await digestOfAll(loraSamples),
+    ].join(', '),
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
+    // such as the base of its rotary embeddings, or its windows
+    configuration: await digestOf(JSON.stringify(plan.spec)),
   };
 }
 
@@ -81,18 +90,31 @@ export async function saveCache(
 }
 
 /**
- * Puts a saved cache in the place of a conversation's. A failure before the first row is put back leaves the conversation
- * as it was; after one in between it holds nothing, and what it is asked next is computed from the beginning.
- * @param reach tokens that the conversation is about to have
+ * Puts a saved cache in the place of a conversation's. What is refused before room is made leaves the conversation as it
+ * was; after a failure from there on it holds nothing, and what it is asked next is computed from the beginning.
+ * @param maxContext of the conversation, where that is less than the model's
  * @returns tokens that it holds now; null when nothing was saved under that name
  * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, …),
- * context-overflow, out-of-memory, storage-unavailable, aborted
+ * context-overflow, out-of-memory, storage-unavailable
  */
-export async function restoreCache(
+export function restoreCache(
   model: Model,
   conversation: number,
   name: string,
-  reach = 1,
+  maxContext?: number,
+): Promise<number | null> {
+  return restore(within(model, maxContext), conversation, name);
+}
+
+/**
+ * @param reach tokens that the conversation is about to have; absent: that is not known yet
+ * @throws also aborted
+ */
+async function restore(
+  model: Model,
+  conversation: number,
+  name: string,
+  reach?: number,
   signal?: AbortSignal,
 ): Promise<number | null> {
   checkName(name);
@@ -102,16 +124,17 @@ export async function restoreCache(
   checkSame(name, saved.computedWith, await computedWith(model));
   const { talk, oldest } = saved;
   const tokens = talk.ids.length;
-  const planOf = (newTokens: number, snapshots?: 0) => planFor(model, Math.max(tokens, reach), newTokens, snapshots);
+  const planOf = (newTokens: number, snapshots?: 0) =>
+    planFor(model, Math.max(tokens, reach ?? 0), newTokens, snapshots);
   await checkFits(model, planOf(1));
-  model.conversations.use(conversation).ids = [];
-  const reserved = await model.conversations.reserve(conversation, 1, planOf);
-  const { cache, long } = reserved.conversation;
-  const asSaved = talk as unknown as Pick<Conversation, 'ids' | 'long'>;
-  if (asSaved.long !== long) {
-    const text = `The saved conversation “${name}” has keys for ${long ? 'shorter' : 'longer'} conversations.`;
+  const { long } = talk as unknown as Pick<Conversation, 'ids' | 'long'>;
+  if (reach !== undefined && long !== isLong(model.plan.spec, Math.max(tokens, reach))) {
+    const text = `The saved conversation “${name}” has keys for ${long ? 'longer' : 'shorter'} conversations.`;
     throw new NibbleError('invalid-option', text, { name, tokens, reach });
   }
+  model.conversations.use(conversation).ids = [];
+  const reserved = await model.conversations.reserve(conversation, 1, planOf);
+  const { cache } = reserved.conversation;
   // from here on the rings hold some of this and some of that
   cache.held.adopt({ last: -1, oldest });
   for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
@@ -131,7 +154,7 @@ function checkSame(name: string, saved: Record<string, string>, own: Record<stri
 }
 
 /**
- * As restoreCache(), for a conversation that is about to be asked something and holds nothing: what cannot be restored is
+ * As restore(), for a conversation that is about to be asked something and holds nothing: what cannot be restored is
  * computed. @returns a sentence for the person, where what was saved could not be used
  */
 export async function tryRestore(
@@ -143,7 +166,7 @@ export async function tryRestore(
 ): Promise<string | null> {
   if ((model.conversations.get(conversation)?.ids.length ?? 0) > 0) return null;
   try {
-    await restoreCache(model, conversation, name, reach, signal);
+    await restore(model, conversation, name, reach, signal);
     return null;
   } catch (error) {
     if (signal?.aborted) return null;

@@ -135,10 +135,10 @@ export function createSession(host: Host): Session {
         const { saveCache } = await savedCaches();
         return onDevice((model) => saveCache(model, conversation, name, signal));
       }),
-    restoreCache: (conversation, name) =>
+    restoreCache: (conversation, name, maxContext) =>
       enqueue(0, null, async () => {
         const { restoreCache } = await savedCaches();
-        return onDevice((model) => restoreCache(model, conversation, name));
+        return onDevice((model) => restoreCache(model, conversation, name, maxContext));
       }),
     savedCaches: async () => {
       const { store } = await host.openStore();

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
 import { active, EXPECTED, specLikeTiny } from '../../lora/test/adapters';
+import { makingBytes } from '../../memory/adapted';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expectPeft, lastLogits, openBase } from '../cpu/test/adapted';
@@ -108,6 +109,19 @@ describe('adapters on the GPU', () => {
     await executor.setAdapters(null);
     expect(seen.list()).toEqual(steady);
     expect(await lastLogits(executor, facts)).toEqual(without);
+  });
+
+  it.each(['dora', 'bias-all'])('take no more on their way than is said: %s', async (name) => {
+    const { executor, model, plan } = await openBase(find(name, name === 'dora' ? 'nf4' : 'bf16'), maker);
+    const seen = watch((await gpu).device);
+    const adapters = await active(model.steps, [name]);
+    await executor.setAdapters(adapters);
+    const { limits } = await gpu;
+    const larger = planMemory({ ...model, adapted: adapters.steps }, plan.request, limits, 'webgpu');
+    const said = makingBytes(larger.adapters);
+    expect(seen.peak() - seen.bytes()).toBeLessThanOrEqual(said);
+    // ranks are rounded up to a multiple of four
+    expect(seen.peak() - seen.bytes()).toBeGreaterThan(said / 2);
   });
 
   it('cost two dispatches a step that they change, and none once they are gone', async () => {
