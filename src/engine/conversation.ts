@@ -17,8 +17,8 @@ export interface Chats {
   restore(name: string): Promise<number | null>;
 }
 
-/** `overflow`: what every answer takes that is not told otherwise */
-export interface ConversationOptions extends Pick<SamplingOptions, 'overflow'> {
+/** Sampling options are what every answer takes that is not told otherwise. */
+export interface ConversationOptions extends SamplingOptions {
   system?: string;
   /** positions that it may take, where that is less than the model was loaded for */
   maxContext?: number;

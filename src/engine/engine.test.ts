@@ -124,9 +124,19 @@ describe('an engine', () => {
     expect((await engine.generate([1], { maxNewTokens: 1 }).result).ids).toHaveLength(1);
   });
 
+  it('refuses what is no question, and answers the next', async () => {
+    const wrong = [null, undefined, 5, [], [null], [{}], [{ role: 'user' }], [{ role: 'user', content: 5 }]] as never[];
+    for (const input of wrong) {
+      const code = 'invalid-option';
+      await expect(engine.chat(input).result, JSON.stringify(input)).rejects.toMatchObject({ code });
+      await expect(engine.generate(input).result, JSON.stringify(input)).rejects.toMatchObject({ code });
+    }
+    expect((await engine.generate([1], { maxNewTokens: 1 }).result).ids).toHaveLength(1);
+  });
+
   it('keeps a conversation', async () => {
-    const talk = engine.conversation({ system: 'Be short.', overflow: 'shift' });
-    const first = talk.ask('Hello', { maxNewTokens: 3 });
+    const talk = engine.conversation({ system: 'Be short.', overflow: 'shift', maxNewTokens: 3 });
+    const first = talk.ask('Hello');
     expect(() => talk.ask('And?')).toThrow(/under way/);
     const { text } = await first.result;
     expect(talk.messages).toEqual([
@@ -137,8 +147,10 @@ describe('an engine', () => {
     await expect(talk.ask('x', { topP: 3 }).result).rejects.toMatchObject({ code: 'invalid-option' });
     expect(talk.messages).toHaveLength(3);
     const { stats, options } = await talk.ask('More', { maxNewTokens: 2 }).result;
-    expect(options!.overflow).toBe('shift');
+    expect(options).toMatchObject({ overflow: 'shift', maxNewTokens: 2 });
     expect(stats.reusedTokens).toBeGreaterThan(5);
+    const unknown = engine.conversation({ kv: 'int8' } as object).ask('Hello').result;
+    await expect(unknown).rejects.toMatchObject({ code: 'invalid-option', details: { option: 'kv' } });
   });
 });
 

@@ -277,12 +277,12 @@ export class Engine {
 
   /** Answers the last message. What the conversation shares with the one before is not computed again. */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
-    return this.#request({ messages: [...messages] }, options);
+    return this.#request({ messages: Array.from(messages ?? []) }, options);
   }
 
   /** Continues a text, or token ids. */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): Answer {
-    return this.#request(typeof prompt === 'string' ? { prompt } : { ids: [...prompt] }, options);
+    return this.#request(typeof prompt === 'string' ? { prompt } : { ids: Array.from(prompt ?? []) }, options);
   }
 
   /**
@@ -292,10 +292,14 @@ export class Engine {
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
-    const { saved, overflow, maxContext } = options;
+    const { system: _, messages: __, saved, maxContext, ...always } = options;
     const chats: Chats = {
       chat: (messages, options) =>
-        this.#request({ messages: [...messages] }, { overflow, ...options }, { conversation, saved, maxContext }),
+        this.#request(
+          { messages: Array.from(messages ?? []) },
+          { ...always, ...options },
+          { conversation, saved, maxContext },
+        ),
       plan: (query) =>
         this.#model.run(async ({ api }) => {
           const most = (await api.info()).options.maxContext;

@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
+import type { EngineOptions } from '../protocol';
 import { createSession } from '../worker/session';
 import { host } from '../worker/test/tiny';
 import { createMemoryStore, type ModelStore } from './chunk-store';
 import { beginAttempt, lastAttempt } from './load-attempt';
+import type { SourceDescription } from './source';
 
 const mark = { id: 'a', key: 'm@', bytes: 12_300_000, at: 7 };
 
@@ -34,7 +36,12 @@ it('in a store that fails is not known, and nothing breaks', async () => {
 });
 
 /** Loads with an attempt's name, and looks at the mark when the executor is made. */
-async function load(store: ModelStore, left: string | null = null, options = {}) {
+async function load(
+  store: ModelStore,
+  left: string | null = null,
+  options: EngineOptions = {},
+  source: SourceDescription = { kind: 'http', base: 'http://unused/' },
+) {
   const session = createSession(host({ store }));
   const notes = new Set<string | undefined>();
   let during: unknown;
@@ -43,7 +50,7 @@ async function load(store: ModelStore, left: string | null = null, options = {})
     during = mark;
     await put(mark);
   };
-  const request = { id: 1, source: { kind: 'http', base: 'http://unused/' } as const, options, attempt: 'now', left };
+  const request = { id: 1, source, options, attempt: 'now', left };
   const loaded = session.load(request, { postMessage: ({ note }) => void notes.add(note) });
   const result = await loaded.catch((error) => error);
   return { result, notes: [...notes].filter(Boolean).join(), during, session };
@@ -62,6 +69,24 @@ it('is marked before anything is allocated, with what is planned, and ends with 
   expect(failed.result).toMatchObject({ code: 'invalid-option' });
   expect(failed.during).toBeTruthy();
   expect(await store.loading.get()).toBeUndefined();
+});
+
+it('is marked for files on this device too, of which nothing is kept; with storage off nothing is written', async () => {
+  const store = createMemoryStore();
+  const files: SourceDescription = { kind: 'files', name: 'tiny', files: [] };
+  await store.loading.put({ ...mark, key: 'tiny@' });
+  const { during, notes, session } = await load(store, null, {}, files);
+  expect(during).toMatchObject({ id: 'now', key: 'tiny@' });
+  expect(notes).toContain('ended without a word');
+  expect([await store.loading.get(), await store.ledger.keys(), await store.chunks.keys('')]).toEqual([
+    undefined,
+    [],
+    [],
+  ]);
+  await session.dispose();
+  const off = await load(store, null, { storage: 'none' }, files);
+  expect(off.during).toBeUndefined();
+  await off.session.dispose();
 });
 
 it('that nobody ended is told of by the next load, unless it is known how it ended', async () => {

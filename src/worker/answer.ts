@@ -23,7 +23,7 @@ export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
 
 /** @throws invalid-option for an empty or malformed prompt, and ids out of range */
 export function encodeInput(model: Model, input: GenerateRequest['input']): number[] {
-  const ids = 'ids' in input ? Array.from(input.ids) : encodeText(model, input);
+  const ids = 'ids' in input ? Array.from(input.ids ?? []) : encodeText(model, input);
   if (ids.length === 0) {
     throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
   }
@@ -41,8 +41,8 @@ function encodeText(model: Model, input: { prompt: string } | { messages: ChatMe
 
 function encodeMessages(model: Model, messages: ChatMessage[]): number[] {
   const tokenizer = tokenizerOf(model);
-  const good = ({ role, content }: ChatMessage) =>
-    ['system', 'user', 'assistant'].includes(role) && typeof content === 'string';
+  const good = (message: ChatMessage | null) =>
+    ['system', 'user', 'assistant'].includes(message?.role ?? '') && typeof message?.content === 'string';
   if (!Array.isArray(messages) || !messages.every(good)) {
     throw new NibbleError(
       'invalid-option',

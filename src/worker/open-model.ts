@@ -126,22 +126,25 @@ async function tryOpen(
   choosing.then(({ gpu }) => gpu?.health.failed.then(() => halt.abort())).catch(() => {});
   const signal = AbortSignal.any([halt.signal, ...(stop ? [stop] : [])]);
   try {
-    const { store, reason } = await storeFor(host, description.kind === 'files', options.storage);
+    const local = description.kind === 'files';
+    const { store, reason } = await storeFor(host, local, options.storage);
+    // files are not kept, but that a tab died of them is
+    const marks = store ?? (local && options.storage !== 'none' ? (await host.openStore()).store : null);
     const inner = await host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
     const choice = [options.weights, ...options.keep].join(' ');
-    if (store) {
-      const key = modelKey(inner);
-      const last = await lastAttempt(store, key);
+    const key = modelKey(inner);
+    if (marks) {
+      const last = await lastAttempt(marks, key);
       if (last && last.id !== left) died = last.message;
       release = await lockUse(key, signal);
-      if (!isInstalled(await store.ledger.get(key), choice)) {
-        meter.phase('header', 'Waiting in case another tab is downloading this model.');
-        downloaded = await lockDownload(key, signal);
-        cleanup.push(downloaded);
-        meter.phase('header');
-      }
+    }
+    if (store && !isInstalled(await store.ledger.get(key), choice)) {
+      meter.phase('header', 'Waiting in case another tab is downloading this model.');
+      downloaded = await lockDownload(key, signal);
+      cleanup.push(downloaded);
+      meter.phase('header');
     }
     const ifRoom = options.storage === 'if-room';
     const opened = await openStored(inner, store, {
@@ -175,9 +178,7 @@ async function tryOpen(
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
-    if (store && mark) {
-      cleanup.push(await beginAttempt(store, { id: mark, key: modelKey(inner), bytes: least.peak, at: Date.now() }));
-    }
+    if (marks && mark) cleanup.push(await beginAttempt(marks, { id: mark, key, bytes: least.peak, at: Date.now() }));
     meter.phase('compile');
     executor = await createExecutor(gpu, plan, least, effective.tune);
     const samples: Samples = new Map();
