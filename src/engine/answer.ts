@@ -1,5 +1,8 @@
 /** An answer under way: its text as it comes, and its result at the end. */
-import type { GenerateResult } from '../protocol';
+import type { GenerateResult, SamplingOptions } from '../protocol';
+
+/** `signal` stops the answer. */
+export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
 
 /**
  * Iterate it for the text, in pieces; await `result` for ids, statistics and memory. Either alone will do. Leaving the

@@ -1,8 +1,7 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
 import type { ChatMessage, PlanInfo, PlanQuery, SamplingOptions, SavedCache } from '../protocol';
-import type { Answer } from './answer';
-import type { GenerateOptions } from './engine';
+import type { Answer, GenerateOptions } from './answer';
 
 /** A request of one conversation. */
 export type ConversationQuery = Omit<PlanQuery, 'conversation'>;

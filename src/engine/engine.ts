@@ -14,13 +14,12 @@ import type {
   PlanInfo,
   PlanQuery,
   Progress,
-  SamplingOptions,
   SavedCache,
   StoredModel,
   StoredRef,
   VerifyResult,
 } from '../protocol';
-import type { Answer } from './answer';
+import type { Answer, GenerateOptions } from './answer';
 import { type Chats, Conversation, type ConversationOptions } from './conversation';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
@@ -55,8 +54,6 @@ export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
   /** stops the download; what is here stays stored */
   signal?: AbortSignal;
 }
-
-export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
 
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;

@@ -1,11 +1,10 @@
 /** What applications import of the engine. */
-export type { Answer } from './answer';
+export type { Answer, GenerateOptions } from './answer';
 export type { Conversation, ConversationOptions, ConversationQuery } from './conversation';
 export {
   deleteSavedCache,
   deleteStored,
   Engine,
-  type GenerateOptions,
   type HubOptions,
   type Inspection,
   type InspectOptions,

@@ -7,7 +7,8 @@ import { NibbleError } from '../errors';
 import type { GenerateRequest, LoadRequest, Progress } from '../protocol';
 import { createMemoryStore } from '../weights/chunk-store';
 import type { Session } from '../worker/session';
-import { type Engine, type GenerateOptions, type LoadOptions, load } from './engine';
+import type { GenerateOptions } from './answer';
+import { type Engine, type LoadOptions, load } from './engine';
 import { sessionWorkers } from './test/session-worker';
 
 const CHATS = JSON.parse(readFileSync('reference/fixtures/tiny-llama-128/nf4/chat.json', 'utf8'));

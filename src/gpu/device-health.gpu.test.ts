@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import { planOf, randomModel } from '../execute/cpu/test/models';
 import { prompt, tiny, webgpu } from '../execute/gpu/test/maker';
-import { DeviceHealth, explain } from './device-health';
+import { DeviceHealth } from './device-health';
 import { ownGpu } from './test-device';
 
 it('after a call that the device refused, nothing is answered; to destroy it is no failure', async () => {
@@ -16,7 +16,7 @@ it('after a call that the device refused, nothing is answered; to destroy it is 
   await expect(executor.prefill([1], 9)).rejects.toMatchObject(lost);
   await expect(executor.logits()).rejects.toMatchObject(lost);
   await expect(executor.reserve(planOf(tiny(), {}, undefined, 'webgpu'))).rejects.toMatchObject(lost);
-  expect(await explain(gpu, new TypeError('because of it'))).toMatchObject(lost);
+  expect(await gpu.health.explain(new TypeError('because of it'))).toMatchObject(lost);
   executor.dispose();
   gpu.device.destroy();
 
@@ -24,7 +24,7 @@ it('after a call that the device refused, nothing is answered; to destroy it is 
   other.device.destroy();
   await other.device.lost;
   const error = new NibbleError('out-of-memory', 'of its own');
-  expect(await explain(other, error)).toBe(error);
+  expect(await other.health.explain(error)).toBe(error);
   expect(other.health.failure).toBeNull();
 });
 
@@ -34,12 +34,11 @@ it('a loss that is told of late is what went wrong, unless the error has another
     lose = resolve;
   });
   const device = { lost, addEventListener: () => {} } as unknown as GPUDevice;
-  const gpu = { health: new DeviceHealth(device) } as Parameters<typeof explain>[0];
+  const health = new DeviceHealth(device);
   const stopped = new NibbleError('aborted', 'stopped');
-  expect(await explain(gpu, stopped)).toBe(stopped);
-  const explained = explain(gpu, new NibbleError('out-of-memory', 'no room'));
+  expect(await health.explain(stopped)).toBe(stopped);
+  const explained = health.explain(new NibbleError('out-of-memory', 'no room'));
   lose({ reason: 'unknown', message: 'the driver failed' });
   expect(await explained).toMatchObject({ code: 'device-lost', details: { reason: 'unknown' } });
-  expect(await explain(gpu, stopped)).toMatchObject({ code: 'device-lost' });
-  expect(await explain(null, stopped)).toBe(stopped);
+  expect(await health.explain(stopped)).toMatchObject({ code: 'device-lost' });
 });

@@ -1,6 +1,5 @@
 /** Notices that a device can no longer be trusted, and tells it from the errors that this leaves everywhere. */
 import { NibbleError } from '../errors';
-import type { Gpu } from './device';
 
 /** The news of a loss may come after the errors that it causes, by this much at most, ms. */
 const GRACE_MS = 200;
@@ -33,14 +32,12 @@ export class DeviceHealth {
   check(): void {
     if (this.failure) throw this.failure;
   }
-}
 
-/** What went wrong: the device's failure, where one is behind the error. @param gpu null where no device computes */
-export async function explain(gpu: Gpu | null, error: unknown): Promise<unknown> {
-  if (!gpu) return error;
-  const { health } = gpu;
-  if (!(error instanceof NibbleError) || SUSPECT.includes(error.code)) {
-    await Promise.race([health.failed, new Promise((resolve) => setTimeout(resolve, GRACE_MS))]);
+  /** What went wrong: the device's failure, where one is behind the error. */
+  async explain(error: unknown): Promise<unknown> {
+    if (!(error instanceof NibbleError) || SUSPECT.includes(error.code)) {
+      await Promise.race([this.failed, new Promise((resolve) => setTimeout(resolve, GRACE_MS))]);
+    }
+    return this.failure ?? error;
   }
-  return health.failure ?? error;
 }

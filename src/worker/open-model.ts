@@ -5,7 +5,6 @@ import type { FileLayout } from '../formats/layout';
 import type { Conversations } from '../generate/conversations';
 import { stopIds } from '../generate/stop-ids';
 import type { Gpu } from '../gpu/device';
-import { explain } from '../gpu/device-health';
 import type { DeviceFacts } from '../memory/device-estimate';
 import { chooseFormats } from '../memory/formats';
 import type { LayoutTarget } from '../memory/layout';
@@ -212,7 +211,7 @@ async function tryOpen(
     };
   } catch (thrown) {
     const gpu = (await choosing.catch(() => null))?.gpu ?? null;
-    const error = await explain(gpu, thrown);
+    const error = (await gpu?.health.explain(thrown)) ?? thrown;
     executor?.dispose();
     gpu?.device.destroy();
     release();

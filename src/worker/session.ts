@@ -4,7 +4,6 @@
  */
 import { NibbleError, throwIfAborted } from '../errors';
 import { checkIds } from '../execute/check-prompt';
-import { explain } from '../gpu/device-health';
 import { parameterCount } from '../model/decoder';
 import type {
   GenerateRequest,
@@ -81,7 +80,7 @@ export function createSession(host: Host): Session {
     try {
       return await work(current);
     } catch (error) {
-      throw await explain(current.gpu, error);
+      throw (await current.gpu?.health.explain(error)) ?? error;
     }
   }
 
