@@ -85,15 +85,12 @@ export function planAdapters(
 
 /**
  * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's norms
- * are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one, or the model's own biases
- * on their way back.
+ * are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one.
  */
 export function makingBytes(adapters: StepAdapters): number {
-  const values = [...adapters].map(([step, { rank, bias, multiplier }]) => {
+  const values = [...adapters].map(([step, { rank, multiplier }]) => {
     const [rows, cols] = outputShape(step);
-    const wide = Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS;
-    const biased = bias && step.op === 'linear' && step.parts.some((part) => part.bias);
-    return multiplier ? rank * (wide + rows) + 2 * rows : biased ? rows : 0;
+    return multiplier ? rank * Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS + rank * rows + rows : 0;
   });
   return 4 * Math.max(0, ...values);
 }
