@@ -37,6 +37,7 @@ async function main(): Promise<number> {
   const ids = tokenizerOf(model).encode(prose, { special: false, bos: false });
   const from = args.count('from', 0, 0);
   const end = Math.min(Math.floor((ids.length - fill) / next), from + args.count('windows', 1000));
+  if (from >= end) throw new Error(`The text has no window ${from}: it has ${Math.floor((ids.length - fill) / next)}.`);
   /** what each prediction lost, nats */
   const losses = { shifted: [] as number[], fresh: [] as number[], whole: [] as number[] };
 

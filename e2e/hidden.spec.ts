@@ -81,6 +81,8 @@ test('a page hidden in mid-answer goes on; one frozen keeps what it had, and goe
     expect(whole.ids!.length).toBe(40);
     await page.evaluate(`{${SEEN} session.newChat(); }`);
 
+    const pace = (ms: number) => page.evaluate(`{ new BroadcastChannel('pace').postMessage(${ms}); }`);
+    await pace(300);
     await ask(page);
     await begun(page);
     await page.hide(true);
@@ -96,10 +98,11 @@ test('a page hidden in mid-answer goes on; one frozen keeps what it had, and goe
     expect(frozen.phase).toBe('answering');
     expect(whole.text.startsWith(frozen.text)).toBe(true);
     expect(frozen.text.length).toBeLessThan(whole.text.length);
-    // as long as the whole answer takes
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    // as long as several tokens take
+    await new Promise((resolve) => setTimeout(resolve, 2500));
     expect((await look(page)).text).toBe(frozen.text);
     await page.freeze(false);
+    await pace(0);
     await page.hide(false);
     const after = await answered(page);
     expect(after.told).toEqual(['visibilitychange', 'freeze', 'resume', 'visibilitychange']);

@@ -3,20 +3,22 @@ import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/server';
 
 /**
- * Runs in the worker before anything of ours: waits after each submit, and counts them, those before the page's last
- * `cancel` apart, and the bytes that are written to buffers.
+ * Runs in the worker before anything of ours: waits after each submit, for 40 ms or what the channel `pace` says, and
+ * counts them, those before the page's last `cancel` apart, and the bytes that are written to buffers.
  */
 const SLOW = `if (self.GPUQueue) {
   const seen = (self.seen = { submits: 0, atCancel: null, written: 0 });
-  const slow = (type, name, ms) => {
+  let pace = 40;
+  new BroadcastChannel('pace').onmessage = ({ data }) => (pace = data);
+  const slow = (type, name) => {
     const original = type.prototype[name];
     type.prototype[name] = async function (...args) {
       await original.apply(this, args);
-      await new Promise((resolve) => setTimeout(resolve, ms));
+      await new Promise((resolve) => setTimeout(resolve, pace));
     };
   };
-  slow(GPUQueue, 'onSubmittedWorkDone', 40);
-  slow(GPUBuffer, 'mapAsync', 40);
+  slow(GPUQueue, 'onSubmittedWorkDone');
+  slow(GPUBuffer, 'mapAsync');
   const { submit } = GPUQueue.prototype;
   GPUQueue.prototype.submit = function (...args) {
     seen.submits++;

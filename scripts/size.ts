@@ -5,7 +5,8 @@
  * `sha256-in-pieces` (for the Hub's weights, as they stream), `hub-source`, `gguf`, `lora`, `quantised` and `convert-dense`
  * (only for such a model), `stored-models` and `inspect` (for who asks what is kept, or what a model would take),
  * `saved-caches` and `kv-rows` (for who saves conversations), `kept-chat` (at a first visit, once the model is here),
- * `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA). Fails above the limits, and on wasm or code made from strings.
+ * `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA).
+ * Fails above the limits, and on wasm or code made from strings.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

@@ -306,9 +306,9 @@ export class Engine {
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name, signal) => {
         const id = ++lastId;
-        return this.#model.run((worker) =>
-          cancellable(worker, id, signal, () => worker.api.saveCache(conversation, name, id)),
-        );
+        const save = (worker: RunningWorker) =>
+          cancellable(worker, id, signal, () => worker.api.saveCache(conversation, name, id));
+        return this.#model.run(save, { signal });
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
     };

@@ -152,7 +152,7 @@ describe('Conversations', () => {
     expect(device.taken).toBe(8 * planner(10)(5).kv);
   });
 
-  it('steps down when the device is full: others, its own, a shorter answer, and says the last two', async () => {
+  it('steps down when the device is full: others, its own, a shorter answer', async () => {
     const { kv } = planner(100)(60);
     const device = new FakeDevice(kv);
     const talks = new Conversations(device, spec);
@@ -171,8 +171,6 @@ describe('Conversations', () => {
     const shorter = await two.reserve(1, 140, planner(100));
     expect(shorter.newTokens).toBeLessThan(140);
     expect(shorter.newTokens).toBeGreaterThanOrEqual(35);
-    expect(shorter.note).toContain('140');
-    expect(shorter.note).toContain(String(shorter.newTokens));
     expect(tight.taken).toBeLessThanOrEqual(kv);
   });
 

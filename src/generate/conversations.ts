@@ -35,7 +35,7 @@ export interface Reserved {
   conversation: Conversation;
   plan: MemoryPlan;
   newTokens: number;
-  /** what had to change to make room, one sentence for the person; null: nothing that they would notice */
+  /** what had to change to make room, beside a shorter answer, for the person; null: nothing that they would notice */
   note: string | null;
 }
 
@@ -145,8 +145,7 @@ export class Conversations {
       try {
         await conversation.cache.reserve(plan);
         this.#note(conversation, plan);
-        const shorter = `The device had no room for ${newTokens} new tokens, so this answer has ${allowed} at most.`;
-        const notes = [noSnapshots && NO_SNAPSHOTS, allowed < newTokens ? shorter : renewed && RENEWED];
+        const notes = [noSnapshots && NO_SNAPSHOTS, renewed && allowed === newTokens && RENEWED];
         return { conversation, plan, newTokens: allowed, note: notes.filter(Boolean).join(' ') || null };
       } catch (error) {
         if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;

@@ -22,7 +22,7 @@ export const MAX_SPLITS = 16;
 export const MAX_SNAPSHOTS = 64;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
-/** The buffer through which all else is read than sampled ids, logits and caches, piece by piece. */
+/** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
 export const READBACK = 'readback.piece';
 /** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
 const READBACK_BYTES = 256 << 10;

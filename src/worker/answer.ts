@@ -122,13 +122,15 @@ export async function answer(
   const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request), signal));
   const asked = plan.request.maxNewTokens;
   const reserved = await model.conversations.reserve(conversation, asked, planOf);
+  const { newTokens } = reserved;
   const notes = [reserved.note, spoilt];
-  if (reserved.newTokens < asked) {
-    if (window) {
-      window.limit = reachedTokens(reserved.plan.request);
-      checkWindow(window);
-      notes[0] = `The device had no room for more than ${window.limit} tokens of this conversation.`;
-    } else options.maxNewTokens = reserved.newTokens;
+  if (newTokens < asked && window) {
+    window.limit = reachedTokens(reserved.plan.request);
+    checkWindow(window);
+    notes.push(`The device had no room for more than ${window.limit} tokens of this conversation.`);
+  } else if (newTokens < asked) {
+    options.maxNewTokens = newTokens;
+    notes.push(`The device had no room for ${asked} new tokens, so this answer has ${newTokens} at most.`);
   }
   const turn: Turn = {
     ids,

@@ -30,7 +30,7 @@ const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
   },
   maxContext: SIZE,
   memoryBudget: SIZE,
-  snapshots: { allows: (value) => value === 0 || isSize(value), words: 'a whole number' },
+  snapshots: { allows: (value) => value === 0 || isSize(value), words: 'a whole number, 64 at most' },
   chunk: SIZE,
   tune: { allows: isName, words: 'a name' },
   limits: oneOf('adapter', 'default'),

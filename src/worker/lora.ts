@@ -79,7 +79,8 @@ function makeRoom({ plan, limits, target, conversations }: Model, planned: Memor
   const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
   const making = target === 'webgpu' ? makingBytes(planned.adapters) : 0;
   const needed = now + bytes(planned) - without + making;
-  if (conversations.shrink(budget - needed)) return;
+  // where no cache that goes would help, none does
+  if (needed <= budget && conversations.shrink(budget - needed)) return;
   const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
   throw new NibbleError('out-of-memory', text, { needed, budget });
 }

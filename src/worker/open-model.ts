@@ -123,7 +123,11 @@ async function tryOpen(
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
   const halt = new AbortController();
   choosing.then(({ gpu }) => gpu?.health.failed.then(() => halt.abort())).catch(() => {});
-  const signal = AbortSignal.any([halt.signal, ...(stop ? [stop] : [])]);
+  // AbortSignal.any() is younger than the browsers that the CPU answers in
+  const { signal } = halt;
+  const stopped = () => halt.abort();
+  if (stop?.aborted) stopped();
+  stop?.addEventListener('abort', stopped);
   try {
     const local = description.kind === 'files';
     const { store, reason } = await storeFor(host, local, options.storage);

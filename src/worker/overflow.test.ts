@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { NibbleError } from '../errors';
 import { createSession } from './session';
 import { expectLongTalk } from './test/long-talk';
 import { ask, chats, fixture, host, load } from './test/tiny';
@@ -23,6 +24,50 @@ describe('a conversation of three times its context', () => {
       expect(prefill.mock.calls.map(([, ids]) => ids.length)).toEqual([5, ...Array(9).fill(1)]);
     },
   );
+});
+
+describe('where the device is full before the budget is', () => {
+  const files = fixture('reference/fixtures/families/gemma3/nf4/');
+  /** A device that has room for caches of so many slots, and none for snapshots. */
+  async function full(slots: number) {
+    const session = createSession(host({ files }));
+    await load(session, { chunk: 8, snapshots: 2 });
+    const { executor } = session.model();
+    const create = executor.createCache.bind(executor);
+    vi.spyOn(executor, 'createCache').mockImplementation(() => {
+      const cache = create();
+      const reserve = cache.reserve.bind(cache);
+      cache.reserve = async (plan) => {
+        const most = Math.max(...plan.kvByLayer.map((layer) => layer.slots));
+        if (most > slots || plan.request.snapshots) throw new NibbleError('out-of-memory', 'full');
+        await reserve(plan);
+      };
+      return cache;
+    });
+    return session;
+  }
+  const SNAPSHOTS = 'There was no room for snapshots, so what is asked again may be computed again.';
+
+  it('an answer is shorter, and says so beside what went before', async () => {
+    const session = await full(64);
+    const { result } = await ask(session, { ids: [3, 1, 4] }, { ignoreEos: true, maxNewTokens: 200 });
+    const { length } = result.ids;
+    expect(result.options!.maxNewTokens).toBe(length);
+    expect(length).toBeLessThanOrEqual(62);
+    expect(length).toBeGreaterThan(20);
+    const shorter = `The device had no room for 200 new tokens, so this answer has ${length} at most.`;
+    expect(result.note).toBe(`${SNAPSHOTS} ${shorter}`);
+  });
+
+  it('one that may shift is not, and says what is no longer seen', async () => {
+    const session = await full(64);
+    const { result } = await ask(session, { ids: [3, 1, 4] }, { ...SHIFT, maxNewTokens: 200 });
+    expect(result.ids).toHaveLength(200);
+    expect(result.note).toContain(SNAPSHOTS);
+    const [, limit] = /no room for more than (\d+) tokens of this conversation/.exec(result.note!)!;
+    expect(Number(limit)).toBeLessThanOrEqual(64);
+    expect(result.note).toContain(`longer than the ${limit} tokens`);
+  });
 });
 
 describe('what is seen', () => {
