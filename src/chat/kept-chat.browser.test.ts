@@ -114,6 +114,17 @@ describe('what is said', () => {
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
   });
 
+  test('is not shown, and deleted, where it was kept at another address before it was not wanted any more', async () => {
+    await left('other address', { outdated: ['before'] });
+    await left('without a cache', { cache: '' });
+    localStorage.setItem('nibble-chat-off', '');
+    const { chat, session } = await open('other address');
+    expect([session.messages, chat.model]).toEqual([[], undefined]);
+    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['before', 'then']]));
+    expect((await open('without a cache')).session.messages).toEqual([]);
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+  });
+
   test('in a second tab goes with it, and leaves the first one alone', async () => {
     const first = await open('tabs');
     await first.session.ask('Hi');

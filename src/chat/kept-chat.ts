@@ -104,7 +104,9 @@ export class KeptChat extends EventTarget {
   async #read(): Promise<void> {
     try {
       const kept = await get<Kept>(this.#key, this.#database);
-      if (kept) this.#kept = kept;
+      if (kept && this.on) this.#kept = kept;
+      // kept at this address before the person said at another one that they do not want it
+      else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
     } catch {
       this.place = 'nowhere';
     }
@@ -124,7 +126,7 @@ export class KeptChat extends EventTarget {
     session.addEventListener('change', this.#changed);
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
-    if (this.#kept.outdated.length > 0) this.#write();
+    if (!this.on || this.#kept.outdated.length > 0) this.#write();
   }
 
   /** As the person wants it. What was kept is deleted where it is not to be. */
