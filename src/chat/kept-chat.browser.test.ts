@@ -118,8 +118,7 @@ describe('what is said', () => {
     await left('other address', { outdated: ['before'] });
     await left('without a cache', { cache: '' });
     localStorage.setItem('nibble-chat-off', '');
-    const { chat, session } = await open('other address');
-    expect([session.messages, chat.model]).toEqual([[], undefined]);
+    expect((await open('other address')).session.messages).toEqual([]);
     await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['before', 'then']]));
     expect((await open('without a cache')).session.messages).toEqual([]);
     await vi.waitFor(async () => expect(await kept()).toBeUndefined());
@@ -173,6 +172,26 @@ describe('the cache', () => {
     vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
     document.dispatchEvent(new Event('visibilitychange'));
     await vi.waitFor(() => expect(engine.saves).toHaveLength(3));
+  });
+
+  test('of what was asked before this was here is not saved, and what comes next is', async () => {
+    key = 'early';
+    const engine = new FakeEngine();
+    const session = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
+    await session.load();
+    let grow = () => {};
+    engine.pace = () => new Promise((resolve) => (grow = resolve));
+    const answered = session.ask('Hi');
+    (await KeptChat.open('early', deleteCache)).attach(session);
+    expect(engine.closed).toBe(0);
+    engine.pace = () => Promise.resolve();
+    grow();
+    await answered;
+    expect([engine.names, engine.closed, engine.saves, session.talk]).toEqual([[undefined], 1, [], null]);
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[1]));
+    expect([engine.names[1], (await kept())?.messages.length]).toEqual([expect.stringMatching(/^m, /), 4]);
   });
 
   test('gives way to a question', async () => {

@@ -6,7 +6,7 @@
 import { createStore, del, get, set } from 'idb-keyval';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
-import type { ChatSession } from '../ui/session';
+import type { ChatSession, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -72,6 +72,8 @@ export class KeptChat extends EventTarget {
   #session!: ChatSession;
   #kept: Kept = { messages: [], cache: '', outdated: [] };
   #result: GenerateResult | null = null;
+  /** a conversation with the engine that began before it could be named, so that it cannot be saved */
+  #nameless: Talk | null = null;
   /** there may be a saved cache of this conversation */
   #mayBeSaved = false;
   /** computed since the last save, and what that holds */
@@ -123,6 +125,7 @@ export class KeptChat extends EventTarget {
     this.#session = session;
     if (session.messages.length === 0) session.messages = this.#kept.messages;
     session.saved = this.#kept.cache;
+    this.#nameless = session.talk;
     session.addEventListener('change', this.#changed);
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
@@ -150,6 +153,7 @@ export class KeptChat extends EventTarget {
     this.#kept.messages = messages;
     // a question goes first
     if (phase !== 'ready') this.#save?.stop.abort();
+    if (phase !== 'answering') this.#closeNameless();
     const other = this.#changesModel();
     if (other || (said && messages.length === 0)) this.#renew();
     if (said && grows) this.#timer ??= setTimeout(this.#write, STORE_MS);
@@ -167,6 +171,15 @@ export class KeptChat extends EventTarget {
     if (this.#timer !== undefined) this.#write();
     if (this.#newTokens > 0) this.#saveCache();
   };
+
+  /** The next question begins a conversation with a name. It computes once more what was said. */
+  #closeNameless(): void {
+    const talk = this.#nameless;
+    this.#nameless = null;
+    if (talk === null || talk !== this.#session.talk) return;
+    this.#session.talk = null;
+    talk.close().catch(() => {});
+  }
 
   /** Whether the model is another one than before; what that computed is of no use to it. */
   #changesModel(): boolean {
