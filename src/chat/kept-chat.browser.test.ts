@@ -13,7 +13,11 @@ const OTHER: ModelChoice = { model: 'org/other', name: 'other', revision: 'v2', 
 
 let key = '';
 let deleted: string[] = [];
-const deleteCache = async (name: string) => void deleted.push(name);
+let undeletable = false;
+const deleteCache = async (name: string) => {
+  if (undeletable) throw new NibbleError('storage-unavailable', 'There is no storage.');
+  deleted.push(name);
+};
 
 /** What is kept under this test's key. */
 const kept = () => get<{ messages: object[]; named?: object; cache: string; outdated: string[] }>(key, store);
@@ -46,6 +50,7 @@ beforeEach(async () => {
   await clear(store);
   localStorage.clear();
   deleted = [];
+  undeletable = false;
 });
 afterEach(() => vi.restoreAllMocks());
 
@@ -194,6 +199,16 @@ describe('the cache', () => {
     expect([engine.names[1], (await kept())?.messages.length]).toEqual([expect.stringMatching(/^m, /), 4]);
   });
 
+  test('has a name also where the first model came from files', async () => {
+    const engine = new FakeEngine();
+    const choice = { model: [new File([], 'model.gguf')], name: 'files' };
+    const session = new ChatSession(fakeLoad(engine), { choice, engine: {}, sampling: {} });
+    (await KeptChat.open('files first', deleteCache)).attach(session);
+    await session.load();
+    await session.ask('Hi');
+    expect(engine.names).toEqual([expect.stringMatching(/^files, /)]);
+  });
+
   test('gives way to a question', async () => {
     const { session, engine } = await open('gives way');
     let save = () => {};
@@ -234,6 +249,39 @@ describe('the cache', () => {
     await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[0]));
     session.newChat();
     await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+  });
+
+  test('is deleted under the name that it is being saved under, when the conversation is over', async () => {
+    const { chat, session, engine } = await open('mind, over');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    chat.keep(false);
+    await vi.waitFor(() => expect(deleted).toEqual(engine.names));
+    chat.keep(true);
+    let save = () => {};
+    engine.saving = () => new Promise((resolve) => (save = resolve));
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
+    session.newChat();
+    save();
+    await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+  });
+
+  test('is not deleted any more once it is saved again', async () => {
+    const { chat, session, engine } = await open('mind, saved');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    undeletable = true;
+    chat.keep(false);
+    await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
+    chat.keep(true);
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
+    undeletable = false;
+    await session.ask('More');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ cache: engine.names[0], outdated: [] }));
+    expect(deleted).toEqual([]);
   });
 
   test('of one model is not for another', async () => {

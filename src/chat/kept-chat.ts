@@ -72,8 +72,9 @@ export class KeptChat extends EventTarget {
   #session!: ChatSession;
   #kept: Kept = { messages: [], cache: '', outdated: [] };
   #result: GenerateResult | null = null;
-  /** a conversation with the engine that began before it could be named, so that it cannot be saved */
-  #nameless: Talk | null = null;
+  /** the conversation with the engine, and the name that it saves under; none where it began before there was one */
+  #talk: Talk | null = null;
+  #talkName: string | undefined;
   /** there may be a saved cache of this conversation */
   #mayBeSaved = false;
   /** computed since the last save, and what that holds */
@@ -124,8 +125,9 @@ export class KeptChat extends EventTarget {
   attach(session: ChatSession): void {
     this.#session = session;
     if (session.messages.length === 0) session.messages = this.#kept.messages;
-    session.saved = this.#kept.cache;
-    this.#nameless = session.talk;
+    this.#notice();
+    if (this.#kept.cache === '') this.#renew();
+    else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
@@ -172,13 +174,19 @@ export class KeptChat extends EventTarget {
     if (this.#newTokens > 0) this.#saveCache();
   };
 
+  /** A conversation with the engine has the name that it began with, whatever name the next one gets. */
+  #notice(): void {
+    const { talk, saved } = this.#session;
+    if (talk !== this.#talk) this.#talkName = saved;
+    this.#talk = talk;
+  }
+
   /** The next question begins a conversation with a name. It computes once more what was said. */
   #closeNameless(): void {
-    const talk = this.#nameless;
-    this.#nameless = null;
-    if (talk === null || talk !== this.#session.talk) return;
+    this.#notice();
+    if (this.#talk === null || this.#talkName !== undefined) return;
     this.#session.talk = null;
-    talk.close().catch(() => {});
+    this.#talk.close().catch(() => {});
   }
 
   /** Whether the model is another one than before; what that computed is of no use to it. */
@@ -191,10 +199,19 @@ export class KeptChat extends EventTarget {
   /** From now on caches are saved under another name, and the old one is to be deleted. */
   #renew(): void {
     this.#save?.stop.abort();
+    this.#notice();
     if (this.#mayBeSaved) this.#kept.outdated.push(this.#kept.cache);
     this.#mayBeSaved = false;
     this.#newTokens = this.#savedTokens = 0;
     this.#session.saved = this.#kept.cache = `${this.#session.choice.name.slice(0, 99)}, ${new Date().toISOString()}`;
+  }
+
+  /** Back to the name of a conversation that began before the person did not want it kept, and then did again. */
+  #rename(name: string): void {
+    const { outdated } = this.#kept;
+    if (outdated.includes(name)) outdated.splice(outdated.indexOf(name), 1);
+    this.#session.saved = this.#kept.cache = name;
+    this.#write();
   }
 
   #write = () => {
@@ -239,6 +256,8 @@ export class KeptChat extends EventTarget {
     if (!talk || !memory || phase !== 'ready' || this.#save || this.place !== 'here' || !this.on) return;
     // in another visit nobody could say which model it is
     if (!this.#kept.named) return;
+    this.#notice();
+    const name = this.#talkName!;
     const stop = new AbortController();
     const { signal } = stop;
     const tokens = this.#newTokens;
@@ -246,14 +265,11 @@ export class KeptChat extends EventTarget {
       const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
       if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
       this.#mayBeSaved = true;
+      if (name !== this.#kept.cache) this.#rename(name);
       const saved = await talk.save({ signal });
       if (signal.aborted) return;
       this.#savedTokens = saved.tokens;
       this.#newTokens -= tokens;
-      if (saved.name === this.#kept.cache) return;
-      // begun before the person did not want it, and then did again
-      this.#session.saved = this.#kept.cache = saved.name;
-      this.#write();
     };
     const done = save()
       .catch(() => {})
