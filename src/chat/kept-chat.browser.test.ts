@@ -46,6 +46,11 @@ async function left(address: string, record: object) {
   );
 }
 
+/** After what was begun: a transaction waits for those before it. */
+async function settled() {
+  for (let turn = 0; turn < 5; turn++) await set('settled', turn, store);
+}
+
 beforeEach(async () => {
   await clear(store);
   localStorage.clear();
@@ -138,10 +143,11 @@ describe('what is said', () => {
     expect([second.chat.place, second.session.messages]).toEqual(['elsewhere', []]);
     await second.session.ask('Other');
     second.session.newChat();
-    expect([second.engine.saves, deleted]).toEqual([[], []]);
     await first.session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
     expect((await kept())?.cache).toBe(record?.cache);
+    await settled();
+    expect([second.engine.saves, deleted]).toEqual([[], []]);
   });
 
   test('is no less answered where the browser stores nothing', async () => {
@@ -157,6 +163,22 @@ describe('what is said', () => {
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
     expect(chat.place).toBe('here');
   });
+});
+
+test('what could not be read stays as it is until something is said', async () => {
+  await left('unread', {});
+  const read = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
+    throw new DOMException('not now', 'UnknownError');
+  });
+  const { chat, session } = await open('unread');
+  read.mockRestore();
+  expect([session.messages, chat.place]).toEqual([[], 'nowhere']);
+  session.newChat();
+  await settled();
+  expect(await kept()).toMatchObject({ messages: [HELLO, ANSWER], cache: 'then' });
+  await session.ask('More');
+  await vi.waitFor(async () => expect((await kept())?.messages).toEqual([{ ...HELLO, content: 'More' }, ANSWER]));
+  expect(chat.place).toBe('here');
 });
 
 describe('the cache', () => {

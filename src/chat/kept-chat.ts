@@ -75,6 +75,8 @@ export class KeptChat extends EventTarget {
   /** the conversation with the engine, and the name that it saves under; none where it began before there was one */
   #talk: Talk | null = null;
   #talkName: string | undefined;
+  /** what was kept could not be read, so that it stays as it is until something is said */
+  #unread = false;
   /** there may be a saved cache of this conversation */
   #mayBeSaved = false;
   /** computed since the last save, and what that holds */
@@ -112,6 +114,7 @@ export class KeptChat extends EventTarget {
       else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
     } catch {
       this.place = 'nowhere';
+      this.#unread = true;
     }
     this.#mayBeSaved = this.#kept.messages.length > 0;
   }
@@ -144,6 +147,7 @@ export class KeptChat extends EventTarget {
       // it holds for this visit
     }
     if (!on) this.#renew();
+    this.#unread = false;
     this.#write();
   }
 
@@ -217,7 +221,8 @@ export class KeptChat extends EventTarget {
   #write = () => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.place === 'elsewhere') return;
+    if (this.#kept.messages.length > 0) this.#unread = false;
+    if (this.place === 'elsewhere' || this.#unread) return;
     const next = this.#written.then(() => this.#store());
     this.#written = next.then(
       () => this.#tell('here'),
