@@ -13,9 +13,10 @@ const OTHER: ModelChoice = { model: 'org/other', name: 'other', revision: 'v2', 
 
 let key = '';
 let deleted: string[] = [];
-let undeletable = false;
+/** awaited by every deletion */
+let deletable: Promise<void> = Promise.resolve();
 const deleteCache = async (name: string) => {
-  if (undeletable) throw new NibbleError('storage-unavailable', 'There is no storage.');
+  await deletable;
   deleted.push(name);
 };
 
@@ -55,7 +56,7 @@ beforeEach(async () => {
   await clear(store);
   localStorage.clear();
   deleted = [];
-  undeletable = false;
+  deletable = Promise.resolve();
 });
 afterEach(() => vi.restoreAllMocks());
 
@@ -182,6 +183,32 @@ test('what could not be read stays as it is until something is said', async () =
 });
 
 describe('the cache', () => {
+  test('that waits to be deleted does not keep what is said from being stored', async () => {
+    await left('waits', { outdated: ['before'] });
+    let go = () => {};
+    deletable = new Promise((resolve) => (go = resolve));
+    const { session } = await open('waits');
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect([await kept(), deleted]).toMatchObject([{ cache: 'then', outdated: ['before'] }, []]);
+    go();
+    await vi.waitFor(async () => expect([(await kept())?.outdated, deleted]).toEqual([[], ['before']]));
+  });
+
+  test('that is outdated is deleted also where there is no room to write', async () => {
+    await left('no room', { messages: [], outdated: ['before'] });
+    const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError');
+    });
+    const { chat, session } = await open('no room');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(deleted).toEqual(['before']));
+    put.mockRestore();
+    await session.ask('More');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ outdated: [], messages: { length: 4 } }));
+    expect(chat.place).toBe('here');
+  });
+
   test('is saved after an answer, and then where it has grown by an eighth, or the page is left', async () => {
     const { session, engine } = await open('saves');
     const tried = vi.spyOn(navigator.storage, 'estimate');
@@ -294,13 +321,14 @@ describe('the cache', () => {
     const { chat, session, engine } = await open('mind, saved');
     await session.ask('Hi');
     await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
-    undeletable = true;
+    deletable = Promise.reject(new NibbleError('storage-unavailable', 'There is no storage.'));
+    deletable.catch(() => {});
     chat.keep(false);
     await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
     chat.keep(true);
     await session.ask('More');
     await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
-    undeletable = false;
+    deletable = Promise.resolve();
     await session.ask('More');
     await vi.waitFor(async () => expect(await kept()).toMatchObject({ cache: engine.names[0], outdated: [] }));
     expect(deleted).toEqual([]);

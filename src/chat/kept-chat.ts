@@ -87,6 +87,8 @@ export class KeptChat extends EventTarget {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** the last write, which waits for those before it */
   #written: Promise<void> = Promise.resolve();
+  /** outdated caches are being deleted */
+  #deleting = false;
 
   private constructor(key: string, deleteCache: (name: string) => Promise<void>) {
     super();
@@ -212,8 +214,7 @@ export class KeptChat extends EventTarget {
 
   /** Back to the name of a conversation that began before the person did not want it kept, and then did again. */
   #rename(name: string): void {
-    const { outdated } = this.#kept;
-    if (outdated.includes(name)) outdated.splice(outdated.indexOf(name), 1);
+    this.#kept.outdated = this.#kept.outdated.filter((other) => other !== name);
     this.#session.saved = this.#kept.cache = name;
     this.#write();
   }
@@ -228,6 +229,7 @@ export class KeptChat extends EventTarget {
       () => this.#tell('here'),
       () => this.#tell('nowhere'),
     );
+    void this.#deleteOutdated();
   };
 
   #tell(place: KeptChat['place']): void {
@@ -239,20 +241,31 @@ export class KeptChat extends EventTarget {
     const { messages, outdated } = this.#kept;
     // an answer that has not begun is none
     const said = this.on ? messages.filter(({ content }) => content !== '') : [];
-    const nothing = said.length + outdated.length === 0;
-    await (nothing
-      ? del(this.#key, this.#database)
-      : set(this.#key, { ...this.#kept, messages: said }, this.#database));
-    if (outdated.length === 0) return;
-    await this.#save?.done;
-    const deleted = await this.#deleteCache(outdated[0]).then(
-      () => true,
-      () => false,
-    );
-    // otherwise at the next visit
-    if (!deleted) return;
-    outdated.shift();
-    await this.#store();
+    if (said.length + outdated.length === 0) await del(this.#key, this.#database);
+    else await set(this.#key, { ...this.#kept, messages: said }, this.#database);
+  }
+
+  /** That may wait for other tabs, which what is said does not. What fails is tried again after the next write. */
+  async #deleteOutdated(): Promise<void> {
+    if (this.#deleting) return;
+    this.#deleting = true;
+    try {
+      while (this.#kept.outdated.length > 0) {
+        // even where there was no room to write: this makes some
+        await this.#written;
+        await this.#save?.done;
+        // one of them may be in use again
+        const name = this.#kept.outdated[0];
+        if (name === undefined) break;
+        await this.#deleteCache(name);
+        this.#kept.outdated = this.#kept.outdated.filter((other) => other !== name);
+        this.#write();
+      }
+    } catch {
+      // its name stays on record
+    } finally {
+      this.#deleting = false;
+    }
   }
 
   /** Saves the engine's cache, where there is room for it, until something is asked. What fails is tried again later. */
