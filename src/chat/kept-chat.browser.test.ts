@@ -166,6 +166,40 @@ describe('what is said', () => {
   });
 });
 
+describe('a question that was left without an answer', () => {
+  const leftAsked = async (address: string) => {
+    await left(address, { messages: [HELLO] });
+    const { session, engine } = await open(address);
+    expect([session.messages, session.error?.code, engine.asked]).toEqual([[HELLO], 'aborted', []]);
+    return { session, engine };
+  };
+
+  test('is answered where the person wants it', async () => {
+    const { session, engine } = await leftAsked('answered');
+    await session.retry();
+    expect([engine.asked, session.messages, session.error]).toEqual([[[HELLO]], [HELLO, ANSWER], null]);
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+  });
+
+  test('gives way to another', async () => {
+    const { session, engine } = await leftAsked('another');
+    await session.ask('More');
+    const more = { ...HELLO, content: 'More' };
+    expect([engine.asked, session.messages, session.error]).toEqual([[[more]], [more, ANSWER], null]);
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([more, ANSWER]));
+    engine.answer = [];
+    await session.ask('Nothing to say?');
+    expect(session.messages.length).toBe(3);
+    await session.ask('And now?');
+    expect(engine.asked.at(-1)).toEqual([more, ANSWER, { ...HELLO, content: 'And now?' }]);
+  });
+
+  test('is no news where it was answered', async () => {
+    await left('no news', {});
+    expect((await open('no news')).session.error).toBe(null);
+  });
+});
+
 test('what could not be read stays as it is until something is said', async () => {
   await left('unread', {});
   const read = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {

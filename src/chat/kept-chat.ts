@@ -4,6 +4,7 @@
  * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
 import { createStore, del, get, set } from 'idb-keyval';
+import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
 import type { ChatSession, Talk } from '../ui/session';
@@ -32,7 +33,10 @@ const LOCK_MS = 500;
 /** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */
 const CACHE_BYTES = 256 << 20;
 const CACHE_SHARE = 0.1;
-/** A cache is saved when it has grown by this share: in all, nine times its bytes are written at most. */
+/**
+ * A cache is saved when it has grown by this share: in a visit nine times its bytes are written at most, and once more
+ * for each answer after which the page is hidden, for it may not come back.
+ */
 const CACHE_GROWTH = 1 / 8;
 /** localStorage has it where nothing is to be kept. */
 const OFF = 'nibble-chat-off';
@@ -134,6 +138,8 @@ export class KeptChat extends EventTarget {
     if (this.#kept.cache === '') this.#renew();
     else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
+    session.addEventListener('message', this.#asked);
+    session.addEventListener('ready', this.#offerAnswer, { once: true });
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
     if (!this.on || this.#kept.outdated.length > 0) this.#write();
@@ -172,6 +178,19 @@ export class KeptChat extends EventTarget {
     }
     this.#result = result;
     if (this.#newTokens > CACHE_GROWTH * this.#savedTokens) this.#saveCache();
+  };
+
+  /** Some templates refuse two questions in a row: one that was left without an answer gives way to the next. */
+  #asked = () => {
+    const { messages } = this.#session;
+    if (messages.at(-1)?.role !== 'user' || messages.at(-2)?.role !== 'user') return;
+    this.#session.messages = [...messages.slice(0, -2), ...messages.slice(-1)];
+  };
+
+  /** A question may have been left without an answer: the person is asked, as after one that failed. */
+  #offerAnswer = () => {
+    if (this.#session.messages.at(-1)?.role !== 'user') return;
+    this.#session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
   };
 
   #hidden = () => {
