@@ -1,6 +1,7 @@
 /** The chat page keeps its conversation: what was said, and the cache with which it goes on at once. */
 import type { Page } from '@playwright/test';
 import type { SavedCache } from '../src/protocol';
+import type { ChatSession } from '../src/ui/session';
 import { Chat, DEFAULT, expect, TINY, test } from './product';
 
 const url = (origin: string) => `${origin}/?model=${TINY}`;
@@ -190,6 +191,16 @@ test('a model that was chosen in the dialog is there again with its conversation
   expect((await chat.state()).info!.name).toBe(info!.name);
   await chat.ask('More');
   expect((await chat.state()).result!.stats.reusedTokens).toBeGreaterThan(0);
+
+  // what was chosen there gives way to what the address bar says
+  await chat.view.evaluate((view) => (view as unknown as { session: ChatSession }).session.adjust({ kv: 'f16' }));
+  const named = async () =>
+    (await stored<{ named?: { options?: object } }>(page, 'nibble-chat')).map(({ named }) => named);
+  await expect.poll(named).toMatchObject([{ options: { kv: 'f16' } }]);
+  await page.goto(`${product.site.origin}?kv=f32`);
+  await expect(chat.question).toBeVisible();
+  await expect(chat.log).toContainText('More');
+  expect((await chat.state()).info!).toMatchObject({ name: info!.name, options: { kv: 'f32' } });
 });
 
 test('of two tabs the first keeps its conversation, through reloads, and the second says that it does not', async ({

@@ -13,7 +13,12 @@ const OTHER: ModelChoice = { model: 'org/other', name: 'other', revision: 'v2', 
 
 let key = '';
 let deleted: string[] = [];
-const deleteCache = async (name: string) => void deleted.push(name);
+/** awaited by every deletion */
+let deletable: Promise<void> = Promise.resolve();
+const deleteCache = async (name: string) => {
+  await deletable;
+  deleted.push(name);
+};
 
 /** What is kept under this test's key. */
 const kept = () => get<{ messages: object[]; named?: object; cache: string; outdated: string[] }>(key, store);
@@ -42,10 +47,16 @@ async function left(address: string, record: object) {
   );
 }
 
+/** After what was begun: a transaction waits for those before it. */
+async function settled() {
+  for (let turn = 0; turn < 5; turn++) await set('settled', turn, store);
+}
+
 beforeEach(async () => {
   await clear(store);
   localStorage.clear();
   deleted = [];
+  deletable = Promise.resolve();
 });
 afterEach(() => vi.restoreAllMocks());
 
@@ -114,6 +125,16 @@ describe('what is said', () => {
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
   });
 
+  test('is not shown, and deleted, where it was kept at another address before it was not wanted any more', async () => {
+    await left('other address', { outdated: ['before'] });
+    await left('without a cache', { cache: '' });
+    localStorage.setItem('nibble-chat-off', '');
+    expect((await open('other address')).session.messages).toEqual([]);
+    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['before', 'then']]));
+    expect((await open('without a cache')).session.messages).toEqual([]);
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+  });
+
   test('in a second tab goes with it, and leaves the first one alone', async () => {
     const first = await open('tabs');
     await first.session.ask('Hi');
@@ -123,10 +144,11 @@ describe('what is said', () => {
     expect([second.chat.place, second.session.messages]).toEqual(['elsewhere', []]);
     await second.session.ask('Other');
     second.session.newChat();
-    expect([second.engine.saves, deleted]).toEqual([[], []]);
     await first.session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
     expect((await kept())?.cache).toBe(record?.cache);
+    await settled();
+    expect([second.engine.saves, deleted]).toEqual([[], []]);
   });
 
   test('is no less answered where the browser stores nothing', async () => {
@@ -144,7 +166,83 @@ describe('what is said', () => {
   });
 });
 
+describe('a question that was left without an answer', () => {
+  const leftAsked = async (address: string) => {
+    await left(address, { messages: [HELLO] });
+    const { session, engine } = await open(address);
+    expect([session.messages, session.error?.code, engine.asked]).toEqual([[HELLO], 'aborted', []]);
+    return { session, engine };
+  };
+
+  test('is answered where the person wants it', async () => {
+    const { session, engine } = await leftAsked('answered');
+    await session.retry();
+    expect([engine.asked, session.messages, session.error]).toEqual([[[HELLO]], [HELLO, ANSWER], null]);
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+  });
+
+  test('gives way to another', async () => {
+    const { session, engine } = await leftAsked('another');
+    await session.ask('More');
+    const more = { ...HELLO, content: 'More' };
+    expect([engine.asked, session.messages, session.error]).toEqual([[[more]], [more, ANSWER], null]);
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([more, ANSWER]));
+    engine.answer = [];
+    await session.ask('Nothing to say?');
+    expect(session.messages.length).toBe(3);
+    await session.ask('And now?');
+    expect(engine.asked.at(-1)).toEqual([more, ANSWER, { ...HELLO, content: 'And now?' }]);
+  });
+
+  test('is no news where it was answered', async () => {
+    await left('no news', {});
+    expect((await open('no news')).session.error).toBe(null);
+  });
+});
+
+test('what could not be read stays as it is until something is said', async () => {
+  await left('unread', {});
+  const read = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
+    throw new DOMException('not now', 'UnknownError');
+  });
+  const { chat, session } = await open('unread');
+  read.mockRestore();
+  expect([session.messages, chat.place]).toEqual([[], 'nowhere']);
+  session.newChat();
+  await settled();
+  expect(await kept()).toMatchObject({ messages: [HELLO, ANSWER], cache: 'then' });
+  await session.ask('More');
+  await vi.waitFor(async () => expect((await kept())?.messages).toEqual([{ ...HELLO, content: 'More' }, ANSWER]));
+  expect(chat.place).toBe('here');
+});
+
 describe('the cache', () => {
+  test('that waits to be deleted does not keep what is said from being stored', async () => {
+    await left('waits', { outdated: ['before'] });
+    let go = () => {};
+    deletable = new Promise((resolve) => (go = resolve));
+    const { session } = await open('waits');
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect([await kept(), deleted]).toMatchObject([{ cache: 'then', outdated: ['before'] }, []]);
+    go();
+    await vi.waitFor(async () => expect([(await kept())?.outdated, deleted]).toEqual([[], ['before']]));
+  });
+
+  test('that is outdated is deleted also where there is no room to write', async () => {
+    await left('no room', { messages: [], outdated: ['before'] });
+    const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError');
+    });
+    const { chat, session } = await open('no room');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(deleted).toEqual(['before']));
+    put.mockRestore();
+    await session.ask('More');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ outdated: [], messages: { length: 4 } }));
+    expect(chat.place).toBe('here');
+  });
+
   test('is saved after an answer, and then where it has grown by an eighth, or the page is left', async () => {
     const { session, engine } = await open('saves');
     const tried = vi.spyOn(navigator.storage, 'estimate');
@@ -162,6 +260,36 @@ describe('the cache', () => {
     vi.spyOn(document, 'hidden', 'get').mockReturnValue(true);
     document.dispatchEvent(new Event('visibilitychange'));
     await vi.waitFor(() => expect(engine.saves).toHaveLength(3));
+  });
+
+  test('of what was asked before this was here is not saved, and what comes next is', async () => {
+    key = 'early';
+    const engine = new FakeEngine();
+    const session = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
+    await session.load();
+    let grow = () => {};
+    engine.pace = () => new Promise((resolve) => (grow = resolve));
+    const answered = session.ask('Hi');
+    (await KeptChat.open('early', deleteCache)).attach(session);
+    expect(engine.closed).toBe(0);
+    engine.pace = () => Promise.resolve();
+    grow();
+    await answered;
+    expect([engine.names, engine.closed, engine.saves, session.talk]).toEqual([[undefined], 1, [], null]);
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[1]));
+    expect([engine.names[1], (await kept())?.messages.length]).toEqual([expect.stringMatching(/^m, /), 4]);
+  });
+
+  test('has a name also where the first model came from files', async () => {
+    const engine = new FakeEngine();
+    const choice = { model: [new File([], 'model.gguf')], name: 'files' };
+    const session = new ChatSession(fakeLoad(engine), { choice, engine: {}, sampling: {} });
+    (await KeptChat.open('files first', deleteCache)).attach(session);
+    await session.load();
+    await session.ask('Hi');
+    expect(engine.names).toEqual([expect.stringMatching(/^files, /)]);
   });
 
   test('gives way to a question', async () => {
@@ -204,6 +332,40 @@ describe('the cache', () => {
     await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[0]));
     session.newChat();
     await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+  });
+
+  test('is deleted under the name that it is being saved under, when the conversation is over', async () => {
+    const { chat, session, engine } = await open('mind, over');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    chat.keep(false);
+    await vi.waitFor(() => expect(deleted).toEqual(engine.names));
+    chat.keep(true);
+    let save = () => {};
+    engine.saving = () => new Promise((resolve) => (save = resolve));
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
+    session.newChat();
+    save();
+    await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+  });
+
+  test('is not deleted any more once it is saved again', async () => {
+    const { chat, session, engine } = await open('mind, saved');
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    deletable = Promise.reject(new NibbleError('storage-unavailable', 'There is no storage.'));
+    deletable.catch(() => {});
+    chat.keep(false);
+    await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
+    chat.keep(true);
+    await session.ask('More');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
+    deletable = Promise.resolve();
+    await session.ask('More');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ cache: engine.names[0], outdated: [] }));
+    expect(deleted).toEqual([]);
   });
 
   test('of one model is not for another', async () => {

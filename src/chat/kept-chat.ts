@@ -4,9 +4,10 @@
  * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
 import { createStore, del, get, set } from 'idb-keyval';
+import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
-import type { ChatSession } from '../ui/session';
+import type { ChatSession, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -32,7 +33,10 @@ const LOCK_MS = 500;
 /** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */
 const CACHE_BYTES = 256 << 20;
 const CACHE_SHARE = 0.1;
-/** A cache is saved when it has grown by this share: in all, nine times its bytes are written at most. */
+/**
+ * A cache is saved when it has grown by this share: in a visit nine times its bytes are written at most, and once more
+ * for each answer after which the page is hidden, for it may not come back.
+ */
 const CACHE_GROWTH = 1 / 8;
 /** localStorage has it where nothing is to be kept. */
 const OFF = 'nibble-chat-off';
@@ -72,6 +76,11 @@ export class KeptChat extends EventTarget {
   #session!: ChatSession;
   #kept: Kept = { messages: [], cache: '', outdated: [] };
   #result: GenerateResult | null = null;
+  /** the conversation with the engine, and the name that it saves under; none where it began before there was one */
+  #talk: Talk | null = null;
+  #talkName: string | undefined;
+  /** what was kept could not be read, so that it stays as it is until something is said */
+  #unread = false;
   /** there may be a saved cache of this conversation */
   #mayBeSaved = false;
   /** computed since the last save, and what that holds */
@@ -82,6 +91,8 @@ export class KeptChat extends EventTarget {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** the last write, which waits for those before it */
   #written: Promise<void> = Promise.resolve();
+  /** outdated caches are being deleted */
+  #deleting = false;
 
   private constructor(key: string, deleteCache: (name: string) => Promise<void>) {
     super();
@@ -104,9 +115,12 @@ export class KeptChat extends EventTarget {
   async #read(): Promise<void> {
     try {
       const kept = await get<Kept>(this.#key, this.#database);
-      if (kept) this.#kept = kept;
+      if (kept && this.on) this.#kept = kept;
+      // kept at this address before the person said at another one that they do not want it
+      else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
     } catch {
       this.place = 'nowhere';
+      this.#unread = true;
     }
     this.#mayBeSaved = this.#kept.messages.length > 0;
   }
@@ -120,11 +134,15 @@ export class KeptChat extends EventTarget {
   attach(session: ChatSession): void {
     this.#session = session;
     if (session.messages.length === 0) session.messages = this.#kept.messages;
-    session.saved = this.#kept.cache;
+    this.#notice();
+    if (this.#kept.cache === '') this.#renew();
+    else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
+    session.addEventListener('message', this.#asked);
+    session.addEventListener('ready', this.#offerAnswer, { once: true });
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
-    if (this.#kept.outdated.length > 0) this.#write();
+    if (!this.on || this.#kept.outdated.length > 0) this.#write();
   }
 
   /** As the person wants it. What was kept is deleted where it is not to be. */
@@ -137,6 +155,7 @@ export class KeptChat extends EventTarget {
       // it holds for this visit
     }
     if (!on) this.#renew();
+    this.#unread = false;
     this.#write();
   }
 
@@ -148,6 +167,7 @@ export class KeptChat extends EventTarget {
     this.#kept.messages = messages;
     // a question goes first
     if (phase !== 'ready') this.#save?.stop.abort();
+    if (phase !== 'answering') this.#closeNameless();
     const other = this.#changesModel();
     if (other || (said && messages.length === 0)) this.#renew();
     if (said && grows) this.#timer ??= setTimeout(this.#write, STORE_MS);
@@ -160,11 +180,39 @@ export class KeptChat extends EventTarget {
     if (this.#newTokens > CACHE_GROWTH * this.#savedTokens) this.#saveCache();
   };
 
+  /** Some templates refuse two questions in a row: one that was left without an answer gives way to the next. */
+  #asked = () => {
+    const { messages } = this.#session;
+    if (messages.at(-1)?.role !== 'user' || messages.at(-2)?.role !== 'user') return;
+    this.#session.messages = [...messages.slice(0, -2), ...messages.slice(-1)];
+  };
+
+  /** A question may have been left without an answer: the person is asked, as after one that failed. */
+  #offerAnswer = () => {
+    if (this.#session.messages.at(-1)?.role !== 'user') return;
+    this.#session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
+  };
+
   #hidden = () => {
     if (!document.hidden) return;
     if (this.#timer !== undefined) this.#write();
     if (this.#newTokens > 0) this.#saveCache();
   };
+
+  /** A conversation with the engine has the name that it began with, whatever name the next one gets. */
+  #notice(): void {
+    const { talk, saved } = this.#session;
+    if (talk !== this.#talk) this.#talkName = saved;
+    this.#talk = talk;
+  }
+
+  /** The next question begins a conversation with a name. It computes once more what was said. */
+  #closeNameless(): void {
+    this.#notice();
+    if (this.#talk === null || this.#talkName !== undefined) return;
+    this.#session.talk = null;
+    this.#talk.close().catch(() => {});
+  }
 
   /** Whether the model is another one than before; what that computed is of no use to it. */
   #changesModel(): boolean {
@@ -176,21 +224,31 @@ export class KeptChat extends EventTarget {
   /** From now on caches are saved under another name, and the old one is to be deleted. */
   #renew(): void {
     this.#save?.stop.abort();
+    this.#notice();
     if (this.#mayBeSaved) this.#kept.outdated.push(this.#kept.cache);
     this.#mayBeSaved = false;
     this.#newTokens = this.#savedTokens = 0;
     this.#session.saved = this.#kept.cache = `${this.#session.choice.name.slice(0, 99)}, ${new Date().toISOString()}`;
   }
 
+  /** Back to the name of a conversation that began before the person did not want it kept, and then did again. */
+  #rename(name: string): void {
+    this.#kept.outdated = this.#kept.outdated.filter((other) => other !== name);
+    this.#session.saved = this.#kept.cache = name;
+    this.#write();
+  }
+
   #write = () => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.place === 'elsewhere') return;
+    if (this.#kept.messages.length > 0) this.#unread = false;
+    if (this.place === 'elsewhere' || this.#unread) return;
     const next = this.#written.then(() => this.#store());
     this.#written = next.then(
       () => this.#tell('here'),
       () => this.#tell('nowhere'),
     );
+    void this.#deleteOutdated();
   };
 
   #tell(place: KeptChat['place']): void {
@@ -202,20 +260,31 @@ export class KeptChat extends EventTarget {
     const { messages, outdated } = this.#kept;
     // an answer that has not begun is none
     const said = this.on ? messages.filter(({ content }) => content !== '') : [];
-    const nothing = said.length + outdated.length === 0;
-    await (nothing
-      ? del(this.#key, this.#database)
-      : set(this.#key, { ...this.#kept, messages: said }, this.#database));
-    if (outdated.length === 0) return;
-    await this.#save?.done;
-    const deleted = await this.#deleteCache(outdated[0]).then(
-      () => true,
-      () => false,
-    );
-    // otherwise at the next visit
-    if (!deleted) return;
-    outdated.shift();
-    await this.#store();
+    if (said.length + outdated.length === 0) await del(this.#key, this.#database);
+    else await set(this.#key, { ...this.#kept, messages: said }, this.#database);
+  }
+
+  /** That may wait for other tabs, which what is said does not. What fails is tried again after the next write. */
+  async #deleteOutdated(): Promise<void> {
+    if (this.#deleting) return;
+    this.#deleting = true;
+    try {
+      while (this.#kept.outdated.length > 0) {
+        // even where there was no room to write: this makes some
+        await this.#written;
+        await this.#save?.done;
+        // one of them may be in use again
+        const name = this.#kept.outdated[0];
+        if (name === undefined) break;
+        await this.#deleteCache(name);
+        this.#kept.outdated = this.#kept.outdated.filter((other) => other !== name);
+        this.#write();
+      }
+    } catch {
+      // its name stays on record
+    } finally {
+      this.#deleting = false;
+    }
   }
 
   /** Saves the engine's cache, where there is room for it, until something is asked. What fails is tried again later. */
@@ -224,6 +293,8 @@ export class KeptChat extends EventTarget {
     if (!talk || !memory || phase !== 'ready' || this.#save || this.place !== 'here' || !this.on) return;
     // in another visit nobody could say which model it is
     if (!this.#kept.named) return;
+    this.#notice();
+    const name = this.#talkName!;
     const stop = new AbortController();
     const { signal } = stop;
     const tokens = this.#newTokens;
@@ -231,14 +302,11 @@ export class KeptChat extends EventTarget {
       const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
       if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
       this.#mayBeSaved = true;
+      if (name !== this.#kept.cache) this.#rename(name);
       const saved = await talk.save({ signal });
       if (signal.aborted) return;
       this.#savedTokens = saved.tokens;
       this.#newTokens -= tokens;
-      if (saved.name === this.#kept.cache) return;
-      // begun before the person did not want it, and then did again
-      this.#session.saved = this.#kept.cache = saved.name;
-      this.#write();
     };
     const done = save()
       .catch(() => {})

@@ -39,6 +39,8 @@ function remembered(): EngineOptions {
 interface Asked {
   choice: ModelChoice;
   engine: EngineOptions;
+  /** of these, what the address bar says */
+  said: EngineOptions;
   /** the model that the address bar names */
   address: string;
   library: ModelLibrary;
@@ -62,10 +64,11 @@ function readQuery(): Asked {
   try {
     if (named > 1) throw new NibbleError('invalid-option', 'The option model is given twice.', { option: 'model' });
     const address = parseModel(model, document.baseURI, true);
-    const engine = { ...remembered(), ...parseOptions(query) };
-    return { choice: chooseByName(address, {}, hub), engine, address, library, error: null };
+    const said = parseOptions(query);
+    const engine = { ...remembered(), ...said };
+    return { choice: chooseByName(address, {}, hub), engine, said, address, library, error: null };
   } catch (thrown) {
-    return { choice: standard, engine: remembered(), address: '', library, error: asNibbleError(thrown) };
+    return { choice: standard, engine: remembered(), said: {}, address: '', library, error: asNibbleError(thrown) };
   }
 }
 
@@ -81,8 +84,13 @@ async function hasTalked(): Promise<boolean> {
   }
 }
 
-function chooseKept({ model, revision, options }: NamedModel): ModelChoice {
-  return { ...chooseByName(model, { revision }, hub), ...(options && { options }) };
+/** What the address bar says goes before what the person chose at an earlier visit. */
+function chooseKept({ model, revision, options }: NamedModel, said: EngineOptions): ModelChoice {
+  const choice = chooseByName(model, { revision }, hub);
+  if (!options) return choice;
+  // with the same fields as before: otherwise it would be another choice, for which no saved cache is
+  const chosen = Object.entries({ ...options, ...said }).filter(([name]) => name in options);
+  return { ...choice, options: Object.fromEntries(chosen) };
 }
 
 /** The chat works without it, too: in old browsers, or where a file of an older version is gone. */
@@ -97,13 +105,13 @@ async function openKept(address: string): Promise<KeptChat | null> {
 
 async function start() {
   const page = document.querySelector<ChatPage>('nibble-page')!;
-  const { choice, engine, address, library, error } = readQuery();
+  const { choice, engine, said, address, library, error } = readQuery();
   const keeps = !error && engine.storage !== 'none';
   const kept = keeps && (await hasTalked()) ? await openKept(address) : null;
   const last = kept?.model;
   // a model that the address bar names is the one that is meant
   const goesOn = last && (last.model === address || !new URLSearchParams(location.search).has('model'));
-  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last) : choice, engine, sampling: {} });
+  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last, said) : choice, engine, sampling: {} });
   kept?.attach(session);
   Object.assign(page, { session, library, kept });
   if (keeps && !kept) {
