@@ -137,6 +137,9 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
   };
 }
 
+/** Of a page that keeps no conversation every submit is the answer's, and every worker the model's. */
+export const keepNothing = ({ page }: Visit) => page.addInitScript(() => localStorage.setItem('nibble-chat-off', ''));
+
 export const test = base.extend<Fixtures>({
   serverOptions: [{}, { option: true }],
   product: async ({ serverOptions }, use) => {

@@ -9,7 +9,7 @@ import type { ServerOptions } from '../scripts/server';
 import { CHUNK_BYTES } from '../src/weights/chunk-store';
 import { createSession } from '../src/worker/session';
 import { ask, host, load } from '../src/worker/test/tiny';
-import { Chat, expect, MODELS, TINY, test, type Visit } from './product';
+import { Chat, expect, keepNothing, MODELS, TINY, test, type Visit } from './product';
 import { type Seen, slowWorker } from './slow-worker';
 import { writeWideModel } from './wide-model';
 
@@ -144,9 +144,6 @@ async function reach({ page }: Visit, origin: string, moment: Moment, query?: st
   await MOMENTS[moment](chat);
   return chat;
 }
-
-/** Of a page that keeps no conversation every submit is the answer's, and every worker the model's. */
-const keepNothing = ({ page }: Visit) => page.addInitScript(() => localStorage.setItem('nibble-chat-off', ''));
 
 async function expectWhole(chat: Chat) {
   const { result, messages } = await chat.state();

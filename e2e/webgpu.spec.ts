@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { findChromium, vulkanEnvironment } from '../scripts/chromium';
 import type { ServerOptions } from '../scripts/server';
 import { COUNT, type Counted, countedEverywhere, live } from './counted';
-import { Chat, expect, expectedChats, sureIds, TINY, test } from './product';
+import { Chat, expect, expectedChats, keepNothing, sureIds, TINY, test } from './product';
 
 /** Serves the worker's script, or a part of it, after `change`. */
 const changeWorker = (change: (script: string) => string, part = 'worker'): Partial<ServerOptions> => ({
@@ -32,7 +32,9 @@ test.describe('counted', () => {
   test.use({ serverOptions: changeWorker((script) => COUNT + script) });
 
   test('answers on WebGPU, in the worker only, with the buffers that it says it has', async ({ product, profile }) => {
-    const { page, complaints } = await profile.open({ webgpu: true });
+    const visit = await profile.open({ webgpu: true });
+    const { page, complaints } = visit;
+    await keepNothing(visit);
     await page.addInitScript(() => {
       const { requestAdapter } = GPU.prototype;
       GPU.prototype.requestAdapter = function (...args) {
