@@ -172,6 +172,36 @@ test('an answer that a reload cut off is there as far as it came', async ({ prod
   expect(messages[1].content.startsWith(before)).toBe(true);
 });
 
+test('a question that a reload left without an answer is offered to be answered', async ({ product, profile }) => {
+  const { page } = await profile.open();
+  const chat = new Chat(page);
+  await page.goto(url(product.site.origin));
+  await chat.loadModel();
+  const answer = await chat.ask('Hello');
+  await saved(page);
+  // as it is kept while the question is computed
+  await page.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const opening = indexedDB.open('nibble-chat');
+      opening.onsuccess = () => resolve(opening.result);
+    });
+    const transaction = database.transaction('keyval', 'readwrite');
+    const reading = transaction.objectStore('keyval').openCursor();
+    reading.onsuccess = () => {
+      const { value } = reading.result!;
+      reading.result!.update({ ...value, messages: value.messages.slice(0, 1) });
+    };
+    await new Promise((resolve) => (transaction.oncomplete = resolve));
+    database.close();
+  });
+  await page.reload();
+  await expect(chat.error).toContainText('before this question was answered');
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(chat.log).toContainText(answer);
+  await expect(chat.error).toHaveCount(0);
+  expect((await chat.state()).messages.map(({ content }) => content)).toEqual(['Hello', answer]);
+});
+
 test('a model that was chosen in the dialog is there again with its conversation', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);

@@ -196,7 +196,12 @@ describe('a question that was left without an answer', () => {
 
   test('is no news where it was answered', async () => {
     await left('no news', {});
-    expect((await open('no news')).session.error).toBe(null);
+    const { session, engine } = await open('no news');
+    expect(session.error).toBe(null);
+    engine.answer = [];
+    await session.ask('Nothing to say?');
+    await session.change(OTHER, null);
+    expect([session.messages.length, session.error]).toEqual([3, null]);
   });
 });
 

@@ -133,16 +133,26 @@ export class KeptChat extends EventTarget {
   /** Gives the session what was kept, where nothing has been said yet, and from now on keeps what is said. */
   attach(session: ChatSession): void {
     this.#session = session;
-    if (session.messages.length === 0) session.messages = this.#kept.messages;
+    if (session.messages.length === 0) this.#goOn();
     this.#notice();
     if (this.#kept.cache === '') this.#renew();
     else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
     session.addEventListener('message', this.#asked);
-    session.addEventListener('ready', this.#offerAnswer, { once: true });
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
     if (!this.on || this.#kept.outdated.length > 0) this.#write();
+  }
+
+  #goOn(): void {
+    const session = this.#session;
+    session.messages = this.#kept.messages;
+    // left without an answer: the person is asked, as after one that failed
+    const left = () => session.messages.at(-1)?.role === 'user';
+    const offer = () =>
+      left() && session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
+    if (session.phase === 'ready') offer();
+    else if (left()) session.addEventListener('ready', offer, { once: true });
   }
 
   /** As the person wants it. What was kept is deleted where it is not to be. */
@@ -185,12 +195,6 @@ export class KeptChat extends EventTarget {
     const { messages } = this.#session;
     if (messages.at(-1)?.role !== 'user' || messages.at(-2)?.role !== 'user') return;
     this.#session.messages = [...messages.slice(0, -2), ...messages.slice(-1)];
-  };
-
-  /** A question may have been left without an answer: the person is asked, as after one that failed. */
-  #offerAnswer = () => {
-    if (this.#session.messages.at(-1)?.role !== 'user') return;
-    this.#session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
   };
 
   #hidden = () => {
