@@ -130,6 +130,7 @@ export class MessageList extends LitElement {
   #streaming = new StreamingMarkdown();
   #status = '';
   #follow = true;
+  #top = 0;
   /** what is below it comes and goes, a phone's keyboard too */
   #resized = new ResizeObserver(() => this.#toEnd());
 
@@ -137,7 +138,11 @@ export class MessageList extends LitElement {
     super.connectedCallback();
     this.#resized.observe(this);
     this.onscroll = () => {
-      this.#follow = this.scrollHeight - this.scrollTop - this.clientHeight < NEAR_END;
+      const { scrollTop } = this;
+      // a list that has become smaller is further from its end, too, without anyone having scrolled
+      const stays = this.#follow && scrollTop >= this.#top;
+      this.#follow = stays || this.scrollHeight - scrollTop - this.clientHeight < NEAR_END;
+      this.#top = scrollTop;
     };
   }
 
