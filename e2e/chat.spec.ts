@@ -1,5 +1,5 @@
 /** The chat page without WebGPU: from the offer to the answer, on the CPU, under the strict policy. */
-import { Chat, DEFAULT, expect, expectedChats, sureIds, TINY, test } from './product';
+import { Chat, expect, expectedChats, sureIds, TINY, test } from './product';
 
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}${query}`;
 
@@ -68,7 +68,6 @@ test('of a question longer than the context the newest part is seen, and the pag
 });
 
 test('stop ends a long answer, which stays', async ({ product, profile }) => {
-  test.skip(!(await fetch(`${product.site.origin}${DEFAULT}manifest.json`)).ok, 'the default model is not here');
   const { page } = await profile.open();
   const chat = new Chat(page);
   await page.goto(product.site.origin);

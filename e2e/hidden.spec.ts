@@ -3,6 +3,7 @@
  * every page in front, so the browser is spoken to over its own pipe.
  */
 import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
+import { callStore } from './in-store';
 import { expect, TINY, test } from './product';
 import { slowWorker } from './slow-worker';
 
@@ -116,16 +117,10 @@ test('a page hidden in mid-answer goes on; one frozen keeps what it had, and goe
 });
 
 /** The mark of a load under way, as IndexedDB has it: the id of its attempt. */
-const attempt = (page: PipedPage) =>
-  page.evaluate<string | null>(`(async () => {
-    const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
-    const name = 'nibble-loading';
-    if (!(await indexedDB.databases()).some((database) => database.name === name)) return null;
-    const database = await done(indexedDB.open(name));
-    const mark = await done(database.transaction('keyval').objectStore('keyval').get('loading'));
-    database.close();
-    return mark?.id ?? null;
-  })()`);
+const attempt = async (page: PipedPage) => {
+  const asked = JSON.stringify(['nibble-loading', 'get', ['loading']]);
+  return (await page.evaluate<{ id: string } | null>(`(${callStore})(${asked})`))?.id ?? null;
+};
 
 test('a page hidden while it loads, and ended there by the system, is not taken for one that ran out of memory', async ({
   product,

@@ -9,6 +9,7 @@ import type { ServerOptions } from '../scripts/server';
 import { CHUNK_BYTES } from '../src/weights/chunk-store';
 import { createSession } from '../src/worker/session';
 import { ask, host, load } from '../src/worker/test/tiny';
+import { inStore } from './in-store';
 import { Chat, expect, keepNothing, MODELS, TINY, test, type Visit } from './product';
 import { type Seen, slowWorker } from './slow-worker';
 import { writeWideModel } from './wide-model';
@@ -71,31 +72,9 @@ async function begin(chat: Chat) {
 }
 const said = async (chat: Chat) => (await chat.state()).messages.at(-1)?.content ?? '';
 
-type Call = 'get' | 'put' | 'getAllKeys';
-
-/** Looks into what the page keeps, or changes it; null where nothing is kept yet. */
-const inStore = ({ page }: Chat, name: string, call: Call, ...given: unknown[]): Promise<unknown> =>
-  page.evaluate(
-    async ([name, call, given]) => {
-      const done = <T>(request: IDBRequest<T>) =>
-        new Promise<T>((resolve, reject) => {
-          request.onsuccess = () => resolve(request.result);
-          request.onerror = () => reject(request.error);
-        });
-      const known = await indexedDB.databases();
-      if (!known.some((database) => database.name === name)) return null;
-      const database = await done(indexedDB.open(name));
-      const store = database.transaction('keyval', 'readwrite').objectStore('keyval');
-      const result = await done((store[call] as (...given: unknown[]) => IDBRequest)(...given));
-      database.close();
-      return result ?? null;
-    },
-    [`nibble-${name}`, call, given] as const,
-  );
-
 /** Which chunks of the weights are kept. */
 async function kept(chat: Chat): Promise<number[]> {
-  const keys = ((await inStore(chat, 'chunks', 'getAllKeys')) ?? []) as string[];
+  const keys = ((await inStore(chat.page, 'nibble-chunks', 'getAllKeys')) ?? []) as string[];
   return keys.flatMap((key) => /safetensors#(\d+)$/.exec(key)?.slice(1).map(Number) ?? []).sort();
 }
 
@@ -258,12 +237,12 @@ test('a worker that is ended from elsewhere is replaced; one that breaks a momen
 
 /** The mark of a load under way; null where none is. */
 const mark = (chat: Chat): Promise<{ id: string; bytes: number } | null> =>
-  inStore(chat, 'loading', 'get', 'loading') as never;
+  inStore(chat.page, 'nibble-loading', 'get', 'loading') as never;
 
 /** Puts one there for the model that is kept. */
 async function putMark(chat: Chat) {
-  const [key] = (await inStore(chat, 'models', 'getAllKeys')) as string[];
-  await inStore(chat, 'loading', 'put', { id: 'dead', key, bytes: 123e6, at: 0 }, 'loading');
+  const [key] = (await inStore(chat.page, 'nibble-models', 'getAllKeys')) as string[];
+  await inStore(chat.page, 'nibble-loading', 'put', { id: 'dead', key, bytes: 123e6, at: 0 }, 'loading');
 }
 
 test('a browser that dies while it loads is recognised at the next start; a person who leaves is not', async ({

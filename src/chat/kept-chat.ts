@@ -7,6 +7,7 @@ import { createStore, del, get, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
+import { recall, remember } from '../ui/remember';
 import type { ChatSession, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
@@ -56,20 +57,12 @@ function hold(name: string): Promise<boolean> {
   });
 }
 
-function remembered(): boolean {
-  try {
-    return localStorage.getItem(OFF) === null;
-  } catch {
-    return true;
-  }
-}
-
 /** Dispatches 'change' when `on` or `place` does. */
 export class KeptChat extends EventTarget {
   /** 'elsewhere': another tab keeps its conversation; 'nowhere': this browser has no room, or stores nothing */
   place: 'here' | 'elsewhere' | 'nowhere' = 'here';
   /** whether the person wants it */
-  on = remembered();
+  on = recall(OFF) === null;
   readonly #key: string;
   readonly #deleteCache: (name: string) => Promise<void>;
   readonly #database = createStore('nibble-chat', 'keyval');
@@ -158,12 +151,7 @@ export class KeptChat extends EventTarget {
   /** As the person wants it. What was kept is deleted where it is not to be. */
   keep(on: boolean): void {
     this.on = on;
-    try {
-      if (on) localStorage.removeItem(OFF);
-      else localStorage.setItem(OFF, '');
-    } catch {
-      // it holds for this visit
-    }
+    remember(OFF, on ? null : '');
     if (!on) this.#renew();
     this.#unread = false;
     this.#write();

@@ -1,4 +1,5 @@
 /** The person's memory limit: where its slider stands, and how this browser remembers it. */
+import { recall, remember } from './remember';
 
 const MIB = 2 ** 20;
 const LEAST = 64 * MIB;
@@ -25,22 +26,13 @@ const OPTION = 'memory-budget';
 
 /** What was chosen on an earlier visit; null for no limit, and where nothing may be stored. */
 export function rememberedBudget(): number | null {
-  try {
-    const bytes = Number(localStorage.getItem(KEY));
-    return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : null;
-  } catch {
-    return null;
-  }
+  const bytes = Number(recall(KEY));
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : null;
 }
 
 /** For the next visit; where the address bar has a budget, it says the new one, or it would undo the choice. */
 export function rememberBudget(budget: number | null): void {
-  try {
-    if (budget === null) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, String(budget));
-  } catch {
-    // it holds for this visit
-  }
+  remember(KEY, budget === null ? null : String(budget));
   const url = new URL(location.href);
   if (!url.searchParams.has(OPTION)) return;
   if (budget === null) url.searchParams.delete(OPTION);

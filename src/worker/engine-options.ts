@@ -1,6 +1,6 @@
 /** load()'s options: checked, and completed to what is in effect. */
 import { NibbleError } from '../errors';
-import { DEFAULT_CHUNK } from '../memory/plan';
+import { DEFAULT_CHUNK, MAX_SNAPSHOTS } from '../memory/plan';
 import type { EngineOptions, ModelInfo } from '../protocol';
 
 export type EffectiveEngineOptions = ModelInfo['options'];
@@ -30,7 +30,7 @@ const RULES: Readonly<Record<keyof EngineOptions, Rule>> = {
   },
   maxContext: SIZE,
   memoryBudget: SIZE,
-  snapshots: { allows: (value) => value === 0 || isSize(value), words: 'a whole number, 64 at most' },
+  snapshots: { allows: (value) => value === 0 || isSize(value), words: `a whole number, ${MAX_SNAPSHOTS} at most` },
   chunk: SIZE,
   tune: { allows: isName, words: 'a name' },
   limits: oneOf('adapter', 'default'),
