@@ -5,8 +5,9 @@
  */
 import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '@huggingface/tokenizers';
 import { NibbleError } from '../errors';
-import { type AddedToken, addedTokenSplitter } from './added-tokens';
+import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
 import { prepareTokenizerJson } from './tokenizer-json';
+import { type ControlTokens, showControl } from './typed-text';
 
 type JsonObject = { [key: string]: unknown };
 
@@ -15,6 +16,8 @@ export interface EncodeOptions {
   special: boolean;
   /** begin with the beginning-of-text token, if the tokenizer has one to add */
   bos: boolean;
+  /** of a text that hideControl() had a part in: tokens that begin with a stand-in are text, also where `special` */
+  standIns?: StandIns;
 }
 
 export interface Tokenizer {
@@ -23,6 +26,8 @@ export interface Tokenizer {
   /** Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD. */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
   isSpecial(id: number): boolean;
+  /** The tokens that text must not become, for hideControl(). @param rows of the embedding: what has none is text */
+  control(rows: number): ControlTokens;
   /** Whether the number is a token's; a padded vocabulary has more numbers than tokens. */
   isToken(id: number): boolean;
   /** The number of a token in the vocabulary, by its exact text. */
@@ -97,12 +102,14 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
   const prefix = startTokens(inner, config).map((token) => inner.token_to_id(token)!);
   const toIds = encoder(inner, added);
+  const longestAt = tokenFinder(added.map((token) => [token.content, token]));
+  const starts = new Set(added.map(({ content }) => content[0]));
   const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
   const ends = ENDS.map((token) => inner.token_to_id(token)).filter((id) => specialIds.has(id!));
   const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
   const tokenizer: Tokenizer = {
-    encode(text, { special, bos }) {
-      const ids = toIds(text.toWellFormed(), special);
+    encode(text, { special, bos, standIns }) {
+      const ids = toIds(text.toWellFormed(), special, standIns);
       return bos ? [...prefix, ...ids] : ids;
     },
     decode(ids, { skipSpecial }) {
@@ -110,6 +117,11 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
       return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
     },
     isSpecial: (id) => specialIds.has(id),
+    control(rows) {
+      const isControl = ({ special, id }: AddedToken) => special || id >= rows;
+      const firsts = added.filter(isControl).map(({ content }) => String.fromCodePoint(content.codePointAt(0)!));
+      return { longestAt, isControl, firsts: [...new Set(firsts)], starts };
+    },
     isToken: (id) => inner.id_to_token(id) !== undefined,
     idOf: (token) => inner.token_to_id(token),
     eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
@@ -143,11 +155,16 @@ function encoder(inner: HfTokenizer, added: readonly AddedToken[]) {
     const words = split ? split.pre_tokenize(text, { section_index: first ? 0 : 1 }) : [text];
     return model!._call(words).flatMap((token) => inner.token_to_id(token) ?? model!.unk_token_id ?? []);
   };
-  return (text: string, special: boolean): number[] =>
-    asWritten(text, special).flatMap((section, i) => {
+  const lateControl = added.some((token) => token.normalized && token.special);
+  return (text: string, special: boolean, standIns: StandIns = new Map()): number[] => {
+    const show = (part: string) => (standIns.size ? showControl(part, standIns) : part);
+    return asWritten(text, special, standIns).flatMap((section, i) => {
       if (typeof section === 'number') return section;
-      return normalized(normalize(section), special).flatMap((part, j) =>
-        typeof part === 'number' ? part : encodeText(part, i + j === 0),
+      // a normaliser is to see what was typed, unless tokens are looked for after it
+      const sought = lateControl ? section : show(section);
+      return normalized(normalize(sought), special, standIns).flatMap((part, j) =>
+        typeof part === 'number' ? part : encodeText(show(part), i + j === 0),
       );
     });
+  };
 }
