@@ -1,18 +1,20 @@
 /** Messages to prompt text, by the model's own Jinja template. */
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { NibbleError } from '../errors';
-import type { ChatMessage } from '../protocol';
 
 export interface TemplateContext {
   bosToken?: string | null;
   eosToken?: string | null;
   /** end with the opening of the assistant's turn (default) */
   addGenerationPrompt?: boolean;
+  /** more variables; they win over the start and end tokens */
+  variables?: Record<string, unknown>;
 }
 
 export interface ChatTemplate {
+  readonly source: string;
   /** @throws NibbleError invalid-option with the template's own message, e.g. that roles must alternate */
-  render(messages: readonly ChatMessage[], context?: TemplateContext): string;
+  render(messages: readonly object[], context?: TemplateContext): string;
 }
 
 /** ChatML, for models without a template, where the caller asks for it. */
@@ -115,13 +117,20 @@ export function createChatTemplate(source: string): ChatTemplate {
   } catch (cause) {
     throw bad(messageOf(cause), cause);
   }
-  return { render: (messages, context = {}) => render(program, messages, context) };
+  return { source, render: (messages, context = {}) => render(program, messages, context) };
+}
+
+/** Characters of all texts in a value. */
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce((sum: number, item) => sum + lengthOf(item), 0);
 }
 
 const messageOf = (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown));
 
-function render(program: Template['parsed'], messages: readonly ChatMessage[], context: TemplateContext): string {
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+function render(program: Template['parsed'], messages: readonly object[], context: TemplateContext): string {
+  const characters = messages.reduce((sum, { role: _, ...said }: { role?: string }) => sum + lengthOf(said), 0);
   if (characters > MAX_TEXT) {
     throw new NibbleError(
       'invalid-option',
@@ -145,7 +154,7 @@ function render(program: Template['parsed'], messages: readonly ChatMessage[], c
   }
 }
 
-function globals(messages: readonly ChatMessage[], context: TemplateContext): Record<string, unknown> {
+function globals(messages: readonly object[], context: TemplateContext): Record<string, unknown> {
   return {
     true: true,
     True: true,
@@ -164,6 +173,7 @@ function globals(messages: readonly ChatMessage[], context: TemplateContext): Re
     bos_token: context.bosToken ?? '',
     eos_token: context.eosToken ?? '',
     add_generation_prompt: context.addGenerationPrompt ?? true,
+    ...context.variables,
   };
 }
 

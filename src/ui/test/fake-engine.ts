@@ -40,12 +40,14 @@ export const INFO: ModelInfo = {
     maxContext: 8192,
     memoryBudget: null,
     snapshots: 0,
+    chatTemplate: null,
   },
   weightTypes: {},
   variants: {},
   lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,
+  notes: [],
 };
 
 export class FakeEngine implements ChatEngine {
@@ -97,7 +99,8 @@ export class FakeEngine implements ChatEngine {
       if (text === null) return fail(this.failure);
       const tokens = { promptTokens: 9, reusedTokens: 0, droppedTokens: 0, newTokens: 3 };
       const stats = { ...tokens, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
-      settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY, note: null });
+      const said = { ids: [1, 2, 3], text, reasoning: '', raw: text };
+      settle({ ...said, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY, note: null });
     });
     return Object.assign(words, { result });
   }
