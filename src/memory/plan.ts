@@ -19,6 +19,10 @@ import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, ty
 export const MAX_SPLITS = 16;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
+/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
+export const STEPS_AHEAD = 3;
+/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
+export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
 /** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
 export const READBACK = 'readback.piece';
 /** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
@@ -353,7 +357,7 @@ function scratchBuffers(
     scratch('ids', Math.max(chunk, 4) * 4),
     scratch('sampled', ID_RING * 4),
     scratch('maxima', SAMPLE_GROUPS * 8),
-    ...[0, 1, 2, 3].map((i) => scratch(`readback.${i}`, 16)),
+    ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step) => scratch(idReadback(step), 16)),
     scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
   ];
 }
