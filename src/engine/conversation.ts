@@ -1,15 +1,21 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
-import type { ChatMessage, PlanInfo, PlanQuery, SamplingOptions, SavedCache } from '../protocol';
+import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
 
+/** A request that is not counted yet: see PlanQuery. */
+export interface MessageQuery extends Omit<PlanQuery, 'promptTokens'>, PromptOptions {
+  messages: readonly MessageInput[];
+}
+
 /** A request of one conversation. */
-export type ConversationQuery = Omit<PlanQuery, 'conversation'>;
+export type ConversationQuery = Omit<PlanQuery, 'conversation'> | Omit<MessageQuery, 'conversation'>;
 
 /** What a conversation needs of the engine. */
 export interface Chats {
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Answer;
+  chat(messages: readonly MessageInput[], options?: GenerateOptions): Answer;
   plan(query: ConversationQuery): Promise<PlanInfo>;
+  prompt(messages: readonly MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }>;
   /** Frees the cache. */
   close(): Promise<void>;
   save(name: string, signal?: AbortSignal): Promise<SavedCache>;
@@ -22,7 +28,7 @@ export interface ConversationOptions extends SamplingOptions {
   /** positions that it may take, where that is less than the model was loaded for */
   maxContext?: number;
   /** what was said before, e.g. before the page was loaded again; without the system message */
-  messages?: readonly ChatMessage[];
+  messages?: readonly MessageInput[];
   /**
    * name under which save() keeps the cache, unique in the page's origin. What is saved under it already serves the first
    * question; where it cannot be used, the answer's `note` says why, and all is computed again
@@ -31,31 +37,34 @@ export interface ConversationOptions extends SamplingOptions {
 }
 
 export class Conversation {
-  readonly messages: ChatMessage[] = [];
+  readonly messages: MessageInput[] = [];
   readonly #engine: Chats;
   readonly #saved: string | undefined;
+  readonly #template: PromptOptions;
   #busy = false;
 
-  constructor(engine: Chats, { system, messages = [], saved }: ConversationOptions) {
+  constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
     this.#engine = engine;
+    this.#template = { templateOptions, parseSpecial };
     this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
     this.messages.push(...messages);
   }
 
   /**
-   * Asks, and keeps question and answer; an answer that was stopped is kept as far as it came, and of a failed one
+   * Asks, and keeps question and answer, with what was thought before it as `reasoning_content`; an answer that was stopped is kept as far as it came, and of a failed one
    * nothing is kept. @throws invalid-option while another answer is under way
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
     if (this.#busy) throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: ChatMessage = { role: 'user', content };
+    const question: MessageInput = { role: 'user', content };
     const answer = this.chat([...this.messages, question], options);
     this.#busy = true;
     // first to hear of the end, so that whoever awaits it may ask again at once
     answer.result.then(
-      ({ text }) => {
-        this.messages.push(question, { role: 'assistant', content: text });
+      ({ text, reasoning }) => {
+        const thought = reasoning ? { reasoning_content: reasoning } : {};
+        this.messages.push(question, { role: 'assistant', content: text, ...thought });
         this.#busy = false;
       },
       () => {
@@ -69,18 +78,32 @@ export class Conversation {
    * Answers the last of these messages, for who keeps the messages: edited ones, or the same ones once more. What they
    * share with what this conversation's cache holds is not computed again.
    */
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+  chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
     return this.#engine.chat(messages, options);
   }
 
   /**
    * As Engine.plan(), within this conversation's own `maxContext`; `peakNow` counts the cache that it has as one
    * that grows, and not as another's beside it.
-   * @param query `promptTokens` are those of the whole conversation with the next question
+   * @param query `promptTokens` are those of the whole conversation with the next question, `messages` all of it
    * @throws invalid-option, context-overflow
    */
   plan(query: ConversationQuery): Promise<PlanInfo> {
-    return this.#engine.plan(query);
+    return this.#engine.plan('messages' in query ? { ...this.#template, ...query } : query);
+  }
+
+  /** As Engine.countTokens(), with this conversation's template options; of what was said so far, when absent. */
+  async countTokens(messages: readonly MessageInput[] = this.messages, options: PromptOptions = {}): Promise<number> {
+    return (await this.#engine.prompt(messages, { ...this.#template, ...options })).ids.length;
+  }
+
+  /** As Engine.applyChatTemplate(), with this conversation's template options; of what was said so far, when absent. */
+  async applyChatTemplate(
+    messages: readonly MessageInput[] = this.messages,
+    { tokenize = false, ...options }: PromptOptions & { tokenize?: boolean } = {},
+  ): Promise<string | number[]> {
+    const { text, ids } = await this.#engine.prompt(messages, { ...this.#template, ...options });
+    return tokenize ? ids : text;
   }
 
   /**

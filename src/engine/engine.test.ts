@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { GenerateResult, Progress } from '../protocol';
-import { TextQueue } from './answer';
+import { AnswerQueue } from './answer';
 import { deleteStored, type Engine, isStored, load } from './engine';
 import { describeModel } from './model-source';
 import { startWorker } from './start-worker';
@@ -331,11 +331,11 @@ describe('the model argument', () => {
 });
 
 it('an answer waits for text that is later than its result', async () => {
-  let push: (text: string) => void = () => {};
-  const answer = new TextQueue(
+  let push: (type: 'text', text: string) => void = () => {};
+  const answer = new AnswerQueue(
     (receive) => {
       push = receive;
-      return Promise.resolve({ text: 'abc' } as GenerateResult);
+      return Promise.resolve({ text: 'abc', raw: 'abc' } as GenerateResult);
     },
     () => {},
   );
@@ -343,10 +343,10 @@ it('an answer waits for text that is later than its result', async () => {
   void answer.result.then(() => {
     settled = true;
   });
-  push('a');
+  push('text', 'a');
   await new Promise((resolve) => setTimeout(resolve));
   expect(settled).toBe(false);
-  push('bc');
+  push('text', 'bc');
   let text = '';
   for await (const piece of answer) text += piece;
   expect(text).toBe('abc');

@@ -2,25 +2,26 @@
 import { transfer } from 'comlink';
 import { throwIfAborted } from '../errors';
 import type {
-  ChatMessage,
   EngineOptions,
   GenerateRequest,
   LoadAttempt,
   LoadRequest,
   LoraDescription,
   MemoryInfo,
+  MessageInput,
   ModelCost,
   ModelInfo,
   PlanInfo,
   PlanQuery,
   Progress,
+  PromptOptions,
   SavedCache,
   StoredModel,
   StoredRef,
   VerifyResult,
 } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
-import { type Chats, Conversation, type ConversationOptions } from './conversation';
+import { type Chats, Conversation, type ConversationOptions, type MessageQuery } from './conversation';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
@@ -273,7 +274,7 @@ export class Engine {
   }
 
   /** Answers the last message. What the conversation shares with the one before is not computed again. */
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+  chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
     return this.#request({ messages: Array.from(messages ?? []) }, options);
   }
 
@@ -297,12 +298,15 @@ export class Engine {
           { ...always, ...options },
           { conversation, saved, maxContext },
         ),
-      plan: (query) =>
-        this.#model.run(async ({ api }) => {
+      plan: async (query) => {
+        const counted = await this.#counted(query);
+        return this.#model.run(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
-          return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
-        }),
+          return api.plan({ ...counted, maxContext: query.maxContext ?? own, conversation });
+        });
+      },
+      prompt: (messages, options) => this.#prompt(messages, options),
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name, signal) => {
         const id = ++lastId;
@@ -337,10 +341,38 @@ export class Engine {
    * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's limits.
    * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with. For a
    * conversation's next question see Conversation.plan().
+   * @param query says how long the prompt is: `promptTokens`, or the `messages` themselves
    * @throws invalid-option, context-overflow
    */
-  plan(query: PlanQuery): Promise<PlanInfo> {
-    return this.#model.run(({ api }) => api.plan(query));
+  async plan(query: PlanQuery | MessageQuery): Promise<PlanInfo> {
+    const counted = await this.#counted(query);
+    return this.#model.run(({ api }) => api.plan(counted));
+  }
+
+  /**
+   * How many tokens these messages are, the template's own among them: what chat() would read.
+   * @throws invalid-option for messages that chat() would refuse
+   */
+  async countTokens(messages: readonly MessageInput[], options: PromptOptions = {}): Promise<number> {
+    return (await this.#prompt(messages, options)).ids.length;
+  }
+
+  /**
+   * The prompt that chat() makes of these messages, as text, or with `tokenize` as ids. In the text, names of control
+   * tokens that were typed look like those of the template; in the ids they are characters.
+   * @throws invalid-option for messages that chat() would refuse
+   */
+  applyChatTemplate(messages: readonly MessageInput[], options?: PromptOptions & { tokenize?: false }): Promise<string>;
+  applyChatTemplate(
+    messages: readonly MessageInput[],
+    options: PromptOptions & { tokenize: boolean },
+  ): Promise<string | number[]>;
+  async applyChatTemplate(
+    messages: readonly MessageInput[],
+    { tokenize = false, ...options }: PromptOptions & { tokenize?: boolean } = {},
+  ): Promise<string | number[]> {
+    const { text, ids } = await this.#prompt(messages, options);
+    return tokenize ? ids : text;
   }
 
   info(): Promise<ModelInfo> {
@@ -363,6 +395,18 @@ export class Engine {
   /** Ends the worker, and with it everything on the GPU. Answers under way fail with worker-failed. */
   dispose(): void {
     this.#model.dispose();
+  }
+
+  #prompt(messages: readonly MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }> {
+    return this.#model.run(({ api }) => api.prompt(Array.from(messages ?? []), options));
+  }
+
+  /** The query with the number of tokens in the place of the messages. */
+  async #counted(query: PlanQuery | MessageQuery): Promise<PlanQuery> {
+    if (!('messages' in query)) return query;
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query;
+    const options = { templateOptions, parseSpecial, addGenerationPrompt };
+    return { ...rest, promptTokens: await this.countTokens(messages, options) };
   }
 
   #request(

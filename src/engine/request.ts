@@ -1,7 +1,7 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
-import type { GenerateRequest, GenerateResult, SamplingOptions, TokenMessage } from '../protocol';
-import { type Answer, TextQueue } from './answer';
+import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
@@ -13,7 +13,7 @@ import { cancellable, type RunningWorker } from './start-worker';
 export function answerFrom(
   model: HeldModel,
   asked: Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext' | 'input'>,
-  { signal, ...given }: SamplingOptions & { signal?: AbortSignal },
+  { signal, onPrefill, ...given }: GenerateOptions,
 ): Answer {
   const askedAt = performance.now();
   const stopping = new AbortController();
@@ -26,7 +26,7 @@ export function answerFrom(
   let firstMs = 0;
   let attempts = 0;
 
-  const start = async (push: (text: string) => void): Promise<GenerateResult> => {
+  const start = async (push: (type: PieceType, text: string) => void): Promise<GenerateResult> => {
     const ask = (worker: RunningWorker) => {
       const { port1, port2 } = new MessageChannel();
       const attempt = ++attempts;
@@ -34,14 +34,15 @@ export function answerFrom(
       let [place, at] = [0, 0];
       port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => {
         if (attempt !== attempts) return;
+        if (data.prefill) return void onPrefill?.(data.prefill);
         firstMs ||= performance.now() - askedAt;
         for (const id of data.ids) ids[place++] = id;
         const fresh = data.text.slice(Math.max(0, told - at));
         at += data.text.length;
         told += fresh.length;
-        push(fresh);
+        push(data.type ?? 'text', fresh);
       };
-      const request = { ...asked, options, made: [...ids] };
+      const request = { ...asked, options, made: [...ids], prefill: onPrefill !== undefined };
       return cancellable(worker, asked.id, stopping.signal, () =>
         worker.api.generate(request, transfer(port2, [port2])),
       );
@@ -56,5 +57,5 @@ export function answerFrom(
       signal?.removeEventListener('abort', stop);
     }
   };
-  return new TextQueue(start, stop);
+  return new AnswerQueue(start, stop);
 }

@@ -28,7 +28,10 @@ const DRAWS = /_p$|cutoff|top_h|mirostat|xtc/;
 const ONE = /^(encoder_)?repetition_penalty|^length_penalty|^typical_p|guidance|num_beams/;
 
 const isOff = (name: string, value: unknown) =>
-  value === null || value === false || value === (ONE.test(name) ? 1 : 0) || /^(\[\]|\{\}|"")$/.test(JSON.stringify(value));
+  value === null ||
+  value === false ||
+  value === (ONE.test(name) ? 1 : 0) ||
+  /^(\[\]|\{\}|"")$/.test(JSON.stringify(value));
 
 const LONGEST = 60;
 const written = (value: unknown) => {
@@ -54,7 +57,9 @@ export function modelDefaults(config: JsonObject | null): ModelDefaults {
       try {
         Object.assign(defaults.options, checkOptions(REQUEST_OPTIONS, { [option]: value }));
       } catch {
-        defaults.bad.push(`The model's generation_config.json has ${name} ${written(value)}, which is none: it is left out.`);
+        defaults.bad.push(
+          `The model's generation_config.json has ${name} ${written(value)}, which is none: it is left out.`,
+        );
       }
     } else if (ASKS.test(name) && !isOff(name, value)) {
       defaults.undone.push({ name, value: written(value), draws: DRAWS.test(name) });

@@ -1,6 +1,7 @@
 /** Ids to text that may be shown: whole characters, reasoning and answer apart, up to the first stop string. */
-import { createDetokenizer } from '../text/detokenizer';
+
 import type { ChatPrompt } from '../text/chat-prompt';
+import { createDetokenizer } from '../text/detokenizer';
 import { createReasoningSplitter, type Piece, type ReasoningSplitter } from '../text/reasoning';
 import { createStopMatcher } from '../text/stop-strings';
 import type { Tokenizer } from '../text/tokenizer';

@@ -1,4 +1,6 @@
 /** The command line of `nibble`: strict, every option checked, unknown ones refused by name. */
+
+import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { NibbleError } from '../errors';
 import type { EngineOptions, SamplingOptions } from '../protocol';
@@ -26,6 +28,7 @@ export const COMMON: OptionTable = {
   features: text,
   gpu: text,
   chunk: text,
+  'chat-template': text,
 };
 
 export class Arguments {
@@ -140,11 +143,33 @@ export function engineOptions(args: Arguments): EngineOptions {
     memoryBudget: args.number('budget'),
     snapshots: args.number('snapshots'),
     chunk: args.number('chunk'),
+    chatTemplate: fileText('chat-template', args.text('chat-template')),
     tune: args.text('tune'),
     limits: args.text('limits') as EngineOptions['limits'],
     features: args.text('features') as EngineOptions['features'],
     storage: 'none',
   };
+}
+
+/** What stands in the file that an option names. */
+function fileText(name: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw invalid(name, path, `--${name}: ${path} cannot be read (${(error as Error).message}).`);
+  }
+}
+
+/** NAME=VALUE, where the value is JSON if it can be read as that. */
+function pair(flag: string, text: string): [name: string, value: unknown] {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined) throw invalid(flag, text, `--${flag} must be NAME=VALUE, not "${text}".`);
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    return [name, value];
+  }
 }
 
 /** Adapters, for the commands that run a prompt. */
@@ -159,10 +184,13 @@ export const SAMPLING: OptionTable = {
   stop: { ...text, multiple: true },
   'ignore-eos': flag,
   overflow: text,
+  'template-option': { ...text, multiple: true },
+  'parse-special': flag,
 };
 
 export function samplingOptions(args: Arguments): SamplingOptions {
   const stop = args.list('stop');
+  const variables = args.list('template-option');
   return {
     maxNewTokens: args.number('max-new-tokens'),
     temperature: args.number('temperature'),
@@ -172,5 +200,8 @@ export function samplingOptions(args: Arguments): SamplingOptions {
     stop: stop.length > 0 ? stop : undefined,
     ignoreEos: args.flag('ignore-eos') || undefined,
     overflow: args.text('overflow') as SamplingOptions['overflow'],
+    templateOptions:
+      variables.length > 0 ? Object.fromEntries(variables.map((text) => pair('template-option', text))) : undefined,
+    parseSpecial: args.flag('parse-special') || undefined,
   };
 }

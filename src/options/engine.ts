@@ -43,9 +43,9 @@ export const ENGINE_OPTIONS = {
   chunk: { type: 'number', least: 1, whole: true, default: 128, says: 'Tokens of a prompt that are read at once.' },
   chatTemplate: {
     type: 'text',
-    // the command line names a file
-    only: 'code',
-    says: "Text of a chat template to use in the place of the model's own.",
+    // there the name of a file that holds it
+    only: 'cli',
+    says: "A chat template to use in the place of the model's own.",
   },
   tune: {
     type: 'text',

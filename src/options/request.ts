@@ -37,9 +37,9 @@ export const REQUEST_OPTIONS = {
   },
   templateOptions: {
     type: 'object',
-    // the command line names them one by one
-    only: 'code',
-    says: 'Variables of the chat template, such as enable_thinking.',
+    only: 'cli',
+    flag: 'template-option',
+    says: 'A variable of the chat template, such as enable_thinking=false; what is no JSON is text.',
   },
   parseSpecial: {
     type: 'flag',

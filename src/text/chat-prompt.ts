@@ -3,7 +3,7 @@ import { NibbleError } from '../errors';
 import type { PromptOptions } from '../protocol';
 import { type AnswerForm, answerForm, opensReasoning } from './answer-forms';
 import type { ChatTemplate } from './chat-template';
-import { checkMessages, type ContentKinds, contentKinds, type Message, textOf } from './messages';
+import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
 import type { Tokenizer } from './tokenizer';
 import { hideControl, showControl } from './typed-text';
 
@@ -25,9 +25,19 @@ function suited(messages: Message[], template: ChatTemplate): Message[] {
   return messages.map((message) => {
     const { role, content } = message;
     const suits =
-      typeof content === 'string' ? (only ? [{ type: 'text' as const, text: content }] : content) : lists ? content : textOf(content);
+      typeof content === 'string'
+        ? only
+          ? [{ type: 'text' as const, text: content }]
+          : content
+        : lists
+          ? content
+          : textOf(content);
     // OpenAI's newer name for the system's word
-    return { ...message, role: role === 'developer' && !template.source.includes(role) ? 'system' : role, content: suits };
+    return {
+      ...message,
+      role: role === 'developer' && !template.source.includes(role) ? 'system' : role,
+      content: suits,
+    };
   });
 }
 
@@ -51,7 +61,13 @@ export function chatPrompt(
   const typed = { messages, variables: templateOptions };
   const { value, standIns } = parseSpecial
     ? { value: typed, standIns: new Map() }
-    : hideControl(typed, tokenizer.control(rows), template.source, `${bosToken}${eosToken}`, Object.values(form?.reasoning ?? {}));
+    : hideControl(
+        typed,
+        tokenizer.control(rows),
+        template.source,
+        `${bosToken}${eosToken}`,
+        Object.values(form?.reasoning ?? {}),
+      );
   const render = (all: readonly Message[]) =>
     template.render(all, { bosToken, eosToken, addGenerationPrompt, variables: value.variables });
   const rendered = render(value.messages);
@@ -71,7 +87,11 @@ export function chatPrompt(
 /** What is rendered where tools said something else; null where that is refused. */
 function otherwise(messages: readonly Message[], render: (messages: readonly Message[]) => string): string | null {
   try {
-    return render(messages.map((message) => (message.role === 'tool' ? { ...message, content: `${textOf(message.content)}1` } : message)));
+    return render(
+      messages.map((message) =>
+        message.role === 'tool' ? { ...message, content: `${textOf(message.content)}1` } : message,
+      ),
+    );
   } catch {
     return null;
   }

@@ -20,10 +20,7 @@ const CUT_WINDOW = 12;
 const MAX_CONTEXT = 8;
 
 /** @param shows which tokens are text; special ones are not, when absent */
-export function createDetokenizer(
-  tokenizer: Tokenizer,
-  shows = (id: number) => !tokenizer.isSpecial(id),
-): Detokenizer {
+export function createDetokenizer(tokenizer: Tokenizer, shows = (id: number) => !tokenizer.isSpecial(id)): Detokenizer {
   const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: false });
   let recent: number[] = [];
   let emitted = 0; // characters of decode(recent) that are out

@@ -22,7 +22,8 @@ function checked(value: unknown, place: number): Message {
       { message: place },
     );
   };
-  if (!isObject(value)) return bad(`is ${value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`}`);
+  if (!isObject(value))
+    return bad(`is ${value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`}`);
   const { role, content, tool_calls: calls } = value;
   if (!ROLES.includes(role as string)) return bad(`has the role ${cut(role)}`);
   if (Array.isArray(content)) {
@@ -33,7 +34,10 @@ function checked(value: unknown, place: number): Message {
     }
   } else if (typeof content !== 'string') {
     const calling = role === 'assistant' && Array.isArray(calls) && calls.length > 0;
-    if ((content ?? null) !== null || !calling) return bad(`has ${content === undefined ? 'no content' : `content that is ${content === null ? 'null' : `a ${typeof content}`}`}`);
+    if ((content ?? null) !== null || !calling)
+      return bad(
+        `has ${content === undefined ? 'no content' : `content that is ${content === null ? 'null' : `a ${typeof content}`}`}`,
+      );
   }
   // as transformers has it: what is null is not there, and templates know what was thought by either name
   const said = Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null && item !== undefined));

@@ -7,8 +7,7 @@ const THINK = { open: '<think>', close: '</think>' };
 function split(pieces: readonly string[], begun = false) {
   const splitter = createReasoningSplitter(THINK, begun);
   const out: Piece[] = [...pieces.flatMap((text) => splitter.push(text)), ...splitter.end()];
-  const of = (type: Piece['type']) =>
-    out.flatMap((piece) => (piece.type === type ? [piece.text] : [])).join('');
+  const of = (type: Piece['type']) => out.flatMap((piece) => (piece.type === type ? [piece.text] : [])).join('');
   return { reasoning: of('reasoning'), text: of('text'), all: out.map(({ text }) => text).join('') };
 }
 
@@ -16,7 +15,13 @@ describe('reasoning', () => {
   it.each<[string, string, boolean, string, string]>([
     ['an answer without any', 'Paris.', false, '', 'Paris.'],
     ['Qwen 3', '<think>\nWell, France.\n</think>\n\nParis.', false, 'Well, France.', 'Paris.'],
-    ['opened by the prompt, as for DeepSeek R1', 'Well,\n\nFrance.\n</think>\n\nParis.', true, 'Well,\n\nFrance.', 'Paris.'],
+    [
+      'opened by the prompt, as for DeepSeek R1',
+      'Well,\n\nFrance.\n</think>\n\nParis.',
+      true,
+      'Well,\n\nFrance.',
+      'Paris.',
+    ],
     ['opened by the prompt, and by the model again', '<think>\nWell.</think>Paris.', true, 'Well.', 'Paris.'],
     ['an empty block', '<think>\n\n</think>\n\nParis.', false, '', 'Paris.'],
     ['an empty block that the prompt opened', '</think>Paris.', true, '', 'Paris.'],

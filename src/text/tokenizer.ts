@@ -6,6 +6,7 @@
 import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '@huggingface/tokenizers';
 import { NibbleError } from '../errors';
 import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
+import { endNames } from './control-names';
 import { prepareTokenizerJson } from './tokenizer-json';
 import { type ControlTokens, showControl } from './typed-text';
 
@@ -39,22 +40,6 @@ export interface Tokenizer {
   /** one more than the largest id */
   readonly vocabSize: number;
 }
-
-/**
- * Special tokens that end a turn or a text: ChatML, Qwen and Phi 4; Llama 3; Gemma; Phi 3; SmolLM, OLMo 2 and Phi;
- * Llama 3 and Granite; Llama 2, TinyLlama and Mistral. As text (Gemma's </s> is HTML) they end nothing.
- */
-const ENDS = [
-  '<|im_end|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<end_of_turn>',
-  '<eos>',
-  '<|end|>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '</s>',
-];
 
 /** A token of tokenizer_config.json: its text, or an object that holds it. */
 function tokenText(value: unknown): string | null {
@@ -105,7 +90,9 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
   const longestAt = tokenFinder(added.map((token) => [token.content, token]));
   const starts = new Set(added.map(({ content }) => content[0]));
   const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
-  const ends = ENDS.map((token) => inner.token_to_id(token)).filter((id) => specialIds.has(id!));
+  // as text they end nothing
+  const isSpecial = (name: string) => specialIds.has(inner.token_to_id(name)!);
+  const ends = endNames(isSpecial).map((name) => inner.token_to_id(name));
   const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
   const tokenizer: Tokenizer = {
     encode(text, { special, bos, standIns }) {

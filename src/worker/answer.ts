@@ -2,14 +2,14 @@
 import { NibbleError } from '../errors';
 import { checkIds } from '../execute/check-prompt';
 import { generate, type Turn } from '../generate/generate';
-import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
+import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
-import { REQUEST_OPTIONS } from '../options/request';
-import { checkOptions } from '../options/spec';
 import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
+import { REQUEST_OPTIONS } from '../options/request';
+import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, MessageInput, PromptOptions, TokenMessage } from '../protocol';
 import { type ChatPrompt, chatPrompt } from '../text/chat-prompt';
 import { textOf } from '../text/messages';

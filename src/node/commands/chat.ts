@@ -25,11 +25,11 @@ export async function chat(args: Arguments): Promise<void> {
       messages.push({ role: 'user', content: line });
       running = nextId();
       const request = { id: running, input: { messages }, options: samplingOptions(args) };
-      const { text, stats, note } = await session.generate(request, {
+      const { text, reasoning, stats, note } = await session.generate(request, {
         postMessage: (token) => void process.stdout.write(token.text),
       });
       running = null;
-      messages.push({ role: 'assistant', content: text });
+      messages.push({ role: 'assistant', content: text, ...(reasoning && { reasoning_content: reasoning }) });
       process.stdout.write(
         `\n  [${stats.newTokens} tokens, ${stats.decodeTps.toFixed(1)} tok/s${note ? `; ${note}` : ''}]\n`,
       );
