@@ -110,9 +110,9 @@ export class HeldModel {
     }
   }
 
-  /** Ends the worker. Calls under way fail with worker-failed, and later ones do. */
+  /** Ends the worker. Calls under way fail with `disposed`, and later ones do. */
   dispose(): void {
-    this.#end ??= workerFailed('was ended');
+    this.#end ??= new NibbleError('disposed', 'This engine was ended by dispose(). Load the model again to go on.');
     this.#worker?.end();
     this.#filling?.stop.abort();
   }
