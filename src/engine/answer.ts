@@ -21,6 +21,8 @@ export interface Answer extends AsyncIterable<string> {
   text(): Promise<string>;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
   stop(): void;
+  /** It was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
+  readonly stopped: boolean;
 }
 
 export type PieceType = NonNullable<TokenMessage['type']> | 'text';
@@ -37,11 +39,11 @@ export class AnswerQueue implements Answer {
 
   /**
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
-   * @param stop called when the loop is left early
+   * @param stopping aborted when the loop is left early
    */
   constructor(
     start: (push: (type: PieceType, text: string) => void) => Promise<GenerateResult>,
-    readonly stop: () => void,
+    readonly stopping: AbortController,
   ) {
     const push = (type: PieceType, text: string) => {
       this.#received += text.length;
@@ -51,6 +53,14 @@ export class AnswerQueue implements Answer {
     this.result = this.#finish(start(push));
     // whoever only iterates learns of a failure there
     this.result.catch(() => {});
+  }
+
+  get stopped(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  stop(): void {
+    this.stopping.abort();
   }
 
   async text(): Promise<string> {

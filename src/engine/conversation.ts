@@ -1,7 +1,11 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
+import { GENERATE_OPTIONS } from '../options/load';
+import { checkOptions } from '../options/spec';
 import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
+import { messagesOf, textOf } from './arguments';
+import { disposable } from './disposable';
 
 /** A request that is not counted yet: see PlanQuery. */
 export interface MessageQuery extends Omit<PlanQuery, 'promptTokens'>, PromptOptions {
@@ -11,9 +15,13 @@ export interface MessageQuery extends Omit<PlanQuery, 'promptTokens'>, PromptOpt
 /** A request of one conversation. */
 export type ConversationQuery = Omit<PlanQuery, 'conversation'> | Omit<MessageQuery, 'conversation'>;
 
+/** `tokenize`: ids are wanted in the place of text. */
+export type ChatTemplateOptions = PromptOptions & { tokenize?: boolean };
+
 /** What a conversation needs of the engine. */
 export interface Chats {
-  chat(messages: readonly MessageInput[], options?: GenerateOptions): Answer;
+  /** @param messages made when the answer begins, which waits for them */
+  chat(messages: () => readonly MessageInput[] | Promise<readonly MessageInput[]>, options?: GenerateOptions): Answer;
   plan(query: ConversationQuery): Promise<PlanInfo>;
   prompt(messages: readonly MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }>;
   /** Frees the cache. */
@@ -38,10 +46,13 @@ export interface ConversationOptions extends SamplingOptions {
 
 export class Conversation {
   readonly messages: MessageInput[] = [];
+  /** dispose(), for `await using` */
+  declare [Symbol.asyncDispose]: () => Promise<void>;
   readonly #engine: Chats;
   readonly #saved: string | undefined;
   readonly #template: PromptOptions;
-  #busy = false;
+  /** the answer to the last question, while it is under way; it settles without a failure */
+  #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
   constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
     this.#engine = engine;
@@ -52,25 +63,30 @@ export class Conversation {
   }
 
   /**
-   * Asks, and keeps question and answer, with what was thought before it as `reasoning_content`; an answer that was stopped is kept as far as it came, and of a failed one
-   * nothing is kept. @throws invalid-option while another answer is under way
+   * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
+   * stopped is kept as far as it came, and of a failed one nothing is kept. Behind an answer that was just stopped it waits until that has ended.
+   * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
-    if (this.#busy) throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: MessageInput = { role: 'user', content };
-    const answer = this.chat([...this.messages, question], options);
-    this.#busy = true;
+    const before = this.#under;
+    if (before && !before.stopped())
+      throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
+    const question: MessageInput = { role: 'user', content: textOf('content', content) };
+    const answer = this.#engine.chat(async () => {
+      await before?.ended;
+      return [...this.messages, question];
+    }, options);
+    const end = () => {
+      if (this.#under === under) this.#under = null;
+    };
     // first to hear of the end, so that whoever awaits it may ask again at once
-    answer.result.then(
-      ({ text, reasoning }) => {
-        const thought = reasoning ? { reasoning_content: reasoning } : {};
-        this.messages.push(question, { role: 'assistant', content: text, ...thought });
-        this.#busy = false;
-      },
-      () => {
-        this.#busy = false;
-      },
-    );
+    const ended = answer.result.then(({ text, reasoning }) => {
+      const thought = reasoning ? { reasoning_content: reasoning } : {};
+      this.messages.push(question, { role: 'assistant', content: text, ...thought });
+      end();
+    }, end);
+    const under = { ended, stopped: () => answer.stopped };
+    this.#under = under;
     return answer;
   }
 
@@ -79,7 +95,8 @@ export class Conversation {
    * share with what this conversation's cache holds is not computed again.
    */
   chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
-    return this.#engine.chat(messages, options);
+    const copy = messagesOf(messages);
+    return this.#engine.chat(() => copy, options);
   }
 
   /**
@@ -88,22 +105,36 @@ export class Conversation {
    * @param query `promptTokens` are those of the whole conversation with the next question, `messages` all of it
    * @throws invalid-option, context-overflow
    */
-  plan(query: ConversationQuery): Promise<PlanInfo> {
-    return this.#engine.plan('messages' in query ? { ...this.#template, ...query } : query);
+  async plan(query: ConversationQuery): Promise<PlanInfo> {
+    return this.#engine.plan('messages' in Object(query) ? { ...this.#template, ...query } : query);
   }
 
-  /** As Engine.countTokens(), with this conversation's template options; of what was said so far, when absent. */
+  /**
+   * As Engine.countTokens(), with this conversation's template options.
+   * @param messages what was said so far, when absent
+   */
   async countTokens(messages: readonly MessageInput[] = this.messages, options: PromptOptions = {}): Promise<number> {
     return (await this.#engine.prompt(messages, { ...this.#template, ...options })).ids.length;
   }
 
-  /** As Engine.applyChatTemplate(), with this conversation's template options; of what was said so far, when absent. */
+  /**
+   * As Engine.applyChatTemplate(), with this conversation's template options.
+   * @param messages what was said so far, when absent
+   */
+  applyChatTemplate(
+    messages?: readonly MessageInput[],
+    options?: PromptOptions & { tokenize?: false },
+  ): Promise<string>;
+  applyChatTemplate(
+    messages: readonly MessageInput[] | undefined,
+    options: ChatTemplateOptions,
+  ): Promise<string | number[]>;
   async applyChatTemplate(
     messages: readonly MessageInput[] = this.messages,
-    { tokenize = false, ...options }: PromptOptions & { tokenize?: boolean } = {},
+    options: ChatTemplateOptions = {},
   ): Promise<string | number[]> {
     const { text, ids } = await this.#engine.prompt(messages, { ...this.#template, ...options });
-    return tokenize ? ids : text;
+    return options?.tokenize ? ids : text;
   }
 
   /**
@@ -112,7 +143,8 @@ export class Conversation {
    * @throws quota-exceeded, storage-unavailable, aborted; what was saved before is then still there. invalid-option
    * without a name, or before there is anything
    */
-  async save({ signal }: { signal?: AbortSignal } = {}): Promise<SavedCache> {
+  async save(options: { signal?: AbortSignal } = {}): Promise<SavedCache> {
+    const { signal } = checkOptions<{ signal?: AbortSignal }>({ signal: GENERATE_OPTIONS.signal }, options);
     return this.#engine.save(this.#name(), signal);
   }
 
@@ -138,7 +170,14 @@ export class Conversation {
    * Frees the cache, when the answer under way is done; nothing is to be done where the worker is gone. Asking again
    * afterwards computes everything anew.
    */
-  close(): Promise<void> {
+  dispose(): Promise<void> {
     return this.#engine.close();
   }
+
+  /** @deprecated the name that dispose() had */
+  close(): Promise<void> {
+    return this.dispose();
+  }
 }
+
+disposable(Conversation.prototype);

@@ -1,6 +1,16 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { transfer } from 'comlink';
 import { throwIfAborted } from '../errors';
+import {
+  CONVERSATION_OPTIONS,
+  HUB_OPTIONS,
+  INSPECT_OPTIONS,
+  LOAD_OPTIONS,
+  PLAN_QUERY,
+  PROMPT_OPTIONS,
+  STORED_OPTIONS,
+} from '../options/load';
+import { allowed, checkOptions, refuse, type Specs } from '../options/spec';
 import type {
   EngineOptions,
   GenerateRequest,
@@ -21,11 +31,20 @@ import type {
   VerifyResult,
 } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
-import { type Chats, Conversation, type ConversationOptions, type MessageQuery } from './conversation';
+import { idsOf, messagesOf, plain, textOf } from './arguments';
+import {
+  type Chats,
+  type ChatTemplateOptions,
+  Conversation,
+  type ConversationOptions,
+  type ConversationQuery,
+  type MessageQuery,
+} from './conversation';
+import { disposable } from './disposable';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
-import { answerFrom } from './request';
+import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
 
 /** Where the worker's script comes from, when not from beside the library's. */
@@ -50,11 +69,21 @@ export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & 
 
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
   /** adapters that are active from the start; see Engine.setLora() */
-  lora?: readonly LoraInput[];
+  lora?: LoraInput | readonly LoraInput[];
   onProgress?: (progress: Progress) => void;
   /** stops the download; what is here stays stored */
   signal?: AbortSignal;
 }
+
+const LORA_INPUT = {
+  ...HUB_OPTIONS,
+  adapter: { type: 'any', says: 'The adapter, named as a model is.' },
+  scale: { type: 'number', least: -1e6, most: 1e6, says: 'Multiplies its own scaling.' },
+} as const satisfies Specs;
+
+const TOKENIZE_OPTIONS = {
+  special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
+} as const satisfies Specs;
 
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;
@@ -66,7 +95,7 @@ type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
  * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
  * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
  * `onProgress` tells of it, with a note, and answers under way go on where they stopped.
- * @throws NibbleError, see ErrorCode; with `signal`, aborted
+ * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   const {
@@ -80,7 +109,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     persist,
     lora = [],
     ...engineOptions
-  } = options;
+  } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
   const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
@@ -138,12 +167,15 @@ async function fill(
   }
 }
 
-function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
+/** One adapter is as good as a list of one; a list of Files is the files of one. */
+function describeLora(lora: LoraInput | readonly LoraInput[]): Promise<LoraDescription[]> {
+  const isList = Array.isArray(lora) && !(lora.length > 0 && lora.every((file) => file instanceof Blob));
   return Promise.all(
-    lora.map(async (input) => {
-      if (typeof input !== 'object' || !('adapter' in input)) return { source: await describeModel(input), scale: 1 };
-      const { adapter, scale = 1, ...hub } = input;
-      return { source: await describeModel(adapter, hub), scale };
+    (isList ? lora : [lora as LoraInput]).map(async (input) => {
+      if (typeof input !== 'object' || input === null || !('adapter' in input))
+        return { source: await describeModel(input), scale: 1 };
+      const { adapter, scale = 1, ...hub } = checkOptions<Exclude<typeof input, ModelInput>>(LORA_INPUT, input);
+      return { source: await describeModel(adapter!, hub), scale };
     }),
   );
 }
@@ -158,8 +190,21 @@ function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
 }
 
+/** A query as the worker takes it. @throws invalid-option */
+function planQuery(query: PlanQuery): PlanQuery {
+  const checked = checkOptions<Omit<PlanQuery, 'conversation'>>(PLAN_QUERY, query);
+  for (const name of ['promptTokens', 'maxNewTokens'] as const) {
+    if (checked[name] === undefined) refuse(name, undefined, allowed(PLAN_QUERY[name]));
+  }
+  // here null says something: no budget
+  return { ...checked, ...(query.memoryBudget === null && { memoryBudget: null }) } as PlanQuery;
+}
+
+const storedOptions = (options: WorkerOptions & HubOptions) =>
+  checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, options);
+
 async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
-  const worker = await startWorker(workerFrom(from));
+  const worker = await startWorker(workerFrom(checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, from)));
   try {
     return await worker.call(question(worker.api));
   } finally {
@@ -173,6 +218,8 @@ export interface Inspection {
   /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
   /** Ends the worker that answers. */
+  dispose(): void;
+  /** @deprecated the name that dispose() had */
   close(): void;
 }
 
@@ -187,22 +234,23 @@ export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions
  * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
  */
 export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
-  const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = options;
+  const checked = checkOptions<InspectOptions>(INSPECT_OPTIONS, options);
+  const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = checked;
   const source = await describeModel(model, { revision, token, hub });
   const { api, call, end } = await startWorker(workerFrom({ workerUrl, createWorker }));
   try {
     const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
-    return { cost, plan: (query) => call(api.plan(query)), close: end };
+    return { cost, plan: async (query) => call(api.plan(planQuery(query))), dispose: end, close: end };
   } catch (error) {
     end();
     throw error;
   }
 }
 
-/** openInspection() for who has one question. */
+/** What load() with the same options would take, as openInspection() tells; for one question. */
 export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
-  const { cost, close } = await openInspection(model, options);
-  close();
+  const { cost, dispose } = await openInspection(model, options);
+  dispose();
   return cost;
 }
 
@@ -210,7 +258,7 @@ export async function inspectModel(model: ModelInput, options: InspectOptions = 
 export type StoredInput = ModelInput | Pick<StoredModel, 'key'>;
 
 async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): Promise<StoredRef> {
-  if (typeof model === 'object' && 'key' in model) return { kind: 'stored', key: model.key };
+  if (typeof model === 'object' && model !== null && 'key' in model) return { kind: 'stored', key: model.key };
   return describeModel(model, { revision, token, hub });
 }
 
@@ -222,7 +270,7 @@ export async function isStored(
   model: StoredInput,
   options: WorkerOptions & HubOptions = {},
 ): Promise<{ bytes: number; lastAttempt: LoadAttempt | null } | null> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   const stored = await askWorker(options, (api) => api.stored(ref));
   return stored?.complete ? unlessLeft({ bytes: stored.storedBytes, lastAttempt: stored.lastAttempt }) : null;
 }
@@ -241,7 +289,7 @@ export async function verifyStored(
   model: StoredInput,
   options: WorkerOptions & HubOptions = {},
 ): Promise<VerifyResult | null> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   return askWorker(options, (api) => api.verify(ref));
 }
 
@@ -250,7 +298,7 @@ export async function verifyStored(
  * @throws storage-unavailable while the model is loaded here or in another tab
  */
 export async function deleteStored(model: StoredInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   return askWorker(options, (api) => api.forget(ref));
 }
 
@@ -260,10 +308,24 @@ export function savedCaches(options: WorkerOptions = {}): Promise<SavedCache[]> 
 }
 
 export function deleteSavedCache(name: string, options: WorkerOptions = {}): Promise<void> {
-  return askWorker(options, (api) => api.deleteSavedCache(name));
+  return askWorker(options, (api) => api.deleteSavedCache(textOf('name', name)));
+}
+
+/** What was said when it was asked, also where it is changed meanwhile; what is wrong with it is the answer's failure. */
+function said(input: () => GenerateRequest['input']): Asked['input'] {
+  try {
+    const copy = input();
+    return () => copy;
+  } catch (error) {
+    return () => Promise.reject(error);
+  }
 }
 
 export class Engine {
+  /** dispose(), for `using` */
+  declare [Symbol.dispose]: () => void;
+  /** dispose(), for `await using` */
+  declare [Symbol.asyncDispose]: () => void;
   readonly #model: HeldModel;
   readonly #wanted: Wanted;
 
@@ -273,14 +335,29 @@ export class Engine {
     this.#wanted = wanted;
   }
 
-  /** Answers the last message. What the conversation shares with the one before is not computed again. */
+  /**
+   * Answers the last message. What the conversation shares with the one before is not computed again.
+   * @param messages a list, also of one
+   * @returns an answer that fails with invalid-option for arguments that it does not take
+   */
   chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
-    return this.#request({ messages: Array.from(messages ?? []) }, options);
+    return this.#request(
+      said(() => ({ messages: messagesOf(messages) })),
+      options,
+    );
   }
 
-  /** Continues a text, or token ids. */
+  /**
+   * Continues a text, or token ids.
+   * @returns an answer that fails with invalid-option for arguments that it does not take
+   */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): Answer {
-    return this.#request(typeof prompt === 'string' ? { prompt } : { ids: Array.from(prompt ?? []) }, options);
+    return this.#request(
+      said(() =>
+        typeof prompt === 'string' ? { prompt } : { ids: idsOf('prompt', prompt, 'a text or a list of token ids') },
+      ),
+      options,
+    );
   }
 
   /**
@@ -290,20 +367,25 @@ export class Engine {
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
-    const { system: _, messages: __, saved, maxContext, ...always } = options;
+    const checked = checkOptions<ConversationOptions>(CONVERSATION_OPTIONS, options);
+    const { system: _, messages: __, saved, maxContext, ...always } = checked;
     const chats: Chats = {
       chat: (messages, options) =>
         this.#request(
-          { messages: Array.from(messages ?? []) },
+          async () => ({ messages: messagesOf(await messages()) }),
           { ...always, ...options },
-          { conversation, saved, maxContext },
+          {
+            conversation,
+            saved,
+            maxContext,
+          },
         ),
-      plan: async (query) => {
-        const counted = await this.#counted(query);
+      plan: async (given) => {
+        const query = await this.#counted(given);
         return this.#model.run(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
-          return api.plan({ ...counted, maxContext: query.maxContext ?? own, conversation });
+          return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
         });
       },
       prompt: (messages, options) => this.#prompt(messages, options),
@@ -316,7 +398,7 @@ export class Engine {
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
     };
-    return new Conversation(chats, options);
+    return new Conversation(chats, { ...checked, messages: messagesOf(checked.messages ?? []) });
   }
 
   /**
@@ -326,7 +408,8 @@ export class Engine {
    * @returns info(), whose `lora` tells effective ranks and scalings
    * @throws invalid-option for an adapter of another base, corrupt-checkpoint, unsupported-architecture, out-of-memory
    */
-  async setLora(lora: readonly LoraInput[], { signal }: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+  async setLora(lora: LoraInput | readonly LoraInput[], options: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+    const { signal } = checkOptions<{ signal?: AbortSignal }>({ signal: LOAD_OPTIONS.signal }, options);
     throwIfAborted(signal);
     const adapters = await describeLora(lora);
     const id = ++lastId;
@@ -345,8 +428,8 @@ export class Engine {
    * @throws invalid-option, context-overflow
    */
   async plan(query: PlanQuery | MessageQuery): Promise<PlanInfo> {
-    const counted = await this.#counted(query);
-    return this.#model.run(({ api }) => api.plan(counted));
+    const checked = await this.#counted(query);
+    return this.#model.run(({ api }) => api.plan(checked));
   }
 
   /**
@@ -363,16 +446,13 @@ export class Engine {
    * @throws invalid-option for messages that chat() would refuse
    */
   applyChatTemplate(messages: readonly MessageInput[], options?: PromptOptions & { tokenize?: false }): Promise<string>;
-  applyChatTemplate(
-    messages: readonly MessageInput[],
-    options: PromptOptions & { tokenize: boolean },
-  ): Promise<string | number[]>;
+  applyChatTemplate(messages: readonly MessageInput[], options: ChatTemplateOptions): Promise<string | number[]>;
   async applyChatTemplate(
     messages: readonly MessageInput[],
-    { tokenize = false, ...options }: PromptOptions & { tokenize?: boolean } = {},
+    options: ChatTemplateOptions = {},
   ): Promise<string | number[]> {
     const { text, ids } = await this.#prompt(messages, options);
-    return tokenize ? ids : text;
+    return options?.tokenize ? ids : text;
   }
 
   info(): Promise<ModelInfo> {
@@ -384,36 +464,46 @@ export class Engine {
   }
 
   /** @param options.special parse special tokens that stand in the text */
-  tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
-    return this.#model.run(({ api }) => api.tokenize(text, options.special ?? false));
+  async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
+    const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
+    const checked = textOf('text', text);
+    return this.#model.run(({ api }) => api.tokenize(checked, special));
   }
 
-  detokenize(ids: readonly number[]): Promise<string> {
-    return this.#model.run(({ api }) => api.detokenize([...ids]));
+  async detokenize(ids: readonly number[]): Promise<string> {
+    const checked = idsOf('ids', ids);
+    return this.#model.run(({ api }) => api.detokenize(checked));
   }
 
-  /** Ends the worker, and with it everything on the GPU. Answers under way fail with worker-failed. */
+  /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
   dispose(): void {
     this.#model.dispose();
   }
 
-  #prompt(messages: readonly MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }> {
-    return this.#model.run(({ api }) => api.prompt(Array.from(messages ?? []), options));
+  async #prompt(
+    messages: readonly MessageInput[],
+    given: ChatTemplateOptions,
+  ): Promise<{ text: string; ids: number[] }> {
+    const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
+    const copy = messagesOf(messages);
+    return this.#model.run(({ api }) => api.prompt(copy, options));
   }
 
-  /** The query with the number of tokens in the place of the messages. */
-  async #counted(query: PlanQuery | MessageQuery): Promise<PlanQuery> {
-    if (!('messages' in query)) return query;
-    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query;
-    const options = { templateOptions, parseSpecial, addGenerationPrompt };
-    return { ...rest, promptTokens: await this.countTokens(messages, options) };
+  /** The query, checked, with the number of tokens in the place of the messages. */
+  async #counted(query: ConversationQuery): Promise<PlanQuery> {
+    if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query as MessageQuery;
+    const promptTokens = await this.countTokens(messages, { templateOptions, parseSpecial, addGenerationPrompt });
+    return planQuery({ ...rest, promptTokens });
   }
 
   #request(
-    input: GenerateRequest['input'],
+    input: Asked['input'],
     options: GenerateOptions,
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
     return answerFrom(this.#model, { id: ++lastId, input, ...of }, options);
   }
 }
+
+disposable(Engine.prototype);

@@ -2,8 +2,8 @@
  * The memory plan: one pure function turns (model, request, limits, budget) into a list of every buffer that will
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
- * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1; kv.ts); slots are
- * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (§1.7), rounded up to a tile.
+ * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (kv.ts); slots are
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a tile.
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
