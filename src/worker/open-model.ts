@@ -172,6 +172,8 @@ async function tryOpen(
     const answer = import('./answer');
     const text = openText(checkpoint, options.chatTemplate);
     for (const part of [answer, text]) part.catch(() => {});
+    // what was given and cannot be used is said before anything is downloaded
+    if (options.chatTemplate !== null) await text;
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
@@ -280,15 +282,27 @@ export function optionsFor(
   };
 }
 
+/** The template that the caller gave. @throws invalid-option */
+function ownTemplate(create: (source: string) => ChatTemplate, source: string): ChatTemplate {
+  try {
+    return create(source);
+  } catch (error) {
+    const why = error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : error;
+    const details = { option: 'chatTemplate' };
+    throw new NibbleError('invalid-option', `chatTemplate cannot be used: ${why}.`, details, { cause: error });
+  }
+}
+
 async function openText({ tokenizer: files, generationConfig, config }: Checkpoint, given: string | null) {
   const { createTokenizer, createChatTemplate, templateSource } = await import('../text/index');
   const { modelDefaults, undoneNote } = await import('./answer');
   const tokenizer = files && createTokenizer(files.json, files.config);
-  const source = given ?? templateSource(files?.config.chat_template);
+  const source = templateSource(files?.config.chat_template);
   const { bad, undone } = modelDefaults(generationConfig);
   return {
     tokenizer,
-    template: source === null ? null : createChatTemplate(source),
+    template:
+      given !== null ? ownTemplate(createChatTemplate, given) : source === null ? null : createChatTemplate(source),
     notes: [...bad, undoneNote(undone)].filter((note) => note !== null),
     stopIds: stopIds([generationConfig, config], tokenizer?.eosIds),
   };
