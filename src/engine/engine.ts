@@ -26,14 +26,7 @@ import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
 import { answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
-
-/** Where the worker's script comes from, when not from beside the library's. */
-export interface WorkerOptions {
-  /** where the worker's script is, for pages whose CSP wants it there */
-  workerUrl?: string | URL;
-  /** another way to make the worker, e.g. from a bundler's inlined copy */
-  createWorker?: () => Worker;
-}
+import { type WorkerOptions, workersFrom } from './workers-from';
 
 export interface HubOptions {
   /** of a Hub repository: branch, tag or commit */
@@ -89,7 +82,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     lora: await describeLora(lora),
   };
   let attempt: string | null = null;
-  const held = new HeldModel(workerFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
+  const held = new HeldModel(workersFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
     // what was lost under the eyes of this page is no riddle at the next load
     const left = lost ? attempt : leftAttempt();
     attempt = String(Math.random());
@@ -150,15 +143,8 @@ function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
 /** An iPad calls itself a Mac; only its page, not its worker, can tell. */
 const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;
 
-function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
-  if (createWorker) return createWorker;
-  if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
-  // bundlers find the worker by this very expression
-  return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
-}
-
 async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
-  const worker = await startWorker(workerFrom(from));
+  const worker = await startWorker(workersFrom(from));
   try {
     return await worker.call(question(worker.api));
   } finally {
@@ -188,7 +174,7 @@ export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions
 export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
   const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = options;
   const source = await describeModel(model, { revision, token, hub });
-  const { api, call, end } = await startWorker(workerFrom({ workerUrl, createWorker }));
+  const { api, call, end } = await startWorker(workersFrom({ workerUrl, createWorker }));
   try {
     const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
     return { cost, plan: (query) => call(api.plan(query)), close: end };
