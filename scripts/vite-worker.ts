@@ -39,14 +39,16 @@ export function packedWorker(...besides: string[]): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        let addresses = 0;
+        const addresses: string[] = [];
         for (const chunk of Object.values(bundle)) {
           if (chunk.type !== 'chunk') continue;
+          addresses.push(...(chunk.code.match(ADDRESS) ?? []));
           chunk.code = chunk.code
             .replace(/\bimport\(`([^`$]+)`\)/g, "import('$1')")
-            .replace(ADDRESS, () => (addresses++, "new URL('./worker.js',import.meta.url)"));
+            .replace(ADDRESS, "new URL('./worker.js',import.meta.url)");
         }
-        if (!replaced || addresses !== 1) this.error('The library makes its worker otherwise: see scripts/vite-worker.ts.');
+        if (!replaced || addresses.length !== 1)
+          this.error('The library makes its worker otherwise: see scripts/vite-worker.ts.');
       },
     },
     closeBundle() {

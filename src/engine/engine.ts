@@ -92,7 +92,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     if (backend === 'webgpu') wanted.options.backend = backend;
   });
   await held.ready(signal);
-  return new Engine(held, wanted);
+  return Engine.of(held, wanted);
 }
 
 /** Tells at once why the model is loaded again, and with every report until it is. */
@@ -252,8 +252,12 @@ export class Engine {
   readonly #model: HeldModel;
   readonly #wanted: Wanted;
 
-  /** Applications use load(). */
-  constructor(model: HeldModel, wanted: Wanted) {
+  /** @internal applications use load() */
+  static of(model: HeldModel, wanted: Wanted): Engine {
+    return new Engine(model, wanted);
+  }
+
+  private constructor(model: HeldModel, wanted: Wanted) {
     this.#model = model;
     this.#wanted = wanted;
   }

@@ -3,7 +3,8 @@
  * model in it, and the calls that were under way are made again.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
-import { type MakeWorker, type RunningWorker, startWorker, workerFailed } from './start-worker';
+import { type RunningWorker, startWorker, workerFailed } from './start-worker';
+import type { MakeWorker } from './workers-from';
 
 /**
  * A loss within this time of the last one is not recovered from: what brought it about would do so again, and a browser

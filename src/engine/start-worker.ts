@@ -2,6 +2,7 @@
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError } from '../errors';
 import { passErrors, type WorkerApi } from '../protocol';
+import type { MakeWorker } from './workers-from';
 
 const HELLO_MS = 30_000;
 
@@ -15,9 +16,6 @@ export interface RunningWorker {
 }
 
 passErrors(transferHandlers);
-
-/** Makes a worker that has said nothing yet. */
-export type MakeWorker = () => Worker | Promise<Worker>;
 
 export function workerFailed(reason: string, next = 'Reload the page.'): NibbleError {
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });

@@ -1,5 +1,7 @@
 import { ownWorker } from './own-worker';
-import type { MakeWorker } from './start-worker';
+
+/** Makes a worker that has said nothing yet. */
+export type MakeWorker = () => Worker | Promise<Worker>;
 
 /** Where the worker comes from, when not from the library itself. */
 export interface WorkerOptions {

@@ -1,4 +1,4 @@
 /** The widget as `import 'nibble-llm/widget'`. On a server, where there are no elements, it does nothing. */
-export type { NibbleChatElement } from './element';
-
 if ('HTMLElement' in globalThis) void import('./index');
+
+export {};
