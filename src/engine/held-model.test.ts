@@ -277,8 +277,8 @@ describe('who asks no more', () => {
     await model.ready();
     const answer = call();
     model.dispose();
-    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
-    await expect(call()).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    await expect(answer).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
+    await expect(call()).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
     expect(workers).toHaveLength(1);
   });
 
@@ -287,7 +287,7 @@ describe('who asks no more', () => {
     const answer = call();
     await vi.waitFor(() => expect(signals).toHaveLength(2));
     model.dispose();
-    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    await expect(answer).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
   });
 
   it('by an abort while the model is loaded again: that ends, and the next call begins it anew', async () => {

@@ -157,7 +157,7 @@ function database(name: string): UseStore {
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
- * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (platform.md §2.2).
+ * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (since 2025).
  * @param needed bytes that were to be written
  */
 export function quotaExceeded(

@@ -83,7 +83,7 @@ const REFETCHES = 1;
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
  * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
- * @throws every code of load(): see design.md §7
+ * @throws every code of load(): see ErrorCode
  */
 export async function openModel(
   host: Host,
