@@ -16,7 +16,7 @@ export interface ProgressMeter {
   placed(bytes: number): void;
 }
 
-const isWeights = (path: string) => /\.(safetensors|gguf)$/.test(path);
+export const isWeights = (path: string) => /\.(safetensors|gguf)$/.test(path);
 
 export function createProgress(report: (progress: Progress) => void, now = () => performance.now()): ProgressMeter {
   let phase: Progress['phase'] = 'header';

@@ -22,6 +22,7 @@ import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress, type ProgressMeter } from '../weights/progress';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import { isChange } from '../weights/versions';
 import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -73,12 +74,18 @@ export interface Model {
   release(): void;
 }
 
+/** Whether an error may come from files that were not published together. */
+const isMismatch = (error: unknown): boolean =>
+  error instanceof NibbleError && (UNUSABLE.includes(error.code) || [404, 410].includes(Number(error.details.status)));
+
 /** What a checkpoint's (or an adapter's) own bytes are to blame for. */
 const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
 export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
 const REFETCHES = 1;
+/** How often a load begins anew because the server has another version of a file meanwhile. */
+export const CHANGES = 3;
 
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
@@ -92,14 +99,25 @@ export async function openModel(
   signal?: AbortSignal,
 ): Promise<Model> {
   const options = effectiveEngineOptions(request.options);
-  for (let refetches = 0; ; refetches++) {
-    const attempt = { altered: false };
+  let [refetches, changes] = [0, 0];
+  for (let note = ''; ; ) {
+    const attempt = { altered: false, note };
     try {
       return await tryOpen(host, request, options, report, signal, attempt);
     } catch (error) {
-      if (!attempt.altered || refetches === REFETCHES) throw error;
+      const changed = isChange(error);
+      if (changed && ++changes > CHANGES) throw keepsChanging(error);
+      if (!changed && (!attempt.altered || refetches++ === REFETCHES)) throw error;
+      note = changed
+        ? `${error.details.path} changed on the server while it was downloaded: the load begins anew.`
+        : 'What was downloaded had arrived altered: it is fetched again.';
     }
   }
+}
+
+function keepsChanging({ code, details }: NibbleError): NibbleError {
+  const message = `${details.path} keeps changing on the server: it was another file ${CHANGES + 1} times while it was downloaded. Load the model again when its upload is over.`;
+  return new NibbleError(code, message, { ...details, times: CHANGES + 1 });
 }
 
 async function tryOpen(
@@ -108,11 +126,11 @@ async function tryOpen(
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
   stop: AbortSignal | undefined,
-  /** told whether the load failed for bytes that arrived other than they are, and were dropped */
-  attempt: { altered: boolean },
+  /** told whether the load failed for bytes that arrived other than they are, and were dropped; note: why this is not the first */
+  attempt: { altered: boolean; note: string },
 ): Promise<Model> {
-  let died = '';
-  const meter = createProgress((progress) => report(died && !progress.note ? { ...progress, note: died } : progress));
+  let about = attempt.note;
+  const meter = createProgress((progress) => report(about && !progress.note ? { ...progress, note: about } : progress));
   meter.phase('header');
   const cleanup: (() => unknown)[] = [];
   let release = () => {};
@@ -140,7 +158,7 @@ async function tryOpen(
     const key = modelKey(inner);
     if (marks) {
       const last = await lastAttempt(marks, key);
-      if (last && last.id !== left) died = last.message;
+      if (last && last.id !== left) about ||= last.message;
       release = await lockUse(key, signal);
     }
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
@@ -215,7 +233,9 @@ async function tryOpen(
     };
   } catch (thrown) {
     const gpu = (await choosing.catch(() => null))?.gpu ?? null;
-    const error = (await gpu?.health.explain(thrown)) ?? thrown;
+    let error = (await gpu?.health.explain(thrown)) ?? thrown;
+    // what does not fit together may be of two versions
+    if (source && isMismatch(error)) await source.unchanged().catch((reason) => isChange(reason) && (error = reason));
     executor?.dispose();
     gpu?.device.destroy();
     release();
