@@ -229,7 +229,7 @@ export function createHttpRanges(
       throw networkError(from, response, 'The server refuses access to the file', next);
     }
     const what = status === 404 ? 'There is no such file' : `The server answered ${status}`;
-    throw networkError(from, response, what, 'Check the address.');
+    throw networkError(from, response, what, 'Check the address: a model’s is that of its folder, or of a .gguf.');
   }
 
   /** One answer to a range request, checked against what was asked. */

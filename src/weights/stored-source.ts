@@ -140,7 +140,6 @@ export async function openStored(
   if (anew && store) await deleteFile(store, key, old.made!.path);
   const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
   const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
-  const published = JSON.stringify(manifest);
   const record: ModelRecord = complete
     ? { ...old!, lastUsed: Date.now() }
     : {
@@ -371,6 +370,18 @@ export async function openStored(
     return whole === digest ? null : { expected: digest, actual: whole };
   }
 
+  /** Whether the folder's manifest says otherwise by now. A model that was all here is then here in part. */
+  async function isPublishedAnew(path: string, index: number): Promise<boolean> {
+    const now = record.manifest ? await readManifest(inner, null, stop.signal).catch(() => null) : null;
+    if (!now || now.files[path]?.chunks[index] === record.files[path].chunks[index]) return false;
+    if (complete) await forgetComplete();
+    return true;
+  }
+
+  async function forgetComplete(): Promise<void> {
+    await write(() => store!.ledger.put({ ...record, complete: false })).catch(() => {});
+  }
+
   /** What is missing of a chunk, put behind what of it came before. */
   async function fetchChunk(path: string, index: number, start: number, end: number, part: Uint8Array | null) {
     const have = part?.length ?? 0;
@@ -382,6 +393,9 @@ export async function openStored(
       return bytes;
     };
     let came: Uint8Array<ArrayBuffer> | null = null;
+    const { version } = record.files[path];
+    // of a model that was all here nothing has been asked yet
+    if (complete && version && !record.manifest) inner.versions?.set(path, version);
     try {
       return join(
         await gate(() =>
@@ -475,8 +489,7 @@ export async function openStored(
         return bytes;
       }
       if (attempt > 0) {
-        const again = record.manifest && JSON.stringify(await readManifest(inner, listing, stop.signal));
-        if (again && again !== published) throw changedFile(path);
+        if (await isPublishedAnew(path, index)) throw changedFile(path);
         const said = record.manifest
           ? 'its manifest says'
           : chunks[index]
@@ -686,6 +699,7 @@ export async function openStored(
       await Promise.allSettled([...cache.running, saving]);
       // not before nothing more of it can be written
       for (const path of changed) await dropKept(path).catch(() => {});
+      if (complete && changed.size > 0) await forgetComplete();
       cache.clear();
       await inner.close?.();
     },

@@ -20,7 +20,7 @@ import { beginAttempt, lastAttempt } from '../weights/load-attempt';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
-import { createProgress, type ProgressMeter } from '../weights/progress';
+import { createProgress } from '../weights/progress';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { isChange } from '../weights/versions';
 import { chooseBackend } from './choose-backend';
@@ -74,13 +74,17 @@ export interface Model {
   release(): void;
 }
 
-/** Whether an error may come from files that were not published together. */
-const isMismatch = (error: unknown): boolean =>
-  error instanceof NibbleError && (UNUSABLE.includes(error.code) || [404, 410].includes(Number(error.details.status)));
-
 /** What a checkpoint's (or an adapter's) own bytes are to blame for. */
 const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
 export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
+
+/** What does not fit together may be of two versions. @returns the error that says so, where files have changed meanwhile */
+export async function changeBehind(source: StoredSource, error: unknown): Promise<NibbleError | undefined> {
+  if (!(error instanceof NibbleError)) return undefined;
+  if (!UNUSABLE.includes(error.code) && ![404, 410].includes(Number(error.details.status))) return undefined;
+  const reason: unknown = await source.unchanged().catch((failure) => failure);
+  return isChange(reason) ? reason : undefined;
+}
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
 const REFETCHES = 1;
@@ -200,12 +204,17 @@ async function tryOpen(
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
     await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
     if (marks && mark) cleanup.push(await beginAttempt(marks, { id: mark, key, bytes: least.peak, at: Date.now() }));
-    meter.phase('compile');
+    meter.total(checkpoint.totalBytes);
+    meter.phase(opened.complete ? 'upload' : 'download', opened.anew ? ANEW : undefined);
     executor = await createExecutor(gpu, plan, least, effective.tune);
     const samples: Samples = new Map();
-    await fill(checkpoint, plan, sampled(executor.sink, samples), meter, opened, signal, () => {
-      opened.streaming = files;
+    opened.streaming = files;
+    await loadWeights(checkpoint, tensorTable(plan.spec), sampled(executor.sink, samples), {
+      signal,
+      formats: plan.formats,
+      onPlaced: meter.placed,
     });
+    meter.phase('compile');
     const answering = { ...(await text), deviceEstimate: await estimate };
     const { Conversations } = await answer;
     await opened.markComplete();
@@ -233,9 +242,8 @@ async function tryOpen(
     };
   } catch (thrown) {
     const gpu = (await choosing.catch(() => null))?.gpu ?? null;
-    let error = (await gpu?.health.explain(thrown)) ?? thrown;
-    // what does not fit together may be of two versions
-    if (source && isMismatch(error)) await source.unchanged().catch((reason) => isChange(reason) && (error = reason));
+    const known = (await gpu?.health.explain(thrown)) ?? thrown;
+    const error = (source && (await changeBehind(source, known))) ?? known;
     executor?.dispose();
     gpu?.device.destroy();
     release();
@@ -332,19 +340,4 @@ function sampled(sink: WeightSink, samples: Samples): WeightSink {
     },
     finish: () => sink.finish(),
   };
-}
-
-async function fill(
-  checkpoint: Checkpoint,
-  { spec, formats }: PlanModel,
-  sink: WeightSink,
-  meter: ProgressMeter,
-  { complete, anew }: StoredSource,
-  signal: AbortSignal | undefined,
-  start: () => void,
-): Promise<void> {
-  meter.total(checkpoint.totalBytes);
-  meter.phase(complete ? 'upload' : 'download', anew ? ANEW : undefined);
-  start();
-  await loadWeights(checkpoint, tensorTable(spec), sink, { signal, formats, onPlaced: meter.placed });
 }
