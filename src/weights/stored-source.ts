@@ -35,7 +35,7 @@ import { createGate } from './gate';
 import { type Manifest, parseManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
 import { isWeights } from './progress';
-import { beginningOf, isEmpty, partsIn, type Samples, samplesOf, takeFrom, takeTensor } from './samples';
+import { beginningOf, isEmpty, partsIn, placesIn, type Samples, samplesOf, takeFirst, takeFrom } from './samples';
 import { gitName, sha256 } from './sha256';
 import type { Sha256 } from './sha256-in-pieces';
 import type { Listing, Source } from './source';
@@ -57,6 +57,8 @@ export interface StoredSource extends Source {
    * past the end of a file too, and shared without a store too.
    */
   streaming: readonly string[] | null;
+  /** Set, before that, to the places from which the first samples are to be (samples.ts). */
+  places: ReadonlyMap<string, readonly [number, number]>;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
   /** what is kept of the model is the files as they are served, all of them */
@@ -327,6 +329,11 @@ export async function openStored(
     if (digest) await write(() => store.chunks.put(samplesKey(key, path), { sha256: digest, bytes }));
   }
 
+  async function sampleFirst(path: string, places: readonly number[], index: number, chunk: Uint8Array): Promise<void> {
+    const which = placesIn(await samplesFor(path), places, index);
+    if (which.length > 0) await sample(path, (samples) => takeFirst(samples, places, which, index, chunk));
+  }
+
   /** Notes that a file has changed, if that is what an error says: all that was read of it counts no more. */
   function noteChange(error: unknown): void {
     if (!isChange(error)) return;
@@ -595,9 +602,9 @@ export async function openStored(
       if (start === 0 && isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
       return got;
     }
-    const opening = streaming !== null && isUntold(path) && isEmpty((await samplesFor(path)).tensor);
     const result = new Uint8Array(end - start);
     const sequential = streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const places = isUntold(path) ? source.places.get(path) : undefined;
     const first = Math.floor(start / CHUNK_BYTES);
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
@@ -605,7 +612,7 @@ export async function openStored(
         hold(path, i),
         async (got) => {
           const from = i * CHUNK_BYTES;
-          if (opening && i === first) await sample(path, (s) => takeTensor(s, start, got.subarray(start - from)));
+          if (places) await sampleFirst(path, places, i, got);
           const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
           result.set(part, Math.max(0, from - start));
         },
@@ -637,6 +644,7 @@ export async function openStored(
     complete,
     original: complete && !record.made,
     anew,
+    places: new Map(),
     async keepInstead(path, bytes, of, make) {
       making = { path, of, make, headers: new Set(met) };
       if (complete) return;

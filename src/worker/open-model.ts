@@ -21,6 +21,7 @@ import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
 import { createProgress } from '../weights/progress';
+import { samplePlaces } from '../weights/samples';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
 import { isChange } from '../weights/versions';
 import { chooseBackend } from './choose-backend';
@@ -208,6 +209,7 @@ async function tryOpen(
     meter.phase(opened.complete ? 'upload' : 'download', opened.anew ? ANEW : undefined);
     executor = await createExecutor(gpu, plan, least, effective.tune);
     const samples: Samples = new Map();
+    opened.places = samplePlaces(layout);
     opened.streaming = files;
     await loadWeights(checkpoint, tensorTable(plan.spec), sampled(executor.sink, samples), {
       signal,
