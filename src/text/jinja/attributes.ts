@@ -11,6 +11,7 @@ import {
   list,
   type Markup,
   Namespace,
+  number,
   orElse,
   points,
   Range,
@@ -44,6 +45,9 @@ export function attribute(of: Value, name: string): Value | undefined {
     if (name === 'start' || name === 'stop' || name === 'step') return BigInt(of[name]);
     return sequence(list(of), name);
   }
+  const plain = number(of);
+  if (plain !== undefined && name === 'real') return plain;
+  if (plain !== undefined && name === 'imag') return typeof plain === 'bigint' ? 0n : 0;
   if (typeof of === 'number' && name === 'is_integer') return callable(name, '', () => Number.isInteger(of));
   return of instanceof Dict ? dictionary(of, name) : undefined;
 }

@@ -464,11 +464,11 @@ filter(
 );
 filter('trim', 'chars=null', (value, characters) => soft(value, (s) => strip(s, characters)));
 filter('truncate', 'length=255 killwords=false end="..." leeway=null', (value, most, kill, end, leeway) => {
-  if (!isText(value)) fail(`truncate needs a string, not ${typeName(value)}`);
   const [size, tail, over] = [needInteger(most), points(text(end)), leeway === null ? 5 : needInteger(leeway)];
   if (size < tail.length || over < 0) fail(`truncate needs a length of at least ${tail.length}`);
+  if (length(value) <= size + over) return value;
+  if (!isText(value)) fail(`truncate needs a string, not ${typeName(value)}`);
   const all = points(text(value));
-  if (all.length <= size + over) return value;
   return soft(value, () => {
     const cut = joined(all.slice(0, size - tail.length));
     return (truthy(kill) ? cut : split(cut, ' ', 1, true)[0]) + text(end);

@@ -198,16 +198,18 @@ function loop(statement: For, scope: Scope, output: Output, over = evaluate(stat
     statement.test ? null : over,
   );
   const state = items.thing(depth, statement.recursive ? again : null);
-  let any = false;
+  let done = false;
   while (items.next()) {
     spend(1);
-    any = true;
     const inner = new Scope(scope);
     assign(statement.target, items.current!, inner);
     inner.set('loop', state);
-    if (nested(() => run(statement.body, inner, output)) === 'break') break;
+    const signal = nested(() => run(statement.body, inner, output));
+    // as Jinja has it: a turn that break or continue cut short does not keep the else away
+    done ||= !signal;
+    if (signal === 'break') break;
   }
-  return any ? undefined : nested(() => run(statement.otherwise, new Scope(scope), output));
+  return done ? undefined : nested(() => run(statement.otherwise, new Scope(scope), output));
 }
 
 /** The items for which the loop's own `if` is true, asked when their turn comes. */

@@ -19,6 +19,7 @@ import {
   pointCount,
   points,
   printable,
+  Range,
   repr,
   SPACE,
   sliceBounds,
@@ -26,6 +27,7 @@ import {
   Tuple,
   text,
   typeName,
+  Undefined,
   type Value,
 } from './values';
 import { make, read, scan, spend } from './work';
@@ -385,7 +387,7 @@ export function percent(template: string, values: Value): string {
     const shown = letter === 'a' ? { str: text, repr: (v: Value) => ascii(repr(v)) } : { str: text, repr };
     parts.push(convert(value as Value, letter, to < 0 ? `${flags}-` : flags, Math.abs(to), most, shown));
   }
-  if (next < args.length && !mapping && !Array.isArray(values))
+  if (next < args.length && ![Dict, Array, Undefined, Range].some((type) => values instanceof type))
     fail('not all arguments converted during string formatting');
   return gather([...parts, template.slice(end)]);
 }
