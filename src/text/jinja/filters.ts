@@ -39,7 +39,7 @@ import {
   type Value,
   walk,
 } from './values';
-import { make, read, spend } from './work';
+import { make, read, replaceEach, spend } from './work';
 
 type Filter = (value: Value, ...args: Value[]) => Value;
 
@@ -287,7 +287,10 @@ function named(
   keywords: Keywords,
 ): (item: Value) => Value {
   const call = table.get(text(name)) ?? fail(`there is no ${kind} ${text(name)}`);
-  return (item) => call([item, ...args], keywords);
+  return (item) => {
+    spend(1);
+    return call([item, ...args], keywords);
+  };
 }
 
 FILTERS.set('map', ([value, ...args], keywords) =>
@@ -444,17 +447,13 @@ filter('sum', 'attribute=null start=0', (value, path, start) => {
   for (const item of walk(value)) sum = add(sum, get(item));
   return sum;
 });
-const WORD_STARTS = new RegExp(`([-${SPACE}({[<]+)`);
+const WORDS = new RegExp(`[^-${SPACE}({[<]+`, 'gu');
 filter('title', '', (value) =>
   soft(value, (s) => {
-    read(4 * s.length);
-    return s
-      .split(WORD_STARTS)
-      .map((word) => {
-        const [first = '', ...rest] = word;
-        return first.toUpperCase() + rest.join('').toLowerCase();
-      })
-      .join('');
+    return replaceEach(s, WORDS, (word) => {
+      const [first] = word;
+      return first.toUpperCase() + word.slice(first.length).toLowerCase();
+    });
   }),
 );
 filter(

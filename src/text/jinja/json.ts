@@ -13,7 +13,7 @@ import {
   typeName,
   type Value,
 } from './values';
-import { make, spend } from './work';
+import { make, replaceEach, spend } from './work';
 
 export interface JsonStyle {
   ascii: boolean;
@@ -84,8 +84,8 @@ function keyText(key: Value): string {
 const SPECIAL = /["\\\p{Cc}]/gu;
 function quoted(plain: string, ascii: boolean): string {
   make(2 * plain.length);
-  const safe = plain.replace(SPECIAL, (c) => JSON.stringify(c).slice(1, -1));
-  return `"${ascii ? safe.replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : safe}"`;
+  const safe = replaceEach(plain, SPECIAL, (c) => JSON.stringify(c).slice(1, -1));
+  return `"${ascii ? replaceEach(safe, /[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`) : safe}"`;
 }
 
 /** The arguments of tojson. */

@@ -23,7 +23,13 @@ export interface Known {
 
 /** @throws TemplateError with the line */
 export function parse(template: string, known: Known): Statement[] {
-  return new Parser(template, known).template();
+  const parser = new Parser(template, known);
+  try {
+    return parser.template();
+  } catch (thrown) {
+    if (thrown instanceof TemplateError) thrown.line ||= parser.line();
+    throw thrown;
+  }
 }
 
 class Parser {
@@ -47,6 +53,8 @@ class Parser {
   template(): Statement[] {
     return this.statements([]);
   }
+
+  line = (): number => this.token.line;
 
   // --- tokens
 

@@ -30,7 +30,7 @@ import {
   Undefined,
   type Value,
 } from './values';
-import { make, read, scan, spend } from './work';
+import { make, read, replaceEach, scan, spend } from './work';
 
 const ONE_SPACE = new RegExp(`[${SPACE}]`);
 const SPACES = new RegExp(`[${SPACE}]+`);
@@ -49,6 +49,7 @@ export function strip(s: string, characters: Value | undefined, left = true, rig
   let [start, end] = [0, all.length];
   while (left && start < end && gone(all[start])) start++;
   while (right && start < end && gone(all[end - 1])) end--;
+  spend((start + all.length - end) / 64);
   return joined(all.slice(start, end));
 }
 
@@ -134,10 +135,11 @@ export function replace(s: string, old: string, by: string, most: number): strin
   return parts.join(by);
 }
 
+/** The first character in upper case, as it is at the start of a word: of two that it becomes, the second is lower. */
 const title = (word: string) => {
-  const [first = '', ...rest] = word;
+  const [first = ''] = word;
   const [upper = '', ...more] = first.toUpperCase();
-  return upper + (more.join('') + rest.join('')).toLowerCase();
+  return upper + (more.join('') + word.slice(first.length)).toLowerCase();
 };
 
 /** Python's capitalize */
@@ -293,7 +295,7 @@ const METHODS = new Map<string, Method>(
     strip: stripping(true, true),
     swapcase: [
       '',
-      change((s) => s.replace(/\p{Cased}/gu, (c) => (c === c.toUpperCase() ? c.toLowerCase() : c.toUpperCase()))),
+      change((s) => replaceEach(s, /\p{Cased}/gu, (c) => (c === c.toUpperCase() ? c.toLowerCase() : c.toUpperCase()))),
     ],
     title: ['', change(titled)],
     upper: ['', change((s) => s.toUpperCase())],
@@ -308,7 +310,7 @@ const METHODS = new Map<string, Method>(
 );
 
 function titled(s: string): string {
-  return s.replace(/\p{Cased}+/gu, title);
+  return replaceEach(s, /\p{Cased}+/gu, title);
 }
 
 /** @returns the method of a text, bound to it; undefined where str has none of that name */
@@ -392,7 +394,7 @@ export function percent(template: string, values: Value): string {
   return gather([...parts, template.slice(end)]);
 }
 
-const ascii = (s: string) => s.replace(/[^\0-\x7f]/gu, (c) => hex(c.codePointAt(0)!));
+const ascii = (s: string) => replaceEach(s, /[^\0-\x7f]/gu, (c) => hex(c.codePointAt(0)!));
 
 /** text.format(...) */
 function format(template: string, args: readonly Value[], keywords: Keywords): string {

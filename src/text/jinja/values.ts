@@ -2,7 +2,7 @@
  * The values of a template, with Python's meaning: str, list, bool and None are JavaScript's own, int is a bigint and
  * float a number, so that 1 and 1.0 stay apart. Names that a template reads are looked up in Maps, never in objects.
  */
-import { make, read, scan, spend, TemplateError } from './work';
+import { make, read, replaceEach, scan, spend, TemplateError } from './work';
 
 export type Value =
   | null
@@ -205,11 +205,8 @@ const SHORT = new Map([
 function quoted(text: string): string {
   read(4 * text.length);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const inner = text
-    .replace(/[\\\n\r\t]/g, (c) => SHORT.get(c)!)
-    .replaceAll(quote, `\\${quote}`)
-    .replace(UNPRINTABLE, (c) => hex(c.codePointAt(0)!));
-  return quote + inner + quote;
+  const inner = replaceEach(text, /[\\\n\r\t]/g, (c) => SHORT.get(c)!).replaceAll(quote, `\\${quote}`);
+  return quote + replaceEach(inner, UNPRINTABLE, (c) => hex(c.codePointAt(0)!)) + quote;
 }
 
 /** Python's shortest form of a float. */
@@ -288,7 +285,7 @@ export function escaped(value: Value): Markup {
   if (value instanceof Markup) return value;
   const plain = text(value);
   make(plain.length);
-  return new Markup(plain.replace(/[&<>'"]/g, (c) => ENTITIES.get(c)!));
+  return new Markup(replaceEach(plain, /[&<>'"]/g, (c) => ENTITIES.get(c)!));
 }
 
 // --- lists

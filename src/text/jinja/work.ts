@@ -48,6 +48,15 @@ export const read = (characters: number): void => spend(characters / CHARACTERS_
 /** Pays for a search: what is sought is compared at many places, at worst at all. */
 export const scan = (text: string, sought: string): void => read(text.length * (2 + sought.length / 64));
 
+/** Puts something in the place of each match, and pays for each. */
+export const replaceEach = (text: string, pattern: RegExp, by: (match: string) => string): string => {
+  read(text.length);
+  return text.replace(pattern, (match) => {
+    spend(1 / 2);
+    return by(match);
+  });
+};
+
 /** Pays for a text of so many characters, before it is made. */
 export function make(characters: number): void {
   if (!(characters <= LIMITS.characters)) {
