@@ -11,6 +11,7 @@ import json
 import random
 import signal
 import warnings
+from datetime import datetime
 from pathlib import Path
 
 from transformers.utils.chat_template_utils import _compile_jinja_template
@@ -197,8 +198,13 @@ class Maker:
                         "{{ namespace(a=1) }}", "{{ namespace().b }}", "{{ 'a' 'b' }}", "{{ 1, }}", "{% include 'x' %}", "{{ dict([('a', 1)]).a }}", "{% print 1, 's' %}", "{% block q %}b{% endblock %}", "{{ [1, 2] | nosuch }}")
 
     def template(self):
-        start = "{% set s = 'aXb,c Abc' %}{% set n = 5 %}{% set f = 2.5 %}{% set l = [3, 1, 'b', 'a', 2.0] %}{% set d = {'b': 1, 'a': 'x', 'A': none} %}{% set t = (1, 'a') %}{% set ns = namespace(x=0) %}"
-        return start + "".join(self.data() + self.statement(2) for _ in range(self.random.randrange(1, 4))) + self.data()
+        return "".join(self.data() + self.statement(2) for _ in range(self.random.randrange(1, 4))) + self.data()
+
+
+# what every random template begins with
+START = (
+    "{% set s = 'aXb,c Abc' %}{% set n = 5 %}{% set f = 2.5 %}{% set l = [3, 1, 'b', 'a', 2.0] %}{% set d = {'b': 1, 'a': 'x', 'A': none} %}{% set t = (1, 'a') %}{% set ns = namespace(x=0) %}"
+)
 
 
 
@@ -233,14 +239,14 @@ def rendered(template, names):
 UNSTABLE = (" at 0x", "<built-in", "<function", "<class", "<bound method", "<generator", "<jinja2", "<transformers", "<Macro", "<LoopContext", "<list_rev", "<method")
 
 
-def make(count, seed, kept=None):
+def make(count, seed):
     maker = Maker(seed)
     cases = []
     refused = 0
     while len(cases) < count:
         template, chat = maker.template(), maker.random.randrange(len(CHATS))
         try:
-            text = rendered(template, variables(chat))
+            text = rendered(START + template, variables(chat))
         except TooLong:
             continue
         if text is not None and (any(mark.lower() in text.lower() for mark in UNSTABLE) or len(text) > 2000):
@@ -250,7 +256,23 @@ def make(count, seed, kept=None):
             continue
         refused += text is None
         cases.append([template, chat, text])
-    return {"format": "nibble-jinja-1", "jinja2": "3.1.6", "chats": CHATS, "cases": cases}
+    return cases
+
+
+def fixed():
+    """Templates written by hand, each with the second chat."""
+    templates = json.loads((Path(__file__).parent / "jinja_templates.json").read_text())
+    return [[template, 1, rendered(template, variables(1))] for template in templates]
+
+
+MOMENTS = [(2026, 11, 29, 14, 5, 9), (2024, 2, 29, 0, 0, 0), (2021, 1, 3, 12, 30, 59), (2020, 12, 31, 23, 59, 1), (2023, 1, 1, 11, 0, 7), (1999, 8, 4, 1, 2, 3)]
+DATE_CODES = "aAbBcCdDeFgGhHIjklmMnpPrRSTtuUVwWxXyYzZ%fQ"
+DATE_FORMATS = [f"%{code}" for code in DATE_CODES] + [f"%{flag}{code}" for flag in "-_0^#" for code in "dmHIjelkyUaApB"] + ["%d %B %Y", "100%", "%-d/%-m"]
+
+
+def dates():
+    """strftime in the C locale: [numbers, [text of each format]]"""
+    return [[list(numbers), [datetime(*numbers).strftime(each) for each in DATE_FORMATS]] for numbers in MOMENTS]
 
 
 def main():
@@ -263,7 +285,19 @@ def main():
     if args.render:
         pairs = json.loads(args.render.read_text())
         return print(json.dumps([rendered(template, names) for template, names in pairs]))
-    args.out.write_text(json.dumps(make(args.count, args.seed), ensure_ascii=True, separators=(",", ":")) + "\n")
+    made = {
+        "format": "nibble-jinja-1",
+        "jinja2": "3.1.6",
+        "chats": CHATS,
+        "start": START,
+        "random": make(args.count, args.seed),
+        "fixed": fixed(),
+        "dateFormats": DATE_FORMATS,
+        "dates": dates(),
+    }
+    # a case a line, for those who look at changes
+    lines = json.dumps(made, separators=(",", ":")).replace('],["', '],\n["')
+    args.out.write_text(lines + "\n")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ export function* tokens(template: string): Generator<Token, undefined> {
     if (tag[0] === '{#') {
       advance(at + 2 + sign.length);
       const end = source.indexOf('#}', at);
+      if (end < 0 && at === source.length) break;
       if (end < 0) {
         line = open;
         broken('a comment has no end');
@@ -111,6 +112,7 @@ export function* tokens(template: string): Generator<Token, undefined> {
         if (found) break;
       }
       read(source.length - from);
+      if (!found && from === source.length) break;
       if (!found) {
         line = open;
         broken('{% raw %} has no {% endraw %}');
@@ -198,10 +200,10 @@ const SIMPLE = new Map(
 
 function unescaped(text: string): string {
   return text.replace(
-    /\\(?:x([\da-f]{2})|u([\da-f]{4})|U([\da-f]{8})|([0-7]{1,3})|([\s\S]))/gi,
+    /\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{1,3})|([\s\S]))/g,
     (all, x, u, long, octal, other) => {
       const code = x ?? u ?? long;
-      if (code !== undefined && /^\\[xuU]/.test(all)) return character(Number.parseInt(code, 16));
+      if (code !== undefined) return character(Number.parseInt(code, 16));
       if (octal !== undefined) return character(Number.parseInt(octal, 8));
       if ('xuUN'.includes(other)) fail(`the escape ${all} is not complete, or is not supported`);
       return SIMPLE.get(other) ?? all;

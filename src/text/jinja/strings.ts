@@ -413,7 +413,7 @@ function format(template: string, args: readonly Value[], keywords: Keywords): s
       fail('a format field is malformed');
     const first = /^[^.[]*/.exec(path)![0];
     let value =
-      first === '' || /^\d+$/.test(first)
+      path === '' || /^\d+$/.test(first)
         ? position(first)
         : orElse(keywords.get(first), () => fail(`format has no value for '${first}'`));
     for (const [part, attribute, item] of path.slice(first.length).matchAll(/\.([^.[]+)|\[([^\]]+)\]|[\s\S]/g)) {

@@ -355,6 +355,9 @@ export function sliced<T extends string | unknown[]>(items: T, [first, end, step
 }
 
 export function slice(value: Value, first: Value, end: Value, step: Value): Value {
+  if ([first, end, step].some((bound) => bound !== null && integer(bound) === undefined)) {
+    return value instanceof Undefined ? fail(value.message) : new Undefined('the bounds of a slice are ints');
+  }
   const bounds = (size: number) => {
     const found = sliceBounds(size, first, end, step);
     spend(Math.max(0, (found[1] - found[0]) / found[2]) / 8);
@@ -373,7 +376,7 @@ export function slice(value: Value, first: Value, end: Value, step: Value): Valu
     const at = (index: number) => value.start + index * value.step;
     return new Range(at(from), at(to), value.step * by);
   }
-  return fail(value instanceof Undefined ? value.message : `'${typeName(value)}' object cannot be sliced`);
+  return value instanceof Undefined ? fail(value.message) : new Undefined(`'${typeName(value)}' cannot be sliced`);
 }
 
 // --- comparison
