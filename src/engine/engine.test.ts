@@ -383,7 +383,7 @@ describe('a worker that does not start', () => {
   const silent = () => Object.assign(new EventTarget(), { postMessage() {}, terminate() {} }) as unknown as Worker;
 
   it('is an error when it says nothing', async () => {
-    await expect(startWorker(silent, 10)).rejects.toMatchObject({
+    await expect(startWorker([silent], 10)).rejects.toMatchObject({
       code: 'worker-failed',
       message: /within 0.01 seconds/,
     });
@@ -391,16 +391,29 @@ describe('a worker that does not start', () => {
 
   it.each(['error', 'messageerror'])('is an error on %s', async (type) => {
     const worker = silent();
-    const starting = startWorker(() => worker);
-    worker.dispatchEvent(new Event(type));
-    await expect(starting).rejects.toMatchObject({ code: 'worker-failed' });
+    worker.postMessage = () => void worker.dispatchEvent(new Event(type));
+    await expect(startWorker([() => worker])).rejects.toMatchObject({ code: 'worker-failed' });
   });
 
   it('is an error when it cannot be made', async () => {
-    const refused = startWorker(() => {
+    const blocked = () => {
       throw new Error('blocked by CSP');
+    };
+    const missing = async () => {
+      throw new Error('no such file');
+    };
+    await expect(startWorker([blocked, missing])).rejects.toMatchObject({
+      code: 'worker-failed',
+      message: /blocked by CSP.*no such file.*blob:.*nibble-llm\/worker.*workerUrl.*createWorker/s,
     });
-    await expect(refused).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });
+  });
+
+  it('is made in the next way there is', async () => {
+    const dead = silent();
+    dead.postMessage = () => void dead.dispatchEvent(new Event('error'));
+    const worker = await startWorker([() => dead, async () => createWorker()]);
+    expect(worker.broken).toBe(false);
+    worker.end();
   });
 });
 

@@ -46,14 +46,7 @@ import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
 import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
-
-/** Where the worker's script comes from, when not from beside the library's. */
-export interface WorkerOptions {
-  /** where the worker's script is, for pages whose CSP wants it there */
-  workerUrl?: string | URL;
-  /** another way to make the worker, e.g. from a bundler's inlined copy */
-  createWorker?: () => Worker;
-}
+import { type WorkerOptions, workersFrom } from './workers-from';
 
 export interface HubOptions {
   /** of a Hub repository: branch, tag or commit */
@@ -119,7 +112,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     lora: await describeLora(lora),
   };
   let attempt: string | null = null;
-  const held = new HeldModel(workerFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
+  const held = new HeldModel(workersFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
     // what was lost under the eyes of this page is no riddle at the next load
     const left = lost ? attempt : leftAttempt();
     attempt = String(Math.random());
@@ -129,7 +122,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     if (backend === 'webgpu') wanted.options.backend = backend;
   });
   await held.ready(signal);
-  return new Engine(held, wanted);
+  return Engine.of(held, wanted);
 }
 
 /** Tells at once why the model is loaded again, and with every report until it is. */
@@ -183,13 +176,6 @@ function describeLora(lora: LoraInput | readonly LoraInput[]): Promise<LoraDescr
 /** An iPad calls itself a Mac; only its page, not its worker, can tell. */
 const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;
 
-function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
-  if (createWorker) return createWorker;
-  if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
-  // bundlers find the worker by this very expression
-  return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
-}
-
 /** A query as the worker takes it. @throws invalid-option */
 function planQuery(query: PlanQuery): PlanQuery {
   const checked = checkOptions<Omit<PlanQuery, 'conversation'>>(PLAN_QUERY, query);
@@ -204,7 +190,7 @@ const storedOptions = (options: WorkerOptions & HubOptions) =>
   checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, options);
 
 async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
-  const worker = await startWorker(workerFrom(checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, from)));
+  const worker = await startWorker(workersFrom(checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, from)));
   try {
     return await worker.call(question(worker.api));
   } finally {
@@ -237,7 +223,7 @@ export async function openInspection(model: ModelInput, options: InspectOptions 
   const checked = checkOptions<InspectOptions>(INSPECT_OPTIONS, options);
   const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = checked;
   const source = await describeModel(model, { revision, token, hub });
-  const { api, call, end } = await startWorker(workerFrom({ workerUrl, createWorker }));
+  const { api, call, end } = await startWorker(workersFrom({ workerUrl, createWorker }));
   try {
     const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
     return { cost, plan: async (query) => call(api.plan(planQuery(query))), dispose: end, close: end };
@@ -329,8 +315,12 @@ export class Engine {
   readonly #model: HeldModel;
   readonly #wanted: Wanted;
 
-  /** Applications use load(). */
-  constructor(model: HeldModel, wanted: Wanted) {
+  /** @internal applications use load() */
+  static of(model: HeldModel, wanted: Wanted): Engine {
+    return new Engine(model, wanted);
+  }
+
+  private constructor(model: HeldModel, wanted: Wanted) {
     this.#model = model;
     this.#wanted = wanted;
   }

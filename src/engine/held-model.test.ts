@@ -32,7 +32,7 @@ function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = 
     signals.push(signal);
     await fills.shift()?.(signal);
   };
-  const model = new HeldModel(create, fill);
+  const model = new HeldModel([create], fill);
   return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
 }
 
@@ -258,10 +258,12 @@ describe('a worker that dies', () => {
   it('is not one that does not start', async () => {
     let created = 0;
     const model = new HeldModel(
-      () => {
-        created++;
-        throw new Error('blocked by CSP');
-      },
+      [
+        () => {
+          created++;
+          throw new Error('blocked by CSP');
+        },
+      ],
       async () => {},
     );
     await expect(model.ready()).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });

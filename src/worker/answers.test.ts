@@ -113,7 +113,7 @@ describe('a chat template of one’s own', () => {
   it('that cannot be used is refused by its name', async () => {
     const late = open({ chatTemplate: '{% for m in %}' });
     await expect(late).rejects.toMatchObject({ code: 'invalid-option', details: { option: 'chatTemplate' } });
-    await expect(late).rejects.toThrow(/^chatTemplate cannot be used: /);
+    await expect(late).rejects.toThrow(/^The chat template \(chatTemplate, line 1\) cannot be used: /);
   });
 });
 
