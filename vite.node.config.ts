@@ -1,20 +1,28 @@
-/** The command line: `dist/node/cli.js`, for Node. Dawn is loaded when it is needed, from node_modules. */
+/**
+ * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of it
+ * (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
+ */
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
+import { defineConfig, type UserConfig } from 'vite';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-export default defineConfig({
+export const NODE_ENTRIES = ['cli', 'index', 'worker'] as const;
+
+export const nodeConfig = (entry: (typeof NODE_ENTRIES)[number]): UserConfig => ({
   publicDir: false,
   plugins: [wgsl()],
   ssr: { noExternal: true, external: ['webgpu'] },
   build: {
-    ssr: at('src/node/cli.ts'),
+    ssr: at(`src/node/${entry}.ts`),
     outDir: at('dist/node'),
-    emptyOutDir: true,
+    emptyOutDir: false,
     target: 'node20',
     minify: false,
-    rolldownOptions: { output: { entryFileNames: 'cli.js', codeSplitting: false } },
+    rolldownOptions: { output: { entryFileNames: `${entry}.js`, codeSplitting: false } },
   },
 });
+
+/** what bin/nibble.js builds when it is missing or old */
+export default defineConfig(nodeConfig('cli'));

@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { build } from 'vite';
+import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
 import { checkSizes } from './size.ts';
 import { partBuilds } from './vite-embed.ts';
 
-const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
+const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
 
 export async function buildAll(): Promise<void> {
   process.env.NODE_ENV = 'production'; // run.mjs runs this in Vite's development mode
@@ -15,6 +16,7 @@ export async function buildAll(): Promise<void> {
     if (existsSync(configFile)) await build({ configFile, logLevel: 'warn' });
   }
   for (const config of partBuilds()) await build(config);
+  for (const entry of NODE_ENTRIES) await build({ configFile: false, logLevel: 'warn', ...nodeConfig(entry) });
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
 }

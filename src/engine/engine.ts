@@ -24,6 +24,7 @@ import { type Chats, Conversation, type ConversationOptions } from './conversati
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
+import { place } from './place';
 import { answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
 
@@ -152,6 +153,7 @@ const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;
 
 function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
   if (createWorker) return createWorker;
+  if (place.createWorker) return () => place.createWorker!(workerUrl);
   if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
   // bundlers find the worker by this very expression
   return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });

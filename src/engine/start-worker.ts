@@ -2,6 +2,7 @@
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError } from '../errors';
 import { passErrors, type WorkerApi } from '../protocol';
+import { place } from './place';
 
 const HELLO_MS = 30_000;
 
@@ -17,7 +18,7 @@ export interface RunningWorker {
 passErrors(transferHandlers);
 
 export function workerFailed(reason: string): NibbleError {
-  const message = `The worker that runs the model ${reason}. Reload the page; on a strict page allow worker-src for it.`;
+  const message = `The worker that runs the model ${reason}. ${place.workerAdvice}`;
   return new NibbleError('worker-failed', message, { reason });
 }
 

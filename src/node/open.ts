@@ -14,34 +14,6 @@ import { gpuFor } from './dawn';
 import { createFolderSource } from './folder-source';
 import { log, mib } from './terminal';
 
-/** What is known of this machine. */
-export const MACHINE = { memory: totalmem(), userAgent: '' };
-
-/** @throws invalid-option when MODEL is neither on disk nor shaped like a Hub id or an address */
-function locate(model: string): SourceDescription {
-  if (existsSync(model)) {
-    if (statSync(model).isDirectory() || model.endsWith('.gguf')) return { kind: 'files', name: model, files: [] };
-    throw new NibbleError('invalid-option', `${model} is neither a folder nor a .gguf file.`, { model });
-  }
-  if (/^https?:\/\//.test(model)) return { kind: 'http', base: model };
-  const hub = HUB_ID.exec(model);
-  if (hub) return { kind: 'hub', id: hub[1], file: hub[2], token: process.env.HF_TOKEN };
-  throw new NibbleError(
-    'invalid-option',
-    `There is no folder or file ${model}, and it is no Hub id (owner/name or owner/name/file.gguf).`,
-    {
-      model,
-    },
-  );
-}
-
-async function source(
-  description: SourceDescription,
-  onBytes: (path: string, bytes: number) => void = () => {},
-): Promise<Source> {
-  return description.kind === 'files' ? createFolderSource(description.name) : openSource(description, onBytes);
-}
-
 /** Headers and tokenizer only. */
 export async function openHeaders(model: string): Promise<Checkpoint> {
   const from = await source(locate(model));

@@ -1,0 +1,32 @@
+/**
+ * Where the engine runs. It is written for a page; where there is none, another place stands in with what it does
+ * otherwise (src/node/index.ts), before the first call.
+ */
+import type { SourceDescription } from '../weights/source';
+
+export interface Place {
+  /**
+   * The worker of whoever brings none.
+   * @param url the caller's `workerUrl`
+   */
+  createWorker(url?: string | URL): Worker;
+  /** Where a model is that was named in words. @throws invalid-option when it is nowhere */
+  locate(model: string, hub: { revision?: string; token?: string; hub?: string }): SourceDescription;
+  /** what helps when the worker does not start */
+  workerAdvice: string;
+  /** what helps when it is lost again and again */
+  lossAdvice: string;
+}
+
+const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'lossAdvice'> = {
+  workerAdvice: 'Reload the page; on a strict page allow worker-src for it.',
+  lossAdvice: 'Reload the page to go on.',
+};
+
+/** The place in effect. */
+export const place = PAGE;
+
+/** Lets another place stand in for the page. */
+export function runIn(other: Place): void {
+  Object.assign(place, other);
+}
