@@ -313,13 +313,13 @@ describe('quantize', () => {
     ['nf4-dq', ['--double-quant']],
   ])('makes the tensors of tiny-llama/%s from its bf16 original', async (variant, more) => {
     const out = join(folder, variant);
-    const result = await json<{ quantized: number; error: { sqnr_db: number } }>(
+    const result = await json<{ quantized: number; error_statistics: { sqnr_db: number } }>(
       'quantize',
       `${FIXTURES}/tiny-llama/bf16`,
       out,
       ...more,
     );
-    expect(result.error.sqnr_db).toBeGreaterThan(20);
+    expect(result.error_statistics.sqnr_db).toBeGreaterThan(20);
     const [made, right] = await Promise.all(
       [out, `${FIXTURES}/tiny-llama/${variant}`].map((path) => openCheckpoint(createFolderSource(path))),
     );

@@ -15,7 +15,7 @@ const kept: GPU[] = [];
 /** Folders where Chromium keeps its own libvulkan.so.1 and SwiftShader. */
 const CHROMIUM_FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 /** Set in the child, so that it does not start another. */
-const CHILD = 'NIBBLE_SWIFTSHADER';
+export const CHILD = 'NIBBLE_SWIFTSHADER';
 
 /** Dawn's navigator.gpu, or null when the package is not installed or does not load here. */
 export async function loadDawn(adapter: string | undefined): Promise<GPU | null> {
@@ -89,7 +89,12 @@ export class SwiftShaderChild extends Error {
       VK_ICD_FILENAMES: join(this.folder, 'vk_swiftshader_icd.json'),
       LD_LIBRARY_PATH: [this.folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
     };
-    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { env, stdio: 'inherit' });
+    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+      env,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    });
+    // the terminal's Ctrl-C reaches both, a signal to this process only this one: it alone tells the child
+    process.on('SIGINT', () => child.connected && child.send('stop'));
     return new Promise((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (code, signal) => resolve(code ?? (signal ? 128 : 1)));

@@ -12,7 +12,7 @@ const endpoint: Endpoint = {
   postMessage: (message, transfer = []) =>
     port.postMessage(message, transfer as Parameters<typeof port.postMessage>[1]),
   addEventListener: (_, listener) => {
-    port.on('message', (data: unknown) => (listener as (event: { data: unknown }) => void)({ data }));
+    port.on('message', (data: unknown) => (listener as unknown as (event: { data: unknown }) => void)({ data }));
   },
   removeEventListener: () => {},
 };
