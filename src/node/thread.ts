@@ -9,12 +9,22 @@ import { releaseLocksOf } from './file-locks';
 /** Options of `node` itself that a thread refuses. */
 const NOT_FOR_THREADS = /^(--input-type|--eval|-e|--print|-p)(=|$)/;
 
+/** Those that have not ended, by their number. */
+const alive = new Set<number>();
+
+/** They end with the process, and tell nobody. */
+function releaseAll(): void {
+  for (const thread of alive) releaseLocksOf(thread);
+}
+
 /** @param url of its script; beside this one when absent */
 export function createThread(url: string | URL = new URL('./worker.js', import.meta.url)): Worker {
   const thread = new Thread(new URL(url), {
     execArgv: process.execArgv.filter((option) => !NOT_FOR_THREADS.test(option)),
   });
   const { threadId } = thread;
+  if (alive.size === 0) process.on('exit', releaseAll);
+  alive.add(threadId);
   const target = new EventTarget();
   /** calls whose answers have not come */
   let open = 0;
@@ -33,6 +43,8 @@ export function createThread(url: string | URL = new URL('./worker.js', import.m
   thread.on('messageerror', () => target.dispatchEvent(new Event('messageerror')));
   thread.on('error', (error: unknown) => fail(error instanceof Error ? error.message : String(error)));
   thread.on('exit', () => {
+    alive.delete(threadId);
+    if (alive.size === 0) process.removeListener('exit', releaseAll);
     releaseLocksOf(threadId);
     fail('it ended');
   });

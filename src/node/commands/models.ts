@@ -21,7 +21,7 @@ function chosen(models: readonly StoredModel[], option: string, name: string): S
 }
 
 const lineOf = ({ name, revision, storedBytes, complete, lastUsed }: StoredModel): string =>
-  `${mib(storedBytes).padStart(12)}  ${new Date(lastUsed).toISOString().slice(0, 10)}  ${name}${revision ? ` @ ${revision}` : ''}${complete ? '' : '  (in part)'}`;
+  `${mib(storedBytes).padStart(12)}  ${new Date(lastUsed).toISOString().slice(0, 10)}  ${name}${revision ? ` @ ${revision.slice(0, 12)}` : ''}${complete ? '' : '  (in part)'}`;
 
 const sum = (models: readonly StoredModel[]): number => models.reduce((bytes, model) => bytes + model.storedBytes, 0);
 
