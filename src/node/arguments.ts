@@ -231,11 +231,10 @@ function malformed(command: string, names: readonly string[], { code, message }:
     const text = `${COMMAND} ${command} has no option ${option}. ${meant ? `Did you mean ${meant}? ` : ''}There are: ${known.join(', ')}.`;
     return new NibbleError('invalid-option', text, { option, value: null, known });
   }
-  const [first] = message.split('. ');
-  const next = message.includes('ambiguous')
-    ? `A value that begins with - is written with =, as in ${option}=-5.`
-    : `See ${COMMAND} ${command} --help.`;
-  return invalid(option, undefined, `${COMMAND} ${command}: ${first.split('\n')[0]}. ${next}`);
+  const text = message.includes('ambiguous')
+    ? `a value of ${option} that begins with - is written with =, as in ${option}=-5.`
+    : `${message.split(/\. |\n/)[0]}. See ${COMMAND} ${command} --help.`;
+  return invalid(option, undefined, `${COMMAND} ${command}: ${text}`);
 }
 
 /** The engine's options as the library has them. @throws invalid-option */

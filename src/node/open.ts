@@ -14,10 +14,9 @@ import { nodeHost, openAnySource } from './host';
 import { locate } from './locate';
 import { log, mib, status, tell } from './terminal';
 
-/** MODEL as the command names it. */
-function described(args: Arguments, model: string) {
-  const revision = args.text('revision');
-  const hub = args.text('hub');
+/** Where what the command names is. @param revision of MODEL, not of its adapters */
+function described(args: Arguments, model: string, revision?: string) {
+  const hub = locate(model).kind === 'hub' ? args.text('hub') : undefined;
   return locate(model, { revision, hub });
 }
 
@@ -31,7 +30,7 @@ export interface OpenedHeaders extends Checkpoint {
  * @param keep what is read of a model from elsewhere is kept for the next time; else what is kept is only looked at
  */
 export async function openHeaders(args: Arguments, model: string, keep = false): Promise<OpenedHeaders> {
-  const description = described(args, model);
+  const description = described(args, model, args.text('revision'));
   const releases: (() => void)[] = [];
   let source = await openAnySource(description);
   const close = async () => {
@@ -44,10 +43,8 @@ export async function openHeaders(args: Arguments, model: string, keep = false):
       const key = modelKey(source);
       releases.push(await lockUse(key));
       const record = await store?.ledger.get(key);
-      // what was made for a choice of weights stays, whatever is chosen here
-      const choice = record?.made?.choice ?? 'keep';
       if (keep && !record?.complete) releases.push(await lockDownload(key));
-      if (store && (keep || record?.complete)) source = await openStored(source, store, { choice });
+      if (store && (keep || record?.complete)) source = await openStored(source, store);
     }
     return { ...(await openCheckpoint(source)), source, close: () => void close() };
   } catch (error) {
@@ -90,8 +87,10 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   const gpu = await gpuFor(args.text('backend'), args.text('gpu'));
   const host = nodeHost(gpu);
   const session = createSession(local ? { ...host, openSource: () => local } : host);
-  const source = local ? { kind: 'files' as const, name: model, files: [] } : described(args, model);
-  const lora = args.list('lora').map((adapter) => ({ source: locate(adapter), scale: 1 }));
+  const source = local
+    ? { kind: 'files' as const, name: model, files: [] }
+    : described(args, model, args.text('revision'));
+  const lora = args.list('lora').map((adapter) => ({ source: described(args, adapter), scale: 1 }));
   const id = nextId();
   const stop = () => void session.cancel(id);
   let phase = '';

@@ -19,7 +19,7 @@ function releaseAll(): void {
 
 /** @param url of its script; beside this one when absent */
 export function createThread(url: string | URL = new URL('./worker.js', import.meta.url)): Worker {
-  const thread = new Thread(new URL(url), {
+  const thread = new Thread(URL.canParse(url) ? new URL(url) : String(url), {
     execArgv: process.execArgv.filter((option) => !NOT_FOR_THREADS.test(option)),
   });
   const { threadId } = thread;
