@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -178,25 +178,6 @@ describe('a download into it', () => {
       await second.dispose();
     } finally {
       await server.close();
-    }
-  });
-
-  it('that is whole is read where nothing can be written', async () => {
-    const server = await serveFiles(FIXTURES);
-    const source = { kind: 'http', base: `${server.origin}/tiny-llama-128/nf4/` } as const;
-    const session = () => createSession({ ...nodeHost(null), openStore: () => openFileStore(folder) });
-    const request = { id: 1, source, options: { backend: 'cpu' as const } };
-    const first = session();
-    await first.load(request, { postMessage() {} });
-    await first.dispose();
-    await server.close();
-    await chmod(folder, 0o500);
-    try {
-      const second = session();
-      expect((await second.load(request, { postMessage() {} })).name).toBe(source.base);
-      await second.dispose();
-    } finally {
-      await chmod(folder, 0o700);
     }
   });
 });
