@@ -14,13 +14,15 @@ export interface Place {
   locate(model: string, hub: { revision?: string; token?: string; hub?: string }): SourceDescription;
   /** what helps when the worker does not start */
   workerAdvice: string;
-  /** what helps when it is lost again and again */
-  lossAdvice: string;
+  /** what helps when it is lost, the beginning of a sentence */
+  again: string;
 }
 
-const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'lossAdvice'> = {
-  workerAdvice: 'Reload the page; on a strict page allow worker-src for it.',
-  lossAdvice: 'Reload the page to go on.',
+const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'again'> = {
+  workerAdvice:
+    "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:`, or serve the file " +
+    'that the package exports as nibble-llm/worker, and pass its address as workerUrl, or createWorker.',
+  again: 'Reload the page',
 };
 
 /** The place in effect. */

@@ -12,7 +12,7 @@ runIn({
   locate,
   workerAdvice:
     'Where a bundler packed nibble-llm into the program, leave it out (external), or name the file dist/node/worker.js as workerUrl.',
-  lossAdvice: 'Start the program again to go on.',
+  again: 'Start the program again',
 });
 
 export * from '../index';

@@ -8,6 +8,7 @@ import { OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
 import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
+import type { NibbleChatElement } from './element';
 
 const OWN_NAMES = ['model', 'system', 'heading', 'placeholder', 'starters', 'max-new-tokens'];
 /** What any HTML element may carry. */
@@ -25,7 +26,7 @@ const EVENTS = ['ready', 'progress', 'message', 'error'] as const;
  * nibble-progress (Progress), nibble-message (ChatMessage), nibble-error (NibbleError). Looks: the custom properties of
  * ui/theme.ts, and ::part(card | load | model | progress | user | assistant | composer | stats | error | open).
  */
-export class NibbleChat extends LitElement {
+export class NibbleChat extends LitElement implements NibbleChatElement {
   @property() model = '';
   @property() heading = 'Ask a model that runs in this page';
   @property() placeholder = 'Ask something';

@@ -1,4 +1,4 @@
-/** The commands: what each is for, what it takes, and what runs it. Contract: design.md §7. */
+/** The commands: what each is for, what it takes, and what runs it. Flags and JSON are a contract: other programs call it. */
 import type { Arguments, Flags } from '../arguments';
 import { bench } from './bench';
 import { chat } from './chat';
