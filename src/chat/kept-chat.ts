@@ -3,11 +3,11 @@
  * answers. Of several tabs with the same address the one that was opened first keeps its conversation; what is said in
  * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
-import { createStore, del, get, set } from 'idb-keyval';
+import { createStore, del, get, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
-import { recall, remember } from '../ui/remember';
+import { pageFolder, recall, remember } from '../ui/remember';
 import type { ChatSession, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
@@ -63,6 +63,7 @@ export class KeptChat extends EventTarget {
   place: 'here' | 'elsewhere' | 'nowhere' = 'here';
   /** whether the person wants it */
   on = recall(OFF) === null;
+  readonly #address: string;
   readonly #key: string;
   readonly #deleteCache: (name: string) => Promise<void>;
   readonly #database = createStore('nibble-chat', 'keyval');
@@ -87,27 +88,28 @@ export class KeptChat extends EventTarget {
   /** outdated caches are being deleted */
   #deleting = false;
 
-  private constructor(key: string, deleteCache: (name: string) => Promise<void>) {
+  private constructor(address: string, deleteCache: (name: string) => Promise<void>) {
     super();
-    this.#key = key;
+    this.#address = address;
+    this.#key = `${pageFolder()} ${address}`;
     this.#deleteCache = deleteCache;
   }
 
   /**
    * Looks for what was kept.
-   * @param key the model that the address bar names: each has a conversation of its own
+   * @param address the model that the address bar names: with each, this page has a conversation of its own
    * @param deleteCache the engine's deleteSavedCache()
    */
-  static async open(key: string, deleteCache: (name: string) => Promise<void>): Promise<KeptChat> {
-    const chat = new KeptChat(key, deleteCache);
-    if (await hold(`nibble-chat:${key}`)) await chat.#read();
+  static async open(address: string, deleteCache: (name: string) => Promise<void>): Promise<KeptChat> {
+    const chat = new KeptChat(address, deleteCache);
+    if (await hold(`nibble-chat:${chat.#key}`)) await chat.#read();
     else chat.place = 'elsewhere';
     return chat;
   }
 
   async #read(): Promise<void> {
     try {
-      const kept = await get<Kept>(this.#key, this.#database);
+      const kept = (await get<Kept>(this.#key, this.#database)) ?? (await this.#takeOver());
       if (kept && this.on) this.#kept = kept;
       // kept at this address before the person said at another one that they do not want it
       else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
@@ -116,6 +118,23 @@ export class KeptChat extends EventTarget {
       this.#unread = true;
     }
     this.#mayBeSaved = this.#kept.messages.length > 0;
+  }
+
+  /**
+   * What was kept before November 2026, when the pages of an origin had one conversation with a model: it becomes that
+   * of the page which is opened first, unless a tab with an older page keeps it still.
+   */
+  async #takeOver(): Promise<Kept | undefined> {
+    const before = await get<Kept>(this.#address, this.#database);
+    if (!before || !(await hold(`nibble-chat:${this.#address}`))) return undefined;
+    return this.#database('readwrite', async (all) => {
+      const kept = await promisifyRequest<Kept | undefined>(all.get(this.#address));
+      if (!kept) return undefined;
+      all.put(kept, this.#key);
+      all.delete(this.#address);
+      await promisifyRequest(all.transaction);
+      return kept;
+    });
   }
 
   /** The model that the conversation was held with last, where that can be named. */

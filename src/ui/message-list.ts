@@ -21,6 +21,8 @@ export class MessageList extends LitElement {
     css`
       :host {
         display: block;
+        /* what is unseen scrolls with the rest, and does not make the document longer */
+        position: relative;
         overflow-y: auto;
         overscroll-behavior: contain;
       }
