@@ -27,7 +27,7 @@ const BELOW: Record<string, string[]> = {
 };
 
 /** Everyone may import these; they import nothing but the types below. */
-const HALL = ['protocol.ts', 'errors.ts'];
+const HALL = ['protocol.ts', 'errors.ts', 'options'];
 /** Types that a message or an option carries, which live where they are explained. */
 const TYPE_ONLY: Record<string, string[]> = { 'protocol.ts': ['weights'], engine: ['weights'], model: ['weights'] };
 

@@ -9,17 +9,14 @@ import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
 import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
+import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters } from './adapted';
 import { cpuScratch } from './cpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
-/** Default prefill chunk, tokens. */
-export const DEFAULT_CHUNK = 128;
 /** The most parts that decode attention splits a context into. */
 export const MAX_SPLITS = 16;
-/** The most copies of its sliding rings that a conversation may keep: each is many buffers, and a plan lists them all. */
-export const MAX_SNAPSHOTS = 64;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
 /** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
@@ -168,7 +165,7 @@ function checkRequest(request: PlanRequest): void {
     ['chunk', request.chunk, 1],
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
-    ['snapshots', request.snapshots, 0, MAX_SNAPSHOTS],
+    ['snapshots', request.snapshots, 0, ENGINE_OPTIONS.snapshots.most],
   ];
   for (const [name, value, least, most = Number.MAX_SAFE_INTEGER] of sizes) {
     const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';
