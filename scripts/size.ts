@@ -15,7 +15,7 @@ import { gzipSync } from 'node:zlib';
 /** KB = 1,000 bytes */
 export const ENTRIES = [
   { name: 'engine and worker', entry: 'dist/index.js', limitKB: 62 },
-  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 94 },
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 98 },
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 105 },
 ];
 
