@@ -1,7 +1,8 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { copyPublic, serviceWorker } from './scripts/vite-site.ts';
+import { PAGE_CSP } from './scripts/policy.ts';
+import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -17,6 +18,7 @@ export default defineConfig({
     markedLexerOnly(),
     trimStyles(),
     copyPublic(at('public'), ['models']),
+    policy(PAGE_CSP),
     serviceWorker('sw.js'),
   ],
   worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves()] },
