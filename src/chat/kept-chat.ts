@@ -8,7 +8,7 @@ import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
 import { pageFolder, recall, remember } from '../ui/remember';
-import type { ChatSession, Talk } from '../ui/session';
+import type { ChatSession, Cut, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -19,6 +19,8 @@ export interface NamedModel {
 
 interface Kept {
   messages: ChatMessage[];
+  /** of an answer that is not whole */
+  cut?: Cut | null;
   /** the model that it was held with last */
   named?: NamedModel;
   /** name of its saved cache */
@@ -150,7 +152,6 @@ export class KeptChat extends EventTarget {
     if (this.#kept.cache === '') this.#renew();
     else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
-    session.addEventListener('message', this.#asked);
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
     if (!this.on || this.#kept.outdated.length > 0) this.#write();
@@ -161,6 +162,9 @@ export class KeptChat extends EventTarget {
     session.messages = this.#kept.messages;
     // left without an answer: the person is asked, as after one that failed
     const left = () => session.messages.at(-1)?.role === 'user';
+    const { cut = null } = this.#kept;
+    // another model has other ids
+    if (!left()) session.cut = cut && this.#isOther(session.choice) ? { ...cut, ids: null } : cut;
     const offer = () =>
       left() && session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
     if (session.phase === 'ready') offer();
@@ -185,7 +189,10 @@ export class KeptChat extends EventTarget {
     // a question goes first
     if (phase !== 'ready') this.#save?.stop.abort();
     if (phase !== 'answering') this.#closeNameless();
-    const other = this.#changesModel();
+    // should the page be left now
+    this.#kept.cut = phase === 'answering' ? { finish: 'aborted', ids: null } : this.#session.cut;
+    const other = this.#isOther(this.#session.choice);
+    this.#kept.named = nameOf(this.#session.choice);
     if (other || (said && messages.length === 0)) this.#renew();
     if (said && grows) this.#timer ??= setTimeout(this.#write, STORE_MS);
     else if (said || other) this.#write();
@@ -195,13 +202,6 @@ export class KeptChat extends EventTarget {
     }
     this.#result = result;
     if (this.#newTokens > CACHE_GROWTH * this.#savedTokens) this.#saveCache();
-  };
-
-  /** Some templates refuse two questions in a row: one that was left without an answer gives way to the next. */
-  #asked = () => {
-    const { messages } = this.#session;
-    if (messages.at(-1)?.role !== 'user' || messages.at(-2)?.role !== 'user') return;
-    this.#session.messages = [...messages.slice(0, -2), ...messages.slice(-1)];
   };
 
   #hidden = () => {
@@ -226,10 +226,8 @@ export class KeptChat extends EventTarget {
   }
 
   /** Whether the model is another one than before; what that computed is of no use to it. */
-  #changesModel(): boolean {
-    const before = this.#kept.named;
-    this.#kept.named = nameOf(this.#session.choice);
-    return JSON.stringify(before) !== JSON.stringify(this.#kept.named);
+  #isOther(choice: ModelChoice): boolean {
+    return JSON.stringify(this.#kept.named) !== JSON.stringify(nameOf(choice));
   }
 
   /** From now on caches are saved under another name, and the old one is to be deleted. */

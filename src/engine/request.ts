@@ -1,7 +1,7 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
-import type { GenerateRequest, GenerateResult, SamplingOptions, TokenMessage } from '../protocol';
-import { type Answer, TextQueue } from './answer';
+import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import { type Answer, type GenerateOptions, TextQueue } from './answer';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
@@ -13,14 +13,14 @@ import { cancellable, type RunningWorker } from './start-worker';
 export function answerFrom(
   model: HeldModel,
   asked: Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext' | 'input'>,
-  { signal, ...given }: SamplingOptions & { signal?: AbortSignal },
+  { signal, made = [], ...given }: GenerateOptions,
 ): Answer {
   const askedAt = performance.now();
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   // drawn here, so that a repeated request goes on with the same random numbers
   const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
-  const ids: number[] = [];
+  const ids: number[] = [...made];
   /** characters that the caller has had */
   let told = 0;
   let firstMs = 0;

@@ -57,6 +57,7 @@ export class SharedEngines {
       conversation: (options) => (talk = engine.conversation(options)),
       info: () => engine.info(),
       memory: () => engine.memory(),
+      tokenize: (text) => engine.tokenize(text),
       dispose: async () => {
         // the others' engine has no use for this one's cache
         if (shared.users.size > 1) await talk?.close().catch(() => {});
