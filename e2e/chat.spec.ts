@@ -87,7 +87,7 @@ test('stop ends a long answer, which stays', async ({ product, profile }) => {
 for (const [query, sentence] of [
   ['&backend=gpu', 'backend is "gpu"'],
   ['&kv-capacity=-3', 'kv-capacity is "-3"'],
-  ['&colour=red', 'no option "colour"'],
+  ['&temperature=warm', 'temperature is "warm"'],
   ['&chunk=8&chunk=9', 'given twice'],
 ]) {
   test(`${query} is refused in the open, and nothing is loaded`, async ({ product, profile }) => {
