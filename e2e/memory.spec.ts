@@ -8,7 +8,7 @@ import { createMemorySource } from '../src/weights/memory-source';
 import { createSession } from '../src/worker/session';
 import { Chat, expect, MODELS, TINY, test } from './product';
 
-/** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned (nf4-and-models.md §2.2). */
+/** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned. */
 const QWEN3 = {
   model_type: 'qwen3',
   hidden_size: 1024,

@@ -1,4 +1,4 @@
-/** The floor plan of the house (design §2), enforced: which folder may import from which. */
+/** The floor plan of the house (CONTRIBUTING.md), enforced: which folder may import from which. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';

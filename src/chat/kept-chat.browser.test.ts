@@ -24,7 +24,8 @@ const deleteCache = async (name: string) => {
 const keyOf = (address: string) => `${pageFolder()} ${address}`;
 
 /** What is kept under this test's key. */
-const kept = () => get<{ messages: object[]; named?: object; cache: string; outdated: string[] }>(key, store);
+const kept = () =>
+  get<{ messages: object[]; cut?: object | null; named?: object; cache: string; outdated: string[] }>(key, store);
 
 /** A page that was opened at an address: each has a lock that only the end of the page frees. */
 async function open(address: string, engine = new FakeEngine()) {
@@ -162,6 +163,54 @@ describe('what is said', () => {
     await session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
     expect(chat.place).toBe('here');
+  });
+});
+
+describe('an answer that was cut', () => {
+  test('is kept as one, with what it goes on from', async () => {
+    const { session, engine } = await open('cut');
+    engine.finish = 'length';
+    await session.ask('Hi');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ cut: { finish: 'length', ids: [1, 2] } }));
+    await set(keyOf('cut, later'), await kept(), store);
+    const later = await open('cut, later');
+    expect(later.session.cut).toEqual({ finish: 'length', ids: [1, 2] });
+    await later.session.continue();
+    expect(later.engine.sampling[0].made).toEqual([1, 2]);
+    await vi.waitFor(async () => expect((await kept())?.cut).toBeNull());
+    // where the address bar names another model
+    await left('cut, other', { cut: { finish: 'length', ids: [1, 2] }, named: { model: 'org/other' } });
+    const chat = await KeptChat.open('cut, other', deleteCache);
+    const other = new ChatSession(fakeLoad(new FakeEngine()), {
+      choice: { model: 'm', name: 'm' },
+      engine: {},
+      sampling: {},
+    });
+    chat.attach(other);
+    expect(other.cut).toEqual({ finish: 'length', ids: null });
+  });
+
+  test('by the end of the page is kept as one', async () => {
+    const { session, engine } = await open('left');
+    let grow = () => {};
+    engine.pace = () => new Promise((resolve) => (grow = resolve));
+    const answered = session.ask('Hi');
+    grow();
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(2), { timeout: 20_000 });
+    expect((await kept())?.cut).toEqual({ finish: 'aborted', ids: null });
+    engine.pace = () => Promise.resolve();
+    grow();
+    await answered;
+    await vi.waitFor(async () => expect((await kept())?.cut).toBeNull());
+  });
+
+  test('of a new chat that is undone is kept again', async () => {
+    const { session } = await open('undone');
+    await session.ask('Hi');
+    session.newChat();
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+    session.undoNewChat();
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
   });
 });
 

@@ -2,8 +2,8 @@
  * The memory plan: one pure function turns (model, request, limits, budget) into a list of every buffer that will
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
- * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1; kv.ts); slots are
- * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (§1.7), rounded up to a tile.
+ * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (kv.ts); slots are
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a tile.
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
@@ -19,6 +19,10 @@ import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, ty
 export const MAX_SPLITS = 16;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
+/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
+export const STEPS_AHEAD = 3;
+/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
+export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
 /** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
 export const READBACK = 'readback.piece';
 /** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
@@ -353,7 +357,7 @@ function scratchBuffers(
     scratch('ids', Math.max(chunk, 4) * 4),
     scratch('sampled', ID_RING * 4),
     scratch('maxima', SAMPLE_GROUPS * 8),
-    ...[0, 1, 2, 3].map((i) => scratch(`readback.${i}`, 16)),
+    ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step) => scratch(idReadback(step), 16)),
     scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
   ];
 }

@@ -1,4 +1,4 @@
-/** The command `nibble`: which command, its options, its errors, its exit status. Contract: design.md §7. */
+/** The command `nibble`: which command, its options, its errors, its exit status. Flags and JSON are a contract: other programs call it. */
 import type { ParseArgsConfig } from 'node:util';
 import { asNibbleError } from '../errors';
 import { effectiveEngineOptions } from '../worker/engine-options';

@@ -28,10 +28,12 @@ export type Spec = Described &
         words?: readonly string[];
       }
     | { type: 'flag' }
-    | { type: 'text' }
+    /** `empty`: it may be */
+    | { type: 'text'; empty?: boolean }
     /** `one`: a single text counts as a list of one */
     | { type: 'texts'; one?: boolean }
-    | { type: 'list' | 'object' | 'function' | 'signal' }
+    /** `address`: a text or a URL; `any` is checked where it is used */
+    | { type: 'list' | 'object' | 'function' | 'signal' | 'address' | 'any' }
   );
 
 /** A table: every name of an options object, and nothing else. */
@@ -64,11 +66,13 @@ export function allowed(spec: Spec): string {
     case 'flag':
       return 'true or false';
     case 'text':
-      return 'a text that is not empty';
+      return spec.empty ? 'a text' : 'a text that is not empty';
     case 'texts':
       return `${spec.one ? 'a text or ' : ''}a list of texts, none of them empty`;
     case 'signal':
       return 'an AbortSignal';
+    case 'address':
+      return 'an address: a text or a URL';
     default:
       return `${spec.type === 'object' ? 'an' : 'a'} ${spec.type}`;
   }
@@ -88,7 +92,7 @@ function fits(spec: Spec, value: unknown): boolean {
     case 'flag':
       return typeof value === 'boolean';
     case 'text':
-      return isText(value);
+      return typeof value === 'string' && (value !== '' || spec.empty === true);
     case 'texts':
       return (spec.one && isText(value)) || (Array.isArray(value) && value.every(isText));
     case 'list':
@@ -97,6 +101,10 @@ function fits(spec: Spec, value: unknown): boolean {
       return typeof value === 'object' && value !== null && !Array.isArray(value);
     case 'function':
       return typeof value === 'function';
+    case 'address':
+      return isText(value) || value instanceof URL;
+    case 'any':
+      return true;
     case 'signal':
       return typeof (value as AbortSignal | null)?.addEventListener === 'function';
   }

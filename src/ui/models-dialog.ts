@@ -128,7 +128,7 @@ export class ModelsDialog extends LitElement {
     try {
       const inspection = await this.library.inspect(model, { ...this.session.engineOptions, ...access });
       if (this.choice === choice) this.inspection = inspection;
-      else inspection.close();
+      else inspection.dispose();
     } catch (thrown) {
       if (this.choice === choice) this.#back(asNibbleError(thrown));
     }
@@ -140,7 +140,7 @@ export class ModelsDialog extends LitElement {
   }
 
   #show(what: { choice: ModelChoice | null; error: NibbleError | null }) {
-    this.inspection?.close();
+    this.inspection?.dispose();
     Object.assign(this, { ...what, inspection: null });
   }
 

@@ -9,6 +9,7 @@ import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
 import { checkAttributes } from './attributes';
+import type { NibbleChatElement } from './element';
 import { SharedEngines } from './shared-engines';
 
 /** of all elements on the page */
@@ -28,7 +29,7 @@ const EVENTS = ['ready', 'progress', 'message', 'error'] as const;
  * nibble-progress (Progress), nibble-message (ChatMessage), nibble-error (NibbleError). Looks: the custom properties of
  * ui/theme.ts, and ::part(card | load | model | progress | user | assistant | composer | stats | error | open).
  */
-export class NibbleChat extends LitElement {
+export class NibbleChat extends LitElement implements NibbleChatElement {
   @property() model = '';
   @property() heading = 'Ask a model that runs in this page';
   @property() placeholder = 'Ask something';
