@@ -7,6 +7,11 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
   /** told how many tokens of the prompt have been read, of those that are not in the cache: at the start and as it goes */
   onPrefill?: (prefill: Prefill) => void;
+  /**
+   * ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it had
+   * never ended. They count in `maxNewTokens`
+   */
+  made?: readonly number[];
 }
 
 /**

@@ -4,7 +4,7 @@ import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
 import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
-import { plain } from './arguments';
+import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
@@ -29,7 +29,8 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
   let attempts = 0;
 
   const start = async (push: (type: PieceType, text: string) => void): Promise<GenerateResult> => {
-    const { signal, onPrefill, ...given } = checkOptions(GENERATE_OPTIONS, wanted);
+    const { signal, onPrefill, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
+    ids.push(...idsOf('made', made));
     const { templateOptions } = given;
     if (templateOptions) given.templateOptions = plain('templateOptions', templateOptions);
     // drawn here, so that a repeated request goes on with the same random numbers

@@ -43,8 +43,8 @@ export const ENGINE_OPTIONS = {
   chunk: { type: 'number', least: 1, whole: true, default: 128, says: 'Tokens of a prompt that are read at once.' },
   chatTemplate: {
     type: 'text',
-    // there the name of a file that holds it
     only: 'cli',
+    file: true,
     says: "A chat template to use in the place of the model's own.",
   },
   tune: {

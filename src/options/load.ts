@@ -44,6 +44,7 @@ export const GENERATE_OPTIONS = {
   ...REQUEST_OPTIONS,
   ...SIGNAL,
   onPrefill: { type: 'function', only: 'code', says: 'Told how much of the prompt has been read.' },
+  made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
 } as const satisfies Record<string, Spec>;
 
 const { templateOptions, parseSpecial } = REQUEST_OPTIONS;
