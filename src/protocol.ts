@@ -417,6 +417,7 @@ export interface WireError {
 /**
  * Teaches comlink to pass thrown NibbleErrors whole: by itself it keeps the message only.
  * @param handlers comlink's `transferHandlers`; each side calls this once, before the first message
+ * @internal
  */
 export function passErrors(handlers: Map<string, TransferHandler<unknown, unknown>>): void {
   const thrown = handlers.get('throw') as TransferHandler<{ value: unknown }, WireError>;

@@ -179,7 +179,7 @@ function database(name: string): UseStore {
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
- * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (platform.md §2.2).
+ * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (since 2025).
  * @param needed bytes that were to be written
  */
 export function quotaExceeded(
@@ -188,7 +188,7 @@ export function quotaExceeded(
   options?: ErrorOptions,
 ): NibbleError {
   const { usage = 0, quota = 0 } = room ?? {};
-  const text = `The browser has no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const text = `There is no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
   const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
   return new NibbleError('quota-exceeded', text, details, options);
 }

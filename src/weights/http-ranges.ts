@@ -1,7 +1,7 @@
 /**
  * Files over HTTP, range by range. Every read is one `Range: bytes=a-b` request, which needs no CORS preflight; nothing
  * else is sent but the headers that the place asks for. Every address is asked for afresh: what it redirects to may be
- * signed for one range only (reference/platform.md §2.3).
+ * signed for one range only (the Hub's Xet CDN: docs.rs/hf-fetch-model).
  *
  * A server that ignores Range answers 200 with the whole file. That stream is cut, and left open for the next read of
  * the same file, so that reading in order downloads the file once.

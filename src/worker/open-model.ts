@@ -28,7 +28,7 @@ import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
-import { checkFits, deviceEstimate, planRequest } from './planning';
+import { checkFits, deviceEstimate, type Planned, planFor, planRequest, shortChat } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -36,6 +36,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** false: loads leave no mark, for they are often stopped without a word (weights/load-attempt.ts) */
+  marks?: false;
   /** what is known of the machine; absent: nothing is */
   machine?: Omit<DeviceFacts, 'touch'>;
 }
@@ -95,7 +97,7 @@ export const CHANGES = 3;
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
  * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
- * @throws every code of load(): see design.md §7
+ * @throws every code of load(): see ErrorCode
  */
 export async function openModel(
   host: Host,
@@ -155,7 +157,8 @@ async function tryOpen(
     const local = description.kind === 'files';
     const { store, reason } = await storeFor(host, local, options.storage);
     // files are not kept, but that a tab died of them is
-    const marks = store ?? (local && options.storage !== 'none' ? (await host.openStore()).store : null);
+    const marked = host.marks !== false && options.storage !== 'none';
+    const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
     const inner = await host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
@@ -164,10 +167,10 @@ async function tryOpen(
     if (marks) {
       const last = await lastAttempt(marks, key);
       if (last && last.id !== left) about ||= last.message;
-      release = await lockUse(key, signal);
     }
+    if (marks || store) release = await lockUse(key, signal);
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
-      meter.phase('header', 'Waiting in case another tab is downloading this model.');
+      meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
       downloaded = await lockDownload(key, signal);
       cleanup.push(downloaded);
       meter.phase('header');
@@ -203,7 +206,11 @@ async function tryOpen(
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
+    const planned: Planned = { plan, limits, target, options: effective, checkpoint };
+    await checkFits(planned, least, () => {
+      const { promptTokens, maxNewTokens } = shortChat(effective);
+      return planFor(planned, promptTokens, maxNewTokens);
+    });
     if (marks && mark) cleanup.push(await beginAttempt(marks, { id: mark, key, bytes: least.peak, at: Date.now() }));
     meter.total(checkpoint.totalBytes);
     meter.phase(opened.complete ? 'upload' : 'download', opened.anew ? ANEW : undefined);
@@ -258,7 +265,7 @@ async function tryOpen(
   }
 }
 
-const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
+const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 
 const ANEW = 'What was kept of this model was made for another choice of weights: it is made anew.';
 
