@@ -28,7 +28,7 @@ import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
-import { checkFits, deviceEstimate, planRequest } from './planning';
+import { checkFits, deviceEstimate, type Planned, planFor, planRequest, shortChat } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -206,7 +206,11 @@ async function tryOpen(
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
+    const planned: Planned = { plan, limits, target, options: effective, checkpoint };
+    await checkFits(planned, least, () => {
+      const { promptTokens, maxNewTokens } = shortChat(effective);
+      return planFor(planned, promptTokens, maxNewTokens);
+    });
     if (marks && mark) cleanup.push(await beginAttempt(marks, { id: mark, key, bytes: least.peak, at: Date.now() }));
     meter.total(checkpoint.totalBytes);
     meter.phase(opened.complete ? 'upload' : 'download', opened.anew ? ANEW : undefined);
