@@ -25,7 +25,8 @@ export const ENTRIES = [
   { name: 'library', entry: 'dist/index.js', limitKB: 12 },
   { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 40 },
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 125 },
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 105 },
+  // 105 before options came from one schema, and before answers could go on and chats be brought back
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 107 },
 ];
 
 /**
