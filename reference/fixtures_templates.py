@@ -48,8 +48,8 @@ METHODS = ["strip()", "strip('a ')", "lstrip()", "rstrip('c')", "upper()", "lowe
            "replace('', '-')", "replace('b', 'B', 1)", "replace('', '.', 2)", "isdigit()", "isalpha()", "isalnum()", "isspace()", "isupper()", "islower()", "istitle()", "isnumeric()",
            "isdecimal()", "isidentifier()", "isascii()", "isprintable()", "zfill(6)", "center(9)", "center(10, '*')", "ljust(7, '.')", "rjust(7)", "removeprefix('a')",
            "removesuffix('c')", "join(['x', 'y'])", "join('123')", "expandtabs()", "expandtabs(3)", "format(1, 'q')", "format(2.5, [1])", "format_map({'a': 1})", "find('b', 1)", "find('', 2)",
-           "split('')", "foo()", "encode"]
-OTHER_METHODS = ["items()", "keys()", "values()", "get('a')", "get('z', 0)", "get('role', 'none')", "copy()", "append(1)", "pop()", "update({})", "index(1)", "count(1)", "items", "keys", "sort()",
+           "split('')", "foo()"]
+OTHER_METHODS = ["items()", "keys()", "values()", "get('a')", "get('z', 0)", "get('role', 'none')", "copy()", "append(1)", "pop()", "update({})", "index(1)", "count(1)", "sort()",
                  "items() | list", "values() | list"]
 FILTERS = ["abs", "attr('upper')", "batch(2) | list", "batch(2, 'x') | list", "capitalize", "center(9)", "count", "d('dflt')", "default('dflt', true)", "dictsort", "dictsort(reverse=true)",
            "dictsort(false, 'value')", "e", "escape", "filesizeformat", "filesizeformat(true)", "first", "float", "float(1.5)", "forceescape", "format(1)", "format('a', 2)", "groupby('role') | list",
@@ -125,7 +125,7 @@ class Maker:
         if kind == 14:
             return f"{inner()} if {inner()}" + (f" else {inner()}" if self.chance(0.7) else "")
         if kind == 15:
-            return self.any(f"not {inner()}", f"-{self.wrapped(depth)}", f"{self.any(*NUMBERS)} ** {self.any('0', '2', '3', '-1', '0.5')}", f"1 < {self.any(*NUMBERS)} <= {self.any(*NUMBERS)}")
+            return self.any(f"not {inner()}", f"-{self.wrapped(depth)}", f"{self.any('2', '2.5', '10', '0')} ** {self.any('0', '2', '3', '-1', '0.5', '10')}", f"1 < {self.any(*NUMBERS)} <= {self.any(*NUMBERS)}")
         return self.formatted()
 
     def formatted(self):

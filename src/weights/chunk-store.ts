@@ -188,7 +188,7 @@ export function quotaExceeded(
   options?: ErrorOptions,
 ): NibbleError {
   const { usage = 0, quota = 0 } = room ?? {};
-  const text = `The browser has no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const text = `There is no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
   const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
   return new NibbleError('quota-exceeded', text, details, options);
 }

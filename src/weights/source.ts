@@ -77,4 +77,10 @@ export type SourceDescription =
       /** origin of the Hub; huggingface.co when absent */
       hub?: string;
     }
-  | { kind: 'files'; name: string; files: NamedFile[] };
+  | {
+      kind: 'files';
+      name: string;
+      files: NamedFile[];
+      /** in Node: of a folder or a .gguf on disk, which is read in the place of `files` */
+      path?: string;
+    };

@@ -98,7 +98,7 @@ export interface StoredSource extends Source {
 export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
 
 export interface StoredOptions {
-  /** what the person chose that decides what is made of the files; see keepInstead() */
+  /** what the person chose that decides what is made of the files (keepInstead()); absent: what is kept will do */
   choice?: string;
   signal?: AbortSignal;
   /** told of bytes that came from the store */
@@ -133,10 +133,11 @@ interface FileCheck {
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { choice = '', signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
+  { choice: wanted, signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
+  const choice = wanted ?? old?.made?.choice ?? '';
   const complete = isInstalled(old, choice);
   const anew = old?.made !== undefined && old.made.choice !== choice;
   if (anew && store) await deleteFile(store, key, old.made!.path);

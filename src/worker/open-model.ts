@@ -36,6 +36,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** false: loads leave no mark, for they are often stopped without a word (weights/load-attempt.ts) */
+  marks?: false;
   /** what is known of the machine; absent: nothing is */
   machine?: Omit<DeviceFacts, 'touch'>;
 }
@@ -155,7 +157,8 @@ async function tryOpen(
     const local = description.kind === 'files';
     const { store, reason } = await storeFor(host, local, options.storage);
     // files are not kept, but that a tab died of them is
-    const marks = store ?? (local && options.storage !== 'none' ? (await host.openStore()).store : null);
+    const marked = host.marks !== false && options.storage !== 'none';
+    const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
     const inner = await host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
@@ -164,10 +167,10 @@ async function tryOpen(
     if (marks) {
       const last = await lastAttempt(marks, key);
       if (last && last.id !== left) about ||= last.message;
-      release = await lockUse(key, signal);
     }
+    if (marks || store) release = await lockUse(key, signal);
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
-      meter.phase('header', 'Waiting in case another tab is downloading this model.');
+      meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
       downloaded = await lockDownload(key, signal);
       cleanup.push(downloaded);
       meter.phase('header');
@@ -262,7 +265,7 @@ async function tryOpen(
   }
 }
 
-const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
+const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 
 const ANEW = 'What was kept of this model was made for another choice of weights: it is made anew.';
 

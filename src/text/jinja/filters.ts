@@ -4,7 +4,7 @@ import { attribute, getAttribute, getItem } from './attributes';
 import { json, jsonStyle } from './json';
 import { calculate, round } from './numbers';
 import { capitalize, percent, replace, split, splitLines, strip } from './strings';
-import { TESTS } from './tests';
+import { isName, TESTS } from './tests';
 import {
   type Call,
   Dict,
@@ -592,5 +592,5 @@ for (const name of ['random', 'urlize']) {
 }
 TESTS.set('filter', (args, keywords) => {
   const [name] = bind('filter', 'value', args, keywords);
-  return isText(name!) && FILTERS.has(text(name!));
+  return isName(FILTERS, name!);
 });

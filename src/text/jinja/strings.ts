@@ -246,6 +246,7 @@ const METHODS = new Map<string, Method>(
         return BigInt(need(sub) === '' ? pointCount(within.part) + 1 : split(within.part, sub, -1, false).length - 1);
       },
     ],
+    encode: ['encoding? errors?', () => fail('encode() makes bytes, which are not supported')],
     endswith: [`suffix ${RANGE}`, begins((part, suffix) => part.endsWith(suffix))],
     expandtabs: [
       'tabsize?',

@@ -33,6 +33,10 @@ const ask = (name: string) => (value: Value) => {
   return own.call!([], new Map()) === true;
 };
 
+/** @throws for a value that can be no key, as Python does */
+export const isName = (table: Map<string, Call>, value: Value): boolean =>
+  !new Dict().has(value) && isText(value) && table.has(text(value));
+
 const ONE: Record<string, Test> = {
   odd: (value) => modulo(value, 2n) === 1,
   even: (value) => modulo(value, 2n) === 0,
@@ -55,7 +59,7 @@ const ONE: Record<string, Test> = {
   callable: (value) => value instanceof Thing && value.call !== undefined,
   escaped: (value) => value instanceof Markup,
   filter: () => false,
-  test: (value) => isText(value) && TESTS.has(text(value)),
+  test: (value) => isName(TESTS, value),
 };
 
 const TWO: Record<string, Test> = {

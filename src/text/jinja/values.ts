@@ -397,7 +397,8 @@ function hash(value: Value): unknown {
     )}`;
   if (value === null) return null;
   if (value instanceof Undefined) return Undefined;
-  if (Array.isArray(value) || value instanceof Dict) fail(`unhashable type: '${typeName(value)}'`);
+  if (Array.isArray(value) || value instanceof Dict || value instanceof View)
+    fail(`unhashable type: '${typeName(value)}'`);
   return value;
 }
 
