@@ -1,7 +1,7 @@
 /** The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
@@ -10,7 +10,14 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), packedWorker(at('dist/embed'))],
+  plugins: [
+    wgsl(),
+    comlinkHalves(),
+    markedLexerOnly(),
+    trimStyles(),
+    withoutSentences(),
+    packedWorker(at('dist/embed')),
+  ],
   build: {
     outDir: at('dist/embed'),
     emptyOutDir: true,

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
@@ -13,7 +13,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), packedWorker()],
+  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), withoutSentences(), packedWorker()],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -1,14 +1,14 @@
 /** The worker: `dist/worker.js`, one file that imports nothing and that a page may take as script or as module. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves } from './scripts/vite-trim.ts';
+import { comlinkHalves, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves()],
+  plugins: [wgsl(), comlinkHalves(), withoutSentences()],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,
