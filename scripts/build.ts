@@ -1,10 +1,11 @@
 /** Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. */
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { build, type Rolldown } from 'vite';
+import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
 import { emitTypes } from './emit-types.ts';
 import { byFolder, checkSizes } from './size.ts';
 
-const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
+const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
 
 /** @returns what takes how much of the worker's file, as lines to print */
 export async function buildAll(): Promise<string[]> {
@@ -16,6 +17,7 @@ export async function buildAll(): Promise<string[]> {
     logLevel: 'warn',
   })) as Rolldown.RolldownOutput[];
   for (const configFile of CONFIGS) await build({ configFile, logLevel: 'warn' });
+  for (const entry of NODE_ENTRIES) await build({ configFile: false, logLevel: 'warn', ...nodeConfig(entry) });
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
   return byFolder(output[0]);

@@ -24,6 +24,9 @@ export type ErrorCode =
 /** Values that survive structured cloning and JSON. */
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;
 
+/** What is secret in an address: its name and password, and its query. */
+const SECRETS = /(\bhttps?:\/\/)(?:[^\s/?#@]*@)?([^\s?)]*)(?:\?[^\s)]*)?/g;
+
 export class NibbleError extends Error {
   override readonly name = 'NibbleError';
   readonly code: ErrorCode;
@@ -35,7 +38,7 @@ export class NibbleError extends Error {
   }
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(message, options);
+    super(message.replace(SECRETS, '$1$2'), options);
     this.code = code;
     this.details = details;
   }

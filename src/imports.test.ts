@@ -14,7 +14,7 @@ const BELOW: Record<string, string[]> = {
   adapters: ['engine'],
   ui: ['engine'],
   engine: [],
-  node: ['worker'],
+  node: ['worker', 'index.ts'],
   worker: ['generate'],
   generate: ['execute'],
   execute: ['kernels', 'memory', 'weights'],
@@ -56,7 +56,7 @@ function wrongImports(path: string, code: string): string[] {
       wrong.push(`${path} imports ${target}, outside src/`);
       continue;
     }
-    if (!to.includes('.') && HALL.includes(`${to}.ts`)) to = `${to}.ts`;
+    if (HALL.includes(`${to}.ts`) || `${to}.ts` in BELOW) to = `${to}.ts`;
     if (HALL.includes(to) || reachable(room).has(to)) continue;
     if (type && TYPE_ONLY[room]?.includes(to)) continue;
     wrong.push(`${path} imports ${target}: ${room} may not know ${to}`);

@@ -104,6 +104,7 @@ export interface LoraInfo {
 }
 
 export interface Progress {
+  /** in this order, and never back, unless the load begins anew: `note` says why */
   phase: 'header' | 'download' | 'upload' | 'compile' | 'ready';
   /** bytes of weights in place so far, and in all */
   loadedBytes: number;

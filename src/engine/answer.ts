@@ -1,8 +1,15 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import type { GenerateResult, SamplingOptions } from '../protocol';
 
-/** `signal` stops the answer. */
-export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
+export type GenerateOptions = SamplingOptions & {
+  /** stops the answer */
+  signal?: AbortSignal;
+  /**
+   * ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it had
+   * never ended. They count in `maxNewTokens`
+   */
+  made?: readonly number[];
+};
 
 /**
  * Iterate it for the text, in pieces; await `result` for ids, statistics and memory. Either alone will do. Leaving the

@@ -75,6 +75,24 @@ describe('an engine', () => {
   });
   afterAll(() => engine.dispose());
 
+  it('goes on with an answer that was cut, as if it had never ended', async () => {
+    const talk = engine.conversation({ temperature: 1, seed: 7, ignoreEos: true });
+    const whole = await talk.chat(chat.messages, { maxNewTokens: 9 }).result;
+    const { ids } = await engine.conversation().chat(chat.messages, {
+      maxNewTokens: 4,
+      temperature: 1,
+      seed: 7,
+      ignoreEos: true,
+    }).result;
+    let text = '';
+    const rest = talk.chat(chat.messages, { maxNewTokens: 9, made: ids });
+    for await (const piece of rest) text += piece;
+    const result = await rest.result;
+    expect([result.ids, result.text, text]).toEqual([whole.ids, whole.text, whole.text]);
+    const bad = talk.chat(chat.messages, { made: ['1'] as unknown as number[] });
+    await expect(bad.result).rejects.toMatchObject({ code: 'invalid-option', details: { option: 'made' } });
+  });
+
   it('reports the download', async () => {
     const last = progress.at(-1)!;
     expect(last.phase).toBe('ready');

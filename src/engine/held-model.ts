@@ -3,6 +3,7 @@
  * model in it, and the calls that were under way are made again.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
+import { place } from './place';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
 import type { MakeWorker } from './workers-from';
 
@@ -174,7 +175,7 @@ export class HeldModel {
 
   #giveUp(how: string): never {
     const { code, details } = this.#lost!;
-    this.#end = new NibbleError(code, `${LOST[code]}${how}. Reload the page to go on.`, details);
+    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${place.again} to go on.`, details);
     throw this.#end;
   }
 }

@@ -8,12 +8,15 @@
  *   File, File[], FileList       chosen or dropped files: a folder's, or one .gguf
  *   FileSystemDirectoryHandle    a folder from showDirectoryPicker()
  *   ModelFiles                   what was dropped, from modelFromDrop()
+ *
+ * In Node a name is first looked for on the disk, relative to the folder that the program runs in (src/node/locate.ts).
  */
 import { NibbleError } from '../errors';
 import { refuse, shown } from '../options/spec';
 import { HUB_ID } from '../protocol';
 import type { SourceDescription } from '../weights/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
+import { place } from './place';
 
 export type ModelInput = string | URL | File | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
 
@@ -29,6 +32,7 @@ export async function describeModel(
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
 ): Promise<SourceDescription> {
   const model = given instanceof URL ? given.href : given;
+  if (typeof model === 'string' && place.locate) return place.locate(model, { revision, token, hub });
   if (typeof model === 'string') {
     const id = HUB_ID.exec(model);
     if (id) return { kind: 'hub', id: id[1], file: id[2], revision, token, hub };

@@ -2,8 +2,9 @@
 import { transfer } from 'comlink';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, SamplingOptions, TokenMessage } from '../protocol';
-import { type Answer, TextQueue } from './answer';
+import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import { type Answer, type GenerateOptions, TextQueue } from './answer';
+import { idsOf } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
@@ -17,11 +18,7 @@ export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'max
  * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
  * the answer fails with that code
  */
-export function answerFrom(
-  model: HeldModel,
-  { input, ...asked }: Asked,
-  wanted: SamplingOptions & { signal?: AbortSignal },
-): Answer {
+export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted: GenerateOptions): Answer {
   const askedAt = performance.now();
   const stopping = new AbortController();
   const stop = () => stopping.abort();
@@ -32,7 +29,8 @@ export function answerFrom(
   let attempts = 0;
 
   const start = async (push: (text: string) => void): Promise<GenerateResult> => {
-    const { signal, ...given } = checkOptions(GENERATE_OPTIONS, wanted);
+    const { signal, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
+    ids.push(...idsOf('made', made));
     // drawn here, so that a repeated request goes on with the same random numbers
     const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
     if (signal?.aborted) stop();

@@ -2,6 +2,7 @@
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError } from '../errors';
 import { passErrors, type WorkerApi } from '../protocol';
+import { place } from './place';
 import type { MakeWorker } from './workers-from';
 
 const HELLO_MS = 30_000;
@@ -17,13 +18,9 @@ export interface RunningWorker {
 
 passErrors(transferHandlers);
 
-export function workerFailed(reason: string, next = 'Reload the page.'): NibbleError {
+export function workerFailed(reason: string, next = `${place.again}.`): NibbleError {
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
 }
-
-const NOT_STARTED =
-  "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:`, or serve the file " +
-  'that the package exports as nibble-llm/worker, and pass its address as workerUrl, or createWorker.';
 
 /**
  * Makes a call that the signal can cancel, by its number.
@@ -59,7 +56,7 @@ export async function startWorker(ways: readonly MakeWorker[], helloMs = HELLO_M
       reasons.add((error as NibbleError).details.reason);
     }
   }
-  throw workerFailed([...reasons].join(', and '), NOT_STARTED);
+  throw workerFailed([...reasons].join(', and '), place.workerAdvice);
 }
 
 async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorker> {

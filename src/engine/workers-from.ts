@@ -1,4 +1,5 @@
 import { ownWorker } from './own-worker';
+import { place } from './place';
 
 /** Makes a worker that has said nothing yet. */
 export type MakeWorker = () => Worker | Promise<Worker>;
@@ -18,6 +19,7 @@ export interface WorkerOptions {
 /** The ways to make a worker, in the order in which they are tried. */
 export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonly MakeWorker[] {
   if (createWorker) return [createWorker];
+  if (place.createWorker) return [() => place.createWorker!(workerUrl)];
   return workerUrl ? [() => fromAddress(workerUrl)] : ownWorker;
 }
 

@@ -40,7 +40,11 @@ export const INSPECT_OPTIONS = {
 export const STORED_OPTIONS = { ...HUB_OPTIONS, ...WORKER_OPTIONS };
 
 /** What an answer takes in the page. */
-export const GENERATE_OPTIONS = { ...REQUEST_OPTIONS, ...SIGNAL } as const satisfies Record<string, Spec>;
+export const GENERATE_OPTIONS = {
+  ...REQUEST_OPTIONS,
+  ...SIGNAL,
+  made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
+} as const satisfies Record<string, Spec>;
 
 export const CONVERSATION_OPTIONS = {
   ...REQUEST_OPTIONS,
