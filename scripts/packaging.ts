@@ -112,10 +112,6 @@ class Workplace {
 
   /** Installs the tarball and the packages of a lock file. */
   async install(lock: string): Promise<void> {
-      return void execFileSync('sh', [
-        '-c',
-        `mkdir -p ${this.installed()} && cp -al ${process.env.FROM}/node_modules/. ${this.installed()} && rm -rf ${this.installed('nibble-llm')} && mkdir ${this.installed('nibble-llm')} && tar xzf ${this.tarball} --strip-components=1 -C ${this.installed('nibble-llm')}`,
-      ]);
     for (const name of ['package.json', 'package-lock.json']) {
       copyFileSync(`scripts/packaging/${lock}/${name}`, join(this.folder, name));
     }
