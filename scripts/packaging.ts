@@ -173,6 +173,11 @@ class Workplace {
     return import(/* @vite-ignore */ pathToFileURL(this.installed(path)).href);
   }
 
+  /** A package that Node's require() takes. */
+  require(name: string) {
+    return createRequire(this.installed('x.js'))(name);
+  }
+
   vite(folder: string, ...args: string[]): Promise<string> {
     return run(process.execPath, [this.installed('vite/bin/vite.js'), ...args], folder);
   }
@@ -221,7 +226,7 @@ function projects(at: Workplace): Project[] {
   };
   const webpack = async (name: string, mode: string): Promise<Outcome> => {
     const { folder, out } = plain(name);
-    const bundle = createRequire(at.installed('x.js'))('webpack');
+    const bundle = at.require('webpack');
     const stats = await new Promise<{ hasErrors(): boolean; toString(): string }>((resolve, reject) => {
       const output = { path: out, publicPath: 'auto' };
       bundle({ mode, context: folder, entry: './main.js', output }, (error: Error | null, stats: never) =>
@@ -298,8 +303,8 @@ function projects(at: Workplace): Project[] {
       more: true,
       async run() {
         const { folder, out } = plain('rollup');
-        const { rollup } = await at.import('rollup/dist/es/rollup.js');
-        const { default: nodeResolve } = await at.import('@rollup/plugin-node-resolve/dist/es/index.js');
+        const { rollup } = at.require('rollup');
+        const nodeResolve = at.require('@rollup/plugin-node-resolve');
         const bundle = await rollup({ input: join(folder, 'main.js'), plugins: [nodeResolve({ browser: true })] });
         await bundle.write({ dir: out, format: 'es' });
         return at.opened(out);
@@ -312,7 +317,7 @@ function projects(at: Workplace): Project[] {
         more: true,
         async run() {
           const { folder, out } = plain(`esbuild${flag}`);
-          const { build } = createRequire(at.installed('x.js'))('esbuild');
+          const { build } = at.require('esbuild');
           const input = { entryPoints: [join(folder, 'main.js')], outdir: out, bundle: true, format: 'esm' };
           await build({ ...input, splitting: flag !== '', minify: true, logLevel: 'error' });
           return at.opened(out);
