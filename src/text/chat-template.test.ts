@@ -85,7 +85,8 @@ describe('createChatTemplate', () => {
     expect(template.render([], { variables: { enable_thinking: false, date: '1 May', tools: [1, 2] } })).toBe(
       'no21 May',
     );
-    expect(template.render([], { variables: { enable_thinking: true, absent: undefined } })).toBe('yes');
+    expect(template.render([], { variables: { enable_thinking: undefined } })).toBe('yes');
+    expect(createChatTemplate('{{ a is defined }}').render([], { variables: { a: undefined } })).toBe('False');
   });
 
   it.each([
