@@ -83,8 +83,15 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
   };
 }
 
+/** Characters of all texts in it, wherever they stand. */
+function charactersOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce((sum, each) => sum + charactersOf(each), 0);
+}
+
 function checkLength(messages: readonly ChatMessage[]): void {
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+  const characters = messages.reduce((sum, { content }) => sum + charactersOf(content), 0);
   if (characters <= MAX_TEXT) return;
   throw new NibbleError(
     'invalid-option',
