@@ -50,7 +50,7 @@ it('fifty turns: every peak and every rest is the plan to the byte, and the end 
   expect(seen.now).toBe(start);
   await session.dispose();
   expect(seen.now).toBe(0);
-}, 300_000);
+});
 
 it('prompts normal, longer, shorter, medium: one allocation, one growth, nothing, nothing', async () => {
   const { gpu: counting, seen } = countingGpu(gpu);
@@ -66,4 +66,4 @@ it('prompts normal, longer, shorter, medium: one allocation, one growth, nothing
   expect(sizes[1]).toBeGreaterThan(sizes[0]);
   expect(sizes.slice(2)).toEqual([sizes[1], sizes[1]]);
   await session.dispose();
-}, 300_000);
+});
