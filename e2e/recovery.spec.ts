@@ -57,7 +57,7 @@ test.beforeEach(() => {
   [stallAt, asked, held] = [null, [], false];
 });
 
-const url = (origin: string, query = '&backend=webgpu&kv=f32&chunk=8&max-context=80', model = TINY) =>
+const url = (origin: string, query = '&backend=webgpu&tune=small&kv=f32&chunk=8&max-context=80', model = TINY) =>
   `${origin}/?model=${model}${query}`;
 
 const seen = ({ page }: Chat) =>

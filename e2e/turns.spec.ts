@@ -24,7 +24,8 @@ test('five hundred turns leave no memory behind, in the page or on the GPU', asy
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/
     const { load } = await import('/lib/index.js');
-    Object.assign(globalThis, { engine: await load(model, { backend: 'webgpu', storage: 'none', maxContext: 400 }) });
+    const options = { backend: 'webgpu', tune: 'small', storage: 'none', maxContext: 400 };
+    Object.assign(globalThis, { engine: await load(model, options) });
   }, product.site.origin + TINY);
   const empty = await live(page);
   const after: number[] = [];
