@@ -3,7 +3,7 @@
  * in the GPU process), under a budget of 6 GiB: what LitGPT's Python API could not do on a card of 16 GB.
  *
  *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only library,page,widget,CLI]
- *     [--config CONFIG.json] [--tune NAME] [--folder /tmp/nibble-gemma7b] [--write]
+ *     [--config CONFIG.json] [--context TOKENS] [--tune NAME] [--folder /tmp/nibble-gemma7b] [--write]
  *
  * The library loads it over HTTP into IndexedDB and answers a prompt of 4 tokens with 2 new ones, with a KV cache of
  * 384 slots; with the model's full context the same load is refused. Chat page and widget (from IndexedDB) and the CLI
@@ -165,6 +165,7 @@ export async function main(argv: string[]): Promise<number> {
       folder: { type: 'string', default: '/tmp/nibble-gemma7b' },
       budget: { type: 'string', default: String(BUDGET) },
       config: { type: 'string' },
+      context: { type: 'string' },
       tune: { type: 'string', default: 'off' },
       write: { type: 'boolean' },
     },
@@ -173,6 +174,7 @@ export async function main(argv: string[]): Promise<number> {
   if (wanted.length === 0) throw new Error(`--only takes some of ${FACES.join()}.`);
   const folder = join(values.folder, `nf4-${values.layers}`);
   const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : configOf(Number(values.layers));
+  if (values.context) config.max_position_embeddings = Number(values.context);
   const bytes = prepare(folder, config);
   const memoryBudget = Number(values.budget);
   const question = { text: TEXT, maxNewTokens: NEW_TOKENS, kvCapacity: SLOTS, memoryBudget, tune: values.tune };

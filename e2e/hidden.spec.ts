@@ -31,7 +31,7 @@ const SEEN = `
     }
   };
   const view = find(document);
-  const { session } = view;`;
+  const session = view?.session;`;
 
 interface Seen {
   phase: string;
@@ -55,6 +55,15 @@ const look = (page: PipedPage) =>
       ids: result?.ids ?? null, recoveries: result?.stats.recoveries, error: error?.code ?? null,
       visibility: document.visibilityState, told };
   })()`);
+
+/** Opens the chat, and waits for the element that shows it. */
+async function open(address: string): Promise<PipedPage> {
+  const page = await openPipedPage(address);
+  await shown(page);
+  return page;
+}
+const shown = (page: PipedPage) =>
+  expect.poll(() => page.evaluate(`(() => {${SEEN} return session !== undefined; })()`)).toBe(true);
 
 const load = (page: PipedPage) =>
   page.evaluate(`(async () => {${SEEN} await session.load(true); if (session.error) throw session.error; })()`);
@@ -86,7 +95,7 @@ const url = (origin: string, backend: string) =>
 test('a page hidden in mid-answer goes on; one frozen keeps what it had, and goes on when it is let', async ({
   product,
 }) => {
-  const page = await openPipedPage(url(product.site.origin, 'webgpu'));
+  const page = await open(url(product.site.origin, 'webgpu'));
   try {
     await load(page);
     await ask(page);
@@ -134,7 +143,7 @@ test('a page hidden while it loads, and ended there by the system, is not taken 
 }) => {
   held = true;
   const address = url(product.site.origin, 'cpu');
-  const page = await openPipedPage(address);
+  const page = await open(address);
   let last: string | null = null;
   /** Has the page load up to where it stands still. @returns what it shows then */
   async function begin(): Promise<string> {
@@ -151,9 +160,11 @@ test('a page hidden while it loads, and ended there by the system, is not taken 
     await page.end();
     await page.hide(false);
     await page.navigate(address);
+    await shown(page);
     expect(await begin()).not.toContain(ENDED);
     await page.end();
     await page.navigate(address);
+    await shown(page);
     expect(await begin()).toContain(ENDED);
   } finally {
     held = false;

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumVersion, installChromium, vulkanEnvironment } from './chromium.ts';
-import { playwrightReport, type Reader, type Report, slowestLines, vitestReport } from './reports.ts';
+import { ownReport, playwrightReport, type Reader, type Report, slowestLines, vitestReport } from './reports.ts';
 import { runStages, type Stage } from './stages.ts';
 
 interface Run extends Stage {
@@ -30,6 +30,14 @@ const vitest = (project: string, ...after: string[]): Run => ({
   read: vitestReport,
 });
 
+/** A script of this folder, which writes a Report to the file that NIBBLE_REPORT names. */
+const script = (name: string, ...after: string[]): Run => ({
+  name,
+  after,
+  command: ['node', 'scripts/run.mjs', name],
+  read: ownReport,
+});
+
 /**
  * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time. Nothing
  * after `build` may change dist/.
@@ -42,6 +50,7 @@ const STAGES: Run[] = [
   vitest('node', 'types', 'lint', 'build'),
   vitest('browser', 'node'),
   { name: 'e2e', after: ['build', 'browser'], command: ['playwright', 'test'], read: playwrightReport },
+  script('commands', 'build', 'gpu'),
 ];
 
 interface Ended extends Report {
