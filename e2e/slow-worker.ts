@@ -4,7 +4,7 @@ import type { ServerOptions } from '../scripts/server';
 
 /**
  * Runs in the worker before anything of ours: waits after each submit, for as long as the channel `pace` says, ms, and from
- * the submit `holdAt` until it is released. Counts submits, those before the page's last `cancel` apart, and the bytes that
+ * the submit `holdAt` until it is released or the device is lost. Counts submits, those before the page's last `cancel` apart, and the bytes that
  * are written to buffers.
  */
 const SLOW = `if (self.GPUQueue) {
@@ -25,6 +25,12 @@ const SLOW = `if (self.GPUQueue) {
   };
   slow(GPUQueue, 'onSubmittedWorkDone');
   slow(GPUBuffer, 'mapAsync');
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await requestDevice.apply(this, args);
+    device.lost.then(self.release);
+    return device;
+  };
   const { submit } = GPUQueue.prototype;
   GPUQueue.prototype.submit = function (...args) {
     seen.submits++;
