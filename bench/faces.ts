@@ -58,7 +58,7 @@ const COUNTED = `new Promise((resolve) => {
   channel.onmessage = ({ data }) => data !== 'how many?' && (channel.close(), resolve(data));
   channel.postMessage('how many?');
 })`;
-/** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
+/** The worker of library and widget is a blob: the wrapper goes in front of it as the blob is made. */
 const IN_BLOBS = `window.Blob = class extends Blob {
   constructor(parts = [], options) {
     super(/javascript/.test(options?.type ?? '') ? [${JSON.stringify(COUNT_AND_TELL)}, ...parts] : parts, options);
@@ -105,6 +105,7 @@ const LOAD = ({ kvCapacity, memoryBudget, tune }: Question, more: object = {}) =
   `(await import('/lib/index.js')).load('/model/', ${JSON.stringify({ backend, tune, kvCapacity, memoryBudget, ...more })})`;
 
 const inLibrary = (question: Question) => `(async () => {
+  ${IN_BLOBS}
   const question = ${JSON.stringify(question)};
   let started = performance.now();
   const engine = await ${LOAD(question)};

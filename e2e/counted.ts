@@ -44,7 +44,17 @@ export const COUNT = `{
 }
 `;
 
-/** The same worker through the library: /lib/ is what `npm install` would bring. */
+/** The worker of library and widget is a blob: for addInitScript(), with what goes in front of it as the blob is made. */
+export const countInBlobs = (wrapper: string) => {
+  const Original = Blob;
+  window.Blob = class extends Original {
+    constructor(parts: BlobPart[] = [], options?: BlobPropertyBag) {
+      super(/javascript/.test(options?.type ?? '') ? [wrapper, ...parts] : parts, options);
+    }
+  };
+};
+
+/** The page's worker counts, and the library is there: /lib/ is what `npm install` would bring. */
 export const countedEverywhere: Partial<ServerOptions> = {
   intercept(_, response, path) {
     const file = path.startsWith('/lib/') ? `dist/${path.slice(5)}` : `dist/site${path}`;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { findChromium, vulkanEnvironment } from '../scripts/chromium';
 import type { ServerOptions } from '../scripts/server';
-import { COUNT, type Counted, countedEverywhere, live } from './counted';
+import { COUNT, type Counted, countedEverywhere, countInBlobs, live } from './counted';
 import { Chat, expect, expectedChats, keepNothing, sureIds, TINY, test } from './product';
 
 /** Serves the worker's script, or a part of it, after `change`. */
@@ -15,16 +15,6 @@ const changeWorker = (change: (script: string) => string, part = 'worker'): Part
     return true;
   },
 });
-
-/** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
-const countInBlobs = (wrapper: string) => {
-  const Original = Blob;
-  window.Blob = class extends Original {
-    constructor(parts: BlobPart[] = [], options?: BlobPropertyBag) {
-      super(/javascript/.test(options?.type ?? '') ? [wrapper, ...parts] : parts, options);
-    }
-  };
-};
 
 /** The kernels that this adapter gets by itself take SwiftShader longest to compile: one test has them. */
 const url = (origin: string, query = '&tune=small') => `${origin}/?model=${TINY}&backend=webgpu${query}`;
@@ -112,6 +102,7 @@ test.describe('one planner, one allocator', () => {
     // what the page asks for by itself
     const newTokens = Math.floor(maxContext / 2);
     const { page } = await profile.open({ webgpu: true });
+    await page.addInitScript(countInBlobs, COUNT);
 
     await page.goto(url(site.origin, `&tune=small&kv=f32&max-context=${maxContext}`));
     const onPage = new Chat(page);
@@ -134,7 +125,6 @@ test.describe('one planner, one allocator', () => {
     expect(inLibrary).toBe(bytes);
     expect(await live(page)).toBe(bytes);
 
-    await page.addInitScript(countInBlobs, COUNT);
     await page.goto(host.origin);
     await page.locator('nibble-chat').evaluate(
       (element, attributes) => {

@@ -51,6 +51,7 @@ const STAGES: Run[] = [
   vitest('browser', 'node'),
   { name: 'e2e', after: ['build', 'browser'], command: ['playwright', 'test'], read: playwrightReport },
   script('commands', 'build', 'gpu'),
+  script('packaging', 'build', 'commands'),
 ];
 
 interface Ended extends Report {
