@@ -71,7 +71,7 @@ const load = (page: PipedPage) =>
 const ask = (page: PipedPage) => page.evaluate(`{${SEEN} void session.ask('${QUESTION}'); }`);
 
 async function answered(page: PipedPage): Promise<Seen> {
-  await expect.poll(async () => (await look(page)).phase, { timeout: 60_000 }).toBe('ready');
+  await expect.poll(async () => (await look(page)).phase).toBe('ready');
   return look(page);
 }
 const begun = (page: PipedPage) =>

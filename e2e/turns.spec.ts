@@ -18,7 +18,6 @@ interface Talk {
 test.use({ serverOptions: countedEverywhere });
 
 test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
-  test.setTimeout(600_000);
   const { page, resident } = await profile.open({ webgpu: true });
   await page.addInitScript(countInBlobs, COUNT);
   await page.goto(`${product.site.origin}${TINY}config.json`);
