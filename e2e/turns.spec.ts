@@ -1,5 +1,5 @@
 /** Many turns: what a page holds after five hundred is what it held after two to three hundred. */
-import { COUNT, countedEverywhere, countInBlobs, live } from './counted';
+import { countedEverywhere, live } from './counted';
 import { expect, TINY, test } from './product';
 
 /** What garbage that is not collected yet may add to the second half, bytes; the first warms up code and heaps. */
@@ -19,7 +19,6 @@ test.use({ serverOptions: countedEverywhere });
 
 test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
   const { page, resident } = await profile.open({ webgpu: true });
-  await page.addInitScript(countInBlobs, COUNT);
   await page.goto(`${product.site.origin}${TINY}config.json`);
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { findChromium, vulkanEnvironment } from '../scripts/chromium';
 import type { ServerOptions } from '../scripts/server';
-import { COUNT, type Counted, countedEverywhere, countInBlobs, live } from './counted';
+import { COUNT, type Counted, countedEverywhere, live } from './counted';
 import { Chat, expect, expectedChats, keepNothing, sureIds, TINY, test } from './product';
 
 /** Serves the worker's script, or a part of it, after `change`. */
@@ -102,8 +102,6 @@ test.describe('one planner, one allocator', () => {
     // what the page asks for by itself
     const newTokens = Math.floor(maxContext / 2);
     const { page } = await profile.open({ webgpu: true });
-    await page.addInitScript(countInBlobs, COUNT);
-
     await page.goto(url(site.origin, `&tune=small&kv=f32&max-context=${maxContext}`));
     const onPage = new Chat(page);
     await onPage.loadModel();
