@@ -223,6 +223,8 @@ export interface ModelInfo {
   lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
+  /** what of the checkpoint is otherwise than its config says: whole sentences for the person */
+  notes: readonly string[];
 }
 
 /** What a request would take. */
@@ -306,6 +308,8 @@ export interface ModelCost {
   deviceEstimate: DeviceEstimate;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
+  /** see ModelInfo */
+  notes: readonly string[];
 }
 
 /** A request, and what to suppose in the place of what the model was loaded with. */

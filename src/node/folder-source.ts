@@ -1,5 +1,5 @@
 /** A Source over a folder in Hugging Face layout, or over one .gguf file, on disk. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { NibbleError, throwIfAborted } from '../errors';
 import type { Source } from '../weights/source';
@@ -18,6 +18,7 @@ export function createFolderSource(path: string): Source {
     name: basename(resolve(path)),
     revision: null,
     gguf,
+    names: () => readdir(folder),
     async size(file) {
       try {
         const found = await stat(join(folder, file));

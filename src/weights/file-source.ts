@@ -9,6 +9,7 @@ export function createFileSource(name: string, files: readonly NamedFile[]): Sou
     name,
     revision: null,
     gguf: byPath.size === 1 && only.endsWith('.gguf') ? only : undefined,
+    names: async () => [...byPath.keys()],
     async size(path) {
       return byPath.get(path)?.size ?? null;
     },

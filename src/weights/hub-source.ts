@@ -90,6 +90,7 @@ export function createHubSource(
     revision,
     gguf: file,
     list,
+    names: async () => Object.keys((await list()).files),
     async size(path, signal) {
       return (await list(signal)).files[path]?.bytes ?? null;
     },

@@ -10,6 +10,8 @@ export interface Source {
   readonly gguf?: string;
   /** Everything at once, where the place can tell: then nothing is there but what is listed. */
   list?(signal?: AbortSignal): Promise<Listing>;
+  /** The names of all files, where the place can tell; asked where one is missing. */
+  names?(): Promise<readonly string[]>;
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**

@@ -493,6 +493,7 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
+    names: inner.names,
     complete,
     original: complete && !record.made,
     anew,

@@ -213,5 +213,6 @@ function info(model: Model): ModelInfo {
     lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,
+    notes: checkpoint.notes,
   };
 }

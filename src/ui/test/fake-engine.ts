@@ -46,6 +46,7 @@ export const INFO: ModelInfo = {
   lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,
+  notes: [],
 };
 
 export class FakeEngine implements ChatEngine {
