@@ -37,7 +37,7 @@ export function openFiles(name: string, steps: readonly Step[], files: Map<strin
   const source = createMemorySource(name, files);
   return openAdapter(
     name,
-    adaptableModules(steps),
+    adaptableModules(steps, specLikeTiny({})),
     (path, start, end) => source.read(path, start, end),
     (path) => source.size(path),
   );
