@@ -11,6 +11,7 @@ import { expectedTensors } from '../model/expected-tensors';
 import { parseSpec, saysTied } from '../model/parse';
 import type { InspectRequest, ModelCost } from '../protocol';
 import type { Checkpoint } from '../weights/checkpoint';
+import type { Manifest } from '../weights/manifest';
 import { openCheckpoint } from '../weights/open-checkpoint';
 import type { Source } from '../weights/source';
 import { describeStored } from '../weights/stored-models';
@@ -84,22 +85,28 @@ async function readFolder(source: Source, ask: boolean): Promise<Headers> {
   // where the place lists its files, their sizes need no request
   const manifest = source.list ? null : await readManifest(source, null);
   const read = (path: string, start: number, end: number) => source.read(path, start, end);
-  const size = async (path: string) => (manifest ? (manifest.files[path]?.bytes ?? null) : source.size(path));
-  const finding = ask || manifest ? findWeightFiles(read, size) : null;
+  const size = (path: string) => source.size(path);
+  const finding = ask && !manifest ? findWeightFiles(read, size) : null;
   finding?.catch(() => {});
+  const missing = (what: string) => explainMissing(what, read, size, source.names);
   const path = 'config.json';
   const bytes = await size(path);
-  const missing = (what: string) => explainMissing(what, read, size, source.names);
   if (bytes === null) throw await missing(path);
   const said = parseObject(await read(path, 0, bytes), path);
   checkQuantMethod(said);
   const found = await finding;
   if (finding && !found) throw await missing(SINGLE);
-  const own = ask && found && saysTied(said) && (await hasHead(found, read));
+  const own = found && saysTied(said) && (await hasHead(found, read));
   const { config, notes } = own ? untied(said) : { config: said, notes: [] };
-  const totalBytes = found && found.files.reduce((sum, file) => sum + file.bytes, 0);
+  const totalBytes = manifest ? sizesIn(manifest) : found && found.files.reduce((sum, file) => sum + file.bytes, 0);
   return { config, notes, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
 }
+
+const sizesIn = ({ files }: Manifest) =>
+  Object.entries(files).reduce(
+    (sum, [path, { bytes }]) => sum + (/^(?!consolidated).*\.safetensors$/.test(path) ? bytes : 0),
+    0,
+  );
 
 /** A head of its own; an index without one spares the headers. */
 async function hasHead(files: WeightFiles, read: ReadBytes): Promise<boolean> {
