@@ -9,7 +9,7 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** Strings, and between them what Python's json writes and reads and JSON does not have; linear in the text's length. */
-const PYTHON = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b/gs;
+const PYTHON = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b(?!\s*:)/gs;
 
 /**
  * JSON as Python writes it: with Infinity, -Infinity and NaN as numbers. There is no way to write NaN in JSON: it becomes

@@ -98,7 +98,7 @@ async function readFolder(source: Source, ask: boolean): Promise<Headers> {
   if (finding && !found) throw await missing(SINGLE);
   const own = found && saysTied(said) && (await hasHead(found, read));
   const { config, notes } = own ? untied(said) : { config: said, notes: [] };
-  const totalBytes = manifest ? sizesIn(manifest) : found && found.files.reduce((sum, file) => sum + file.bytes, 0);
+  const totalBytes = manifest ? sizesIn(manifest) : (found?.files.reduce((sum, file) => sum + file.bytes, 0) ?? null);
   return { config, notes, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
 }
 
