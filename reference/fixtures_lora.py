@@ -46,13 +46,15 @@ ADAPTERS = {
         r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["lm_head", "norm", "k_proj", "o_proj"])),
     "saved-tied": (QWEN, torch.bfloat16, dict(
         r=2, lora_alpha=4, target_modules=["v_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    "tokens": (QWEN, torch.float32, dict(r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=[77, 3, 9])),
     "target-embedding": (QWEN, torch.bfloat16, dict(r=2, lora_alpha=4, target_modules=["embed_tokens", "q_proj"])),
     "target-head": (QWEN, torch.bfloat16, dict(r=2, lora_alpha=4, use_dora=True, target_modules=["lm_head", "q_proj"])),
 }
 # PEFT saves the embedding and the head beside a LoRA of theirs, for the base may have been resized; here it was altered
 WITH_BASE = ["target-embedding", "target-head"]
 ACTIVE = [[name] for name in ADAPTERS] + [
-    ["plain", "rslora"], ["plain", "dora", "lora-bias"], ["target-embedding", "bias-lora-only"]]
+    ["plain", "rslora"], ["plain", "dora", "lora-bias"], ["target-embedding", "bias-lora-only"],
+    ["tokens", "saved-head"]]
 
 
 class Qwen:

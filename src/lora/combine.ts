@@ -18,7 +18,7 @@ import {
 import { CHUNK_COLUMNS, type DeviceMatrix, type LayoutTarget } from '../memory/layout';
 import type { Step } from '../model/steps';
 import type { Place } from './modules';
-import type { Adapter, AdapterModule, AdapterTensor } from './peft';
+import type { Adapter, AdapterModule, AdapterTensor, TrainedTokens } from './peft';
 
 export interface ScaledAdapter {
   adapter: Adapter;
@@ -45,8 +45,11 @@ export function combineAdapters(
     });
   }
   const whole = combineWhole(adapters, formatOf);
+  refuseSharedTokens(adapters);
   const touched = new Set([
-    ...adapters.flatMap(({ adapter }) => [...adapter.modules, ...adapter.biases].map(({ place }) => place.step)),
+    ...adapters.flatMap(({ adapter: { modules, biases, tokens } }) =>
+      [...modules, ...biases, ...tokens].map(({ place }) => place.step),
+    ),
     ...[...whole.values()].map(({ place }) => place.step),
   ]);
   return {
@@ -67,6 +70,22 @@ export function combineAdapters(
       return contents;
     },
   };
+}
+
+function refuseSharedTokens(adapters: readonly ScaledAdapter[]): void {
+  const seen = new Map<string, Adapter>();
+  for (const { adapter } of adapters) {
+    for (const { place, indices } of adapter.tokens) {
+      for (const index of indices) {
+        const other = seen.get(`${place.module} ${index}`);
+        seen.set(`${place.module} ${index}`, adapter);
+        if (!other) continue;
+        const names = [other.name, adapter.name];
+        const text = `${names.join(' and ')} both replace token ${index}; only one adapter may.`;
+        throw new NibbleError('invalid-option', text, { adapters: names, token: index });
+      }
+    }
+  }
 }
 
 interface PlacedWhole {
@@ -143,12 +162,17 @@ const at = <T extends { place: Place }>(all: readonly T[], step: number): T[] =>
 
 function shapeOf(step: number, adapters: readonly ScaledAdapter[], whole: readonly PlacedWhole[]): AdaptedStep {
   const modules = adapters.flatMap(({ adapter }) => at(adapter.modules, step));
-  const types = new Set<DenseType>(modules.map(({ a }) => a.type));
+  const tokens = adapters.flatMap(({ adapter }) => at(adapter.tokens, step));
+  const types = new Set<DenseType>([...modules.map(({ a }) => a.type), ...tokens.map(() => 'f32' as const)]);
   const multiplier = modules.some(({ magnitude }) => magnitude !== null);
   const replaced = adapters.some(({ adapter }) => at(adapter.biases, step).length > 0);
   return {
     step,
-    rank: Math.ceil(modules.reduce((sum, { rank }) => sum + rank, 0) / 4) * 4,
+    // a trained token is a rank of its own: 1 where it is, times what its row differs by
+    rank:
+      Math.ceil(
+        [...modules.map((m) => m.rank), ...tokens.map((t) => t.indices.length)].reduce((a, b) => a + b, 0) / 4,
+      ) * 4,
     type: types.size === 1 ? [...types][0] : 'f32',
     bias: multiplier || replaced || modules.some(({ bias }) => bias !== null),
     multiplier,
@@ -182,6 +206,10 @@ async function readStep(
       const alone = onlyColumns(a, b, first, column, { rows, cols, rank });
       const norms = await base.rowNorms(step, alone.a, alone.b, column - first);
       for (const module of modules) await applyDora(module, adapter, norms, { b, added, factors, rank });
+    }
+    for (const trained of at(adapter.tokens, index)) {
+      await placeTokens(trained, adapter, step, base, { a, b, rank, cols, column });
+      column += trained.indices.length;
     }
   }
   if (!bias || step.op !== 'linear') return { a, b, bias: null };
@@ -224,6 +252,31 @@ async function place(
     for (let k = 0; k < own; k++) all.b[to + k] = s * valuesB[r * own + k];
     if (beta) all.added[outputRow + r] += s * beta[r];
   }
+}
+
+/** A row that was trained takes the place of the model's: W x + (new - W) x where the token is. */
+async function placeTokens(
+  { place: { tensor }, indices, values }: TrainedTokens,
+  adapter: Adapter,
+  step: Step,
+  base: BaseWeights,
+  { a, b, rank, cols, column }: Omit<Stacked, 'added'>,
+): Promise<void> {
+  const rows = await base.rows(step, tensor, indices);
+  const change = (await adapter.read(values)).map((value, i) => value - rows[i]);
+  const width = change.length / indices.length;
+  indices.forEach((id, k) => {
+    const own = change.subarray(k * width, (k + 1) * width);
+    if (step.op === 'embed') {
+      a[id * rank + column + k] = 1;
+      own.forEach((value, r) => {
+        b[r * rank + column + k] = value;
+      });
+    } else {
+      a.set(own, (column + k) * cols);
+      b[id * rank + column + k] = 1;
+    }
+  });
 }
 
 /** Rows first..end of A and the same columns of B. */

@@ -38,8 +38,8 @@ export async function openAdapters(
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
-function infoOf({ adapter: { name, dora, modules, whole, bytes }, scale }: ScaledAdapter): LoraInfo {
-  const changed = new Set([...modules.map(({ place }) => place), ...whole.keys()]);
+function infoOf({ adapter: { name, dora, modules, whole, tokens, bytes }, scale }: ScaledAdapter): LoraInfo {
+  const changed = new Set([...[...modules, ...tokens].map(({ place }) => place), ...whole.keys()]);
   return {
     name,
     scale,

@@ -128,7 +128,19 @@ describe('refused by name:', () => {
     ['layer_replication', 'plain', { config: { layer_replication: [[0, 2]] } }, unsupported, /layer_replication/],
     ['fan_in_fan_out', 'plain', { config: { fan_in_fan_out: true } }, unsupported, /fan_in_fan_out/],
     ['aLoRA', 'plain', { config: { alora_invocation_tokens: [1] } }, unsupported, /alora_invocation_tokens/],
-    ['trainable tokens', 'plain', { config: { trainable_token_indices: [1] } }, unsupported, /trainable_token/],
+    ...[[1, 263], [1, 1], 'x', [1.5, 2], null].map(
+      (indices) =>
+        [
+          `tokens ${JSON.stringify(indices)}`,
+          'plain',
+          {
+            config: { trainable_token_indices: indices },
+            tensors: added('base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta', [2, 96]),
+          },
+          'corrupt-checkpoint',
+          /ids below 263/,
+        ] as const,
+    ),
     ['target_parameters', 'plain', { config: { target_parameters: ['x'] } }, unsupported, /target_parameters/],
     ['PiSSA', 'plain', { config: { init_lora_weights: 'pissa_niter_4' } }, unsupported, /pissa_niter_4/],
     [

@@ -40,12 +40,21 @@ export interface Adapter {
   biases: readonly { place: Place; values: AdapterTensor }[];
   /** whole tensors, by the places that compute with them */
   whole: ReadonlyMap<Place, Whole>;
+  /** rows of the embedding, or of the head, that were trained: what they are now */
+  tokens: readonly TrainedTokens[];
   /** bytes of the weight file */
   bytes: number;
   /** All values of a tensor, row-major. @throws corrupt-checkpoint for one that is not finite; network, aborted */
   read(tensor: AdapterTensor): Promise<Float32Array>;
   /** Some rows of a matrix, as they are stored. @throws as read() */
   slice(tensor: AdapterTensor, row0: number, rows: number): Promise<RowSlice>;
+}
+
+export interface TrainedTokens {
+  place: Place;
+  indices: readonly number[];
+  /** [indices, width] */
+  values: AdapterTensor;
 }
 
 /** A tensor in the place of the model's. */
@@ -65,7 +74,6 @@ const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' 
 const UNSUPPORTED = [
   'layer_replication',
   'alora_invocation_tokens',
-  'trainable_token_indices',
   'target_parameters',
   'fan_in_fan_out',
   'use_qalora',
@@ -110,6 +118,7 @@ export async function openAdapter(
   const paths = new Map<Place, string>();
   const saved = new Map<Place, AdapterTensor>();
   const loaded = new Map<string, AdapterTensor>();
+  const trained = new Map<Place, TrainedTokens>();
   for (const [key, raw] of await readHeader(WEIGHTS, read, bytes)) {
     // before it meets expressions and sentences
     if (key.length > MAX_KEY) throw broken(`${WEIGHTS} has a name of ${key.length} characters`, { path: WEIGHTS });
@@ -118,6 +127,10 @@ export async function openAdapter(
     if (!place) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
     const type = DENSE[raw.dtype];
     if (!type) throw broken(`${key} is stored as ${raw.dtype}`, { tensor: key, dtype: raw.dtype });
+    if (role === 'tokens') {
+      trained.set(place, { place, indices: checkTokens(config, place, path, { type, raw }), values: { type, raw } });
+      continue;
+    }
     if (role === 'whole' || role === 'base') {
       checkWhole(place, path, { type, raw });
       const own = role === 'whole' && config.isSaved(path);
@@ -144,7 +157,13 @@ export async function openAdapter(
     if (group.size > 0) modules.push(checkModule(config, place, path, group));
   }
   const whole = wholeTensors(places, saved, loaded, config.tying);
-  if (modules.length + whole.size === 0)
+  // a tied head is the same parameter: its rows are trained with the embedding's
+  const tokens = [...places.values()].flatMap((place) => {
+    const own = trained.get(place) ?? [...trained.values()].find((other) => other.place.tensor === place.tensor);
+    if (own) refuseCapped(place, place.module);
+    return own ? [{ ...own, place }] : [];
+  });
+  if (modules.length + whole.size + tokens.length === 0)
     throw broken(`${name} changes no module: ${WEIGHTS} has no lora_A`, { path: WEIGHTS });
   const finite = (bytes: Uint8Array, { type, raw }: AdapterTensor) => {
     const values = denseValues(bytes, type);
@@ -157,6 +176,7 @@ export async function openAdapter(
     modules,
     biases,
     whole,
+    tokens,
     bytes,
     async read(tensor) {
       const { path, start, end } = tensor.raw;
@@ -212,6 +232,8 @@ interface Config {
   isSaved(path: string): boolean;
   /** ensure_weight_tying */
   tying: boolean;
+  /** trainable_token_indices of a module */
+  tokens(path: string): unknown;
   rank(path: string): number;
   scaling(path: string, rank: number): number;
 }
@@ -253,6 +275,11 @@ function parseConfig(config: JsonObject): Config {
     bias,
     isSaved: (path) => saved.some((end) => typeof end === 'string' && path.endsWith(end)),
     tying: truth(config, 'ensure_weight_tying'),
+    tokens(path) {
+      const indices = config.trainable_token_indices;
+      // a list is of the embedding
+      return isObject(indices) ? Object.entries(indices).find(([end]) => path.endsWith(end))?.[1] : indices;
+    },
     rank: ranks,
     scaling: (path, rank) => alphas(path) / (stabilised ? Math.sqrt(rank) : rank),
   };
@@ -303,7 +330,7 @@ function expression(field: string, key: string): RegExp {
   }
 }
 
-type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias' | 'base' | 'whole';
+type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias' | 'base' | 'whole' | 'tokens';
 
 const ROLES: readonly [RegExp, Role][] = [
   // The adapter's name is left out by save_pretrained; some tools keep `default`.
@@ -314,6 +341,7 @@ const ROLES: readonly [RegExp, Role][] = [
   [/\.lora_embedding_B(?:\.default)?$/, 'embedding B'],
   [/\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$/, 'magnitude'],
   [/(?:\.base_layer|\.modules_to_save(?:\.default)?)?\.bias$/, 'bias'],
+  [/\.token_adapter\.trainable_tokens_delta(?:\.default)?$/, 'tokens'],
   // of the embedding and the head, where they are targets or the vocabulary grew
   [/\.base_layer\.weight$/, 'base'],
   // some tools keep the wrapper's name
@@ -358,6 +386,23 @@ function checkWhole({ kind, rows, cols }: Place, path: string, values: AdapterTe
   checkShape(path, 'The weight', values, expected);
 }
 
+function refuseCapped({ capped }: Place, path: string): void {
+  if (!capped) return;
+  const text = `The adapter changes ${path}, whose output is soft-capped`;
+  throw unsupported(text, 'Merge it into its base first.', { module: path });
+}
+
+function checkTokens(config: Config, { kind, rows, cols }: Place, path: string, values: AdapterTensor): number[] {
+  const [vocab, width] = kind === 'embedding' ? [cols, rows] : [rows, cols];
+  const indices = config.tokens(path);
+  const good = (index: unknown) => Number.isInteger(index) && (index as number) >= 0 && (index as number) < vocab;
+  if (!Array.isArray(indices) || !indices.every(good) || new Set(indices).size !== indices.length) {
+    throw badField('trainable_token_indices', indices, `a list of different ids below ${vocab}, for ${path}`);
+  }
+  checkShape(path, 'What was trained of its tokens', values, [indices.length, width]);
+  return indices as number[];
+}
+
 function checkReplaced(config: Config, place: Place, path: string, values: AdapterTensor): AdapterTensor {
   if (config.bias === 'none' && !config.isSaved(path))
     throw broken(`${path} has a bias, and ${CONFIG} says bias is none`, { module: path });
@@ -376,11 +421,7 @@ function checkModule(config: Config, place: Place, path: string, group: Map<Role
   }
   const stray = [...group.keys()].find((role) => !([...names, 'B.bias', 'magnitude'] as Role[]).includes(role));
   if (stray) throw broken(`${path} is no embedding or is one, and has ${stray}`, { module: path });
-  if (place.capped) {
-    throw unsupported(`The adapter changes ${path}, whose output is soft-capped`, 'Merge it into its base first.', {
-      module: path,
-    });
-  }
+  refuseCapped(place, path);
   const rank = config.rank(path);
   if (a.raw.shape[0] !== rank) {
     throw broken(`${path} has rank ${a.raw.shape[0]} where ${CONFIG} says ${rank}`, {

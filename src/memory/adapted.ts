@@ -49,6 +49,8 @@ export interface WholeSink {
 export interface BaseWeights {
   /** L2 norm of each row of W + b a, W [rows, cols] as it is computed with, b [rows, rank], a [rank, cols] */
   rowNorms(step: LinearStep, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
+  /** Some rows of one of a step's matrices, [indices, cols], as it is computed with. */
+  rows(step: Step, tensor: string, indices: readonly number[]): Promise<Float32Array>;
   /** The biases of a step that has some, [rows], zero where a part has none. */
   biases(step: LinearStep): Promise<Float32Array>;
 }

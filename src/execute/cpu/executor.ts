@@ -36,7 +36,7 @@ import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
-import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
+import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 
 /** The event loop gets a turn at least this often, ms, as far as single steps allow. */
 const TURN_MS = 50;
@@ -157,6 +157,14 @@ class CpuExecutor implements Executor {
           step.parts.map(({ name }) => own.get(step)?.get(name) ?? this.matrix(name)),
           ...product,
         ),
+      rows: async (step, tensor, indices) => {
+        const matrix = own.get(step)?.get(tensor) ?? this.matrix(tensor);
+        const rows = new Float64Array(indices.length * matrix.cols);
+        indices.forEach((index, i) => {
+          rowValues(matrix, index, rows, i * matrix.cols);
+        });
+        return Float32Array.from(rows);
+      },
       biases: async ({ parts }) => {
         const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
         return Float32Array.from(parts.flatMap(of));

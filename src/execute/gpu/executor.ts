@@ -250,6 +250,14 @@ export class GpuExecutor implements Executor {
         const { rowNorms } = await import('./row-norms');
         return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
       },
+      rows: async (step, tensor, indices) => {
+        const matrices = weightsOf(this.#plan.matrices, adapters.get(step), [tensor]);
+        const buffer = (name: string) => fresh.get(name) ?? this.#buffer(name);
+        const room = { chunk: this.#plan.request.chunk, table: this.#options.shapes.matvec.table };
+        const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+        const { readRows } = await import('./read-rows');
+        return readRows(this.#device, this.#pipelines, matrices, indices, room, buffer, read);
+      },
       biases: (step) =>
         this.#read(
           this.#buffer(biasBuffer(step)!),

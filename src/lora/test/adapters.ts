@@ -58,7 +58,9 @@ export async function contents(
   adapters: ActiveAdapters,
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const ones = async (step: Step) => new Float32Array(outputShape(step)[0]).fill(1);
-  const base: BaseWeights = { rowNorms: ones, biases: ones };
+  const rows: BaseWeights['rows'] = async (step, _, { length }) =>
+    new Float32Array(length * (step.op === 'embed' ? step.width : outputShape(step)[1]));
+  const base: BaseWeights = { rowNorms: ones, biases: ones, rows };
   const all = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const step of planAdapters(steps, adapters.steps, 1e9, 'cpu').values())
     for (const [name, bytes] of await adapters.read(step, 'cpu', base)) all.set(name, bytes);
