@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openGguf } from './gguf';
-import { ggufParts, onlyGguf } from './gguf-split';
+import { ggufParts, onlyGguf } from './gguf-parts';
 import { type Files, fixture, inMemory, openFiles, readValues } from './test/files';
 import type { Value } from './test/gguf-writer';
 import { splitGguf } from './test/split-gguf';

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { NibbleError, throwIfAborted } from '../errors';
-import { ggufParts, onlyGguf } from '../formats/gguf-split';
+import { ggufParts, onlyGguf } from '../formats/gguf-parts';
 import type { Source } from '../weights/source';
 
 /** @throws corrupt-checkpoint from read() when a file is shorter than asked */

@@ -1,7 +1,7 @@
 /** A Source over files that the person chose or dropped. They are read where they lie and never copied. */
 
 import { NibbleError, throwIfAborted } from '../errors';
-import { onlyGguf } from '../formats/gguf-split';
+import { onlyGguf } from '../formats/gguf-parts';
 import type { NamedFile, Source } from './source';
 
 export function createFileSource(name: string, files: readonly NamedFile[]): Source {

@@ -1,5 +1,5 @@
 /** A Source over any HTTP base: a folder URL (trailing slash), or the URL of one .gguf. Nothing is fetched yet. */
-import { ggufParts } from '../formats/gguf-split';
+import { ggufParts } from '../formats/gguf-parts';
 import { createHttpRanges, encodePath, type HttpOptions } from './http-ranges';
 import type { Source } from './source';
 

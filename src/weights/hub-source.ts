@@ -5,7 +5,7 @@
  * of a redirect that fetch() follows unseen. The token goes to the Hub and, by fetch's own rules, nowhere else.
  */
 import type { NibbleError } from '../errors';
-import { ggufParts } from '../formats/gguf-split';
+import { ggufParts } from '../formats/gguf-parts';
 import { createHttpRanges, encodePath, type HttpOptions, networkError } from './http-ranges';
 import type { Listing, Source, SourceDescription } from './source';
 
