@@ -1,8 +1,9 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { copyPublic, serviceWorker } from './scripts/vite-site.ts';
-import { comlinkHalves, markedLexerOnly, trimStyles } from './scripts/vite-trim.ts';
+import { PAGE_CSP } from './scripts/policy.ts';
+import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -16,10 +17,12 @@ export default defineConfig({
     comlinkHalves(),
     markedLexerOnly(),
     trimStyles(),
+    withoutSentences(),
     copyPublic(at('public'), ['models']),
+    policy(PAGE_CSP),
     serviceWorker('sw.js'),
   ],
-  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves()] },
+  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves(), withoutSentences()] },
   build: {
     outDir: at('dist/site'),
     emptyOutDir: true,

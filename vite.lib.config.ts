@@ -1,23 +1,28 @@
-/** The library: `dist/index.js`, with the worker as a file beside it that bundlers and CDNs find (base './'). */
+/**
+ * The library and the widget as a package has them: `dist/index.js` and `dist/widget.js`, what they share, and the
+ * worker's text as a module that only the making of a worker imports.
+ */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves } from './scripts/vite-trim.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
+import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves()],
-  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves()] },
+  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), withoutSentences(), packedWorker()],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,
     target: 'es2022',
-    assetsInlineLimit: 0,
-    lib: { entry: { index: at('src/index.ts') }, formats: ['es'] },
-    // Vite keeps the blanks of a library's ES modules; this one is used as it is.
-    rolldownOptions: { output: { minify: true } },
+    modulePreload: false,
+    lib: { entry: { index: at('src/index.ts'), widget: at('src/widget/package.ts') }, formats: ['es'] },
+    rolldownOptions: {
+      // beside the entries, for packed-worker.ts names worker.js as its neighbour
+      output: { minify: true, chunkFileNames },
+    },
   },
 });

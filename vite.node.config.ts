@@ -1,20 +1,36 @@
-/** The command line: `dist/node/cli.js`, for Node. Dawn is loaded when it is needed, from node_modules. */
+/**
+ * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of it
+ * (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
+ */
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin, type UserConfig } from 'vite';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-export default defineConfig({
+export const NODE_ENTRIES = ['cli', 'index', 'worker'] as const;
+
+/** A page's way to its worker, which Node does not go (src/engine/place.ts) and bundlers would follow. */
+const noPageWorker = (): Plugin => ({
+  name: 'nibble:no-page-worker',
+  enforce: 'pre',
+  resolveId: { filter: { id: /(^|\/)own-worker$/ }, handler: () => '\0no-page-worker' },
+  load: { filter: { id: /^\0no-page-worker$/ }, handler: () => 'export const ownWorker = [];' },
+});
+
+export const nodeConfig = (entry: (typeof NODE_ENTRIES)[number]): UserConfig => ({
   publicDir: false,
-  plugins: [wgsl()],
+  plugins: [wgsl(), noPageWorker()],
   ssr: { noExternal: true, external: ['webgpu'] },
   build: {
-    ssr: at('src/node/cli.ts'),
+    ssr: at(`src/node/${entry}.ts`),
     outDir: at('dist/node'),
-    emptyOutDir: true,
+    emptyOutDir: false,
     target: 'node20',
     minify: false,
-    rolldownOptions: { output: { entryFileNames: 'cli.js', codeSplitting: false } },
+    rolldownOptions: { output: { entryFileNames: `${entry}.js`, codeSplitting: false } },
   },
 });
+
+/** what bin/nibble.js builds when it is missing or old */
+export default defineConfig(nodeConfig('cli'));

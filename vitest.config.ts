@@ -1,6 +1,5 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import packageJson from './package.json' with { type: 'json' };
 import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -11,7 +10,7 @@ Object.assign(process.env, vulkanEnvironment(executable));
 const BROWSER = 'src/**/*.browser.test.ts';
 const GPU = 'src/**/*.gpu.test.ts';
 
-const DEPENDENCIES = Object.keys(packageJson.dependencies);
+const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'marked'];
 
 export default defineConfig({
   plugins: [wgsl()],
@@ -23,6 +22,7 @@ export default defineConfig({
           name: 'node',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: [BROWSER, GPU],
+          setupFiles: ['scripts/array-buffer-transfer.ts'],
           testTimeout: 30_000,
         },
       },
@@ -35,6 +35,7 @@ export default defineConfig({
           pool: 'forks',
           fileParallelism: false,
           isolate: false,
+          setupFiles: ['scripts/array-buffer-transfer.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
@@ -43,7 +44,7 @@ export default defineConfig({
       {
         extends: true,
         // Found late, a dependency would reload the page in the middle of a test.
-        optimizeDeps: { include: [...DEPENDENCIES, 'lit/decorators.js', 'fast-check'] },
+        optimizeDeps: { include: [...LIBRARIES, 'lit/decorators.js', 'fast-check'] },
         test: {
           name: 'browser',
           include: [BROWSER],

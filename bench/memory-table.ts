@@ -4,7 +4,7 @@
  *
  *   node scripts/run.mjs ../bench/memory-table [--only NAME,…] [--measure NAME,…|none] [--backend webgpu] [--write]
  *
- * Geometries are those of the models' config.json (reference/nf4-and-models.md §2.2); weights are random, the embedding
+ * Geometries are those of the models' config.json; weights are random, the embedding
  * in NF4 like all else. Measured is what --measure names, the models under 1 GiB where it is absent: a prompt of 4
  * tokens is read and one answered, with room for 381. --write puts the table into bench/memory.md. Exit status 1 where
  * what was asked for is not the plan, to the byte.

@@ -30,6 +30,10 @@ if (isStale()) {
   renameSync(join(outDir, 'cli.js'), built);
   rmSync(outDir, { recursive: true });
 }
+// until the command listens itself
+const interrupted = () => process.exit(130);
+process.on('SIGINT', interrupted);
 const { main } = await import(pathToFileURL(built).href);
+process.removeListener('SIGINT', interrupted);
 // Dawn keeps threads alive, so the process does not end by itself.
 process.exit(await main(process.argv.slice(2)));

@@ -11,7 +11,7 @@ import { test as base, expect } from './product';
 const MIB = 1 << 20;
 const CONFIG = smallLlama(14);
 
-type Options = NonNullable<Parameters<typeof load>[1]>;
+type Options = Omit<NonNullable<Parameters<typeof load>[1]>, 'lora'>;
 interface Outcome {
   ids?: number[];
   error?: Pick<NibbleError, 'code' | 'message' | 'details'>;

@@ -2,12 +2,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { serveFakeHub } from '../scripts/fake-hub';
-import { PAGE_CSP, serveProduct } from '../scripts/server';
+import { SELF_ONLY_CSP } from '../scripts/policy';
+import { serveProduct } from '../scripts/server';
 import { createMemorySource } from '../src/weights/memory-source';
 import { createSession } from '../src/worker/session';
 import { Chat, expect, MODELS, TINY, test } from './product';
 
-/** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned (nf4-and-models.md §2.2). */
+/** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned. */
 const QWEN3 = {
   model_type: 'qwen3',
   hidden_size: 1024,
@@ -37,7 +38,7 @@ test('Qwen3-0.6B: 4.38 GiB of cache at its full context against 42 MiB, before a
   const meta = '<meta name="color-scheme"';
   const product = await serveProduct('.', {
     models: MODELS,
-    csp: `${PAGE_CSP} ${hub.origin} ${hub.cdn}`,
+    csp: `${SELF_ONLY_CSP} ${hub.origin} ${hub.cdn}`,
     replace: { [meta]: `<meta name="nibble-hub" content="${hub.origin}" />${meta}` },
   });
   try {
@@ -146,6 +147,6 @@ test('a limit below what the model takes is refused in words, with numbers', asy
   await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=100000`);
   await expect(cost(page, 'verdict')).toContainText('It does not fit your limit of');
   await chat.load.click();
-  await expect(chat.error).toContainText('out-of-memory');
+  await expect(chat.error).toHaveAttribute('data-code', 'out-of-memory');
   await expect(chat.error).toContainText(/This needs \d\.\d MiB and the budget is 0\.1 MiB/);
 });

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Locator, Page } from '@playwright/test';
 import { type FakeRepo, serveFakeHub } from '../scripts/fake-hub';
-import { PAGE_CSP, serveProduct } from '../scripts/server';
+import { SELF_ONLY_CSP } from '../scripts/policy';
+import { serveProduct } from '../scripts/server';
 import { Chat, expect, MODELS, type Profile, TINY, TINY_GGUF, test } from './product';
 
 const FOLDER = resolve('reference/fixtures/tiny-llama-128/nf4');
@@ -52,7 +53,7 @@ function serveWithHub(hub: string, connect: string) {
   const meta = '<meta name="color-scheme"';
   return serveProduct('.', {
     models: MODELS,
-    csp: `${PAGE_CSP} ${connect}`,
+    csp: `${SELF_ONLY_CSP} ${connect}`,
     replace: { [meta]: `<meta name="nibble-hub" content="${hub}" />${meta}` },
   });
 }
@@ -285,7 +286,7 @@ test('when another model fails, the one before is offered again, and the convers
   await expect(models.load).toBeVisible();
   await page.context().route(`**${TINY_GGUF}`, (route) => route.fulfill({ status: 404 }));
   await models.load.click();
-  await expect(chat.error).toContainText('corrupt-checkpoint');
+  await expect(chat.error).toHaveAttribute('data-code', 'corrupt-checkpoint');
   await expect(chat.view).toContainText('tiny made room for it and is no longer loaded.');
   await expect(chat.question).toHaveCount(0);
   const back = chat.view.getByRole('button', { name: 'Back to tiny' });
@@ -317,7 +318,7 @@ test('a model that the browser has no room for is loaded without keeping it, if 
   await models.open();
   await models.look(TINY);
   await models.load.click();
-  await expect(chat.error).toContainText('quota-exceeded');
+  await expect(chat.error).toHaveAttribute('data-code', 'quota-exceeded');
   await chat.view.getByRole('button', { name: 'Load without keeping it' }).click();
   await expect(chat.question).toBeVisible();
   await expect(chat.stat('storage')).toContainText('no room');

@@ -173,10 +173,11 @@ export interface ChatState {
 
 /** The same steps on the chat page and in the widget: both are a <nibble-view>. */
 export class Chat {
-  readonly view: Locator;
-  constructor(readonly page: Page) {
-    this.view = page.locator('nibble-view');
-  }
+  /** @param view which, where there are several */
+  constructor(
+    readonly page: Page,
+    readonly view: Locator = page.locator('nibble-view'),
+  ) {}
 
   get load() {
     return this.view.getByRole('button', { name: /^Load/ });

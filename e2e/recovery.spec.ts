@@ -164,7 +164,7 @@ test('a second loss within a minute ends in the sentence that asks to reload, an
   await expect.poll(async () => (await said(chat)).length, { intervals: [20] }).toBeGreaterThan(before.length);
   visit.killGpu();
   await expect(chat.error).toContainText('Reload the page to go on.');
-  await expect(chat.error).toContainText('device-lost');
+  await expect(chat.error).toHaveAttribute('data-code', 'device-lost');
   const kept = await said(chat);
   expect(kept.length).toBeGreaterThan(before.length);
   expect(whole.text.startsWith(kept)).toBe(true);
@@ -230,7 +230,7 @@ test('a worker that is ended from elsewhere is replaced; one that breaks a momen
     });
   });
   await expect(chat.error).toContainText('Reload the page to go on.');
-  await expect(chat.error).toContainText('worker-failed');
+  await expect(chat.error).toHaveAttribute('data-code', 'worker-failed');
   expect(whole.text.startsWith(await said(chat))).toBe(true);
   await expect(chat.log).toContainText(QUESTION);
 });

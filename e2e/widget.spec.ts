@@ -38,12 +38,12 @@ test.describe('the widget', () => {
     expect(events.filter((type) => type === 'nibble-message')).toHaveLength(2);
   });
 
-  test('refuses an attribute that it does not know', async ({ product, profile }) => {
+  test('refuses a value that an attribute cannot have', async ({ product, profile }) => {
     const { page } = await profile.open();
     await page.goto(product.host.origin);
-    await page.locator('nibble-chat').evaluate((element) => element.setAttribute('kv-capcity', 'full'));
+    await page.locator('nibble-chat').evaluate((element) => element.setAttribute('kv-capacity', 'large'));
     await page.getByRole('button', { name: 'Start a chat' }).click();
-    await expect(new Chat(page).error).toContainText('kv-capcity');
+    await expect(new Chat(page).error).toContainText('kv-capacity is "large"');
   });
 
   test('attributes reach the engine', async ({ product, profile }) => {
@@ -53,6 +53,7 @@ test.describe('the widget', () => {
       element.setAttribute('model', model);
       element.setAttribute('max-context', '64');
       element.setAttribute('max-new-tokens', '3');
+      element.setAttribute('temperature', '0.5');
       element.setAttribute('backend', 'cpu');
     }, `${product.site.origin}${TINY}`);
     await page.getByRole('button', { name: 'Start a chat' }).click();
@@ -62,6 +63,7 @@ test.describe('the widget', () => {
     const { info, result } = await chat.state();
     expect(info!.options.maxContext).toBe(64);
     expect(result!.ids).toHaveLength(3);
+    expect(result!.options!.temperature).toBe(0.5);
   });
 
   test('goes on beyond the context on WebGPU, and says what is no longer seen', async ({ product, profile }) => {

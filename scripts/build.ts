@@ -1,29 +1,32 @@
-/** Builds everything into dist/: library, types, worker, chat page, widget, its demo page, and the CLI. */
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+/** Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. */
 import { cp, mkdir, rm } from 'node:fs/promises';
-import { build } from 'vite';
-import { checkSizes } from './size.ts';
-import { partBuilds } from './vite-embed.ts';
+import { build, type Rolldown } from 'vite';
+import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
+import { emitTypes } from './emit-types.ts';
+import { byFolder, checkSizes } from './size.ts';
 
-const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts', 'vite.node.config.ts'];
+const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
 
-export async function buildAll(): Promise<void> {
+/** @returns what takes how much of the worker's file, as lines to print */
+export async function buildAll(): Promise<string[]> {
   process.env.NODE_ENV = 'production'; // run.mjs runs this in Vite's development mode
   await rm('dist', { recursive: true, force: true });
-  for (const configFile of CONFIGS) {
-    if (existsSync(configFile)) await build({ configFile, logLevel: 'warn' });
-  }
-  for (const config of partBuilds()) await build(config);
+  // first, for library and widget carry its text
+  const [{ output }] = (await build({
+    configFile: 'vite.worker.config.ts',
+    logLevel: 'warn',
+  })) as Rolldown.RolldownOutput[];
+  for (const configFile of CONFIGS) await build({ configFile, logLevel: 'warn' });
+  for (const entry of NODE_ENTRIES) await build({ configFile: false, logLevel: 'warn', ...nodeConfig(entry) });
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
+  return byFolder(output[0]);
 }
 
 export async function main(args: string[]): Promise<number> {
   const started = performance.now();
-  await buildAll();
-  if (!args.includes('--no-types'))
-    execFileSync('npx', ['tsc', '-p', 'scripts/tsconfig.types.json'], { stdio: 'inherit' });
+  const folders = await buildAll();
+  if (!args.includes('--no-types')) emitTypes();
   console.log(`Built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s.\n`);
-  return checkSizes() ? 0 : 1;
+  return checkSizes(folders) ? 0 : 1;
 }

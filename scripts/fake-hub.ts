@@ -4,7 +4,8 @@
  * for one Range and for a short time, ETag and x-linked-* headers, CORS, gated repositories. It writes down what the
  * real one would not forgive (`complaints`), counts what it sends, and fails on demand. Not for the internet.
  *
- * Sources: huggingface_hub 1.x (hf_api.py, utils/_http.py) for paths, fields and X-Error-Code; reference/platform.md §2.3.
+ * Sources: huggingface_hub 1.x (hf_api.py, utils/_http.py) for paths, fields and X-Error-Code; what signed
+ * addresses forgive: docs.rs/hf-fetch-model and huggingface/datasets issue 7931.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

@@ -8,13 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** The policy that the chat page must live under, exactly (issue 3). */
-export const PAGE_CSP = "default-src 'self'; worker-src 'self' blob:; connect-src 'self'";
-
-/** A site owner's strict policy: what the widget needs from `origin`, and nothing else. */
-export const hostCsp = (origin: string) =>
-  `default-src 'none'; style-src 'self'; script-src ${origin}; worker-src blob:; connect-src ${origin}; img-src 'self'`;
+import { hostCsp, PAGE_CSP } from './policy.ts';
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',

@@ -2,7 +2,9 @@
  * `npm start`: builds, shows that it works by answering one question with the default model, then serves the chat page
  * and, from a second port, a page with the widget in it.
  *
- *   npm start -- [--port N] [--no-demo] [--no-build] [--ask "A question"]
+ *   npm start -- [--port N] [--no-demo] [--no-build] [--self-only] [--ask "A question"]
+ *
+ * With `--self-only` the page may ask no other origin for anything, the Hub included.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -15,6 +17,7 @@ import { DEFAULT_MODEL, STARTERS } from '../src/chat/starters.ts';
 import type { GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol.ts';
 import { buildAll } from './build.ts';
 import { findChromium, QUIET_FLAGS } from './chromium.ts';
+import { SELF_ONLY_CSP } from './policy.ts';
 import { serveProduct } from './server.ts';
 
 const DEFAULT_PORT = 4460;
@@ -25,10 +28,11 @@ interface Arguments {
   ask: string | null;
   demo: boolean;
   build: boolean;
+  selfOnly: boolean;
 }
 
 function parse(args: string[]): Arguments {
-  const parsed: Arguments = { port: null, ask: null, demo: true, build: true };
+  const parsed: Arguments = { port: null, ask: null, demo: true, build: true, selfOnly: false };
   const port = (text: string | undefined) => {
     const number = Number(text);
     if (!Number.isInteger(number) || number < 1 || number > 65_534)
@@ -43,7 +47,11 @@ function parse(args: string[]): Arguments {
     else if (name === '--ask') parsed.ask = value() ?? '';
     else if (name === '--no-demo') parsed.demo = false;
     else if (name === '--no-build') parsed.build = false;
-    else throw new Error(`There is no option ${args[i]}. There are: --port N, --ask TEXT, --no-demo, --no-build.`);
+    else if (name === '--self-only') parsed.selfOnly = true;
+    else {
+      const known = '--port N, --ask TEXT, --no-demo, --no-build, --self-only';
+      throw new Error(`There is no option ${args[i]}. There are: ${known}.`);
+    }
   }
   if (parsed.ask?.trim() === '') throw new Error('--ask needs a question.');
   return parsed;
@@ -213,13 +221,14 @@ function answerInNode(question: string): Promise<void> {
 }
 
 /** On the port that was asked for, else on the usual one, else on any. */
-async function serveOn(port: number | null) {
+async function serveOn({ port, selfOnly }: Arguments) {
+  const policy = selfOnly ? { csp: SELF_ONLY_CSP } : {};
   try {
-    return await serveProduct('.', { port: port ?? DEFAULT_PORT });
+    return await serveProduct('.', { port: port ?? DEFAULT_PORT, ...policy });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     if (port !== null) throw new Error(`Port ${port} or ${port + 1} is taken: give another with --port.`);
-    return serveProduct('.');
+    return serveProduct('.', policy);
   }
 }
 
@@ -237,7 +246,7 @@ export async function main(args: string[]): Promise<number> {
       console.log(`Built dist/ in ${seconds(started)}.\n`);
     }
     const built = performance.now();
-    product = await serveOn(options.port);
+    product = await serveOn(options);
     if (opening !== null) {
       const question = options.ask ?? STARTERS[0];
       const browser = await opening;

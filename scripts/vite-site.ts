@@ -1,4 +1,4 @@
-/** Two small Vite plugins of the chat page's build. */
+/** Small Vite plugins of the chat page's build. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,5 +47,16 @@ export function serviceWorker(fileName: string): Plugin {
         worker.code = worker.code.replace('__SHELL__', JSON.stringify(shell));
       },
     },
+  };
+}
+
+/** Writes a Content-Security-Policy into the built pages, for servers that send none. The dev server has scripts inline. */
+export function policy(csp: string): Plugin {
+  return {
+    name: 'nibble:policy',
+    apply: 'build',
+    transformIndexHtml: () => [
+      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: csp }, injectTo: 'head-prepend' },
+    ],
   };
 }

@@ -61,3 +61,17 @@ export function trimStyles(): Plugin {
     },
   };
 }
+
+/** The sentences of src/options/, which only the command line's help and the documents print. */
+export function withoutSentences(): Plugin {
+  const SENTENCE = /\bsays:\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'),?/g;
+  return {
+    name: 'nibble:sentences',
+    apply: 'build',
+    enforce: 'pre',
+    transform: {
+      filter: { id: /\/src\/options\/[\w-]+\.ts$/, code: /\bsays: ?['"]/ },
+      handler: (code) => ({ code: code.replace(SENTENCE, ''), map: null }),
+    },
+  };
+}

@@ -18,10 +18,14 @@ export type ErrorCode =
   | 'network'
   | 'aborted'
   | 'invalid-option'
-  | 'worker-failed';
+  | 'worker-failed'
+  | 'disposed';
 
 /** Values that survive structured cloning and JSON. */
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;
+
+/** What is secret in an address: its name and password, and its query. */
+const SECRETS = /(\bhttps?:\/\/)(?:[^\s/?#@]*@)?([^\s?)]*)(?:\?[^\s)]*)?/g;
 
 export class NibbleError extends Error {
   override readonly name = 'NibbleError';
@@ -34,7 +38,7 @@ export class NibbleError extends Error {
   }
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(message, options);
+    super(message.replace(SECRETS, '$1$2'), options);
     this.code = code;
     this.details = details;
   }
@@ -50,6 +54,13 @@ export function asNibbleError(thrown: unknown, fallback: ErrorCode = 'worker-fai
   if (thrown instanceof NibbleError) return thrown;
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   if (error.name === 'AbortError') return new NibbleError('aborted', 'The request was stopped.', {}, { cause: error });
+  if (error.name === 'DataCloneError')
+    return new NibbleError(
+      'invalid-option',
+      `An argument cannot be sent to the worker: ${error.message}`,
+      {},
+      { cause: error },
+    );
   return new NibbleError(fallback, error.message, {}, { cause: error });
 }
 

@@ -104,6 +104,7 @@ export interface LoraInfo {
 }
 
 export interface Progress {
+  /** in this order, and never back, unless the load begins anew: `note` says why */
   phase: 'header' | 'download' | 'upload' | 'compile' | 'ready';
   /** bytes of weights in place so far, and in all */
   loadedBytes: number;
@@ -420,6 +421,7 @@ export interface WireError {
 /**
  * Teaches comlink to pass thrown NibbleErrors whole: by itself it keeps the message only.
  * @param handlers comlink's `transferHandlers`; each side calls this once, before the first message
+ * @internal
  */
 export function passErrors(handlers: Map<string, TransferHandler<unknown, unknown>>): void {
   const thrown = handlers.get('throw') as TransferHandler<{ value: unknown }, WireError>;

@@ -1,7 +1,8 @@
 import { clear, createStore, get, set } from 'idb-keyval';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { ModelChoice } from '../ui/model-choice';
+import { pageFolder } from '../ui/remember';
 import { ChatSession } from '../ui/session';
 import { FakeEngine, fakeLoad } from '../ui/test/fake-engine';
 import { KeptChat } from './kept-chat';
@@ -20,12 +21,15 @@ const deleteCache = async (name: string) => {
   deleted.push(name);
 };
 
+const keyOf = (address: string) => `${pageFolder()} ${address}`;
+
 /** What is kept under this test's key. */
-const kept = () => get<{ messages: object[]; named?: object; cache: string; outdated: string[] }>(key, store);
+const kept = () =>
+  get<{ messages: object[]; cut?: object | null; named?: object; cache: string; outdated: string[] }>(key, store);
 
 /** A page that was opened at an address: each has a lock that only the end of the page frees. */
 async function open(address: string, engine = new FakeEngine()) {
-  key = address;
+  key = keyOf(address);
   const chat = await KeptChat.open(address, deleteCache);
   const { model = 'm', ...access } = chat.model ?? {};
   const session = new ChatSession(fakeLoad(engine), {
@@ -39,12 +43,8 @@ async function open(address: string, engine = new FakeEngine()) {
 }
 
 /** What the last visit would have left. */
-async function left(address: string, record: object) {
-  await set(
-    address,
-    { messages: [HELLO, ANSWER], named: { model: 'm' }, cache: 'then', outdated: [], ...record },
-    store,
-  );
+async function left(address: string, record: object, under = keyOf(address)) {
+  await set(under, { messages: [HELLO, ANSWER], named: { model: 'm' }, cache: 'then', outdated: [], ...record }, store);
 }
 
 /** After what was begun: a transaction waits for those before it. */
@@ -86,7 +86,7 @@ describe('what is said', () => {
     expect(record!.named).toEqual({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
     expect(JSON.stringify(record)).not.toContain('hf_x');
     // another address, as this page holds the lock of the first
-    await set('again, later', record, store);
+    await set(keyOf('again, later'), record, store);
     const later = await open('again, later');
     expect(later.session.messages).toEqual([HELLO, ANSWER]);
     expect(later.session.choice).toMatchObject({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
@@ -163,6 +163,118 @@ describe('what is said', () => {
     await session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
     expect(chat.place).toBe('here');
+  });
+});
+
+describe('an answer that was cut', () => {
+  test('is kept as one, with what it goes on from', async () => {
+    const { session, engine } = await open('cut');
+    engine.finish = 'length';
+    await session.ask('Hi');
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ cut: { finish: 'length', ids: [1, 2] } }));
+    await set(keyOf('cut, later'), await kept(), store);
+    const later = await open('cut, later');
+    expect(later.session.cut).toEqual({ finish: 'length', ids: [1, 2] });
+    await later.session.continue();
+    expect(later.engine.sampling[0].made).toEqual([1, 2]);
+    await vi.waitFor(async () => expect((await kept())?.cut).toBeNull());
+    // where the address bar names another model
+    await left('cut, other', { cut: { finish: 'length', ids: [1, 2] }, named: { model: 'org/other' } });
+    const chat = await KeptChat.open('cut, other', deleteCache);
+    const other = new ChatSession(fakeLoad(new FakeEngine()), {
+      choice: { model: 'm', name: 'm' },
+      engine: {},
+      sampling: {},
+    });
+    chat.attach(other);
+    expect(other.cut).toEqual({ finish: 'length', ids: null });
+  });
+
+  test('by the end of the page is kept as one', async () => {
+    const { session, engine } = await open('left');
+    let grow = () => {};
+    engine.pace = () => new Promise((resolve) => (grow = resolve));
+    const answered = session.ask('Hi');
+    grow();
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(2), { timeout: 20_000 });
+    expect((await kept())?.cut).toEqual({ finish: 'aborted', ids: null });
+    engine.pace = () => Promise.resolve();
+    grow();
+    await answered;
+    await vi.waitFor(async () => expect((await kept())?.cut).toBeNull());
+  });
+
+  test('of a new chat that is undone is kept again', async () => {
+    const { session } = await open('undone');
+    await session.ask('Hi');
+    session.newChat();
+    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
+    session.undoNewChat();
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+  });
+});
+
+describe('another page of the same origin', () => {
+  /** As if this test's page were in another folder. */
+  function elsewhere() {
+    const base = document.createElement('base');
+    base.href = '/elsewhere/';
+    document.head.append(base);
+    onTestFinished(() => base.remove());
+  }
+
+  test('has conversations of its own, and choices of its own', async () => {
+    const first = await open('two pages');
+    await first.session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    elsewhere();
+    const second = await open('two pages');
+    expect([second.chat.place, second.session.messages]).toEqual(['here', []]);
+    second.chat.keep(false);
+    await second.session.ask('Other');
+    document.querySelector('base')!.remove();
+    expect((await get<{ messages: object[] }>(keyOf('two pages'), store))?.messages).toEqual([HELLO, ANSWER]);
+    expect((await open('two pages, later')).chat.on).toBe(true);
+  });
+
+  test('goes on with what was kept before the folder was part of its name, and one page alone does', async () => {
+    await left('', {}, 'org/model');
+    const first = await open('org/model');
+    expect([first.session.messages, first.session.saved]).toEqual([[HELLO, ANSWER], 'then']);
+    expect(await get('org/model', store)).toBeUndefined();
+    expect((await kept())?.messages).toEqual([HELLO, ANSWER]);
+    elsewhere();
+    const second = await open('org/model');
+    expect([second.session.messages, second.session.saved === 'then']).toEqual([[], false]);
+    await settled();
+    expect(deleted).toEqual([]);
+  });
+
+  test('leaves alone what a tab with the page of before still keeps', async () => {
+    await left('', {}, 'org/held');
+    let free = () => {};
+    const held = new Promise<void>((resolve) => (free = resolve));
+    await new Promise<void>((resolve) => {
+      void navigator.locks.request('nibble-chat:org/held', () => {
+        resolve();
+        return held;
+      });
+    });
+    const { session } = await open('org/held');
+    expect(session.messages).toEqual([]);
+    await session.ask('Hi');
+    expect(await get('org/held', store)).toMatchObject({ messages: [HELLO, ANSWER], cache: 'then' });
+    free();
+  });
+
+  test('knows what was not wanted before, until the person wants it again', async () => {
+    localStorage.setItem('nibble-chat-off', '');
+    const { chat } = await open('wanted before');
+    expect(chat.on).toBe(false);
+    chat.keep(true);
+    expect((await open('wanted again')).chat.on).toBe(true);
+    elsewhere();
+    expect((await open('wanted again')).chat.on).toBe(false);
   });
 });
 
@@ -268,7 +380,7 @@ describe('the cache', () => {
   });
 
   test('of what was asked before this was here is not saved, and what comes next is', async () => {
-    key = 'early';
+    key = keyOf('early');
     const engine = new FakeEngine();
     const session = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
     await session.load();

@@ -3,12 +3,12 @@
  * answers. Of several tabs with the same address the one that was opened first keeps its conversation; what is said in
  * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
-import { createStore, del, get, set } from 'idb-keyval';
+import { createStore, del, get, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
-import { recall, remember } from '../ui/remember';
-import type { ChatSession, Talk } from '../ui/session';
+import { pageFolder, recall, remember } from '../ui/remember';
+import type { ChatSession, Cut, Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -19,6 +19,8 @@ export interface NamedModel {
 
 interface Kept {
   messages: ChatMessage[];
+  /** of an answer that is not whole */
+  cut?: Cut | null;
   /** the model that it was held with last */
   named?: NamedModel;
   /** name of its saved cache */
@@ -63,6 +65,7 @@ export class KeptChat extends EventTarget {
   place: 'here' | 'elsewhere' | 'nowhere' = 'here';
   /** whether the person wants it */
   on = recall(OFF) === null;
+  readonly #address: string;
   readonly #key: string;
   readonly #deleteCache: (name: string) => Promise<void>;
   readonly #database = createStore('nibble-chat', 'keyval');
@@ -87,27 +90,28 @@ export class KeptChat extends EventTarget {
   /** outdated caches are being deleted */
   #deleting = false;
 
-  private constructor(key: string, deleteCache: (name: string) => Promise<void>) {
+  private constructor(address: string, deleteCache: (name: string) => Promise<void>) {
     super();
-    this.#key = key;
+    this.#address = address;
+    this.#key = `${pageFolder()} ${address}`;
     this.#deleteCache = deleteCache;
   }
 
   /**
    * Looks for what was kept.
-   * @param key the model that the address bar names: each has a conversation of its own
+   * @param address the model that the address bar names: with each, this page has a conversation of its own
    * @param deleteCache the engine's deleteSavedCache()
    */
-  static async open(key: string, deleteCache: (name: string) => Promise<void>): Promise<KeptChat> {
-    const chat = new KeptChat(key, deleteCache);
-    if (await hold(`nibble-chat:${key}`)) await chat.#read();
+  static async open(address: string, deleteCache: (name: string) => Promise<void>): Promise<KeptChat> {
+    const chat = new KeptChat(address, deleteCache);
+    if (await hold(`nibble-chat:${chat.#key}`)) await chat.#read();
     else chat.place = 'elsewhere';
     return chat;
   }
 
   async #read(): Promise<void> {
     try {
-      const kept = await get<Kept>(this.#key, this.#database);
+      const kept = (await get<Kept>(this.#key, this.#database)) ?? (await this.#takeOver());
       if (kept && this.on) this.#kept = kept;
       // kept at this address before the person said at another one that they do not want it
       else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
@@ -116,6 +120,23 @@ export class KeptChat extends EventTarget {
       this.#unread = true;
     }
     this.#mayBeSaved = this.#kept.messages.length > 0;
+  }
+
+  /**
+   * What was kept before November 2026, when the pages of an origin had one conversation with a model: it becomes that
+   * of the page which is opened first, unless a tab with an older page keeps it still.
+   */
+  async #takeOver(): Promise<Kept | undefined> {
+    const before = await get<Kept>(this.#address, this.#database);
+    if (!before || !(await hold(`nibble-chat:${this.#address}`))) return undefined;
+    return this.#database('readwrite', async (all) => {
+      const kept = await promisifyRequest<Kept | undefined>(all.get(this.#address));
+      if (!kept) return undefined;
+      all.put(kept, this.#key);
+      all.delete(this.#address);
+      await promisifyRequest(all.transaction);
+      return kept;
+    });
   }
 
   /** The model that the conversation was held with last, where that can be named. */
@@ -131,7 +152,6 @@ export class KeptChat extends EventTarget {
     if (this.#kept.cache === '') this.#renew();
     else session.saved = this.#kept.cache;
     session.addEventListener('change', this.#changed);
-    session.addEventListener('message', this.#asked);
     document.addEventListener('visibilitychange', this.#hidden);
     session.dispatchEvent(new Event('change'));
     if (!this.on || this.#kept.outdated.length > 0) this.#write();
@@ -142,6 +162,9 @@ export class KeptChat extends EventTarget {
     session.messages = this.#kept.messages;
     // left without an answer: the person is asked, as after one that failed
     const left = () => session.messages.at(-1)?.role === 'user';
+    const { cut = null } = this.#kept;
+    // another model has other ids
+    if (!left()) session.cut = cut && this.#isOther(session.choice) ? { ...cut, ids: null } : cut;
     const offer = () =>
       left() && session.report(new NibbleError('aborted', 'The page was left before this question was answered.'));
     if (session.phase === 'ready') offer();
@@ -166,7 +189,10 @@ export class KeptChat extends EventTarget {
     // a question goes first
     if (phase !== 'ready') this.#save?.stop.abort();
     if (phase !== 'answering') this.#closeNameless();
-    const other = this.#changesModel();
+    // should the page be left now
+    this.#kept.cut = phase === 'answering' ? { finish: 'aborted', ids: null } : this.#session.cut;
+    const other = this.#isOther(this.#session.choice);
+    this.#kept.named = nameOf(this.#session.choice);
     if (other || (said && messages.length === 0)) this.#renew();
     if (said && grows) this.#timer ??= setTimeout(this.#write, STORE_MS);
     else if (said || other) this.#write();
@@ -176,13 +202,6 @@ export class KeptChat extends EventTarget {
     }
     this.#result = result;
     if (this.#newTokens > CACHE_GROWTH * this.#savedTokens) this.#saveCache();
-  };
-
-  /** Some templates refuse two questions in a row: one that was left without an answer gives way to the next. */
-  #asked = () => {
-    const { messages } = this.#session;
-    if (messages.at(-1)?.role !== 'user' || messages.at(-2)?.role !== 'user') return;
-    this.#session.messages = [...messages.slice(0, -2), ...messages.slice(-1)];
   };
 
   #hidden = () => {
@@ -207,10 +226,8 @@ export class KeptChat extends EventTarget {
   }
 
   /** Whether the model is another one than before; what that computed is of no use to it. */
-  #changesModel(): boolean {
-    const before = this.#kept.named;
-    this.#kept.named = nameOf(this.#session.choice);
-    return JSON.stringify(before) !== JSON.stringify(this.#kept.named);
+  #isOther(choice: ModelChoice): boolean {
+    return JSON.stringify(this.#kept.named) !== JSON.stringify(nameOf(choice));
   }
 
   /** From now on caches are saved under another name, and the old one is to be deleted. */

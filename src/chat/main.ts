@@ -1,7 +1,7 @@
 /**
  * The page's start: the address bar says which model and how (`?model=/models/name/&backend=cpu`), the rest is
  * ChatSession's, and what was said at the last visit KeptChat's. `?model=` is a path on this origin or a Hub id; the
- * other names are the engine's options.
+ * other names are the engine's options, and what is none of them (utm_source, fbclid) is passed over.
  * `<meta name="nibble-hub" content="https://…">` names what stands for the Hub, where a site has a mirror of it.
  */
 import {
@@ -15,12 +15,12 @@ import {
   verifyStored,
 } from '../engine';
 import { asNibbleError, NibbleError } from '../errors';
-import type { EngineOptions } from '../protocol';
+import type { EngineOptions, SamplingOptions } from '../protocol';
 import { registerServiceWorker } from '../pwa/register';
 import { rememberedBudget } from '../ui/budget';
 import { chooseByName, type ModelChoice } from '../ui/model-choice';
 import type { ModelLibrary } from '../ui/model-library';
-import { parseModel, parseOptions } from '../ui/options';
+import { describeUnknown, OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
 import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
 import type { KeptChat, NamedModel } from './kept-chat';
@@ -41,6 +41,7 @@ interface Asked {
   engine: EngineOptions;
   /** of these, what the address bar says */
   said: EngineOptions;
+  sampling: SamplingOptions;
   /** the model that the address bar names */
   address: string;
   library: ModelLibrary;
@@ -52,6 +53,10 @@ function readQuery(): Asked {
   const model = query.get('model') ?? DEFAULT_MODEL;
   const named = query.getAll('model').length;
   query.delete('model');
+  for (const name of new Set(query.keys())) {
+    if (OPTION_NAMES.includes(name)) continue;
+    console.warn(describeUnknown(`Nibble knows no option "${name}"`, name, OPTION_NAMES));
+  }
   const standard = chooseByName(new URL(DEFAULT_MODEL, document.baseURI).href);
   const library: ModelLibrary = {
     standard,
@@ -64,11 +69,12 @@ function readQuery(): Asked {
   try {
     if (named > 1) throw new NibbleError('invalid-option', 'The option model is given twice.', { option: 'model' });
     const address = parseModel(model, document.baseURI, true);
-    const said = parseOptions(query);
+    const { engine: said, sampling } = parseOptions(query);
     const engine = { ...remembered(), ...said };
-    return { choice: chooseByName(address, {}, hub), engine, said, address, library, error: null };
+    return { choice: chooseByName(address, {}, hub), engine, said, sampling, address, library, error: null };
   } catch (thrown) {
-    return { choice: standard, engine: remembered(), said: {}, address: '', library, error: asNibbleError(thrown) };
+    const none = { engine: remembered(), said: {}, sampling: {}, address: '' };
+    return { choice: standard, ...none, library, error: asNibbleError(thrown) };
   }
 }
 
@@ -105,13 +111,13 @@ async function openKept(address: string): Promise<KeptChat | null> {
 
 async function start() {
   const page = document.querySelector<ChatPage>('nibble-page')!;
-  const { choice, engine, said, address, library, error } = readQuery();
+  const { choice, engine, said, sampling, address, library, error } = readQuery();
   const keeps = !error && engine.storage !== 'none';
   const kept = keeps && (await hasTalked()) ? await openKept(address) : null;
   const last = kept?.model;
   // a model that the address bar names is the one that is meant
   const goesOn = last && (last.model === address || !new URLSearchParams(location.search).has('model'));
-  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last, said) : choice, engine, sampling: {} });
+  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last, said) : choice, engine, sampling });
   kept?.attach(session);
   Object.assign(page, { session, library, kept });
   if (keeps && !kept) {

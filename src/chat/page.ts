@@ -27,6 +27,8 @@ export class ChatPage extends LitElement {
   @state() private talking = false;
   /** of the model that the page offers, and that model */
   @state() private offered: { inspection: Inspection; model: ModelChoice['model'] } | null = null;
+  /** the person has moved the memory limit, and has not loaded anything under it yet */
+  #limited = false;
   @query('nibble-models') private dialog!: ModelsDialog;
 
   static override styles = [
@@ -113,6 +115,10 @@ export class ChatPage extends LitElement {
       this.offered.inspection.close();
       this.offered = null;
     }
+    if (this.#limited && this.session?.phase === 'loading') {
+      this.#limited = false;
+      rememberBudget(this.session.memoryBudget);
+    }
     // no more often: an answer changes with every token
     if (this.session?.phase === 'idle') this.requestUpdate();
   };
@@ -131,8 +137,9 @@ export class ChatPage extends LitElement {
     }
   }
 
+  /** It counts from the next load, and is remembered then. */
   #limit = ({ detail }: CustomEvent<number | null>) => {
-    rememberBudget(detail);
+    this.#limited = true;
     if (this.session) this.session.memoryBudget = detail;
   };
 

@@ -1,8 +1,15 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import type { GenerateResult, SamplingOptions } from '../protocol';
 
-/** `signal` stops the answer. */
-export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
+export type GenerateOptions = SamplingOptions & {
+  /** stops the answer */
+  signal?: AbortSignal;
+  /**
+   * ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it had
+   * never ended. They count in `maxNewTokens`
+   */
+  made?: readonly number[];
+};
 
 /**
  * Iterate it for the text, in pieces; await `result` for ids, statistics and memory. Either alone will do. Leaving the
@@ -10,6 +17,8 @@ export type GenerateOptions = SamplingOptions & { signal?: AbortSignal };
  */
 export interface Answer extends AsyncIterable<string> {
   readonly result: Promise<GenerateResult>;
+  /** It was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
+  readonly stopped: boolean;
 }
 
 /** A queue between the port that brings pieces and the loop that takes them. */
@@ -22,11 +31,11 @@ export class TextQueue implements Answer {
 
   /**
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
-   * @param stop called when the loop is left early
+   * @param stopping aborted when the loop is left early
    */
   constructor(
     start: (push: (text: string) => void) => Promise<GenerateResult>,
-    readonly stop: () => void,
+    readonly stopping: AbortController,
   ) {
     const push = (text: string) => {
       this.#received += text.length;
@@ -36,6 +45,10 @@ export class TextQueue implements Answer {
     this.result = this.#finish(start(push));
     // whoever only iterates learns of a failure there
     this.result.catch(() => {});
+  }
+
+  get stopped(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   async #finish(outcome: Promise<GenerateResult>): Promise<GenerateResult> {
@@ -68,7 +81,7 @@ export class TextQueue implements Answer {
       }
       await this.result;
     } finally {
-      if (!this.#done) this.stop();
+      if (!this.#done) this.stopping.abort();
     }
   }
 }

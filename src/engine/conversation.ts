@@ -1,14 +1,19 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
+import { GENERATE_OPTIONS } from '../options/load';
+import { checkOptions } from '../options/spec';
 import type { ChatMessage, PlanInfo, PlanQuery, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
+import { messagesOf, textOf } from './arguments';
+import { disposable } from './disposable';
 
 /** A request of one conversation. */
 export type ConversationQuery = Omit<PlanQuery, 'conversation'>;
 
 /** What a conversation needs of the engine. */
 export interface Chats {
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Answer;
+  /** @param messages made when the answer begins, which waits for them */
+  chat(messages: () => readonly ChatMessage[] | Promise<readonly ChatMessage[]>, options?: GenerateOptions): Answer;
   plan(query: ConversationQuery): Promise<PlanInfo>;
   /** Frees the cache. */
   close(): Promise<void>;
@@ -32,9 +37,12 @@ export interface ConversationOptions extends SamplingOptions {
 
 export class Conversation {
   readonly messages: ChatMessage[] = [];
+  /** dispose(), for `await using` */
+  declare [Symbol.asyncDispose]: () => Promise<void>;
   readonly #engine: Chats;
   readonly #saved: string | undefined;
-  #busy = false;
+  /** the answer to the last question, while it is under way; it settles without a failure */
+  #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
   constructor(engine: Chats, { system, messages = [], saved }: ConversationOptions) {
     this.#engine = engine;
@@ -45,23 +53,28 @@ export class Conversation {
 
   /**
    * Asks, and keeps question and answer; an answer that was stopped is kept as far as it came, and of a failed one
-   * nothing is kept. @throws invalid-option while another answer is under way
+   * nothing is kept. Behind an answer that was just stopped it waits until that has ended.
+   * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
-    if (this.#busy) throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: ChatMessage = { role: 'user', content };
-    const answer = this.chat([...this.messages, question], options);
-    this.#busy = true;
+    const before = this.#under;
+    if (before && !before.stopped())
+      throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
+    const question: ChatMessage = { role: 'user', content: textOf('content', content) };
+    const answer = this.#engine.chat(async () => {
+      await before?.ended;
+      return [...this.messages, question];
+    }, options);
+    const end = () => {
+      if (this.#under === under) this.#under = null;
+    };
     // first to hear of the end, so that whoever awaits it may ask again at once
-    answer.result.then(
-      ({ text }) => {
-        this.messages.push(question, { role: 'assistant', content: text });
-        this.#busy = false;
-      },
-      () => {
-        this.#busy = false;
-      },
-    );
+    const ended = answer.result.then(({ text }) => {
+      this.messages.push(question, { role: 'assistant', content: text });
+      end();
+    }, end);
+    const under = { ended, stopped: () => answer.stopped };
+    this.#under = under;
     return answer;
   }
 
@@ -70,7 +83,8 @@ export class Conversation {
    * share with what this conversation's cache holds is not computed again.
    */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
-    return this.#engine.chat(messages, options);
+    const copy = messagesOf(messages);
+    return this.#engine.chat(() => copy, options);
   }
 
   /**
@@ -89,7 +103,8 @@ export class Conversation {
    * @throws quota-exceeded, storage-unavailable, aborted; what was saved before is then still there. invalid-option
    * without a name, or before there is anything
    */
-  async save({ signal }: { signal?: AbortSignal } = {}): Promise<SavedCache> {
+  async save(options: { signal?: AbortSignal } = {}): Promise<SavedCache> {
+    const { signal } = checkOptions<{ signal?: AbortSignal }>({ signal: GENERATE_OPTIONS.signal }, options);
     return this.#engine.save(this.#name(), signal);
   }
 
@@ -115,7 +130,14 @@ export class Conversation {
    * Frees the cache, when the answer under way is done; nothing is to be done where the worker is gone. Asking again
    * afterwards computes everything anew.
    */
-  close(): Promise<void> {
+  dispose(): Promise<void> {
     return this.#engine.close();
   }
+
+  /** @deprecated the name that dispose() had */
+  close(): Promise<void> {
+    return this.dispose();
+  }
 }
+
+disposable(Conversation.prototype);

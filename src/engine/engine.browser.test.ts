@@ -162,9 +162,9 @@ describe('in a browser', () => {
 
   it('is an error when the worker’s script is missing or broken', async () => {
     const missing = () => new Worker('/no/such/worker.js', { type: 'module' });
-    await expect(startWorker(missing)).rejects.toMatchObject({ code: 'worker-failed' });
+    await expect(startWorker([missing])).rejects.toMatchObject({ code: 'worker-failed' });
     const broken = URL.createObjectURL(new Blob(['throw new Error("broken")'], { type: 'text/javascript' }));
-    const failing = startWorker(() => new Worker(broken, { type: 'module' }));
+    const failing = startWorker([() => new Worker(broken, { type: 'module' })]);
     await expect(failing).rejects.toMatchObject({ code: 'worker-failed', message: /broken/ });
   });
 });

@@ -1,6 +1,15 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { transfer } from 'comlink';
 import { throwIfAborted } from '../errors';
+import {
+  CONVERSATION_OPTIONS,
+  HUB_OPTIONS,
+  INSPECT_OPTIONS,
+  LOAD_OPTIONS,
+  PLAN_QUERY,
+  STORED_OPTIONS,
+} from '../options/load';
+import { allowed, checkOptions, refuse, type Specs } from '../options/spec';
 import type {
   ChatMessage,
   EngineOptions,
@@ -20,20 +29,15 @@ import type {
   VerifyResult,
 } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
+import { idsOf, messagesOf, textOf } from './arguments';
 import { type Chats, Conversation, type ConversationOptions } from './conversation';
+import { disposable } from './disposable';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
-import { answerFrom } from './request';
+import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
-
-/** Where the worker's script comes from, when not from beside the library's. */
-export interface WorkerOptions {
-  /** where the worker's script is, for pages whose CSP wants it there */
-  workerUrl?: string | URL;
-  /** another way to make the worker, e.g. from a bundler's inlined copy */
-  createWorker?: () => Worker;
-}
+import { type WorkerOptions, workersFrom } from './workers-from';
 
 export interface HubOptions {
   /** of a Hub repository: branch, tag or commit */
@@ -49,11 +53,21 @@ export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & 
 
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
   /** adapters that are active from the start; see Engine.setLora() */
-  lora?: readonly LoraInput[];
+  lora?: LoraInput | readonly LoraInput[];
   onProgress?: (progress: Progress) => void;
   /** stops the download; what is here stays stored */
   signal?: AbortSignal;
 }
+
+const LORA_INPUT = {
+  ...HUB_OPTIONS,
+  adapter: { type: 'any', says: 'The adapter, named as a model is.' },
+  scale: { type: 'number', least: -1e6, most: 1e6, says: 'Multiplies its own scaling.' },
+} as const satisfies Specs;
+
+const TOKENIZE_OPTIONS = {
+  special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
+} as const satisfies Specs;
 
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;
@@ -65,7 +79,7 @@ type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
  * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
  * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
  * `onProgress` tells of it, with a note, and answers under way go on where they stopped.
- * @throws NibbleError, see ErrorCode; with `signal`, aborted
+ * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   const {
@@ -79,7 +93,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     persist,
     lora = [],
     ...engineOptions
-  } = options;
+  } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
   const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
@@ -89,7 +103,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     lora: await describeLora(lora),
   };
   let attempt: string | null = null;
-  const held = new HeldModel(workerFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
+  const held = new HeldModel(workersFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
     // what was lost under the eyes of this page is no riddle at the next load
     const left = lost ? attempt : leftAttempt();
     attempt = String(Math.random());
@@ -99,7 +113,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     if (backend === 'webgpu') wanted.options.backend = backend;
   });
   await held.ready(signal);
-  return new Engine(held, wanted);
+  return Engine.of(held, wanted);
 }
 
 /** Tells at once why the model is loaded again, and with every report until it is. */
@@ -137,12 +151,15 @@ async function fill(
   }
 }
 
-function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
+/** One adapter is as good as a list of one; a list of Files is the files of one. */
+function describeLora(lora: LoraInput | readonly LoraInput[]): Promise<LoraDescription[]> {
+  const isList = Array.isArray(lora) && !(lora.length > 0 && lora.every((file) => file instanceof Blob));
   return Promise.all(
-    lora.map(async (input) => {
-      if (typeof input !== 'object' || !('adapter' in input)) return { source: await describeModel(input), scale: 1 };
-      const { adapter, scale = 1, ...hub } = input;
-      return { source: await describeModel(adapter, hub), scale };
+    (isList ? lora : [lora as LoraInput]).map(async (input) => {
+      if (typeof input !== 'object' || input === null || !('adapter' in input))
+        return { source: await describeModel(input), scale: 1 };
+      const { adapter, scale = 1, ...hub } = checkOptions<Exclude<typeof input, ModelInput>>(LORA_INPUT, input);
+      return { source: await describeModel(adapter!, hub), scale };
     }),
   );
 }
@@ -150,15 +167,21 @@ function describeLora(lora: readonly LoraInput[]): Promise<LoraDescription[]> {
 /** An iPad calls itself a Mac; only its page, not its worker, can tell. */
 const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;
 
-function workerFrom({ workerUrl, createWorker }: WorkerOptions): () => Worker {
-  if (createWorker) return createWorker;
-  if (workerUrl) return () => new Worker(workerUrl, { type: 'module' });
-  // bundlers find the worker by this very expression
-  return () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
+/** A query as the worker takes it. @throws invalid-option */
+function planQuery(query: PlanQuery): PlanQuery {
+  const checked = checkOptions<Omit<PlanQuery, 'conversation'>>(PLAN_QUERY, query);
+  for (const name of ['promptTokens', 'maxNewTokens'] as const) {
+    if (checked[name] === undefined) refuse(name, undefined, allowed(PLAN_QUERY[name]));
+  }
+  // here null says something: no budget
+  return { ...checked, ...(query.memoryBudget === null && { memoryBudget: null }) } as PlanQuery;
 }
 
+const storedOptions = (options: WorkerOptions & HubOptions) =>
+  checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, options);
+
 async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['api']) => Promise<T>): Promise<T> {
-  const worker = await startWorker(workerFrom(from));
+  const worker = await startWorker(workersFrom(checkOptions<WorkerOptions & HubOptions>(STORED_OPTIONS, from)));
   try {
     return await worker.call(question(worker.api));
   } finally {
@@ -172,6 +195,8 @@ export interface Inspection {
   /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
   /** Ends the worker that answers. */
+  dispose(): void;
+  /** @deprecated the name that dispose() had */
   close(): void;
 }
 
@@ -186,22 +211,23 @@ export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions
  * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
  */
 export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
-  const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = options;
+  const checked = checkOptions<InspectOptions>(INSPECT_OPTIONS, options);
+  const { revision, token, hub, workerUrl, createWorker, sizes, ...engineOptions } = checked;
   const source = await describeModel(model, { revision, token, hub });
-  const { api, call, end } = await startWorker(workerFrom({ workerUrl, createWorker }));
+  const { api, call, end } = await startWorker(workersFrom({ workerUrl, createWorker }));
   try {
     const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
-    return { cost, plan: (query) => call(api.plan(query)), close: end };
+    return { cost, plan: async (query) => call(api.plan(planQuery(query))), dispose: end, close: end };
   } catch (error) {
     end();
     throw error;
   }
 }
 
-/** openInspection() for who has one question. */
+/** What load() with the same options would take, as openInspection() tells; for one question. */
 export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
-  const { cost, close } = await openInspection(model, options);
-  close();
+  const { cost, dispose } = await openInspection(model, options);
+  dispose();
   return cost;
 }
 
@@ -209,7 +235,7 @@ export async function inspectModel(model: ModelInput, options: InspectOptions = 
 export type StoredInput = ModelInput | Pick<StoredModel, 'key'>;
 
 async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): Promise<StoredRef> {
-  if (typeof model === 'object' && 'key' in model) return { kind: 'stored', key: model.key };
+  if (typeof model === 'object' && model !== null && 'key' in model) return { kind: 'stored', key: model.key };
   return describeModel(model, { revision, token, hub });
 }
 
@@ -221,7 +247,7 @@ export async function isStored(
   model: StoredInput,
   options: WorkerOptions & HubOptions = {},
 ): Promise<{ bytes: number; lastAttempt: LoadAttempt | null } | null> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   const stored = await askWorker(options, (api) => api.stored(ref));
   return stored?.complete ? unlessLeft({ bytes: stored.storedBytes, lastAttempt: stored.lastAttempt }) : null;
 }
@@ -240,7 +266,7 @@ export async function verifyStored(
   model: StoredInput,
   options: WorkerOptions & HubOptions = {},
 ): Promise<VerifyResult | null> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   return askWorker(options, (api) => api.verify(ref));
 }
 
@@ -249,7 +275,7 @@ export async function verifyStored(
  * @throws storage-unavailable while the model is loaded here or in another tab
  */
 export async function deleteStored(model: StoredInput, options: WorkerOptions & HubOptions = {}): Promise<void> {
-  const ref = await refOf(model, options);
+  const ref = await refOf(model, storedOptions(options));
   return askWorker(options, (api) => api.forget(ref));
 }
 
@@ -259,27 +285,60 @@ export function savedCaches(options: WorkerOptions = {}): Promise<SavedCache[]> 
 }
 
 export function deleteSavedCache(name: string, options: WorkerOptions = {}): Promise<void> {
-  return askWorker(options, (api) => api.deleteSavedCache(name));
+  return askWorker(options, (api) => api.deleteSavedCache(textOf('name', name)));
+}
+
+/** What was said when it was asked, also where it is changed meanwhile; what is wrong with it is the answer's failure. */
+function said(input: () => GenerateRequest['input']): Asked['input'] {
+  try {
+    const copy = input();
+    return () => copy;
+  } catch (error) {
+    return () => Promise.reject(error);
+  }
 }
 
 export class Engine {
+  /** dispose(), for `using` */
+  declare [Symbol.dispose]: () => void;
+  /** dispose(), for `await using` */
+  declare [Symbol.asyncDispose]: () => void;
   readonly #model: HeldModel;
   readonly #wanted: Wanted;
 
-  /** Applications use load(). */
-  constructor(model: HeldModel, wanted: Wanted) {
+  /** @internal applications use load() */
+  static of(model: HeldModel, wanted: Wanted): Engine {
+    return new Engine(model, wanted);
+  }
+
+  private constructor(model: HeldModel, wanted: Wanted) {
     this.#model = model;
     this.#wanted = wanted;
   }
 
-  /** Answers the last message. What the conversation shares with the one before is not computed again. */
+  /**
+   * Answers the last message. What the conversation shares with the one before is not computed again.
+   * @param messages a list, also of one; their content is text
+   * @returns an answer that fails with invalid-option for arguments that it does not take
+   */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
-    return this.#request({ messages: Array.from(messages ?? []) }, options);
+    return this.#request(
+      said(() => ({ messages: messagesOf(messages) })),
+      options,
+    );
   }
 
-  /** Continues a text, or token ids. */
+  /**
+   * Continues a text, or token ids.
+   * @returns an answer that fails with invalid-option for arguments that it does not take
+   */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): Answer {
-    return this.#request(typeof prompt === 'string' ? { prompt } : { ids: Array.from(prompt ?? []) }, options);
+    return this.#request(
+      said(() =>
+        typeof prompt === 'string' ? { prompt } : { ids: idsOf('prompt', prompt, 'a text or a list of token ids') },
+      ),
+      options,
+    );
   }
 
   /**
@@ -289,20 +348,27 @@ export class Engine {
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
-    const { system: _, messages: __, saved, maxContext, ...always } = options;
+    const checked = checkOptions<ConversationOptions>(CONVERSATION_OPTIONS, options);
+    const { system: _, messages: __, saved, maxContext, ...always } = checked;
     const chats: Chats = {
       chat: (messages, options) =>
         this.#request(
-          { messages: Array.from(messages ?? []) },
+          async () => ({ messages: messagesOf(await messages()) }),
           { ...always, ...options },
-          { conversation, saved, maxContext },
+          {
+            conversation,
+            saved,
+            maxContext,
+          },
         ),
-      plan: (query) =>
-        this.#model.run(async ({ api }) => {
+      plan: async (given) => {
+        const query = planQuery(given);
+        return this.#model.run(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
           return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
-        }),
+        });
+      },
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name, signal) => {
         const id = ++lastId;
@@ -312,7 +378,7 @@ export class Engine {
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
     };
-    return new Conversation(chats, options);
+    return new Conversation(chats, { ...checked, messages: messagesOf(checked.messages ?? []) });
   }
 
   /**
@@ -322,7 +388,8 @@ export class Engine {
    * @returns info(), whose `lora` tells effective ranks and scalings
    * @throws invalid-option for an adapter of another base, corrupt-checkpoint, unsupported-architecture, out-of-memory
    */
-  async setLora(lora: readonly LoraInput[], { signal }: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+  async setLora(lora: LoraInput | readonly LoraInput[], options: { signal?: AbortSignal } = {}): Promise<ModelInfo> {
+    const { signal } = checkOptions<{ signal?: AbortSignal }>({ signal: LOAD_OPTIONS.signal }, options);
     throwIfAborted(signal);
     const adapters = await describeLora(lora);
     const id = ++lastId;
@@ -339,8 +406,9 @@ export class Engine {
    * conversation's next question see Conversation.plan().
    * @throws invalid-option, context-overflow
    */
-  plan(query: PlanQuery): Promise<PlanInfo> {
-    return this.#model.run(({ api }) => api.plan(query));
+  async plan(query: PlanQuery): Promise<PlanInfo> {
+    const checked = planQuery(query);
+    return this.#model.run(({ api }) => api.plan(checked));
   }
 
   info(): Promise<ModelInfo> {
@@ -352,24 +420,29 @@ export class Engine {
   }
 
   /** @param options.special parse special tokens that stand in the text */
-  tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
-    return this.#model.run(({ api }) => api.tokenize(text, options.special ?? false));
+  async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
+    const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
+    const checked = textOf('text', text);
+    return this.#model.run(({ api }) => api.tokenize(checked, special));
   }
 
-  detokenize(ids: readonly number[]): Promise<string> {
-    return this.#model.run(({ api }) => api.detokenize([...ids]));
+  async detokenize(ids: readonly number[]): Promise<string> {
+    const checked = idsOf('ids', ids);
+    return this.#model.run(({ api }) => api.detokenize(checked));
   }
 
-  /** Ends the worker, and with it everything on the GPU. Answers under way fail with worker-failed. */
+  /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
   dispose(): void {
     this.#model.dispose();
   }
 
   #request(
-    input: GenerateRequest['input'],
+    input: Asked['input'],
     options: GenerateOptions,
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
     return answerFrom(this.#model, { id: ++lastId, input, ...of }, options);
   }
 }
+
+disposable(Engine.prototype);

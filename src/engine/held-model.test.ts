@@ -32,7 +32,7 @@ function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = 
     signals.push(signal);
     await fills.shift()?.(signal);
   };
-  const model = new HeldModel(create, fill);
+  const model = new HeldModel([create], fill);
   return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
 }
 
@@ -258,10 +258,12 @@ describe('a worker that dies', () => {
   it('is not one that does not start', async () => {
     let created = 0;
     const model = new HeldModel(
-      () => {
-        created++;
-        throw new Error('blocked by CSP');
-      },
+      [
+        () => {
+          created++;
+          throw new Error('blocked by CSP');
+        },
+      ],
       async () => {},
     );
     await expect(model.ready()).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });
@@ -275,8 +277,8 @@ describe('who asks no more', () => {
     await model.ready();
     const answer = call();
     model.dispose();
-    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
-    await expect(call()).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    await expect(answer).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
+    await expect(call()).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
     expect(workers).toHaveLength(1);
   });
 
@@ -285,7 +287,7 @@ describe('who asks no more', () => {
     const answer = call();
     await vi.waitFor(() => expect(signals).toHaveLength(2));
     model.dispose();
-    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: /was ended/ });
+    await expect(answer).rejects.toMatchObject({ code: 'disposed', message: /ended by dispose/ });
   });
 
   it('by an abort while the model is loaded again: that ends, and the next call begins it anew', async () => {

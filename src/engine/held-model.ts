@@ -3,11 +3,13 @@
  * model in it, and the calls that were under way are made again.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
+import { place } from './place';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
+import type { MakeWorker } from './workers-from';
 
 /**
  * A loss within this time of the last one is not recovered from: what brought it about would do so again, and a browser
- * whose GPU process died twice gives no adapter until the page is reloaded (Chromium; platform.md §1.4).
+ * whose GPU process died twice gives no adapter until the page is reloaded (Chromium 156, measured: none for half a minute and more).
  */
 const AGAIN_MS = 60_000;
 
@@ -29,7 +31,7 @@ interface Filling {
 }
 
 export class HeldModel {
-  #create: () => Worker;
+  #ways: readonly MakeWorker[];
   #fill: Fill;
   #worker: RunningWorker | null = null;
   #filling: Filling | null = null;
@@ -40,8 +42,8 @@ export class HeldModel {
   /** why there will be no worker any more */
   #end: NibbleError | null = null;
 
-  constructor(create: () => Worker, fill: Fill) {
-    this.#create = create;
+  constructor(ways: readonly MakeWorker[], fill: Fill) {
+    this.#ways = ways;
     this.#fill = fill;
   }
 
@@ -110,9 +112,9 @@ export class HeldModel {
     }
   }
 
-  /** Ends the worker. Calls under way fail with worker-failed, and later ones do. */
+  /** Ends the worker. Calls under way fail with `disposed`, and later ones do. */
   dispose(): void {
-    this.#end ??= workerFailed('was ended');
+    this.#end ??= new NibbleError('disposed', 'This engine was ended by dispose(). Load the model again to go on.');
     this.#worker?.end();
     this.#filling?.stop.abort();
   }
@@ -140,7 +142,7 @@ export class HeldModel {
     await given?.catch(() => {});
     for (;;) {
       throwIfAborted(signal);
-      const worker = await startWorker(this.#create);
+      const worker = await startWorker(this.#ways);
       try {
         await worker.call(this.#fill(worker, this.#lost && sentence(this.#lost), signal));
         return worker;
@@ -173,7 +175,7 @@ export class HeldModel {
 
   #giveUp(how: string): never {
     const { code, details } = this.#lost!;
-    this.#end = new NibbleError(code, `${LOST[code]}${how}. Reload the page to go on.`, details);
+    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${place.again} to go on.`, details);
     throw this.#end;
   }
 }

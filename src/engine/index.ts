@@ -18,7 +18,7 @@ export {
   savedCaches,
   storedModels,
   verifyStored,
-  type WorkerOptions,
 } from './engine';
 export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';
+export type { WorkerOptions } from './workers-from';

@@ -4,25 +4,35 @@
  *   'org/name'                   a repository of the Hugging Face Hub; 'org/name/file.gguf' one file of it
  *   'https://…/folder/'          a folder in Hugging Face layout; 'https://…/file.gguf' one file
  *   './path', '../path', '/path' the same, relative to the page
- *   File[], FileList             chosen or dropped files: a folder's, or one .gguf
+ *   URL                          the same as its text
+ *   File, File[], FileList       chosen or dropped files: a folder's, or one .gguf
  *   FileSystemDirectoryHandle    a folder from showDirectoryPicker()
  *   ModelFiles                   what was dropped, from modelFromDrop()
+ *
+ * In Node a name is first looked for on the disk, relative to the folder that the program runs in (src/node/locate.ts).
  */
 import { NibbleError } from '../errors';
+import { refuse, shown } from '../options/spec';
 import { HUB_ID } from '../protocol';
 import type { SourceDescription } from '../weights/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
+import { place } from './place';
 
-export type ModelInput = string | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
+export type ModelInput = string | URL | File | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
+
+const INPUTS =
+  'org/name of the Hub, a URL, a path that begins with ./ or /, a File, a list of Files, a folder, or what modelFromDrop() gave';
 
 const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
 
 /** @throws invalid-option for anything else, and for hub options without a Hub id */
 export async function describeModel(
-  model: ModelInput,
+  given: ModelInput,
   { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
 ): Promise<SourceDescription> {
+  const model = given instanceof URL ? given.href : given;
+  if (typeof model === 'string' && place.locate) return place.locate(model, { revision, token, hub });
   if (typeof model === 'string') {
     const id = HUB_ID.exec(model);
     if (id) return { kind: 'hub', id: id[1], file: id[2], revision, token, hub };
@@ -32,14 +42,27 @@ export async function describeModel(
   }
   if (typeof model === 'string') {
     if (!ADDRESS.test(model) || !URL.canParse(model, base)) {
-      const text = `"${model}" names no model: give org/name of the Hub, a URL, or a path that begins with ./ or /.`;
-      throw new NibbleError('invalid-option', text, { option: 'model', value: model });
+      const text = `${shown(model)} names no model: give org/name of the Hub, a URL, or a path that begins with ./ or /.`;
+      throw new NibbleError('invalid-option', text, { option: 'model', value: model.slice(0, 200) });
     }
     const url = new URL(model, base);
     url.hash = '';
     if (!/(\.gguf|\/)$/.test(url.pathname)) url.pathname += '/';
     return { kind: 'http', base: url.href };
   }
-  if ('kind' in model) return { kind: 'files', ...oneModel(await filesInHandle(model), model.name) };
-  return { kind: 'files', ...('files' in model ? model : oneModel(namedFiles(model))) };
+  if (isFile(model)) return { kind: 'files', ...oneModel(namedFiles([model])) };
+  if (isObject(model)) {
+    if ('kind' in model && 'values' in model)
+      return { kind: 'files', ...oneModel(await filesInHandle(model), model.name) };
+    if ('files' in model) return { kind: 'files', name: model.name, files: model.files };
+    if (isFiles(model)) return { kind: 'files', ...oneModel(namedFiles(model)) };
+  }
+  return refuse('model', model, INPUTS);
 }
+
+const isObject = (model: unknown): model is object => typeof model === 'object' && model !== null;
+
+const isFile = (model: unknown): model is File => model instanceof Blob && 'name' in model;
+
+const isFiles = (model: object): model is ArrayLike<File> =>
+  'length' in model && Array.from(model as ArrayLike<unknown>).every(isFile);

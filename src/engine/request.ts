@@ -1,25 +1,27 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
-import type { GenerateRequest, GenerateResult, SamplingOptions, TokenMessage } from '../protocol';
-import { type Answer, TextQueue } from './answer';
+import { GENERATE_OPTIONS } from '../options/load';
+import { checkOptions } from '../options/spec';
+import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import { type Answer, type GenerateOptions, TextQueue } from './answer';
+import { idsOf } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
+
+/** What is asked; the input may be made, or refused, when the answer begins. */
+export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext'> & {
+  input: () => GenerateRequest['input'] | Promise<GenerateRequest['input']>;
+};
 
 /**
  * @param asked its id is unique in the page
  * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
  * the answer fails with that code
  */
-export function answerFrom(
-  model: HeldModel,
-  asked: Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext' | 'input'>,
-  { signal, ...given }: SamplingOptions & { signal?: AbortSignal },
-): Answer {
+export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted: GenerateOptions): Answer {
   const askedAt = performance.now();
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  // drawn here, so that a repeated request goes on with the same random numbers
-  const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
   const ids: number[] = [];
   /** characters that the caller has had */
   let told = 0;
@@ -27,28 +29,33 @@ export function answerFrom(
   let attempts = 0;
 
   const start = async (push: (text: string) => void): Promise<GenerateResult> => {
-    const ask = (worker: RunningWorker) => {
-      const { port1, port2 } = new MessageChannel();
-      const attempt = ++attempts;
-      // a repeated request tells everything again
-      let [place, at] = [0, 0];
-      port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => {
-        if (attempt !== attempts) return;
-        firstMs ||= performance.now() - askedAt;
-        for (const id of data.ids) ids[place++] = id;
-        const fresh = data.text.slice(Math.max(0, told - at));
-        at += data.text.length;
-        told += fresh.length;
-        push(fresh);
-      };
-      const request = { ...asked, options, made: [...ids] };
-      return cancellable(worker, asked.id, stopping.signal, () =>
-        worker.api.generate(request, transfer(port2, [port2])),
-      );
-    };
+    const { signal, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
+    ids.push(...idsOf('made', made));
+    // drawn here, so that a repeated request goes on with the same random numbers
+    const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
     if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop);
     try {
+      const what = await input();
+      const ask = (worker: RunningWorker) => {
+        const { port1, port2 } = new MessageChannel();
+        const attempt = ++attempts;
+        // a repeated request tells everything again
+        let [place, at] = [0, 0];
+        port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => {
+          if (attempt !== attempts) return;
+          firstMs ||= performance.now() - askedAt;
+          for (const id of data.ids) ids[place++] = id;
+          const fresh = data.text.slice(Math.max(0, told - at));
+          at += data.text.length;
+          told += fresh.length;
+          push(fresh);
+        };
+        const request = { ...asked, input: what, options, made: [...ids] };
+        return cancellable(worker, asked.id, stopping.signal, () =>
+          worker.api.generate(request, transfer(port2, [port2])),
+        );
+      };
       const result = await model.run(ask, { signal: stopping.signal, progress: () => ids.length });
       if (attempts > 1) Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
       return result;
@@ -56,5 +63,5 @@ export function answerFrom(
       signal?.removeEventListener('abort', stop);
     }
   };
-  return new TextQueue(start, stop);
+  return new TextQueue(start, stopping);
 }

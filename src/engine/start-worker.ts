@@ -2,6 +2,8 @@
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError } from '../errors';
 import { passErrors, type WorkerApi } from '../protocol';
+import { place } from './place';
+import type { MakeWorker } from './workers-from';
 
 const HELLO_MS = 30_000;
 
@@ -16,9 +18,8 @@ export interface RunningWorker {
 
 passErrors(transferHandlers);
 
-export function workerFailed(reason: string): NibbleError {
-  const message = `The worker that runs the model ${reason}. Reload the page; on a strict page allow worker-src for it.`;
-  return new NibbleError('worker-failed', message, { reason });
+export function workerFailed(reason: string, next = `${place.again}.`): NibbleError {
+  return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
 }
 
 /**
@@ -42,8 +43,23 @@ export async function cancellable<T>(
   }
 }
 
-/** @throws worker-failed when the script does not load, breaks, or says nothing for half a minute */
-export async function startWorker(create: () => Worker, helloMs = HELLO_MS): Promise<RunningWorker> {
+/**
+ * @param ways to make it, in the order in which they are tried: a page's policy may forbid one of them
+ * @throws worker-failed when the script does not load, breaks, or says nothing for half a minute
+ */
+export async function startWorker(ways: readonly MakeWorker[], helloMs = HELLO_MS): Promise<RunningWorker> {
+  const reasons = new Set<unknown>();
+  for (const make of ways) {
+    try {
+      return await startOne(make, helloMs);
+    } catch (error) {
+      reasons.add((error as NibbleError).details.reason);
+    }
+  }
+  throw workerFailed([...reasons].join(', and '), place.workerAdvice);
+}
+
+async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorker> {
   let broken = false;
   let fail: (reason: string) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
@@ -55,7 +71,7 @@ export async function startWorker(create: () => Worker, helloMs = HELLO_MS): Pro
   failed.catch(() => {});
   let worker: Worker;
   try {
-    worker = create();
+    worker = await make();
   } catch (cause) {
     fail(`could not be started (${cause})`);
     return failed;

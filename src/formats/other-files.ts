@@ -38,7 +38,7 @@ export async function explainMissing(
   const ggufs = there.filter((name) => name.endsWith('.gguf'));
   if (ggufs.length > 0) {
     const text = `There is no ${path}, but there is ${ggufs.slice(0, 5).join(', ')}. Name one of them as the model.`;
-    return new NibbleError('invalid-option', text, { path, files: ggufs.slice(0, 20) });
+    return new NibbleError('invalid-option', text, { missing: path, files: ggufs.slice(0, 20) });
   }
   for (const [, pattern, what, advice] of OTHERS) {
     const found = there.find(
@@ -46,7 +46,7 @@ export async function explainMissing(
     );
     if (!found) continue;
     const text = `There is no ${path}. The weights are in ${found}: ${what}. ${advice}`;
-    return new NibbleError('unsupported-architecture', text, { path, found });
+    return new NibbleError('unsupported-architecture', text, { missing: path, found });
   }
   const beside = there.includes(SINGLE) ? `, which must lie beside ${SINGLE}` : '';
   if (path !== SINGLE || beside) return corrupt(`There is no ${path}${beside}`, { path });

@@ -1,7 +1,7 @@
 /**
  * NF4 as bitsandbytes quantises it, in plain JavaScript: the reference for the GPU's quantiser, and what `nibble
  * quantize` writes. Codes are bit-equal to bitsandbytes'.
- * Source: Dettmers et al. 2023 (QLoRA); rounding and packing as in reference nf4-and-models.md §3.2 and §3.3.
+ * Source: Dettmers et al. 2023 (QLoRA); rounding and packing as in bitsandbytes' backends/default/ops.py.
  */
 import { corrupt } from './json';
 import { NF4_CODEBOOK } from './matrix';
@@ -110,7 +110,7 @@ export function nestedQuantMap(): Float32Array {
   return dynamicMap;
 }
 
-/** Double quantisation of absmax (§3.3). Another order of summation may change the offset's last bit and a few codes. */
+/** Double quantisation of absmax, in blocks of 256. Another order of summation may change the offset's last bit and a few codes. */
 export function quantizeAbsmax(absmax: Float32Array): NestedAbsmax {
   const offset = fround(absmax.reduce((sum, value) => sum + value, 0) / absmax.length);
   const rest = absmax.map((value) => value - offset);

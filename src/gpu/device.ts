@@ -57,18 +57,21 @@ export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
 /** The adapter that requestGpu would use, without making a device; null where there is none. */
 export async function findAdapter(gpu: GPU | null | undefined): Promise<GPUAdapter | null> {
   if (!gpu) return null;
-  try {
-    return await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  } catch {
-    return null;
-  }
+  return askAdapter(gpu).catch(() => null);
 }
+
+const askAdapter = (gpu: GPU) => gpu.requestAdapter({ powerPreference: 'high-performance' });
 
 /**
  * @throws NibbleError webgpu-unavailable when there is no adapter or it gives no device
  */
 export async function requestGpu(gpu: GPU | null | undefined, options: GpuOptions): Promise<Gpu> {
-  const adapter = await findAdapter(gpu);
+  const adapter = await (gpu &&
+    askAdapter(gpu).catch((error) => {
+      // Node's says what to install
+      if (error instanceof NibbleError) throw error;
+      return null;
+    }));
   if (!adapter) {
     throw new NibbleError(
       'webgpu-unavailable',

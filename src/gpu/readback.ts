@@ -1,11 +1,11 @@
 /** Bytes from the GPU back to JavaScript. */
 import { NibbleError } from '../errors';
-import { nudged } from './firefox-poll';
+import { mappedForReading } from './wait';
 
 /** Maps a MAP_READ buffer, copies `bytes` of it and unmaps it. @throws NibbleError device-lost */
 export async function readMapped(device: GPUDevice, buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
   try {
-    await nudged(device, buffer.mapAsync(GPUMapMode.READ, 0, bytes));
+    await mappedForReading(device, buffer, bytes);
   } catch (cause) {
     throw new NibbleError(
       'device-lost',

@@ -7,7 +7,7 @@ const THREADS = 64;
 
 export const scatterKernel = (): Kernel => kernel('scatter', { THREADS });
 
-/** bitsandbytes' decision thresholds: f32 midpoints of neighbouring codebook values (nf4-and-models.md §3.1). */
+/** bitsandbytes' decision thresholds: f32 midpoints of neighbouring codebook values (its kernels.cu). */
 const thresholds = NF4_CODEBOOK.slice(1).map((value, i) => Math.fround((value + NF4_CODEBOOK[i]) / 2));
 
 export const quantizeKernel = (dense: DenseType): Kernel =>

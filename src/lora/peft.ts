@@ -1,6 +1,6 @@
 /**
  * PEFT's LoRA adapters: adapter_config.json and adapter_model.safetensors, checked against the model they shall change.
- * Keys, options and scalings: nf4-and-models.md §5, and PEFT 0.21's own files (reference/fixtures_lora.py); a bias that
+ * Keys, options and scalings: PEFT 0.21's src/peft/tuners/lora and its own files (reference/fixtures_lora.py); a bias that
  * was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
  * understood is refused by name: an adapter half applied answers plausibly and wrongly.
  */

@@ -24,7 +24,7 @@ const adapter = (maxBufferSize: number, more: Partial<AdapterFacts> = {}): Adapt
   ...more,
 });
 
-// Largest buffers by browser and system: platform.md §1.1.
+// Largest buffers by browser and system: see device-estimate.ts.
 describe.each<[string, DeviceFacts, AdapterFacts | null, number, RegExp]>([
   ['iPhone', machine(IPHONE, null), adapter(GIB, { vendor: 'apple' }), 1e9, /iOS ends a page.*1\.5 GB/],
   ['iPhone, older', machine(IPHONE, null), adapter(0.25 * GIB), 0.5 * GIB, /twice the largest buffer.*0\.3 GiB/],

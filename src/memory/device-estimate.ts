@@ -2,7 +2,8 @@
  * What a device probably allows a page or a program to take. No interface tells: this is a careful guess from what can
  * be known, and it says so. It never refuses anything by itself. Pure.
  *
- * Sources: platform.md §1.1 (largest buffers by browser and system; what iOS allows a page), §1.7 (what is reported).
+ * Sources of the largest buffers by browser and system: Dawn's PhysicalDeviceD3D12.cpp, -MTL.mm and -Vk.cpp, WebKit's
+ * HardwareCapabilities.mm, Firefox's gfx/wgpu_bindings/src/server.rs, as of August 2026.
  */
 
 import type { DeviceEstimate } from '../protocol';
@@ -30,7 +31,7 @@ const GIB = 2 ** 30;
 
 type System = 'ios' | 'android' | 'mac' | 'other';
 
-/** iOS ends a page at about 1.5 GB, of which the page itself, its code and copies in passing need a part (§1.1). */
+/** iOS ends a page at about 1.5 GB, of which the page itself, its code and copies in passing need a part (as apps in the field report). */
 const IOS_BYTES = 1e9;
 /** The part of main memory that one page may count on; a telephone's own system and other apps need more of it. */
 const SHARE: Record<System, number> = { ios: 1 / 4, android: 1 / 4, mac: 1 / 2, other: 1 / 2 };

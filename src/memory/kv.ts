@@ -15,7 +15,7 @@ import type { CopySegment } from './ring';
 export type KvType = 'f16' | 'f32' | 'int8';
 export type KvCapacity = 'auto' | 'full' | number;
 
-/** KV slots are allocated in multiples of this, the attention kernel's tile. */
+/** KV slots are allocated in multiples of this: a conversation that goes on by a few tokens seldom grows its cache. */
 export const KV_TILE = 32;
 
 export type KvHeads = Pick<ModelSpec, 'kvHeads' | 'headSize'>;
@@ -147,7 +147,8 @@ export interface KvCopy {
 }
 
 /**
- * What to copy as slots of a layer's ring move into another ring. A few runs where the parts hold the same heads; where growth cuts them anew, one a slot, as a slot's heads part ways.
+ * What to copy as slots of a layer's ring move into another ring. A few runs where the parts hold the same heads; where
+ * growth cuts them anew, one a slot, as a slot's heads part ways.
  */
 export function kvCopies(
   type: KvType,

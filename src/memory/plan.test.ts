@@ -31,7 +31,7 @@ function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): PlanModel {
 const plan = (spec: ModelSpec, more: Partial<PlanRequest> = {}, target: 'webgpu' | 'cpu' = 'webgpu'): MemoryPlan =>
   planMemory(modelOf(spec), request(more), DEFAULT_LIMITS, target);
 
-/** A model from a row of nf4-and-models.md §2.2: layers, width, heads, kv heads, head size, MLP width, vocabulary, context. */
+/** A model of these numbers, as published in config.json: layers, width, heads, kv heads, head size, MLP width, vocabulary, context. */
 const row = (
   model_type: string,
   L: number,
@@ -60,7 +60,7 @@ const row = (
 const GEMMA_7B = row('gemma', 28, 3072, 16, 16, 256, 24576, 256000, 8192);
 
 describe('the KV formula', () => {
-  // §1.4: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were expanded then.
+  // LitGPT issue 1558: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were expanded then.
   it.each([
     ['Phi-3 mini', 32, 32, 96, 4096, 393_216, 1.5],
     ['TinyLlama', 22, 32, 64, 2048, 180_224, 0.318],
@@ -89,7 +89,7 @@ describe('the KV formula', () => {
     expect(plan(GEMMA_7B, { kvType: 'int8' }).kv).toBe((84 + 84 / 64) * MIB);
   });
 
-  // §4.3: full context without rings, and 384 tokens, MiB.
+  // By hand: full context without rings, and 384 tokens, MiB.
   it.each<[string, ModelSpec, number, number]>([
     ['Gemma-2B', row('gemma', 18, 2048, 8, 1, 256, 16384, 256000, 8192), 144, 6.75],
     ['Llama-3.2-1B', row('llama', 16, 2048, 32, 8, 64, 8192, 128256, 131072), 4096, 12],
@@ -100,12 +100,12 @@ describe('the KV formula', () => {
     ['SmolLM2-135M', row('llama', 30, 576, 9, 3, 64, 1536, 49152, 8192), 180, 8.4375],
     ['SmolLM2-360M', row('llama', 32, 960, 15, 5, 64, 2560, 49152, 8192), 320, 15],
     ['TinyLlama-1.1B', row('llama', 22, 2048, 32, 4, 64, 5632, 32000, 2048), 44, 8.25],
-  ])('%s: the table of §4.3', (_, spec, full, short) => {
+  ])('%s: as computed by hand', (_, spec, full, short) => {
     expect(plan(spec, { kvCapacity: 'full' }).kv).toBe(full * MIB);
     expect(plan(spec).kv).toBe(short * MIB);
   });
 
-  // The ring column of §4.3 counts W slots; write-then-attend needs W + chunk - 1, rounded up to 32.
+  // Write-then-attend needs W + chunk - 1, rounded up to 32.
   it.each<[string, ModelSpec, number, number, number]>([
     ['Gemma-2-2B', row('gemma2', 26, 2304, 8, 4, 256, 9216, 256000, 8192, { sliding_window: 4096 }), 4096, 13, 624],
     [

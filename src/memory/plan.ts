@@ -2,26 +2,27 @@
  * The memory plan: one pure function turns (model, request, limits, budget) into a list of every buffer that will
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
- * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (nf4-and-models.md §4.1; kv.ts); slots are
- * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (§1.7), rounded up to a tile.
+ * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (kv.ts); slots are
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a tile.
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
 import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
+import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
 
-/** Default prefill chunk, tokens. */
-export const DEFAULT_CHUNK = 128;
 /** The most parts that decode attention splits a context into. */
 export const MAX_SPLITS = 16;
-/** The most copies of its sliding rings that a conversation may keep: each is many buffers, and a plan lists them all. */
-export const MAX_SNAPSHOTS = 64;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
+/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
+export const STEPS_AHEAD = 3;
+/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
+export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
 /** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
 export const READBACK = 'readback.piece';
 /** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
@@ -168,7 +169,7 @@ function checkRequest(request: PlanRequest): void {
     ['chunk', request.chunk, 1],
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
-    ['snapshots', request.snapshots, 0, MAX_SNAPSHOTS],
+    ['snapshots', request.snapshots, 0, ENGINE_OPTIONS.snapshots.most],
   ];
   for (const [name, value, least, most = Number.MAX_SAFE_INTEGER] of sizes) {
     const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';
@@ -361,7 +362,7 @@ function scratchBuffers(
     scratch('ids', Math.max(chunk, 4) * 4),
     scratch('sampled', ID_RING * 4),
     scratch('maxima', SAMPLE_GROUPS * 8),
-    ...[0, 1, 2, 3].map((i) => scratch(`readback.${i}`, 16)),
+    ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step) => scratch(idReadback(step), 16)),
     scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
   ];
 }

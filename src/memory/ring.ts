@@ -1,7 +1,8 @@
 /**
  * Index arithmetic of the ring KV cache, pure. A layer's cache has C slots; position p lives in slot p mod C, and what
- * a slot holds follows from the newest position written, never from the slot number. Derivation and the exactness
- * bound C >= W + chunk - 1: nf4-and-models.md §1.7.
+ * a slot holds follows from the newest position written, never from the slot number. A chunk is written before it
+ * attends: its first query still sees W - 1 positions before it, and its last key is chunk - 1 after it, so that a ring is
+ * exact if and only if C >= W + chunk - 1.
  */
 
 export const slotOf = (position: number, capacity: number): number => position % capacity;

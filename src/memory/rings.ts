@@ -41,7 +41,7 @@ export class Rings {
 
   /**
    * Whether every layer still holds all that tokens from `position` on must see. A global layer holds everything; a
-   * sliding ring that has wrapped was partly overwritten, also by what was taken back since (nf4-and-models.md §1.7).
+   * sliding ring that has wrapped was partly overwritten, also by what was taken back since (ring.ts).
    */
   canResume(position: number): boolean {
     return this.#resumes({ last: this.last, oldest: this.#oldest }, position);

@@ -4,8 +4,8 @@ import { forwardSteps, parameterCount, tensorTable } from './decoder';
 import { parseSpec } from './parse';
 
 /**
- * L, d, heads, kv heads, head size, MLP width, vocabulary: nf4-and-models.md §2.2; parameters in millions: §4.2, except
- * Gemma 2 and 3, where that table left out the norms after the sub-layers (Gemma-3-1B has 999,885,952 parameters).
+ * L, d, heads, kv heads, head size, MLP width, vocabulary: the models' published config.json; parameters in millions,
+ * counted from the shapes in their safetensors headers (Gemma-3-1B has 999,885,952).
  */
 type Row = [
   name: string,

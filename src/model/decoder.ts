@@ -1,6 +1,6 @@
 /**
  * The one decoder: ModelSpec -> the list of steps of a forward pass (steps.ts), and from the same list the tensors a
- * checkpoint must hold. Tensor names are Hugging Face's (nf4-and-models.md §2.4), those of a language model alone.
+ * checkpoint must hold. Tensor names are those of transformers' modeling_*.py for a language model alone.
  */
 import type { ModelSpec } from './spec';
 import type { BufferName, LinearPart, Step } from './steps';

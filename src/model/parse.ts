@@ -10,7 +10,7 @@ import { integer, object, positive, real, text, truth } from './fields';
 import { parseRope } from './rope';
 import type { Activation, LayerSpec, ModelSpec } from './spec';
 
-/** What a family's config.json does not say. Sources: transformers' configuration_*.py, nf4-and-models.md §2.3. */
+/** What a family's config.json does not say. Source: transformers' configuration_*.py. */
 interface Family {
   /** values of keys that config.json may leave out */
   defaults: JsonObject;

@@ -1,4 +1,4 @@
-/** Rotary frequencies from a config: base and scaling become dim/2 numbers, once. Formulas: nf4-and-models.md §2.1. */
+/** Rotary frequencies from a config: base and scaling become dim/2 numbers, once. Formulas: transformers' modeling_rope_utils.py. */
 import { NibbleError } from '../errors';
 import type { Json, JsonObject } from '../weights/checkpoint';
 import { integer, positive, real, text } from './fields';

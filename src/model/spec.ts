@@ -7,7 +7,7 @@ export type Activation = 'silu' | 'gelu_tanh';
 
 /**
  * Rotary embedding of one kind of layer: pair (j, j + dim/2) of a head turns by position * frequencies[j].
- * Frequencies are computed once from base and scaling (reference: nf4-and-models.md §2.1); the angles never stored.
+ * Frequencies are computed once from base and scaling (rope.ts); the angles are never stored.
  */
 export interface Rope {
   /** dims of a head that turn; the rest pass through */

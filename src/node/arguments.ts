@@ -1,38 +1,99 @@
-/** The command line of `nibble`: strict, every option checked, unknown ones refused by name. */
+/** What stands behind a command of `nibble`: strict, every option checked, unknown ones refused by name. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { NibbleError } from '../errors';
+import { ENGINE_OPTIONS } from '../options/engine';
+import { REQUEST_OPTIONS } from '../options/request';
+import { fromText, namedInText, type Spec, type Specs } from '../options/spec';
 import type { EngineOptions, SamplingOptions } from '../protocol';
+import { type Interrupt, NO_INTERRUPT } from './interrupt';
+import { COMMAND, readStdin } from './terminal';
+
+/** An option of the command line. */
+export interface Flag {
+  /** what stands for its value in the help; absent: it takes none */
+  value?: string;
+  /** it may be given several times, and all count */
+  many?: boolean;
+  short?: string;
+  /** one sentence */
+  says: string;
+  /** what is in effect without it, in words */
+  default?: string;
+}
+export type Flags = Readonly<Record<string, Flag>>;
 
 type OptionTable = NonNullable<ParseArgsConfig['options']>;
 
-const text = { type: 'string' } as const;
-const flag = { type: 'boolean' } as const;
+/** Flags as node:util wants them. */
+export const tableOf = (flags: Flags): OptionTable =>
+  Object.fromEntries(
+    Object.entries(flags).map(([name, { value, many = false, short }]) => [
+      name,
+      { type: value ? 'string' : 'boolean', multiple: many, ...(short ? { short } : {}) },
+    ]),
+  );
 
-/** Accepted by every command. */
-export const COMMON: OptionTable = {
-  json: flag,
-  verbose: flag,
-  help: flag,
-  weights: text,
-  keep: { ...text, multiple: true },
-  kv: text,
-  'kv-capacity': text,
-  'max-context': text,
-  budget: text,
-  snapshots: text,
-  backend: text,
-  tune: text,
-  limits: text,
-  features: text,
-  gpu: text,
-  chunk: text,
+/** Understood by every command. */
+export const COMMON: Flags = {
+  json: { says: 'Prints one object of JSON on standard output, and nothing else there.' },
+  verbose: { says: 'Tells on standard error what is being done.' },
+  'no-cache': { says: 'Keeps nothing of what is downloaded; without it, the cache folder does (see models).' },
+  revision: { value: 'NAME', says: "Branch, tag or commit of the Hub's repository.", default: 'main' },
+  hub: {
+    value: 'URL',
+    says: 'Address of the Hub, or of what stands for it.',
+    default: 'HF_ENDPOINT, else https://huggingface.co',
+  },
+  gpu: { value: 'NAME', says: 'The graphics adapter to use, by a part of its name.' },
+  help: { short: 'h', says: 'Prints this.' },
 };
 
+/** Adapters, for the commands that run a prompt. */
+export const LORA: Flags = {
+  lora: { value: 'MODEL', many: true, says: 'Adds a LoRA adapter, as PEFT saves it, named as a model is.' },
+};
+
+function valueWords(spec: Spec): string | undefined {
+  switch (spec.type) {
+    case 'choice':
+      return spec.of.join('|');
+    case 'number':
+      return [...(spec.words ?? []), 'N'].join('|');
+    case 'flag':
+      return undefined;
+    case 'object':
+      return 'NAME=VALUE';
+    default:
+      return 'TEXT';
+  }
+}
+
+/** The options of a table as flags, by the name that each has here. */
+function flagsOf<T extends object>(specs: Specs<T>): Flags {
+  const flags = [...namedInText<T>(specs, 'cli')].map(([flag, name]): [string, Flag] => {
+    const spec = specs[name];
+    const many = spec.type === 'texts' || spec.type === 'object';
+    const fallback = spec.default === undefined || spec.type === 'flag' ? undefined : String(spec.default);
+    return [flag, { value: valueWords(spec), many, says: spec.says, default: fallback }];
+  });
+  return Object.fromEntries(flags);
+}
+
+export const ENGINE: Flags = flagsOf<EngineOptions>(ENGINE_OPTIONS);
+export const REQUEST: Flags = flagsOf<SamplingOptions>(REQUEST_OPTIONS);
+
+type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
 export class Arguments {
+  /** who reads standard input, which can be read once */
+  #fromStdin: string | null = null;
+
   constructor(
     readonly command: string,
     readonly positionals: readonly string[],
-    private readonly values: Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>,
+    private readonly values: Values,
+    /** Ctrl-C */
+    readonly interrupt: Interrupt = NO_INTERRUPT,
   ) {}
 
   flag(name: string): boolean {
@@ -51,31 +112,41 @@ export class Arguments {
 
   required(name: string): string {
     const value = this.text(name);
-    if (value === undefined) throw invalid(name, undefined, `nibble ${this.command} needs --${name}.`);
+    if (value === undefined) throw invalid(name, undefined, `${COMMAND} ${this.command} needs --${name}.`);
     return value;
   }
 
-  number(name: string): number | undefined {
+  /**
+   * The bytes that stand for `-`: of standard input, to its end.
+   * @throws invalid-option when two options ask for them
+   */
+  stdin(name: string): Promise<Uint8Array> {
+    if (this.#fromStdin !== null) {
+      const text = `--${this.#fromStdin} - and --${name} - cannot both read standard input.`;
+      throw invalid(name, '-', text);
+    }
+    this.#fromStdin = name;
+    return readStdin();
+  }
+
+  /** A text; `-` is standard input, less the line end that a terminal or `echo` puts there. */
+  async input(name: string): Promise<string | undefined> {
     const value = this.text(name);
-    if (value === undefined) return undefined;
-    const number = Number(value);
-    if (value.trim() === '' || !Number.isFinite(number))
-      throw invalid(name, value, `--${name} must be a number, not "${value}".`);
-    return number;
+    if (value !== '-') return value;
+    return new TextDecoder().decode(await this.stdin(name)).replace(/\r?\n$/, '');
   }
 
   /** A whole number of at least `least`. */
   count(name: string, fallback: number, least = 1): number {
-    const value = this.number(name) ?? fallback;
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw invalid(name, String(value), `--${name} must be a whole number of at least ${least}, not ${value}.`);
-    }
-    return value;
+    const value = this.text(name);
+    return value === undefined
+      ? fallback
+      : (fromText({ type: 'number', least, whole: true, says: '' }, name, value) as number);
   }
 
   /** --ids 1,2,3 */
-  ids(name = 'ids'): number[] | undefined {
-    const value = this.text(name);
+  async ids(name = 'ids'): Promise<number[] | undefined> {
+    const value = await this.input(name);
     if (value === undefined) return undefined;
     const parts = value.trim() === '' ? [] : value.split(',').map((part) => part.trim());
     const bad = parts.find((part) => !/^\d+$/.test(part));
@@ -86,91 +157,91 @@ export class Arguments {
   /** The one positional, e.g. MODEL. */
   positional(index: number, name: string): string {
     const value = this.positionals[index];
-    if (value === undefined) throw invalid(name, undefined, `nibble ${this.command} needs ${name}.`);
+    if (value === undefined) throw invalid(name, undefined, `${COMMAND} ${this.command} needs ${name}.`);
     return value;
   }
+
+  /** What the options of a table were given. @throws invalid-option */
+  options<T extends object>(specs: Specs<T>): Partial<T> {
+    const options: Record<string, unknown> = {};
+    for (const [flag, name] of namedInText<T>(specs, 'cli')) {
+      const spec = specs[name];
+      const texts = this.list(flag);
+      const text = this.text(flag);
+      if (spec.type === 'flag' && this.flag(flag)) options[name] = true;
+      else if (spec.type === 'object' && texts.length > 0) options[name] = Object.fromEntries(texts.map(pairOf(flag)));
+      else if (texts.length > 0) options[name] = texts.flatMap((each) => fromText(spec, flag, each) as string[]);
+      else if (text !== undefined) options[name] = fromText(spec, flag, text);
+    }
+    return options as Partial<T>;
+  }
 }
+
+/** NAME=VALUE, where the value is JSON if it can be read as that. */
+const pairOf =
+  (flag: string) =>
+  (text: string): [string, unknown] => {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    if (name === undefined) throw invalid(flag, text, `--${flag} must be NAME=VALUE, not "${text}".`);
+    try {
+      return [name, JSON.parse(value)];
+    } catch {
+      return [name, value];
+    }
+  };
 
 export function invalid(option: string, value: string | undefined, message: string): NibbleError {
   return new NibbleError('invalid-option', message, { option, value: value ?? null });
 }
 
 /**
- * @param own options of this command beside the common ones
+ * @param own options of this command, beside the engine's and the common ones
  * @param most positionals at most
  * @throws invalid-option for an unknown or malformed option, or a positional too many
  */
-export function parse(command: string, argv: readonly string[], own: OptionTable, most: number): Arguments {
+export function parse(
+  command: string,
+  argv: readonly string[],
+  own: OptionTable,
+  most: number,
+  interrupt?: Interrupt,
+): Arguments {
+  const options = { ...own, ...tableOf({ ...ENGINE, ...COMMON }) };
+  let found: { values: Values; positionals: string[] };
   try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      options: { ...COMMON, ...own },
-      allowPositionals: true,
-      strict: true,
-    });
-    if (positionals.length > most) {
-      throw invalid(
-        'arguments',
-        positionals[most],
-        `nibble ${command} does not know what to do with "${positionals[most]}".`,
-      );
-    }
-    return new Arguments(command, positionals, values);
+    found = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   } catch (error) {
-    if (error instanceof NibbleError) throw error;
-    const message = error instanceof Error ? error.message.split('. ')[0] : String(error);
-    throw invalid(
-      /'(-[^']*)'/.exec(message)?.[1] ?? 'arguments',
-      undefined,
-      `nibble ${command}: ${message}. See nibble ${command} --help.`,
-    );
+    throw malformed(command, Object.keys(options), error as NodeJS.ErrnoException);
   }
+  const { values, positionals } = found;
+  if (positionals.length > most) {
+    const text = `${COMMAND} ${command} does not know what to do with "${positionals[most]}".`;
+    throw invalid('arguments', positionals[most], text);
+  }
+  return new Arguments(command, positionals, values, interrupt);
 }
 
-/** The engine's options as the library has them; their values are checked where the library's are. */
+/** Node's own sentences, made ours. */
+function malformed(command: string, names: readonly string[], { code, message }: NodeJS.ErrnoException): NibbleError {
+  const option = /'(-[^' ]*)/.exec(message)?.[1] ?? 'arguments';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const known = names.map((name) => `--${name}`);
+    const plain = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
+    const meant = known.find((name) => plain(name) === plain(option));
+    const text = `${COMMAND} ${command} has no option ${option}. ${meant ? `Did you mean ${meant}? ` : ''}There are: ${known.join(', ')}.`;
+    return new NibbleError('invalid-option', text, { option, value: null, known });
+  }
+  const text = message.includes('ambiguous')
+    ? `a value of ${option} that begins with - is written with =, as in ${option}=-5.`
+    : `${message.split(/\. |\n/)[0]}. See ${COMMAND} ${command} --help.`;
+  return invalid(option, undefined, `${COMMAND} ${command}: ${text}`);
+}
+
+/** The engine's options as the library has them. @throws invalid-option */
 export function engineOptions(args: Arguments): EngineOptions {
-  const capacity = args.text('kv-capacity');
-  return {
-    backend: args.text('backend') as EngineOptions['backend'],
-    weights: args.text('weights') as EngineOptions['weights'],
-    keep: args.list('keep'),
-    kv: args.text('kv') as EngineOptions['kv'],
-    kvCapacity: capacity === 'auto' || capacity === 'full' ? capacity : args.number('kv-capacity'),
-    maxContext: args.number('max-context'),
-    memoryBudget: args.number('budget'),
-    snapshots: args.number('snapshots'),
-    chunk: args.number('chunk'),
-    tune: args.text('tune'),
-    limits: args.text('limits') as EngineOptions['limits'],
-    features: args.text('features') as EngineOptions['features'],
-    storage: 'none',
-  };
+  // at a terminal a disk that is full is no reason to give no answer
+  return { ...args.options<EngineOptions>(ENGINE_OPTIONS), storage: args.flag('no-cache') ? 'none' : 'if-room' };
 }
 
-/** Adapters, for the commands that run a prompt. */
-export const LORA: OptionTable = { lora: { ...text, multiple: true } };
-
-export const SAMPLING: OptionTable = {
-  'max-new-tokens': text,
-  temperature: text,
-  'top-k': text,
-  'top-p': text,
-  seed: text,
-  stop: { ...text, multiple: true },
-  'ignore-eos': flag,
-  overflow: text,
-};
-
-export function samplingOptions(args: Arguments): SamplingOptions {
-  const stop = args.list('stop');
-  return {
-    maxNewTokens: args.number('max-new-tokens'),
-    temperature: args.number('temperature'),
-    topK: args.number('top-k'),
-    topP: args.number('top-p'),
-    seed: args.number('seed'),
-    stop: stop.length > 0 ? stop : undefined,
-    ignoreEos: args.flag('ignore-eos') || undefined,
-    overflow: args.text('overflow') as SamplingOptions['overflow'],
-  };
-}
+/** @throws invalid-option */
+export const samplingOptions = (args: Arguments): SamplingOptions => args.options<SamplingOptions>(REQUEST_OPTIONS);

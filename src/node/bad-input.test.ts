@@ -337,9 +337,9 @@ describe('a request with', () => {
 
 describe('an option', () => {
   it.each<[EngineOptions | object, string, object]>([
-    [{ chunk: 0 }, 'invalid-option', { option: 'chunk', value: '0' }],
-    [{ maxContext: -5 }, 'invalid-option', { option: 'maxContext', value: '-5' }],
-    [{ kvCapacity: 0 }, 'invalid-option', { option: 'kvCapacity', value: '0' }],
+    [{ chunk: 0 }, 'invalid-option', { option: 'chunk', value: 0 }],
+    [{ maxContext: -5 }, 'invalid-option', { option: 'maxContext', value: -5 }],
+    [{ kvCapacity: 0 }, 'invalid-option', { option: 'kvCapacity', value: 0 }],
     [{ kv: 'int4' }, 'invalid-option', { option: 'kv', value: 'int4' }],
     [{ weights: 'q2' }, 'invalid-option', { option: 'weights', value: 'q2' }],
     [{ tune: 'warp9' }, 'invalid-option', { option: 'tune', value: 'warp9' }],

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Expected } from '../execute/cpu/test/models';
 import { openCheckpoint } from '../weights/open-checkpoint';
 import { main } from './cli';
+import { COMMANDS } from './commands';
 import { surprise } from './commands/perplexity';
 import { createFolderSource } from './folder-source';
 
@@ -313,13 +314,13 @@ describe('quantize', () => {
     ['nf4-dq', ['--double-quant']],
   ])('makes the tensors of tiny-llama/%s from its bf16 original', async (variant, more) => {
     const out = join(folder, variant);
-    const result = await json<{ quantized: number; error: { sqnr_db: number } }>(
+    const result = await json<{ quantized: number; error_statistics: { sqnr_db: number } }>(
       'quantize',
       `${FIXTURES}/tiny-llama/bf16`,
       out,
       ...more,
     );
-    expect(result.error.sqnr_db).toBeGreaterThan(20);
+    expect(result.error_statistics.sqnr_db).toBeGreaterThan(20);
     const [made, right] = await Promise.all(
       [out, `${FIXTURES}/tiny-llama/${variant}`].map((path) => openCheckpoint(createFolderSource(path))),
     );
@@ -426,6 +427,26 @@ describe('errors', () => {
     const missing = await nibble('generate', path, '--ids', '1', '--json', '--backend', 'cpu');
     expect((JSON.parse(missing.out) as Failure).error.code).toBe('corrupt-checkpoint');
   });
+  it('name what exists where an option is unknown', async () => {
+    const { err, status } = await nibble('generate', NF4, '--maxNewTokens', '3');
+    expect(status).toBe(1);
+    expect(err).toMatch(
+      /^nibble generate has no option --maxNewTokens\. Did you mean --max-new-tokens\? There are: --prompt,/,
+    );
+    expect((await nibble('generate', NF4, '--prompt', '-5')).err).toMatch(/--prompt=-5/);
+    expect((await nibble('--json')).out).toMatch(/The command comes first/);
+  });
+  it.each(Object.keys(COMMANDS))('%s -h has a sentence, options with defaults, and an example', async (command) => {
+    const { says, flags, engine } = COMMANDS[command];
+    const { status, out } = await nibble(command, '-h');
+    expect(status).toBe(0);
+    expect(out).toContain(says);
+    expect(out).toMatch(new RegExp(`Example:\\n {2}nibble ${command} \\S`));
+    for (const flag of [...Object.keys(flags), 'json', 'no-cache']) expect(out).toContain(`--${flag}`);
+    if (engine) expect(out).toContain('Tokens of a prompt that are read at once. Default: 128.');
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(120);
+    expect((await nibble('help', command)).out).toBe(out);
+  });
   it('help is no error', async () => {
     const { status, out } = await nibble('--help');
     expect(status).toBe(0);
@@ -439,6 +460,7 @@ describe('errors', () => {
       'quantize',
       'inspect',
       'chat',
+      'models',
     ]) {
       expect(out).toContain(`nibble ${command} `);
     }

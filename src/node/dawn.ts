@@ -15,7 +15,7 @@ const kept: GPU[] = [];
 /** Folders where Chromium keeps its own libvulkan.so.1 and SwiftShader. */
 const CHROMIUM_FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 /** Set in the child, so that it does not start another. */
-const CHILD = 'NIBBLE_SWIFTSHADER';
+export const CHILD = 'NIBBLE_SWIFTSHADER';
 
 /** Dawn's navigator.gpu, or null when the package is not installed or does not load here. */
 export async function loadDawn(adapter: string | undefined): Promise<GPU | null> {
@@ -33,6 +33,22 @@ export async function loadDawn(adapter: string | undefined): Promise<GPU | null>
 }
 
 /**
+ * Dawn's GPU as it is to a session that may never ask for it: loaded with the first adapter that is asked for.
+ * requestAdapter() fails with webgpu-unavailable, and with what to install
+ */
+export function lazyDawn(): GPU {
+  const requestAdapter: GPU['requestAdapter'] = async (options) => {
+    const adapter = await (await loadDawn(undefined))?.requestAdapter(options);
+    if (adapter) return adapter;
+    const text = kept.length > 0 ? 'Dawn finds no graphics adapter here. Install a Vulkan driver' : NO_DAWN;
+    throw new NibbleError('webgpu-unavailable', `${text}, or load with backend: 'cpu'.`);
+  };
+  return { requestAdapter } as GPU;
+}
+
+const NO_DAWN = 'WebGPU in Node needs the npm package webgpu: npm install webgpu';
+
+/**
  * The GPU for a backend option: null for the CPU; for `webgpu` one that has an adapter.
  * @throws webgpu-unavailable; SwiftShaderChild when the command should start over
  */
@@ -41,10 +57,7 @@ export async function gpuFor(backend: string | undefined, adapter: string | unde
   const gpu = await loadDawn(adapter);
   if (backend !== 'webgpu') return gpu;
   if (!gpu) {
-    throw new NibbleError(
-      'webgpu-unavailable',
-      'WebGPU in Node needs the npm package webgpu: npm install webgpu, or use --backend cpu.',
-    );
+    throw new NibbleError('webgpu-unavailable', `${NO_DAWN}, or use --backend cpu.`);
   }
   let why = '';
   const found = await gpu.requestAdapter().catch((error: unknown) => {
@@ -76,7 +89,12 @@ export class SwiftShaderChild extends Error {
       VK_ICD_FILENAMES: join(this.folder, 'vk_swiftshader_icd.json'),
       LD_LIBRARY_PATH: [this.folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
     };
-    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { env, stdio: 'inherit' });
+    const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
+      env,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    });
+    // the terminal's Ctrl-C reaches both, a signal to this process only this one: it alone tells the child
+    process.on('SIGINT', () => child.connected && child.send('stop'));
     return new Promise((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (code, signal) => resolve(code ?? (signal ? 128 : 1)));

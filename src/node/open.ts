@@ -1,59 +1,62 @@
-/** MODEL of the command line -> a Source, a checkpoint, or a loaded session. */
-import { existsSync, statSync } from 'node:fs';
-import { totalmem } from 'node:os';
+/** MODEL of the command line -> a checkpoint, or a loaded session. */
 import { NibbleError } from '../errors';
-import { HUB_ID, type ModelInfo, type Progress } from '../protocol';
+import type { ModelInfo, Progress } from '../protocol';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer';
 import type { Checkpoint } from '../weights/checkpoint';
+import { lockDownload, lockUse } from '../weights/locks';
 import { openCheckpoint } from '../weights/open-checkpoint';
-import type { Source, SourceDescription } from '../weights/source';
-import { openSource } from '../worker/open-source';
+import type { Source } from '../weights/source';
+import { modelKey, openStored } from '../weights/stored-source';
 import { createSession, type Session } from '../worker/session';
 import { type Arguments, engineOptions } from './arguments';
 import { gpuFor } from './dawn';
-import { createFolderSource } from './folder-source';
-import { log, mib } from './terminal';
+import { nodeHost, openAnySource } from './host';
+import { locate } from './locate';
+import { log, mib, status, tell } from './terminal';
 
-/** What is known of this machine. */
-export const MACHINE = { memory: totalmem(), userAgent: '' };
-
-/** @throws invalid-option when MODEL is neither on disk nor shaped like a Hub id or an address */
-function locate(model: string): SourceDescription {
-  if (existsSync(model)) {
-    if (statSync(model).isDirectory() || model.endsWith('.gguf')) return { kind: 'files', name: model, files: [] };
-    throw new NibbleError('invalid-option', `${model} is neither a folder nor a .gguf file.`, { model });
-  }
-  if (/^https?:\/\//.test(model)) return { kind: 'http', base: model };
-  const hub = HUB_ID.exec(model);
-  if (hub) return { kind: 'hub', id: hub[1], file: hub[2], token: process.env.HF_TOKEN };
-  throw new NibbleError(
-    'invalid-option',
-    `There is no folder or file ${model}, and it is no Hub id (owner/name or owner/name/file.gguf).`,
-    {
-      model,
-    },
-  );
+/** Where what the command names is. @param revision of MODEL, not of its adapters */
+function described(args: Arguments, model: string, revision?: string) {
+  const hub = locate(model).kind === 'hub' ? args.text('hub') : undefined;
+  return locate(model, { revision, hub });
 }
 
-async function source(
-  description: SourceDescription,
-  onBytes: (path: string, bytes: number) => void = () => {},
-): Promise<Source> {
-  return description.kind === 'files' ? createFolderSource(description.name) : openSource(description, onBytes);
+/** A checkpoint with the place that its other files are read from. */
+export interface OpenedHeaders extends Checkpoint {
+  source: Source;
 }
 
-/** Headers and tokenizer only. */
-export async function openHeaders(model: string): Promise<Checkpoint> {
-  const from = await source(locate(model));
-  return openCheckpoint(from).catch(async (error) => {
-    await from.close?.();
+/**
+ * Headers and tokenizer only.
+ * @param keep what is read of a model from elsewhere is kept for the next time; else what is kept is only looked at
+ */
+export async function openHeaders(args: Arguments, model: string, keep = false): Promise<OpenedHeaders> {
+  const description = described(args, model, args.text('revision'));
+  const releases: (() => void)[] = [];
+  let source = await openAnySource(description);
+  const close = async () => {
+    await source.close?.();
+    for (const release of releases) release();
+  };
+  try {
+    if (description.kind !== 'files' && !args.flag('no-cache')) {
+      const { store } = await nodeHost(null).openStore();
+      const key = modelKey(source);
+      releases.push(await lockUse(key));
+      const record = await store?.ledger.get(key);
+      if (keep && !record?.complete) releases.push(await lockDownload(key));
+      if (store && (keep || record?.complete)) source = await openStored(source, store);
+    }
+    return { ...(await openCheckpoint(source)), source, close: () => void close() };
+  } catch (error) {
+    await close();
     throw error;
-  });
+  }
 }
 
 /** @throws invalid-option when there is no tokenizer.json */
-export async function openTokenizer(model: string): Promise<{ tokenizer: Tokenizer; vocab: number }> {
-  const { close, tokenizer: files, config } = await openHeaders(model);
+export async function openTokenizer(args: Arguments, model: string): Promise<{ tokenizer: Tokenizer; vocab: number }> {
+  const { source, tokenizer: files, config, close } = await openHeaders(args, model, true);
+  await source.close?.();
   close();
   if (files) {
     const tokenizer = createTokenizer(files.json, files.config);
@@ -71,39 +74,47 @@ export interface Opened {
   info: ModelInfo;
 }
 
-/** Loads MODEL into a session with the command's options. */
+/** What a person who waits sees. */
+function statusOf({ phase, loadedBytes, totalBytes, secondsLeft, note }: Progress): string {
+  if (note) return note;
+  if (!totalBytes || phase === 'header') return `${phase} …`;
+  const left = secondsLeft === null ? '' : `, ${Math.ceil(secondsLeft)} s`;
+  return `${phase} ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${mib(totalBytes)}${left}`;
+}
+
+/** Loads MODEL into a session with the command's options. Ctrl-C stops it, and what is here stays kept. */
 export async function open(args: Arguments, model: string, local?: Source): Promise<Opened> {
   const gpu = await gpuFor(args.text('backend'), args.text('gpu'));
-  const session = createSession({
-    gpu,
-    machine: MACHINE,
-    openSource: (description, onBytes) => local ?? source(description, onBytes),
-    openStore: async () => ({ store: null, reason: 'The command line keeps no copy of what it downloads.' }),
-  });
-  const description: SourceDescription = local ? { kind: 'files', name: model, files: [] } : locate(model);
-  const lora = args.list('lora').map((adapter) => ({ source: locate(adapter), scale: 1 }));
-  const stop = new AbortController();
-  const interrupted = () => stop.abort();
-  process.once('SIGINT', interrupted);
+  const host = nodeHost(gpu);
+  const session = createSession(local ? { ...host, openSource: () => local } : host);
+  const source = local
+    ? { kind: 'files' as const, name: model, files: [] }
+    : described(args, model, args.text('revision'));
+  const lora = args.list('lora').map((adapter) => ({ source: described(args, adapter), scale: 1 }));
   const id = nextId();
-  stop.signal.addEventListener('abort', () => void session.cancel(id));
+  const stop = () => void session.cancel(id);
   let phase = '';
   const progress = (now: Progress) => {
+    status(now.phase === 'ready' ? '' : statusOf(now));
     if (now.phase === phase) return;
     phase = now.phase;
     log(args, `${now.phase}${now.totalBytes ? `, ${mib(now.totalBytes)}` : ''}`);
   };
+  const { signal, gently } = args.interrupt;
+  signal.addEventListener('abort', stop);
   try {
-    const info = await session.load(
-      { id, source: description, options: engineOptions(args), lora },
-      { postMessage: progress },
-    );
+    const loading = () => session.load({ id, source, options: engineOptions(args), lora }, { postMessage: progress });
+    const info = await gently(loading);
     for (const { name, modules, ranks, scalings } of info.lora) {
       log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
     }
     log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
+    if (info.storageReason && source.kind !== 'files' && !args.flag('no-cache')) tell(info.storageReason);
     return { session, info };
+  } catch (error) {
+    status('');
+    throw error;
   } finally {
-    process.removeListener('SIGINT', interrupted);
+    signal.removeEventListener('abort', stop);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The service worker: keeps the application's own files, so that the page opens with the server gone. It answers
  * navigations and those files, and nothing else: models (`/models/`, any Range request) are the engine's business and
- * live in IndexedDB. A new version waits until the page asks for it (register.ts).
+ * live in IndexedDB. A new version waits until the page asks for it (register.ts). An origin may have several pages, each
+ * with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older ones only.
  */
 
 /** Filled in by the build (scripts/vite-site.ts): a digest of all files, and their paths relative to this script. */
@@ -9,11 +10,14 @@ declare const __SHELL__: { version: string; paths: string[] };
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const shell = __SHELL__;
-const PREFIX = 'nibble-shell-';
-const CACHE = PREFIX + shell.version;
 
 const home = new URL('./', worker.location.href);
 const page = new URL('index.html', home).href;
+/** A path has no blanks. */
+const OURS = `nibble-page ${home.pathname} `;
+const CACHE = OURS + shell.version;
+/** Until November 2026 the pages of an origin shared the caches of the versions that they had in common. */
+const SHARED = 'nibble-shell-';
 const files = new Set(shell.paths.map((path) => new URL(path, home).href));
 
 worker.addEventListener('install', (event) => {
@@ -25,14 +29,30 @@ worker.addEventListener('install', (event) => {
 worker.addEventListener('activate', (event) => {
   event.waitUntil(
     (async () => {
-      const names = await caches.keys();
-      await Promise.all(
-        names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)),
-      );
+      for (const name of await caches.keys()) {
+        if (name.startsWith(OURS) && name !== CACHE) await caches.delete(name);
+        if (name.startsWith(SHARED)) await leave(name);
+      }
       await worker.clients.claim();
     })(),
   );
 });
+
+/** Takes this page's files, and nobody's, out of a cache that it may share with others, which goes when it has no more. */
+async function leave(name: string): Promise<void> {
+  const cache = await caches.open(name);
+  const held = await cache.keys();
+  // each page has its index.html there; a file belongs to the nearest
+  const homes = held.map(({ url }) => /.*\/(?=index\.html$)/.exec(url)?.[0]);
+  const owner = (url: string) =>
+    homes
+      .filter((other) => other && url.startsWith(other))
+      .sort()
+      .at(-1) ?? home.href;
+  const ours = held.filter(({ url }) => owner(url) === home.href);
+  await Promise.all(ours.map((request) => cache.delete(request)));
+  if (ours.length > 0 && ours.length === held.length) await caches.delete(name);
+}
 
 worker.addEventListener('message', (event) => {
   if (event.data === 'skip-waiting') void worker.skipWaiting();

@@ -7,13 +7,16 @@ import './progress-bar';
 import './stats-line';
 import type { Composer } from './composer';
 import { define } from './define';
-import { formatBytes } from './format';
+import { formatBytes, formatMemory } from './format';
 import type { ChatSession } from './session';
 import { theme } from './theme';
+
+const MIB = 2 ** 20;
 
 /**
  * A session on the screen, from the offer to load the model, through its download, to the conversation. The chat page
  * and the widget are this element with something around it. Slot `intro` stands above the offer, slot `cost` in it.
+ * Event: `budget` (bytes), when the person allows what an error says is needed.
  */
 export class ChatView extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
@@ -62,6 +65,15 @@ export class ChatView extends LitElement {
         align-items: center;
         gap: 1rem;
         flex-wrap: wrap;
+      }
+      .said {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 0.3rem 0.8rem;
+        margin: 0;
+        color: var(--_muted);
+        font-size: 0.875em;
       }
       .starters {
         display: grid;
@@ -140,6 +152,45 @@ export class ChatView extends LitElement {
     return html`<nibble-progress role="status" exportparts="progress" .progress=${progress}></nibble-progress>`;
   }
 
+  /** Below an answer that is not whole. */
+  #cut() {
+    const { cut, messages, phase } = this.session;
+    if (!cut || phase === 'answering') return nothing;
+    const none = messages.at(-1)?.role === 'user';
+    const limit = cut.ids ? ` of ${cut.ids.length.toLocaleString('en')} tokens` : '';
+    const why = cut.finish === 'length' ? `The answer reached its limit${limit}.` : 'The answer was stopped.';
+    return html`<p class="said" role="status" data-cut=${cut.finish}>
+      ${none ? 'Stopped before it was answered.' : why}
+      ${
+        phase === 'ready'
+          ? html`<button @click=${() => void this.session.continue()}>${none ? 'Answer' : 'Continue'}</button>`
+          : nothing
+      }
+    </p>`;
+  }
+
+  /** After "New chat". */
+  #undo() {
+    const { closed, messages } = this.session;
+    if (!closed || messages.length > 0) return nothing;
+    return html`<p class="said" role="status">
+      This is a new chat. <button @click=${() => this.session.undoNewChat()}>Undo</button>
+    </p>`;
+  }
+
+  /** After an error of the memory limit: the one that would do. */
+  #allow() {
+    const { code, details } = this.session.error ?? {};
+    const enough = Number(details?.enough);
+    if (code !== 'out-of-memory' || !(enough > Number(details?.budget ?? Infinity))) return nothing;
+    const allow = () => {
+      const detail = Math.ceil(enough / MIB) * MIB;
+      this.dispatchEvent(new CustomEvent('budget', { detail, bubbles: true, composed: true }));
+      void this.session.allow(detail);
+    };
+    return html`<button slot="actions" @click=${allow}>Allow ${formatMemory(Math.ceil(enough / MIB) * MIB)}</button>`;
+  }
+
   #error() {
     const { error, previous, phase } = this.session;
     const noRoom = error?.code === 'quota-exceeded' && phase === 'idle';
@@ -155,6 +206,7 @@ export class ChatView extends LitElement {
           ? html`<button slot="actions" @click=${() => void this.session.loadWithoutRoom()}>Load without keeping it</button>`
           : nothing
       }
+      ${this.#allow()}
       ${this.#goBack('actions')}
     </nibble-error>`;
   }
@@ -183,7 +235,8 @@ export class ChatView extends LitElement {
   #middle() {
     const { phase, messages } = this.session;
     if (messages.length > 0) {
-      return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}></nibble-messages>`;
+      return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}
+        >${this.#cut()}</nibble-messages>`;
     }
     return html`<div class="middle">
       <slot name="intro"></slot>
@@ -197,6 +250,7 @@ export class ChatView extends LitElement {
     return html`
       ${this.#middle()}
       ${this.#recovering()}
+      ${this.#undo()}
       ${this.#error()}
       ${messages.length > 0 ? this.#model() : nothing}
       ${

@@ -5,8 +5,8 @@ import { define } from './define';
 import { theme } from './theme';
 
 /**
- * What went wrong, in the error's own sentence, with its code. What is slotted stands below the sentence, and slot
- * `actions` beside "Try again". Event: `retry`.
+ * What went wrong, in the error's own sentence; its code and numbers are in the console, for who looks into it. What is
+ * slotted stands below the sentence, and slot `actions` beside "Try again". Event: `retry`.
  */
 export class ErrorNotice extends LitElement {
   @property({ attribute: false }) error: NibbleError | null = null;
@@ -38,18 +38,19 @@ export class ErrorNotice extends LitElement {
       ::slotted(p) {
         margin: 0;
       }
-      code {
-        font: 0.8em var(--_mono);
-        color: var(--_danger);
-      }
     `,
   ];
+
+  override willUpdate(changed: Map<string, unknown>) {
+    const { error } = this;
+    if (error && changed.has('error')) console.warn(`Nibble: ${error.code}.`, error.message, error.details);
+  }
 
   override render() {
     const { error } = this;
     if (error === null) return nothing;
-    return html`<div role="alert" part="error">
-      <div class="said"><p>${error.message} <code>${error.code}</code></p><slot></slot></div>
+    return html`<div role="alert" part="error" data-code=${error.code}>
+      <div class="said"><p>${error.message}</p><slot></slot></div>
       <div class="actions">
         ${this.fatal ? nothing : html`<button @click=${() => this.dispatchEvent(new Event('retry'))}>Try again</button>`}
         <slot name="actions"></slot>

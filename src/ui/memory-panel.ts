@@ -110,6 +110,9 @@ export class MemoryPanel extends LitElement {
         margin: 0;
         accent-color: var(--_accent);
       }
+      .when {
+        grid-column: 2 / -1;
+      }
       output {
         min-width: 5.5em;
         text-align: right;
@@ -144,6 +147,9 @@ export class MemoryPanel extends LitElement {
         .limit input {
           grid-column: 1 / -1;
           grid-row: 2;
+        }
+        .when {
+          grid-column: 1 / -1;
         }
       }
     `,
@@ -262,6 +268,7 @@ export class MemoryPanel extends LitElement {
           @input=${this.#limit}
         />
         <output data-cost="limit">${limit}</output>
+        <span class="when muted">It counts from the next load.</span>
       </label>
       <div role="status">
         <p class="verdict ${verdict}" data-cost="verdict">${sentence}</p>

@@ -10,7 +10,7 @@ const NEAR_END = 80;
 
 /**
  * The conversation. It is a log that stays quiet while text streams in; when an answer is complete, a status line that
- * only screen readers meet says so.
+ * only screen readers meet says so. What is slotted stands below the last message.
  */
 export class MessageList extends LitElement {
   @property({ attribute: false }) messages: readonly ChatMessage[] = [];
@@ -21,6 +21,8 @@ export class MessageList extends LitElement {
     css`
       :host {
         display: block;
+        /* what is unseen scrolls with the rest, and does not make the document longer */
+        position: relative;
         overflow-y: auto;
         overscroll-behavior: contain;
       }
@@ -189,6 +191,7 @@ export class MessageList extends LitElement {
     return html`
       <div class="log" role="log" tabindex="0" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
         ${this.messages.map((message, index) => this.#message(message, this.busy && index === last))}
+        <slot></slot>
       </div>
       <div class="unseen" role="status">${this.#status}</div>
     `;

@@ -60,6 +60,26 @@ test('what is typed is looked up with its revision and token, shown, and loaded'
   expect(library.open).toBe(0);
 });
 
+test('the memory limit counts when a model is loaded under it, and not before', async () => {
+  const { element, session } = await open();
+  const move = async () => {
+    await address.fill('org/name');
+    await dialog.getByRole('button', { name: 'Look up' }).click();
+    await dialog.getByLabelText('Memory limit').fill('12');
+    await expect.element(dialog.getByText('512 MiB')).toBeVisible();
+  };
+  await move();
+  expect(session.memoryBudget).toBeNull();
+  await userEvent.keyboard('{Escape}');
+  await element.open();
+  await address.fill('org/name');
+  await dialog.getByRole('button', { name: 'Look up' }).click();
+  await expect.element(dialog.getByText('no limit')).toBeVisible();
+  await move();
+  await dialog.getByRole('button', { name: /^Load/ }).click();
+  await vi.waitFor(() => expect([session.memoryBudget, session.choice.name]).toEqual([512 * 2 ** 20, 'name']));
+});
+
 test('what does not fit the limit comes with what would: one click, and it is loaded so', async () => {
   const library = new FakeLibrary();
   const offers: PlanOffer[] = [

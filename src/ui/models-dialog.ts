@@ -16,8 +16,8 @@ import { theme } from './theme';
 
 /**
  * A dialog in two steps: which model, from the web or from this device; then what it takes, and
- * whether to load it. What was typed stays while the dialog is open, and is gone with it. Slot `conversation` stands
- * below the models that are kept.
+ * whether to load it, and under which memory limit. What was typed stays while the dialog is open, and is gone with it.
+ * Slot `conversation` stands below the models that are kept. Event: `budget` (number | null), when it is loaded.
  */
 export class ModelsDialog extends LitElement {
   @property({ attribute: false }) session!: ChatSession;
@@ -26,6 +26,8 @@ export class ModelsDialog extends LitElement {
   /** of `choice`; null while it is being found out */
   @state() private inspection: Inspection | null = null;
   @state() private error: NibbleError | null = null;
+  /** the memory limit that stands beside the choice, until it is loaded under it */
+  @state() private budget: number | null = null;
   @state() private isOpen = false;
   @query('dialog') private dialog!: HTMLDialogElement;
   @query('nibble-model-form') private form?: ModelForm;
@@ -107,6 +109,7 @@ export class ModelsDialog extends LitElement {
 
   /** Shows the dialog; with a choice, what that would take. */
   async open(choice?: ModelChoice): Promise<void> {
+    if (!this.isOpen) this.budget = this.session.memoryBudget;
     this.isOpen = true;
     await this.updateComplete;
     if (!this.dialog.open) this.dialog.showModal();
@@ -125,7 +128,7 @@ export class ModelsDialog extends LitElement {
     try {
       const inspection = await this.library.inspect(model, { ...this.session.engineOptions, ...access });
       if (this.choice === choice) this.inspection = inspection;
-      else inspection.close();
+      else inspection.dispose();
     } catch (thrown) {
       if (this.choice === choice) this.#back(asNibbleError(thrown));
     }
@@ -137,7 +140,7 @@ export class ModelsDialog extends LitElement {
   }
 
   #show(what: { choice: ModelChoice | null; error: NibbleError | null }) {
-    this.inspection?.close();
+    this.inspection?.dispose();
     Object.assign(this, { ...what, inspection: null });
   }
 
@@ -145,8 +148,16 @@ export class ModelsDialog extends LitElement {
     const { choice, inspection } = this;
     if (!choice || !inspection) return;
     const { bytes, here } = inspection.cost;
+    const { budget: detail } = this;
     this.dialog.close();
+    if (detail !== this.session.memoryBudget) this.dispatchEvent(new CustomEvent('budget', { detail }));
     void this.session.change({ ...choice, options }, { bytes, here });
+  };
+
+  /** It counts when the model is loaded under it, and not before. */
+  #limit = (event: CustomEvent<number | null>) => {
+    event.stopPropagation();
+    this.budget = event.detail;
   };
 
   #closed = () => {
@@ -186,10 +197,10 @@ export class ModelsDialog extends LitElement {
       class="content"
       .choice=${choice}
       .inspection=${this.inspection}
-      .budget=${this.session.memoryBudget}
+      .budget=${this.budget}
       replaces=${info ? current.name : ''}
       @load=${this.#load}
-      @budget=${() => this.requestUpdate()}
+      @budget=${this.#limit}
       @back=${() => this.#back()}
     ></nibble-cost>`;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NibbleError } from '../errors';
-import { parseModel, parseOptions } from './options';
+import { describeUnknown, likelyName, OPTION_NAMES, parseModel, parseOptions } from './options';
 
 const refusal = (run: () => unknown): NibbleError => {
   try {
@@ -16,7 +16,7 @@ describe('parseOptions', () => {
     const query = new URLSearchParams(
       'backend=cpu&kv-capacity=full&max-context=512&chunk=16&limits=default&features=none&kv=f32&storage=none&weights=keep&tune=off&memory-budget=1000000&snapshots=2',
     );
-    expect(parseOptions(query)).toEqual({
+    expect(parseOptions(query).engine).toEqual({
       backend: 'cpu',
       kvCapacity: 'full',
       maxContext: 512,
@@ -30,9 +30,9 @@ describe('parseOptions', () => {
       memoryBudget: 1_000_000,
       snapshots: 2,
     });
-    expect(parseOptions([['kv-capacity', '384']])).toEqual({ kvCapacity: 384 });
-    expect(parseOptions([['kv', 'int8']])).toEqual({ kv: 'int8' });
-    expect(parseOptions([])).toEqual({});
+    expect(parseOptions([['kv-capacity', '384']]).engine).toEqual({ kvCapacity: 384 });
+    expect(parseOptions([['kv', 'int8']]).engine).toEqual({ kv: 'int8' });
+    expect(parseOptions([]).engine).toEqual({});
   });
 
   test.each([
@@ -45,8 +45,8 @@ describe('parseOptions', () => {
     ['snapshots', '-1'],
     ['chunk', '1e3'],
     ['limits', 'max'],
-    ['kv-capcity', 'full'],
-    ['toString', 'x'],
+    ['temperature', 'warm'],
+    ['top-p', '2'],
   ])('refuses %s=%s with a sentence', (name, value) => {
     const error = refusal(() => parseOptions([[name, value]]));
     expect(error.code).toBe('invalid-option');
@@ -54,8 +54,45 @@ describe('parseOptions', () => {
     expect(error.message).toContain(name);
   });
 
+  test('maps names to SamplingOptions', () => {
+    const query = new URLSearchParams('max-new-tokens=5&temperature=.5&top-k=3&chunk=8&ignore-eos');
+    expect(parseOptions(query)).toEqual({
+      engine: { chunk: 8 },
+      sampling: { maxNewTokens: 5, temperature: 0.5, topK: 3, ignoreEos: true },
+    });
+  });
+
+  test.each(['utm_source', 'fbclid', 'kv-capcity', 'toString', '__proto__', ''])('passes over "%s"', (name) =>
+    expect(parseOptions([[name, 'full']])).toEqual({ engine: {}, sampling: {} }),
+  );
+
   test('refuses an option given twice', () => {
     expect(refusal(() => parseOptions(new URLSearchParams('chunk=1&chunk=2'))).message).toContain('twice');
+  });
+});
+
+describe('a name that nobody knows', () => {
+  test.each([
+    ['kv-capcity', 'kv-capacity'],
+    ['max-new-token', 'max-new-tokens'],
+    ['maxnewtokens', 'max-new-tokens'],
+    ['max_context', 'max-context'],
+    ['Backend', 'backend'],
+    ['temprature', 'temperature'],
+    ['kvv', undefined],
+    ['utm_source', undefined],
+    ['x', undefined],
+    ['', undefined],
+    ['fbclid', undefined],
+    ['gclid', undefined],
+    ['ref', undefined],
+    ['x'.repeat(1e6), undefined],
+  ])('%.20s is meant for %s', (name, meant) => expect(likelyName(name, OPTION_NAMES)).toBe(meant));
+
+  test('is named, beside what was meant or what there is', () => {
+    const sentence = (name: string) => describeUnknown(`It knows no "${name}"`, name, ['chunk', 'tune']);
+    expect(sentence('chunks')).toBe('It knows no "chunks". Did you mean "chunk"?');
+    expect(sentence('colour')).toBe('It knows no "colour". It knows: chunk, tune.');
   });
 });
 

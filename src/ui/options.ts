@@ -1,70 +1,68 @@
 /**
- * EngineOptions from strings: the query of the chat page and the attributes of the widget are the same names with the
- * same values, and an unknown one is refused.
+ * Options from strings: the query of the chat page and the attributes of the widget are the names of src/options/ with
+ * dashes, and the same values. A bad value is refused. Unknown names are passed over, since others add theirs to
+ * addresses and elements (utm_source, _ngcontent-x); who mistyped one finds it in the console.
  */
 import { NibbleError } from '../errors';
-import { type EngineOptions, HUB_ID } from '../protocol';
+import { ENGINE_OPTIONS } from '../options/engine';
+import { REQUEST_OPTIONS } from '../options/request';
+import { fromText, namedInText, type Specs } from '../options/spec';
+import { type EngineOptions, HUB_ID, type SamplingOptions } from '../protocol';
 
-type Setter = (value: string) => EngineOptions;
+const ENGINE_NAMES = namedInText<EngineOptions>(ENGINE_OPTIONS, 'page');
+const SAMPLING_NAMES = namedInText<SamplingOptions>(REQUEST_OPTIONS, 'page');
 
-const refuse = (name: string, value: string, allowed: string): never => {
-  throw new NibbleError('invalid-option', `${name} is "${value}"; it must be ${allowed}.`, { option: name, value });
-};
+/** The options that a query or an attribute can name: those of load(), and those of every answer. */
+export const OPTION_NAMES: readonly string[] = [...ENGINE_NAMES.keys(), ...SAMPLING_NAMES.keys()];
 
-const oneOf =
-  <K extends keyof EngineOptions>(name: string, key: K, values: readonly (EngineOptions[K] & string)[]): Setter =>
-  (value) => {
-    const found = values.find((allowed) => allowed === value);
-    return found === undefined ? refuse(name, value, `one of ${values.join(', ')}`) : { [key]: found };
-  };
+/** How many letters are to be put in, taken out or replaced to make one word of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      next.push(Math.min(row[j + 1] + 1, next[j] + 1, row[j] + (letter === b[j] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
 
-/** A whole number of at least `least`, or one of some words. */
-const count =
-  (name: string, key: keyof EngineOptions, words: readonly string[] = [], least = 1): Setter =>
-  (value) => {
-    if (words.includes(value)) return { [key]: value };
-    const number = Number(value);
-    if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= least) return { [key]: number };
-    return refuse(name, value, [`a whole number of at least ${least}`, ...words].join(', or '));
-  };
+/** The known name that an unknown one was meant for: at most two letters off, dashes and case not counted. */
+export function likelyName(unknown: string, known: readonly string[]): string | undefined {
+  const bare = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
+  const meant = bare(unknown).slice(0, 99);
+  // of a short name two letters are too much of it
+  const off = (name: string) => distance(meant, bare(name)) / Math.min(2, Math.floor(bare(name).length / 3));
+  return known.find((name) => off(name) <= 1);
+}
 
-const OPTIONS: Record<string, Setter> = {
-  backend: oneOf('backend', 'backend', ['auto', 'webgpu', 'cpu']),
-  weights: oneOf('weights', 'weights', ['keep', 'nf4', 'q8', 'f16', 'f32']),
-  kv: oneOf('kv', 'kv', ['f16', 'f32', 'int8']),
-  'kv-capacity': count('kv-capacity', 'kvCapacity', ['auto', 'full']),
-  'max-context': count('max-context', 'maxContext'),
-  'memory-budget': count('memory-budget', 'memoryBudget'),
-  snapshots: count('snapshots', 'snapshots', [], 0),
-  chunk: count('chunk', 'chunk'),
-  tune: (value) => ({ tune: value }),
-  limits: oneOf('limits', 'limits', ['adapter', 'default']),
-  features: oneOf('features', 'features', ['all', 'none']),
-  storage: oneOf('storage', 'storage', ['indexeddb', 'if-room', 'none']),
-};
-
-export const OPTION_NAMES: readonly string[] = Object.keys(OPTIONS);
+/** The sentence about a name that is passed over. @param what 'This page knows no option "colour"' */
+export function describeUnknown(what: string, unknown: string, known: readonly string[]): string {
+  const likely = likelyName(unknown, known);
+  return likely ? `${what}. Did you mean "${likely}"?` : `${what}. It knows: ${known.join(', ')}.`;
+}
 
 /**
- * @param entries names as in OPTION_NAMES, and their values
- * @throws NibbleError invalid-option: an unknown name, a value out of range, a name given twice
+ * @param entries names and values; what is not in OPTION_NAMES is passed over
+ * @throws NibbleError invalid-option: a value out of range, a name given twice
  */
-export function parseOptions(entries: Iterable<readonly [name: string, value: string]>): EngineOptions {
-  const seen = new Set<string>();
-  let options: EngineOptions = {};
-  for (const [name, value] of entries) {
-    const setter = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
-    if (setter === undefined) {
-      throw new NibbleError('invalid-option', `There is no option "${name}". There are: ${OPTION_NAMES.join(', ')}.`, {
-        option: name,
-        known: OPTION_NAMES,
-      });
-    }
-    if (seen.has(name)) throw new NibbleError('invalid-option', `The option ${name} is given twice.`, { option: name });
-    seen.add(name);
-    options = { ...options, ...setter(value) };
+export function parseOptions(entries: Iterable<readonly [name: string, value: string]>): {
+  engine: EngineOptions;
+  sampling: SamplingOptions;
+} {
+  const engine: Record<string, unknown> = {};
+  const sampling: Record<string, unknown> = {};
+  for (const [flag, value] of entries) {
+    const ofEngine = ENGINE_NAMES.get(flag);
+    const name = ofEngine ?? SAMPLING_NAMES.get(flag);
+    if (name === undefined) continue;
+    const options = ofEngine ? engine : sampling;
+    if (name in options)
+      throw new NibbleError('invalid-option', `The option ${flag} is given twice.`, { option: flag });
+    options[name] = fromText((ofEngine ? (ENGINE_OPTIONS as Specs) : (REQUEST_OPTIONS as Specs))[name], flag, value);
   }
-  return options;
+  return { engine, sampling };
 }
 
 /**

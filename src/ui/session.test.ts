@@ -319,3 +319,145 @@ describe('asking', () => {
     ]);
   });
 });
+
+describe('an answer that was cut', () => {
+  const cutAt = async (words: string[], finish: 'length' | 'aborted') => {
+    const { engine, chat } = await ready();
+    if (finish === 'length') Object.assign(engine, { finish, answer: words });
+    else {
+      engine.pace = async () => {
+        if (chat.messages.at(-1)?.content === words.join('')) chat.stop();
+      };
+    }
+    await chat.ask('Hi');
+    Object.assign(engine, { finish: 'stop', answer: ['Hello', ' there', '.'], pace: () => Promise.resolve() });
+    return { engine, chat };
+  };
+
+  test.each(['length', 'aborted'] as const)('by %s says so, and goes on from its ids', async (finish) => {
+    const { engine, chat } = await cutAt(['Hello', ' there'], finish);
+    expect(chat.cut).toEqual({ finish, ids: [1, 2] });
+    const seen = new Set<string>();
+    chat.addEventListener('change', () => seen.add(chat.messages.at(-1)!.content));
+    await chat.continue();
+    // it is told again from its beginning, and never becomes shorter
+    expect([...seen]).toEqual(['Hello there', 'Hello there.']);
+    expect(engine.asked[1]).toEqual([{ role: 'user', content: 'Hi' }]);
+    expect(engine.sampling[1]).toEqual({ maxNewTokens: 2 + 8, overflow: 'shift', made: [1, 2] });
+    expect([chat.cut, chat.messages.length]).toEqual([null, 2]);
+    await chat.continue();
+    expect(engine.asked).toHaveLength(2);
+  });
+
+  test('and is stopped again before it is longer, stays as it was', async () => {
+    const { engine, chat } = await cutAt(['Hello', ' there'], 'length');
+    engine.pace = async () => chat.stop();
+    await chat.continue();
+    expect(chat.messages.at(-1)?.content).toBe('Hello there');
+    expect(chat.cut).toEqual({ finish: 'aborted', ids: [1, 2] });
+  });
+
+  test('and fails when it goes on, stays as it was, and can go on', async () => {
+    const { engine, chat } = await cutAt(['Hello', ' there'], 'length');
+    engine.failure = new NibbleError('out-of-memory', 'No room.');
+    await chat.continue();
+    expect(chat.messages.at(-1)?.content).toBe('Hello there');
+    expect([chat.error?.code, chat.cut]).toEqual(['out-of-memory', { finish: 'aborted', ids: [1, 2] }]);
+    engine.failure = null;
+    await chat.continue();
+    expect([chat.messages.at(-1)?.content, chat.cut]).toEqual(['Hello there.', null]);
+  });
+
+  test('before its first word leaves a question that can be answered', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => chat.stop();
+    await chat.ask('Hi');
+    expect([chat.messages.length, chat.cut]).toEqual([1, { finish: 'aborted', ids: [] }]);
+    engine.pace = () => Promise.resolve();
+    await chat.continue();
+    expect([engine.asked[1], chat.messages.length, chat.cut]).toEqual([engine.asked[0], 2, null]);
+  });
+
+  test('goes on by its text where another model goes on with it', async () => {
+    const { chat } = await cutAt(['Hello', ' there'], 'length');
+    await chat.change({ model: 'other', name: 'other' }, null);
+    expect(chat.cut).toEqual({ finish: 'length', ids: null });
+  });
+
+  test('and known by its text only is told to the engine in its tokens', async () => {
+    const { engine, chat } = await ready();
+    chat.messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: 'Hello there' },
+    ];
+    chat.cut = { finish: 'aborted', ids: null };
+    await chat.continue();
+    expect(engine.sampling[0].made).toEqual([1, 2]);
+    expect(chat.messages.at(-1)?.content).toBe('Hello there.');
+  });
+
+  test('is no more to go on with once something else is asked', async () => {
+    const { chat } = await cutAt(['Hello', ' there'], 'length');
+    await chat.ask('And?');
+    expect([chat.cut, chat.messages.length]).toEqual([null, 4]);
+  });
+});
+
+describe('a new chat', () => {
+  test('can be undone until something is asked', async () => {
+    const { engine, chat } = await ready();
+    await chat.ask('Hi');
+    const { messages } = chat;
+    chat.newChat();
+    chat.newChat();
+    expect(chat.messages).toEqual([]);
+    chat.undoNewChat();
+    expect([chat.messages, chat.closed]).toEqual([messages, null]);
+    await chat.ask('And?');
+    expect(engine.asked[1]).toHaveLength(3);
+    chat.newChat();
+    await chat.ask('Other');
+    chat.undoNewChat();
+    expect(chat.messages.map(({ content }) => content)).toEqual(['Other', 'Hello there.']);
+  });
+
+  test('in the middle of an answer is undone to what there was of it', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => {
+      if (chat.messages.at(-1)?.content === 'Hello') chat.newChat();
+    };
+    await chat.ask('Hi');
+    engine.pace = () => Promise.resolve();
+    chat.undoNewChat();
+    expect(chat.messages.map(({ content }) => content)).toEqual(['Hi', 'Hello']);
+    await chat.continue();
+    expect([engine.sampling[1].made, chat.messages.at(-1)?.content]).toEqual([[1], 'Hello there.']);
+  });
+});
+
+describe('a question that was left without an answer', () => {
+  test('gives way to the next', async () => {
+    const { engine, chat } = await ready();
+    engine.answer = [];
+    await chat.ask('Nothing to say?');
+    await chat.ask('And now?');
+    expect(engine.asked[1]).toEqual([{ role: 'user', content: 'And now?' }]);
+  });
+
+  test('for want of memory is answered under the limit that the person allows', async () => {
+    const engines = [new FakeEngine(), new FakeEngine()];
+    const budgets: unknown[] = [];
+    const chat = session(async (_, { memoryBudget }) => engines[budgets.push(memoryBudget) - 1]);
+    chat.memoryBudget = 2 ** 20;
+    await chat.load();
+    engines[0].answer = [];
+    engines[0].chat = () => {
+      throw new NibbleError('out-of-memory', 'No room.', { budget: 2 ** 20, enough: 2 ** 21 });
+    };
+    await chat.ask('Hi');
+    expect([chat.phase, chat.error?.code, chat.messages.length]).toEqual(['ready', 'out-of-memory', 1]);
+    await chat.allow(2 ** 21);
+    expect([budgets, engines[0].disposed, chat.error]).toEqual([[2 ** 20, 2 ** 21], true, null]);
+    expect(chat.messages.map(({ content }) => content)).toEqual(['Hi', 'Hello there.']);
+  });
+});

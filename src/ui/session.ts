@@ -21,7 +21,7 @@ import type { ModelPreview } from './preview';
 export interface Talk {
   chat(
     messages: ChatMessage[],
-    options?: SamplingOptions & { signal?: AbortSignal },
+    options?: SamplingOptions & { signal?: AbortSignal; made?: readonly number[] },
   ): AsyncIterable<string> & { result: Promise<GenerateResult> };
   /** frees the cache */
   close(): Promise<void>;
@@ -33,6 +33,7 @@ export interface ChatEngine {
   conversation(options?: { saved?: string }): Talk;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;
+  tokenize(text: string): Promise<number[]>;
   dispose(): void | Promise<void>;
 }
 
@@ -42,6 +43,14 @@ export type LoadEngine = (
 ) => Promise<ChatEngine>;
 
 export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
+
+/** Why the last answer is not whole, and how it goes on. */
+export interface Cut {
+  /** 'aborted': it was stopped, or the page was left */
+  finish: 'length' | 'aborted';
+  /** of what there is; null where that is known as text only */
+  ids: number[] | null;
+}
 
 export interface SessionOptions {
   choice: ModelChoice;
@@ -71,6 +80,10 @@ export class ChatSession extends EventTarget {
    * put it here before anything is asked
    */
   messages: ChatMessage[] = [];
+  /** of the last answer; null where it is whole. Without an answer, the question was stopped before there was one */
+  cut: Cut | null = null;
+  /** what newChat() put away last, until something else is said */
+  closed: { messages: ChatMessage[]; cut: Cut | null } | null = null;
   /** of the last finished answer */
   result: GenerateResult | null = null;
   error: NibbleError | null = null;
@@ -154,7 +167,9 @@ export class ChatSession extends EventTarget {
     await this.dispose();
     this.#options = { ...this.#options, choice };
     this.#ifRoom = false;
-    this.#set({ preview, result: null, error: null, previous });
+    // another model has other ids
+    const cut = this.cut && { ...this.cut, ids: null };
+    this.#set({ preview, result: null, error: null, previous, cut });
     await this.load(true);
   }
 
@@ -164,10 +179,20 @@ export class ChatSession extends EventTarget {
     await this.retry();
   }
 
+  /** Loads again under another memory limit, after an error that the last one caused, and answers what was asked. */
+  async allow(memoryBudget: number): Promise<void> {
+    this.memoryBudget = memoryBudget;
+    if (this.#engine !== null) await this.dispose();
+    await this.retry();
+  }
+
   /** Sends a question and streams the answer into `messages`. */
   async ask(question: string): Promise<void> {
     if (this.phase !== 'ready' || question.trim() === '') return;
-    this.messages = [...this.messages, { role: 'user', content: question.trim() }];
+    // some templates refuse two questions in a row: one that was left without an answer gives way to the next
+    const before = this.messages.at(-1)?.role === 'user' ? this.messages.slice(0, -1) : this.messages;
+    this.messages = [...before, { role: 'user', content: question.trim() }];
+    this.cut = this.closed = null;
     this.#announce('message', this.messages.at(-1));
     await this.#run(this.#answer());
   }
@@ -177,15 +202,29 @@ export class ChatSession extends EventTarget {
     this.#abort?.abort();
   }
 
-  /** Forgets the conversation, and gives back its memory; the model stays, or goes on loading. */
+  /** Goes on with the answer that was cut. */
+  async continue(): Promise<void> {
+    if (this.phase === 'ready' && this.cut) await this.#run(this.#answer(this.cut));
+  }
+
+  /** Puts the conversation away, and gives back its memory; the model stays, or goes on loading. */
   newChat(): void {
-    if (this.phase === 'answering') this.stop();
+    const { messages, phase } = this;
+    const cut: Cut | null = phase === 'answering' ? { finish: 'aborted', ids: null } : this.cut;
+    // an answer that has not begun is none
+    if (messages.length > 0) this.closed = { messages: messages.filter(({ content }) => content !== ''), cut };
+    if (phase === 'answering') this.stop();
     void this.talk
       ?.close()
       .then(() => this.#remember())
       .catch(() => {});
     this.talk = null;
-    this.#set({ messages: [], result: null, error: null });
+    this.#set({ messages: [], cut: null, result: null, error: null });
+  }
+
+  /** Brings back what newChat() put away, until something else is said. The next answer computes it anew. */
+  undoNewChat(): void {
+    if (this.closed && this.messages.length === 0) this.#set({ ...this.closed, closed: null, error: null });
   }
 
   /** After an error: loads again if need be, and answers the question that was left without an answer. */
@@ -265,50 +304,62 @@ export class ChatSession extends EventTarget {
     }
   }
 
-  async #answer(): Promise<void> {
+  /** @param cut of an answer that is to go on */
+  async #answer(cut: Cut | null = null): Promise<void> {
     const engine = this.#engine;
     if (engine === null) return;
     const abort = new AbortController();
     this.#abort = abort;
-    const asked = this.messages;
+    const last = this.messages.at(-1);
+    const before = cut && last?.role === 'assistant' ? last.content : '';
+    const asked = before ? this.messages.slice(0, -1) : this.messages;
     const { system, sampling } = this.#options;
-    let text = '';
+    let told = '';
+    let made: readonly number[] = [];
     // newChat() may have replaced the conversation under way: then this answer is nobody's.
     const current = () => this.messages === asked || this.messages.at(-2) === asked.at(-1);
-    const said = (): ChatMessage[] => [...asked, { role: 'assistant', content: text }];
+    // what goes on is told again from its beginning
+    const text = () => (told.length < before.length ? before : told);
+    const said = (): ChatMessage[] => [...asked, { role: 'assistant', content: text() }];
     const show = () => current() && this.#set({ messages: said() });
 
-    this.#set({ phase: 'answering', error: null, result: null, progress: null, messages: said() });
+    this.#set({ phase: 'answering', error: null, result: null, progress: null, cut: null, messages: said() });
     try {
+      if (before) made = cut?.ids ?? (await engine.tokenize(before));
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
-      const maxNewTokens = Math.min(ANSWER_TOKENS, room);
+      const maxNewTokens = made.length + (sampling.maxNewTokens ?? Math.min(ANSWER_TOKENS, room));
       this.talk ??= engine.conversation({ saved: this.saved });
       const stream = this.talk.chat(messages, {
-        maxNewTokens,
         overflow: 'shift',
         ...sampling,
+        maxNewTokens,
+        ...(made.length > 0 && { made }),
         signal: abort.signal,
       });
       stream.result.catch(() => {}); // reported by the loop below
       for await (const piece of stream) {
-        text += piece;
+        told += piece;
         show();
       }
       const result = await stream.result;
+      const { finish, ids } = result;
+      const ended: Cut | null = finish === 'stop' ? null : { finish, ids: ids.length < made.length ? [...made] : ids };
       if (current()) this.#set({ result, memory: result.memory });
-      this.#finish(current(), asked, text, abort.signal);
+      this.#finish(current(), asked, text(), ended, abort.signal);
     } catch (thrown) {
-      this.#finish(current(), asked, text, abort.signal);
+      const ids = told.length > before.length ? null : (cut?.ids ?? null);
+      const ended: Cut | null = text() || abort.signal.aborted ? { finish: 'aborted', ids } : null;
+      this.#finish(current(), asked, text(), ended, abort.signal);
       this.#fail(thrown, abort.signal);
     }
   }
 
   /** An answer with text stays, whole or cut; one without is dropped, and a stopped question with it stays asked. */
-  #finish(current: boolean, asked: ChatMessage[], text: string, signal: AbortSignal): void {
+  #finish(current: boolean, asked: ChatMessage[], text: string, cut: Cut | null, signal: AbortSignal): void {
     if (this.#abort?.signal === signal) this.#abort = null;
     const answer: ChatMessage = { role: 'assistant', content: text };
-    if (current) this.messages = text === '' ? asked : [...asked, answer];
+    if (current) Object.assign(this, { messages: text === '' ? asked : [...asked, answer], cut });
     this.#set({ phase: this.#engine === null ? 'idle' : 'ready' });
     if (current && text !== '') this.#announce('message', answer);
   }
@@ -332,7 +383,17 @@ export class ChatSession extends EventTarget {
     fields: Partial<
       Pick<
         ChatSession,
-        'phase' | 'progress' | 'info' | 'memory' | 'messages' | 'result' | 'error' | 'preview' | 'previous'
+        | 'phase'
+        | 'progress'
+        | 'info'
+        | 'memory'
+        | 'messages'
+        | 'cut'
+        | 'closed'
+        | 'result'
+        | 'error'
+        | 'preview'
+        | 'previous'
       >
     >,
   ): void {

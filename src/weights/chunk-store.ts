@@ -6,6 +6,7 @@
 import { del, get, keys, promisifyRequest, set, type UseStore } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { LoadAttempt } from '../protocol';
+import type { FileVersion } from './versions';
 
 /** Files are fetched, verified and stored in pieces of 4 MiB, aligned to the file's start. */
 export const CHUNK_BYTES = 4 << 20;
@@ -16,7 +17,17 @@ export interface Chunk {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** A key-value store of chunks. Another kind of storage (OPFS, cross-origin storage) is another implementation. */
+/**
+ * A key-value store of chunks. Another kind of storage (a folder of Node's, OPFS) is another implementation, and promises:
+ * - what put() was given comes back from get() byte for byte once put() has resolved, in this process and in later ones,
+ *   or not at all (undefined): never a part of it. Its digest is compared by whoever asked, not here;
+ * - put() copies: its caller may change or give away the bytes when it resolves. What get() brings is the caller's own;
+ * - put() takes the place of what was there; delete() of what is not there is no error;
+ * - keys are any text (addresses and paths, with /, :, # and ~), told apart by every character. keys() lists exactly the
+ *   keys that begin so, in any order; '' lists all;
+ * - calls may overlap. Those for one key take effect in the order in which they were made, if each is awaited;
+ * - one process, tab or worker writes a model at a time (locks.ts); others may read it meanwhile.
+ */
 export interface ChunkStore {
   get(key: string): Promise<Chunk | undefined>;
   /** @throws quota-exceeded, storage-unavailable */
@@ -34,9 +45,13 @@ export interface ModelRecord {
   revision: string | null;
   /**
    * by path; `bytes` null: the server has no such file; chunks: digest by index, '' where not known; digest: of the
-   * whole file as its author gives it (Listing)
+   * whole file as its author gives it (Listing); version: as the server told it, where neither a digest nor a manifest
+   * says what the file must be (absent in records that are older than it)
    */
-  files: Record<string, { bytes: number | null; chunks: string[]; digest?: string | null }>;
+  files: Record<
+    string,
+    { bytes: number | null; chunks: string[]; digest?: string | null; version?: FileVersion | null }
+  >;
   /** the folder has a manifest, so the digests are its author's, not those of first arrival */
   manifest: boolean;
   /** `files` names all that a load may ask for: what it does not name is not there */
@@ -51,6 +66,7 @@ export interface ModelRecord {
   lastUsed: number;
 }
 
+/** Of models, by key; promises what ChunkStore promises. A record survives structured cloning and JSON. */
 export interface Ledger {
   get(key: string): Promise<ModelRecord | undefined>;
   put(record: ModelRecord): Promise<void>;
@@ -64,6 +80,10 @@ export interface LoadMark extends Omit<LoadAttempt, 'message'> {
   key: string;
 }
 
+/**
+ * All that is kept on this machine. Its parts promise what ChunkStore promises, each for itself: between a write to one
+ * and a write to another the process may end, and whoever reads then finds what was written first.
+ */
 export interface ModelStore {
   chunks: ChunkStore;
   ledger: Ledger;
@@ -90,6 +110,8 @@ export const chunkKey = (model: string, path: string, index: number): string => 
 export const begunKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
 /** What was read of a file apart from its chunks (parts.ts). */
 export const partsKey = (model: string, path: string): string => `${filePrefix(model, path)}parts`;
+/** Parts of a file that show later whether it is still the same (samples.ts). */
+export const samplesKey = (model: string, path: string): string => `${filePrefix(model, path)}samples`;
 
 /** Whether a key under a file's prefix is that of a whole chunk. */
 export const isWhole = (key: string): boolean => /#\d+$/.test(key);
@@ -157,7 +179,7 @@ function database(name: string): UseStore {
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
- * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (platform.md §2.2).
+ * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (since 2025).
  * @param needed bytes that were to be written
  */
 export function quotaExceeded(
@@ -166,7 +188,7 @@ export function quotaExceeded(
   options?: ErrorOptions,
 ): NibbleError {
   const { usage = 0, quota = 0 } = room ?? {};
-  const text = `The browser has no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const text = `There is no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
   const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
   return new NibbleError('quota-exceeded', text, details, options);
 }

@@ -1,7 +1,7 @@
 /**
  * Files over HTTP, range by range. Every read is one `Range: bytes=a-b` request, which needs no CORS preflight; nothing
  * else is sent but the headers that the place asks for. Every address is asked for afresh: what it redirects to may be
- * signed for one range only (reference/platform.md §2.3).
+ * signed for one range only (the Hub's Xet CDN: docs.rs/hf-fetch-model).
  *
  * A server that ignores Range answers 200 with the whole file. That stream is cut, and left open for the next read of
  * the same file, so that reading in order downloads the file once.
@@ -10,6 +10,7 @@ import { NibbleError } from '../errors';
 import { forbiddenByPolicy } from './policy';
 import { type RetryOptions, retryAfter, retrying, Transient } from './retry';
 import type { KeepPart, Source } from './source';
+import { changedFile, type FileVersion, isSameVersion, isTold, versionOf, withMore } from './versions';
 
 export interface HttpOptions extends RetryOptions {
   fetch?: typeof fetch;
@@ -27,7 +28,9 @@ export interface HttpPlace {
   refusal?(path: string, response: Response): NibbleError | null;
 }
 
-export interface HttpRanges extends Required<Pick<Source, 'size' | 'read' | 'inOrder' | 'close'>> {
+type Ranges = 'size' | 'read' | 'versions' | 'confirm' | 'refusal' | 'inOrder' | 'close';
+
+export interface HttpRanges extends Required<Pick<Source, Ranges>> {
   /** A small file whole, from wherever it is. @throws network */
   fetchAll(url: string, signal?: AbortSignal): Promise<Uint8Array>;
 }
@@ -56,6 +59,13 @@ interface Opened {
 const FIRST_ATTEMPTS = 3;
 
 const PIECE_BYTES = 256 << 10;
+
+/**
+ * How often an answer of another version is asked for once more: servers that share an address may each have a version
+ * of their own, or another name for the same one. Once that has been seen, the right one is waited for longer.
+ */
+const STRANGERS = 3;
+const MORE_STRANGERS = 30;
 
 /**
  * Where the browser can, pieces are read into memory that is used again, for this answer and the next ones: else as
@@ -98,9 +108,35 @@ const isRetryable = (status: number) => status === 408 || status === 429 || stat
 
 export const encodePath = (path: string): string => path.split('/').map(encodeURIComponent).join('/');
 
-export function networkError(url: string, status: number, what: string, next: string, details = {}): NibbleError {
-  return new NibbleError('network', `${what} (${url}). ${next}`, { url, status, ...details });
+/** An address without what may be secret in it: the name and password, and the query. */
+function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
 }
+
+/**
+ * The error for an answer, or for none.
+ * @param answer the answer, or its status where that is all; 0: there was none
+ */
+export function networkError(
+  address: string,
+  answer: Response | number,
+  what: string,
+  next: string,
+  details = {},
+): NibbleError {
+  const url = withoutSecrets(address);
+  const [status, type] = typeof answer === 'number' ? [answer] : [answer.status, answer.headers.get('content-type')];
+  const said = [status || [], type ?? []].flat().join(', ');
+  const message = `${what} (${url}${said && `: ${said}`}). ${next}`;
+  return new NibbleError('network', message, { url, status, ...(type && { contentType: type }), ...details });
+}
+
+/** What stands in the place of a file that is not there, with a status that says it were: a login, or a start page. */
+const isPage = (type: string | null) => /^(text\/html|application\/xhtml)/i.test(type ?? '');
+const PAGE = 'The server answered with a web page instead of the file';
+const CHECK_PAGE =
+  'Check the address: many sites answer so, with a start page or a login, where they have no such file.';
 
 export function createHttpRanges(
   { url, headers = {}, hosts, refusal }: HttpPlace,
@@ -109,12 +145,39 @@ export function createHttpRanges(
   const open = new Map<string, Stream>();
   const lanes = new Map<string, Promise<unknown>>();
   const spare: ArrayBuffer[] = [];
+  const versions: HttpRanges['versions'] = new Map();
+  /** files of which several versions have answered, the expected one among them */
+  const mixed = new Set<string>();
+  const refusals = new Map<string, NibbleError>();
   let answered = false;
 
-  const failure = (path: string, ...what: [status: number, what: string, next: string]) =>
+  const failure = (path: string, ...what: [answer: Response | number, what: string, next: string]) =>
     networkError(url(path), ...what);
 
+  /** Whether an answer is about the version of the file that is being read. */
+  function isExpected(path: string, said: FileVersion): boolean {
+    const known = versions.get(path);
+    if (known === undefined) return true;
+    // a server that tells no longer what it told may as well be another one
+    if (known && !(isSameVersion(known, said) ?? !isTold(known))) return false;
+    versions.set(path, withMore(known, said));
+    return true;
+  }
+
+  /** @throws integrity-mismatch when only other versions of the file answer */
   async function request(from: string, path: string, init: RequestInit): Promise<Response> {
+    for (let strangers = 0; ; strangers++) {
+      const response = await ask(from, path, init);
+      if (isExpected(path, versionOf(response))) {
+        if (strangers > 0) mixed.add(path);
+        return response;
+      }
+      await response.body?.cancel();
+      if (strangers === (mixed.has(path) ? MORE_STRANGERS : STRANGERS)) throw changedFile(path);
+    }
+  }
+
+  async function ask(from: string, path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
       // kept by our own store, if at all: the browser's cache would hold a second copy, and where several ranges
@@ -139,20 +202,21 @@ export function createHttpRanges(
     answered = true;
     const { status } = response;
     if (status === 200 || status === 206) {
-      if (!/^text\/html/i.test(response.headers.get('content-type') ?? '')) return response;
+      if (!isPage(response.headers.get('content-type'))) return response;
       await response.body?.cancel();
-      throw networkError(from, 404, 'The server answered with a web page instead of the file', 'Check the address.');
+      throw networkError(from, response, PAGE, CHECK_PAGE, { reason: 'web-page' });
     }
     await response.body?.cancel();
     // a signed address that ran out on the way is signed again
     if (isRetryable(status) || (status === 403 && response.redirected)) {
-      const error = networkError(from, status, `The server answered ${status} again and again`, 'Try later.');
+      const error = networkError(from, response, `The server answered ${status} again and again`, 'Try later.');
       throw new Transient(error, retryAfter(response.headers.get('retry-after')));
     }
     const known = refusal?.(path, response);
     if (known) throw known;
     if (status === 416) {
-      const total = Number(/\*\/(\d+)/.exec(response.headers.get('content-range') ?? '')?.[1] ?? 0);
+      const total = versionOf(response).bytes ?? 0;
+      if ((versions.get(path)?.bytes ?? total) !== total) throw changedFile(path);
       throw new NibbleError('corrupt-checkpoint', `${path} is shorter than its header says.`, {
         path,
         bytes: total,
@@ -160,10 +224,12 @@ export function createHttpRanges(
       });
     }
     if (status === 401 || status === 403) {
-      throw networkError(from, status, 'The server refuses access to the file', 'Check who may read it.');
+      const next =
+        'Check the address and who may read it. A gated or private model of the Hub is loaded by its name, org/model, and the option token.';
+      throw networkError(from, response, 'The server refuses access to the file', next);
     }
     const what = status === 404 ? 'There is no such file' : `The server answered ${status}`;
-    throw networkError(from, status, what, 'Check the address.');
+    throw networkError(from, response, what, 'Check the address: a model’s is that of its folder, or of a .gguf.');
   }
 
   /** One answer to a range request, checked against what was asked. */
@@ -235,6 +301,7 @@ export function createHttpRanges(
         const piece = await next(path, stream);
         if (!piece)
           throw new Transient(failure(path, 206, 'The file ended early', `${filled} of ${end - start} bytes came.`));
+        if (stream.position === 0) expectFile(path, piece);
         const skip = Math.min(Math.max(start + filled - stream.position, 0), piece.length);
         const take = Math.min(piece.length - skip, end - start - filled);
         bytes.set(piece.subarray(skip, skip + take), filled);
@@ -248,7 +315,7 @@ export function createHttpRanges(
     try {
       await retrying(attempt, signal, retry, () => filled);
     } catch (error) {
-      if (filled > 0) keepPart?.(bytes.subarray(0, filled));
+      if (filled > 0) keepPart?.(bytes.slice(0, filled));
       throw error;
     }
     return bytes;
@@ -258,6 +325,14 @@ export function createHttpRanges(
     let total = 0;
     for (let piece = await next(path, stream); piece; piece = await next(path, stream)) total += piece.length;
     return total;
+  }
+
+  /** Where the server says of no answer what it is: a web page is known by its beginning. */
+  function expectFile(path: string, beginning: Uint8Array): void {
+    const text = new TextDecoder().decode(beginning.subarray(0, 64));
+    if (/^\ufeff?\s*<(!doctype\s+html|html|head)\b/i.test(text)) {
+      throw networkError(url(path), 200, PAGE, CHECK_PAGE, { reason: 'web-page' });
+    }
   }
 
   async function probe(path: string, signal?: AbortSignal): Promise<number> {
@@ -283,11 +358,12 @@ export function createHttpRanges(
         return await retrying(() => probe(path, signal), signal, retry);
       } catch (error) {
         if (!(error instanceof NibbleError)) throw error;
-        const { status } = error.details;
+        const { status, reason } = error.details;
         if (status === 416) return 0;
         // stores in the manner of S3 answer 403 for what is not there
-        if (status === 404 || status === 410 || status === 403) return null;
-        throw error;
+        if (status !== 404 && status !== 410 && status !== 403 && reason !== 'web-page') throw error;
+        refusals.set(path, error);
+        return null;
       }
     },
     read(path, start, end, signal, keepPart) {
@@ -300,6 +376,17 @@ export function createHttpRanges(
       );
       return turn;
     },
+    versions,
+    confirm: (path, signal) =>
+      retrying(
+        async () => {
+          const { stream } = await openRange(path, 0, 2, signal);
+          void stream.reader.cancel().catch(() => {});
+        },
+        signal,
+        retry,
+      ),
+    refusal: (path) => refusals.get(path),
     inOrder: (path) => open.has(path) || lanes.has(path),
     fetchAll: (from, signal) =>
       retrying(

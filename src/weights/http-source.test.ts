@@ -152,10 +152,38 @@ describe('trouble', () => {
     expect(seen).toHaveLength(2);
   });
 
-  it('recognises a web page in place of a file', async () => {
-    const { source } = await serve(status(200, { 'content-type': 'text/html; charset=utf-8' }));
+  it.each<[string, Record<string, string>, string]>([
+    ['by its type', { 'content-type': 'text/html; charset=utf-8' }, 'nothing'],
+    ['by its beginning', {}, '\n<!DOCTYPE html><title>Sign in</title>'],
+    ['that says it were JSON', { 'content-type': 'application/json' }, '<html lang="en">'],
+  ])('recognises a web page in place of a file %s', async (_, headers, text) => {
+    const { source, origin } = await serve((_q, response) => void response.writeHead(200, headers).end(text));
+    const error = await source.read('config.json', 0, 4).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'network', details: { status: 200, url: `${origin}/m/config.json` } });
+    expect(error.message).toContain(`web page instead of the file (${origin}/m/config.json: 200`);
+  });
+
+  it('keeps what was answered where a file is not there', async () => {
+    const { source, origin } = await serve(status(404, { 'content-type': 'text/plain' }));
     expect(await source.size('config.json')).toBeNull();
-    await expect(source.read('config.json', 0, 4)).rejects.toThrow(/web page/);
+    expect(source.refusal!('config.json')).toMatchObject({
+      code: 'network',
+      message: expect.stringContaining(`(${origin}/m/config.json: 404, text/plain)`),
+      details: { url: `${origin}/m/config.json`, status: 404, contentType: 'text/plain' },
+    });
+    expect(source.refusal!('other.json')).toBeUndefined();
+  });
+
+  it('never says a password or a query, and sends them', async () => {
+    const { seen, origin, options } = await serve(status(404));
+    const host = origin.replace('http://', '');
+    const source = createHttpSource(`http://me:s3%20cret@${host}/m/?sig=abc`, options);
+    const error = await source.read('config.json', 0, 9).catch((thrown) => thrown);
+    expect(JSON.stringify([error, error.message, source.name.replace('?sig=abc', '')])).not.toMatch(/cret|abc|me:/);
+    expect(seen[0]).toMatchObject({
+      url: '/m/config.json?sig=abc',
+      headers: { authorization: `Basic ${btoa('me:s3 cret')}` },
+    });
   });
 
   it('does not repeat what is forbidden', async () => {
@@ -222,5 +250,78 @@ describe('trouble', () => {
     });
     await expect(source.read('x', 0, 10, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
     await expect(source.read('x', 0, 10, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
+  });
+});
+
+describe('a file that has versions', () => {
+  const said = (etag: string | null, modified: string | null = null): Answer => {
+    const headers = { ...(etag && { ETag: etag }), ...(modified && { 'Last-Modified': modified }) };
+    return (request, response, count) => {
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      honest(request, response, count);
+    };
+  };
+  const MONDAY = 'Mon, 05 Jan 2026 00:00:00 GMT';
+  const TUESDAY = 'Tue, 06 Jan 2026 00:00:00 GMT';
+  const changed = { code: 'integrity-mismatch', details: { path: 'x', reason: 'changed' } };
+
+  /** @param answers the first, and the one of all after it */
+  async function readTwice(first: Answer, second: Answer) {
+    const { source, seen } = await serve((...all) => (all[2] === 1 ? first : second)(...all));
+    source.versions!.set('x', null);
+    await source.read('x', 0, 10);
+    return { seen, reading: source.read('x', 10, 20) };
+  }
+
+  it.each<[string, Answer, Answer]>([
+    ['ETag', said('"a"', MONDAY), said('"b"', MONDAY)],
+    ['Last-Modified', said(null, MONDAY), said(null, TUESDAY)],
+    ['silence', said('"a"'), said(null)],
+    [
+      'length',
+      said('"a"'),
+      (_, response) => {
+        response.writeHead(206, { 'content-range': 'bytes 10-19/100001', ETag: '"a"' }).end(bytes.subarray(10, 20));
+      },
+    ],
+  ])('of another %s is another file', async (_, first, second) => {
+    const { reading, seen } = await readTwice(first, second);
+    await expect(reading).rejects.toMatchObject(changed);
+    expect(seen).toHaveLength(5);
+  });
+
+  it.each<[string, Answer, Answer]>([
+    ['weakly named', said('"a"'), said('W/"a"')],
+    ['named as compressed', said('W/"a-gzip"'), said('"a"')],
+    ['with another date', said('"a"', MONDAY), said('"a"', TUESDAY)],
+    ['without a date for once', said('"a"', MONDAY), said('"a"')],
+    ['by a server that says nothing', said(null), said(null)],
+  ])('is the same %s', async (_, first, second) => {
+    const { reading } = await readTwice(first, second);
+    expect(await reading).toEqual(bytes.slice(10, 20));
+  });
+
+  it('that became shorter is another, not a broken one', async () => {
+    const { reading } = await readTwice(said('"a"'), status(416, { 'content-range': 'bytes */5' }));
+    await expect(reading).rejects.toMatchObject(changed);
+  });
+
+  it('is read from one of several servers behind an address, and never from two', async () => {
+    const { source, seen } = await serve((request, response, count) => {
+      response.setHeader('ETag', count % 3 === 1 ? '"a"' : '"b"');
+      const own = count % 3 === 1 ? bytes : bytes.map((byte) => byte ^ 255);
+      const [, start, end] = /(\d+)-(\d+)/.exec(request.headers.range!)!.map(Number);
+      response.writeHead(206, { 'content-range': `bytes ${start}-${end}/100000` }).end(own.subarray(start, end + 1));
+    });
+    source.versions!.set('x', null);
+    for (let at = 0; at < 1000; at += 100)
+      expect(await source.read('x', at, at + 100)).toEqual(bytes.slice(at, at + 100));
+    expect(seen.length).toBe(28);
+  });
+
+  it('is of no interest where something else vouches for it', async () => {
+    const { source } = await serve((request, response, count) => said(`"${count}"`)(request, response, count));
+    await source.read('x', 0, 10);
+    expect(await source.read('x', 10, 20)).toEqual(bytes.slice(10, 20));
   });
 });

@@ -3,18 +3,34 @@ import { ggufParts } from '../formats/gguf-parts';
 import { createHttpRanges, encodePath, type HttpOptions } from './http-ranges';
 import type { Source } from './source';
 
+/** @param base its query goes with every file of a folder (signatures stand there); name and password go as a header */
 export function createHttpSource(base: string, options: HttpOptions = {}): Source {
-  const parts = ggufParts(decodeURIComponent(new URL(base).pathname.split('/').pop()!));
+  const at = new URL(base);
+  const headers = takeCredentials(at);
+  const parts = ggufParts(decodeURIComponent(at.pathname.split('/').pop()!));
   const [file] = parts;
-  // the parts of one model stand beside each other
-  const beside = (path: string) => base.replace(/[^/?#]*(?=$|[?#])/, encodePath(path));
-  const url = (path: string) => (!file ? base + encodePath(path) : parts.length > 1 ? beside(path) : base);
-  const ranges = createHttpRanges({ url }, options);
+  const url = (path: string) => {
+    if (file && parts.length === 1) return at.href;
+    // the parts of one model stand beside each other
+    const url = new URL(encodePath(path), at);
+    url.search = at.search;
+    return url.href;
+  };
+  const ranges = createHttpRanges({ url, headers }, options);
   return {
     ...ranges,
-    name: parts.length > 1 ? beside(file) : base,
+    name: parts.length > 1 ? url(file) : at.href,
     revision: null,
     gguf: file || undefined,
     size: async (path, signal) => (file && !parts.includes(path) ? null : ranges.size(path, signal)),
   };
+}
+
+/** fetch() refuses an address with a name and password in it: they are taken out, and become what they stand for. */
+function takeCredentials(url: URL): Record<string, string> {
+  const { username, password } = url;
+  if (!username && !password) return {};
+  [url.username, url.password] = ['', ''];
+  const bytes = new TextEncoder().encode([username, password].map(decodeURIComponent).join(':'));
+  return { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
 }

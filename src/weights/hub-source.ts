@@ -31,10 +31,11 @@ export function createHubSource(
   let commit = revision;
   let listing: Promise<Listing> | undefined;
 
-  function refusal(path: string, { status, headers }: Response): NibbleError | null {
+  function refusal(path: string, answer: Response): NibbleError | null {
+    const { status, headers } = answer;
     const said = headers.get('x-error-code');
     const where = path ? `${page}/resolve/${encodeURIComponent(commit)}/${encodePath(path)}` : page;
-    const refuse = (what: string, next: string) => networkError(where, status, what, next, { reason: said ?? '', id });
+    const refuse = (what: string, next: string) => networkError(where, answer, what, next, { reason: said ?? '', id });
     if (said === 'RevisionNotFound') {
       return refuse(`${id} has no branch, tag or commit ${revision}`, 'Check the revision.');
     }

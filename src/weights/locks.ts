@@ -1,13 +1,25 @@
 /**
  * What tabs agree on, by Web Locks. Whoever downloads a model holds its download lock alone, so that no two tabs fetch
  * the same bytes. Whoever loads or holds a model shares its use lock; who deletes or checks it needs that lock alone.
- * Locks end with the worker that holds them. Without Web Locks (an insecure page) nothing is waited for.
+ * Locks end with the worker that holds them. Without Web Locks (an insecure page) nothing is waited for; in Node, where
+ * other processes share what is kept, files stand in for them (src/node/file-locks.ts).
  */
 import { asNibbleError, NibbleError } from '../errors';
 
 type Release = () => void;
 
+/** Takes a lock of that name. @returns what releases it; null where it is not free and was to be taken only if so */
+export type Acquire = (name: string, options: LockOptions) => Promise<Release | null>;
+
+let acquireElsewhere: Acquire | null = null;
+
+/** Lets other locks stand in for Web Locks. */
+export function lockBy(acquire: Acquire): void {
+  acquireElsewhere = acquire;
+}
+
 function acquire(name: string, options: LockOptions): Promise<Release | null> {
+  if (acquireElsewhere) return acquireElsewhere(name, options);
   const locks = globalThis.navigator?.locks;
   if (!locks) return Promise.resolve(() => {});
   return new Promise((resolve, reject) => {
@@ -53,7 +65,7 @@ export async function isUnused(key: string): Promise<boolean> {
 export async function whileUnused<T>(key: string, work: () => Promise<T>): Promise<T> {
   const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });
   if (!release) {
-    const message = `The model ${key} is loaded here or in another tab. Close it there (or call dispose()) first.`;
+    const message = `The model ${key} is loaded here or in another tab or program. Close it there (or call dispose()) first.`;
     throw new NibbleError('storage-unavailable', message, { key, reason: 'in-use' });
   }
   try {

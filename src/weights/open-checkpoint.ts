@@ -10,8 +10,26 @@ const SLICE_BYTES = 1 << 20;
 /** slices whose bytes are asked for before they are taken */
 const AHEAD = 2;
 
-/** Reads the headers. @throws corrupt-checkpoint, unsupported-quantization, network, aborted */
+/**
+ * Reads the headers.
+ * @throws corrupt-checkpoint, unsupported-quantization, aborted; network, also for a file that the model cannot do
+ * without and that the server does not give: with its address and what was answered
+ */
 export async function openLayout(source: Source, signal?: AbortSignal): Promise<FileLayout> {
+  try {
+    return await readLayout(source, signal);
+  } catch (error) {
+    throw refusalOf(source, error) ?? error;
+  }
+}
+
+/** What the server said of the file that an error says is not there. */
+export function refusalOf(source: Source, error: unknown): NibbleError | undefined {
+  if (!(error instanceof NibbleError) || typeof error.details.path !== 'string') return undefined;
+  return source.refusal?.(error.details.path);
+}
+
+async function readLayout(source: Source, signal?: AbortSignal): Promise<FileLayout> {
   const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
   const readApart = (path: string, start: number, end: number) =>
     source.readApart ? source.readApart(path, start, end, signal) : read(path, start, end);

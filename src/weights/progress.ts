@@ -5,7 +5,11 @@ const REPORT_MS = 100;
 /** time constant of the speed's moving average */
 const SMOOTH_MS = 3000;
 
+/** In this order, each at most once. */
+const PHASES: readonly Progress['phase'][] = ['header', 'download', 'upload', 'compile', 'ready'];
+
 export interface ProgressMeter {
+  /** goes on to a phase; one that has been passed is not told again */
   phase(phase: Progress['phase'], note?: string): void;
   /** a file of the model, before its header is read: that may need much of it (bitsandbytes' quant_states lie about) */
   file(path: string, bytes: number): void;
@@ -16,7 +20,7 @@ export interface ProgressMeter {
   placed(bytes: number): void;
 }
 
-const isWeights = (path: string) => /\.(safetensors|gguf)$/.test(path);
+export const isWeights = (path: string) => /\.(safetensors|gguf)$/.test(path);
 
 export function createProgress(report: (progress: Progress) => void, now = () => performance.now()): ProgressMeter {
   let phase: Progress['phase'] = 'header';
@@ -24,6 +28,7 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
   let [totalBytes, network, stored, placed] = [0, 0, 0, 0];
   let [reportedAt, measuredAt, measured] = [Number.NEGATIVE_INFINITY, now(), 0];
   let speed: number | null = null;
+  let known = false;
 
   function tell(force = false) {
     const time = now();
@@ -39,14 +44,16 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
     reportedAt = time;
     const secondsLeft = speed && totalBytes ? (totalBytes - loadedBytes) / speed : null;
     const networkBytes = Math.min(network, loadedBytes);
-    // what is waited for then is the network
-    const shown = phase === 'header' && networkBytes > 0 ? 'download' : phase;
-    report({ phase: shown, note, loadedBytes, totalBytes, networkBytes, bytesPerSecond: speed, secondsLeft });
+    // what is waited for: the network, as long as bytes come, and then what is done with them
+    if (phase === 'header' && networkBytes > 0) phase = 'download';
+    if (phase === 'download' && known && network + stored >= totalBytes) phase = 'upload';
+    report({ phase, note, loadedBytes, totalBytes, networkBytes, bytesPerSecond: speed, secondsLeft });
   }
 
   return {
     phase(next, why) {
-      [phase, note] = [next, why];
+      if (PHASES.indexOf(next) > PHASES.indexOf(phase)) phase = next;
+      note = why;
       if (next === 'ready') placed = totalBytes;
       tell(true);
     },
@@ -55,6 +62,7 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
     },
     total(bytes) {
       totalBytes = bytes;
+      known = true;
       [measuredAt, measured] = [now(), Math.min(bytes, network + stored)];
     },
     network(path, bytes) {

@@ -1,6 +1,8 @@
 /**
- * Gives the memory of arrays back now: garbage of this size may lie about for long. They must not be used again; what
- * shares its buffer with one is gone, too. Where the browser cannot (before 2024), it is left to the collector.
+ * Gives the memory of arrays back now: garbage of this size may lie about for long. A buffer has one owner: whoever got
+ * its bytes from read(), or made it, and it is given back once, together with all views of it that the owner has made
+ * (f32 values are a view of their bytes, 16 bits become a copy). None of them may be used again. Where the browser
+ * cannot (before 2024), it is left to the collector.
  *
  * Not so for what the browser was shown as an argument (of writeBuffer, digest): Chromium 156 wraps that in an object of
  * its own, which keeps the memory until it is collected, while V8, which no longer counts it, sees no reason to collect
@@ -8,5 +10,7 @@
  * and the same memory again and again.
  */
 export function release(...arrays: readonly ArrayBufferView[]): void {
-  for (const { buffer } of arrays) (buffer as ArrayBuffer & { transfer?(length: number): void }).transfer?.(0);
+  for (const buffer of new Set(arrays.map((array) => array.buffer))) {
+    (buffer as ArrayBuffer & { transfer?(length: number): void }).transfer?.(0);
+  }
 }

@@ -99,7 +99,7 @@ export function writeSaved(
       return saved;
     } catch (error) {
       if (!(error instanceof NibbleError) || error.code !== 'quota-exceeded') throw error;
-      const text = `The browser has no room to save this conversation: ${Math.ceil(total / 1e6)} MB and more are needed. Delete a model or a saved conversation; what was saved before is still there.`;
+      const text = `There is no room to save this conversation: ${Math.ceil(total / 1e6)} MB and more are needed. Delete a model or a saved conversation; what was saved before is still there.`;
       throw new NibbleError('quota-exceeded', text, { ...error.details, neededBytes: total }, { cause: error });
     } finally {
       // what was here before, or this, or what a tab left that was closed in between

@@ -1,3 +1,6 @@
+import type { NibbleError } from '../errors';
+import type { FileVersion } from './versions';
+
 /**
  * Where a checkpoint's bytes come from: a random-access reader over named files. Http, File, memory, a Node folder
  * and the IndexedDB-backed store are all Sources; stores wrap another Source.
@@ -32,6 +35,16 @@ export interface Source {
    * good for those.
    */
   readApart?(path: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Of a place whose files may change meanwhile: of what version they are, by path. Answers about a file that stands
+   * here are compared with it, or put here what they say (null). One about another version is not read:
+   * `integrity-mismatch` with `reason: 'changed'`.
+   */
+  readonly versions?: Map<string, FileVersion | null>;
+  /** Asks about a file once more, so that its version is compared. @throws integrity-mismatch, network, aborted */
+  confirm?(path: string, signal?: AbortSignal): Promise<void>;
+  /** What the place said where size() is null; absent for what nobody asked for, or where there is nothing to say. */
+  refusal?(path: string): NibbleError | undefined;
   /** The place gives a file from beginning to end only (HTTP without ranges): known once some of it has been read. */
   inOrder?(path: string): boolean;
   close?(): void | Promise<void>;
@@ -66,4 +79,10 @@ export type SourceDescription =
       /** origin of the Hub; huggingface.co when absent */
       hub?: string;
     }
-  | { kind: 'files'; name: string; files: NamedFile[] };
+  | {
+      kind: 'files';
+      name: string;
+      files: NamedFile[];
+      /** in Node: of a folder or a .gguf on disk, which is read in the place of `files` */
+      path?: string;
+    };

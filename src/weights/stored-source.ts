@@ -5,6 +5,10 @@
  * manifest.json, else by its first arrival; what a whole file must be, by its author's digest where the source lists
  * one: checked when all of the file has been here.
  *
+ * Where neither says it, a file is of the version that its server tells (versions.ts), or else of the one that samples of
+ * it show (samples.ts): both are compared when a later load goes on with what is kept, and when all has been read. What
+ * is kept of another version goes, and all that was made of it; a load that is under way has to be begun anew.
+ *
  * Where the digests are those of first arrival, small parts that a header needs from all over a file are fetched alone,
  * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew.
  *
@@ -25,13 +29,17 @@ import {
   type ModelStore,
   partsKey,
   quotaExceeded,
+  samplesKey,
 } from './chunk-store';
 import { createGate } from './gate';
 import { type Manifest, parseManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
+import { isWeights } from './progress';
+import { beginningOf, isEmpty, partsIn, placesIn, type Samples, samplesOf, takeFirst, takeFrom } from './samples';
 import { gitName, sha256 } from './sha256';
 import type { Sha256 } from './sha256-in-pieces';
 import type { Listing, Source } from './source';
+import { changedFile, isChange, isSameVersion, isTold } from './versions';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
 const CACHED = 4;
@@ -49,6 +57,8 @@ export interface StoredSource extends Source {
    * past the end of a file too, and shared without a store too.
    */
   streaming: readonly string[] | null;
+  /** Set, before that, to the places from which the first samples are to be (samples.ts). */
+  places: ReadonlyMap<string, readonly [number, number]>;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
   /** what is kept of the model is the files as they are served, all of them */
@@ -65,8 +75,13 @@ export interface StoredSource extends Source {
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
   /**
-   * Compares files with their author's digests and says in the ledger that the model is installed. Call it only when
-   * all of it has been read. @throws integrity-mismatch, and that file is then no longer kept
+   * Asks the server once more about every file that has been read and that nothing else vouches for.
+   * @throws integrity-mismatch (isChange) when one has changed meanwhile; network, aborted
+   */
+  unchanged(): Promise<void>;
+  /**
+   * Compares files with their author's digests and the server's versions, and says in the ledger that the model is installed. Call it only when
+   * all of it has been read. @throws integrity-mismatch, and that file is then no longer kept; network, aborted
    */
   markComplete(): Promise<void>;
   /**
@@ -74,16 +89,16 @@ export interface StoredSource extends Source {
    * source that failed.
    */
   dropUnproven(): Promise<void>;
-  /** what had arrived was dropped, and the author's digests would tell whether it arrives unaltered another time */
+  /** what had arrived was dropped, and another load may find it whole */
   readonly dropped: boolean;
-  /** Stops what is under way; when it resolves, nothing more will be written. */
+  /** Stops what is under way; when it resolves, nothing more will be written, and what has changed is dropped. */
   close(): Promise<void>;
 }
 
 export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
 
 export interface StoredOptions {
-  /** what the person chose that decides what is made of the files; see keepInstead() */
+  /** what the person chose that decides what is made of the files (keepInstead()); absent: what is kept will do */
   choice?: string;
   signal?: AbortSignal;
   /** told of bytes that came from the store */
@@ -118,10 +133,11 @@ interface FileCheck {
 export async function openStored(
   inner: Source,
   store: ModelStore | null,
-  { choice = '', signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
+  { choice: wanted, signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
   const old = await store?.ledger.get(key);
+  const choice = wanted ?? old?.made?.choice ?? '';
   const complete = isInstalled(old, choice);
   const anew = old?.made !== undefined && old.made.choice !== choice;
   if (anew && store) await deleteFile(store, key, old.made!.path);
@@ -148,7 +164,11 @@ export async function openStored(
   const apart = new Map<string, Promise<Part[]>>();
   /** files of which more was read apart than is stored */
   const unsaved = new Set<string>();
-  /** a chunk was not what had been read apart from it: everything that was made of that may be wrong */
+  /** of files whose server tells nothing of versions */
+  const sampled = new Map<string, Promise<Samples>>();
+  /** files that have become others since this load began to read them */
+  const changed = new Set<string>();
+  /** something was not what had been read before: everything that was made of that may be wrong */
   let refuted: NibbleError | null = null;
   let streaming: readonly string[] | null = null;
   let making: { path: string; of: readonly string[]; make: MakeBytes; headers: ReadonlySet<string> } | null = null;
@@ -199,8 +219,12 @@ export async function openStored(
     if (!before || !store) return;
     const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
     if (same) return;
-    await deleteFile(store, key, path);
-    if (old.made) await deleteFile(store, key, old.made.path);
+    await dropKept(path);
+  }
+
+  /** Deletes what is kept of a file, and of what was made of it. */
+  async function dropKept(path: string): Promise<void> {
+    for (const name of [path, old?.made?.path, making?.path]) if (store && name) await deleteFile(store, key, name);
   }
 
   /** Whether a file is kept as it is served. */
@@ -224,13 +248,115 @@ export async function openStored(
     const listed = listing?.files[path];
     if (record.manifest || (record.closed && !listed)) return null;
     if (complete) return inner.size(path, stop.signal).catch(() => null);
-    const bytes = listed ? listed.bytes : await inner.size(path, stop.signal);
+    const bytes = listed ? listed.bytes : await askSize(path);
     const digest = listed?.digest ?? null;
     await forgetOther(path, bytes, digest);
-    record.files[path] = { bytes, chunks: [], digest };
+    if (bytes && !listed) await forgetUnproven(path);
+    record.files[path] = { bytes, chunks: [], digest, version: inner.versions?.get(path) };
     await saveRecord();
     if (bytes !== null) await expectFile(path, bytes);
     return bytes;
+  }
+
+  /** A file's size; if it is no longer of the version that is kept of it, that goes. */
+  async function askSize(path: string): Promise<number | null> {
+    const ask = () => inner.size(path, stop.signal);
+    inner.versions?.set(path, old?.files[path]?.version ?? null);
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isChange(error)) throw error;
+      inner.versions!.set(path, null);
+      return ask();
+    }
+  }
+
+  /** What is kept of a file from another visit goes unless it is still the same. */
+  async function forgetUnproven(path: string): Promise<void> {
+    const before = old?.files[path];
+    const now = inner.versions?.get(path);
+    if (!store || !before || !now) return;
+    const same = (before.version && isSameVersion(before.version, now)) ?? (await matches(path, await keptParts(path)));
+    if (!same) await dropKept(path);
+  }
+
+  /** What of a file is to be compared: samples of weights, all that is kept of a small file. */
+  async function keptParts(path: string): Promise<Part[]> {
+    const samples = await samplesFor(path);
+    if (isWeights(path) && partsIn(samples).some((part) => !isEmpty(part))) return partsIn(samples);
+    // kept by an earlier version of Nibble, or a small file
+    const prefix = filePrefix(key, path);
+    const parts: Part[] = [];
+    for (const name of await store!.chunks.keys(prefix)) {
+      const index = Number.parseInt(name.slice(prefix.length), 10);
+      const chunk = index >= 0 ? await sound(name, () => true) : null;
+      if (chunk && isWeights(path)) takeFrom(samples, index, chunk.bytes);
+      else if (chunk) parts.push({ start: index * CHUNK_BYTES, bytes: chunk.bytes });
+    }
+    return [...parts, ...partsIn(samples)];
+  }
+
+  /** Whether the place still says the same. */
+  async function matches(path: string, parts: readonly Part[]): Promise<boolean> {
+    const some = parts.filter((part) => !isEmpty(part));
+    // to come to one further on, the file would be downloaded anew
+    for (const { start, bytes } of inner.inOrder?.(path) ? some.slice(0, 1) : some) {
+      const again = await gate(() => inner.read(path, start, start + bytes.length, stop.signal));
+      if (firstDifference([{ start, bytes }], start, again) !== null) return false;
+    }
+    return true;
+  }
+
+  /** Whether nothing but its bytes tells one version of a file from another. */
+  function isUntold(path: string): boolean {
+    const version = inner.versions?.get(path);
+    return version !== undefined && !(version && isTold(version));
+  }
+
+  function samplesFor(path: string): Promise<Samples> {
+    const known =
+      sampled.get(path) ??
+      sound(samplesKey(key, path), () => true).then((kept) => samplesOf(kept ? unpackParts(kept.bytes) : []));
+    sampled.set(path, known);
+    return known;
+  }
+
+  /** Takes samples, and stores them before what they are to vouch for. */
+  async function sample(path: string, take: (samples: Samples) => void): Promise<void> {
+    const samples = await samplesFor(path);
+    take(samples);
+    const bytes = packParts(partsIn(samples));
+    const digest = store && (await sha256(bytes));
+    if (digest) await write(() => store.chunks.put(samplesKey(key, path), { sha256: digest, bytes }));
+  }
+
+  async function sampleFirst(path: string, places: readonly number[], index: number, chunk: Uint8Array): Promise<void> {
+    const which = placesIn(await samplesFor(path), places, index);
+    if (which.length > 0) await sample(path, (samples) => takeFirst(samples, places, which, index, chunk));
+  }
+
+  /** Notes that a file has changed, if that is what an error says: all that was read of it counts no more. */
+  function noteChange(error: unknown): void {
+    if (!isChange(error)) return;
+    changed.add(String(error.details.path));
+    refuted ??= error;
+    dropped = true;
+  }
+
+  async function unchanged(): Promise<void> {
+    if (refuted) throw refuted;
+    const asked = [...(inner.versions ?? [])].filter(([path, version]) => version && record.files[path]?.bytes);
+    try {
+      await Promise.all(
+        asked.map(async ([path]) => {
+          if (!isUntold(path)) await gate(() => inner.confirm!(path, stop.signal));
+          if (!(await matches(path, partsIn(await samplesFor(path))))) throw changedFile(path);
+        }),
+      );
+    } catch (error) {
+      noteChange(error);
+      throw error;
+    }
   }
 
   /** A chunk, or the beginning of one, whose bytes are still those that were stored. */
@@ -252,6 +378,18 @@ export async function openStored(
     return whole === digest ? null : { expected: digest, actual: whole };
   }
 
+  /** Whether the folder's manifest says otherwise by now. A model that was all here is then here in part. */
+  async function isPublishedAnew(path: string, index: number): Promise<boolean> {
+    const now = record.manifest ? await readManifest(inner, null, stop.signal).catch(() => null) : null;
+    if (!now || now.files[path]?.chunks[index] === record.files[path].chunks[index]) return false;
+    if (complete) await forgetComplete();
+    return true;
+  }
+
+  async function forgetComplete(): Promise<void> {
+    await write(() => store!.ledger.put({ ...record, complete: false })).catch(() => {});
+  }
+
   /** What is missing of a chunk, put behind what of it came before. */
   async function fetchChunk(path: string, index: number, start: number, end: number, part: Uint8Array | null) {
     const have = part?.length ?? 0;
@@ -263,6 +401,9 @@ export async function openStored(
       return bytes;
     };
     let came: Uint8Array<ArrayBuffer> | null = null;
+    const { version } = record.files[path];
+    // of a model that was all here nothing has been asked yet
+    if (complete && version && !record.manifest) inner.versions?.set(path, version);
     try {
       return join(
         await gate(() =>
@@ -273,6 +414,7 @@ export async function openStored(
       );
     } catch (error) {
       sourceFailed = true;
+      noteChange(error);
       // the error of the read is what counts, whether or not its beginning can be kept
       if (isKept(path) && came) await keepPart(path, index, join(came)).catch(() => {});
       throw error;
@@ -347,6 +489,7 @@ export async function openStored(
       part = null;
       if (!wrong) {
         await compare(path, index, bytes);
+        if (isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (isKept(path)) await write(() => store!.chunks.put(name, { sha256: digest, bytes }));
           chunks[index] = digest;
@@ -354,6 +497,7 @@ export async function openStored(
         return bytes;
       }
       if (attempt > 0) {
+        if (await isPublishedAnew(path, index)) throw changedFile(path);
         const said = record.manifest
           ? 'its manifest says'
           : chunks[index]
@@ -443,6 +587,7 @@ export async function openStored(
     if (complete) return read(path, start, end, until);
     const got = await inner.read(path, start, end, until ?? stop.signal).catch((error) => {
       sourceFailed = true;
+      noteChange(error);
       throw error;
     });
     parts.push({ start, bytes: got.slice() });
@@ -454,22 +599,26 @@ export async function openStored(
     const bytes = await expectBytes(path, end);
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
     if (!store && !streaming && bytes > CHUNK_BYTES) {
-      return gate(() => inner.read(path, start, end, until ?? stop.signal));
+      const got = await gate(() => inner.read(path, start, end, until ?? stop.signal));
+      if (start === 0 && isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
+      return got;
     }
     const result = new Uint8Array(end - start);
     const sequential = streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const places = isUntold(path) ? source.places.get(path) : undefined;
+    const first = Math.floor(start / CHUNK_BYTES);
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
       cache.use(
         hold(path, i),
-        (got) => {
+        async (got) => {
           const from = i * CHUNK_BYTES;
+          if (places) await sampleFirst(path, places, i, got);
           const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
           result.set(part, Math.max(0, from - start));
         },
         until,
       );
-    const first = Math.floor(start / CHUNK_BYTES);
     let piece = first < last ? copy(first) : null;
     for (let i = first; piece; i++) {
       // claimed before this one is waited for: a later read may be done with it sooner, and drop it
@@ -497,6 +646,7 @@ export async function openStored(
     complete,
     original: complete && !record.made,
     anew,
+    places: new Map(),
     async keepInstead(path, bytes, of, make) {
       making = { path, of, make, headers: new Set(met) };
       if (complete && record.files[path]?.bytes !== bytes) {
@@ -531,9 +681,12 @@ export async function openStored(
     size,
     read,
     readApart,
+    refusal: (path) => inner.refusal?.(path),
+    unchanged,
     async markComplete() {
       if (refuted) throw refuted;
       if (complete) return;
+      await unchanged();
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
@@ -544,6 +697,7 @@ export async function openStored(
         }
       }
       for (const path of Object.keys(record.files)) {
+        await store.chunks.delete(samplesKey(key, path));
         record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
       }
       record.complete = true;
@@ -562,6 +716,9 @@ export async function openStored(
       stop.abort();
       signal?.removeEventListener('abort', onAbort);
       await Promise.allSettled([...cache.running, saving]);
+      // not before nothing more of it can be written
+      for (const path of changed) await dropKept(path).catch(() => {});
+      if (complete && changed.size > 0) await forgetComplete();
       cache.clear();
       await inner.close?.();
     },

@@ -1,37 +1,43 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { isStored, load } from '../engine';
-import { asNibbleError, NibbleError } from '../errors';
+import { asNibbleError, type NibbleError } from '../errors';
 import '../ui/chat-view';
 import { modelName } from '../ui/model-choice';
-import { OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
+import { parseModel, parseOptions } from '../ui/options';
 import { previewModel } from '../ui/preview';
 import { ChatSession } from '../ui/session';
 import { theme } from '../ui/theme';
+import { checkAttributes } from './attributes';
+import type { NibbleChatElement } from './element';
+import { SharedEngines } from './shared-engines';
 
-const OWN_NAMES = ['model', 'system', 'heading', 'placeholder', 'starters', 'max-new-tokens'];
-/** What any HTML element may carry. */
-const GLOBAL =
-  /^(id|class|style|slot|hidden|title|lang|dir|tabindex|part|exportparts|role|inert|translate|is|nonce|data-.*|aria-.*|on.*)$/;
+/** of all elements on the page */
+const engines = new SharedEngines(load);
+
 const EVENTS = ['ready', 'progress', 'message', 'error'] as const;
 
 /**
  * `<nibble-chat model="https://example.org/models/name/">`: a chat with a model that runs in the visitor's browser.
  * Nothing is fetched before the visitor opens it, and no weights before they have seen how many megabytes they are.
+ * Several with the same model and options share one worker, and have a conversation each. One that is moved in the page
+ * goes on; one that is taken out ends its part, and the last one the worker.
  *
- * Attributes: model (URL, path or Hub id), system, heading, placeholder, starters (one question a line),
- * max-new-tokens, and every option of the engine (ui/options.ts). They are read when the visitor opens the chat; an
- * unknown one is refused in the open. Events, all of which bubble out of shadow trees: nibble-ready (detail: ModelInfo),
+ * Attributes: model (URL, path or Hub id), system, heading, placeholder, starters (one question a line), and every
+ * option of the engine and of an answer (ui/options.ts). They are read when the visitor opens the chat; a bad value is
+ * refused in the open, and an unknown name passed over, see attributes.ts. Events, all of which bubble out of shadow trees: nibble-ready (detail: ModelInfo),
  * nibble-progress (Progress), nibble-message (ChatMessage), nibble-error (NibbleError). Looks: the custom properties of
  * ui/theme.ts, and ::part(card | load | model | progress | user | assistant | composer | stats | error | open).
  */
-export class NibbleChat extends LitElement {
+export class NibbleChat extends LitElement implements NibbleChatElement {
   @property() model = '';
   @property() heading = 'Ask a model that runs in this page';
   @property() placeholder = 'Ask something';
   @property() system = '';
   @property() starters = '';
   @state() private session: ChatSession | null = null;
+  /** about attributes that were mistyped */
+  @state() private notice = '';
 
   static override styles = [
     theme,
@@ -47,8 +53,15 @@ export class NibbleChat extends LitElement {
         background: var(--_background);
         color-scheme: inherit;
       }
+      :host([popover]:not(:popover-open)) {
+        display: none;
+      }
       nibble-view {
         flex: 1;
+      }
+      .notice {
+        max-width: none;
+        margin-bottom: 0.75rem;
       }
       .closed {
         margin: auto;
@@ -72,24 +85,11 @@ export class NibbleChat extends LitElement {
 
   /** What the attributes ask for. @throws NibbleError invalid-option */
   #configure(): ChatSession {
-    const names = this.getAttributeNames();
-    const unknown = names.find((name) => ![...OWN_NAMES, ...OPTION_NAMES].includes(name) && !GLOBAL.test(name));
-    if (unknown) {
-      const known = [...OWN_NAMES, ...OPTION_NAMES];
-      const text = `<nibble-chat> knows no attribute "${unknown}". It knows: ${known.join(', ')}.`;
-      throw new NibbleError('invalid-option', text, { option: unknown, known });
-    }
-    const options = names.filter((name) => OPTION_NAMES.includes(name));
-    const tokens = this.getAttribute('max-new-tokens');
-    if (tokens !== null && !/^[1-9]\d*$/.test(tokens)) {
-      const text = `max-new-tokens is "${tokens}"; it must be a whole number of at least 1.`;
-      throw new NibbleError('invalid-option', text, { option: 'max-new-tokens', value: tokens });
-    }
     const model = parseModel(this.model, document.baseURI, false);
-    return new ChatSession(load, {
+    const given = this.getAttributeNames().map((name) => [name, this.getAttribute(name) ?? ''] as const);
+    return new ChatSession(engines.load, {
       choice: { model, name: modelName(model) },
-      engine: parseOptions(options.map((name) => [name, this.getAttribute(name) ?? ''] as const)),
-      sampling: tokens === null ? {} : { maxNewTokens: Number(tokens) },
+      ...parseOptions(given),
       system: this.system || undefined,
     });
   }
@@ -98,13 +98,14 @@ export class NibbleChat extends LitElement {
    * tab died of that last time. */
   async open(): Promise<void> {
     if (this.session) return;
+    this.notice = checkAttributes(this.getAttributeNames());
     let refused: NibbleError | null = null;
     let session: ChatSession;
     try {
       session = this.#configure();
     } catch (thrown) {
       refused = asNibbleError(thrown);
-      session = new ChatSession(load, { choice: { model: '', name: '' }, engine: {}, sampling: {} });
+      session = new ChatSession(engines.load, { choice: { model: '', name: '' }, engine: {}, sampling: {} });
     }
     for (const type of EVENTS) {
       session.addEventListener(type, (event) => {
@@ -114,22 +115,34 @@ export class NibbleChat extends LitElement {
     }
     this.session = session;
     if (refused) return session.report(refused);
-    const preview = await previewModel(session.choice, isStored);
+    const { choice, engineOptions } = session;
+    const isShared = engines.has(choice.model, engineOptions);
+    const preview = isShared ? { bytes: null, here: true } : await previewModel(choice, isStored);
+    // taken out of the page meanwhile
+    if (this.session !== session) return;
     session.offer(preview);
     if (preview.here && !preview.lastAttempt) await session.load();
   }
 
-  /** Ends the worker, and frees the model's memory. */
+  /** Whoever moves an element takes it out and puts it in again, at once or nearly so. */
   override disconnectedCallback() {
     super.disconnectedCallback();
+    setTimeout(() => {
+      if (!this.isConnected) this.#close();
+    });
+  }
+
+  /** Ends the worker, if no other element has a part in it, and frees the model's memory. */
+  #close() {
     void this.session?.dispose();
     this.session = null;
+    this.notice = '';
   }
 
   override render() {
     if (this.session) {
       const starters = this.starters.split('\n').map((line) => line.trim());
-      return html`<nibble-view
+      return html`${this.notice ? html`<p class="notice muted" role="status">${this.notice}</p>` : nothing}<nibble-view
         exportparts="card, load, model, progress, user, assistant, composer, stats, error"
         .session=${this.session}
         .starters=${starters.filter(Boolean)}

@@ -102,7 +102,8 @@ export async function answer(
   const ids = encodeInput(model, input);
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
-  const room = (typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit) - ids.length + 1;
+  const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
+  const room = most - ids.length + 1;
   const shifts = given.overflow === 'shift';
   const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
   const stops = options.stop as string[];
@@ -113,7 +114,13 @@ export async function answer(
     const seen = ids.length - droppedOf(ids.length, window);
     return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1), snapshots);
   };
-  if (window && ids.length + options.maxNewTokens - 1 > window.limit) checkWindow(window);
+  const reached = ids.length + options.maxNewTokens - 1;
+  if (window && reached > window.limit) {
+    // what the memory budget leaves no room for is its matter, and not the context's
+    const needed = planFor(model, Math.min(most, 2 * window.keep), 1);
+    await checkFits(model, needed, () => planFor(model, Math.min(most, reached), 1));
+    checkWindow(window);
+  }
   const plan = planOf(options.maxNewTokens);
   await checkFits(model, plan);
   // stopped while it waited: nobody's cache makes room for it

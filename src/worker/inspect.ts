@@ -19,10 +19,7 @@ import { modelKey, openStored, readManifest } from '../weights/stored-source';
 import { chooseBackend } from './choose-backend';
 import { effectiveEngineOptions } from './engine-options';
 import { type Host, optionsFor, planModel } from './open-model';
-import { deviceEstimate, type Planned, planInfo } from './planning';
-
-/** What the memory is told for: a question and an answer or two. */
-const SHORT_CHAT_TOKENS = 384;
+import { deviceEstimate, type Planned, planInfo, shortChat } from './planning';
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
@@ -54,8 +51,7 @@ export async function inspectModel(
       options: effective,
       checkpoint: { tensors: headers.tensors },
     };
-    const tokens = Math.min(SHORT_CHAT_TOKENS, effective.maxContext);
-    const half = Math.max(1, Math.floor(tokens / 2));
+    const { tokens, ...chat } = shortChat(effective);
     const cost: ModelCost = {
       name: source.name,
       family: plan.spec.family,
@@ -65,7 +61,7 @@ export async function inspectModel(
       storedBytes: stored?.storedBytes ?? 0,
       here: local || (stored?.complete ?? false),
       tokens,
-      plan: await planInfo(planned, { promptTokens: half, maxNewTokens: half }),
+      plan: await planInfo(planned, chat),
       deviceEstimate: await deviceEstimate(host, gpu, touch),
       lastAttempt: stored?.lastAttempt ?? null,
       notes: headers.notes,

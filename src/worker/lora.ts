@@ -6,8 +6,10 @@ import { makingBytes } from '../memory/adapted';
 import { sameFormat } from '../memory/layout';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
+import { refusalOf } from '../weights/open-checkpoint';
 import { openStored, type StoredSource } from '../weights/stored-source';
-import { type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
+import { isChange } from '../weights/versions';
+import { CHANGES, changeBehind, type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
 import { checkFits, planRequest } from './planning';
 
 /**
@@ -19,6 +21,21 @@ import { checkFits, planRequest } from './planning';
  * out-of-memory, network, aborted
  */
 export async function setLora(
+  host: Host,
+  model: Model,
+  wanted: readonly LoraDescription[],
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let changes = 0; ; changes++) {
+    try {
+      return await trySetLora(host, model, wanted, signal);
+    } catch (error) {
+      if (!isChange(error) || changes === CHANGES) throw error;
+    }
+  }
+}
+
+async function trySetLora(
   host: Host,
   model: Model,
   wanted: readonly LoraDescription[],
@@ -60,13 +77,15 @@ export async function setLora(
     model.lora = opened?.infos ?? [];
     model.loraSamples = samples;
     model.conversations.forget();
-  } catch (error) {
+  } catch (thrown) {
+    let error = thrown;
+    for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
     // what arrived broken would be found again by every later attempt
     const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
     if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
     throw error;
   } finally {
-    for (const source of open) source.close?.();
+    for (const source of open) await source.close();
   }
 }
 

@@ -20,13 +20,15 @@ import { beginAttempt, lastAttempt } from '../weights/load-attempt';
 import { checkShapes, loadWeights } from '../weights/load-weights';
 import { lockDownload, lockUse } from '../weights/locks';
 import { checkpointOf, openLayout } from '../weights/open-checkpoint';
-import { createProgress, type ProgressMeter } from '../weights/progress';
+import { createProgress } from '../weights/progress';
+import { samplePlaces } from '../weights/samples';
 import { isInstalled, modelKey, openStored, type StoredSource } from '../weights/stored-source';
+import { isChange } from '../weights/versions';
 import { chooseBackend } from './choose-backend';
 import { createExecutor, fetchExecutor } from './create-executor';
 import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { OpenSource } from './open-source';
-import { checkFits, deviceEstimate, planRequest } from './planning';
+import { checkFits, deviceEstimate, type Planned, planFor, planRequest, shortChat } from './planning';
 
 /** What differs between a browser's worker and Node. */
 export interface Host {
@@ -34,6 +36,8 @@ export interface Host {
   gpu: GPU | null;
   openSource: OpenSource;
   openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** false: loads leave no mark, for they are often stopped without a word (weights/load-attempt.ts) */
+  marks?: false;
   /** what is known of the machine; absent: nothing is */
   machine?: Omit<DeviceFacts, 'touch'>;
 }
@@ -77,13 +81,23 @@ export interface Model {
 const UNSUPPORTED: readonly ErrorCode[] = ['unsupported-architecture', 'unsupported-quantization'];
 export const UNUSABLE: readonly ErrorCode[] = ['corrupt-checkpoint', ...UNSUPPORTED];
 
+/** What does not fit together may be of two versions. @returns the error that says so, where files have changed meanwhile */
+export async function changeBehind(source: StoredSource, error: unknown): Promise<NibbleError | undefined> {
+  if (!(error instanceof NibbleError)) return undefined;
+  if (!UNUSABLE.includes(error.code) && ![404, 410].includes(Number(error.details.status))) return undefined;
+  const reason: unknown = await source.unchanged().catch((failure) => failure);
+  return isChange(reason) ? reason : undefined;
+}
+
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
 const REFETCHES = 1;
+/** How often a load begins anew because the server has another version of a file meanwhile. */
+export const CHANGES = 3;
 
 /**
  * Opens, downloads where needed, verifies, and puts the weights where they are computed with. On failure nothing is
  * left allocated or locked; what was downloaded stays stored for the next attempt, unless it is unusable and unproven.
- * @throws every code of load(): see design.md §7
+ * @throws every code of load(): see ErrorCode
  */
 export async function openModel(
   host: Host,
@@ -92,14 +106,25 @@ export async function openModel(
   signal?: AbortSignal,
 ): Promise<Model> {
   const options = effectiveEngineOptions(request.options);
-  for (let refetches = 0; ; refetches++) {
-    const attempt = { altered: false };
+  let [refetches, changes] = [0, 0];
+  for (let note = ''; ; ) {
+    const attempt = { altered: false, note };
     try {
       return await tryOpen(host, request, options, report, signal, attempt);
     } catch (error) {
-      if (!attempt.altered || refetches === REFETCHES) throw error;
+      const changed = isChange(error);
+      if (changed && ++changes > CHANGES) throw keepsChanging(error);
+      if (!changed && (!attempt.altered || refetches++ === REFETCHES)) throw error;
+      note = changed
+        ? `${error.details.path} changed on the server while it was downloaded: the load begins anew.`
+        : 'What was downloaded had arrived altered: it is fetched again.';
     }
   }
+}
+
+function keepsChanging({ code, details }: NibbleError): NibbleError {
+  const message = `${details.path} keeps changing on the server: it was another file ${CHANGES + 1} times while it was downloaded. Load the model again when its upload is over.`;
+  return new NibbleError(code, message, { ...details, times: CHANGES + 1 });
 }
 
 async function tryOpen(
@@ -108,11 +133,11 @@ async function tryOpen(
   options: ReturnType<typeof effectiveEngineOptions>,
   report: (progress: Progress) => void,
   stop: AbortSignal | undefined,
-  /** told whether the load failed for bytes that arrived other than they are, and were dropped */
-  attempt: { altered: boolean },
+  /** told whether the load failed for bytes that arrived other than they are, and were dropped; note: why this is not the first */
+  attempt: { altered: boolean; note: string },
 ): Promise<Model> {
-  let died = '';
-  const meter = createProgress((progress) => report(died && !progress.note ? { ...progress, note: died } : progress));
+  let about = attempt.note;
+  const meter = createProgress((progress) => report(about && !progress.note ? { ...progress, note: about } : progress));
   meter.phase('header');
   const cleanup: (() => unknown)[] = [];
   let release = () => {};
@@ -132,7 +157,8 @@ async function tryOpen(
     const local = description.kind === 'files';
     const { store, reason } = await storeFor(host, local, options.storage);
     // files are not kept, but that a tab died of them is
-    const marks = store ?? (local && options.storage !== 'none' ? (await host.openStore()).store : null);
+    const marked = host.marks !== false && options.storage !== 'none';
+    const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
     const inner = await host.openSource(description, meter.network);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
@@ -140,11 +166,11 @@ async function tryOpen(
     const key = modelKey(inner);
     if (marks) {
       const last = await lastAttempt(marks, key);
-      if (last && last.id !== left) died = last.message;
-      release = await lockUse(key, signal);
+      if (last && last.id !== left) about ||= last.message;
     }
+    if (marks || store) release = await lockUse(key, signal);
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
-      meter.phase('header', 'Waiting in case another tab is downloading this model.');
+      meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
       downloaded = await lockDownload(key, signal);
       cleanup.push(downloaded);
       meter.phase('header');
@@ -180,14 +206,24 @@ async function tryOpen(
       storage: store ? options.storage : 'none',
     };
     const least = planMemory(plan, planRequest(effective, 1, 1), limits, target);
-    await checkFits({ plan, limits, target, options: effective, checkpoint }, least);
+    const planned: Planned = { plan, limits, target, options: effective, checkpoint };
+    await checkFits(planned, least, () => {
+      const { promptTokens, maxNewTokens } = shortChat(effective);
+      return planFor(planned, promptTokens, maxNewTokens);
+    });
     if (marks && mark) cleanup.push(await beginAttempt(marks, { id: mark, key, bytes: least.peak, at: Date.now() }));
-    meter.phase('compile');
+    meter.total(checkpoint.totalBytes);
+    meter.phase(opened.complete ? 'upload' : 'download', opened.anew ? ANEW : undefined);
     executor = await createExecutor(gpu, plan, least, effective.tune);
     const samples: Samples = new Map();
-    await fill(checkpoint, plan, sampled(executor.sink, samples), meter, opened, signal, () => {
-      opened.streaming = files;
+    opened.places = samplePlaces(layout);
+    opened.streaming = files;
+    await loadWeights(checkpoint, tensorTable(plan.spec), sampled(executor.sink, samples), {
+      signal,
+      formats: plan.formats,
+      onPlaced: meter.placed,
     });
+    meter.phase('compile');
     const answering = { ...(await text), deviceEstimate: await estimate };
     const { Conversations } = await answer;
     await opened.markComplete();
@@ -215,7 +251,8 @@ async function tryOpen(
     };
   } catch (thrown) {
     const gpu = (await choosing.catch(() => null))?.gpu ?? null;
-    const error = (await gpu?.health.explain(thrown)) ?? thrown;
+    const known = (await gpu?.health.explain(thrown)) ?? thrown;
+    const error = (source && (await changeBehind(source, known))) ?? known;
     executor?.dispose();
     gpu?.device.destroy();
     release();
@@ -228,7 +265,7 @@ async function tryOpen(
   }
 }
 
-const NO_ROOM = 'The browser has no room for this model: what fitted is kept, and the rest is fetched again next time.';
+const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 
 const ANEW = 'What was kept of this model was made for another choice of weights: it is made anew.';
 
@@ -312,19 +349,4 @@ function sampled(sink: WeightSink, samples: Samples): WeightSink {
     },
     finish: () => sink.finish(),
   };
-}
-
-async function fill(
-  checkpoint: Checkpoint,
-  { spec, formats }: PlanModel,
-  sink: WeightSink,
-  meter: ProgressMeter,
-  { complete, anew }: StoredSource,
-  signal: AbortSignal | undefined,
-  start: () => void,
-): Promise<void> {
-  meter.total(checkpoint.totalBytes);
-  meter.phase(complete ? 'upload' : 'download', anew ? ANEW : undefined);
-  start();
-  await loadWeights(checkpoint, tensorTable(spec), sink, { signal, formats, onPlaced: meter.placed });
 }

@@ -51,15 +51,27 @@ function modelIn({ plan, checkpoint, options }: Planned, weights: EffectiveEngin
   return { ...plan, formats: chooseFormats(checkpoint.tensors, plan.formats.keys(), weights, options.keep) };
 }
 
-/** @throws out-of-memory with the plan's numbers and what would fit */
-export async function checkFits(model: Planned, plan: MemoryPlan): Promise<void> {
+/** What memory is told for: a question and an answer or two, or as much of that as is allowed. */
+export function shortChat({ maxContext, kvCapacity }: EffectiveEngineOptions) {
+  const most = typeof kvCapacity === 'number' ? kvCapacity : Number.POSITIVE_INFINITY;
+  const tokens = Math.min(384, maxContext, most);
+  const half = Math.max(1, Math.floor(tokens / 2));
+  return { tokens, promptTokens: half, maxNewTokens: half };
+}
+
+/**
+ * @param wanted what the plan is the least of; in the error, `enough` is the budget under which that fits
+ * @throws out-of-memory with the plan's numbers and what would fit
+ */
+export async function checkFits(model: Planned, plan: MemoryPlan, wanted = () => plan): Promise<void> {
   if (plan.fits) return;
   const { weights, kv, scratch, staging, peak, request } = plan;
   const { shortfall, suggest } = await advice();
   const suggestions = suggest(plan, (change) => replan(model, plan, change)).map(({ text }) => text);
   const message = `${shortfall(plan)} ${suggestions[0]}`;
   const budget = request.budget;
-  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, budget, suggestions });
+  const enough = Math.max(peak, wanted().peak);
+  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, enough, budget, suggestions });
 }
 
 /** The options that a query may suppose otherwise. */

@@ -107,6 +107,9 @@ it.each<EngineOptions['weights']>(['keep', 'q8'])(
 
     hub.reset();
     const second = await run(store, { weights: as });
+    // looking at it leaves it as it is
+    const source = { kind: 'hub', id: 'org/model', hub: hub.origin } as const;
+    expect((await second.session.inspect({ source, options: { backend: 'cpu' } })).here).toBe(true);
     const again = await second.answer();
     expect(again.ids).toEqual(ids);
     expect(hub.requests).toEqual([]);

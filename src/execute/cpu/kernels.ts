@@ -1,6 +1,6 @@
 /**
  * The steps that cost little, written for clarity: the reference of the GPU's kernels. Activations are [tokens, width]
- * row-major f32; sums are f64. Formulas: nf4-and-models.md §2.1.
+ * row-major f32; sums are f64. Formulas: transformers' modeling_llama.py and its kin.
  */
 import type { Activation, Rope } from '../../model/spec';
 import { type CpuMatrix, rowValues } from './matrix';

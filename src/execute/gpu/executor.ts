@@ -9,6 +9,7 @@ import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
+import { submittedWorkDone } from '../../gpu/wait';
 import { STATE } from '../../kernels/sample';
 import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
 import {
@@ -16,10 +17,12 @@ import {
   biasBuffer,
   distinctRopes,
   ID_RING,
+  idReadback,
   type MemoryPlan,
   type PlanModel,
   planMemory,
   READBACK,
+  STEPS_AHEAD,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
@@ -40,8 +43,6 @@ import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
 const SUBMIT_MS = 100;
-/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
-const STEPS_AHEAD = 3;
 
 export interface GpuExecutorOptions {
   shapes: KernelShapes;
@@ -298,7 +299,7 @@ export class GpuExecutor implements Executor {
         const contents = await active!.read(adapter, 'webgpu', base);
         for (const [name, bytes] of contents) this.#device.queue.writeBuffer(fresh.get(name)!, 0, bytes);
         // so that no more than one step's values wait in the queue
-        await this.#device.queue.onSubmittedWorkDone();
+        await submittedWorkDone(this.#device);
       }
       await this.#compile(adapters);
       this.#gpu.health.check();
@@ -371,7 +372,7 @@ export class GpuExecutor implements Executor {
       const encoder = this.#device.createCommandEncoder();
       this.#encode(encoder, piece, pass);
       this.#submit(encoder);
-      await this.#device.queue.onSubmittedWorkDone();
+      await submittedWorkDone(this.#device);
       this.#gpu.health.check();
       const ms = performance.now() - began;
       if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
@@ -468,7 +469,7 @@ export class GpuExecutor implements Executor {
       this.#encode(encoder, decode, pass);
     }
     this.#encode(encoder, this.#sampler, pass);
-    const readback = this.#buffer(`readback.${index % (STEPS_AHEAD + 1)}`);
+    const readback = this.#buffer(idReadback(index));
     encoder.copyBufferToBuffer(this.#buffer('sampled'), (index % ID_RING) * 4, readback, 0, 4);
     this.#submit(encoder);
     return readMapped(this.#device, readback, 4);

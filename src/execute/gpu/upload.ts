@@ -6,6 +6,7 @@
 import { NibbleError } from '../../errors';
 import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
+import { submittedWorkDone } from '../../gpu/wait';
 import type { Kernel } from '../../kernels/library';
 import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix } from '../../memory/layout';
@@ -183,7 +184,7 @@ export class GpuSink implements WeightSink {
   }
 
   async #settle(): Promise<void> {
-    this.#inFlight.push(this.#device.queue.onSubmittedWorkDone());
+    this.#inFlight.push(submittedWorkDone(this.#device));
     if (this.#inFlight.length >= SLICES_IN_FLIGHT) await this.#inFlight.shift();
   }
 

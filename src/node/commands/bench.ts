@@ -7,7 +7,7 @@ import { type Arguments, invalid } from '../arguments';
 import { open } from '../open';
 import { createRandomSource } from '../random-source';
 import { reserveFor } from '../run-prompt';
-import { log, mib, print } from '../terminal';
+import { COMMAND, log, mib, print } from '../terminal';
 import { readConfig } from './plan';
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
@@ -64,15 +64,16 @@ export async function bench(args: Arguments): Promise<void> {
   const newTokens = args.count('new-tokens', 16);
   const config = args.text('random');
   if (config !== undefined && args.positionals.length > 0)
-    throw invalid('random', config, 'nibble bench takes MODEL or --random, not both.');
+    throw invalid('random', config, `${COMMAND} bench takes MODEL or --random, not both.`);
   if (args.text('ids') !== undefined && args.text('prompt-tokens') !== undefined)
-    throw invalid('prompt-tokens', undefined, 'nibble bench takes --prompt-tokens or --ids, not both.');
+    throw invalid('prompt-tokens', undefined, `${COMMAND} bench takes --prompt-tokens or --ids, not both.`);
+  const given = await args.ids();
   const { session, info } =
     config === undefined
       ? await open(args, args.positional(0, 'MODEL'))
       : await open(args, config, createRandomSource(await readConfig(config)));
   const model = session.model();
-  const prompt = encodeInput(model, { ids: args.ids() ?? benchPrompt(promptTokens, model.plan.spec.vocab) });
+  const prompt = encodeInput(model, { ids: given ?? benchPrompt(promptTokens, model.plan.spec.vocab) });
   // Pipelines are compiled and functions optimised before anything is timed.
   await once(model, prompt.slice(0, 4), 3);
   const runs: Run[] = [];

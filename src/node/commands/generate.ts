@@ -2,15 +2,15 @@
 import type { GenerateRequest, GenerateResult, TokenMessage } from '../../protocol';
 import { type Arguments, invalid, samplingOptions } from '../arguments';
 import { nextId, open } from '../open';
-import { log, mib, print } from '../terminal';
+import { COMMAND, log, mib, print, tell } from '../terminal';
 
-function input(args: Arguments): GenerateRequest['input'] {
-  const prompt = args.text('prompt');
-  const chat = args.text('chat');
-  const ids = args.ids();
-  if ([prompt, chat, ids].filter((given) => given !== undefined).length !== 1) {
-    throw invalid('prompt', undefined, 'nibble generate needs exactly one of --prompt, --chat and --ids.');
+async function input(args: Arguments): Promise<GenerateRequest['input']> {
+  if (['prompt', 'chat', 'ids'].filter((name) => args.text(name) !== undefined).length !== 1) {
+    throw invalid('prompt', undefined, `${COMMAND} generate needs exactly one of --prompt, --chat and --ids.`);
   }
+  const prompt = await args.input('prompt');
+  const chat = await args.input('chat');
+  const ids = await args.ids();
   if (ids) return { ids };
   return chat === undefined ? { prompt: prompt as string } : { messages: [{ role: 'user', content: chat }] };
 }
@@ -34,17 +34,23 @@ export function resultJson({ ids, text, finish, stats, memory }: GenerateResult)
 }
 
 export async function generate(args: Arguments): Promise<void> {
-  const request = { id: nextId(), input: input(args), options: samplingOptions(args) };
+  const request = { id: nextId(), input: await input(args), options: samplingOptions(args) };
   const { session, info } = await open(args, args.positional(0, 'MODEL'));
   const live = !args.flag('json') && info.hasTokenizer;
   const show = ({ text }: TokenMessage) => {
     if (live) process.stdout.write(text);
   };
-  const stop = () => void session.cancel(request.id);
-  process.once('SIGINT', stop);
-  const result = await session.generate(request, { postMessage: show });
-  process.removeListener('SIGINT', stop);
-  await print(args, resultJson(result), () => (info.hasTokenizer ? '' : result.ids.join(',')));
+  const { signal, gently } = args.interrupt;
+  const answer = () => {
+    signal.addEventListener('abort', () => void session.cancel(request.id));
+    return session.generate(request, { postMessage: show });
+  };
+  await gently(async () => tellResult(args, await answer(), info.hasTokenizer));
+  await session.dispose();
+}
+
+async function tellResult(args: Arguments, result: GenerateResult, hasText: boolean): Promise<void> {
+  await print(args, resultJson(result), () => (hasText ? '' : result.ids.join(',')));
   const { stats, memory } = result;
   log(
     args,
@@ -52,6 +58,5 @@ export async function generate(args: Arguments): Promise<void> {
       `${stats.prefillTps.toFixed(2)} tok/s prefill, ${stats.decodeTps.toFixed(2)} tok/s decode; ` +
       `${mib(memory.total)}, of which cache ${mib(memory.kv)} (full context: ${mib(memory.kvFullContext)})`,
   );
-  if (result.note) process.stderr.write(`${result.note}\n`);
-  await session.dispose();
+  if (result.note) tell(result.note);
 }

@@ -8,7 +8,7 @@ import { openHeaders } from '../open';
 import { mib, print } from '../terminal';
 
 export async function inspect(args: Arguments): Promise<void> {
-  const checkpoint = await openHeaders(args.positional(0, 'MODEL'));
+  const checkpoint = await openHeaders(args, args.positional(0, 'MODEL'));
   checkpoint.close();
   const unsupported: string[] = [];
   let architecture: object | null = null;

@@ -7,9 +7,10 @@ import { print } from '../terminal';
 
 export async function logits(args: Arguments): Promise<void> {
   args.required('ids');
+  const given = (await args.ids()) ?? [];
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const model = session.model();
-  const ids = encodeInput(model, { ids: args.ids() ?? [] });
+  const ids = encodeInput(model, { ids: given });
   const rows: number[][] = [];
   await runPrompt(model, ids, args.flag('all') ? (_, row) => rows.push(Array.from(row)) : undefined);
   const values = args.flag('all') ? rows : Array.from(await model.executor.logits());

@@ -45,9 +45,10 @@ export async function measure(
 export async function perplexity(args: Arguments): Promise<void> {
   const file = args.required('file');
   const window = args.count('window', 1024, 2);
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const bytes = await (file === '-' ? args.stdin('file') : readFile(file)).catch((cause: unknown) => {
     throw new NibbleError('invalid-option', `${file} cannot be read: ${cause}`, { file }, { cause });
   });
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const model = session.model();
   const ids = tokenizerOf(model).encode(text, { special: false, bos: false });

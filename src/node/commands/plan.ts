@@ -14,7 +14,8 @@ import { optionsFor } from '../../worker/open-model';
 import { deviceEstimate, planInfo } from '../../worker/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
-import { MACHINE, openHeaders } from '../open';
+import { MACHINE } from '../host';
+import { openHeaders } from '../open';
 import { mib, print } from '../terminal';
 
 export async function readConfig(path: string): Promise<JsonObject> {
@@ -28,7 +29,7 @@ export async function plan(args: Arguments): Promise<void> {
   const path = args.positional(0, 'MODEL or config.json');
   const options = effectiveEngineOptions(engineOptions(args));
   const alone = path.endsWith('.json') && (await stat(path).catch(() => null));
-  const headers = alone ? null : await openHeaders(path);
+  const headers = alone ? null : await openHeaders(args, path);
   headers?.close();
   const config = headers?.config ?? (await readConfig(path));
   const spec = parseSpec(config);

@@ -2,7 +2,7 @@
  * nibble quantize: a 16- or 32-bit checkpoint -> NF4 with bitsandbytes' names, in Hugging Face layout. Tensor by tensor:
  * one tensor and one shard are held at a time.
  */
-import { copyFile, mkdir, open, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NibbleError } from '../../errors';
 import { denseValues } from '../../formats/half';
@@ -22,7 +22,7 @@ export async function quantize(args: Arguments): Promise<void> {
   const from = args.positional(0, 'IN');
   const to = args.positional(1, 'OUT');
   const double = args.flag('double-quant');
-  const checkpoint = await openHeaders(from);
+  const checkpoint = await openHeaders(args, from, true);
   const spec = parseSpec(checkpoint.config);
   const table = tensorTable(spec);
   const kept = args.list('keep');
@@ -68,7 +68,9 @@ export async function quantize(args: Arguments): Promise<void> {
     'chat_template.jinja',
     'LICENSE',
   ]) {
-    await copyFile(join(from, file), join(to, file)).catch(() => log(args, `no ${file} to copy`));
+    const bytes = await checkpoint.source.size(file);
+    if (bytes === null) log(args, `no ${file} to copy`);
+    else await writeFile(join(to, file), await checkpoint.source.read(file, 0, bytes));
   }
   checkpoint.close();
   const result = {
@@ -76,17 +78,18 @@ export async function quantize(args: Arguments): Promise<void> {
     bytes_out: shards.bytes(),
     shards: shards.count(),
     quantized: error.count,
-    error: {
+    error_statistics: {
       mean_absolute: error.sum / error.count,
       rms: Math.sqrt(error.squares / error.count),
       largest: error.largest,
       sqnr_db: 10 * Math.log10(error.signal / error.squares),
     },
   };
+  const of = result.error_statistics;
   await print(args, result, () =>
     [
       `${mib(result.bytes_in)} -> ${mib(result.bytes_out)} in ${result.shards} files; ${result.quantized} values quantised`,
-      `error: mean ${result.error.mean_absolute.toExponential(3)}, rms ${result.error.rms.toExponential(3)}, largest ${result.error.largest.toExponential(3)}, ${result.error.sqnr_db.toFixed(2)} dB`,
+      `error: mean ${of.mean_absolute.toExponential(3)}, rms ${of.rms.toExponential(3)}, largest ${of.largest.toExponential(3)}, ${of.sqnr_db.toFixed(2)} dB`,
     ].join('\n'),
   );
 }

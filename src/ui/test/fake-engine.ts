@@ -1,6 +1,14 @@
 /** An engine for tests of the interface: it says what it is told to, one word at a time, when it is told to. */
 import { NibbleError } from '../../errors';
-import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo, Progress, SamplingOptions } from '../../protocol';
+import type {
+  ChatMessage,
+  FinishReason,
+  GenerateResult,
+  MemoryInfo,
+  ModelInfo,
+  Progress,
+  SamplingOptions,
+} from '../../protocol';
 import type { ChatEngine, LoadEngine, Talk } from '../session';
 
 const MEMORY: MemoryInfo = {
@@ -51,7 +59,7 @@ export const INFO: ModelInfo = {
 
 export class FakeEngine implements ChatEngine {
   asked: ChatMessage[][] = [];
-  sampling: SamplingOptions[] = [];
+  sampling: (SamplingOptions & { made?: readonly number[] })[] = [];
   disposed = false;
   /** words of the next answer */
   answer = ['Hello', ' there', '.'];
@@ -84,7 +92,10 @@ export class FakeEngine implements ChatEngine {
     };
   }
 
-  chat(messages: ChatMessage[], options: SamplingOptions & { signal?: AbortSignal } = {}) {
+  /** why the next answer ends, where nobody stops it */
+  finish: FinishReason = 'stop';
+
+  chat(messages: ChatMessage[], options: SamplingOptions & { signal?: AbortSignal; made?: readonly number[] } = {}) {
     const { signal, ...sampling } = options;
     this.asked.push(messages);
     this.sampling.push(sampling);
@@ -98,7 +109,8 @@ export class FakeEngine implements ChatEngine {
       if (text === null) return fail(this.failure);
       const tokens = { promptTokens: 9, reusedTokens: 0, droppedTokens: 0, newTokens: 3 };
       const stats = { ...tokens, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
-      settle({ ids: [1, 2, 3], text, finish: aborted ? 'aborted' : 'stop', stats, memory: MEMORY, note: null });
+      const ids = text.match(/\S+/g)?.map((_, index) => index + 1) ?? [];
+      settle({ ids, text, finish: aborted ? 'aborted' : this.finish, stats, memory: MEMORY, note: null });
     });
     return Object.assign(words, { result });
   }
@@ -120,6 +132,7 @@ export class FakeEngine implements ChatEngine {
 
   info = () => Promise.resolve(INFO);
   memory = () => Promise.resolve(MEMORY);
+  tokenize = (text: string) => Promise.resolve(text.match(/\S+/g)!.map((_, index) => index + 1));
   dispose() {
     this.disposed = true;
   }

@@ -54,7 +54,8 @@ export class FakeLibrary implements ModelLibrary {
     this.inspected.push(asked);
     const cost = await this.answer(asked[0]);
     this.open++;
-    return { cost, plan: async (query) => this.plan(query, cost), close: () => this.open-- };
+    const dispose = () => void this.open--;
+    return { cost, plan: async (query) => this.plan(query, cost), dispose, close: dispose };
   };
   /** inspections that nobody has closed */
   open = 0;

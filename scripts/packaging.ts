@@ -1,0 +1,385 @@
+/**
+ * `npm test -- packaging`: the library as a stranger gets it. Packs it, installs the tarball beside bundlers from npm,
+ * puts the README's lines (with a fixture's address) into a fresh folder for each way to build a page, and opens what
+ * comes out in Chromium. Each must answer as the command line does. `node scripts/run.mjs packaging --all` also tries
+ * what `npm test` leaves out; names of projects try only those. KEEP=1 keeps the folders.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
+import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import { serve } from './server.ts';
+
+const PROJECTS = 'scripts/packaging/projects';
+const MODEL = 'reference/fixtures/tiny-llama-128/nf4';
+const ADDRESS = './models/tiny/';
+const ANSWER_MS = 60_000;
+
+/** What a project said, and the JavaScript that it came with. */
+interface Outcome {
+  /** what the page, or the terminal, shows; else what went wrong */
+  seen: string;
+  /** bytes of scripts, gzipped: those that the page asked for, and all that the bundler wrote */
+  fetched?: number;
+  written?: number;
+}
+
+interface Project {
+  name: string;
+  /** why `npm test` leaves it out */
+  notTested?: string;
+  run(): Promise<Outcome>;
+}
+
+/** The first block of TypeScript in the README, with a model that is here. */
+function readmeLines(): string {
+  const [, lines] = /```ts\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+  if (!lines?.includes('load(')) throw new Error('README.md begins with no lines that call load().');
+  return lines.replace(/load\('[^']+'/, `load('${ADDRESS}'`);
+}
+const LINES = readmeLines();
+const [, QUESTION] = /engine\.chat\((\[.*?\])\)/.exec(LINES) ?? [];
+const DONE = "\ndocument.body.dataset.done = 'yes';\n";
+
+/** Runs a program; what it printed, or an error with its last words. */
+function run(program: string, args: string[], cwd: string): Promise<string> {
+  const env = { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', NO_COLOR: '1', CI: '1' };
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { cwd, env, maxBuffer: 1e8 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${stderr}${stdout}`.trim().split('\n').slice(-12).join('\n')));
+      else resolve(stdout);
+    });
+  });
+}
+
+const gzipped = (file: string) => gzipSync(readFileSync(file)).length;
+const sum = (sizes: number[]) => sizes.reduce((total, bytes) => total + bytes, 0);
+
+function scriptsIn(folder: string): string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => /\.m?js$/.test(name)).map((name) => join(folder, name));
+}
+
+/** What the page shows once it has answered, or its first error. */
+async function answerOf(page: Page, address: string): Promise<string> {
+  const failed = new Promise<string>((resolve) => page.once('pageerror', (error) => resolve(String(error))));
+  const answered = page
+    .waitForFunction(() => document.body?.dataset.done, null, { timeout: ANSWER_MS })
+    .then(() =>
+      page.evaluate(() => {
+        const texts = [...document.body.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+        const output = document.querySelector('output');
+        return output ? String(output.textContent) : texts.map((node) => node.textContent).join('');
+      }),
+    )
+    .catch((error) => `no answer: ${error.message}`);
+  await page.goto(address);
+  return (await Promise.race([answered, failed])).trim();
+}
+
+/** The workplace: one node_modules, which every project's folder lies beside. */
+class Workplace {
+  readonly folder = mkdtempSync(join(tmpdir(), 'nibble-packaging-'));
+  readonly tarball: string;
+  #browser: Browser | null = null;
+
+  constructor() {
+    execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', this.folder]);
+    const packed = readdirSync(this.folder).find((name) => name.endsWith('.tgz'));
+    this.tarball = join(this.folder, packed ?? '');
+  }
+
+  /** Installs the tarball and the packages of a lock file. */
+  async install(lock: string): Promise<void> {
+    for (const name of ['package.json', 'package-lock.json']) {
+      copyFileSync(`scripts/packaging/${lock}/${name}`, join(this.folder, name));
+    }
+    const quiet = ['--no-save', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+    await run('npm', ['install', ...quiet, this.tarball], this.folder);
+  }
+
+  installed(...path: string[]): string {
+    return join(this.folder, 'node_modules', ...path);
+  }
+
+  /** A fresh folder with the files of these projects, and the model where the lines expect it. */
+  project(name: string, ...from: string[]): string {
+    const folder = join(this.folder, name);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
+    for (const each of from) cpSync(join(PROJECTS, each), folder, { recursive: true });
+    cpSync(MODEL, join(folder, 'public', ADDRESS), { recursive: true });
+    writeFileSync(join(folder, 'main.js'), LINES + DONE);
+    return folder;
+  }
+
+  /** Puts the question and the model's address into the component for React. */
+  component(folder: string, at = '.'): void {
+    const code = readFileSync(join(PROJECTS, 'react/answer.jsx'), 'utf8');
+    const filled = code.replace('MODEL', `'${ADDRESS}'`).replace('QUESTION', QUESTION);
+    const directive = at === '.' ? '' : "'use client';\n";
+    writeFileSync(join(folder, at, 'answer.jsx'), directive + filled);
+  }
+
+  async page(): Promise<Page> {
+    this.#browser ??= await chromium.launch({ executablePath: await installChromium(), args: QUIET_FLAGS });
+    return (await this.#browser.newContext()).newPage();
+  }
+
+  /** Opens a page with a profile of its own. */
+  async open(address: string): Promise<string> {
+    const page = await this.page();
+    try {
+      return await answerOf(page, address);
+    } finally {
+      await page.context().close();
+    }
+  }
+
+  /** Opens what a bundler has written, from a server that has it under `base`. */
+  async opened(folder: string, base = '/', html = ''): Promise<Outcome> {
+    const server = await serve({ mounts: [[base, folder]] });
+    const seen = await this.open(`${server.origin}${base}${html}`).finally(() => server.close());
+    const asked = new Set(server.requests.map((line) => line.replace(/^GET /, '')));
+    const scripts = scriptsIn(folder);
+    const fetched = scripts.filter((file) => asked.has(base + relative(folder, file)));
+    return { seen, fetched: sum(fetched.map(gzipped)), written: sum(scripts.map(gzipped)) };
+  }
+
+  /** A module of an installed package. */
+  import(path: string) {
+    return import(/* @vite-ignore */ pathToFileURL(this.installed(path)).href);
+  }
+
+  vite(folder: string, ...args: string[]): Promise<string> {
+    return run(process.execPath, [this.installed('vite/bin/vite.js'), ...args], folder);
+  }
+
+  async close(): Promise<void> {
+    await this.#browser?.close();
+    if (!process.env.KEEP) rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+    else console.log(`The projects are in ${this.folder}.`);
+  }
+}
+
+function projects(at: Workplace): Project[] {
+  const viteServer = async (folder: string): Promise<Outcome> => {
+    const { createServer } = await at.import('vite/dist/node/index.js');
+    const server = await createServer({ root: folder, logLevel: 'error', server: { host: 'localhost', port: 0 } });
+    try {
+      await server.listen();
+      return { seen: await at.open(server.resolvedUrls.local[0]) };
+    } finally {
+      await server.close();
+    }
+  };
+  const viteBuild = async (folder: string, base: string, served = base): Promise<Outcome> => {
+    await at.vite(folder, 'build', '--base', base, '--logLevel', 'error');
+    return at.opened(join(folder, 'dist'), served);
+  };
+  const react = (name: string) => {
+    const folder = at.project(name, 'react');
+    at.component(folder);
+    return folder;
+  };
+  const next = async (name: string, ...flags: string[]): Promise<Outcome> => {
+    const folder = at.project(name, 'next');
+    at.component(folder, 'app');
+    await run(process.execPath, [at.installed('next/dist/bin/next'), 'build', ...flags], folder);
+    const drawn = readFileSync(join(folder, 'out/index.html'), 'utf8').includes('<nibble-chat');
+    return drawn ? at.opened(join(folder, 'out')) : { seen: 'the server drew no <nibble-chat>' };
+  };
+  /** A folder with the page of a bundler that knows nothing of HTML, to put the script beside. */
+  const plain = (name: string) => {
+    const folder = at.project(name, 'plain');
+    const out = join(folder, 'out');
+    cpSync(join(folder, 'public'), out, { recursive: true });
+    copyFileSync(join(folder, 'index.html'), join(out, 'index.html'));
+    return { folder, out };
+  };
+  const webpack = async (name: string, mode: string): Promise<Outcome> => {
+    const { folder, out } = plain(name);
+    const bundle = createRequire(at.installed('x.js'))('webpack');
+    const stats = await new Promise<{ hasErrors(): boolean; toString(): string }>((resolve, reject) => {
+      const output = { path: out, publicPath: 'auto' };
+      bundle({ mode, context: folder, entry: './main.js', output }, (error: Error | null, stats: never) =>
+        error ? reject(error) : resolve(stats),
+      );
+    });
+    return stats.hasErrors() ? { seen: stats.toString() } : at.opened(out);
+  };
+  /** Module scripts without a bundler: the bare name is the package's address. */
+  const asModule = async (name: string, library: string): Promise<Outcome> => {
+    const { folder, out } = plain(name);
+    writeFileSync(join(out, 'main.js'), LINES.replace("'nibble-llm'", `'${library}'`) + DONE);
+    cpSync(at.installed('nibble-llm/dist'), join(out, 'lib'), { recursive: true });
+    const { seen } = await at.opened(out);
+    const dist = join(folder, 'out/lib');
+    const parts = ['index.js', 'engine.js', 'worker-text.js'].map((file) => join(dist, file));
+    return { seen, fetched: sum(parts.map(gzipped)), written: sum(parts.map(gzipped)) };
+  };
+  const toTerminal = LINES.replace('document.body.append(', 'process.stdout.write(');
+  const terminal = (name: string) => {
+    const folder = at.project(name);
+    cpSync(MODEL, join(folder, ADDRESS), { recursive: true });
+    writeFileSync(join(folder, 'main.mjs'), toTerminal);
+    return folder;
+  };
+  const onRequest = 'one more package to install, and the same way through the library';
+
+  return [
+    { name: 'vite dev', run: () => viteServer(at.project('vite-dev', 'plain')) },
+    { name: 'vite dev, React, StrictMode', run: () => viteServer(react('vite-react-dev')) },
+    { name: 'vite build', run: () => viteBuild(at.project('vite-build', 'plain'), '/') },
+    { name: 'vite build, base ./', run: () => viteBuild(at.project('vite-base', 'plain'), './', '/some/where/') },
+    { name: 'vite build, React, StrictMode, base', run: () => viteBuild(react('vite-react'), '/some/where/') },
+    { name: 'webpack', run: () => webpack('webpack', 'production') },
+    { name: 'next build, Turbopack', run: () => next('next') },
+    { name: 'next build, webpack', run: () => next('next-webpack', '--webpack') },
+    { name: '<script type=module>', run: () => asModule('module', './lib/index.js') },
+    {
+      name: '<script type=module>, other origin',
+      async run() {
+        const cdn = await serve({ mounts: [['/', at.installed('nibble-llm/dist')]], cors: true });
+        return asModule('module-cdn', `${cdn.origin}/index.js`).finally(() => cdn.close());
+      },
+    },
+    { name: 'extension (MV3)', run: () => extension(at, viteBuild) },
+    {
+      name: 'Node: import touches nothing',
+      async run() {
+        const code = `const before = Object.getOwnPropertyNames(globalThis).join();
+          await import('nibble-llm'); await import('nibble-llm/widget');
+          const after = Object.getOwnPropertyNames(globalThis).join();
+          console.log(after === before ? 'nothing' : after)`;
+        const said = await run(process.execPath, ['--input-type=module', '-e', code], terminal('node-import'));
+        return { seen: said.trim() === 'nothing' ? EXPECTED : `touched: ${said}` };
+      },
+    },
+    { name: 'webpack, development', notTested: onRequest, run: () => webpack('webpack-dev', 'development') },
+    {
+      name: 'rollup',
+      notTested: onRequest,
+      async run() {
+        const { folder, out } = plain('rollup');
+        const { rollup } = await at.import('rollup/dist/es/rollup.js');
+        const { default: nodeResolve } = await at.import('@rollup/plugin-node-resolve/dist/es/index.js');
+        const bundle = await rollup({ input: join(folder, 'main.js'), plugins: [nodeResolve({ browser: true })] });
+        await bundle.write({ dir: out, format: 'es' });
+        return at.opened(out);
+      },
+    },
+    ...['', '--splitting'].map((flag) => ({
+      name: `esbuild --bundle ${flag}`.trim(),
+      notTested: onRequest,
+      async run() {
+        const { folder, out } = plain(`esbuild${flag}`);
+        const { build } = createRequire(at.installed('x.js'))('esbuild');
+        const input = { entryPoints: [join(folder, 'main.js')], outdir: out, bundle: true, format: 'esm' };
+        await build({ ...input, splitting: flag !== '', minify: true, logLevel: 'error' });
+        return at.opened(out);
+      },
+    })),
+    {
+      name: 'parcel',
+      notTested: 'it takes 200 packages',
+      async run() {
+        const folder = at.project('parcel', 'plain');
+        const args = ['build', 'index.html', '--no-cache', '--dist-dir', 'out'];
+        await run(process.execPath, [at.installed('parcel/lib/bin.js'), ...args], folder);
+        cpSync(join(folder, 'public'), join(folder, 'out'), { recursive: true });
+        return at.opened(join(folder, 'out'));
+      },
+    },
+  ];
+}
+
+/** The same build as an unpacked extension: its pages may start no worker from a blob. */
+async function extension(at: Workplace, build: (folder: string, base: string) => Promise<Outcome>): Promise<Outcome> {
+  const folder = at.project('extension', 'plain');
+  const { written } = await build(folder, './');
+  const dist = join(folder, 'dist');
+  copyFileSync(join(PROJECTS, 'extension/manifest.json'), join(dist, 'manifest.json'));
+  const flags = [`--disable-extensions-except=${dist}`, `--load-extension=${dist}`];
+  const context: BrowserContext = await chromium.launchPersistentContext('', {
+    executablePath: await installChromium(),
+    args: [...QUIET_FLAGS, ...flags],
+    ignoreDefaultArgs: ['--disable-extensions'],
+  });
+  try {
+    // how Chromium names what is loaded from a folder
+    const digest = createHash('sha256').update(dist).digest('hex').slice(0, 32);
+    const id = [...digest].map((digit) => String.fromCharCode(97 + Number.parseInt(digit, 16))).join('');
+    return { seen: await answerOf(await context.newPage(), `chrome-extension://${id}/index.html`), written };
+  } finally {
+    await context.close();
+  }
+}
+
+/** What the command line answers. */
+let EXPECTED = '';
+
+async function expected(): Promise<string> {
+  const [, content] = /content: '([^']*)'/.exec(QUESTION) ?? [];
+  const args = ['bin/nibble.js', 'generate', MODEL, '--chat', content, '--backend', 'cpu', '--json'];
+  return JSON.parse(await run(process.execPath, args, '.')).text.trim();
+}
+
+const NO_REGISTRY = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT/;
+
+export async function main(args: string[]): Promise<number> {
+  const all = args.includes('--all');
+  const wanted = args.filter((name) => name !== '--all');
+  EXPECTED = await expected();
+  const at = new Workplace();
+  let failures = 0;
+  const rows: string[] = [];
+  const kb = (bytes?: number) => (bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} KB`).padStart(9);
+  const row = (name: string, result: string, { fetched, written }: Partial<Outcome> = {}) => {
+    rows.push(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
+    console.log(rows.at(-1));
+  };
+  try {
+    try {
+      await at.install('tested');
+      if (all) await at.install('more');
+    } catch (error) {
+      if (!NO_REGISTRY.test(String(error))) throw error;
+      console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
+      return 0;
+    }
+    console.log(`${'project'.padEnd(38)}${'fetched'.padStart(9)}${'built'.padStart(9)}  (scripts, gzipped)`);
+    for (const { name, notTested, run } of projects(at)) {
+      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+      if (notTested && !all) {
+        row(name, `not run: ${notTested}; --all runs it`);
+        continue;
+      }
+      const started = performance.now();
+      const outcome = await run().catch((error): Outcome => ({ seen: `failed: ${error.message}` }));
+      const ok = outcome.seen === EXPECTED;
+      if (!ok) failures++;
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      row(name, ok ? `ok (${seconds} s)` : `FAILED: ${outcome.seen}`, outcome);
+    }
+  } finally {
+    await at.close();
+  }
+  return failures === 0 ? 0 : 1;
+}

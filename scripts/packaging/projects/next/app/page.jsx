@@ -1,0 +1,2 @@
+'use client';
+export { Answer as default } from './answer';

@@ -1,0 +1,53 @@
+/**
+ * Arguments of the library's functions that are no options: checked before anything crosses to the worker, where what
+ * cannot be cloned would fail without a name.
+ */
+import { NibbleError } from '../errors';
+import { refuse } from '../options/spec';
+import type { ChatMessage } from '../protocol';
+
+const MESSAGES = "a list of messages, such as [{ role: 'user', content: 'Hello' }]";
+
+/**
+ * A copy of messages that can be sent: a framework's reactive objects, for one, cannot.
+ * @throws invalid-option for anything but a list of objects
+ */
+export function messagesOf(given: unknown): ChatMessage[] {
+  const list: unknown = Array.isArray(given) ? given : refuse('messages', given, MESSAGES);
+  for (const message of list as unknown[]) {
+    if (typeof message !== 'object' || message === null || Array.isArray(message)) {
+      refuse('messages', message, `${MESSAGES}, and every message an object`);
+    }
+  }
+  return plain('messages', list) as ChatMessage[];
+}
+
+/** A copy of what JSON can say. @throws invalid-option for what refers to itself, or holds numbers that JSON lacks */
+function plain(name: string, value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new NibbleError(
+      'invalid-option',
+      `${name} cannot be sent to the worker: ${why}.`,
+      { option: name },
+      { cause },
+    );
+  }
+}
+
+/** @throws invalid-option for anything but a list (or a typed array) of numbers */
+export function idsOf(name: string, given: unknown, allowed = 'a list of token ids'): number[] {
+  const typed = ArrayBuffer.isView(given) && !(given instanceof DataView) ? given : null;
+  const list: unknown = typed ? Array.from(typed as unknown as ArrayLike<unknown>) : given;
+  if (!Array.isArray(list)) return refuse(name, given, allowed);
+  const other = list.find((id) => typeof id !== 'number');
+  if (other !== undefined || list.includes(undefined)) refuse(name, other, `${allowed}, all of them numbers`);
+  return [...list];
+}
+
+/** @throws invalid-option */
+export function textOf(name: string, given: unknown): string {
+  return typeof given === 'string' ? given : refuse(name, given, 'a text');
+}

@@ -1,0 +1,9 @@
+/**
+ * Our own page, the dev server and the tests have the worker as a module: Vite finds it by this very expression. In
+ * the package packed-worker.ts stands here (scripts/vite-worker.ts).
+ */
+import type { MakeWorker } from './workers-from';
+
+export const ownWorker: readonly MakeWorker[] = [
+  () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' }),
+];

@@ -1,0 +1,34 @@
+/**
+ * Where the engine runs. It is written for a page; where there is none, another place stands in with what it does
+ * otherwise (src/node/index.ts), before the first call.
+ */
+import type { SourceDescription } from '../weights/source';
+
+export interface Place {
+  /**
+   * The worker of whoever brings none.
+   * @param url the caller's `workerUrl`
+   */
+  createWorker(url?: string | URL): Worker;
+  /** Where a model is that was named in words. @throws invalid-option when it is nowhere */
+  locate(model: string, hub: { revision?: string; token?: string; hub?: string }): SourceDescription;
+  /** what helps when the worker does not start */
+  workerAdvice: string;
+  /** what helps when it is lost, the beginning of a sentence */
+  again: string;
+}
+
+const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'again'> = {
+  workerAdvice:
+    "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:`, or serve the file " +
+    'that the package exports as nibble-llm/worker, and pass its address as workerUrl, or createWorker.',
+  again: 'Reload the page',
+};
+
+/** The place in effect. */
+export const place = PAGE;
+
+/** Lets another place stand in for the page. */
+export function runIn(other: Place): void {
+  Object.assign(place, other);
+}

@@ -1,0 +1,32 @@
+import { ownWorker } from './own-worker';
+import { place } from './place';
+
+/** Makes a worker that has said nothing yet. */
+export type MakeWorker = () => Worker | Promise<Worker>;
+
+/** Where the worker comes from, when not from the library itself. */
+export interface WorkerOptions {
+  /**
+   * address of the file that the package exports as `nibble-llm/worker`, for pages whose Content-Security-Policy allows
+   * no `blob:` workers; relative to the page. One on another origin is allowed, if its server sends
+   * `Access-Control-Allow-Origin` and the policy allows `blob:`
+   */
+  workerUrl?: string | URL;
+  /** makes the worker itself, e.g. `() => new Worker(new URL('nibble-llm/worker', import.meta.url))` */
+  createWorker?: MakeWorker;
+}
+
+/** The ways to make a worker, in the order in which they are tried. */
+export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonly MakeWorker[] {
+  if (createWorker) return [createWorker];
+  if (place.createWorker) return [() => place.createWorker!(workerUrl)];
+  return workerUrl ? [() => fromAddress(workerUrl)] : ownWorker;
+}
+
+function fromAddress(workerUrl: string | URL): Worker {
+  const { href, origin, protocol } = new URL(workerUrl, document.baseURI);
+  if (origin === location.origin || !protocol.startsWith('http')) return new Worker(href, { type: 'module' });
+  // no browser starts a worker from another origin, but one of this page may import it
+  const text = new Blob([`import ${JSON.stringify(href)};`], { type: 'text/javascript' });
+  return new Worker(URL.createObjectURL(text), { type: 'module' });
+}

@@ -1,0 +1,26 @@
+/** What a session needs of Node: files on disk, models over HTTP, the cache folder, the machine. */
+import { totalmem } from 'node:os';
+import { lockBy } from '../weights/locks';
+import type { Source, SourceDescription } from '../weights/source';
+import type { Host } from '../worker/open-model';
+import { openSource } from '../worker/open-source';
+import { createFileLocks } from './file-locks';
+import { openFileStore } from './file-store';
+import { createFolderSource } from './folder-source';
+
+/** What is known of this machine. */
+export const MACHINE = { memory: totalmem(), userAgent: '' };
+
+export async function openAnySource(
+  description: SourceDescription,
+  onBytes: (path: string, bytes: number) => void = () => {},
+): Promise<Source> {
+  const path = description.kind === 'files' ? description.path : undefined;
+  return path === undefined ? openSource(description, onBytes) : createFolderSource(path);
+}
+
+/** @param gpu Dawn's, or null */
+export function nodeHost(gpu: GPU | null): Host {
+  lockBy(createFileLocks());
+  return { gpu, machine: MACHINE, openSource: openAnySource, openStore: () => openFileStore(), marks: false };
+}

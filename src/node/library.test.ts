@@ -1,0 +1,163 @@
+/** The library as a program in Node has it: built, in node_modules, imported by its name. */
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import * as page from '../index';
+import { application, FIXTURES, start } from './test/built';
+import { type FileServer, serveFiles } from './test/file-server';
+
+const NF4 = 'tiny-llama-128/nf4';
+
+let app = '';
+let server: FileServer;
+beforeAll(async () => {
+  [app, server] = await Promise.all([application(['index', 'worker']), serveFiles(FIXTURES)]);
+}, 120_000);
+afterAll(async () => {
+  await server.close();
+  await rm(app, { recursive: true });
+});
+
+/** Runs a program in the application's folder; it prints one JSON value. */
+async function program<T>(code: string, { cwd = app, env = {} as NodeJS.ProcessEnv } = {}): Promise<T> {
+  const file = join(app, `program-${programs++}.mjs`);
+  await writeFile(file, `import * as nibble from 'nibble-llm';\nconst { load, NibbleError } = nibble;\n${code}`);
+  const { status, out, err } = await start([file], { cwd, env: { NIBBLE_CACHE: join(app, 'cache'), ...env } }).done;
+  expect({ status, err }).toEqual({ status: 0, err: '' });
+  return JSON.parse(out) as T;
+}
+let programs = 0;
+
+const ANSWER = `
+const tell = (value) => console.log(JSON.stringify(value));
+const ids = async (engine) => (await engine.generate([1, 2, 3], { maxNewTokens: 4, ignoreEos: true }).result).ids;
+const refusal = (work) => work.then(() => 'was not refused', (e) => [e instanceof NibbleError, e.code, e.message]);
+`;
+
+it('has the names that a page has, and importing it touches no global', async () => {
+  const file = join(app, 'globals.mjs');
+  await writeFile(
+    file,
+    `const names = () => Reflect.ownKeys(globalThis).map(String);
+     const before = names();
+     const exported = Object.keys(await import('nibble-llm'));
+     console.log(JSON.stringify({ exported, more: names().filter((name) => !before.includes(name)) }));`,
+  );
+  const { out } = await start([file], { cwd: app }).done;
+  expect(JSON.parse(out)).toEqual({ exported: Object.keys(page).sort(), more: [] });
+});
+
+it('answers from a folder, a file, a file: address and given bytes, and a program without dispose() ends by itself', async () => {
+  const gguf = join(FIXTURES, 'tiny-llama/gguf/tiny-llama.gguf');
+  const result = await program<Record<string, number[]>>(
+    `${ANSWER}
+    import { readFile } from 'node:fs/promises';
+    const bytes = new File([await readFile(${JSON.stringify(gguf)})], 'tiny-llama.gguf');
+    const all = {};
+    for (const [name, model] of Object.entries({
+      folder: ${JSON.stringify(NF4)},
+      dotted: ${JSON.stringify(`./${NF4}/`)},
+      absolute: ${JSON.stringify(join(FIXTURES, NF4))},
+      address: ${JSON.stringify(pathToFileURL(join(FIXTURES, NF4)).href)},
+      gguf: 'tiny-llama/gguf/tiny-llama.gguf',
+      bytes: [bytes],
+    })) all[name] = await ids(await load(model, { backend: 'cpu' }));
+    tell(all);`,
+    { cwd: FIXTURES },
+  );
+  expect(result.folder).toHaveLength(4);
+  for (const same of ['dotted', 'absolute', 'address']) expect(result[same]).toEqual(result.folder);
+  expect(result.bytes).toEqual(result.gguf);
+  // files that are here are not copied
+  await expect(readdir(join(app, 'cache'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('keeps what it fetches, looks after it, and the program goes on while it computes', async () => {
+  const url = `${server.origin}/${NF4}/`;
+  const first = await program<{ ids: number[]; turns: number; stored: { name: string; complete: boolean }[] }>(
+    `${ANSWER}
+    const engine = await load(${JSON.stringify(url)}, { backend: 'cpu' });
+    let turns = 0;
+    const again = () => { turns++; turn = setImmediate(again); };
+    let turn = setImmediate(again);
+    const made = await ids(engine);
+    clearImmediate(turn);
+    tell({ ids: made, turns, stored: await nibble.storedModels() });
+    engine.dispose();`,
+  );
+  expect(first.turns).toBeGreaterThan(4);
+  expect(first.stored).toEqual([expect.objectContaining({ name: url, complete: true })]);
+  server.requests.length = 0;
+  const second = await program<{ ids: number[]; use: unknown[]; verified: object; left: unknown[] }>(
+    `${ANSWER}
+    const url = ${JSON.stringify(url)};
+    const engine = await load(new URL(url).href, { backend: 'cpu' });
+    const made = await ids(engine);
+    const use = await refusal(nibble.deleteStored(url));
+    engine.dispose();
+    // the thread lets go of the model when it has ended
+    const [found] = await nibble.storedModels();
+    const verified = await nibble.verifyStored(found);
+    for (;;) {
+      const said = await refusal(nibble.deleteStored(url));
+      if (said === 'was not refused') break;
+    }
+    tell({ ids: made, use, verified, left: await nibble.storedModels() });`,
+  );
+  expect(server.requests).toEqual([]);
+  expect(second.ids).toEqual(first.ids);
+  expect(second.use).toEqual([
+    true,
+    'storage-unavailable',
+    expect.stringMatching(/loaded here or in another tab or program/),
+  ]);
+  expect(second.verified).toMatchObject({ alteredChunks: 0, missingChunks: 0 });
+  expect(second.left).toEqual([]);
+  expect(await readdir(join(app, 'cache/locks'))).toEqual([]);
+});
+
+it('saves a conversation in the cache folder, for another program', async () => {
+  const talk = `
+    const engine = await load(${JSON.stringify(join(FIXTURES, NF4))}, { backend: 'cpu' });
+    const talk = engine.conversation({ saved: 'one', maxNewTokens: 3 });`;
+  expect(await program(`${ANSWER}${talk} await talk.ask('hello').result; tell((await talk.save()).tokens > 0);`)).toBe(
+    true,
+  );
+  expect(await program(`${ANSWER}${talk} tell((await talk.restore()) > 0);`)).toBe(true);
+});
+
+it('says what is wrong, in its own class', async () => {
+  const refused = await program<[boolean, string, string][]>(
+    `${ANSWER}
+    const cpu = { backend: 'cpu' };
+    tell(await Promise.all([
+      load('./nowhere', cpu), load('nowhere', cpu), load('file:///no/such', cpu), load('ftp://x/y', cpu),
+      load('./program-0.mjs', cpu), load('.', { ...cpu, revision: 'main' }),
+      load(${JSON.stringify(join(FIXTURES, NF4))}, { workerUrl: 'file:///no/worker.js' }),
+      nibble.modelFromDrop({}),
+    ].map(refusal)));`,
+  );
+  expect(refused.map(([ours, code]) => [ours, code])).toEqual([
+    ...Array.from({ length: 6 }, () => [true, 'invalid-option']),
+    [true, 'worker-failed'],
+    [true, 'invalid-option'],
+  ]);
+  for (const [i, words] of [
+    /no folder or file \.\/nowhere/,
+    /no Hub id/,
+    /no folder or file/,
+    /no address/,
+  ].entries()) {
+    expect(refused[i][2]).toMatch(words);
+  }
+  expect(refused[6][2]).toMatch(/leave it out \(external\)/);
+});
+
+it('refuses WebGPU where Dawn is not installed, and says how to', async () => {
+  const [ours, code, message] = await program<[boolean, string, string]>(
+    `${ANSWER} tell(await refusal(load(${JSON.stringify(join(FIXTURES, NF4))}, { backend: 'webgpu' })));`,
+  );
+  expect([ours, code]).toEqual([true, 'webgpu-unavailable']);
+  expect(message).toMatch(/npm install webgpu, or load with backend: 'cpu'/);
+});

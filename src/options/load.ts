@@ -1,0 +1,64 @@
+/** What load() and its neighbours take beside the engine's options; they cannot be sent to a worker. */
+import { ENGINE_OPTIONS } from './engine';
+import { REQUEST_OPTIONS } from './request';
+import type { Spec } from './spec';
+
+export const HUB_OPTIONS = {
+  revision: { type: 'text', only: 'code', says: 'Of a Hub repository: branch, tag or commit.' },
+  token: { type: 'text', only: 'code', says: 'Of a Hub repository that is not public; sent to the Hub alone.' },
+  hub: { type: 'text', only: 'code', says: 'Address of the Hub, or of what stands for it.' },
+} as const satisfies Record<string, Spec>;
+
+export const WORKER_OPTIONS = {
+  workerUrl: {
+    type: 'address',
+    only: 'code',
+    says: "Where the worker's script is, for pages whose policy wants a file.",
+  },
+  createWorker: { type: 'function', only: 'code', says: 'Another way to make the worker.' },
+} as const satisfies Record<string, Spec>;
+
+const SIGNAL = { signal: { type: 'signal', only: 'code', says: 'Stops what is under way.' } } as const;
+
+export const LOAD_OPTIONS = {
+  ...ENGINE_OPTIONS,
+  ...HUB_OPTIONS,
+  ...WORKER_OPTIONS,
+  ...SIGNAL,
+  lora: { type: 'any', only: 'code', says: 'LoRA adapters that are active from the start.' },
+  onProgress: { type: 'function', only: 'code', says: 'Told how far loading has come.' },
+} as const satisfies Record<string, Spec>;
+
+export const INSPECT_OPTIONS = {
+  ...ENGINE_OPTIONS,
+  ...HUB_OPTIONS,
+  ...WORKER_OPTIONS,
+  sizes: { type: 'flag', only: 'code', says: 'Whether the sizes of the weight files are asked for.' },
+} as const satisfies Record<string, Spec>;
+
+/** What storedModels() and its neighbours take. */
+export const STORED_OPTIONS = { ...HUB_OPTIONS, ...WORKER_OPTIONS };
+
+/** What an answer takes in the page. */
+export const GENERATE_OPTIONS = {
+  ...REQUEST_OPTIONS,
+  ...SIGNAL,
+  made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
+} as const satisfies Record<string, Spec>;
+
+export const CONVERSATION_OPTIONS = {
+  ...REQUEST_OPTIONS,
+  system: { type: 'text', empty: true, says: 'What the model is told first.' },
+  maxContext: ENGINE_OPTIONS.maxContext,
+  messages: { type: 'list', says: 'What was said before, without the system message.' },
+  saved: { type: 'text', says: 'Name under which save() keeps the cache.' },
+} as const satisfies Record<string, Spec>;
+
+const COUNT = { type: 'number', whole: true } as const;
+const { kv, kvCapacity, maxContext, snapshots, weights, chunk, memoryBudget } = ENGINE_OPTIONS;
+
+export const PLAN_QUERY = {
+  ...{ kv, kvCapacity, maxContext, snapshots, weights, chunk, memoryBudget },
+  promptTokens: { ...COUNT, least: 0, says: 'Tokens of the prompt, what was said before included.' },
+  maxNewTokens: { ...COUNT, least: 1, says: 'Tokens that the answer may have.' },
+} as const satisfies Record<string, Spec>;

@@ -1,0 +1,38 @@
+/** The options of one answer: SamplingOptions in protocol.ts says what each is for at length. */
+import type { SamplingOptions } from '../protocol';
+import type { Specs } from './spec';
+
+/** What a count may be on the GPU. */
+const MOST = 2 ** 31;
+
+export const REQUEST_OPTIONS = {
+  maxNewTokens: {
+    type: 'number',
+    least: 1,
+    most: MOST,
+    whole: true,
+    says: "Tokens that the answer may have; 256 where neither this nor the model's generation_config.json says otherwise.",
+  },
+  temperature: {
+    type: 'number',
+    least: 0,
+    most: 100,
+    says: "How freely tokens are drawn; 0 takes the likeliest. The model's own where it samples, else 0.",
+  },
+  topK: { type: 'number', least: 0, most: MOST, whole: true, says: 'Draws from the K likeliest tokens; 0 is all.' },
+  topP: {
+    type: 'number',
+    least: 0,
+    most: 1,
+    says: 'Draws from the likeliest tokens that have this probability together; 1 is all.',
+  },
+  seed: { type: 'number', least: 0, most: 2 ** 32 - 1, whole: true, says: 'The same seed draws the same tokens.' },
+  stop: { type: 'texts', one: true, only: 'cli', says: 'Ends the answer before this text.' },
+  ignoreEos: { type: 'flag', default: false, says: 'Goes on where the model would end its answer.' },
+  overflow: {
+    type: 'choice',
+    of: ['error', 'shift'],
+    default: 'error',
+    says: 'What is done beyond the context: refuse with the numbers, or go on without the oldest tokens.',
+  },
+} as const satisfies Specs<SamplingOptions>;

@@ -1,0 +1,188 @@
+/**
+ * What an option may be. One table says it for each set of options (engine.ts, request.ts, load.ts); arguments of the
+ * library, flags and help of the command line, query parameters of the chat page and attributes of the widget are read
+ * from those tables.
+ */
+import { type ErrorDetails, NibbleError } from '../errors';
+
+interface Described {
+  /** what it is for, one sentence */
+  says: string;
+  /** what is in effect when nobody says anything; absent: the model or the device decides */
+  default?: string | number | boolean | null;
+  /** its name in text, where that is not the option's own name with dashes */
+  flag?: string;
+  /** where it is named in text: `cli` flags, `page` query parameters and attributes, nowhere; absent: everywhere */
+  only?: 'cli' | 'page' | 'code';
+}
+
+export type Spec = Described &
+  (
+    | { type: 'choice'; of: readonly string[] }
+    | {
+        type: 'number';
+        least: number;
+        most?: number;
+        whole?: boolean;
+        /** words that stand for a number */
+        words?: readonly string[];
+      }
+    | { type: 'flag' }
+    /** `empty`: it may be */
+    | { type: 'text'; empty?: boolean }
+    /** `one`: a single text counts as a list of one */
+    | { type: 'texts'; one?: boolean }
+    /** `address`: a text or a URL; `any` is checked where it is used */
+    | { type: 'list' | 'object' | 'function' | 'signal' | 'address' | 'any' }
+  );
+
+/** A table: every name of an options object, and nothing else. */
+export type Specs<T = Record<string, unknown>> = Readonly<Record<keyof T & string, Spec>>;
+
+/** A value as a sentence shows it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `"${value.length > 80 ? `${value.slice(0, 80)}…` : value}"`;
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** @throws invalid-option: what was given, and what it must be */
+export function refuse(option: string, value: unknown, allowed: string): never {
+  const details: ErrorDetails = { option, value: typeof value === 'number' ? value : String(value).slice(0, 200) };
+  throw new NibbleError('invalid-option', `${option} is ${shown(value)}; it must be ${allowed}.`, details);
+}
+
+/** What a value of this option must be, in words. */
+export function allowed(spec: Spec): string {
+  switch (spec.type) {
+    case 'choice':
+      return `one of ${spec.of.join(', ')}`;
+    case 'number': {
+      const { least, most, whole, words = [] } = spec;
+      const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
+      return [...words, `a ${whole ? 'whole ' : ''}number ${range}`].join(' or ');
+    }
+    case 'flag':
+      return 'true or false';
+    case 'text':
+      return spec.empty ? 'a text' : 'a text that is not empty';
+    case 'texts':
+      return `${spec.one ? 'a text or ' : ''}a list of texts, none of them empty`;
+    case 'signal':
+      return 'an AbortSignal';
+    case 'address':
+      return 'an address: a text or a URL';
+    default:
+      return `${spec.type === 'object' ? 'an' : 'a'} ${spec.type}`;
+  }
+}
+
+const isText = (value: unknown) => typeof value === 'string' && value !== '';
+
+function fits(spec: Spec, value: unknown): boolean {
+  switch (spec.type) {
+    case 'choice':
+      return spec.of.includes(value as string);
+    case 'number': {
+      const { least, most = Number.MAX_SAFE_INTEGER, whole, words = [] } = spec;
+      if (typeof value !== 'number') return words.includes(value as string);
+      return value >= least && value <= most && (!whole || Number.isInteger(value));
+    }
+    case 'flag':
+      return typeof value === 'boolean';
+    case 'text':
+      return typeof value === 'string' && (value !== '' || spec.empty === true);
+    case 'texts':
+      return (spec.one && isText(value)) || (Array.isArray(value) && value.every(isText));
+    case 'list':
+      return Array.isArray(value);
+    case 'object':
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+    case 'function':
+      return typeof value === 'function';
+    case 'address':
+      return isText(value) || value instanceof URL;
+    case 'any':
+      return true;
+    case 'signal':
+      return typeof (value as AbortSignal | null)?.addEventListener === 'function';
+  }
+}
+
+/** @throws invalid-option, with the names that exist */
+function unknown(option: string, names: readonly string[]): never {
+  const plain = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
+  const meant = names.find((name) => plain(name) === plain(option));
+  throw new NibbleError(
+    'invalid-option',
+    `There is no option ${option.slice(0, 200)}. ${meant ? `Did you mean ${meant}? ` : ''}There are: ${names.join(', ')}.`,
+    { option: option.slice(0, 200), known: names },
+  );
+}
+
+/**
+ * Options as an application gives them; own properties count, and null is as good as absent.
+ * @returns those that say something
+ * @throws invalid-option for an unknown name or a value that it may not have
+ */
+export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: T | null | undefined): Partial<T> {
+  if (given === undefined || given === null) return {};
+  if (typeof given !== 'object' || Array.isArray(given)) refuse('options', given, 'an object');
+  const checked: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(specs, name)) unknown(name, Object.keys(specs));
+    if (value === undefined || value === null) continue;
+    const spec = specs[name as keyof T & string];
+    if (!fits(spec, value)) refuse(name, value, allowed(spec));
+    checked[name] = value;
+  }
+  return checked as Partial<T>;
+}
+
+/** An option's name in flags, queries and attributes: kvCapacity is kv-capacity. */
+export const flagOf = (name: string, { flag }: Spec): string =>
+  flag ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The options of a table that can be named in text, by that name. */
+export function namedInText<T extends object>(specs: Specs<T>, where: 'cli' | 'page'): Map<string, keyof T & string> {
+  const entries = Object.entries<Spec>(specs) as [keyof T & string, Spec][];
+  return new Map(
+    entries
+      .filter(([, { only = where }]) => only === where)
+      .map(([name, spec]) => [where === 'cli' ? flagOf(name, spec) : flagOf(name, { ...spec, flag: undefined }), name]),
+  );
+}
+
+/**
+ * A value from a flag, a query or an attribute.
+ * @param name as the text names it
+ * @throws invalid-option
+ */
+export function fromText(spec: Spec, name: string, text: string): unknown {
+  const value = parsed(spec, text);
+  return value !== undefined && fits(spec, value) ? value : refuse(name, text, allowed(spec));
+}
+
+function parsed(spec: Spec, text: string): unknown {
+  switch (spec.type) {
+    case 'number': {
+      if (spec.words?.includes(text)) return text;
+      const written = spec.whole ? /^\d+$/ : /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+      return written.test(text) ? Number(text) : undefined;
+    }
+    case 'flag':
+      // <nibble-chat ignore-eos> and ?ignore-eos
+      return { '': true, true: true, false: false }[text];
+    case 'texts':
+      return [text];
+    case 'object':
+      try {
+        return JSON.parse(text);
+      } catch {
+        return undefined;
+      }
+    default:
+      return text;
+  }
+}

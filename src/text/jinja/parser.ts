@@ -1,0 +1,552 @@
+/** Tokens to a tree, by Jinja's grammar with the tags break, continue and generation. */
+import type { Arguments, CallExpression, Expression, FilterExpression, MacroParts, Statement, Target } from './ast';
+import { type Token, tokens } from './lexer';
+import { nested, spend, TemplateError } from './work';
+
+const CONSTANTS = new Map([
+  ['true', true],
+  ['True', true],
+  ['false', false],
+  ['False', false],
+  ['none', null],
+  ['None', null],
+]);
+const COMPARISONS = ['==', '!=', '<', '<=', '>', '>='];
+const ASKED_FOR = ['caller', 'varargs', 'kwargs'];
+const NO_ARGUMENTS: Arguments = { args: [], keywords: [], list: null, dict: null };
+
+/** The names of filters and tests that there are: others are refused at once, where Jinja does so. */
+export interface Known {
+  filter(name: string): boolean;
+  test(name: string): boolean;
+}
+
+/** @throws TemplateError with the line */
+export function parse(template: string, known: Known): Statement[] {
+  const parser = new Parser(template, known);
+  try {
+    return parser.template();
+  } catch (thrown) {
+    if (thrown instanceof TemplateError) thrown.line ||= parser.line();
+    throw thrown;
+  }
+}
+
+class Parser {
+  private readonly stream: Generator<Token>;
+  private token: Token;
+  private ahead: Token | null = null;
+  /** within an if, unknown filters are errors only when they are met */
+  private soft = false;
+  private loops = 0;
+  /** of the macros around, from the outermost */
+  private macros: Set<string>[] = [];
+
+  constructor(
+    template: string,
+    private readonly known: Known,
+  ) {
+    this.stream = tokens(template);
+    this.token = this.read();
+  }
+
+  template(): Statement[] {
+    return this.statements([]);
+  }
+
+  line = (): number => this.token.line;
+
+  // --- tokens
+
+  private read(): Token {
+    return this.stream.next().value as Token;
+  }
+
+  private fail(message: string, line = this.token.line): never {
+    const error = new TemplateError(message);
+    error.line = line;
+    throw error;
+  }
+
+  private next(): Token {
+    const { token } = this;
+    spend(1);
+    if (token.type !== 'end') this.token = this.ahead ?? this.read();
+    this.ahead = null;
+    return token;
+  }
+
+  private peek(): Token {
+    this.ahead ??= this.token.type === 'end' ? this.token : this.read();
+    return this.ahead;
+  }
+
+  private is(text: string, type = 'operator', token = this.token): boolean {
+    return token.type === type && token.text === text;
+  }
+  private isWord = (...words: string[]) => this.token.type === 'name' && words.includes(this.token.text);
+  private skip(operator: string): boolean {
+    const found = this.is(operator);
+    if (found) this.next();
+    return found;
+  }
+  private skipWord(word: string): boolean {
+    const found = this.isWord(word);
+    if (found) this.next();
+    return found;
+  }
+  private expect(operator: string): Token {
+    return this.is(operator) ? this.next() : this.fail(`${operator} is expected, not ${this.token.text}`);
+  }
+  private name(): string {
+    return this.token.type === 'name' ? this.next().text : this.fail(`a name is expected, not ${this.token.text}`);
+  }
+
+  // --- statements
+
+  /** Up to one of these tags, whose name is read and whose rest is left. */
+  private statements(ends: string[]): Statement[] {
+    const body: Statement[] = [];
+    const opened = this.token.line;
+    for (;;) {
+      const { line } = this.token;
+      if (this.token.type === 'data') body.push({ line, kind: 'text', text: this.next().value as string });
+      else if (this.skip('{{')) {
+        body.push({ line, kind: 'print', values: [this.tuple()] });
+        this.expect('}}');
+      } else if (this.skip('{%')) {
+        if (this.isWord(...ends)) return body;
+        body.push(nested(() => this.statement(line)));
+        this.expect('%}');
+      } else {
+        if (ends.length) this.fail(`{% ${ends.at(-1)} %} is missing`, opened);
+        return body;
+      }
+    }
+  }
+
+  /** The body of a tag that is open, with its end. @returns the tag that ended it */
+  private block(ends: string[], soft = false): { body: Statement[]; end: string } {
+    const before = this.soft;
+    this.soft = soft;
+    this.skip(':');
+    this.expect('%}');
+    const body = this.statements(ends);
+    this.soft = before;
+    return { body, end: this.name() };
+  }
+
+  private statement(line: number): Statement {
+    const tag = this.name();
+    switch (tag) {
+      case 'if':
+        return this.ifStatement(line);
+      case 'for':
+        return this.forStatement(line);
+      case 'set': {
+        const target = this.target(true);
+        if (this.skip('=')) return { line, kind: 'set', target, value: this.tuple() };
+        const filter = this.filters(null);
+        return { line, kind: 'setBlock', target, filter, body: this.block(['endset']).body };
+      }
+      case 'with': {
+        const pairs: [Target, Expression][] = [];
+        while (!this.is('%}') && !this.is(':')) {
+          if (pairs.length) this.expect(',');
+          const target = this.target(false);
+          this.expect('=');
+          pairs.push([target, this.expression()]);
+        }
+        return { line, kind: 'with', pairs, body: this.block(['endwith']).body };
+      }
+      case 'macro':
+        return { line, kind: 'macro', macro: this.macro(this.name(), 'endmacro', true) };
+      case 'call': {
+        const parameters = this.is('(') ? this.parameters() : [];
+        const call = this.expression();
+        if (call.kind !== 'call') this.fail('a call is expected', line);
+        return {
+          line,
+          kind: 'call',
+          call: call as CallExpression,
+          caller: this.macro('caller', 'endcall', false, parameters),
+        };
+      }
+      case 'generation': // of transformers: a call block by its nature
+        return {
+          line,
+          kind: 'call',
+          call: { kind: 'call', of: { kind: 'name', name: ' generation' }, with: NO_ARGUMENTS },
+          caller: this.macro('caller', 'endgeneration', false, []),
+        };
+      case 'filter':
+        return {
+          line,
+          kind: 'filter',
+          filter: this.filters(null, true) as FilterExpression,
+          body: this.block(['endfilter']).body,
+        };
+      case 'break':
+      case 'continue':
+        if (!this.loops) this.fail(`{% ${tag} %} outside of a loop`, line);
+        return { line, kind: tag };
+      case 'print': {
+        const values: Expression[] = [];
+        while (!this.is('%}')) {
+          if (values.length) this.expect(',');
+          values.push(this.expression());
+        }
+        return { line, kind: 'print', values };
+      }
+      case 'autoescape': {
+        const value = this.expression();
+        return { line, kind: 'autoescape', value, body: this.block(['endautoescape']).body };
+      }
+      case 'block': {
+        const name = this.name();
+        const scoped = this.skipWord('scoped');
+        this.skipWord('required');
+        const { body } = this.loopless(() => this.block(['endblock']));
+        this.skipWord(name);
+        return { line, kind: 'block', body, scoped };
+      }
+      case 'include':
+      case 'import':
+      case 'from':
+      case 'extends':
+        while (!this.is('%}') && this.token.type !== 'end') this.next();
+        return { line, kind: 'refused', tag };
+      default:
+        return this.fail(`the tag ${tag} is unknown, or stands in the wrong place`, line);
+    }
+  }
+
+  private ifStatement(line: number): Statement {
+    const branches: [Expression, Statement[]][] = [];
+    const before = this.soft;
+    this.soft = true;
+    let end: string;
+    do {
+      const test = this.tuple(false);
+      const part = this.block(['elif', 'else', 'endif'], true);
+      branches.push([test, part.body]);
+      end = part.end;
+    } while (end === 'elif');
+    const otherwise = end === 'else' ? this.block(['endif'], true).body : [];
+    this.soft = before;
+    return { line, kind: 'if', branches, otherwise };
+  }
+
+  private forStatement(line: number): Statement {
+    const target = this.target(false);
+    if (names(target).includes('loop')) this.fail("a loop cannot put its items into 'loop'", line);
+    if (!this.skipWord('in')) this.fail(`in is expected, not ${this.token.text}`);
+    const over = this.tuple(false, ['recursive']);
+    const test = this.skipWord('if') ? this.expression() : null;
+    const recursive = this.skipWord('recursive');
+    this.loops++;
+    const { body, end } = this.block(['endfor', 'else']);
+    this.loops--;
+    const otherwise = end === 'else' ? this.block(['endfor']).body : [];
+    return { line, kind: 'for', target, over, test, recursive, body, otherwise };
+  }
+
+  private loopless<T>(run: () => T): T {
+    const { loops } = this;
+    this.loops = 0;
+    const result = run();
+    this.loops = loops;
+    return result;
+  }
+
+  private macro(name: string, end: string, signed: boolean, given: MacroParts['parameters'] = []): MacroParts {
+    const uses = new Set<string>();
+    const parameters = signed ? this.parameters() : given;
+    this.macros.push(uses);
+    const { body } = this.loopless(() => this.block([end]));
+    this.macros.pop();
+    const caller = parameters.find(([parameter]) => parameter === 'caller');
+    if (caller && !caller[1] && uses.has('caller')) this.fail("the parameter 'caller' needs a default");
+    for (const [parameter] of parameters) uses.delete(parameter);
+    return { name, parameters, body, uses };
+  }
+
+  private parameters(): MacroParts['parameters'] {
+    const parameters: MacroParts['parameters'] = [];
+    this.expect('(');
+    while (!this.is(')')) {
+      if (parameters.length) this.expect(',');
+      const name = this.name();
+      const otherwise = this.skip('=') ? this.expression() : null;
+      if (!otherwise && parameters.at(-1)?.[1]) this.fail('a parameter without a default follows one that has one');
+      parameters.push([name, otherwise]);
+    }
+    this.expect(')');
+    return parameters;
+  }
+
+  private target(attributes: boolean): Target {
+    const targets: Target[] = [];
+    let several = false;
+    do {
+      if (this.isWord('in') || this.is('%}') || this.is('=') || this.is(')')) break;
+      if (this.skip('(')) {
+        targets.push(nested(() => this.target(attributes)));
+        this.expect(')');
+      } else {
+        if (this.token.type === 'name' && CONSTANTS.has(this.token.text)) this.fail(`${this.token.text} cannot be set`);
+        const name = this.name();
+        targets.push(
+          attributes && this.skip('.') ? { kind: 'attribute', of: name, name: this.name() } : { kind: 'name', name },
+        );
+      }
+      several ||= this.is(',');
+    } while (this.skip(','));
+    if (!targets.length) this.fail(`a name is expected, not ${this.token.text}`);
+    return several ? { kind: 'several', targets } : targets[0];
+  }
+
+  // --- expressions, from the loosest binding to the tightest
+
+  /** Expressions with commas between them are a tuple. */
+  private tuple(conditional = true, ends: string[] = [], brackets = false): Expression {
+    const items: Expression[] = [];
+    let several = false;
+    for (;;) {
+      if (['}}', '%}', ')'].some((end) => this.is(end)) || this.isWord(...ends)) break;
+      items.push(conditional ? this.expression() : this.or());
+      if (!this.skip(',')) break;
+      several = true;
+    }
+    if (!several && items.length) return items[0];
+    if (!several && !brackets) this.fail(`an expression is expected, not ${this.token.text}`);
+    return { kind: 'tuple', items };
+  }
+
+  private expression(): Expression {
+    return nested(() => {
+      const before = this.soft;
+      let value = this.or();
+      while (this.skipWord('if')) {
+        this.soft = true;
+        const test = this.or();
+        const no = this.skipWord('else') ? this.expression() : null;
+        value = { kind: 'if', test, yes: value, no };
+        this.soft = before;
+      }
+      return value;
+    });
+  }
+
+  private or(): Expression {
+    let left = this.and();
+    while (this.skipWord('or')) left = { kind: 'or', left, right: this.and() };
+    return left;
+  }
+
+  private and(): Expression {
+    let left = this.not();
+    while (this.skipWord('and')) left = { kind: 'and', left, right: this.not() };
+    return left;
+  }
+
+  private not(): Expression {
+    if (this.skipWord('not')) return { kind: 'unary', operator: 'not', of: nested(() => this.not()) };
+    const first = this.sum();
+    const rest: [string, Expression][] = [];
+    for (;;) {
+      const notIn = this.isWord('not') && this.is('in', 'name', this.peek());
+      if (notIn) this.next();
+      if (COMPARISONS.includes(this.token.text) && this.token.type === 'operator')
+        rest.push([this.next().text, this.sum()]);
+      else if (this.skipWord('in')) rest.push([notIn ? 'not in' : 'in', this.sum()]);
+      else break;
+    }
+    return rest.length ? { kind: 'compare', first, rest } : first;
+  }
+
+  private binary(operators: string[], operand: () => Expression): Expression {
+    let left = operand();
+    while (this.token.type === 'operator' && operators.includes(this.token.text)) {
+      left = { kind: 'binary', operator: this.next().text, left, right: operand() };
+    }
+    return left;
+  }
+
+  private sum = (): Expression => this.binary(['+', '-'], this.concat);
+  private concat = (): Expression => {
+    const items = [this.product()];
+    while (this.skip('~')) items.push(this.product());
+    return items.length > 1 ? { kind: 'concat', items } : items[0];
+  };
+  private product = (): Expression => this.binary(['*', '/', '//', '%'], this.power);
+  private power = (): Expression => this.binary(['**'], () => this.unary(true));
+
+  private unary(filtered: boolean): Expression {
+    let value: Expression;
+    if (this.is('-') || this.is('+')) {
+      const operator = this.next().text;
+      value = { kind: 'unary', operator, of: nested(() => this.unary(false)) };
+    } else value = this.primary();
+    value = this.postfix(value);
+    return filtered ? this.filtersAndTests(value) : value;
+  }
+
+  private primary(): Expression {
+    const { type, text, value } = this.next();
+    if (type === 'name') {
+      if (CONSTANTS.has(text)) return { kind: 'constant', value: CONSTANTS.get(text)! };
+      if (ASKED_FOR.includes(text)) for (const uses of this.macros) uses.add(text);
+      return { kind: 'name', name: text };
+    }
+    if (type === 'number') return { kind: 'constant', value };
+    if (type === 'string') {
+      const parts = [value as string];
+      while (this.token.type === 'string') parts.push(this.next().value as string);
+      return { kind: 'constant', value: parts.join('') };
+    }
+    if (type === 'operator' && text === '(') {
+      const inner = nested(() => this.tuple(true, [], true));
+      this.expect(')');
+      return inner;
+    }
+    if (type === 'operator' && text === '[') return { kind: 'list', items: this.listed(']', () => this.expression()) };
+    if (type === 'operator' && text === '{') {
+      const pairs = this.listed('}', (): [Expression, Expression] => {
+        const key = this.expression();
+        this.expect(':');
+        return [key, this.expression()];
+      });
+      return { kind: 'dict', pairs };
+    }
+    return this.fail(`unexpected ${text}`);
+  }
+
+  private listed<T>(end: string, element: () => T): T[] {
+    const items: T[] = [];
+    while (!this.is(end)) {
+      if (items.length) this.expect(',');
+      if (this.is(end)) break;
+      items.push(element());
+    }
+    this.expect(end);
+    return items;
+  }
+
+  private postfix(start: Expression): Expression {
+    let value = start;
+    for (;;) {
+      if (this.skip('.')) {
+        const { type, text, value: index } = this.next();
+        if (type === 'name') value = { kind: 'attribute', of: value, name: text };
+        else if (type === 'number' && typeof index === 'bigint')
+          value = { kind: 'item', of: value, key: { kind: 'constant', value: index } };
+        else this.fail(`a name is expected, not ${text}`);
+      } else if (this.skip('[')) value = this.subscript(value);
+      else if (this.is('(')) value = { kind: 'call', of: value, with: this.callArguments() };
+      else return value;
+    }
+  }
+
+  private subscript(of: Expression): Expression {
+    const keys: Expression[] = [];
+    let several = false;
+    while (!this.is(']')) {
+      if (keys.length) {
+        this.expect(',');
+        several = true;
+      }
+      const bounds: (Expression | null)[] = [null];
+      if (!this.is(':')) {
+        const key = this.expression();
+        if (!this.is(':')) {
+          keys.push(key);
+          continue;
+        }
+        bounds[0] = key;
+      }
+      while (this.skip(':') && bounds.length < 3) bounds.push(this.is(':') || this.is(']') ? null : this.expression());
+      this.expect(']');
+      if (several || keys.length) this.fail('a slice beside other keys is not supported');
+      return { kind: 'slice', of, bounds };
+    }
+    this.expect(']');
+    return { kind: 'item', of, key: keys.length === 1 ? keys[0] : { kind: 'tuple', items: keys } };
+  }
+
+  private callArguments(): Arguments {
+    const found: Arguments = { args: [], keywords: [], list: null, dict: null };
+    const ensure = (right: boolean) => {
+      if (!right) this.fail('the arguments of a call stand in the wrong order');
+    };
+    this.expect('(');
+    this.listed(')', () => {
+      if (this.skip('*')) {
+        ensure(!found.list && !found.dict);
+        found.list = this.expression();
+      } else if (this.skip('**')) {
+        ensure(!found.dict);
+        found.dict = this.expression();
+      } else if (this.token.type === 'name' && this.is('=', 'operator', this.peek())) {
+        ensure(!found.dict);
+        const name = this.next().text;
+        this.next();
+        if (found.keywords.some(([other]) => other === name)) this.fail(`the argument '${name}' is given twice`);
+        found.keywords.push([name, this.expression()]);
+      } else {
+        ensure(!found.list && !found.dict && !found.keywords.length);
+        found.args.push(this.expression());
+      }
+    });
+    return found;
+  }
+
+  private dotted(): string {
+    let name = this.name();
+    while (this.skip('.')) name += `.${this.name()}`;
+    return name;
+  }
+
+  private filtersAndTests(start: Expression): Expression {
+    let value = start;
+    for (;;) {
+      if (this.is('|')) value = this.filters(value)!;
+      else if (this.isWord('is')) value = this.test(value);
+      else if (this.is('(')) value = { kind: 'call', of: value, with: this.callArguments() };
+      else return value;
+    }
+  }
+
+  private filters(of: Expression | null, inline = false): Expression | null {
+    let value = of;
+    for (let first = inline; first || this.skip('|'); first = false) {
+      const { line } = this.token;
+      const name = this.dotted();
+      if (!this.soft && !this.known.filter(name)) this.fail(`there is no filter ${name}`, line);
+      value = { kind: 'filter', name, of: value, with: this.is('(') ? this.callArguments() : NO_ARGUMENTS };
+    }
+    return value;
+  }
+
+  private test(of: Expression): Expression {
+    const { line } = this.next();
+    const not = this.skipWord('not');
+    const name = this.dotted();
+    if (!this.soft && !this.known.test(name)) this.fail(`there is no test ${name}`, line);
+    let given = NO_ARGUMENTS;
+    const { type, text } = this.token;
+    if (this.is('(')) given = this.callArguments();
+    else if (
+      (type === 'operator' ? '[{'.includes(text) : type !== 'data' && type !== 'end') &&
+      !this.isWord('else', 'or', 'and')
+    ) {
+      if (this.isWord('is')) this.fail('tests cannot follow each other');
+      given = { ...NO_ARGUMENTS, args: [this.postfix(this.primary())] };
+    }
+    const test: Expression = { kind: 'test', name, of, with: given };
+    return not ? { kind: 'unary', operator: 'not', of: test } : test;
+  }
+}
+
+export const names = (target: Target): string[] =>
+  target.kind === 'several' ? target.targets.flatMap(names) : target.kind === 'name' ? [target.name] : [];

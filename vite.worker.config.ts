@@ -1,0 +1,19 @@
+/** The worker: `dist/worker.js`, one file that imports nothing and that a page may take as script or as module. */
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vite';
+import { comlinkHalves, withoutSentences } from './scripts/vite-trim.ts';
+import { wgsl } from './scripts/vite-wgsl.ts';
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  publicDir: false,
+  plugins: [wgsl(), comlinkHalves(), withoutSentences()],
+  build: {
+    outDir: at('dist'),
+    emptyOutDir: false,
+    target: 'es2022',
+    lib: { entry: at('src/worker/worker.ts'), formats: ['iife'], name: 'nibbleWorker', fileName: () => 'worker.js' },
+    rolldownOptions: { output: { codeSplitting: false, minify: true } },
+  },
+});
