@@ -53,8 +53,7 @@ ADAPTERS = {
 # PEFT saves the embedding and the head beside a LoRA of theirs, for the base may have been resized; here it was altered
 WITH_BASE = ["target-embedding", "target-head"]
 ACTIVE = [[name] for name in ADAPTERS] + [
-    ["plain", "rslora"], ["plain", "dora", "lora-bias"], ["target-embedding", "bias-lora-only"],
-    ["tokens", "saved-head"]]
+    ["plain", "rslora"], ["plain", "dora", "lora-bias"], ["target-embedding", "bias-lora-only"]]
 
 
 class Qwen:

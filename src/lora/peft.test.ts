@@ -268,6 +268,35 @@ describe('refused by name:', () => {
     });
   });
 
+  it('two adapters that bring the same module whole, or train the same token', async () => {
+    const spec = {
+      model_type: 'qwen2',
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      head_dim: 16,
+      vocab_size: 131,
+    };
+    const steps = stepsOf(spec);
+    const both = async (...names: string[]) => {
+      const adapters = await Promise.all(names.map((name) => openFiles(name, steps, adapterFiles(name))));
+      return () =>
+        combineAdapters(
+          steps,
+          adapters.map((adapter) => ({ adapter, scale: 1 })),
+        );
+    };
+    expect(await both('saved-embedding', 'saved-tied')).toThrow(
+      /saved-embedding and saved-tied both change embed_tokens/,
+    );
+    expect(await both('saved-head', 'target-head')).toThrow(/target-head and saved-head both change lm_head/);
+    expect(await both('tokens', 'tokens')).toThrow(/both replace token 77/);
+    // what was loaded into the model gives way to a later adapter's, and one that saves a module of its own goes first
+    expect((await both('target-embedding', 'target-head'))().steps.length).toBeGreaterThan(2);
+    expect((await both('target-embedding', 'saved-head'))().steps.length).toBeGreaterThan(2);
+  });
+
   it('two adapters that replace biases', async () => {
     const steps = stepsOf({
       model_type: 'qwen2',
