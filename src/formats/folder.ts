@@ -1,10 +1,10 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
+import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
 import { corrupt, type JsonObject, parseObject } from './json';
 import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
-import { settleHead } from './tied-head';
 
 const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
 
@@ -52,20 +52,19 @@ export async function openSafetensorsFolder(
   const found = await weights;
   if (!found) throw await missing(SINGLE);
   const { files } = found;
-  return settleHead(
-    {
-      config,
-      generationConfig: parseLeniently(generation),
-      tokenizer: json && {
-        json,
-        config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
-      },
-      ...(await recordsOf(found.tensors, readApart)),
-      files,
-      totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
+  const layout: FileLayout = {
+    config,
+    generationConfig: parseLeniently(generation),
+    tokenizer: json && {
+      json,
+      config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
-    readApart,
-  );
+    ...(await recordsOf(found.tensors, readApart)),
+    files,
+    totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
+  };
+  if (!layout.records.has('lm_head.weight') || !saysTied(config)) return layout;
+  return (await import('./tied-head')).settleHead(layout, readApart);
 }
 
 async function recordsOf(tensors: Map<string, RawTensor>, read: ReadBytes) {

@@ -3,7 +3,6 @@
  * they are one, and where both are there and differ, both are used; where one is there, it is both.
  */
 import { EMBEDDING } from '../model/decoder';
-import { saysTied } from '../model/parse';
 import { isObject, type JsonObject } from './json';
 import type { ByteRange, FileLayout, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
@@ -15,11 +14,11 @@ const OWN_HEAD =
   'config.json says that the head is the embedding (tie_word_embeddings), but the checkpoint has a head of its own ' +
   '(lm_head.weight), which differs: it is used, as transformers does.';
 
-/** The layout with a config that says what the tensors say. Of both a megabyte is read at most, where they may differ. */
+/** The layout, whose config says that they are one, with a config that says what the tensors say. Of both a megabyte is read at most, where they may differ. */
 export async function settleHead(layout: FileLayout, read: ReadBytes): Promise<FileLayout> {
   const { records, config } = layout;
   const [embedding, head] = [records.get(EMBEDDING), records.get(HEAD)];
-  if (!head || !saysTied(config)) return layout;
+  if (!head) return layout;
   if (!embedding) {
     const both: TensorRecord = { ...head, info: { ...head.info, name: EMBEDDING } };
     return { ...layout, records: new Map(records).set(EMBEDDING, both) };
