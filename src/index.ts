@@ -33,6 +33,7 @@ export type {
   SamplingOptions,
   SavedCache,
   StoredModel,
+  TemplateOptions,
   TextPart,
   ToolCall,
   VerifyResult,

@@ -51,7 +51,7 @@ export function chatPrompt(
   { templateOptions = {}, parseSpecial = false, addGenerationPrompt = true }: PromptOptions = {},
 ): ChatPrompt {
   const messages = suited(checkMessages(given), template);
-  if ('messages' in templateOptions) {
+  if (Object.hasOwn(templateOptions, 'messages')) {
     throw new NibbleError('invalid-option', 'templateOptions cannot name messages: give them as messages.', {
       option: 'templateOptions',
     });

@@ -105,7 +105,8 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
     },
     isSpecial: (id) => specialIds.has(id),
     control(rows) {
-      const isControl = ({ special, id }: AddedToken) => special || id >= rows;
+      // white space is that in every text
+      const isControl = ({ special, id, content }: AddedToken) => (special || id >= rows) && content.trim() !== '';
       const firsts = added.filter(isControl).map(({ content }) => String.fromCodePoint(content.codePointAt(0)!));
       return { longestAt, isControl, firsts: [...new Set(firsts)], starts };
     },

@@ -145,6 +145,13 @@ describe('what was typed', () => {
     expect(prompt(larger, [user('<more>')], {}, CHATML_TEMPLATE, 302).ids).toContain(301);
   });
 
+  it('keeps white space as it is, also where it is a special token', () => {
+    const json = readJson(fixture('tiny-llama-128/bf16/tokenizer.json'));
+    const added_tokens = [...json.added_tokens, { id: 299, content: '\n\n', special: true, normalized: false }];
+    const spaced = createTokenizer({ ...json, added_tokens }, {});
+    expect(prompt(spaced, [user('\n\na\n\nb')], {}, '{{ messages[0].content | trim }}').text).toBe('a\n\nb');
+  });
+
   it('keeps tokens that are not special as they are', () => {
     const json = readJson(fixture('tiny-llama-128/bf16/tokenizer.json'));
     const added_tokens = [...json.added_tokens, { id: 299, content: '<think>', special: false, normalized: false }];

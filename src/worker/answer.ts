@@ -76,19 +76,21 @@ export function promptOf(model: Model, messages: readonly MessageInput[], option
  */
 async function windowOf(
   model: Model,
-  request: Pick<GenerateRequest, 'input' | 'options'>,
+  input: GenerateRequest['input'],
+  template: PromptOptions,
   ids: readonly number[],
 ): Promise<Window> {
   const { plan, limits, target, options } = model;
   const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
   if (limit === 0) await checkFits(model, planFor(model, 1, 1));
-  return { limit, keep: Math.max(SINKS, systemTokens(model, request, ids)) };
+  return { limit, keep: Math.max(SINKS, systemTokens(model, input, template, ids)) };
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */
 function systemTokens(
   model: Model,
-  { input, options }: Pick<GenerateRequest, 'input' | 'options'>,
+  input: GenerateRequest['input'],
+  options: PromptOptions,
   ids: readonly number[],
 ): number {
   if (!('messages' in input)) return 0;
@@ -134,7 +136,8 @@ export async function answer(
   const model = within(loaded, maxContext);
   const { spec } = model.plan;
   const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
-  const { ids, form } = encodeInput(model, input, { templateOptions, parseSpecial });
+  const template = { templateOptions, parseSpecial };
+  const { ids, form } = encodeInput(model, input, template);
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
@@ -143,7 +146,7 @@ export async function answer(
   const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
-  const window = shifts ? await windowOf(model, request, ids) : null;
+  const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
     const seen = ids.length - droppedOf(ids.length, window);
