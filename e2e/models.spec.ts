@@ -289,7 +289,7 @@ test('when another model fails, the one before is offered again, and the convers
   await expect(models.load).toBeVisible();
   await page.context().route(`**${TINY_GGUF}`, (route) => route.fulfill({ status: 404 }));
   await models.load.click();
-  await expect(chat.error).toHaveAttribute('data-code', 'corrupt-checkpoint');
+  await expect(chat.error).toHaveAttribute('data-code', 'network');
   await expect(chat.view).toContainText('tiny made room for it and is no longer loaded.');
   await expect(chat.question).toHaveCount(0);
   const back = chat.view.getByRole('button', { name: 'Back to tiny' });

@@ -269,6 +269,7 @@ describe('a server whose files change', () => {
       const both = one.counted.received + two.counted.received;
       if (now === first) expect(both).toBeLessThan(1.2 * total());
       else expect(two.counted.received).toBeGreaterThan(weightBytes());
+      expect(two.counted.received).toBeLessThan(1.2 * total());
     }
   });
 
