@@ -23,6 +23,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import type { Report } from './reports.ts';
 import { serve } from './server.ts';
 
 const PROJECTS = 'scripts/packaging/projects';
@@ -391,7 +392,7 @@ export async function main(args: string[]): Promise<number> {
   const wanted = args.filter((name) => name !== '--all');
   expected = await commandLine();
   const places: Workplace[] = [];
-  let failures = 0;
+  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
   const kb = (bytes?: number) => (bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} KB`).padStart(9);
   const row = (name: string, result: string, { fetched, written }: Partial<Outcome> = {}) => {
     console.log(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
@@ -413,8 +414,10 @@ export async function main(args: string[]): Promise<number> {
         const started = performance.now();
         const outcome = await project.run().catch((error): Outcome => ({ problem: error.message }));
         const { problem } = outcome;
-        if (problem !== null) failures++;
-        const seconds = ((performance.now() - started) / 1000).toFixed(1);
+        const ms = performance.now() - started;
+        report[problem === null ? 'passed' : 'failed']++;
+        report.tests.push({ name: `packaging › ${name}`, ms });
+        const seconds = (ms / 1000).toFixed(1);
         row(name, problem === null ? `ok (${seconds} s)` : `FAILED: ${problem}`, outcome);
       }
     }
@@ -423,6 +426,7 @@ export async function main(args: string[]): Promise<number> {
     console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
   } finally {
     for (const at of places) await at.close();
+    if (process.env.NIBBLE_REPORT) writeFileSync(process.env.NIBBLE_REPORT, JSON.stringify(report));
   }
-  return failures === 0 ? 0 : 1;
+  return report.failed === 0 ? 0 : 1;
 }

@@ -224,7 +224,12 @@ export async function openStored(
 
   /** Deletes what is kept of a file, and of what was made of it. */
   async function dropKept(path: string): Promise<void> {
-    for (const name of [path, old?.made?.path, making?.path]) if (store && name) await deleteFile(store, key, name);
+    for (const name of [path, old?.made?.path, making?.path]) if (name) await deleteAll(name);
+  }
+
+  async function deleteAll(path: string): Promise<void> {
+    if (store) await deleteFile(store, key, path);
+    for (const known of [apart, sampled, unsaved]) known.delete(path);
   }
 
   /** Whether a file is kept as it is served. */
@@ -553,10 +558,8 @@ export async function openStored(
   }
 
   async function forget(path: string): Promise<void> {
-    if (store) await deleteFile(store, key, path);
+    await deleteAll(path);
     record.files[path].chunks = [];
-    apart.delete(path);
-    unsaved.delete(path);
   }
 
   /** The chunk that is read after this one, null after the last. */
@@ -642,12 +645,22 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
+    names: inner.names,
     complete,
     original: complete && !record.made,
     anew,
     places: new Map(),
     async keepInstead(path, bytes, of, make) {
       making = { path, of, make, headers: new Set(met) };
+      if (complete && record.files[path]?.bytes !== bytes) {
+        // an older version of this program made another of the same files, such as one without a head of its own
+        await store!.ledger.put({ ...record, complete: false });
+        dropped = true;
+        throw new NibbleError('integrity-mismatch', `${path} was made otherwise. Load the model again.`, {
+          path,
+          bytes,
+        });
+      }
       if (complete) return;
       await forgetOther(path, bytes, null);
       record.files[path] = { bytes, chunks: [], digest: null };
