@@ -13,7 +13,7 @@ it('computes on Dawn as on the CPU, and a program without dispose() ends by itse
       `import { load } from 'nibble-llm';
        const seen = {};
        for (const backend of ['webgpu', 'cpu']) {
-         const engine = await load(${JSON.stringify(join(FIXTURES, 'tiny-llama-128/nf4'))}, { backend, kv: 'f32' });
+         const engine = await load(${JSON.stringify(join(FIXTURES, 'tiny-llama-128/nf4'))}, { backend, tune: 'small', kv: 'f32' });
          const { ids } = await engine.generate([1, 2, 3], { maxNewTokens: 4, ignoreEos: true }).result;
          seen[(await engine.info()).backend] = ids;
        }
