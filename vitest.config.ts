@@ -10,7 +10,7 @@ Object.assign(process.env, vulkanEnvironment(executable));
 const BROWSER = 'src/**/*.browser.test.ts';
 const GPU = 'src/**/*.gpu.test.ts';
 
-const LIBRARIES = ['@huggingface/jinja', '@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'marked'];
+const LIBRARIES = ['@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'marked'];
 
 export default defineConfig({
   plugins: [wgsl()],
