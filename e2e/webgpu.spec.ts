@@ -16,16 +16,6 @@ const changeWorker = (change: (script: string) => string, part = 'worker'): Part
   },
 });
 
-/** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
-const countInBlobs = (wrapper: string) => {
-  const Original = Blob;
-  window.Blob = class extends Original {
-    constructor(parts: BlobPart[] = [], options?: BlobPropertyBag) {
-      super(/javascript/.test(options?.type ?? '') ? [wrapper, ...parts] : parts, options);
-    }
-  };
-};
-
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}&backend=webgpu${query}`;
 
 test.describe('counted', () => {
@@ -133,7 +123,6 @@ test.describe('one planner, one allocator', () => {
     expect(inLibrary).toBe(bytes);
     expect(await live(page)).toBe(bytes);
 
-    await page.addInitScript(countInBlobs, COUNT);
     await page.goto(host.origin);
     await page.locator('nibble-chat').evaluate(
       (element, attributes) => {

@@ -52,6 +52,7 @@ const STAGES: Stage[] = [
   vitest('gpu'),
   vitest('browser'),
   { name: 'e2e', command: ['playwright', 'test'], count: playwrightCounts },
+  { name: 'packaging', command: ['node', 'scripts/run.mjs', 'packaging'] },
 ];
 
 function run(stage: Stage, env: NodeJS.ProcessEnv): Counts & { ok: boolean } {

@@ -193,7 +193,7 @@ class CpuExecutor implements Executor {
     into: KvCache,
     ids: ArrayLike<number>,
     start: number,
-    { signal, onLogits }: PrefillOptions = {},
+    { signal, onLogits, onProgress }: PrefillOptions = {},
   ): Promise<void> {
     const cache = this.own(into);
     checkPrompt(ids, this.model.spec.vocab);
@@ -206,6 +206,7 @@ class CpuExecutor implements Executor {
         onLogits(start + first + row, this.activations.logits);
       }
       if (!onLogits && first + tokens === ids.length) await this.head(tokens - 1, signal);
+      onProgress?.(first + tokens);
     }
     this.hasLogits = true;
   }

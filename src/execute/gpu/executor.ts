@@ -311,7 +311,7 @@ export class GpuExecutor implements Executor {
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
     const { prefill } = await this.#use(cache);
-    const { signal, onLogits } = options;
+    const { signal, onLogits, onProgress } = options;
     const head = prefill.findIndex(({ op }) => op.buffers[4] === 'logits');
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
@@ -329,6 +329,7 @@ export class GpuExecutor implements Executor {
         await this.#submitInPieces(prefill.slice(head), pass, signal);
         onLogits(start + at + row, await this.#readLogits());
       }
+      onProgress?.(at + tokens);
     }
     this.#logits = 'ready';
   }
