@@ -224,7 +224,7 @@ export interface GenerateResult {
   ids: number[];
   /** the answer, without what was thought before it */
   text: string;
-  /** what the model thought before it answered; '' where it did not, or where its template has no marks for it */
+  /** what the model thought before it answered; '' where it did not, for a plain prompt, and without marks in its template */
   reasoning: string;
   /** all that the model wrote: reasoning, its marks, and the answer */
   raw: string;

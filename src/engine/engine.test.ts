@@ -377,7 +377,10 @@ describe('load', () => {
   });
 
   it('brings its errors through whole', async () => {
-    await expect(load(`${base}nothing/`, { createWorker })).rejects.toMatchObject({ code: 'network' });
+    await expect(load(`${base}nothing/`, { createWorker })).rejects.toMatchObject({
+      code: 'network',
+      details: { url: `${base}nothing/config.json`, status: 404 },
+    });
     await expect(load(base, { createWorker, chunk: -1 })).rejects.toMatchObject({
       code: 'invalid-option',
       details: { option: 'chunk' },

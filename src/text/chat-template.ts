@@ -74,7 +74,7 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
     render(messages, context = {}) {
       checkLength(messages);
       try {
-        return template.render(variables(messages, context)).text;
+        return template.render(variables(messages, context));
       } catch (cause) {
         if (!(cause instanceof Refusal)) throw bad(cause);
         throw new NibbleError(

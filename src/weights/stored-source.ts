@@ -224,7 +224,12 @@ export async function openStored(
 
   /** Deletes what is kept of a file, and of what was made of it. */
   async function dropKept(path: string): Promise<void> {
-    for (const name of [path, old?.made?.path, making?.path]) if (store && name) await deleteFile(store, key, name);
+    for (const name of [path, old?.made?.path, making?.path]) if (name) await deleteAll(name);
+  }
+
+  async function deleteAll(path: string): Promise<void> {
+    if (store) await deleteFile(store, key, path);
+    for (const known of [apart, sampled, unsaved]) known.delete(path);
   }
 
   /** Whether a file is kept as it is served. */
@@ -553,10 +558,8 @@ export async function openStored(
   }
 
   async function forget(path: string): Promise<void> {
-    if (store) await deleteFile(store, key, path);
+    await deleteAll(path);
     record.files[path].chunks = [];
-    apart.delete(path);
-    unsaved.delete(path);
   }
 
   /** The chunk that is read after this one, null after the last. */
