@@ -97,7 +97,7 @@ export function main(folders: string[]): number {
       const wanted = right[i * variables.length + j];
       let seen: string | null = null;
       try {
-        seen = compile(template).render(names).text;
+        seen = compile(template).render(names);
       } catch {
         // as null, which stands for an error
       }

@@ -44,16 +44,26 @@ export const COUNT = `{
 }
 `;
 
-/** The same worker through the library: /lib/ is what `npm install` would bring. */
+/**
+ * The same in the page's worker, the library's (/lib/ is what `npm install` would bring) and the widget's, which both come
+ * as text in a module.
+ */
 export const countedEverywhere: Partial<ServerOptions> = {
-  intercept(_, response, path) {
-    const file = path.startsWith('/lib/') ? `dist/${path.slice(5)}` : `dist/site${path}`;
+  intercept({ url }, response, path) {
+    const file = path.startsWith('/lib/')
+      ? `dist/${path.slice(5)}`
+      : `dist${path.startsWith('/embed/') ? '' : '/site'}${path}`;
+    const answer = (script: string) => {
+      response.writeHead(200, { 'Content-Type': 'text/javascript', 'Access-Control-Allow-Origin': '*' }).end(script);
+      return true;
+    };
+    if (path.endsWith('/worker-text.js') && !url?.endsWith('?itself')) {
+      return answer(`import text from '${path}?itself';\nexport default ${JSON.stringify(COUNT)} + text;`);
+    }
     const worker = /\/assets\/worker-.*\.js$/.test(path);
-    if (!worker && !path.startsWith('/lib/')) return false;
-    response
-      .writeHead(200, { 'Content-Type': 'text/javascript' })
-      .end((worker ? COUNT : '') + readFileSync(file, 'utf8'));
-    return true;
+    return (
+      (worker || /^\/(lib|embed)\/.*\.js$/.test(path)) && answer((worker ? COUNT : '') + readFileSync(file, 'utf8'))
+    );
   },
 };
 

@@ -187,3 +187,28 @@ test('the download, at work', async ({ product, profile }) => {
   await expect(chat.view).toContainText('Downloading · 31 of 85 MB · 9.4 MB/s · 6 s left');
   await picture(page, 'page-desktop-light-loading');
 });
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`what stands below an answer and in place of one, ${colorScheme}`, async ({ product, profile }) => {
+    const { page } = await profile.open({ width: 400, height: 640, colorScheme });
+    await page.goto(`${product.site.origin}/?model=${TINY}&max-new-tokens=4&ignore-eos`);
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await chat.ask('Hello');
+    await picture(page, `cut-${colorScheme}`);
+    await page.getByRole('button', { name: 'New chat' }).click();
+    await expect(chat.view.getByRole('button', { name: 'Undo' })).toBeVisible();
+    await picture(page, `undo-${colorScheme}`);
+    await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=100000`);
+    await expect(chat.view.getByRole('button', { name: /^Allow/ })).toBeVisible();
+    await picture(page, `allow-${colorScheme}`);
+    await page.goto(product.host.origin);
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('max-new-token', '5');
+    }, product.site.origin + TINY);
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    await expect(page.getByText('knows no attribute')).toBeVisible();
+    await picture(page, `mistyped-${colorScheme}`);
+  });
+}

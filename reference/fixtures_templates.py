@@ -1,12 +1,13 @@
 """Random chat templates with what jinja2 makes of them as transformers sets it up: tokenizer/jinja.json.
 
-    python3 reference/fixtures_templates.py [--count 900] [--seed 26] [--out FILE]
-    python3 reference/fixtures_templates.py --render FILE.json     # [[template, variables], ...] on stdin's place: prints results
+    python3 reference/fixtures_templates.py [--count 1000] [--seed 26] [--out FILE]
+    python3 reference/fixtures_templates.py --render FILE.json    # of [[template, variables], ...]: prints the texts
 
 Made with jinja2 3.1.6 and transformers 5.24.0. A null stands for whatever Python raises.
 """
 
 import argparse
+import copy
 import json
 import random
 import signal
@@ -210,7 +211,8 @@ START = (
 
 
 def variables(chat):
-    return {"messages": CHATS[chat], "tools": None, "documents": None, "bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": chat != 1}
+    # a copy: jinja2's indent adds to a list in place
+    return {"messages": copy.deepcopy(CHATS[chat]), "tools": None, "documents": None, "bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": chat != 1}
 
 
 class TooLong(Exception):
@@ -277,7 +279,7 @@ def dates():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=900)
+    parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=26)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures/tokenizer/jinja.json")
     parser.add_argument("--render", type=Path)

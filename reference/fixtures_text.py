@@ -327,8 +327,6 @@ def tokenizers():
     return {"format": "nibble-tokenizer-parts-1", **made}
 
 
-# What @huggingface/jinja 0.5 does otherwise is left out: it prints booleans as true and false, has no {%+, and loses
-# what an iteration printed before it breaks off.
 # ---- templates ------------------------------------------------------------------------------------------------------
 
 TEMPLATES = {

@@ -22,7 +22,9 @@ function complete(file: string, seen: Set<string>): void {
     return `${how}${quote}${target}.js${quote}`;
   };
   const code = readFileSync(file, 'utf8').replace(NO_COMMENT, (line) => line.replace(IMPORT, completed));
-  writeFileSync(file, code);
+  // else a page's own TypeScript would have to be told of it
+  const disposable = /\bSymbol\.(d|asyncD)ispose\b/.test(code) ? '/// <reference lib="esnext.disposable" />\n' : '';
+  writeFileSync(file, disposable + code);
 }
 
 export function emitTypes(): void {

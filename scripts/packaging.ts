@@ -18,11 +18,12 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
+import { type Browser, chromium, type Page } from '@playwright/test';
 import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import type { Report } from './reports.ts';
 import { serve } from './server.ts';
 
 const PROJECTS = 'scripts/packaging/projects';
@@ -32,8 +33,8 @@ const ANSWER_MS = 60_000;
 
 /** What a project said, and the JavaScript that it came with. */
 interface Outcome {
-  /** what the page, or the terminal, shows; else what went wrong */
-  seen: string;
+  /** what went wrong; null: it answers as the command line does */
+  problem: string | null;
   /** bytes of scripts, gzipped: those that the page asked for, and all that the bundler wrote */
   fetched?: number;
   written?: number;
@@ -43,6 +44,8 @@ interface Project {
   name: string;
   /** why `npm test` leaves it out */
   notTested?: string;
+  /** it needs the packages of more/ */
+  more?: true;
   run(): Promise<Outcome>;
 }
 
@@ -59,10 +62,10 @@ const DONE = "\ndocument.body.dataset.done = 'yes';\n";
 /** Runs a program; what it printed, or an error with its last words. */
 function run(program: string, args: string[], cwd: string): Promise<string> {
   const env = { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', NO_COLOR: '1', CI: '1' };
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     execFile(program, args, { cwd, env, maxBuffer: 1e8 }, (error, stdout, stderr) => {
       if (error) reject(new Error(`${stderr}${stdout}`.trim().split('\n').slice(-12).join('\n')));
-      else resolve(stdout);
+      else done(stdout);
     });
   });
 }
@@ -75,8 +78,12 @@ function scriptsIn(folder: string): string[] {
   return names.filter((name) => /\.m?js$/.test(name)).map((name) => join(folder, name));
 }
 
-/** What the page shows once it has answered, or its first error. */
-async function answerOf(page: Page, address: string): Promise<string> {
+/** What the command line answers. */
+let expected = '';
+const problemWith = (answer: string) => (answer.trim() === expected ? null : answer.trim());
+
+/** What is wrong with what the page shows once it has answered: its first error, or another text. */
+async function problemOn(page: Page, address: string): Promise<string | null> {
   const failed = new Promise<string>((resolve) => page.once('pageerror', (error) => resolve(String(error))));
   const answered = page
     .waitForFunction(() => document.body?.dataset.done, null, { timeout: ANSWER_MS })
@@ -89,7 +96,7 @@ async function answerOf(page: Page, address: string): Promise<string> {
     )
     .catch((error) => `no answer: ${error.message}`);
   await page.goto(address);
-  return (await Promise.race([answered, failed])).trim();
+  return problemWith(await Promise.race([answered, failed]));
 }
 
 /** The workplace: one node_modules, which every project's folder lies beside. */
@@ -142,11 +149,11 @@ class Workplace {
     return (await this.#browser.newContext()).newPage();
   }
 
-  /** Opens a page with a profile of its own. */
-  async open(address: string): Promise<string> {
+  /** Opens a page with a profile of its own. @returns what is wrong with it */
+  async open(address: string): Promise<string | null> {
     const page = await this.page();
     try {
-      return await answerOf(page, address);
+      return await problemOn(page, address);
     } finally {
       await page.context().close();
     }
@@ -155,16 +162,21 @@ class Workplace {
   /** Opens what a bundler has written, from a server that has it under `base`. */
   async opened(folder: string, base = '/', html = ''): Promise<Outcome> {
     const server = await serve({ mounts: [[base, folder]] });
-    const seen = await this.open(`${server.origin}${base}${html}`).finally(() => server.close());
+    const problem = await this.open(`${server.origin}${base}${html}`).finally(() => server.close());
     const asked = new Set(server.requests.map((line) => line.replace(/^GET /, '')));
     const scripts = scriptsIn(folder);
     const fetched = scripts.filter((file) => asked.has(base + relative(folder, file)));
-    return { seen, fetched: sum(fetched.map(gzipped)), written: sum(scripts.map(gzipped)) };
+    return { problem, fetched: sum(fetched.map(gzipped)), written: sum(scripts.map(gzipped)) };
   }
 
   /** A module of an installed package. */
   import(path: string) {
     return import(/* @vite-ignore */ pathToFileURL(this.installed(path)).href);
+  }
+
+  /** A package that Node's require() takes. */
+  require(name: string) {
+    return createRequire(this.installed('x.js'))(name);
   }
 
   vite(folder: string, ...args: string[]): Promise<string> {
@@ -184,7 +196,7 @@ function projects(at: Workplace): Project[] {
     const server = await createServer({ root: folder, logLevel: 'error', server: { host: 'localhost', port: 0 } });
     try {
       await server.listen();
-      return { seen: await at.open(server.resolvedUrls.local[0]) };
+      return { problem: await at.open(server.resolvedUrls.local[0]) };
     } finally {
       await server.close();
     }
@@ -203,7 +215,7 @@ function projects(at: Workplace): Project[] {
     at.component(folder, 'app');
     await run(process.execPath, [at.installed('next/dist/bin/next'), 'build', ...flags], folder);
     const drawn = readFileSync(join(folder, 'out/index.html'), 'utf8').includes('<nibble-chat');
-    return drawn ? at.opened(join(folder, 'out')) : { seen: 'the server drew no <nibble-chat>' };
+    return drawn ? at.opened(join(folder, 'out')) : { problem: 'the server drew no <nibble-chat>' };
   };
   /** A folder with the page of a bundler that knows nothing of HTML, to put the script beside. */
   const plain = (name: string) => {
@@ -215,24 +227,24 @@ function projects(at: Workplace): Project[] {
   };
   const webpack = async (name: string, mode: string): Promise<Outcome> => {
     const { folder, out } = plain(name);
-    const bundle = createRequire(at.installed('x.js'))('webpack');
+    const bundle = at.require('webpack');
     const stats = await new Promise<{ hasErrors(): boolean; toString(): string }>((resolve, reject) => {
       const output = { path: out, publicPath: 'auto' };
       bundle({ mode, context: folder, entry: './main.js', output }, (error: Error | null, stats: never) =>
         error ? reject(error) : resolve(stats),
       );
     });
-    return stats.hasErrors() ? { seen: stats.toString() } : at.opened(out);
+    return stats.hasErrors() ? { problem: stats.toString() } : at.opened(out);
   };
   /** Module scripts without a bundler: the bare name is the package's address. */
   const asModule = async (name: string, library: string): Promise<Outcome> => {
     const { folder, out } = plain(name);
     writeFileSync(join(out, 'main.js'), LINES.replace("'nibble-llm'", `'${library}'`) + DONE);
     cpSync(at.installed('nibble-llm/dist'), join(out, 'lib'), { recursive: true });
-    const { seen } = await at.opened(out);
+    const { problem } = await at.opened(out);
     const dist = join(folder, 'out/lib');
     const parts = ['index.js', 'engine.js', 'worker-text.js'].map((file) => join(dist, file));
-    return { seen, fetched: sum(parts.map(gzipped)), written: sum(parts.map(gzipped)) };
+    return { problem, fetched: sum(parts.map(gzipped)), written: sum(parts.map(gzipped)) };
   };
   const toTerminal = LINES.replace('document.body.append(', 'process.stdout.write(');
   const terminal = (name: string) => {
@@ -244,6 +256,15 @@ function projects(at: Workplace): Project[] {
   const onRequest = 'one more package to install, and the same way through the library';
 
   return [
+    {
+      name: 'publint and attw',
+      async run() {
+        await run('npx', ['publint', '--strict', at.tarball], '.');
+        await run('npx', ['attw', at.tarball, '--profile', 'esm-only'], '.');
+        return { problem: null };
+      },
+    },
+    { name: 'types: bundler, node16, nodenext', run: () => types(at) },
     { name: 'vite dev', run: () => viteServer(at.project('vite-dev', 'plain')) },
     { name: 'vite dev, React, StrictMode', run: () => viteServer(react('vite-react-dev')) },
     { name: 'vite build', run: () => viteBuild(at.project('vite-build', 'plain'), '/') },
@@ -260,7 +281,7 @@ function projects(at: Workplace): Project[] {
         return asModule('module-cdn', `${cdn.origin}/index.js`).finally(() => cdn.close());
       },
     },
-    { name: 'extension (MV3)', run: () => extension(at, viteBuild) },
+    { name: 'extension (MV3)', run: () => extension(at) },
     {
       name: 'Node: import touches nothing',
       async run() {
@@ -269,36 +290,45 @@ function projects(at: Workplace): Project[] {
           const after = Object.getOwnPropertyNames(globalThis).join();
           console.log(after === before ? 'nothing' : after)`;
         const said = await run(process.execPath, ['--input-type=module', '-e', code], terminal('node-import'));
-        return { seen: said.trim() === 'nothing' ? EXPECTED : `touched: ${said}` };
+        return { problem: said.trim() === 'nothing' ? null : `touched: ${said}` };
       },
     },
-    { name: 'webpack, development', notTested: onRequest, run: () => webpack('webpack-dev', 'development') },
+    {
+      name: 'webpack, development',
+      notTested: 'the same files as in production, otherwise wrapped',
+      run: () => webpack('webpack-dev', 'development'),
+    },
     {
       name: 'rollup',
       notTested: onRequest,
+      more: true,
       async run() {
         const { folder, out } = plain('rollup');
-        const { rollup } = await at.import('rollup/dist/es/rollup.js');
-        const { default: nodeResolve } = await at.import('@rollup/plugin-node-resolve/dist/es/index.js');
+        const { rollup } = at.require('rollup');
+        const nodeResolve = at.require('@rollup/plugin-node-resolve');
         const bundle = await rollup({ input: join(folder, 'main.js'), plugins: [nodeResolve({ browser: true })] });
         await bundle.write({ dir: out, format: 'es' });
         return at.opened(out);
       },
     },
-    ...['', '--splitting'].map((flag) => ({
-      name: `esbuild --bundle ${flag}`.trim(),
-      notTested: onRequest,
-      async run() {
-        const { folder, out } = plain(`esbuild${flag}`);
-        const { build } = createRequire(at.installed('x.js'))('esbuild');
-        const input = { entryPoints: [join(folder, 'main.js')], outdir: out, bundle: true, format: 'esm' };
-        await build({ ...input, splitting: flag !== '', minify: true, logLevel: 'error' });
-        return at.opened(out);
-      },
-    })),
+    ...['', '--splitting'].map(
+      (flag): Project => ({
+        name: `esbuild --bundle ${flag}`.trim(),
+        notTested: onRequest,
+        more: true,
+        async run() {
+          const { folder, out } = plain(`esbuild${flag}`);
+          const { build } = at.require('esbuild');
+          const input = { entryPoints: [join(folder, 'main.js')], outdir: out, bundle: true, format: 'esm' };
+          await build({ ...input, splitting: flag !== '', minify: true, logLevel: 'error' });
+          return at.opened(out);
+        },
+      }),
+    ),
     {
       name: 'parcel',
       notTested: 'it takes 200 packages',
+      more: true,
       async run() {
         const folder = at.project('parcel', 'plain');
         const args = ['build', 'index.html', '--no-cache', '--dist-dir', 'out'];
@@ -310,32 +340,46 @@ function projects(at: Workplace): Project[] {
   ];
 }
 
-/** The same build as an unpacked extension: its pages may start no worker from a blob. */
-async function extension(at: Workplace, build: (folder: string, base: string) => Promise<Outcome>): Promise<Outcome> {
+/** Vite's build as an unpacked extension: its pages may start no worker from a blob. */
+async function extension(at: Workplace): Promise<Outcome> {
   const folder = at.project('extension', 'plain');
-  const { written } = await build(folder, './');
+  await at.vite(folder, 'build', '--base', './', '--logLevel', 'error');
   const dist = join(folder, 'dist');
   copyFileSync(join(PROJECTS, 'extension/manifest.json'), join(dist, 'manifest.json'));
-  const flags = [`--disable-extensions-except=${dist}`, `--load-extension=${dist}`];
-  const context: BrowserContext = await chromium.launchPersistentContext('', {
+  const context = await chromium.launchPersistentContext('', {
     executablePath: await installChromium(),
-    args: [...QUIET_FLAGS, ...flags],
+    args: [...QUIET_FLAGS, `--disable-extensions-except=${dist}`, `--load-extension=${dist}`],
     ignoreDefaultArgs: ['--disable-extensions'],
   });
   try {
     // how Chromium names what is loaded from a folder
     const digest = createHash('sha256').update(dist).digest('hex').slice(0, 32);
     const id = [...digest].map((digit) => String.fromCharCode(97 + Number.parseInt(digit, 16))).join('');
-    return { seen: await answerOf(await context.newPage(), `chrome-extension://${id}/index.html`), written };
+    const problem = await problemOn(await context.newPage(), `chrome-extension://${id}/index.html`);
+    return { problem, written: sum(scriptsIn(dist).map(gzipped)) };
   } finally {
     await context.close();
   }
 }
 
-/** What the command line answers. */
-let EXPECTED = '';
+/** TypeScript's view of the package, in each way of resolving that finds its exports. */
+async function types(at: Workplace): Promise<Outcome> {
+  const folder = at.project('types');
+  const more = "\nimport type { NibbleChatElement } from 'nibble-llm/widget';\nimport 'nibble-llm/worker';\n";
+  const use = "export const chat: NibbleChatElement | null = document.querySelector('nibble-chat');\n";
+  writeFileSync(join(folder, 'main.ts'), LINES + more + use);
+  const files = ['main.ts'];
+  for (const module of ['bundler', 'node16', 'nodenext']) {
+    const resolution = module === 'bundler' ? { module: 'esnext', moduleResolution: module } : { module };
+    const strictly = { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', types: [] };
+    const config = { compilerOptions: { ...strictly, ...resolution }, files };
+    writeFileSync(join(folder, `${module}.json`), JSON.stringify(config));
+    await run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', `${module}.json`], folder);
+  }
+  return { problem: null };
+}
 
-async function expected(): Promise<string> {
+async function commandLine(): Promise<string> {
   const [, content] = /content: '([^']*)'/.exec(QUESTION) ?? [];
   const args = ['bin/nibble.js', 'generate', MODEL, '--chat', content, '--backend', 'cpu', '--json'];
   return JSON.parse(await run(process.execPath, args, '.')).text.trim();
@@ -346,40 +390,43 @@ const NO_REGISTRY = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETU
 export async function main(args: string[]): Promise<number> {
   const all = args.includes('--all');
   const wanted = args.filter((name) => name !== '--all');
-  EXPECTED = await expected();
-  const at = new Workplace();
-  let failures = 0;
-  const rows: string[] = [];
+  expected = await commandLine();
+  const places: Workplace[] = [];
+  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
   const kb = (bytes?: number) => (bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} KB`).padStart(9);
   const row = (name: string, result: string, { fetched, written }: Partial<Outcome> = {}) => {
-    rows.push(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
-    console.log(rows.at(-1));
+    console.log(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
   };
   try {
-    try {
-      await at.install('tested');
-      if (all) await at.install('more');
-    } catch (error) {
-      if (!NO_REGISTRY.test(String(error))) throw error;
-      console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
-      return 0;
-    }
     console.log(`${'project'.padEnd(38)}${'fetched'.padStart(9)}${'built'.padStart(9)}  (scripts, gzipped)`);
-    for (const { name, notTested, run } of projects(at)) {
-      if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
-      if (notTested && !all) {
-        row(name, `not run: ${notTested}; --all runs it`);
-        continue;
+    for (const lock of all ? ['tested', 'more'] : ['tested']) {
+      const at = new Workplace();
+      places.push(at);
+      await at.install(lock);
+      for (const project of projects(at)) {
+        const { name, notTested, more = false } = project;
+        if (wanted.length > 0 && !wanted.some((part) => name.includes(part))) continue;
+        if (all && more !== (lock === 'more')) continue;
+        if (notTested && !all) {
+          row(name, `not run: ${notTested}; --all runs it`);
+          continue;
+        }
+        const started = performance.now();
+        const outcome = await project.run().catch((error): Outcome => ({ problem: error.message }));
+        const { problem } = outcome;
+        const ms = performance.now() - started;
+        report[problem === null ? 'passed' : 'failed']++;
+        report.tests.push({ name: `packaging › ${name}`, ms });
+        const seconds = (ms / 1000).toFixed(1);
+        row(name, problem === null ? `ok (${seconds} s)` : `FAILED: ${problem}`, outcome);
       }
-      const started = performance.now();
-      const outcome = await run().catch((error): Outcome => ({ seen: `failed: ${error.message}` }));
-      const ok = outcome.seen === EXPECTED;
-      if (!ok) failures++;
-      const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      row(name, ok ? `ok (${seconds} s)` : `FAILED: ${outcome.seen}`, outcome);
     }
+  } catch (error) {
+    if (!NO_REGISTRY.test(String(error))) throw error;
+    console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
   } finally {
-    await at.close();
+    for (const at of places) await at.close();
+    if (process.env.NIBBLE_REPORT) writeFileSync(process.env.NIBBLE_REPORT, JSON.stringify(report));
   }
-  return failures === 0 ? 0 : 1;
+  return report.failed === 0 ? 0 : 1;
 }

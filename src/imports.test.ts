@@ -46,7 +46,7 @@ function wrongImports(path: string, code: string): string[] {
   const room = roomOf(path);
   if (!HALL.includes(room) && !(room in BELOW)) return [`${path}: src/imports.test.ts knows no room "${room}"`];
   const wrong: string[] = [];
-  const pattern = /\b(import|export)(\s+type)?\b[^'"`;]*?(?:\bfrom\s*|\(\s*|\s)['"]([^'"]+)['"]/g;
+  const pattern = /\b(?:(import|export)(\s+type)?\b[^'"`;()]*?(?:\bfrom\s*|\s)|import\s*\(\s*)['"]([^'"]+)['"]/g;
   for (const [, , type, target] of withoutComments(code).matchAll(pattern)) {
     if (!target.startsWith('.')) continue;
     let to = roomOf(normalize(join(dirname(path), target)));

@@ -9,6 +9,7 @@
 export * from './engine';
 export { type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 export type {
+  AnswerPart,
   Backend,
   ChatMessage,
   DeviceEstimate,
@@ -19,15 +20,21 @@ export type {
   LoadAttempt,
   LoraInfo,
   MemoryInfo,
+  MessageInput,
   ModelCost,
   ModelInfo,
   PlanChange,
   PlanInfo,
   PlanOffer,
   PlanQuery,
+  Prefill,
   Progress,
+  PromptOptions,
   SamplingOptions,
   SavedCache,
   StoredModel,
+  TemplateOptions,
+  TextPart,
+  ToolCall,
   VerifyResult,
 } from './protocol';

@@ -35,6 +35,8 @@ export interface EngineOptions {
   snapshots?: number;
   /** prefill chunk in tokens */
   chunk?: number;
+  /** text of a chat template (Jinja) to use in the place of the model's own; null in info(): the model's own */
+  chatTemplate?: string;
   tune?: 'auto' | 'off' | string;
   /** force WebGPU's default limits / no optional features */
   limits?: 'adapter' | 'default';
@@ -120,9 +122,50 @@ export interface Progress {
 export interface ChatMessage {
   role: 'system' | 'user' | 'assistant';
   content: string;
+  /** what the assistant thought before it answered, for templates that show it again */
+  reasoning_content?: string;
 }
 
-export interface SamplingOptions {
+export interface TextPart {
+  type: 'text';
+  text: string;
+}
+
+/** A call that the assistant made, as OpenAI's clients keep it. */
+export interface ToolCall {
+  id?: string;
+  type?: 'function';
+  function: { name: string; arguments: string | Record<string, unknown> };
+}
+
+/**
+ * A message as it may be given: roles and content as OpenAI's clients have them, where the model's template takes them. A
+ * template that wants text gets the parts joined by line ends. What else a message holds reaches the template as it is.
+ */
+export interface MessageInput {
+  role: ChatMessage['role'] | 'developer' | 'tool';
+  /** null only beside tool_calls */
+  content?: string | readonly TextPart[] | null;
+  reasoning_content?: string | null;
+  name?: string;
+  tool_calls?: readonly ToolCall[] | null;
+  tool_call_id?: string;
+}
+
+/** What a chat template gets beside the messages. */
+export interface TemplateOptions {
+  /** variables of the template, e.g. { enable_thinking: false }: JSON */
+  templateOptions?: Record<string, unknown>;
+  /** names of control tokens in messages command, as in a plain prompt; false (default): what was typed is text */
+  parseSpecial?: boolean;
+}
+
+export interface PromptOptions extends TemplateOptions {
+  /** end with the opening of the assistant's turn (default) */
+  addGenerationPrompt?: boolean;
+}
+
+export interface SamplingOptions extends TemplateOptions {
   maxNewTokens?: number;
   temperature?: number;
   topK?: number;
@@ -144,26 +187,51 @@ export interface GenerateRequest {
   maxContext?: number;
   /** whose cache is used; 0, when absent, is that of whoever keeps no conversations */
   conversation?: number;
-  input: { messages: ChatMessage[] } | { prompt: string } | { ids: number[] };
+  input: { messages: MessageInput[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
   /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
   saved?: string;
   /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
   made?: number[];
+  /** tell over the token port how far the prompt has been read */
+  prefill?: boolean;
 }
 
-/** What the token port carries. `text` may be empty while a character or a stop string is incomplete. */
-export type TokenMessage = { text: string; ids: number[] };
+/** Tokens of the prompt that are read, of those that had to be. */
+export interface Prefill {
+  done: number;
+  total: number;
+}
+
+/** What the token port carries. `text` may be empty while a character, a mark or a stop string is incomplete. */
+export interface TokenMessage {
+  text: string;
+  ids: number[];
+  /** what the text is: thought before the answer, or the marks around that; absent: the answer's */
+  type?: 'reasoning' | 'mark';
+  prefill?: Prefill;
+}
+
+/** A piece of an answer. */
+export interface AnswerPart {
+  type: 'reasoning' | 'text';
+  text: string;
+}
 
 export type FinishReason = 'stop' | 'length' | 'aborted';
 
 export interface GenerateResult {
   ids: number[];
+  /** the answer, without what was thought before it */
   text: string;
+  /** what the model thought before it answered; '' where it did not, or where its template has no marks for it */
+  reasoning: string;
+  /** all that the model wrote: reasoning, its marks, and the answer */
+  raw: string;
   finish: FinishReason;
   stats: GenerateStats;
   memory: MemoryInfo;
-  /** what had to change to make room for the answer, one sentence for the person; null: nothing */
+  /** what had to change to make room for the answer, and what of the model's defaults was not followed; null: nothing */
   note: string | null;
   /** what was in effect, the model's own defaults and the random seed included */
   options?: Required<SamplingOptions>;
@@ -211,9 +279,10 @@ export interface ModelInfo {
   /** what this device probably allows */
   deviceEstimate: DeviceEstimate;
   /** effective options */
-  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget'>> & {
+  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate'>> & {
     maxContext: number;
     memoryBudget: number | null;
+    chatTemplate: string | null;
   };
   /** why the model is not kept for the next visit, when it is not: one sentence */
   storageReason?: string;
@@ -224,6 +293,8 @@ export interface ModelInfo {
   lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
+  /** what of the checkpoint is otherwise than its files say (a head of its own, settings that are not followed): sentences */
+  notes: readonly string[];
 }
 
 /** What a request would take. */
@@ -307,6 +378,8 @@ export interface ModelCost {
   deviceEstimate: DeviceEstimate;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
+  /** see ModelInfo */
+  notes: readonly string[];
 }
 
 /** A request, and what to suppose in the place of what the model was loaded with. */
@@ -354,6 +427,8 @@ export interface WorkerApi {
   cancel(id: number): Promise<void>;
   /** Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
+  /** What the model is given for these messages. @throws invalid-option */
+  prompt(messages: MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }>;
   info(): Promise<ModelInfo>;
   memory(): Promise<MemoryInfo>;
   tokenize(text: string, special: boolean): Promise<number[]>;

@@ -8,7 +8,7 @@ import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
 import { pageFolder, recall, remember } from '../ui/remember';
-import type { ChatSession, Cut, Talk } from '../ui/session';
+import { type ChatSession, type Cut, isSaid, type Talk } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -267,8 +267,7 @@ export class KeptChat extends EventTarget {
 
   async #store(): Promise<void> {
     const { messages, outdated } = this.#kept;
-    // an answer that has not begun is none
-    const said = this.on ? messages.filter(({ content }) => content !== '') : [];
+    const said = this.on ? messages.filter(isSaid) : [];
     if (said.length + outdated.length === 0) await del(this.#key, this.#database);
     else await set(this.#key, { ...this.#kept, messages: said }, this.#database);
   }

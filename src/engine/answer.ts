@@ -1,45 +1,58 @@
 /** An answer under way: its text as it comes, and its result at the end. */
-import type { GenerateResult, SamplingOptions } from '../protocol';
+import { NibbleError } from '../errors';
+import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenMessage } from '../protocol';
 
-export type GenerateOptions = SamplingOptions & {
+export interface GenerateOptions extends SamplingOptions {
   /** stops the answer */
   signal?: AbortSignal;
+  /** told how many tokens of the prompt have been read, of those that are not in the cache: at the start and as it goes */
+  onPrefill?: (prefill: Prefill) => void;
   /**
    * ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it had
    * never ended. They count in `maxNewTokens`
    */
   made?: readonly number[];
-};
+}
 
 /**
- * Iterate it for the text, in pieces; await `result` for ids, statistics and memory. Either alone will do. Leaving the
- * loop stops the answer. Iterate once.
+ * Iterate it for the text, in pieces, or iterate `parts`; await `result` for ids, statistics and memory. Either alone will
+ * do. Leaving the loop stops the answer. It is iterated once: a second loop throws invalid-option.
  */
 export interface Answer extends AsyncIterable<string> {
   readonly result: Promise<GenerateResult>;
+  /** what was thought before the answer, and the answer, as they come; iterated in the place of the answer itself */
+  readonly parts: AsyncIterable<AnswerPart>;
+  /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
+  text(): Promise<string>;
+  /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
+  stop(): void;
   /** It was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
   readonly stopped: boolean;
 }
 
+export type PieceType = NonNullable<TokenMessage['type']> | 'text';
+
 /** A queue between the port that brings pieces and the loop that takes them. */
-export class TextQueue implements Answer {
+export class AnswerQueue implements Answer {
   readonly result: Promise<GenerateResult>;
-  #pieces: string[] = [];
+  readonly parts: AsyncIterable<AnswerPart> = { [Symbol.asyncIterator]: () => this.#once() };
+  #pieces: AnswerPart[] = [];
   #received = 0;
   #wake: () => void = () => {};
   #done = false;
+  #taken = false;
 
   /**
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
    * @param stopping aborted when the loop is left early
    */
   constructor(
-    start: (push: (text: string) => void) => Promise<GenerateResult>,
+    start: (push: (type: PieceType, text: string) => void) => Promise<GenerateResult>,
     readonly stopping: AbortController,
   ) {
-    const push = (text: string) => {
+    const push = (type: PieceType, text: string) => {
       this.#received += text.length;
-      if (text) this.#pieces.push(text);
+      if (text && type !== 'mark') this.#pieces.push({ type, text });
       this.#wake();
     };
     this.result = this.#finish(start(push));
@@ -51,10 +64,18 @@ export class TextQueue implements Answer {
     return this.stopping.signal.aborted;
   }
 
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  async text(): Promise<string> {
+    return (await this.result).text;
+  }
+
   async #finish(outcome: Promise<GenerateResult>): Promise<GenerateResult> {
     try {
       const result = await outcome;
-      while (this.#received < result.text.length) await this.#more();
+      while (this.#received < result.raw.length) await this.#more();
       return result;
     } finally {
       this.#done = true;
@@ -72,7 +93,18 @@ export class TextQueue implements Answer {
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+  #once(): AsyncGenerator<AnswerPart> {
+    if (this.#taken) {
+      throw new NibbleError(
+        'invalid-option',
+        'This answer was iterated before: its pieces come once. Await text() or result for the whole.',
+      );
+    }
+    this.#taken = true;
+    return this.#iterate();
+  }
+
+  async *#iterate(): AsyncGenerator<AnswerPart> {
     try {
       for (;;) {
         while (this.#pieces.length > 0) yield this.#pieces.shift()!;
@@ -81,7 +113,15 @@ export class TextQueue implements Answer {
       }
       await this.result;
     } finally {
-      if (!this.#done) this.stopping.abort();
+      if (!this.#done) this.stop();
     }
   }
+
+  [Symbol.asyncIterator](): AsyncGenerator<string> {
+    return texts(this.#once());
+  }
+}
+
+async function* texts(parts: AsyncIterable<AnswerPart>): AsyncGenerator<string> {
+  for await (const { type, text } of parts) if (type === 'text') yield text;
 }

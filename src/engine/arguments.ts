@@ -4,7 +4,7 @@
  */
 import { NibbleError } from '../errors';
 import { refuse } from '../options/spec';
-import type { ChatMessage } from '../protocol';
+import type { MessageInput } from '../protocol';
 
 const MESSAGES = "a list of messages, such as [{ role: 'user', content: 'Hello' }]";
 
@@ -12,18 +12,18 @@ const MESSAGES = "a list of messages, such as [{ role: 'user', content: 'Hello' 
  * A copy of messages that can be sent: a framework's reactive objects, for one, cannot.
  * @throws invalid-option for anything but a list of objects
  */
-export function messagesOf(given: unknown): ChatMessage[] {
+export function messagesOf(given: unknown): MessageInput[] {
   const list: unknown = Array.isArray(given) ? given : refuse('messages', given, MESSAGES);
   for (const message of list as unknown[]) {
     if (typeof message !== 'object' || message === null || Array.isArray(message)) {
       refuse('messages', message, `${MESSAGES}, and every message an object`);
     }
   }
-  return plain('messages', list) as ChatMessage[];
+  return plain('messages', list as MessageInput[]);
 }
 
 /** A copy of what JSON can say. @throws invalid-option for what refers to itself, or holds numbers that JSON lacks */
-function plain(name: string, value: unknown): unknown {
+export function plain<T>(name: string, value: T): T {
   try {
     return JSON.parse(JSON.stringify(value));
   } catch (cause) {

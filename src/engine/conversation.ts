@@ -2,19 +2,28 @@
 import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { ChatMessage, PlanInfo, PlanQuery, SamplingOptions, SavedCache } from '../protocol';
+import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
 import { messagesOf, textOf } from './arguments';
 import { disposable } from './disposable';
 
+/** A request that is not counted yet: see PlanQuery. */
+export interface MessageQuery extends Omit<PlanQuery, 'promptTokens'>, PromptOptions {
+  messages: readonly MessageInput[];
+}
+
 /** A request of one conversation. */
-export type ConversationQuery = Omit<PlanQuery, 'conversation'>;
+export type ConversationQuery = Omit<PlanQuery, 'conversation'> | Omit<MessageQuery, 'conversation'>;
+
+/** `tokenize`: ids are wanted in the place of text. */
+export type ChatTemplateOptions = PromptOptions & { tokenize?: boolean };
 
 /** What a conversation needs of the engine. */
 export interface Chats {
   /** @param messages made when the answer begins, which waits for them */
-  chat(messages: () => readonly ChatMessage[] | Promise<readonly ChatMessage[]>, options?: GenerateOptions): Answer;
+  chat(messages: () => readonly MessageInput[] | Promise<readonly MessageInput[]>, options?: GenerateOptions): Answer;
   plan(query: ConversationQuery): Promise<PlanInfo>;
+  prompt(messages: readonly MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }>;
   /** Frees the cache. */
   close(): Promise<void>;
   save(name: string, signal?: AbortSignal): Promise<SavedCache>;
@@ -27,7 +36,7 @@ export interface ConversationOptions extends SamplingOptions {
   /** positions that it may take, where that is less than the model was loaded for */
   maxContext?: number;
   /** what was said before, e.g. before the page was loaded again; without the system message */
-  messages?: readonly ChatMessage[];
+  messages?: readonly MessageInput[];
   /**
    * name under which save() keeps the cache, unique in the page's origin. What is saved under it already serves the first
    * question; where it cannot be used, the answer's `note` says why, and all is computed again
@@ -36,31 +45,33 @@ export interface ConversationOptions extends SamplingOptions {
 }
 
 export class Conversation {
-  readonly messages: ChatMessage[] = [];
+  readonly messages: MessageInput[] = [];
   /** dispose(), for `await using` */
   declare [Symbol.asyncDispose]: () => Promise<void>;
   readonly #engine: Chats;
   readonly #saved: string | undefined;
+  readonly #template: PromptOptions;
   /** the answer to the last question, while it is under way; it settles without a failure */
   #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
-  constructor(engine: Chats, { system, messages = [], saved }: ConversationOptions) {
+  constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
     this.#engine = engine;
+    this.#template = { templateOptions, parseSpecial };
     this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
     this.messages.push(...messages);
   }
 
   /**
-   * Asks, and keeps question and answer; an answer that was stopped is kept as far as it came, and of a failed one
-   * nothing is kept. Behind an answer that was just stopped it waits until that has ended.
+   * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
+   * stopped is kept as far as it came, and of a failed one nothing is kept. Behind an answer that was just stopped it waits until that has ended.
    * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
     const before = this.#under;
     if (before && !before.stopped())
       throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: ChatMessage = { role: 'user', content: textOf('content', content) };
+    const question: MessageInput = { role: 'user', content: textOf('content', content) };
     const answer = this.#engine.chat(async () => {
       await before?.ended;
       return [...this.messages, question];
@@ -69,8 +80,9 @@ export class Conversation {
       if (this.#under === under) this.#under = null;
     };
     // first to hear of the end, so that whoever awaits it may ask again at once
-    const ended = answer.result.then(({ text }) => {
-      this.messages.push(question, { role: 'assistant', content: text });
+    const ended = answer.result.then(({ text, reasoning }) => {
+      const thought = reasoning ? { reasoning_content: reasoning } : {};
+      this.messages.push(question, { role: 'assistant', content: text, ...thought });
       end();
     }, end);
     const under = { ended, stopped: () => answer.stopped };
@@ -82,7 +94,7 @@ export class Conversation {
    * Answers the last of these messages, for who keeps the messages: edited ones, or the same ones once more. What they
    * share with what this conversation's cache holds is not computed again.
    */
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+  chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
     const copy = messagesOf(messages);
     return this.#engine.chat(() => copy, options);
   }
@@ -90,11 +102,39 @@ export class Conversation {
   /**
    * As Engine.plan(), within this conversation's own `maxContext`; `peakNow` counts the cache that it has as one
    * that grows, and not as another's beside it.
-   * @param query `promptTokens` are those of the whole conversation with the next question
+   * @param query `promptTokens` are those of the whole conversation with the next question, `messages` all of it
    * @throws invalid-option, context-overflow
    */
-  plan(query: ConversationQuery): Promise<PlanInfo> {
-    return this.#engine.plan(query);
+  async plan(query: ConversationQuery): Promise<PlanInfo> {
+    return this.#engine.plan('messages' in Object(query) ? { ...this.#template, ...query } : query);
+  }
+
+  /**
+   * As Engine.countTokens(), with this conversation's template options.
+   * @param messages what was said so far, when absent
+   */
+  async countTokens(messages: readonly MessageInput[] = this.messages, options: PromptOptions = {}): Promise<number> {
+    return (await this.#engine.prompt(messages, { ...this.#template, ...options })).ids.length;
+  }
+
+  /**
+   * As Engine.applyChatTemplate(), with this conversation's template options.
+   * @param messages what was said so far, when absent
+   */
+  applyChatTemplate(
+    messages?: readonly MessageInput[],
+    options?: PromptOptions & { tokenize?: false },
+  ): Promise<string>;
+  applyChatTemplate(
+    messages: readonly MessageInput[] | undefined,
+    options: ChatTemplateOptions,
+  ): Promise<string | number[]>;
+  async applyChatTemplate(
+    messages: readonly MessageInput[] = this.messages,
+    options: ChatTemplateOptions = {},
+  ): Promise<string | number[]> {
+    const { text, ids } = await this.#engine.prompt(messages, { ...this.#template, ...options });
+    return options?.tokenize ? ids : text;
   }
 
   /**

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { GenerateResult, Progress } from '../protocol';
-import { TextQueue } from './answer';
+import { AnswerQueue } from './answer';
 import { deleteStored, type Engine, isStored, load } from './engine';
 import { describeModel } from './model-source';
 import { startWorker } from './start-worker';
@@ -152,6 +152,62 @@ describe('an engine', () => {
     expect((await engine.generate([1], { maxNewTokens: 1 }).result).ids).toHaveLength(1);
   });
 
+  it('is iterated once, and says so; its text and its end are there for who does not', async () => {
+    const answer = engine.chat(chat.messages, { maxNewTokens: 8 });
+    const whole = answer.text();
+    let text = '';
+    for await (const { type, text: piece } of answer.parts) {
+      expect(type).toBe('text');
+      text += piece;
+    }
+    expect(await whole).toBe(text);
+    expect(await answer.result).toMatchObject({ text, reasoning: '', raw: text });
+    const again = async (from: AsyncIterable<unknown>) => {
+      for await (const _ of from) expect.unreachable();
+    };
+    for (const from of [answer, answer.parts])
+      await expect(again(from)).rejects.toMatchObject({ code: 'invalid-option', message: /iterated before/ });
+    const long = engine.generate('Hello', { maxNewTokens: 400, ignoreEos: true, onPrefill: () => long.stop() });
+    expect((await long.result).finish).toBe('aborted');
+    expect(long.stopped).toBe(true);
+  });
+
+  it('tells how much of the prompt has been read', async () => {
+    const told: unknown[] = [];
+    const ids = Array(70).fill(9);
+    await engine.generate(ids, { maxNewTokens: 1, onPrefill: (prefill) => void told.push(prefill) }).result;
+    expect(told).toEqual([0, 32, 64, 70].map((done) => ({ done, total: 70 })));
+    const wrong = engine.generate(ids, { onPrefill: 5 } as object).result;
+    await expect(wrong).rejects.toMatchObject({ code: 'invalid-option', details: { option: 'onPrefill' } });
+  });
+
+  it('says what a prompt is, in text, in ids and in tokens', async () => {
+    expect(await engine.applyChatTemplate(chat.messages)).toBe(chat.prompt);
+    expect(await engine.applyChatTemplate(chat.messages, { tokenize: true })).toEqual(chat.ids);
+    expect(await engine.countTokens(chat.messages)).toBe(chat.ids.length);
+    expect(await engine.countTokens([])).toBe(0);
+    const bare = await engine.applyChatTemplate(chat.messages, { addGenerationPrompt: false });
+    expect(chat.prompt.startsWith(bare) && bare.length < chat.prompt.length).toBe(true);
+    const planned = await engine.plan({ promptTokens: chat.ids.length, maxNewTokens: 5 });
+    expect(await engine.plan({ messages: chat.messages, maxNewTokens: 5 })).toEqual(planned);
+    const wrong: [unknown, object?][] = [[null], [[{ role: 'user' }]], [chat.messages, { templateOption: {} }]];
+    for (const [messages, options] of wrong)
+      await expect(engine.countTokens(messages as [], options)).rejects.toMatchObject({ code: 'invalid-option' });
+    await expect(engine.plan({ messages: 5, maxNewTokens: 5 } as never)).rejects.toMatchObject({
+      code: 'invalid-option',
+    });
+  });
+
+  it('reads messages as OpenAI’s clients have them', async () => {
+    const text = await engine.applyChatTemplate([
+      { role: 'developer', content: [{ type: 'text', text: 'Be short.' }] },
+      { role: 'user', content: 'Hello' },
+    ]);
+    expect(text).toContain('system\nBe short.');
+    const image = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] } as never;
+    await expect(engine.chat([image]).result).rejects.toThrow(/part of type "image_url"/);
+  });
+
   it('keeps a conversation', async () => {
     const talk = engine.conversation({ system: 'Be short.', overflow: 'shift', maxNewTokens: 3 });
     const first = talk.ask('Hello');
@@ -189,6 +245,42 @@ it('tells what is installed, and deletes it', async () => {
   await deleteStored(base, { createWorker });
   expect(await isStored(base, { createWorker })).toBeNull();
   expect(await isStored('org/other', { createWorker })).toBeNull();
+});
+
+describe('a template of one’s own', () => {
+  const chatTemplate =
+    "{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}{{ style }}<think>{# </think> #}";
+
+  it('shows reasoning apart, and a conversation keeps it', async () => {
+    const engine = await load(base, { createWorker, chatTemplate });
+    expect((await engine.info()).options.chatTemplate).toBe(chatTemplate);
+    const talk = engine.conversation({ templateOptions: { style: 'short' }, maxNewTokens: 6, ignoreEos: true });
+    const answer = talk.ask('Hello');
+    const parts = [];
+    for await (const part of answer.parts) parts.push(part);
+    const { reasoning, text, raw, stats } = await answer.result;
+    expect([text, reasoning]).toEqual(['', raw]);
+    expect(parts.every(({ type }) => type === 'reasoning')).toBe(true);
+    expect(parts.map(({ text }) => text).join('')).toBe(reasoning);
+    expect(talk.messages).toEqual([
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: '', reasoning_content: reasoning },
+    ]);
+    const prompt = [{ role: 'user' as const, content: 'Hello' }];
+    expect(await talk.applyChatTemplate(prompt)).toBe('user: Hello\nshort<think>');
+    expect(await talk.countTokens(prompt)).toBe(stats.promptTokens);
+    expect(await talk.applyChatTemplate()).toContain('assistant: \n');
+    expect(await talk.applyChatTemplate(prompt, { templateOptions: {} })).toBe('user: Hello\n<think>');
+    const { kv } = await talk.plan({ promptTokens: stats.promptTokens, maxNewTokens: 5 });
+    expect((await talk.plan({ messages: prompt, maxNewTokens: 5 })).kv).toBe(kv);
+    let iterated = 0;
+    for await (const _ of talk.ask('And?')) iterated++;
+    expect(iterated).toBe(0);
+    const loop: Record<string, unknown> = {};
+    loop.self = loop;
+    await expect(talk.ask('x', { templateOptions: loop }).result).rejects.toMatchObject({ code: 'invalid-option' });
+    engine.dispose();
+  });
 });
 
 describe('conversations side by side', () => {
@@ -374,19 +466,19 @@ describe('the model argument', () => {
 });
 
 it('an answer waits for text that is later than its result', async () => {
-  let push: (text: string) => void = () => {};
-  const answer = new TextQueue((receive) => {
+  let push: (type: 'text', text: string) => void = () => {};
+  const answer = new AnswerQueue((receive) => {
     push = receive;
-    return Promise.resolve({ text: 'abc' } as GenerateResult);
+    return Promise.resolve({ text: 'abc', raw: 'abc' } as GenerateResult);
   }, new AbortController());
   let settled = false;
   void answer.result.then(() => {
     settled = true;
   });
-  push('a');
+  push('text', 'a');
   await new Promise((resolve) => setTimeout(resolve));
   expect(settled).toBe(false);
-  push('bc');
+  push('text', 'bc');
   let text = '';
   for await (const piece of answer) text += piece;
   expect(text).toBe('abc');

@@ -7,30 +7,39 @@ import {
   INSPECT_OPTIONS,
   LOAD_OPTIONS,
   PLAN_QUERY,
+  PROMPT_OPTIONS,
   STORED_OPTIONS,
 } from '../options/load';
 import { allowed, checkOptions, refuse, type Specs } from '../options/spec';
 import type {
-  ChatMessage,
   EngineOptions,
   GenerateRequest,
   LoadAttempt,
   LoadRequest,
   LoraDescription,
   MemoryInfo,
+  MessageInput,
   ModelCost,
   ModelInfo,
   PlanInfo,
   PlanQuery,
   Progress,
+  PromptOptions,
   SavedCache,
   StoredModel,
   StoredRef,
   VerifyResult,
 } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
-import { idsOf, messagesOf, textOf } from './arguments';
-import { type Chats, Conversation, type ConversationOptions } from './conversation';
+import { idsOf, messagesOf, plain, textOf } from './arguments';
+import {
+  type Chats,
+  type ChatTemplateOptions,
+  Conversation,
+  type ConversationOptions,
+  type ConversationQuery,
+  type MessageQuery,
+} from './conversation';
 import { disposable } from './disposable';
 import { HeldModel } from './held-model';
 import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
@@ -318,10 +327,10 @@ export class Engine {
 
   /**
    * Answers the last message. What the conversation shares with the one before is not computed again.
-   * @param messages a list, also of one; their content is text
+   * @param messages a list, also of one
    * @returns an answer that fails with invalid-option for arguments that it does not take
    */
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Answer {
+  chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
     return this.#request(
       said(() => ({ messages: messagesOf(messages) })),
       options,
@@ -362,13 +371,14 @@ export class Engine {
           },
         ),
       plan: async (given) => {
-        const query = planQuery(given);
+        const query = await this.#counted(given);
         return this.#model.run(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
           return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
         });
       },
+      prompt: (messages, options) => this.#prompt(messages, options),
       close: () => this.#model.ifThere(({ api }) => api.close(conversation)),
       save: (name, signal) => {
         const id = ++lastId;
@@ -404,11 +414,35 @@ export class Engine {
    * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's limits.
    * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with. For a
    * conversation's next question see Conversation.plan().
+   * @param query says how long the prompt is: `promptTokens`, or the `messages` themselves
    * @throws invalid-option, context-overflow
    */
-  async plan(query: PlanQuery): Promise<PlanInfo> {
-    const checked = planQuery(query);
+  async plan(query: PlanQuery | MessageQuery): Promise<PlanInfo> {
+    const checked = await this.#counted(query);
     return this.#model.run(({ api }) => api.plan(checked));
+  }
+
+  /**
+   * How many tokens these messages are, the template's own among them: what chat() would read.
+   * @throws invalid-option for messages that chat() would refuse
+   */
+  async countTokens(messages: readonly MessageInput[], options: PromptOptions = {}): Promise<number> {
+    return (await this.#prompt(messages, options)).ids.length;
+  }
+
+  /**
+   * The prompt that chat() makes of these messages, as text, or with `tokenize` as ids. In the text, names of control
+   * tokens that were typed look like those of the template; in the ids they are characters.
+   * @throws invalid-option for messages that chat() would refuse
+   */
+  applyChatTemplate(messages: readonly MessageInput[], options?: PromptOptions & { tokenize?: false }): Promise<string>;
+  applyChatTemplate(messages: readonly MessageInput[], options: ChatTemplateOptions): Promise<string | number[]>;
+  async applyChatTemplate(
+    messages: readonly MessageInput[],
+    options: ChatTemplateOptions = {},
+  ): Promise<string | number[]> {
+    const { text, ids } = await this.#prompt(messages, options);
+    return options?.tokenize ? ids : text;
   }
 
   info(): Promise<ModelInfo> {
@@ -434,6 +468,23 @@ export class Engine {
   /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
   dispose(): void {
     this.#model.dispose();
+  }
+
+  async #prompt(
+    messages: readonly MessageInput[],
+    given: ChatTemplateOptions,
+  ): Promise<{ text: string; ids: number[] }> {
+    const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
+    const copy = messagesOf(messages);
+    return this.#model.run(({ api }) => api.prompt(copy, options));
+  }
+
+  /** The query, checked, with the number of tokens in the place of the messages. */
+  async #counted(query: ConversationQuery): Promise<PlanQuery> {
+    if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query as MessageQuery;
+    const promptTokens = await this.countTokens(messages, { templateOptions, parseSpecial, addGenerationPrompt });
+    return planQuery({ ...rest, promptTokens });
   }
 
   #request(

@@ -1,6 +1,12 @@
 /** What applications import of the engine. */
 export type { Answer, GenerateOptions } from './answer';
-export type { Conversation, ConversationOptions, ConversationQuery } from './conversation';
+export type {
+  ChatTemplateOptions,
+  Conversation,
+  ConversationOptions,
+  ConversationQuery,
+  MessageQuery,
+} from './conversation';
 export {
   deleteSavedCache,
   deleteStored,

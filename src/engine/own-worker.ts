@@ -4,6 +4,8 @@
  */
 import type { MakeWorker } from './workers-from';
 
-export const ownWorker: readonly MakeWorker[] = [
-  () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' }),
-];
+function fromModule(): Worker {
+  return new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module' });
+}
+
+export const ownWorker: readonly MakeWorker[] = [fromModule];

@@ -3,8 +3,8 @@ import { transfer } from 'comlink';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
-import { type Answer, type GenerateOptions, TextQueue } from './answer';
-import { idsOf } from './arguments';
+import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
+import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
@@ -28,9 +28,11 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
   let firstMs = 0;
   let attempts = 0;
 
-  const start = async (push: (text: string) => void): Promise<GenerateResult> => {
-    const { signal, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
+  const start = async (push: (type: PieceType, text: string) => void): Promise<GenerateResult> => {
+    const { signal, onPrefill, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
     ids.push(...idsOf('made', made));
+    const { templateOptions } = given;
+    if (templateOptions) given.templateOptions = plain('templateOptions', templateOptions);
     // drawn here, so that a repeated request goes on with the same random numbers
     const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
     if (signal?.aborted) stop();
@@ -44,14 +46,15 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
         let [place, at] = [0, 0];
         port1.onmessage = ({ data }: MessageEvent<TokenMessage>) => {
           if (attempt !== attempts) return;
+          if (data.prefill) return void onPrefill?.(data.prefill);
           firstMs ||= performance.now() - askedAt;
           for (const id of data.ids) ids[place++] = id;
           const fresh = data.text.slice(Math.max(0, told - at));
           at += data.text.length;
           told += fresh.length;
-          push(fresh);
+          push(data.type ?? 'text', fresh);
         };
-        const request = { ...asked, input: what, options, made: [...ids] };
+        const request = { ...asked, input: what, options, made: [...ids], prefill: onPrefill !== undefined };
         return cancellable(worker, asked.id, stopping.signal, () =>
           worker.api.generate(request, transfer(port2, [port2])),
         );
@@ -63,5 +66,5 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
       signal?.removeEventListener('abort', stop);
     }
   };
-  return new TextQueue(start, stopping);
+  return new AnswerQueue(start, stopping);
 }

@@ -42,6 +42,8 @@ export interface PrefillOptions {
   signal?: AbortSignal;
   /** told every position's logits, in order (perplexity, `logits --all`); the array is only valid during the call */
   onLogits?: (position: number, logits: Float32Array) => void;
+  /** told after every chunk how many of the ids are done */
+  onProgress?: (done: number) => void;
 }
 
 /** The keys and values of one conversation, a ring a layer. */

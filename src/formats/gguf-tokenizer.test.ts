@@ -123,6 +123,54 @@ describe('byte-level BPE', () => {
   });
 });
 
+describe('control tokens that the file types otherwise', () => {
+  const names = BYTE_LEVEL['tokenizer.ggml.tokens'].map(
+    (token, id) => ({ 2: '<|im_end|>', 3: '<|im_start|>' })[id] ?? token,
+  );
+  const made = (type: number | null, tokens = names, more: Record<string, GgufValue> = {}) => {
+    const types = tokens.map((_, id) => (id < 2 ? 3 : id < 4 && type !== null ? type : 1));
+    const { json, config } = open({
+      ...BYTE_LEVEL,
+      'tokenizer.ggml.pre': 'gpt-2',
+      'tokenizer.ggml.merges': [],
+      'tokenizer.ggml.tokens': tokens,
+      'tokenizer.ggml.token_type': type === null ? [] : types,
+      ...more,
+    });
+    return createTokenizer(json, config);
+  };
+
+  it.each([
+    ['user-defined', 4],
+    ['normal', 1],
+    ['control', 3],
+    ['of no type', null],
+  ])('are known by their names: %s', (_, type) => {
+    const tokenizer = made(type);
+    expect([2, 3].map(tokenizer.isSpecial)).toEqual([true, true]);
+    expect(tokenizer.eosIds).toContain(2);
+    expect(tokenizer.encode('<|im_start|><|im_end|>', { special: true, bos: false })).toEqual([3, 2]);
+    expect(tokenizer.decode([3, 2], { skipSpecial: true })).toBe('');
+    expect(tokenizer.encode('<|im_end|>', { special: false, bos: false })).not.toContain(2);
+  });
+
+  it('are known by the template, where they are typed as words', () => {
+    const own = names.map((token) => token.replace('im_start', 'turn_of'));
+    const template = { 'tokenizer.chat_template': "{{ '<|turn_of|>' }}" };
+    expect(made(1, own, template).isSpecial(3)).toBe(true);
+    expect(made(1, own).isSpecial(3)).toBe(false);
+    expect(made(4, own, template).isSpecial(3)).toBe(false);
+  });
+
+  it("leave Gemma's HTML and one part of harmony's answers alone", () => {
+    const as = (two: string, three: string) => names.map((token, id) => ({ 2: two, 3: three })[id] ?? token);
+    expect(made(4, as('</s>', '<eos>')).eosIds).not.toContain(2);
+    expect(made(4, as('</s>', 'x')).eosIds).toContain(2);
+    expect(made(3, as('<|end|>', '<|return|>')).eosIds).not.toContain(2);
+    expect(made(3, as('<|end|>', 'x')).eosIds).toContain(2);
+  });
+});
+
 describe('chat templates', () => {
   const config = (values: Record<string, GgufValue>) => open({ ...SENTENCEPIECE, ...values }).config;
   it('come alone, named, or not at all', () => {

@@ -1,11 +1,13 @@
 /** tokenizer.json and tokenizer_config.json from a GGUF's metadata, as the model's own files have them. */
 import { NibbleError } from '../errors';
+import { controlNames } from '../text/control-names';
 import { bytePairs, isBpeRule } from './gguf-bpe';
 import type { Metadata } from './gguf-metadata';
 import { mergesFromScores, sentencePiece } from './gguf-sentencepiece';
 import { corrupt, type Json, type JsonObject } from './json';
 
 /** llama.cpp's token types */
+const NORMAL = 1;
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
@@ -29,10 +31,24 @@ export function ggufTokenizer(metadata: Metadata, path: string): { json: JsonObj
   if (model !== 'gpt2' && model !== 'llama') throw refuse(`The tokenizer model ${JSON.stringify(model)}`, path);
   const tokens = metadata.list<string>('tokenizer.ggml.tokens', 'string');
   if (!tokens?.length) throw corrupt(`${path}: the tokenizer has no tokens`, { path });
-  const types = metadata.list<number>('tokenizer.ggml.token_type', 'number') ?? [];
+  const types = tokenTypes(metadata, tokens);
   return model === 'gpt2'
     ? fromBytePairs(metadata, { tokens, types }, path)
     : fromSentencePiece(metadata, { tokens, types }, path);
+}
+
+/** The types as the file has them; what is a control token by its name is one, which some conversions overlook. */
+function tokenTypes(metadata: Metadata, tokens: readonly string[]): number[] {
+  const types = metadata.list<number>('tokenizer.ggml.token_type', 'number') ?? [];
+  const all = new Set(tokens);
+  const known = new Set(controlNames((name) => all.has(name)));
+  // marks that the template writes could not be read as text
+  const template = JSON.stringify(chatTemplate(metadata)) ?? '';
+  const isMark = (token: string) => /^<\|.+\|>$/.test(token) && template.includes(token);
+  return tokens.map((token, id) => {
+    const type = types[id] ?? NORMAL;
+    return known.has(token) || (type === NORMAL && isMark(token)) ? CONTROL : type;
+  });
 }
 
 function fromBytePairs(metadata: Metadata, { tokens, types }: Vocabulary, path: string) {

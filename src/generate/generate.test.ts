@@ -38,6 +38,8 @@ class FakeExecutor {
   }
 }
 
+const piece = (text: string) => (text ? [{ type: 'text' as const, text }] : []);
+
 /** Letters, with 'x' held back and "xy" a stop string. */
 function letters(): TextStream {
   let held = '';
@@ -45,10 +47,10 @@ function letters(): TextStream {
     push(id) {
       const text = held + String.fromCharCode(id);
       held = text.endsWith('x') ? 'x' : '';
-      if (text.endsWith('xy')) return { text: text.slice(0, -2), stopped: true };
-      return { text: text.slice(0, text.length - held.length), stopped: false };
+      const stopped = text.endsWith('xy');
+      return { pieces: piece(stopped ? text.slice(0, -2) : text.slice(0, text.length - held.length)), stopped };
     },
-    end: () => held,
+    end: () => piece(held),
   };
 }
 

@@ -2,17 +2,18 @@
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { Shift } from '../memory/shift';
-import type { FinishReason, GenerateResult, TokenMessage } from '../protocol';
+import type { FinishReason, GenerateResult, Prefill, TokenMessage } from '../protocol';
+import type { Piece } from '../text/reasoning';
 import { type Conversation, reuse } from './conversations';
 import { droppedOf, seenOf, type Window } from './overflow';
 import type { EffectiveOptions } from './sampling-options';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
 export interface TextStream {
-  /** `stopped`: a stop string is complete, and `text` ends before it */
-  push(id: number): { text: string; stopped: boolean };
+  /** `stopped`: a stop string is complete, and the text ends before it */
+  push(id: number): { pieces: readonly Piece[]; stopped: boolean };
   /** what was held back, when the answer ends otherwise */
-  end(): string;
+  end(): readonly Piece[];
 }
 
 export interface Turn {
@@ -29,10 +30,20 @@ export interface Turn {
   text: TextStream | null;
   /** when the request arrived, ms of performance.now() */
   startedAt: number;
+  /** told when the prompt is begun, and after every chunk of it */
+  onPrefill?: (prefill: Prefill) => void;
   signal?: AbortSignal;
 }
 
 export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
+
+/** Messages that bring these ids, and the pieces of text that they complete. */
+function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
+  const told = pieces.map(({ type, text }): TokenMessage => ({ text, ids: [], ...(type !== 'text' && { type }) }));
+  if (ids.length && told.length === 0) told.push({ text: '', ids: [] });
+  if (ids.length) told[0].ids = ids;
+  return told;
+}
 
 /**
  * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
@@ -50,7 +61,8 @@ export async function* generate(
   const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
   let stream = turn.text;
   const made: number[] = [];
-  let text = '';
+  const said = { text: '', reasoning: '', mark: '' };
+  let raw = '';
   let finish: FinishReason = 'length';
   let firstAt = 0;
   let lastAt = 0;
@@ -58,6 +70,13 @@ export async function* generate(
   let prefilled = 0;
   let dropped = 0;
   const prefillAt = performance.now();
+  const tell = (ids: number[], pieces: readonly Piece[]) => {
+    for (const { type, text } of pieces) {
+      said[type] += text;
+      raw += text;
+    }
+    return messages(ids, pieces);
+  };
   async function* answerIds(): AsyncGenerator<number> {
     yield* known;
     for (let done = known.length; done < options.maxNewTokens; done = made.length) {
@@ -66,10 +85,13 @@ export async function* generate(
       const keep = window?.keep ?? 0;
       const seen = seenOf(all, keep, dropped);
       const held = await reuse(talk, all, keep, dropped, turn.shift);
-      if (done === known.length) [reused, prefilled] = [held, seen.length - held];
+      const first = done === known.length;
+      if (first) [reused, prefilled] = [held, seen.length - held];
+      const onProgress = (done: number) => first && turn.onPrefill?.({ done, total: prefilled });
+      onProgress(0);
       // room for copies came with the growth for this answer
       if (held > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(held);
-      await executor.prefill(talk.cache, seen.slice(held), held, { signal });
+      await executor.prefill(talk.cache, seen.slice(held), held, { signal, onProgress });
       talk.ids = seen;
       // from here the same question is answered again; an edited one goes on from here or from the turn before
       talk.cache.snapshot(seen.length);
@@ -90,13 +112,12 @@ export async function* generate(
       made.push(id);
       if (!options.ignoreEos && stopIds.has(id)) {
         finish = 'stop';
-        yield { text: '', ids: [id] };
+        yield* tell([id], []);
         break;
       }
-      const piece = stream?.push(id) ?? { text: '', stopped: false };
-      text += piece.text;
-      yield { text: piece.text, ids: [id] };
-      if (piece.stopped) {
+      const { pieces, stopped } = stream?.push(id) ?? { pieces: [], stopped: false };
+      yield* tell([id], pieces);
+      if (stopped) {
         finish = 'stop';
         stream = null;
         break;
@@ -112,16 +133,14 @@ export async function* generate(
     }
     finish = 'aborted';
   }
-  const rest = stream?.end() ?? '';
-  if (rest) {
-    text += rest;
-    yield { text: rest, ids: [] };
-  }
+  yield* tell([], stream?.end() ?? []);
   const fresh = made.length - known.length;
   const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
   return {
     ids: made,
-    text,
+    text: said.text,
+    reasoning: said.reasoning,
+    raw,
     finish,
     options,
     stats: {

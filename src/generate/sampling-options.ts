@@ -3,12 +3,11 @@ import type { JsonObject } from '../formats/json';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
 import type { SamplingOptions } from '../protocol';
+import { modelDefaults } from './model-defaults';
 
 const DEFAULT_NEW_TOKENS = 256;
 
 export type EffectiveOptions = Required<SamplingOptions>;
-
-const numberOr = <T>(value: unknown, otherwise: T) => (typeof value === 'number' ? value : otherwise);
 
 /**
  * @param model the model's generation_config.json: its sampling counts where it says `do_sample`, else greedy is the
@@ -19,17 +18,19 @@ const numberOr = <T>(value: unknown, otherwise: T) => (typeof value === 'number'
 export function effectiveOptions(given: SamplingOptions, model: JsonObject | null, room: number): EffectiveOptions {
   const checked = checkOptions(REQUEST_OPTIONS, given);
   const samples = model?.do_sample === true;
+  const own = modelDefaults(model).options;
   const asked = checked.topK !== undefined || checked.topP !== undefined;
-  const newTokens = numberOr(model?.max_new_tokens, DEFAULT_NEW_TOKENS);
   const options: EffectiveOptions = {
-    maxNewTokens: Math.max(1, Math.min(newTokens, room)),
-    temperature: samples || asked ? numberOr(model?.temperature, 1) : 0,
-    topK: samples ? numberOr(model?.top_k, 0) : 0,
-    topP: samples ? numberOr(model?.top_p, 1) : 1,
+    maxNewTokens: Math.max(1, Math.min(own.maxNewTokens ?? DEFAULT_NEW_TOKENS, room)),
+    temperature: samples || asked ? (own.temperature ?? 1) : 0,
+    topK: samples ? (own.topK ?? 0) : 0,
+    topP: samples ? (own.topP ?? 1) : 1,
     seed: crypto.getRandomValues(new Uint32Array(1))[0],
-    stop: [],
+    stop: own.stop ?? [],
     ignoreEos: false,
     overflow: 'error',
+    templateOptions: {},
+    parseSpecial: false,
     ...checked,
   };
   if (typeof options.stop === 'string') options.stop = [options.stop];

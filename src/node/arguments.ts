@@ -1,4 +1,5 @@
 /** What stands behind a command of `nibble`: strict, every option checked, unknown ones refused by name. */
+import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { NibbleError } from '../errors';
 import { ENGINE_OPTIONS } from '../options/engine';
@@ -64,7 +65,7 @@ function valueWords(spec: Spec): string | undefined {
     case 'object':
       return 'NAME=VALUE';
     default:
-      return 'TEXT';
+      return spec.file ? 'FILE' : 'TEXT';
   }
 }
 
@@ -171,9 +172,18 @@ export class Arguments {
       if (spec.type === 'flag' && this.flag(flag)) options[name] = true;
       else if (spec.type === 'object' && texts.length > 0) options[name] = Object.fromEntries(texts.map(pairOf(flag)));
       else if (texts.length > 0) options[name] = texts.flatMap((each) => fromText(spec, flag, each) as string[]);
-      else if (text !== undefined) options[name] = fromText(spec, flag, text);
+      else if (text !== undefined) options[name] = fromText(spec, flag, spec.file ? fileText(flag, text) : text);
     }
     return options as Partial<T>;
+  }
+}
+
+/** What stands in the file that an option names. @throws invalid-option */
+function fileText(flag: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw invalid(flag, path, `--${flag}: ${path} cannot be read (${(error as Error).message}).`);
   }
 }
 

@@ -52,6 +52,7 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 interface Generated {
   ids: number[];
   text: string;
+  reasoning: string;
   finish: string;
   stats: Record<string, number>;
   memory: Record<string, number>;
@@ -62,6 +63,36 @@ interface Failure {
 
 const expected = async (path: string) =>
   JSON.parse(await readFile(join(FIXTURES, path, 'expected.json'), 'utf8')) as Expected;
+
+describe('a chat', () => {
+  const two = ['--max-new-tokens', '2', '--ignore-eos'];
+  const tokens = async (...more: string[]) =>
+    (await json<Generated>('generate', TEXT, '--chat', 'hi<|im_end|>', ...two, ...more)).stats.prompt_tokens;
+
+  it('takes control tokens that were typed as text, unless told otherwise', async () => {
+    expect(await tokens()).toBeGreaterThan((await tokens('--parse-special')) + 5);
+  });
+
+  it('takes a template from a file, and its variables', async () => {
+    const file = join(folder, 'chat.jinja');
+    await writeFile(file, '{{ style }}{{ messages[0].content }}{% if deep is true %}<think>{# </think> #}{% endif %}');
+    const template = ['--chat-template', file];
+    expect(await tokens(...template, '--template-option', 'style=12345')).toBe((await tokens(...template)) + 5);
+    const deep = ['--template-option', 'deep=true', '--template-option', 'style=a=b'];
+    const { text, reasoning } = await json<Generated>('generate', TEXT, '--chat', 'hi', ...two, ...template, ...deep);
+    expect(text.startsWith(reasoning)).toBe(true);
+    expect(reasoning).not.toBe('');
+    expect((await json<Generated>('generate', TEXT, '--chat', 'hi', ...two, ...template)).reasoning).toBe('');
+  });
+
+  it.each([
+    [['--template-option', 'deep'], 'template-option'],
+    [['--chat-template', 'nowhere.jinja'], 'chat-template'],
+  ])('refuses %j by name', async (more, option) => {
+    const { status, out } = await nibble('generate', TEXT, '--chat', 'hi', '--json', ...more);
+    expect([status, (JSON.parse(out) as Failure).error.details.option]).toEqual([1, option]);
+  });
+});
 
 describe('--lora', () => {
   const DIR = `${FIXTURES}/lora`;

@@ -41,6 +41,12 @@ export const ENGINE_OPTIONS = {
     says: 'Copies of sliding layers at the ends of prompts, so that a long answer can be given again at once.',
   },
   chunk: { type: 'number', least: 1, whole: true, default: 128, says: 'Tokens of a prompt that are read at once.' },
+  chatTemplate: {
+    type: 'text',
+    only: 'cli',
+    file: true,
+    says: "A chat template to use in the place of the model's own.",
+  },
   tune: {
     type: 'text',
     default: 'auto',

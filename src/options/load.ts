@@ -43,7 +43,18 @@ export const STORED_OPTIONS = { ...HUB_OPTIONS, ...WORKER_OPTIONS };
 export const GENERATE_OPTIONS = {
   ...REQUEST_OPTIONS,
   ...SIGNAL,
+  onPrefill: { type: 'function', only: 'code', says: 'Told how much of the prompt has been read.' },
   made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
+} as const satisfies Record<string, Spec>;
+
+const { templateOptions, parseSpecial } = REQUEST_OPTIONS;
+
+/** What makes a prompt of messages. */
+export const PROMPT_OPTIONS = {
+  templateOptions,
+  parseSpecial,
+  addGenerationPrompt: { type: 'flag', says: "Whether the prompt ends with the opening of the assistant's turn." },
+  tokenize: { type: 'flag', says: 'Whether ids are wanted in the place of text.' },
 } as const satisfies Record<string, Spec>;
 
 export const CONVERSATION_OPTIONS = {

@@ -35,4 +35,15 @@ export const REQUEST_OPTIONS = {
     default: 'error',
     says: 'What is done beyond the context: refuse with the numbers, or go on without the oldest tokens.',
   },
+  templateOptions: {
+    type: 'object',
+    only: 'cli',
+    flag: 'template-option',
+    says: 'A variable of the chat template, such as enable_thinking=false; what is no JSON is text.',
+  },
+  parseSpecial: {
+    type: 'flag',
+    default: false,
+    says: 'Names of control tokens in messages command, as in a plain prompt; otherwise what was typed is text.',
+  },
 } as const satisfies Specs<SamplingOptions>;

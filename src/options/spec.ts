@@ -14,6 +14,8 @@ interface Described {
   flag?: string;
   /** where it is named in text: `cli` flags, `page` query parameters and attributes, nowhere; absent: everywhere */
   only?: 'cli' | 'page' | 'code';
+  /** on the command line it is named by the file that holds it */
+  file?: boolean;
 }
 
 export type Spec = Described &

@@ -15,6 +15,9 @@ export interface AddedToken {
 /** A text's part: plain text, or a token's number. */
 export type Section = string | number;
 
+/** Characters by those that stand in for them: where one does, no token begins (typed-text.ts). */
+export type StandIns = ReadonlyMap<string, string>;
+
 interface Node {
   next: Map<number, Node>;
   token?: AddedToken;
@@ -26,11 +29,16 @@ const inWord = (text: string, start: number, end: number) =>
   WORD_END.test(text.slice(Math.max(0, start - 2), start)) || WORD_START.test(text.slice(end, end + 2));
 const isSpace = (character: string) => /\p{White_Space}/u.test(character);
 
+export interface Found {
+  token: AddedToken;
+  end: number;
+}
+
 /**
  * @param tokens with the text to look for
- * @returns what splits a text; special tokens are passed over unless asked for
+ * @returns what finds the longest token that begins at a place
  */
-export function addedTokenSplitter(tokens: readonly [text: string, AddedToken][]) {
+export function tokenFinder(tokens: readonly [text: string, AddedToken][]) {
   const root: Node = { next: new Map() };
   for (const [text, token] of tokens) {
     let node = root;
@@ -43,23 +51,32 @@ export function addedTokenSplitter(tokens: readonly [text: string, AddedToken][]
     node.token = token;
   }
 
-  const longestAt = (text: string, start: number) => {
+  /** @param first in the place of the character that stands at `start` */
+  return (text: string, start: number, first = text[start]): Found | undefined => {
     let node: Node | undefined = root;
-    let found: { token: AddedToken; end: number } | undefined;
-    for (let i = start; i < text.length; i++) {
-      node = node.next.get(text.charCodeAt(i));
+    let found: Found | undefined;
+    for (let i = 1 - first.length; start + i < text.length; i++) {
+      node = node.next.get(i > 0 ? text.charCodeAt(start + i) : first.charCodeAt(i + first.length - 1));
       if (!node) break;
-      if (node.token) found = { token: node.token, end: i + 1 };
+      if (node.token && i >= 0) found = { token: node.token, end: start + i + 1 };
     }
     return found;
   };
+}
 
-  return (text: string, special: boolean): Section[] => {
+/**
+ * @param tokens with the text to look for
+ * @returns what splits a text; special tokens are passed over unless asked for, and all that begin with a stand-in
+ */
+export function addedTokenSplitter(tokens: readonly [text: string, AddedToken][]) {
+  const longestAt = tokenFinder(tokens);
+  return (text: string, special: boolean, standIns?: StandIns): Section[] => {
     if (!tokens.length) return text ? [text] : [];
     const out: Section[] = [];
     let done = 0;
     for (let at = 0; at < text.length; ) {
-      const found = longestAt(text, at);
+      const typed = standIns?.get(text[at]);
+      const found = longestAt(text, at, typed);
       if (!found) {
         at++;
         continue;
@@ -67,7 +84,7 @@ export function addedTokenSplitter(tokens: readonly [text: string, AddedToken][]
       const { token } = found;
       let [start, end] = [at, found.end];
       at = end;
-      if (token.special && !special) continue;
+      if (typed !== undefined || (token.special && !special)) continue;
       if (token.single_word && inWord(text, start, end)) continue;
       if (token.lstrip) while (start > done && isSpace(text[start - 1])) start--;
       if (token.rstrip) while (end < text.length && isSpace(text[end])) end++;

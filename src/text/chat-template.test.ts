@@ -65,6 +65,30 @@ describe('createChatTemplate', () => {
     expect(error.message).toContain('Roles must alternate');
   });
 
+  it('says which template and which line cannot be rendered', () => {
+    const error = failure(() =>
+      createChatTemplate('a\n{{ messages[0].content.nosuch() }}', 'chat_template.jinja').render([user('x')]),
+    );
+    expect(error.code).toBe('corrupt-checkpoint');
+    expect(error.message).toContain('chat template (chat_template.jinja, line 2) cannot be used');
+    expect(error.details).toMatchObject({ template: 'chat_template.jinja', line: 2 });
+    const broken = failure(() => createChatTemplate('\n\n{% for %}'));
+    expect(broken.message).toContain('(chat_template, line 3)');
+    expect(failure(() => createChatTemplate('{% include "x" %}').render([])).message).toContain('include');
+  });
+
+  it('passes further variables', () => {
+    const template = createChatTemplate(
+      "{{ 'no' if enable_thinking is defined and enable_thinking is false else 'yes' }}{{ tools | length if tools }}{{ date }}",
+    );
+    expect(template.render([])).toBe('yes');
+    expect(template.render([], { variables: { enable_thinking: false, date: '1 May', tools: [1, 2] } })).toBe(
+      'no21 May',
+    );
+    expect(template.render([], { variables: { enable_thinking: undefined } })).toBe('yes');
+    expect(createChatTemplate('{{ a is defined }}').render([], { variables: { a: undefined } })).toBe('False');
+  });
+
   it.each([
     ['a broken template', '{% for m in %}'],
     ['an open block', '{% if true %}x'],
@@ -130,6 +154,12 @@ describe('templateSource', () => {
         { name: 'default', template: 'c' },
       ]),
     ).toBe('c');
+    const named = [
+      { name: 'default', template: 'c' },
+      { name: 'tool_use', template: 'd' },
+    ];
+    expect([templateSource(named), templateSource(named, true)]).toEqual(['c', 'd']);
+    expect(templateSource(named.slice(0, 1), true)).toBe('c');
     expect(templateSource([{ name: 'rag', template: 'd' }])).toBe('d');
     expect(templateSource(undefined)).toBeNull();
     expect(templateSource([])).toBeNull();

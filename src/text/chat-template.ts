@@ -1,6 +1,5 @@
 /** Messages to prompt text, by the model's own Jinja template. */
 import { NibbleError } from '../errors';
-import type { ChatMessage } from '../protocol';
 import { compile, Refusal, type Template, TemplateError } from './jinja/index';
 
 export interface TemplateContext {
@@ -13,11 +12,12 @@ export interface TemplateContext {
 }
 
 export interface ChatTemplate {
+  readonly source: string;
   /**
    * @throws NibbleError invalid-option with the template's own message where it refuses the messages, e.g. that roles
    * must alternate; corrupt-checkpoint with its name and line where the template itself cannot be rendered
    */
-  render(messages: readonly ChatMessage[], context?: TemplateContext): string;
+  render(messages: readonly object[], context?: TemplateContext): string;
 }
 
 /** ChatML, for models without a template, where the caller asks for it. */
@@ -41,18 +41,22 @@ export function templateSource(chatTemplate: unknown, withTools = false): string
   return typeof found?.template === 'string' ? found.template : null;
 }
 
+/** The option that gives a template in the place of the model's own. */
+export const GIVEN = 'chatTemplate';
+
 /**
- * @param name of the file that it stands in, for messages
+ * @param name of the file that it stands in, for messages; for one that was GIVEN, invalid-option is thrown
  * @throws NibbleError corrupt-checkpoint when the template is too long or is not Jinja
  */
 export function createChatTemplate(source: string, name = 'chat_template'): ChatTemplate {
   const bad = (cause: unknown): NibbleError => {
     const { message, line } = cause instanceof TemplateError ? cause : { message: String(cause), line: 0 };
+    const given = name === GIVEN;
     return new NibbleError(
-      'corrupt-checkpoint',
-      `The model's chat template (${name}${line ? `, line ${line}` : ''}) cannot be used: ${message}. ` +
+      given ? 'invalid-option' : 'corrupt-checkpoint',
+      `The ${given ? '' : "model's "}chat template (${name}${line ? `, line ${line}` : ''}) cannot be used: ${message}. ` +
         'Use a plain prompt, a template of your own, or another model.',
-      { template: name, line, characters: source.length },
+      { ...(given && { option: name }), template: name, line, characters: source.length },
       { cause },
     );
   };
@@ -66,10 +70,11 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
     throw bad(cause);
   }
   return {
+    source,
     render(messages, context = {}) {
       checkLength(messages);
       try {
-        return template.render(variables(messages, context)).text;
+        return template.render(variables(messages, context));
       } catch (cause) {
         if (!(cause instanceof Refusal)) throw bad(cause);
         throw new NibbleError(
@@ -83,8 +88,15 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
   };
 }
 
-function checkLength(messages: readonly ChatMessage[]): void {
-  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
+/** Characters of all texts in a value. */
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce((sum: number, item) => sum + lengthOf(item), 0);
+}
+
+function checkLength(messages: readonly object[]): void {
+  const characters = messages.reduce((sum, { role: _, ...said }: { role?: string }) => sum + lengthOf(said), 0);
   if (characters <= MAX_TEXT) return;
   throw new NibbleError(
     'invalid-option',
@@ -93,7 +105,7 @@ function checkLength(messages: readonly ChatMessage[]): void {
   );
 }
 
-function variables(messages: readonly ChatMessage[], context: TemplateContext): Record<string, unknown> {
+function variables(messages: readonly object[], context: TemplateContext): Record<string, unknown> {
   return {
     messages,
     // transformers passes them to every template, and some ask "is not none"

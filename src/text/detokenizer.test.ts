@@ -14,7 +14,7 @@ function stream(
   by: Tokenizer = tokenizer,
   skipSpecial = true,
 ): string[] {
-  const detokenizer = createDetokenizer(by, { skipSpecial });
+  const detokenizer = createDetokenizer(by, skipSpecial ? undefined : () => true);
   const out: string[] = [];
   for (let at = 0, i = 0; at < ids.length; i++) {
     const size = sizes[i % sizes.length];

@@ -19,8 +19,8 @@ const MAX_WINDOW = 32;
 const CUT_WINDOW = 12;
 const MAX_CONTEXT = 8;
 
-/** @param skipSpecial leave special tokens out of the text (default) */
-export function createDetokenizer(tokenizer: Tokenizer, { skipSpecial = true } = {}): Detokenizer {
+/** @param shows which tokens are text; special ones are not, when absent */
+export function createDetokenizer(tokenizer: Tokenizer, shows = (id: number) => !tokenizer.isSpecial(id)): Detokenizer {
   const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecial: false });
   let recent: number[] = [];
   let emitted = 0; // characters of decode(recent) that are out
@@ -52,7 +52,7 @@ export function createDetokenizer(tokenizer: Tokenizer, { skipSpecial = true } =
 
   return {
     push(ids) {
-      recent.push(...ids.filter((id) => tokenizer.isToken(id) && !(skipSpecial && tokenizer.isSpecial(id))));
+      recent.push(...ids.filter((id) => tokenizer.isToken(id) && shows(id)));
       if (!recent.length) return '';
       const text = decode(recent);
       const held = waiting(text);

@@ -1,3 +1,3 @@
 /** What is loaded beside the weights, in one piece: the tokenizer and the chat template, with their libraries. */
-export { createChatTemplate, templateSource } from './chat-template';
+export { createChatTemplate, GIVEN, templateSource } from './chat-template';
 export { createTokenizer } from './tokenizer';

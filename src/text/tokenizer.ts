@@ -5,8 +5,10 @@
  */
 import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '@huggingface/tokenizers';
 import { NibbleError } from '../errors';
-import { type AddedToken, addedTokenSplitter } from './added-tokens';
+import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
+import { endNames } from './control-names';
 import { prepareTokenizerJson } from './tokenizer-json';
+import { type ControlTokens, showControl } from './typed-text';
 
 type JsonObject = { [key: string]: unknown };
 
@@ -15,6 +17,8 @@ export interface EncodeOptions {
   special: boolean;
   /** begin with the beginning-of-text token, if the tokenizer has one to add */
   bos: boolean;
+  /** of a text that hideControl() had a part in: tokens that begin with a stand-in are text, also where `special` */
+  standIns?: StandIns;
 }
 
 export interface Tokenizer {
@@ -23,6 +27,8 @@ export interface Tokenizer {
   /** Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD. */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
   isSpecial(id: number): boolean;
+  /** The tokens that text must not become, for hideControl(). @param rows of the embedding: what has none is text */
+  control(rows: number): ControlTokens;
   /** Whether the number is a token's; a padded vocabulary has more numbers than tokens. */
   isToken(id: number): boolean;
   /** The number of a token in the vocabulary, by its exact text. */
@@ -34,22 +40,6 @@ export interface Tokenizer {
   /** one more than the largest id */
   readonly vocabSize: number;
 }
-
-/**
- * Special tokens that end a turn or a text: ChatML, Qwen and Phi 4; Llama 3; Gemma; Phi 3; SmolLM, OLMo 2 and Phi;
- * Llama 3 and Granite; Llama 2, TinyLlama and Mistral. As text (Gemma's </s> is HTML) they end nothing.
- */
-const ENDS = [
-  '<|im_end|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<end_of_turn>',
-  '<eos>',
-  '<|end|>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '</s>',
-];
 
 /** A token of tokenizer_config.json: its text, or an object that holds it. */
 function tokenText(value: unknown): string | null {
@@ -97,12 +87,16 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
   const prefix = startTokens(inner, config).map((token) => inner.token_to_id(token)!);
   const toIds = encoder(inner, added);
+  const longestAt = tokenFinder(added.map((token) => [token.content, token]));
+  const starts = new Set(added.map(({ content }) => content[0]));
   const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
-  const ends = ENDS.map((token) => inner.token_to_id(token)).filter((id) => specialIds.has(id!));
+  // as text they end nothing
+  const isSpecial = (name: string) => specialIds.has(inner.token_to_id(name)!);
+  const ends = endNames(isSpecial).map((name) => inner.token_to_id(name));
   const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
   const tokenizer: Tokenizer = {
-    encode(text, { special, bos }) {
-      const ids = toIds(text.toWellFormed(), special);
+    encode(text, { special, bos, standIns }) {
+      const ids = toIds(text.toWellFormed(), special, standIns);
       return bos ? [...prefix, ...ids] : ids;
     },
     decode(ids, { skipSpecial }) {
@@ -110,6 +104,12 @@ function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
       return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
     },
     isSpecial: (id) => specialIds.has(id),
+    control(rows) {
+      // white space is that in every text
+      const isControl = ({ special, id, content }: AddedToken) => (special || id >= rows) && content.trim() !== '';
+      const firsts = added.filter(isControl).map(({ content }) => String.fromCodePoint(content.codePointAt(0)!));
+      return { longestAt, isControl, firsts: [...new Set(firsts)], starts };
+    },
     isToken: (id) => inner.id_to_token(id) !== undefined,
     idOf: (token) => inner.token_to_id(token),
     eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
@@ -143,11 +143,16 @@ function encoder(inner: HfTokenizer, added: readonly AddedToken[]) {
     const words = split ? split.pre_tokenize(text, { section_index: first ? 0 : 1 }) : [text];
     return model!._call(words).flatMap((token) => inner.token_to_id(token) ?? model!.unk_token_id ?? []);
   };
-  return (text: string, special: boolean): number[] =>
-    asWritten(text, special).flatMap((section, i) => {
+  const lateControl = added.some((token) => token.normalized && token.special);
+  return (text: string, special: boolean, standIns: StandIns = new Map()): number[] => {
+    const show = (part: string) => (standIns.size ? showControl(part, standIns) : part);
+    return asWritten(text, special, standIns).flatMap((section, i) => {
       if (typeof section === 'number') return section;
-      return normalized(normalize(section), special).flatMap((part, j) =>
-        typeof part === 'number' ? part : encodeText(part, i + j === 0),
+      // a normaliser is to see what was typed, unless tokens are looked for after it
+      const sought = lateControl ? section : show(section);
+      return normalized(normalize(sought), special, standIns).flatMap((part, j) =>
+        typeof part === 'number' ? part : encodeText(show(part), i + j === 0),
       );
     });
+  };
 }

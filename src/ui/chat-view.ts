@@ -233,9 +233,9 @@ export class ChatView extends LitElement {
   }
 
   #middle() {
-    const { phase, messages } = this.session;
+    const { phase, messages, prefill } = this.session;
     if (messages.length > 0) {
-      return html`<nibble-messages exportparts="user, assistant" .messages=${messages} ?busy=${phase === 'answering'}
+      return html`<nibble-messages exportparts="user, assistant" .messages=${messages} .prefill=${prefill} ?busy=${phase === 'answering'}
         >${this.#cut()}</nibble-messages>`;
     }
     return html`<div class="middle">

@@ -1,12 +1,15 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { ChatMessage } from '../protocol';
+import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
 import { StreamingMarkdown } from './markdown';
 import { theme } from './theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
 const NEAR_END = 80;
+
+/** Tokens of a question that are read before anyone would look at a number. */
+const READ_AT_ONCE = 64;
 
 /**
  * The conversation. It is a log that stays quiet while text streams in; when an answer is complete, a status line that
@@ -15,6 +18,8 @@ const NEAR_END = 80;
 export class MessageList extends LitElement {
   @property({ attribute: false }) messages: readonly ChatMessage[] = [];
   @property({ type: Boolean }) busy = false;
+  /** how far the last question has been read, while it has no answer */
+  @property({ attribute: false }) prefill: Prefill | null = null;
 
   static override styles = [
     theme,
@@ -111,9 +116,24 @@ export class MessageList extends LitElement {
       a {
         color: var(--_accent);
       }
+      details {
+        color: var(--_muted);
+        margin-bottom: 0.7em;
+      }
+      summary {
+        cursor: pointer;
+        width: fit-content;
+        border-radius: 4px;
+      }
+      .thought {
+        padding-left: 1em;
+        border-left: 3px solid var(--_border);
+        white-space: pre-wrap;
+      }
       .waiting::after {
         content: '';
         display: inline-block;
+        margin-left: 0.4em;
         width: 0.55em;
         height: 0.55em;
         border-radius: 50%;
@@ -180,10 +200,24 @@ export class MessageList extends LitElement {
   #message(message: ChatMessage, streaming: boolean) {
     if (message.role === 'user') return html`<div class="user" part="user">${message.content}</div>`;
     const blocks = this.#render(message, streaming);
+    const { content, reasoning_content: thought } = message;
+    const waits = streaming && content === '';
     return html`<div class="assistant" part="assistant">
+      ${
+        thought
+          ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${thought}</p></details>`
+          : nothing
+      }
       ${blocks}
-      ${streaming && message.content === '' ? html`<div class="waiting"></div>` : nothing}
+      ${waits && !thought ? this.#waiting() : nothing}
     </div>`;
+  }
+
+  /** A question that takes one step is not worth a number. */
+  #waiting() {
+    const { done, total } = this.prefill ?? { done: 0, total: 0 };
+    const read = total > READ_AT_ONCE && done < total;
+    return html`<div class="waiting muted">${read ? `Reading: ${done} of ${total} tokens` : nothing}</div>`;
   }
 
   override render() {

@@ -461,3 +461,35 @@ describe('a question that was left without an answer', () => {
     expect(chat.messages.map(({ content }) => content)).toEqual(['Hi', 'Hello there.']);
   });
 });
+
+describe('what comes before an answer', () => {
+  test('is how far the question has been read', async () => {
+    const { chat } = await ready();
+    const seen: unknown[] = [];
+    chat.addEventListener('change', () => seen.push(chat.prefill?.done));
+    await chat.ask('Hi');
+    expect(seen.filter((done, index) => done !== seen[index - 1])).toEqual([0, 2, 4, undefined]);
+  });
+
+  test('is what was thought, apart from it', async () => {
+    const { engine, chat } = await ready();
+    engine.thoughts = ['Well', ', a greeting.'];
+    await chat.ask('Hi');
+    const answer = { role: 'assistant', content: 'Hello there.', reasoning_content: 'Well, a greeting.' };
+    expect(chat.messages.at(-1)).toEqual(answer);
+    await chat.ask('And?');
+    expect(engine.asked[1][1]).toEqual(answer);
+  });
+
+  test('is kept where the answer was stopped while it was thought', async () => {
+    const { engine, chat } = await ready();
+    engine.thoughts = ['Well'];
+    engine.pace = async () => chat.stop();
+    await chat.ask('Hi');
+    expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: '', reasoning_content: 'Well' });
+    expect(chat.cut?.finish).toBe('aborted');
+    engine.pace = () => Promise.resolve();
+    await chat.continue();
+    expect([chat.messages.length, chat.messages.at(-1)?.content, chat.cut]).toEqual([2, 'Hello there.', null]);
+  });
+});

@@ -5,11 +5,13 @@
 import type { HubOptions, ModelInput } from '../engine';
 import { asNibbleError, type NibbleError } from '../errors';
 import type {
+  AnswerPart,
   ChatMessage,
   EngineOptions,
   GenerateResult,
   MemoryInfo,
   ModelInfo,
+  Prefill,
   Progress,
   SamplingOptions,
   SavedCache,
@@ -21,8 +23,12 @@ import type { ModelPreview } from './preview';
 export interface Talk {
   chat(
     messages: ChatMessage[],
-    options?: SamplingOptions & { signal?: AbortSignal; made?: readonly number[] },
-  ): AsyncIterable<string> & { result: Promise<GenerateResult> };
+    options?: SamplingOptions & {
+      signal?: AbortSignal;
+      made?: readonly number[];
+      onPrefill?: (prefill: Prefill) => void;
+    },
+  ): { parts: AsyncIterable<AnswerPart>; result: Promise<GenerateResult> };
   /** frees the cache */
   close(): Promise<void>;
   /** writes the cache to the browser's storage, under the name that the conversation was given */
@@ -66,6 +72,9 @@ export interface SessionOptions {
 
 const ANSWER_TOKENS = 256;
 
+/** An answer that has not begun is none. */
+export const isSaid = ({ content, reasoning_content }: ChatMessage): boolean => Boolean(content || reasoning_content);
+
 /** After these the worker, or what it held, is gone: the next try loads the model again. */
 const FATAL = new Set(['device-lost', 'worker-failed', 'webgpu-unavailable']);
 
@@ -84,6 +93,8 @@ export class ChatSession extends EventTarget {
   cut: Cut | null = null;
   /** what newChat() put away last, until something else is said */
   closed: { messages: ChatMessage[]; cut: Cut | null } | null = null;
+  /** how far the question has been read, while there is no answer to it yet */
+  prefill: Prefill | null = null;
   /** of the last finished answer */
   result: GenerateResult | null = null;
   error: NibbleError | null = null;
@@ -211,8 +222,7 @@ export class ChatSession extends EventTarget {
   newChat(): void {
     const { messages, phase } = this;
     const cut: Cut | null = phase === 'answering' ? { finish: 'aborted', ids: null } : this.cut;
-    // an answer that has not begun is none
-    if (messages.length > 0) this.closed = { messages: messages.filter(({ content }) => content !== ''), cut };
+    if (messages.length > 0) this.closed = { messages: messages.filter(isSaid), cut };
     if (phase === 'answering') this.stop();
     void this.talk
       ?.close()
@@ -311,21 +321,35 @@ export class ChatSession extends EventTarget {
     const abort = new AbortController();
     this.#abort = abort;
     const last = this.messages.at(-1);
-    const before = cut && last?.role === 'assistant' ? last.content : '';
+    const before = cut && last?.role === 'assistant' ? last : null;
     const asked = before ? this.messages.slice(0, -1) : this.messages;
     const { system, sampling } = this.#options;
+    let thought = '';
     let told = '';
     let made: readonly number[] = [];
     // newChat() may have replaced the conversation under way: then this answer is nobody's.
     const current = () => this.messages === asked || this.messages.at(-2) === asked.at(-1);
     // what goes on is told again from its beginning
-    const text = () => (told.length < before.length ? before : told);
-    const said = (): ChatMessage[] => [...asked, { role: 'assistant', content: text() }];
+    const [content, reasoning] = [before?.content ?? '', before?.reasoning_content ?? ''];
+    const isOld = () => told.length <= content.length && thought.length <= reasoning.length;
+    const answer = (): ChatMessage => {
+      if (before && isOld()) return before;
+      return { role: 'assistant', content: told, ...(thought && { reasoning_content: thought }) };
+    };
+    const said = (): ChatMessage[] => [...asked, answer()];
     const show = () => current() && this.#set({ messages: said() });
 
-    this.#set({ phase: 'answering', error: null, result: null, progress: null, cut: null, messages: said() });
+    this.#set({
+      phase: 'answering',
+      error: null,
+      result: null,
+      progress: null,
+      cut: null,
+      prefill: null,
+      messages: said(),
+    });
     try {
-      if (before) made = cut?.ids ?? (await engine.tokenize(before));
+      if (before) made = cut?.ids ?? (content ? await engine.tokenize(content) : []);
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
       const maxNewTokens = made.length + (sampling.maxNewTokens ?? Math.min(ANSWER_TOKENS, room));
@@ -336,32 +360,34 @@ export class ChatSession extends EventTarget {
         maxNewTokens,
         ...(made.length > 0 && { made }),
         signal: abort.signal,
+        onPrefill: (prefill) => current() && this.#set({ prefill }),
       });
       stream.result.catch(() => {}); // reported by the loop below
-      for await (const piece of stream) {
-        told += piece;
+      for await (const { type, text } of stream.parts) {
+        if (type === 'text') told += text;
+        else thought += text;
+        this.prefill = null;
         show();
       }
       const result = await stream.result;
       const { finish, ids } = result;
       const ended: Cut | null = finish === 'stop' ? null : { finish, ids: ids.length < made.length ? [...made] : ids };
       if (current()) this.#set({ result, memory: result.memory });
-      this.#finish(current(), asked, text(), ended, abort.signal);
+      this.#finish(current(), asked, answer(), ended, abort.signal);
     } catch (thrown) {
-      const ids = told.length > before.length ? null : (cut?.ids ?? null);
-      const ended: Cut | null = text() || abort.signal.aborted ? { finish: 'aborted', ids } : null;
-      this.#finish(current(), asked, text(), ended, abort.signal);
+      const ids = isOld() ? (cut?.ids ?? null) : null;
+      const ended: Cut | null = isSaid(answer()) || abort.signal.aborted ? { finish: 'aborted', ids } : null;
+      this.#finish(current(), asked, answer(), ended, abort.signal);
       this.#fail(thrown, abort.signal);
     }
   }
 
-  /** An answer with text stays, whole or cut; one without is dropped, and a stopped question with it stays asked. */
-  #finish(current: boolean, asked: ChatMessage[], text: string, cut: Cut | null, signal: AbortSignal): void {
+  /** An answer stays, whole or cut; one that has not begun is dropped, and its question stays asked. */
+  #finish(current: boolean, asked: ChatMessage[], answer: ChatMessage, cut: Cut | null, signal: AbortSignal): void {
     if (this.#abort?.signal === signal) this.#abort = null;
-    const answer: ChatMessage = { role: 'assistant', content: text };
-    if (current) Object.assign(this, { messages: text === '' ? asked : [...asked, answer], cut });
+    if (current) Object.assign(this, { messages: isSaid(answer) ? [...asked, answer] : asked, cut, prefill: null });
     this.#set({ phase: this.#engine === null ? 'idle' : 'ready' });
-    if (current && text !== '') this.#announce('message', answer);
+    if (current && isSaid(answer)) this.#announce('message', answer);
   }
 
   #fail(thrown: unknown, signal?: AbortSignal): void {
@@ -390,6 +416,7 @@ export class ChatSession extends EventTarget {
         | 'messages'
         | 'cut'
         | 'closed'
+        | 'prefill'
         | 'result'
         | 'error'
         | 'preview'

@@ -134,6 +134,21 @@ describe('a server that ignores ranges', () => {
   });
 });
 
+it('an extension reads its own files from their beginning, and knows which are not there', async () => {
+  const asked: [string, HeadersInit?][] = [];
+  const send: typeof fetch = async (address, init) => {
+    asked.push([String(address), init?.headers]);
+    if (!String(address).endsWith('/a.bin')) throw new TypeError('Failed to fetch');
+    return new Response(bytes);
+  };
+  const source = createHttpSource('chrome-extension://id/m/', { fetch: send });
+  expect(await source.size('a.bin')).toBe(bytes.length);
+  expect(await source.read('a.bin', 300, 900)).toEqual(bytes.slice(300, 900));
+  expect(await source.size('none.json')).toBeNull();
+  expect(asked.map(([, headers]) => headers)).toEqual([{}, {}, {}]);
+  source.close?.();
+});
+
 describe('trouble', () => {
   it.each([
     ['another range', 'bytes 0-99/100000'],

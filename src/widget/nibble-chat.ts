@@ -25,9 +25,10 @@ const EVENTS = ['ready', 'progress', 'message', 'error'] as const;
  *
  * Attributes: model (URL, path or Hub id), system, heading, placeholder, starters (one question a line), and every
  * option of the engine and of an answer (ui/options.ts). They are read when the visitor opens the chat; a bad value is
- * refused in the open, and an unknown name passed over, see attributes.ts. Events, all of which bubble out of shadow trees: nibble-ready (detail: ModelInfo),
- * nibble-progress (Progress), nibble-message (ChatMessage), nibble-error (NibbleError). Looks: the custom properties of
- * ui/theme.ts, and ::part(card | load | model | progress | user | assistant | composer | stats | error | open).
+ * refused in the open, and an unknown name passed over, see attributes.ts. Events, all of which bubble out of shadow
+ * trees: nibble-ready (detail: ModelInfo), nibble-progress (Progress), nibble-message (ChatMessage), nibble-error
+ * (NibbleError). Looks: the custom properties of ui/theme.ts, and ::part(card | load | model | progress | user |
+ * assistant | composer | stats | error | open).
  */
 export class NibbleChat extends LitElement implements NibbleChatElement {
   @property() model = '';
@@ -113,6 +114,10 @@ export class NibbleChat extends LitElement implements NibbleChatElement {
         this.dispatchEvent(new CustomEvent(`nibble-${type}`, { detail, bubbles: true, composed: true }));
       });
     }
+    // by then whoever builds the page has seen it
+    session.addEventListener('ready', () => {
+      this.notice = '';
+    });
     this.session = session;
     if (refused) return session.report(refused);
     const { choice, engineOptions } = session;

@@ -2,18 +2,24 @@
 import { NibbleError } from '../errors';
 import { checkIds } from '../execute/check-prompt';
 import { generate, type Turn } from '../generate/generate';
+import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
 import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
-import type { ChatMessage, GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import { REQUEST_OPTIONS } from '../options/request';
+import { checkOptions } from '../options/spec';
+import type { GenerateRequest, GenerateResult, MessageInput, PromptOptions, TokenMessage } from '../protocol';
+import { type ChatPrompt, chatPrompt } from '../text/chat-prompt';
+import { textOf } from '../text/messages';
 import type { Tokenizer } from '../text/tokenizer';
 import type { Model } from './open-model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 
 /** for open-model.ts, whose own code comes before weights do */
 export { Conversations } from '../generate/conversations';
+export { modelDefaults, undoneNote } from '../generate/model-defaults';
 
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
@@ -21,69 +27,98 @@ export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
   throw new NibbleError('invalid-option', `${checkpoint.name} has no tokenizer.json: give ids instead of text.`);
 }
 
+interface Prompt {
+  ids: number[];
+  form: ChatPrompt['form'];
+}
+
 /** @throws invalid-option for an empty or malformed prompt, and ids out of range */
-export function encodeInput(model: Model, input: GenerateRequest['input']): number[] {
-  const ids = 'ids' in input ? Array.from(input.ids ?? []) : encodeText(model, input);
+export function encodeInput(model: Model, input: GenerateRequest['input'], options: PromptOptions = {}): Prompt {
+  const { ids, form } =
+    'ids' in input ? { ids: Array.from(input.ids ?? []), form: null } : encodeText(model, input, options);
   if (ids.length === 0) {
     throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
   }
-  return checkIds(ids, model.plan.spec.vocab);
+  return { ids: checkIds(ids, model.plan.spec.vocab), form };
 }
 
-function encodeText(model: Model, input: { prompt: string } | { messages: ChatMessage[] }): number[] {
+function encodeText(
+  model: Model,
+  input: { prompt: string } | { messages: MessageInput[] },
+  options: PromptOptions,
+): Prompt {
+  if ('messages' in input) return promptOf(model, input.messages, options);
   const tokenizer = tokenizerOf(model);
-  if ('prompt' in input) {
-    // a beginning-of-text token alone is not a question
-    return input.prompt ? tokenizer.encode(input.prompt, { special: true, bos: true }) : [];
-  }
-  return encodeMessages(model, input.messages);
+  // a beginning-of-text token alone is not a question
+  return { ids: input.prompt ? tokenizer.encode(input.prompt, { special: true, bos: true }) : [], form: null };
 }
 
-function encodeMessages(model: Model, messages: ChatMessage[]): number[] {
+/**
+ * What the model is given for these messages; nothing for none.
+ * @throws invalid-option
+ */
+export function promptOf(model: Model, messages: readonly MessageInput[], options: PromptOptions): ChatPrompt {
   const tokenizer = tokenizerOf(model);
-  const good = (message: ChatMessage | null) =>
-    ['system', 'user', 'assistant'].includes(message?.role ?? '') && typeof message?.content === 'string';
-  if (!Array.isArray(messages) || !messages.every(good)) {
+  const { template, plan, checkpoint } = model;
+  if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
+  if (!template) {
     throw new NibbleError(
       'invalid-option',
-      'Messages are objects with role (system, user, assistant) and content (text).',
+      `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
     );
   }
-  if (messages.length === 0) return [];
-  if (!model.template) {
-    throw new NibbleError('invalid-option', `${model.checkpoint.name} has no chat template: use a plain prompt.`);
-  }
-  const { bosToken, eosToken } = tokenizer;
-  return tokenizer.encode(model.template.render(messages, { bosToken, eosToken }), { special: true, bos: false });
+  return chatPrompt({ tokenizer, template, rows: plan.spec.vocab }, messages, options);
 }
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
  * @throws out-of-memory where there is no room at all
  */
-async function windowOf(model: Model, input: GenerateRequest['input'], ids: readonly number[]): Promise<Window> {
+async function windowOf(
+  model: Model,
+  input: GenerateRequest['input'],
+  template: PromptOptions,
+  ids: readonly number[],
+): Promise<Window> {
   const { plan, limits, target, options } = model;
   const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
   if (limit === 0) await checkFits(model, planFor(model, 1, 1));
-  return { limit, keep: Math.max(SINKS, systemTokens(model, input, ids)) };
+  return { limit, keep: Math.max(SINKS, systemTokens(model, input, template, ids)) };
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */
-function systemTokens(model: Model, input: GenerateRequest['input'], ids: readonly number[]): number {
+function systemTokens(
+  model: Model,
+  input: GenerateRequest['input'],
+  options: PromptOptions,
+  ids: readonly number[],
+): number {
   if (!('messages' in input)) return 0;
-  const first = input.messages.findIndex(({ role }) => role !== 'system');
+  const first = input.messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
   if (first < 0) return ids.length;
   const { role, content } = input.messages[first];
-  const other = { role, content: content.startsWith('1') ? '2' : '1' };
-  const otherIds = encodeMessages(model, [...input.messages.slice(0, first), other]);
+  const other = { role, content: textOf((content ?? '') as string).startsWith('1') ? '2' : '1' };
+  const otherIds = promptOf(model, [...input.messages.slice(0, first), other], options).ids;
   const parted = ids.findIndex((id, i) => id !== otherIds[i]);
   return parted < 0 ? ids.length : parted;
+}
+
+/** Models whose bad defaults have been told of. */
+const told = new WeakSet<Model>();
+
+/** What of the model's defaults this answer does not follow; what makes no sense in them, once. */
+function defaultsNotes(model: Model, { temperature }: Turn['options']): (string | null)[] {
+  const { bad, undone } = modelDefaults(model.checkpoint.generationConfig);
+  const once = told.has(model) ? [] : bad;
+  told.add(model);
+  return [...once, undoneNote(undone.filter(({ draws }) => !draws || temperature > 0))];
 }
 
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
-  return { ids: [], text: '', finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
+  const nothing = { ids: [], text: '', reasoning: '', raw: '' };
+  return { ...nothing, finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
 }
 
 /**
@@ -92,14 +127,17 @@ function unanswered(promptTokens: number, options: Turn['options']): Omit<Genera
  */
 export async function answer(
   loaded: Model,
-  { input, options: given, made = [], conversation = 0, saved, maxContext }: Omit<GenerateRequest, 'id'>,
+  request: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
 ): Promise<GenerateResult> {
   const startedAt = performance.now();
+  const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
   const model = within(loaded, maxContext);
   const { spec } = model.plan;
-  const ids = encodeInput(model, input);
+  const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
+  const template = { templateOptions, parseSpecial };
+  const { ids, form } = encodeInput(model, input, template);
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
@@ -107,8 +145,8 @@ export async function answer(
   const shifts = given.overflow === 'shift';
   const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
   const stops = options.stop as string[];
-  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops) : null;
-  const window = shifts ? await windowOf(model, input, ids) : null;
+  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
+  const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
     const seen = ids.length - droppedOf(ids.length, window);
@@ -130,7 +168,7 @@ export async function answer(
   const asked = plan.request.maxNewTokens;
   const reserved = await model.conversations.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
-  const notes = [reserved.note, spoilt];
+  const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
     window.limit = reachedTokens(reserved.plan.request);
     checkWindow(window);
@@ -148,6 +186,7 @@ export async function answer(
     stopIds: model.stopIds,
     text,
     startedAt,
+    onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,
   };
   const answering = generate(model.executor, reserved.conversation, turn);

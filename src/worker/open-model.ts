@@ -64,6 +64,8 @@ export interface Model {
   tokenizer: Tokenizer | null;
   template: ChatTemplate | null;
   stopIds: ReadonlySet<number>;
+  /** see ModelInfo */
+  notes: readonly string[];
   conversations: Conversations;
   /** the active adapters, in order */
   lora: readonly LoraInfo[];
@@ -194,8 +196,10 @@ async function tryOpen(
     if (store && !opened.original && isQuantised(layout, plan)) checkpoint = await keepQuantised(opened, layout, plan);
     // What only a question needs: its code arrives while weights do, and is here, offline too, when they are.
     const answer = import('./answer');
-    const text = openText(checkpoint);
+    const text = openText(checkpoint, options.chatTemplate);
     for (const part of [answer, text]) part.catch(() => {});
+    // what was given and cannot be used is said before anything is downloaded
+    if (options.chatTemplate !== null) await text;
     const { gpu, reason: backendReason } = await choosing;
     const limits = gpu?.limits ?? NO_LIMITS;
     const target = gpu ? 'webgpu' : 'cpu';
@@ -291,14 +295,14 @@ async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptio
 
 /** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */
 export function planModel(
-  { config, tensors }: Pick<Checkpoint, 'config' | 'tensors'>,
+  checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
 ): PlanModel {
-  const spec = parseSpec(config);
+  const spec = parseSpec(checkpoint.config);
   const needed = tensorTable(spec);
-  checkShapes(tensors, needed);
+  checkShapes(checkpoint, needed);
   const matrices = needed.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
-  return { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, weights, keep) };
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
 }
 
 /** The options within what the model can do. */
@@ -315,13 +319,16 @@ export function optionsFor(
   };
 }
 
-async function openText({ tokenizer: files, generationConfig, config }: Checkpoint) {
-  const { createTokenizer, createChatTemplate, templateSource } = await import('../text/index');
+async function openText({ tokenizer: files, generationConfig, config }: Checkpoint, given: string | null) {
+  const { createTokenizer, createChatTemplate, GIVEN, templateSource } = await import('../text/index');
+  const { modelDefaults, undoneNote } = await import('./answer');
   const tokenizer = files && createTokenizer(files.json, files.config);
-  const source = templateSource(files?.config.chat_template);
+  const source = given ?? templateSource(files?.config.chat_template);
+  const { bad, undone } = modelDefaults(generationConfig);
   return {
     tokenizer,
-    template: source === null ? null : createChatTemplate(source),
+    template: source === null ? null : createChatTemplate(source, given === null ? undefined : GIVEN),
+    notes: [...bad, undoneNote(undone)].filter((note) => note !== null),
     stopIds: stopIds([generationConfig, config], tokenizer?.eosIds),
   };
 }

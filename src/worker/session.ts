@@ -148,6 +148,11 @@ export function createSession(host: Host): Session {
       if (store) await (await savedCaches()).deleteSaved(store, { name });
     },
     plan: async (query) => planInfo(loaded || !inspected ? model() : inspected, query),
+    prompt: async (messages, options) => {
+      const { promptOf } = await answering();
+      const { text, ids } = promptOf(model(), messages, options);
+      return { text, ids };
+    },
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
     tokenize: async (text, special) => {
@@ -213,5 +218,6 @@ function info(model: Model): ModelInfo {
     lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,
+    notes: [...checkpoint.notes, ...model.notes],
   };
 }

@@ -35,10 +35,10 @@ export async function chat(args: Arguments): Promise<void> {
       running = nextId();
       const request = { id: running, input: { messages }, options: samplingOptions(args) };
       const answer = () => session.generate(request, { postMessage: (token) => void process.stdout.write(token.text) });
-      const { text, stats, note } = await gently(answer);
+      const { text, reasoning, stats, note } = await gently(answer);
       running = null;
       stopping = false;
-      messages.push({ role: 'assistant', content: text });
+      messages.push({ role: 'assistant', content: text, ...(reasoning && { reasoning_content: reasoning }) });
       process.stdout.write(
         `\n  [${stats.newTokens} tokens, ${stats.decodeTps.toFixed(1)} tok/s${note ? `; ${note}` : ''}]\n`,
       );

@@ -16,10 +16,11 @@ async function input(args: Arguments): Promise<GenerateRequest['input']> {
 }
 
 /** The object that --json prints. */
-export function resultJson({ ids, text, finish, stats, memory }: GenerateResult): object {
+export function resultJson({ ids, raw, reasoning, finish, stats, memory }: GenerateResult): object {
   return {
     ids,
-    text,
+    text: raw,
+    reasoning,
     finish,
     stats: {
       prompt_tokens: stats.promptTokens,

@@ -10,7 +10,7 @@ export async function logits(args: Arguments): Promise<void> {
   const given = (await args.ids()) ?? [];
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const model = session.model();
-  const ids = encodeInput(model, { ids: given });
+  const { ids } = encodeInput(model, { ids: given });
   const rows: number[][] = [];
   await runPrompt(model, ids, args.flag('all') ? (_, row) => rows.push(Array.from(row)) : undefined);
   const values = args.flag('all') ? rows : Array.from(await model.executor.logits());

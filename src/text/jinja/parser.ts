@@ -105,9 +105,8 @@ class Parser {
   // --- statements
 
   /** Up to one of these tags, whose name is read and whose rest is left. */
-  private statements(ends: string[]): Statement[] {
+  private statements(ends: string[], opened = 0): Statement[] {
     const body: Statement[] = [];
-    const opened = this.token.line;
     for (;;) {
       const { line } = this.token;
       if (this.token.type === 'data') body.push({ line, kind: 'text', text: this.next().value as string });
@@ -130,8 +129,8 @@ class Parser {
     const before = this.soft;
     this.soft = soft;
     this.skip(':');
-    this.expect('%}');
-    const body = this.statements(ends);
+    const { line } = this.expect('%}');
+    const body = this.statements(ends, line);
     this.soft = before;
     return { body, end: this.name() };
   }

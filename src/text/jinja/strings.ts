@@ -252,6 +252,7 @@ const METHODS = new Map<string, Method>(
       'tabsize?',
       (s, size = 8n) => {
         const width = needInteger(size);
+        make(width);
         let column = 0;
         const out = Array.from(points(s), (c) => {
           const shown = c === '\t' ? ' '.repeat(width > 0 ? width - (column % width) : 0) : c;

@@ -26,20 +26,23 @@ const CHARACTERS_A_STEP = 256;
 let used = 0;
 let depth = 0;
 
-/** Opens the account for one run. @returns what it gave, and the steps that it took */
-export function measured<T>(run: () => T): { result: T; steps: number } {
+/** What the last run took, if it ended well or not. */
+export const stepsTaken = (): number => used;
+
+/** Opens the account for one run. */
+export function measured<T>(run: () => T): T {
   used = depth = 0;
   try {
-    return { result: run(), steps: used };
+    return run();
   } catch (thrown) {
     // values that hold each other a thousand deep: what walks over them has no count of its own
-    throw thrown instanceof RangeError ? new TemplateError('it nests too deeply') : thrown;
+    throw thrown instanceof RangeError ? new TemplateError('it nests too deeply, or is too large') : thrown;
   }
 }
 
 export function spend(steps: number): void {
+  if (!(used + steps <= LIMITS.steps)) throw new TemplateError(`it takes more than ${LIMITS.steps} steps`);
   used += steps;
-  if (!(used <= LIMITS.steps)) throw new TemplateError(`it takes more than ${LIMITS.steps} steps`);
 }
 
 /** Pays for reading characters. */

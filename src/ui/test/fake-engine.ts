@@ -1,11 +1,13 @@
 /** An engine for tests of the interface: it says what it is told to, one word at a time, when it is told to. */
 import { NibbleError } from '../../errors';
 import type {
+  AnswerPart,
   ChatMessage,
   FinishReason,
   GenerateResult,
   MemoryInfo,
   ModelInfo,
+  Prefill,
   Progress,
   SamplingOptions,
 } from '../../protocol';
@@ -48,12 +50,14 @@ export const INFO: ModelInfo = {
     maxContext: 8192,
     memoryBudget: null,
     snapshots: 0,
+    chatTemplate: null,
   },
   weightTypes: {},
   variants: {},
   lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,
+  notes: [],
 };
 
 export class FakeEngine implements ChatEngine {
@@ -94,8 +98,13 @@ export class FakeEngine implements ChatEngine {
   /** why the next answer ends, where nobody stops it */
   finish: FinishReason = 'stop';
 
-  chat(messages: ChatMessage[], options: SamplingOptions & { signal?: AbortSignal; made?: readonly number[] } = {}) {
-    const { signal, ...sampling } = options;
+  /** words that are thought before the next answer */
+  thoughts: string[] = [];
+  /** tokens of the question; they are read two at a time */
+  questionTokens = 4;
+
+  chat(messages: ChatMessage[], options: Parameters<Talk['chat']>[1] = {}): ReturnType<Talk['chat']> {
+    const { signal, onPrefill, ...sampling } = options;
     this.asked.push(messages);
     this.sampling.push(sampling);
     let settle: (result: GenerateResult) => void = () => {};
@@ -104,18 +113,27 @@ export class FakeEngine implements ChatEngine {
       settle = resolve;
       fail = reject;
     });
-    const words = this.#words(signal, (text, aborted) => {
+    const parts = this.#parts(signal, onPrefill, (text, aborted) => {
       if (text === null) return fail(this.failure);
       const tokens = { promptTokens: 9, reusedTokens: 0, droppedTokens: 0, newTokens: 3 };
       const stats = { ...tokens, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
       const ids = text.match(/\S+/g)?.map((_, index) => index + 1) ?? [];
-      settle({ ids, text, finish: aborted ? 'aborted' : this.finish, stats, memory: MEMORY, note: null });
+      const reasoning = this.thoughts.join('');
+      const said = { ids, text, reasoning, raw: reasoning + text };
+      settle({ ...said, finish: aborted ? 'aborted' : this.finish, stats, memory: MEMORY, note: null });
     });
-    return Object.assign(words, { result });
+    return { parts, result };
   }
 
-  async *#words(signal: AbortSignal | undefined, done: (text: string | null, aborted: boolean) => void) {
+  async *#parts(
+    signal: AbortSignal | undefined,
+    onPrefill: (prefill: Prefill) => void = () => {},
+    done: (text: string | null, aborted: boolean) => void,
+  ): AsyncGenerator<AnswerPart> {
     let text = '';
+    const total = this.questionTokens;
+    for (let read = 0; read <= total; read += 2) onPrefill({ done: read, total });
+    for (const thought of this.thoughts) yield { type: 'reasoning', text: thought };
     for (const word of this.answer) {
       await this.pace();
       if (signal?.aborted) break;
@@ -124,7 +142,7 @@ export class FakeEngine implements ChatEngine {
         throw this.failure;
       }
       text += word;
-      yield word;
+      yield { type: 'text', text: word };
     }
     done(text, signal?.aborted ?? false);
   }

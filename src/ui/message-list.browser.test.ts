@@ -1,0 +1,52 @@
+import { afterEach, expect, test } from 'vitest';
+import { page } from 'vitest/browser';
+import type { ChatMessage } from '../protocol';
+import './message-list';
+import type { MessageList } from './message-list';
+
+afterEach(() => document.body.replaceChildren());
+
+const QUESTION: ChatMessage = { role: 'user', content: 'Why?' };
+
+async function show(answer: Partial<ChatMessage>, fields: Partial<MessageList> = {}) {
+  const list = document.createElement('nibble-messages') as MessageList;
+  Object.assign(list, { messages: [QUESTION, { role: 'assistant', content: '', ...answer }], ...fields });
+  document.body.append(list);
+  await list.updateComplete;
+  return list;
+}
+
+test('what was thought is folded away above the answer', async () => {
+  await show({ content: 'Because.', reasoning_content: 'A <b>hard</b> one.' });
+  await expect.element(page.getByText('Because.')).toBeVisible();
+  await expect.element(page.getByText('A <b>hard</b> one.')).not.toBeVisible();
+  await page.getByText('Thinking').click();
+  await expect.element(page.getByText('A <b>hard</b> one.')).toBeVisible();
+});
+
+test('a thought that grows stays as the person has it', async () => {
+  const list = await show({ reasoning_content: 'A' }, { busy: true });
+  await page.getByText('Thinking').click();
+  list.messages = [QUESTION, { role: 'assistant', content: '', reasoning_content: 'A hard one.' }];
+  await expect.element(page.getByText('A hard one.')).toBeVisible();
+});
+
+test('a long question shows how far it has been read, until the answer begins', async () => {
+  const list = await show({}, { busy: true, prefill: { done: 128, total: 600 } });
+  await expect.element(page.getByText('Reading: 128 of 600 tokens')).toBeVisible();
+  list.prefill = { done: 20, total: 30 };
+  await list.updateComplete;
+  expect(page.getByText('Reading').query()).toBeNull();
+  list.prefill = { done: 600, total: 600 };
+  list.messages = [QUESTION, { role: 'assistant', content: 'Because.' }];
+  await list.updateComplete;
+  expect(page.getByText('Reading').query()).toBeNull();
+});
+
+test('what only screen readers meet makes nothing longer', async () => {
+  const list = await show({ content: 'line\n\n'.repeat(200) });
+  list.style.height = '200px';
+  document.body.style.margin = '0';
+  expect(list.scrollHeight).toBeGreaterThan(2000);
+  expect(document.documentElement.scrollHeight).toBe(innerHeight);
+});
