@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -123,15 +122,6 @@ class Workplace {
 
   installed(...path: string[]): string {
     return join(this.folder, 'node_modules', ...path);
-  }
-
-  /** A program that npm brings in the package for this system, of several whose names begin alike. */
-  binary(prefix: string, path: string): string {
-    const [scope, start] = prefix.split('/');
-    const names = readdirSync(this.installed(scope)).filter((name) => name.startsWith(start));
-    const found = names.map((name) => this.installed(scope, name, path)).find((file) => existsSync(file));
-    if (!found) throw new Error(`npm brought no ${prefix}… for this system.`);
-    return found;
   }
 
   /** A fresh folder with the files of these projects, and the model where the lines expect it. */
@@ -263,9 +253,6 @@ function projects(at: Workplace): Project[] {
     writeFileSync(join(folder, 'main.mjs'), toTerminal);
     return folder;
   };
-  const inTerminal = async (name: string, program: string, ...args: string[]): Promise<Outcome> => ({
-    problem: problemWith(await run(program, [...args, 'main.mjs'], terminal(name))),
-  });
   const onRequest = 'one more package to install, and the same way through the library';
 
   return [
@@ -305,14 +292,6 @@ function projects(at: Workplace): Project[] {
         const said = await run(process.execPath, ['--input-type=module', '-e', code], terminal('node-import'));
         return { problem: said.trim() === 'nothing' ? null : `touched: ${said}` };
       },
-    },
-    { name: 'Node', run: () => inTerminal('node', process.execPath) },
-    { name: 'Bun', notTested: onRequest, more: true, run: () => inTerminal('bun', at.binary('@oven/bun-', 'bin/bun')) },
-    {
-      name: 'Deno',
-      notTested: onRequest,
-      more: true,
-      run: () => inTerminal('deno', at.binary('@deno/', 'deno'), 'run', '-A'),
     },
     {
       name: 'webpack, development',
