@@ -12,9 +12,14 @@ const GPU = 'src/**/*.gpu.test.ts';
 
 const LIBRARIES = ['@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'marked'];
 
+// How long a test may take is for one that hangs: stages run side by side, on machines that have other work.
 export default defineConfig({
   plugins: [wgsl()],
   test: {
+    // runs side by side would write it over each other
+    cache: false,
+    setupFiles: ['scripts/vitest-setup.ts'],
+    expect: { poll: { timeout: 60_000, interval: 20 } },
     projects: [
       {
         extends: true,
@@ -22,12 +27,12 @@ export default defineConfig({
           name: 'node',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: [BROWSER, GPU],
-          setupFiles: ['scripts/array-buffer-transfer.ts'],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
-        // On Dawn in Node. One process and one file at a time: SwiftShader takes every core.
+        // On Dawn in Node. One process and one file at a time: SwiftShader takes every core, and kernels are compiled once.
         extends: true,
         test: {
           name: 'gpu',
@@ -35,9 +40,8 @@ export default defineConfig({
           pool: 'forks',
           fileParallelism: false,
           isolate: false,
-          setupFiles: ['scripts/array-buffer-transfer.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
           sequence: { groupOrder: 1 },
         },
       },
@@ -49,7 +53,8 @@ export default defineConfig({
           name: 'browser',
           include: [BROWSER],
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 2 },
           browser: {
             enabled: true,

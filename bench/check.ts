@@ -3,9 +3,10 @@
  * with all features at the adapter's limits and with none at WebGPU's default ones: as transformers and PEFT compute
  * them?
  *
- *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--only TEXT]
+ *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--kv TYPE] [--only TEXT]
  *
- * VK_ICD_FILENAMES (SwiftShader) or VK_DRIVER_FILES (lavapipe) names a software driver. Exit status 1 when one differs.
+ * Where the system has no Vulkan driver, the SwiftShader of an installed Chromium is taken; VK_ICD_FILENAMES or
+ * VK_DRIVER_FILES (lavapipe) names another. Exit status 1 when one differs.
  */
 import { parseArgs } from 'node:util';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from '../src/execute/cpu/test/fixtures';
@@ -29,6 +30,8 @@ import { active, baseOf, EXPECTED } from '../src/lora/test/adapters';
 import type { WeightsOption } from '../src/memory/formats';
 import type { KvType } from '../src/memory/kv';
 import { planMemory } from '../src/memory/plan';
+import { gpuFor } from '../src/node/dawn';
+import { runToExit } from './run';
 
 interface Case {
   name: string;
@@ -95,20 +98,18 @@ async function sameIds(executor: OneCache, start: number, greedy: number[], marg
   return made.slice(0, sure).join() === greedy.slice(0, sure).join();
 }
 
-export async function main(argv: string[]): Promise<number> {
+async function run(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({
-    args: argv,
+    args: [...argv],
     options: {
       adapter: { type: 'string' },
       shapes: { type: 'string' },
       features: { type: 'string' },
+      kv: { type: 'string' },
       only: { type: 'string', default: '' },
     },
   });
-  const { create, globals } = await import('webgpu');
-  Object.assign(globalThis, globals);
-  const instance = create(values.adapter ? [`adapter=${values.adapter}`] : []);
-  Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
+  const instance = await gpuFor('webgpu', values.adapter);
   const cases = CASES.filter(({ name }) => name.includes(values.only));
   const variants = Object.keys(SHAPES).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
@@ -123,7 +124,7 @@ export async function main(argv: string[]): Promise<number> {
     for (const variant of variants) {
       // a case's kernels but two serve either kind of cache: lavapipe takes half a minute to compile them
       for (const each of cases) {
-        for (const kvType of each.kvTypes) {
+        for (const kvType of each.kvTypes.filter((type) => !values.kv || type === values.kv)) {
           const name = `${variant} kv ${kvType} ${each.name}`;
           count++;
           try {
@@ -140,6 +141,10 @@ export async function main(argv: string[]): Promise<number> {
       }
     }
   }
+  if (count === 0)
+    throw new Error(`Nothing to check: no case and no shapes are called so (shapes: ${Object.keys(SHAPES)}).`);
   console.log(`${count - failed} of ${count} ok`);
   return failed ? 1 : 0;
 }
+
+export const main = (argv: readonly string[]): Promise<never> => runToExit(() => run(argv));

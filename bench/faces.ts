@@ -23,6 +23,8 @@ export interface Question {
   maxNewTokens: number;
   kvCapacity: number;
   memoryBudget: number;
+  /** the kernels' shapes: a name, or off */
+  tune: string;
 }
 
 /** In bytes. */
@@ -56,18 +58,18 @@ const COUNTED = `new Promise((resolve) => {
   channel.onmessage = ({ data }) => data !== 'how many?' && (channel.close(), resolve(data));
   channel.postMessage('how many?');
 })`;
-/** The widget's worker is a blob: the wrapper goes in front of it as the blob is made. */
+/** The worker of library and widget is a blob: the wrapper goes in front of it as the blob is made. */
 const IN_BLOBS = `window.Blob = class extends Blob {
   constructor(parts = [], options) {
     super(/javascript/.test(options?.type ?? '') ? [${JSON.stringify(COUNT_AND_TELL)}, ...parts] : parts, options);
   }
 };`;
 
-const COMMON = { backend: 'webgpu', tune: 'off' };
+const backend = 'webgpu';
 
 /** The widget's attributes, and the page's query. */
-const optionsOf = ({ kvCapacity, memoryBudget }: Question) =>
-  Object.entries({ model: '/model/', ...COMMON, 'kv-capacity': kvCapacity, 'memory-budget': memoryBudget });
+const optionsOf = ({ kvCapacity, memoryBudget, tune }: Question) =>
+  Object.entries({ model: '/model/', backend, tune, 'kv-capacity': kvCapacity, 'memory-budget': memoryBudget });
 
 function widgetPage(question: Question): string {
   const options = [...optionsOf(question), ['max-new-tokens', question.maxNewTokens]];
@@ -99,10 +101,11 @@ export function serveFaces(folder: string, question: Question): Promise<StaticSe
 }
 
 /** An expression for a page of the site: loads with the library, with some options otherwise. */
-const LOAD = ({ kvCapacity, memoryBudget }: Question, more: object = {}) =>
-  `(await import('/lib/index.js')).load('/model/', ${JSON.stringify({ ...COMMON, kvCapacity, memoryBudget, ...more })})`;
+const LOAD = ({ kvCapacity, memoryBudget, tune }: Question, more: object = {}) =>
+  `(await import('/lib/index.js')).load('/model/', ${JSON.stringify({ backend, tune, kvCapacity, memoryBudget, ...more })})`;
 
 const inLibrary = (question: Question) => `(async () => {
+  ${IN_BLOBS}
   const question = ${JSON.stringify(question)};
   let started = performance.now();
   const engine = await ${LOAD(question)};
@@ -162,8 +165,8 @@ process.stdout.write = function (...args) {
 };`)}`;
 
 async function commandLine<T>(question: Question, command: string, folder: string, args: (string | number)[]) {
-  const { kvCapacity, memoryBudget, maxNewTokens } = question;
-  const options = { ...COMMON, 'kv-capacity': kvCapacity, budget: memoryBudget, 'max-new-tokens': maxNewTokens };
+  const { kvCapacity, memoryBudget, maxNewTokens, tune } = question;
+  const options = { backend, tune, 'kv-capacity': kvCapacity, budget: memoryBudget, 'max-new-tokens': maxNewTokens };
   const all = [...args, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]), '--json'];
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,

@@ -2,11 +2,11 @@
  * From load() to the first token, over a network of a stated latency and bandwidth, beside the time that the bytes alone
  * would take:
  *
- *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--write]
+ *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER] [--write]
  *
  * The default model from a server that behaves as the Hub does (scripts/fake-hub.ts), into headless Chromium with an
  * empty profile each time, backend cpu. Once as the folder is, and once without its manifest.json, as most repositories
- * are. --write puts the table into bench/first-token.md.
+ * are. --model is another folder than the default model's. --write puts the table into bench/first-token.md.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -16,7 +16,8 @@ import { serveFakeHub } from '../scripts/fake-hub';
 import { between, openLibraryPage } from './library-page';
 
 const FOLDER = 'public/models/smollm2-135m-instruct-nf4';
-const ID = 'nibble/smollm2-135m-instruct-nf4';
+/** of which the fake Hub knows it */
+const ID = 'nibble/model';
 
 interface Run {
   loadMs: number;
@@ -58,13 +59,14 @@ export async function main(argv: string[]): Promise<number> {
       latency: { type: 'string', default: '50' },
       mbit: { type: 'string', default: '100' },
       runs: { type: 'string', default: '3' },
+      model: { type: 'string', default: FOLDER },
       write: { type: 'boolean' },
     },
   });
   const latency = Number(values.latency);
   const bytesPerSecond = (Number(values.mbit) * 1e6) / 8;
   const whole = new Map(
-    readdirSync(FOLDER).map((name): [string, Uint8Array] => [name, new Uint8Array(readFileSync(join(FOLDER, name)))]),
+    readdirSync(values.model).map((name) => [name, new Uint8Array(readFileSync(join(values.model, name)))] as const),
   );
   const bare = new Map([...whole].filter(([name]) => name !== 'manifest.json'));
   const lines = [

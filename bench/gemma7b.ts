@@ -2,12 +2,14 @@
  * Gemma-7B's full geometry as a random NF4 checkpoint (4.4 GB), in Chromium on WebGPU (SwiftShader, whose buffers live
  * in the GPU process), under a budget of 6 GiB: what LitGPT's Python API could not do on a card of 16 GB.
  *
- *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only library,page,widget,CLI] [--folder /tmp/nibble-gemma7b] [--write]
+ *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only library,page,widget,CLI]
+ *     [--config CONFIG.json] [--context TOKENS] [--tune NAME] [--folder /tmp/nibble-gemma7b] [--write]
  *
  * The library loads it over HTTP into IndexedDB and answers a prompt of 4 tokens with 2 new ones, with a KV cache of
  * 384 slots; with the model's full context the same load is refused. Chat page and widget (from IndexedDB) and the CLI
  * (from disk) are asked the same with the same options. Exit status 1 unless all answer with the same ids, and plan,
- * ledger and counted buffers are the same bytes, at rest and at most. --write puts the tables into bench/gemma7b.md.
+ * ledger and counted buffers are the same bytes, at rest and at most. --config is another geometry, to try all this with
+ * (its weights are made into --folder where none are there). --write puts the tables into bench/gemma7b.md.
  * Takes half an hour on two cores.
  */
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
 import type { StaticServer } from '../scripts/server';
+import type { JsonObject } from '../src/weights/checkpoint';
 import {
   type Answered,
   ask,
@@ -66,12 +69,12 @@ const EVERY_MS = 100;
 const REPORT = 'bench/gemma7b.md';
 
 /** Writes what is not there yet. @returns bytes of the weights' file */
-function prepare(folder: string, layers: number): number {
+function prepare(folder: string, config: JsonObject): number {
   const file = join(folder, 'model.safetensors');
-  const bytes = existsSync(file) ? statSync(file).size : writeRandomCheckpoint(folder, configOf(layers), 'nf4');
+  const bytes = existsSync(file) ? statSync(file).size : writeRandomCheckpoint(folder, config, 'nf4');
   copyFileSync(join(TOKENIZER, 'tokenizer.json'), join(folder, 'tokenizer.json'));
-  const config = JSON.parse(readFileSync(join(TOKENIZER, 'tokenizer_config.json'), 'utf8'));
-  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ ...config, chat_template: TEMPLATE }));
+  const own = JSON.parse(readFileSync(join(TOKENIZER, 'tokenizer_config.json'), 'utf8'));
+  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify({ ...own, chat_template: TEMPLATE }));
   return bytes;
 }
 
@@ -161,14 +164,20 @@ export async function main(argv: string[]): Promise<number> {
       only: { type: 'string', default: FACES.join() },
       folder: { type: 'string', default: '/tmp/nibble-gemma7b' },
       budget: { type: 'string', default: String(BUDGET) },
+      config: { type: 'string' },
+      context: { type: 'string' },
+      tune: { type: 'string', default: 'off' },
       write: { type: 'boolean' },
     },
   });
   const wanted = FACES.filter((face) => values.only.split(',').includes(face));
   if (wanted.length === 0) throw new Error(`--only takes some of ${FACES.join()}.`);
   const folder = join(values.folder, `nf4-${values.layers}`);
-  const bytes = prepare(folder, Number(values.layers));
-  const question = { text: TEXT, maxNewTokens: NEW_TOKENS, kvCapacity: SLOTS, memoryBudget: Number(values.budget) };
+  const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : configOf(Number(values.layers));
+  if (values.context) config.max_position_embeddings = Number(values.context);
+  const bytes = prepare(folder, config);
+  const memoryBudget = Number(values.budget);
+  const question = { text: TEXT, maxNewTokens: NEW_TOKENS, kvCapacity: SLOTS, memoryBudget, tune: values.tune };
   const plan = await planOf(question, folder, PROMPT_TOKENS);
   const site = await serveFaces(folder, question);
   const page = await openPipedPage(`${site.origin}/blank.html`);

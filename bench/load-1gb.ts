@@ -3,11 +3,12 @@
  * process): the worker's JavaScript heap with its array buffers (CDP Runtime.getHeapUsage: usedSize +
  * backingStorageSize) and the renderer's resident memory, each above what it was at the start.
  *
- *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--folder /tmp/nibble-1gb] [--write]
+ *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--config CONFIG.json] [--tune NAME]
+ *     [--folder /tmp/nibble-1gb] [--write]
  *
  * A tiny model comes first, in the same page: what it takes is the worker, its code and the device, and what the big ones
  * find. The checkpoint is random, made into --folder where it is not there yet (bf16: four times the bytes), without a
- * tokenizer. First a download into an empty IndexedDB, then a load from it. --write puts the table into
+ * tokenizer; --config gives another geometry than one whose 30 layers make 1 GB. First a download into an empty IndexedDB, then a load from it. --write puts the table into
  * bench/load-1gb.md, in the place of that list of forms. Takes minutes.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -48,7 +49,7 @@ interface Measured {
   samples: number;
 }
 
-async function measure(page: PipedPage, base: string): Promise<Measured> {
+async function measure(page: PipedPage, base: string, tune: string): Promise<Measured> {
   await page.evaluate(`import('/lib/index.js').then(() => {})`);
   const rssStart = residentBytes(page.profile, 'renderer');
   const measured = { seconds: 0, heapPeak: 0, rssStart, rssPeak: 0, samples: 0 };
@@ -65,7 +66,7 @@ async function measure(page: PipedPage, base: string): Promise<Measured> {
     const info = await page.evaluate<{ backend: string; storage: string; ms: number }>(`(async () => {
       const { load } = await import('/lib/index.js');
       const started = performance.now();
-      const engine = await load('${base}', { backend: 'webgpu', tune: 'off', maxContext: 256 });
+      const engine = await load('${base}', { backend: 'webgpu', tune: '${tune}', maxContext: 256 });
       const ms = performance.now() - started;
       const { backend, options } = await engine.info();
       engine.dispose();
@@ -88,11 +89,13 @@ export async function main(argv: string[]): Promise<number> {
     options: {
       layers: { type: 'string', default: '30' },
       forms: { type: 'string', default: 'nf4,bf16' },
+      config: { type: 'string' },
+      tune: { type: 'string', default: 'off' },
       folder: { type: 'string', default: '/tmp/nibble-1gb' },
       write: { type: 'boolean' },
     },
   });
-  const config = configOf(Number(values.layers));
+  const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : configOf(Number(values.layers));
   const lines = [
     '| checkpoint | bytes | from | seconds | heap: peak | renderer: start | peak above it |',
     '|---|---|---|---|---|---|---|',
@@ -119,7 +122,7 @@ export async function main(argv: string[]): Promise<number> {
         [form, 'IndexedDB'],
       ]) {
         site.reset();
-        const got = await measure(page, `${site.origin}/${name === 'tiny' ? 'tiny' : 'model'}/`);
+        const got = await measure(page, `${site.origin}/${name === 'tiny' ? 'tiny' : 'model'}/`, values.tune);
         console.log(name, from, JSON.stringify(got), site.bytes('/'));
         lines.push(
           `| ${name} | ${name === 'tiny' ? statSync(join(TINY, 'model.safetensors')).size : bytes} | ${from} | ${got.seconds.toFixed(0)} | ${mib(got.heapPeak)} | ${mib(got.rssStart)} | ${mib(got.rssPeak - got.rssStart)} |`,

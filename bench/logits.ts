@@ -3,7 +3,7 @@
  * prompts, 32 greedy ids each, perplexity on prose.
  *
  *   node scripts/run.mjs ../bench/logits [--gguf FILE] [--backend cpu|webgpu] [--only prompts|perplexity]
- *     [--windows N] [--no-default]
+ *     [--prompts N] [--new-tokens N] [--windows N] [--no-default]
  *
  * and the engine's common options (`nibble --help`) without --kv: both types are run. Exit status 1 when anything is
  * out of bounds.
@@ -20,6 +20,7 @@ import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from '.
 import { difference, sureSteps } from '../src/worker/test/prompts';
 import { runToExit } from './run';
 
+const PROMPTS = 10;
 const NEW_TOKENS = 32;
 /** Of the GGUF on the same windows, by torch: bench/default-model.md. */
 const GGUF_PERPLEXITY = 14.575;
@@ -34,6 +35,8 @@ function withKv(args: Arguments, kv: string, argv: readonly string[]): Arguments
 const OPTIONS = {
   gguf: { type: 'string' },
   windows: { type: 'string' },
+  prompts: { type: 'string' },
+  'new-tokens': { type: 'string' },
   only: { type: 'string' },
   'no-default': { type: 'boolean' },
 } as const;
@@ -42,6 +45,7 @@ const OPTIONS = {
 async function prompts(args: Arguments, path: string, of: 'default' | 'q4_1', kv: 'f32' | 'f16'): Promise<boolean> {
   const tolerance = TOLERANCE[kv];
   const start = performance.now();
+  const newTokens = Math.min(NEW_TOKENS, args.count('new-tokens', NEW_TOKENS));
   const { session, info } = await open(args, path);
   console.log(
     `\n${path}, KV ${kv}, ${info.backend}${info.adapter ? ` (${info.adapter.description})` : ''}; tolerance ${tolerance}\n`,
@@ -49,17 +53,17 @@ async function prompts(args: Arguments, path: string, of: 'default' | 'q4_1', kv
   console.log('| prompt | tokens | logits: difference / scale | greedy ids: equal / sure / all | within |');
   console.log('|---|---|---|---|---|');
   let allGood = true;
-  for (const [i, prompt] of expectedPrompts(of).entries()) {
-    const { logits, ids } = await answerOf(session.model(), prompt.ids, NEW_TOKENS);
+  for (const [i, prompt] of expectedPrompts(of).slice(0, args.count('prompts', PROMPTS)).entries()) {
+    const { logits, ids } = await answerOf(session.model(), prompt.ids, newTokens);
     const off = difference(logits, prompt);
     const unequal = ids.findIndex((id, step) => id !== prompt.greedy[step]);
     const equal = unequal < 0 ? ids.length : unequal;
-    const sure = sureSteps(prompt, tolerance);
-    const good = off < tolerance && equal >= sure && ids.length === NEW_TOKENS;
+    const sure = Math.min(newTokens, sureSteps(prompt, tolerance));
+    const good = off < tolerance && equal >= sure && ids.length === newTokens;
     allGood &&= good;
     const kept = prompt.logits ? `all ${prompt.logits.length}` : `top ${prompt.top.ids.length}`;
     console.log(
-      `| ${i} | ${prompt.ids.length} | ${off.toExponential(2)} (${kept}) | ${equal} / ${sure} / ${NEW_TOKENS} | ${good ? 'yes' : '**no**'} |`,
+      `| ${i} | ${prompt.ids.length} | ${off.toExponential(2)} (${kept}) | ${equal} / ${sure} / ${newTokens} | ${good ? 'yes' : '**no**'} |`,
     );
   }
   await session.dispose();

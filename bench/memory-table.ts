@@ -2,11 +2,12 @@
  * What models take: weights in NF4, the KV cache of their full context and of 384 tokens, as planned; and what WebGPU was
  * asked for in a conversation of 384 tokens, counted by a wrapper around createBuffer and destroy.
  *
- *   node scripts/run.mjs ../bench/memory-table [--only NAME,…] [--measure NAME,…|none] [--backend webgpu] [--write]
+ *   node scripts/run.mjs ../bench/memory-table [--only NAME,…] [--measure NAME,…|none] [--config CONFIG.json]
+ *     [--backend webgpu] [--write]
  *
  * Geometries are those of the models' config.json; weights are random, the embedding
  * in NF4 like all else. Measured is what --measure names, the models under 1 GiB where it is absent: a prompt of 4
- * tokens is read and one answered, with room for 381. --write puts the table into bench/memory.md. Exit status 1 where
+ * tokens is read and one answered, with room for 381. --config is one more model, called `config`. --write puts the table into bench/memory.md. Exit status 1 where
  * what was asked for is not the plan, to the byte.
  */
 import { readFileSync } from 'node:fs';
@@ -94,9 +95,14 @@ async function measured(config: JsonObject, args: Arguments): Promise<{ now: num
 }
 
 async function main(): Promise<number> {
-  const own = { only: { type: 'string' }, measure: { type: 'string' }, write: { type: 'boolean' } } as const;
+  const text = { type: 'string' } as const;
+  const own = { only: text, measure: text, config: text, write: { type: 'boolean' } } as const;
   const args = parse('memory-table', process.argv.slice(3), own, 0);
-  const names = args.text('only')?.split(',') ?? Object.keys(MODELS);
+  const file = args.text('config');
+  const models: typeof MODELS = { ...MODELS, ...(file ? { config: JSON.parse(readFileSync(file, 'utf8')) } : {}) };
+  const names = args.text('only')?.split(',') ?? Object.keys(models);
+  const unknown = names.find((name) => !(name in models));
+  if (unknown) throw new Error(`There is no ${unknown}; there are ${Object.keys(models).join(', ')}.`);
   const wanted = args.text('measure')?.split(',');
   const lines = [
     '| model | weights (NF4) | KV, full context | KV, 384 tokens | ours, 384 tokens, measured | at most, while it loads |',
@@ -104,7 +110,7 @@ async function main(): Promise<number> {
   ];
   let same = true;
   for (const name of names) {
-    const config = MODELS[name];
+    const config = models[name];
     const plan = await planned(config);
     const { weights, kv, kvFullContext, total, peak } = plan;
     const real = (wanted ? wanted.includes(name) : total < MEASURED_BELOW) ? await measured(config, args) : null;

@@ -6,7 +6,8 @@ import { SwiftShaderChild } from '../src/node/dawn';
 export async function runToExit(work: () => Promise<number>): Promise<never> {
   const status = await work().catch((error: unknown) => {
     if (error instanceof SwiftShaderChild) return error.run();
-    console.error(error);
+    console.error((error as Error)?.message ?? error);
+    if (process.env.DEBUG) console.error((error as Error)?.stack);
     return 1;
   });
   process.exit(status);

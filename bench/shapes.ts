@@ -1,6 +1,11 @@
 /**
  * Which kernel shapes are fastest on this adapter: every candidate runs the same random model, prefill and decode.
- * `node bench/shapes.mjs CONFIG.json [PROMPT] [NEW] [all|NAME,…]`; on a real GPU without a browser, through Dawn.
+ *
+ *   node scripts/run.mjs ../bench/shapes CONFIG.json [PROMPT] [NEW] [all|NAME,…] [BASE] [profile]
+ *
+ * Through Dawn, without a browser; where the system has no Vulkan driver, on the SwiftShader of an installed Chromium.
+ * NAME is the beginning of a candidate's, BASE one of the sets of shapes, of which each candidate changes a part. RUNS
+ * in the environment is how often each runs (4); the best counts. Exit status 1 when none ran.
  */
 import { readFileSync } from 'node:fs';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
@@ -11,9 +16,11 @@ import { chooseFormats } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
 import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
+import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
 import { loadWeights } from '../src/weights/load-weights';
 import { openCheckpoint } from '../src/weights/open-checkpoint';
+import { runToExit } from './run';
 
 const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };
 for (const [lanes, slices, tile] of [
@@ -87,19 +94,18 @@ for (const attendRows of [1, 4, 6, 9]) CANDIDATES[`at-${attendRows}`] = { attend
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
-export async function main([
+async function run([
   configFile,
   promptText = '128',
   newText = '64',
   which = 'all',
   baseName = 'gpu',
   profile = '',
-]: string[]): Promise<number> {
-  const { create, globals } = await import('webgpu');
-  Object.assign(globalThis, globals);
-  const instance = create([]);
-  Object.assign(globalThis, { dawn: instance }); // collected otherwise, which kills the process
-  const gpu = await requestGpu(instance, { limits: 'adapter', features: 'all' });
+]: readonly string[]): Promise<number> {
+  if (!configFile) throw new Error('Whose geometry? node scripts/run.mjs ../bench/shapes CONFIG.json');
+  const base = SHAPES[baseName];
+  if (!base) throw new Error(`There are no shapes ${baseName}; there are ${Object.keys(SHAPES).join(', ')}.`);
+  const gpu = await requestGpu(await gpuFor('webgpu', undefined), { limits: 'adapter', features: 'all' });
   console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '), gpu.limits.maxComputeWorkgroupStorageSize);
   const config = JSON.parse(readFileSync(configFile, 'utf8'));
   const checkpoint = await openCheckpoint(createRandomSource(config));
@@ -120,8 +126,8 @@ export async function main([
   } as const;
   const plan = planMemory(model, request, gpu.limits, 'webgpu');
   const ids = Array.from({ length: prompt }, (_, i) => (i * 7919 + 17) % spec.vocab);
-  const base = SHAPES[baseName];
   let reference = '';
+  let ran = 0;
   for (const [name, change] of Object.entries(CANDIDATES)) {
     if (which !== 'all' && !which.split(',').some((w) => name.startsWith(w))) continue;
     try {
@@ -147,6 +153,7 @@ export async function main([
         };
       }
       reference ||= best.ids;
+      ran++;
       console.log(
         `${name.padEnd(22)} prefill ${best.prefill.toFixed(1).padStart(9)} decode ${best.decode.toFixed(1).padStart(8)} compile ${(t1 - t0).toFixed(0)} load ${(t2 - t1).toFixed(0)} ms ${best.ids === reference ? 'same ids' : 'OTHER IDS'}`,
       );
@@ -165,5 +172,7 @@ export async function main([
       console.log(name, (error as Error).message.slice(0, 300));
     }
   }
-  return 0;
+  return ran > 0 ? 0 : 1;
 }
+
+export const main = (argv: readonly string[]): Promise<never> => runToExit(() => run(argv));

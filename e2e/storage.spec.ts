@@ -83,7 +83,6 @@ test.describe('a browser that is killed in the middle of the download', () => {
   test('goes on where it stopped', async ({ product, profile }) => {
     const { site } = product;
     const manifest = await fetch(`${site.origin}${DEFAULT}manifest.json`);
-    test.setTimeout(240_000);
     const { totalBytes } = await manifest.json();
     site.reset();
     // CI kills three times; NIBBLE_KILLS=10 is the whole of it

@@ -18,13 +18,13 @@ interface Talk {
 test.use({ serverOptions: countedEverywhere });
 
 test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
-  test.setTimeout(600_000);
   const { page, resident } = await profile.open({ webgpu: true });
   await page.goto(`${product.site.origin}${TINY}config.json`);
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/
     const { load } = await import('/lib/index.js');
-    Object.assign(globalThis, { engine: await load(model, { backend: 'webgpu', storage: 'none', maxContext: 400 }) });
+    const options = { backend: 'webgpu', tune: 'small', storage: 'none', maxContext: 400 };
+    Object.assign(globalThis, { engine: await load(model, options) });
   }, product.site.origin + TINY);
   const empty = await live(page);
   const after: number[] = [];

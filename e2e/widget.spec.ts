@@ -77,6 +77,7 @@ test.describe('the widget', () => {
       element.setAttribute('max-context', '96');
       element.setAttribute('max-new-tokens', '6');
       element.setAttribute('backend', 'webgpu');
+      element.setAttribute('tune', 'small');
     }, `${product.site.origin}${TINY}`);
     await page.getByRole('button', { name: 'Start a chat' }).click();
     const chat = new Chat(page);

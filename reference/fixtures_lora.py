@@ -39,8 +39,21 @@ ADAPTERS = {
         r=2, lora_alpha=4, bias="all", use_dora=True, target_modules=["q_proj", "down_proj"])),
     "bias-lora-only": (QWEN, torch.bfloat16, dict(
         r=2, lora_alpha=4, bias="lora_only", target_modules=["k_proj", "gate_proj"])),
+    # whole tensors; the base's head is its embedding
+    "saved-embedding": (QWEN, torch.bfloat16, dict(
+        r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"])),
+    "saved-head": (QWEN, torch.bfloat16, dict(
+        r=2, lora_alpha=4, target_modules=["q_proj"], modules_to_save=["lm_head", "norm", "k_proj", "o_proj"])),
+    "saved-tied": (QWEN, torch.bfloat16, dict(
+        r=2, lora_alpha=4, target_modules=["v_proj"], modules_to_save=["embed_tokens"], ensure_weight_tying=True)),
+    "tokens": (QWEN, torch.float32, dict(r=2, lora_alpha=4, target_modules=["q_proj"], trainable_token_indices=[77, 3, 9])),
+    "target-embedding": (QWEN, torch.bfloat16, dict(r=2, lora_alpha=4, target_modules=["embed_tokens", "q_proj"])),
+    "target-head": (QWEN, torch.bfloat16, dict(r=2, lora_alpha=4, use_dora=True, target_modules=["lm_head", "q_proj"])),
 }
-ACTIVE = [[name] for name in ADAPTERS] + [["plain", "rslora"], ["plain", "dora", "lora-bias"]]
+# PEFT saves the embedding and the head beside a LoRA of theirs, for the base may have been resized; here it was altered
+WITH_BASE = ["target-embedding", "target-head"]
+ACTIVE = [[name] for name in ADAPTERS] + [
+    ["plain", "rslora"], ["plain", "dora", "lora-bias"], ["target-embedding", "bias-lora-only"]]
 
 
 class Qwen:
@@ -88,17 +101,20 @@ def save_adapter(folder: Path, name: str, dtype, options):
     for key, value in sorted(model.named_parameters()):
         if "lora_magnitude" in key:
             value.data *= torch.from_numpy(rng.uniform(0.7, 1.4, value.shape)).float()
+        elif ".base_layer.weight" in key and key.split(".")[-3] in ("embed_tokens", "lm_head"):
+            value.data = value.data + torch.from_numpy(rng.standard_normal(value.shape) * 0.1).float()
         elif "lora_" in key:
             small = ".lora_A." in key
             spread = 1 / np.sqrt(value.shape[-1]) if small else 0.25 if "embedding_B" in key else 0.5
             value.data = torch.from_numpy(rng.standard_normal(value.shape) * spread).float()
         elif value.requires_grad:  # a bias that was trained too
             value.data += torch.from_numpy(rng.standard_normal(value.shape) * 0.3).float()
-    model.save_pretrained(folder, save_embedding_layers=False)
+    model.save_pretrained(folder, save_embedding_layers=name in WITH_BASE and "auto")
     (folder / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()  # a set in PEFT
+    for field in ("target_modules", "modules_to_save"):
+        if isinstance(config[field], list):
+            config[field].sort()  # a set in PEFT
     write_json(folder / "adapter_config.json", config, indent=2)
     path = folder / "adapter_model.safetensors"
     save_file({key: value.to(dtype).contiguous() for key, value in load_file(path).items()}, path,

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,6 +24,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import type { Report } from './reports.ts';
 import { serve } from './server.ts';
 
 const PROJECTS = 'scripts/packaging/projects';
@@ -121,6 +123,15 @@ class Workplace {
 
   installed(...path: string[]): string {
     return join(this.folder, 'node_modules', ...path);
+  }
+
+  /** A program that npm brings in the package for this system, of several whose names begin alike. */
+  binary(prefix: string, path: string): string {
+    const [scope, start] = prefix.split('/');
+    const names = readdirSync(this.installed(scope)).filter((name) => name.startsWith(start));
+    const found = names.map((name) => this.installed(scope, name, path)).find((file) => existsSync(file));
+    if (!found) throw new Error(`npm brought no ${prefix}… for this system.`);
+    return found;
   }
 
   /** A fresh folder with the files of these projects, and the model where the lines expect it. */
@@ -252,6 +263,9 @@ function projects(at: Workplace): Project[] {
     writeFileSync(join(folder, 'main.mjs'), toTerminal);
     return folder;
   };
+  const inTerminal = async (name: string, program: string, ...args: string[]): Promise<Outcome> => ({
+    problem: problemWith(await run(program, [...args, 'main.mjs'], terminal(name))),
+  });
   const onRequest = 'one more package to install, and the same way through the library';
 
   return [
@@ -291,6 +305,14 @@ function projects(at: Workplace): Project[] {
         const said = await run(process.execPath, ['--input-type=module', '-e', code], terminal('node-import'));
         return { problem: said.trim() === 'nothing' ? null : `touched: ${said}` };
       },
+    },
+    { name: 'Node', run: () => inTerminal('node', process.execPath) },
+    { name: 'Bun', notTested: onRequest, more: true, run: () => inTerminal('bun', at.binary('@oven/bun-', 'bin/bun')) },
+    {
+      name: 'Deno',
+      notTested: onRequest,
+      more: true,
+      run: () => inTerminal('deno', at.binary('@deno/', 'deno'), 'run', '-A'),
     },
     {
       name: 'webpack, development',
@@ -391,7 +413,7 @@ export async function main(args: string[]): Promise<number> {
   const wanted = args.filter((name) => name !== '--all');
   expected = await commandLine();
   const places: Workplace[] = [];
-  let failures = 0;
+  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
   const kb = (bytes?: number) => (bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} KB`).padStart(9);
   const row = (name: string, result: string, { fetched, written }: Partial<Outcome> = {}) => {
     console.log(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
@@ -413,8 +435,10 @@ export async function main(args: string[]): Promise<number> {
         const started = performance.now();
         const outcome = await project.run().catch((error): Outcome => ({ problem: error.message }));
         const { problem } = outcome;
-        if (problem !== null) failures++;
-        const seconds = ((performance.now() - started) / 1000).toFixed(1);
+        const ms = performance.now() - started;
+        report[problem === null ? 'passed' : 'failed']++;
+        report.tests.push({ name: `packaging › ${name}`, ms });
+        const seconds = (ms / 1000).toFixed(1);
         row(name, problem === null ? `ok (${seconds} s)` : `FAILED: ${problem}`, outcome);
       }
     }
@@ -423,6 +447,7 @@ export async function main(args: string[]): Promise<number> {
     console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
   } finally {
     for (const at of places) await at.close();
+    if (process.env.NIBBLE_REPORT) writeFileSync(process.env.NIBBLE_REPORT, JSON.stringify(report));
   }
-  return failures === 0 ? 0 : 1;
+  return report.failed === 0 ? 0 : 1;
 }

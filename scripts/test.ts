@@ -1,69 +1,102 @@
-/** `npm test`: everything, in order, with each stage's time, and one line that sums up the tests. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+/**
+ * `npm test`: everything, with each stage's time, the slowest tests, and one line that sums up. What does not need the
+ * same things runs side by side: a stage starts when those named in its `after` have ended.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumVersion, installChromium, vulkanEnvironment } from './chromium.ts';
+import { ownReport, playwrightReport, type Reader, type Report, slowestLines, vitestReport } from './reports.ts';
+import { runStages, type Stage } from './stages.ts';
 
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
-interface Stage {
-  name: string;
+interface Run extends Stage {
   command: string[];
-  /** where the runner writes its JSON report, for stages that run tests */
-  count?: (report: string) => Counts;
+  /** of stages that run tests, whose report is in $NIBBLE_REPORT */
+  read?: Reader;
 }
 
 const REPORTS = mkdtempSync(join(tmpdir(), 'nibble-test-'));
 const reportOf = (name: string) => join(REPORTS, `${name}.json`);
+const SLOWEST = 20;
 
-function vitestCounts(file: string): Counts {
-  const report = JSON.parse(readFileSync(file, 'utf8'));
-  return {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests,
-    skipped: report.numPendingTests + (report.numTodoTests ?? 0),
-  };
-}
-
-function playwrightCounts(file: string): Counts {
-  const { stats } = JSON.parse(readFileSync(file, 'utf8'));
-  return { passed: stats.expected, failed: stats.unexpected + stats.flaky, skipped: stats.skipped };
-}
-
-const vitest = (project: string): Stage => ({
+const vitest = (project: string, ...after: string[]): Run => ({
   name: project,
+  after,
   command: [
     ...['vitest', 'run', '--project', project, '--passWithNoTests'],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(project)}`],
   ],
-  count: vitestCounts,
+  read: vitestReport,
 });
 
-const STAGES: Stage[] = [
-  { name: 'types', command: ['tsc', '-p', '.'] },
-  { name: 'lint', command: ['biome', 'check'] },
-  { name: 'build', command: ['node', 'scripts/run.mjs', 'build'] },
-  vitest('node'),
-  vitest('gpu'),
-  vitest('browser'),
-  { name: 'e2e', command: ['playwright', 'test'], count: playwrightCounts },
-  { name: 'packaging', command: ['node', 'scripts/run.mjs', 'packaging'] },
+/** A script of this folder, which writes a Report to the file that NIBBLE_REPORT names. */
+const script = (name: string, ...after: string[]): Run => ({
+  name,
+  after,
+  command: ['node', 'scripts/run.mjs', name],
+  read: ownReport,
+});
+
+/**
+ * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time. Nothing
+ * after `build` may change dist/.
+ */
+const STAGES: Run[] = [
+  { name: 'types', after: [], command: ['tsc', '-p', '.'] },
+  { name: 'lint', after: [], command: ['biome', 'check'] },
+  { name: 'build', after: [], command: ['node', 'scripts/run.mjs', 'build'] },
+  vitest('gpu', 'types', 'lint', 'build'),
+  vitest('node', 'types', 'lint', 'build'),
+  vitest('browser', 'node'),
+  { name: 'e2e', after: ['build', 'browser'], command: ['playwright', 'test'], read: playwrightReport },
+  script('commands', 'build', 'gpu'),
+  script('packaging', 'build', 'commands'),
 ];
 
-function run(stage: Stage, env: NodeJS.ProcessEnv): Counts & { ok: boolean } {
-  const [program, ...args] = stage.command;
+interface Ended extends Report {
+  ok: boolean;
+  line: string;
+}
+
+/** @returns the exit status; null where it did not start or was killed */
+function status(command: string[], env: NodeJS.ProcessEnv, write: (text: string) => void): Promise<number | null> {
+  const [program, ...args] = command;
   const local = join('node_modules/.bin', program);
-  const { status } = spawnSync(existsSync(local) ? local : program, args, { stdio: 'inherit', env });
-  const ok = status === 0;
-  if (!stage.count) return { ok, passed: 0, failed: 0, skipped: 0 };
-  const report = reportOf(stage.name);
-  if (!existsSync(report)) return { ok, passed: 0, failed: 0, skipped: 0 };
-  return { ok, ...stage.count(report) };
+  const child = spawn(existsSync(local) ? local : program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', write);
+  return new Promise((resolve) => {
+    child.on('error', (error) => {
+      write(`${error.message}\n`);
+      resolve(null);
+    });
+    child.on('close', resolve);
+  });
+}
+
+async function run(stage: Run, env: NodeJS.ProcessEnv, write: (text: string) => void): Promise<Ended> {
+  const started = performance.now();
+  const { name, command, read } = stage;
+  write(`\n=== ${name}\n`);
+  const file = reportOf(name);
+  const own = { NIBBLE_REPORT: file, PLAYWRIGHT_JSON_OUTPUT_NAME: file };
+  let ok = (await status(command, { ...env, ...own }, write)) === 0;
+  let report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
+  if (read) {
+    try {
+      report = read(file);
+    } catch (error) {
+      ok = false;
+      write(`There is no report of ${name}: ${(error as Error).message}\n`);
+    }
+  }
+  // A stage that failed with no failed test to show for it counts as one.
+  if (!ok && report.failed === 0) report.failed = 1;
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const tests = read ? `${report.passed} passed, ${report.failed} failed` : '';
+  const line = `${name.padEnd(10)}${seconds.padStart(7)} s  ${(ok ? 'ok' : 'FAILED').padEnd(8)}${tests}`.trimEnd();
+  write(`=== ${line}\n`);
+  return { ...report, ok, line };
 }
 
 /** `npm test -- node e2e` runs only those stages. */
@@ -76,25 +109,23 @@ export async function main(args: string[]): Promise<number> {
     ...process.env,
     ...vulkanEnvironment(chromium),
     NIBBLE_CHROMIUM: chromium,
-    PLAYWRIGHT_JSON_OUTPUT_NAME: reportOf('e2e'),
+    // what is printed goes through a pipe
+    ...(process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : {}),
   };
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const lines: string[] = [];
-  for (const stage of STAGES.filter((stage) => args.length === 0 || args.includes(stage.name))) {
-    console.log(`\n=== ${stage.name}`);
-    const started = performance.now();
-    const counts = run(stage, env);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    // A stage that failed with no failed test to show for it counts as one.
-    if (!counts.ok && counts.failed === 0) counts.failed = 1;
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skipped += counts.skipped;
-    const tests = stage.count ? `${counts.passed} passed, ${counts.failed} failed` : '';
-    lines.push(`${stage.name.padEnd(10)}${seconds.padStart(7)} s  ${(counts.ok ? 'ok' : 'FAILED').padEnd(8)}${tests}`);
-    console.log(`=== ${lines.at(-1)}`);
-  }
-  console.log(`\n${lines.join('\n')}\n`);
-  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+  const started = performance.now();
+  const ended = await runStages(
+    STAGES.filter(({ name }) => args.length === 0 || args.includes(name)),
+    (stage, write) => run(stage, env, write),
+    (text) => process.stdout.write(text),
+  );
+  const sum = (key: 'passed' | 'failed' | 'skipped') => ended.reduce((total, each) => total + each[key], 0);
+  const slowest = slowestLines(
+    ended.flatMap(({ tests }) => tests),
+    SLOWEST,
+  );
+  if (slowest.length > 0) console.log(`\nThe slowest tests:\n${slowest.join('\n')}`);
+  console.log(`\n${ended.map(({ line }) => line).join('\n')}`);
+  console.log(`${'in all'.padEnd(10)}${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s\n`);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  return sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
 }

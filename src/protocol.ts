@@ -224,7 +224,7 @@ export interface GenerateResult {
   ids: number[];
   /** the answer, without what was thought before it */
   text: string;
-  /** what the model thought before it answered; '' where it did not, or where its template has no marks for it */
+  /** what the model thought before it answered; '' where it did not, for a plain prompt, and without marks in its template */
   reasoning: string;
   /** all that the model wrote: reasoning, its marks, and the answer */
   raw: string;
@@ -293,7 +293,7 @@ export interface ModelInfo {
   lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
-  /** what of the model's generation_config.json is not followed, and why: sentences */
+  /** what of the checkpoint is otherwise than its files say (a head of its own, settings that are not followed): sentences */
   notes: readonly string[];
 }
 
@@ -378,6 +378,8 @@ export interface ModelCost {
   deviceEstimate: DeviceEstimate;
   /** the last load, if the tab died under it */
   lastAttempt: LoadAttempt | null;
+  /** see ModelInfo */
+  notes: readonly string[];
 }
 
 /** A request, and what to suppose in the place of what the model was loaded with. */

@@ -4,8 +4,8 @@
  *   npm install --prefix /tmp/ort onnxruntime-web
  *   node scripts/run.mjs ../bench/ort/compare --geometry smollm2 --pairs 5 --ort /tmp/ort [--write]
  *
- * --geometry smollm2|qwen2   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
- * --rivals A,B               each round runs every rival and Nibble after each; names are in RIVALS
+ * --geometry smollm2|qwen2|tiny   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
+ * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble alone, once
  * --tune NAME                Nibble's kernel shapes (default software)
  * --write                    puts the table into bench/rival.md, in the place of that geometry's last one
  * --verbose                  prints ORT's log, node placement included
@@ -85,6 +85,8 @@ async function buildWorker(outDir: string): Promise<void> {
     logLevel: 'error',
     plugins: [wgsl()],
     build: {
+      // Vite's helper for it needs a document, which a worker has not
+      modulePreload: false,
       outDir,
       target: 'es2022',
       rolldownOptions: {
@@ -173,18 +175,18 @@ export async function main(args: string[]): Promise<number> {
   });
   const name = values.geometry;
   const geometry = GEOMETRIES[name];
-  const rivals = values.rivals.split(',');
+  const rivals = values.rivals === 'none' ? [] : values.rivals.split(',');
   const unknown = rivals.find((rival) => !RIVALS[rival]);
   if (!geometry) throw new Error(`--geometry is ${name}; it must be one of ${Object.keys(GEOMETRIES).join(', ')}.`);
   if (unknown) throw new Error(`--rivals has ${unknown}; there are ${Object.keys(RIVALS).join(', ')}.`);
   const ortFolder = join(values.ort, 'node_modules/onnxruntime-web');
-  if (!(await stat(ortFolder).catch(() => null)))
+  if (rivals.length > 0 && !(await stat(ortFolder).catch(() => null)))
     throw new Error(`There is no ${ortFolder}. Run: npm install --prefix ${values.ort} onnxruntime-web`);
   const newTokens = Number(values['new-tokens'] ?? (name === 'qwen2' ? 3 : 5));
   const promptTokens = Number(values['prompt-tokens']);
   const prompt = Array.from({ length: promptTokens }, (_, i) => (i * 7919 + 17) % geometry.vocab_size);
   const models = join(values.ort, 'models');
-  await mkdir(models, { recursive: true });
+  if (rivals.length > 0) await mkdir(models, { recursive: true });
   const built = await mkdtemp(join(tmpdir(), 'nibble-ort-'));
   await buildWorker(built);
 
@@ -225,6 +227,16 @@ export async function main(args: string[]): Promise<number> {
     );
     const answer = await ask<{ ids: number[] }>(nibble, 'generate', { prompt, newTokens });
     log(`Nibble is loaded, generate gives ${answer.ids}`);
+    const runNibble = async (): Promise<Run> => {
+      const ours = await ask<Run>(nibble, 'run', { prompt, newTokens });
+      if (ours.ids.join() === answer.ids.join()) return ours;
+      throw new Error(`The bench decoded ${ours.ids} where generate gives ${answer.ids}.`);
+    };
+    if (rivals.length === 0) {
+      const { prefill, decode } = await runNibble();
+      log(`Nibble alone: ${prefill.toFixed(2)} and ${decode.toFixed(2)} tok/s`);
+      return 0;
+    }
     const pages: Record<string, Page> = {};
     let version = '';
     for (const rival of rivals) {
@@ -241,9 +253,7 @@ export async function main(args: string[]): Promise<number> {
     for (let i = 0; i < Number(values.pairs); i++) {
       for (const rival of rivals) {
         const theirs = await ask<Run>(pages[rival], 'run', { prompt, newTokens });
-        const ours = await ask<Run>(nibble, 'run', { prompt, newTokens });
-        if (ours.ids.join() !== answer.ids.join())
-          throw new Error(`The bench decoded ${ours.ids} where generate gives ${answer.ids}.`);
+        const ours = await runNibble();
         const pair = { rival: theirs, nibble: ours };
         pairs[rival].push(pair);
         log(

@@ -37,6 +37,21 @@ export const GEOMETRIES: Readonly<Record<string, Geometry>> = {
     rope_theta: 100000,
     max_position_embeddings: 8192,
   },
+  /** no model's: shows in seconds that everything runs */
+  tiny: {
+    ...COMMON,
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    hidden_size: 128,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    intermediate_size: 256,
+    vocab_size: 512,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    max_position_embeddings: 512,
+  },
   /** Qwen2-0.5B: biases on q, k and v */
   qwen2: {
     ...COMMON,

@@ -68,9 +68,7 @@ describe('what is said', () => {
     const answered = session.ask('Hi');
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO]));
     grow();
-    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, { ...ANSWER, content: 'Hello' }]), {
-      timeout: 20_000,
-    });
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, { ...ANSWER, content: 'Hello' }]));
     engine.pace = () => Promise.resolve();
     grow();
     await answered;

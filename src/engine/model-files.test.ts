@@ -50,6 +50,13 @@ describe('the one model among files', () => {
     ],
     ['a folder with another in it', ['m/config.json', 'm/old/config.json'], 'm', ['config.json', 'old/config.json']],
     ['one .gguf among others', ['d/README.md', 'd/x.gguf'], 'x.gguf', ['x.gguf']],
+    ['one .gguf and its eyes', ['d/mmproj-x.gguf', 'd/x.gguf'], 'x.gguf', ['x.gguf']],
+    [
+      'a .gguf in parts',
+      ['d/x-00002-of-00002.gguf', 'd/x-00001-of-00002.gguf'],
+      'x-00001-of-00002.gguf',
+      ['x-00002-of-00002.gguf', 'x-00001-of-00002.gguf'],
+    ],
   ])('%s', (_, given, name, expected) => {
     const model = oneModel(given.map(file));
     expect([model.name, paths(model.files)]).toEqual([name, expected]);
@@ -58,6 +65,8 @@ describe('the one model among files', () => {
   it.each([
     ['nothing', [], /No files/],
     ['neither config nor .gguf', ['a.txt'], /no config\.json and no \.gguf/],
+    ['an adapter', ['a/adapter_config.json', 'a/adapter_model.safetensors'], /LoRA adapter and no model/],
+    ['parts of two models', ['x-00001-of-00002.gguf', 'y-00001-of-00002.gguf'], /several models/],
     ['two folders', ['a/config.json', 'b/config.json'], /several models: a\/config\.json, b\/config\.json/],
     ['two .gguf', ['a.gguf', 'b.gguf'], /several models: a\.gguf, b\.gguf/],
   ])('not %s', (_, given, message) => {

@@ -89,10 +89,18 @@ export function oneModel(files: readonly NamedFile[], name?: string): ModelFiles
     };
   }
   const ggufs = files.filter(({ path }) => path.endsWith('.gguf'));
-  const names = ggufs.map(({ path }) => path);
-  if (ggufs.length > 1) throw refuse(`These are several models: ${names.slice(0, 5).join(', ')}. Choose one.`, names);
-  if (ggufs.length === 1)
-    return { name: ggufs[0].file.name, files: [{ path: ggufs[0].file.name, file: ggufs[0].file }] };
+  // what is beside a model that sees is none by itself
+  const models = ggufs.filter(({ path }) => ggufs.length === 1 || !/(^|\/)mmproj/i.test(path));
+  // NAME-00001-of-00003.gguf and so on are one
+  const names = [...new Set(models.map(({ path }) => path.replace(/-\d{5}(-of-\d{5}\.gguf)$/, '-00001$1')))];
+  if (names.length > 1) throw refuse(`These are several models: ${names.slice(0, 5).join(', ')}. Choose one.`, names);
+  if (names.length === 1)
+    return {
+      name: names[0].split('/').at(-1)!,
+      files: models.map(({ file }) => ({ path: file.name, file })),
+    };
+  if (files.some(({ path }) => /(^|\/)adapter_config\.json$/.test(path)))
+    throw refuse('This is a LoRA adapter and no model: load its base model, and give this as `lora`.');
   throw refuse(
     'There is no config.json and no .gguf among the files. Choose a model’s folder, all its files, or one .gguf.',
   );

@@ -7,7 +7,7 @@ import type { ByteRange, ReadBytes, TensorRecord } from './layout';
 import { alignedBlock, type DenseType } from './matrix';
 import type { RawTensor } from './safetensors';
 
-const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+const DENSE: Record<string, DenseType | 'f64'> = { F32: 'f32', F16: 'f16', BF16: 'bf16', F64: 'f64' };
 const STATE = /^(.+)\.quant_state\.bitsandbytes__(nf4|fp4)$/;
 const STATISTIC = /\.weight\.(absmax|quant_map|nested_|quant_state)|\.SCB$/;
 const NESTED_BLOCK = 256;
@@ -22,11 +22,14 @@ export function matrixShape(shape: readonly number[]): [number, number] {
 }
 
 /**
- * Groups raw entries into one record a tensor.
+ * Groups raw entries into one record a tensor, and says the number type of those that can be no weight.
  * Reads each 4-bit tensor's quant_state (JSON, about 100 bytes: the only place that has its shape) and quant_map.
  * @throws NibbleError corrupt-checkpoint, unsupported-quantization, both naming the tensor
  */
-export async function groupTensors(raw: Map<string, RawTensor>, read: ReadBytes): Promise<Map<string, TensorRecord>> {
+export async function groupTensors(
+  raw: Map<string, RawTensor>,
+  read: ReadBytes,
+): Promise<{ records: Map<string, TensorRecord>; unread: Map<string, string> }> {
   const taken = new Set<string>();
   const take = (name: string) => {
     taken.add(name);
@@ -45,7 +48,8 @@ export async function groupTensors(raw: Map<string, RawTensor>, read: ReadBytes)
     records.set(name, bnb4Record(name, type, take(key)!, take, small));
   }
   for (const [key, tensor] of raw) {
-    if (tensor.dtype === 'I8' && key.endsWith('.weight') && !taken.has(key)) {
+    const scaled = tensor.dtype === 'I8' && key.endsWith('.weight') && raw.has(key.replace(/weight$/, 'SCB'));
+    if (scaled && !taken.has(key)) {
       records.set(key, int8Record(key, tensor, take));
       taken.add(key);
     }
@@ -56,39 +60,35 @@ export async function groupTensors(raw: Map<string, RawTensor>, read: ReadBytes)
     const [tensor, { path }] = orphan;
     throw corrupt(`${path}: ${tensor} belongs to a quantised tensor whose other parts are missing`, { path, tensor });
   }
+  // refused where a model needs one: masks, position ids and other buffers are none of them
+  const unread = new Map<string, string>();
   for (const [key, tensor] of others) {
     const type = DENSE[tensor.dtype];
     if (type) records.set(key, denseRecord(key, tensor, type));
-    else if (/\.(weight|bias)$/.test(key))
-      throw unsupported(`${tensor.path}: ${key} is stored as ${tensor.dtype} without bitsandbytes' statistics`, {
-        path: tensor.path,
-        tensor: key,
-        dtype: tensor.dtype,
-      });
-    // other integer entries are buffers (position ids and the like): no model here has weights in them
+    else unread.set(key, tensor.dtype);
   }
-  return records;
+  return { records, unread };
 }
 
-function denseRecord(name: string, tensor: RawTensor, type: DenseType): TensorRecord {
+function denseRecord(name: string, tensor: RawTensor, type: DenseType | 'f64'): TensorRecord {
   const [rows, cols] = matrixShape(tensor.shape);
   const data = range(tensor);
+  const wide = type === 'f64';
   return {
-    info: { name, rows, cols, stored: type, format: { type }, storedBytes: bytesOf(data) },
+    info: { name, rows, cols, stored: type, format: { type: wide ? 'f32' : type }, storedBytes: bytesOf(data) },
     statistics: [],
     data,
-    encoding: { kind: 'dense', type },
+    encoding: wide ? { kind: 'f64' } : { kind: 'dense', type },
     interleavedHead: null,
   };
 }
 
 function int8Record(name: string, tensor: RawTensor, take: (name: string) => RawTensor | undefined): TensorRecord {
   const prefix = name.slice(0, -'weight'.length);
-  const scb = take(`${prefix}SCB`);
+  const scb = take(`${prefix}SCB`)!;
   take(`${prefix}weight_format`); // describes a layout on the GPU, never the file's
   const [rows, cols] = matrixShape(tensor.shape);
   const { path } = tensor;
-  if (!scb) throw unsupported(`${path}: ${name} is int8 without ${prefix}SCB`, { path, tensor: name });
   if (scb.dtype !== 'F32' || scb.end - scb.start !== 4 * rows) {
     throw corrupt(`${path}: ${prefix}SCB is ${scb.dtype} [${scb.shape}], expected F32 [${rows}]`, {
       path,

@@ -1,21 +1,29 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
+import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
-import { corrupt, isObject, type JsonObject, parseObject } from './json';
+import { corrupt, type JsonObject, parseObject } from './json';
 import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
-import { readTensorFiles } from './safetensors';
+import { plainName } from './names';
+import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
 
 const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
+
+/** The names of all files of a place. */
+export type FileNames = () => Promise<readonly string[]>;
 
 /**
  * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.
  * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are not).
  * @param readApart reads small parts that lie all over a file
- * @throws NibbleError corrupt-checkpoint, unsupported-quantization, and what `read` and `size` throw
+ * @param names for the error where something is missing; absent: the usual names are tried
+ * @throws NibbleError corrupt-checkpoint, unsupported-quantization, unsupported-architecture (weights in another kind of
+ * file), invalid-option (an adapter's folder), and what `read` and `size` throw
  */
 export async function openSafetensorsFolder(
   read: ReadBytes,
   size: FileSize,
   readApart: ReadBytes = read,
+  names?: FileNames,
 ): Promise<FileLayout> {
   const bytesOf = async (path: string): Promise<Uint8Array | null> => {
     const length = await size(path);
@@ -27,11 +35,13 @@ export async function openSafetensorsFolder(
     const bytes = await bytesOf(path);
     return bytes && parseObject(bytes, path);
   };
+  const missing = async (path: string) => (await import('./other-files')).explainMissing(path, read, size, names);
   const config = await object('config.json');
-  if (!config) throw corrupt('There is no config.json', { path: 'config.json' });
+  if (!config) throw await missing('config.json');
   checkQuantMethod(config);
   // on their way while the small files are: each would cost a round trip of its own
-  const weights = readTensorFiles(read, size);
+  const weights = findWeightFiles(read, size).then(async (files) => files && { ...files, ...(await open(files)) });
+  const open = async (found: WeightFiles) => ({ tensors: await readTensors(found, read) });
   weights.catch(() => {});
   const [json, tokenizerConfig, template, generation] = await Promise.all([
     object('tokenizer.json'),
@@ -39,31 +49,31 @@ export async function openSafetensorsFolder(
     bytesOf('chat_template.jinja'),
     bytesOf('generation_config.json'),
   ]);
-  const { tensors, files } = await weights;
-  return {
+  const found = await weights;
+  if (!found) throw await missing(SINGLE);
+  const { files } = found;
+  const layout: FileLayout = {
     config,
     generationConfig: parseLeniently(generation),
     tokenizer: json && {
       json,
       config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
-    records: languageModel(await groupTensors(tensors, readApart), config),
+    ...(await recordsOf(found.tensors, readApart)),
     files,
     totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };
+  if (!layout.records.has('lm_head.weight') || !saysTied(config)) return layout;
+  return (await import('./tied-head')).settleHead(layout, readApart);
 }
 
-/** Where a multimodal checkpoint keeps its language model; newer files have the second form. */
-const LANGUAGE_MODEL = /^(?:language_model\.(?:model\.)?|model\.language_model\.)/;
-
-/** Of a multimodal checkpoint the language model's tensors, under the names that it has alone. */
-function languageModel(records: Map<string, TensorRecord>, config: JsonObject): Map<string, TensorRecord> {
-  if (!isObject(config.text_config)) return records;
-  const own = [...records].flatMap(([name, record]): [string, TensorRecord][] => {
-    if (name.endsWith('lm_head.weight')) return [['lm_head.weight', record]];
-    return LANGUAGE_MODEL.test(name) ? [[name.replace(LANGUAGE_MODEL, 'model.'), record]] : [];
+async function recordsOf(tensors: Map<string, RawTensor>, read: ReadBytes) {
+  const { records, unread } = await groupTensors(tensors, read);
+  const own = [...records].map(([name, record]): [string, TensorRecord] => {
+    const plain = plainName(name);
+    return [plain, { ...record, info: { ...record.info, name: plain } }];
   });
-  return new Map(own.map(([name, record]) => [name, { ...record, info: { ...record.info, name } }]));
+  return { records: new Map(own), unread: new Map([...unread].map(([name, type]) => [plainName(name), type])) };
 }
 
 function parseLeniently(bytes: Uint8Array | null): JsonObject | null {

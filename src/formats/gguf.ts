@@ -3,8 +3,9 @@ import { NibbleError } from '../errors';
 import { ARCHITECTURES, type Architecture, huggingFaceName, MISTRAL } from './gguf-architectures';
 import { BLOCK_TYPES } from './gguf-blocks';
 import { ggufConfig } from './gguf-config';
-import { type GgufTensor, type GgufType, readGgufHeader } from './gguf-header';
+import type { GgufType } from './gguf-header';
 import { Metadata, shortestDecimal } from './gguf-metadata';
+import { type PlacedTensor, readGgufFiles } from './gguf-split';
 import { ggufTokenizer } from './gguf-tokenizer';
 import { denseValues } from './half';
 import { corrupt, type JsonObject } from './json';
@@ -32,12 +33,12 @@ function encodingOf(type: GgufType): { encoding: Encoding; stored: TensorInfo['s
 }
 
 function record(
-  tensor: GgufTensor,
+  tensor: PlacedTensor,
   name: string,
-  path: string,
   headSize: number,
   { interleaved, shiftedNorms }: Architecture,
 ): TensorRecord {
+  const { path } = tensor;
   const [cols, ...others] = tensor.dims;
   const rows = others.reduce((a, b) => a * b, 1);
   const { encoding, stored, format } = encodingOf(tensor.type);
@@ -68,14 +69,14 @@ function record(
 }
 
 /**
- * Opens a GGUF file, reading its header only (and the rotary factors, where it has some).
+ * Opens a GGUF, reading its header only (and the rotary factors, where it has some).
+ * @param named the file, or any one of several (gguf-split.ts)
  * @throws NibbleError corrupt-checkpoint, unsupported-architecture (architecture, rope scaling, tokenizer or tensor by
  * name), unsupported-quantization, and what `read` and `size` throw
  */
-export async function openGguf(path: string, read: ReadBytes, size: FileSize): Promise<FileLayout> {
-  const bytes = await size(path);
-  if (bytes === null) throw corrupt(`There is no ${path}`, { path });
-  const header = await readGgufHeader(path, read, bytes);
+export async function openGguf(named: string, read: ReadBytes, size: FileSize): Promise<FileLayout> {
+  const { files, ...header } = await readGgufFiles(named, read, size);
+  const [{ path }] = files;
   const metadata = new Metadata(header.metadata, path);
   const refuse = (what: string) => refusal(what, path);
   const name = metadata.string('general.architecture');
@@ -89,7 +90,7 @@ export async function openGguf(path: string, read: ReadBytes, size: FileSize): P
   const factors = new Map<string, readonly number[]>();
   for (const kind of ROPE_FACTORS) {
     const tensor = tensors.get(`${kind}.weight`);
-    if (tensor) factors.set(kind, await readFactors(tensor, path, read));
+    if (tensor) factors.set(kind, await readFactors(tensor, read));
     tensors.delete(`${kind}.weight`);
   }
   const some = (pattern: RegExp) => header.tensors.some((tensor) => pattern.test(tensor.name));
@@ -104,19 +105,19 @@ export async function openGguf(path: string, read: ReadBytes, size: FileSize): P
   for (const tensor of tensors.values()) {
     const module = huggingFaceName(tensor.name, architecture);
     if (!module) throw refuse(`the tensor ${tensor.name} of ${name}`);
-    records.set(module, record(tensor, module, path, config.head_dim as number, architecture));
+    records.set(module, record(tensor, module, config.head_dim as number, architecture));
   }
   return {
     config,
     generationConfig: generationConfig(metadata),
     tokenizer: ggufTokenizer(metadata, path),
     records,
-    files: [{ path, bytes }],
-    totalBytes: bytes,
+    files,
+    totalBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
-async function readFactors({ name, dims, type, start, end }: GgufTensor, path: string, read: ReadBytes) {
+async function readFactors({ name, dims, type, start, end, path }: PlacedTensor, read: ReadBytes) {
   if (type !== 'F32' || dims.length !== 1 || dims[0] > MAX_ROPE_FACTORS)
     throw corrupt(`${path}: ${name} is ${type} of shape [${dims}]`, { path, tensor: name, type });
   return Array.from(denseValues(await read(path, start, end), 'f32'), shortestDecimal);

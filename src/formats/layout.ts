@@ -32,6 +32,8 @@ export type FileSize = (path: string) => Promise<number | null>;
 /** How the bytes of `data` and `statistics` are to be understood. */
 export type Encoding =
   | { kind: 'dense'; type: DenseType }
+  /** rounded to f32 as it is read */
+  | { kind: 'f64' }
   /** bitsandbytes 4 bits; blocks of `blocksize` run over the flattened tensor. statistics: absmax f32; or, nested:
    * absmax u8, nested_absmax f32, nested_quant_map f32[256], with absmax[b] = map[q[b]] * nested[b >> 8] + offset */
   | { kind: 'bnb4'; blocksize: number; codebook: readonly number[]; nestedOffset: number | null }
@@ -83,6 +85,10 @@ export interface FileLayout {
   tokenizer: { json: JsonObject; config: JsonObject } | null;
   /** by Hugging Face name */
   records: Map<string, TensorRecord>;
+  /** tensors of number types that no weight has here, buffers mostly: the type by name */
+  unread?: ReadonlyMap<string, string>;
+  /** what the person should know: whole sentences */
+  notes?: readonly string[];
   /** the weight files, and the sum of their sizes */
   files: readonly { path: string; bytes: number }[];
   totalBytes: number;

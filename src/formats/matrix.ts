@@ -50,7 +50,7 @@ export interface TensorInfo {
   rows: number;
   cols: number;
   /** How the file holds it; `format` says what it becomes when it is kept as it is (dense: unchanged). */
-  stored: DenseType | 'nf4' | 'fp4' | 'int8' | BlockTypeName;
+  stored: DenseType | 'f64' | 'nf4' | 'fp4' | 'int8' | BlockTypeName;
   format: MatrixFormat;
   /** Bytes in the file(s), statistics included. */
   storedBytes: number;

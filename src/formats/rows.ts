@@ -12,6 +12,8 @@ function encodedBytes(encoding: Encoding, elements: number): number {
   switch (encoding.kind) {
     case 'dense':
       return elements * (encoding.type === 'f32' ? 4 : 2);
+    case 'f64':
+      return elements * 8;
     case 'bnb4':
       return Math.ceil(elements / 2);
     case 'int8':
@@ -101,6 +103,11 @@ function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decod
         return { row0, rows, cols, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) };
       };
     }
+    case 'f64':
+      return (row0, rows, bytes) => {
+        const data = new Uint8Array(new Float32Array(new Float64Array(bytes.slice().buffer)).buffer);
+        return { row0, rows, cols, type: 'dense', dense: 'f32', data };
+      };
     case 'bnb4':
       return bnb4Decoder(record, encoding, statistics);
     case 'int8': {

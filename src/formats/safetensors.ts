@@ -9,8 +9,8 @@ import type { FileSize, ReadBytes } from './layout';
 /** Bytes an element of each dtype takes. */
 // biome-ignore format: a table
 const SIZES: Record<string, number> = {
-  BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, I16: 2, U16: 2, F16: 2, BF16: 2, I32: 4, U32: 4, F32: 4, I64: 8,
-  U64: 8, F64: 8,
+  BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E5M2FNUZ: 1, F8_E4M3FNUZ: 1, F8_E8M0: 1, I16: 2, U16: 2, F16: 2,
+  BF16: 2, I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8, C64: 8,
 };
 const MAX_HEADER = 100e6;
 
@@ -147,22 +147,24 @@ export interface TensorFiles {
 /** The weight files of a folder. */
 export interface WeightFiles {
   files: { path: string; bytes: number }[];
-  /** in which of them each tensor lies; null when there is one */
+  /** in which of them the index has each tensor; null when there is one */
   where: Map<string, string> | null;
 }
 
+export const SINGLE = 'model.safetensors';
+export const INDEX = `${SINGLE}.index.json`;
+
 /**
  * model.safetensors, or the shards that model.safetensors.index.json names, with their sizes; no header is read.
- * @throws NibbleError corrupt-checkpoint: no weights, a missing shard
+ * @returns null when there is neither
+ * @throws NibbleError corrupt-checkpoint: a missing shard
  */
-export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<WeightFiles> {
-  const single = 'model.safetensors';
-  const bytes = await size(single);
-  if (bytes !== null) return { files: [{ path: single, bytes }], where: null };
-  const index = `${single}.index.json`;
-  const indexBytes = await size(index);
-  if (indexBytes === null) throw corrupt(`There is neither ${single} nor ${index}`, { path: single });
-  const where = parseIndex(await read(index, 0, indexBytes), index);
+export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<WeightFiles | null> {
+  const bytes = await size(SINGLE);
+  if (bytes !== null) return { files: [{ path: SINGLE, bytes }], where: null };
+  const indexBytes = await size(INDEX);
+  if (indexBytes === null) return null;
+  const where = parseIndex(await read(INDEX, 0, indexBytes), INDEX);
   const shards = [...new Set(where.values())].sort();
   // side by side: one after the other, each would wait for the server anew
   const files = await Promise.all(
@@ -177,22 +179,16 @@ export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<
 }
 
 /**
- * All entries of the weight files' headers.
- * @throws NibbleError corrupt-checkpoint: no weights, a missing shard, a tensor that its shard lacks
+ * All entries of the weight files' headers. As transformers has it, an index says which files there are and nothing more:
+ * what it names and no shard has is not there, and what a shard has beside that is. Of a tensor in two shards that one
+ * counts which the index says, else the last.
  */
-export async function readTensorFiles(read: ReadBytes, size: FileSize): Promise<TensorFiles> {
-  const { files, where } = await findWeightFiles(read, size);
-  const headers = new Map(
-    await Promise.all(files.map(async ({ path, bytes }) => [path, await readHeader(path, read, bytes)] as const)),
-  );
-  if (!where) return { tensors: headers.get(files[0].path)!, files };
+export async function readTensors({ files, where }: WeightFiles, read: ReadBytes): Promise<Map<string, RawTensor>> {
+  const headers = await Promise.all(files.map(({ path, bytes }) => readHeader(path, read, bytes)));
   const tensors = new Map<string, RawTensor>();
-  for (const [name, path] of where) {
-    const tensor = headers.get(path)!.get(name);
-    if (!tensor) throw corrupt(`${path} lacks ${name}, which the index says it holds`, { path, tensor: name });
-    tensors.set(name, tensor);
-  }
-  return { tensors, files };
+  for (const [name, tensor] of headers.flatMap((header) => [...header]))
+    if (!tensors.has(name) || (where?.get(name) ?? tensor.path) === tensor.path) tensors.set(name, tensor);
+  return tensors;
 }
 
 export interface NewTensor {

@@ -20,7 +20,7 @@ it('answers as a fresh engine does, whatever was said, edited, closed and evicte
   expect(met.reused).toBeGreaterThan(2);
   expect(met.afresh).toBeGreaterThan(2);
   expect(met.spared).toBeGreaterThanOrEqual(4);
-}, 300_000);
+});
 
 it('answers as a fresh engine does where it goes on from copies of the rings', async () => {
   const met = nothingMet();
@@ -29,4 +29,4 @@ it('answers as a fresh engine does where it goes on from copies of the rings', a
     { numRuns: 6 },
   );
   expect(met.restored).toBeGreaterThanOrEqual(6);
-}, 300_000);
+});

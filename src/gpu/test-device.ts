@@ -6,16 +6,38 @@ import { requestGpu } from './device';
 Object.assign(globalThis, globals);
 /** Dawn's instance must stay referenced for the life of the process. */
 const instance = create([]);
-const devices = new Map<string, Promise<Gpu>>();
+const devices = new Map<string, Promise<GPUDevice>>();
+
+/**
+ * A navigator.gpu for sessions that need no device of their own: who asks for the same gets the same one, which nobody
+ * destroys, and with it the kernels that are compiled already. SwiftShader takes longer to compile them than to run them.
+ */
+export const sharedGpu = {
+  async requestAdapter(options?: GPURequestAdapterOptions) {
+    const adapter = await instance.requestAdapter(options);
+    if (!adapter) return null;
+    const own = adapter.requestDevice.bind(adapter);
+    adapter.requestDevice = (descriptor) => {
+      const key = JSON.stringify(descriptor);
+      const device = devices.get(key) ?? own(descriptor).then((made) => Object.assign(made, { destroy() {} }));
+      devices.set(key, device);
+      return device;
+    };
+    return adapter;
+  },
+} as GPU;
+
+const ADAPTER: GpuOptions = { limits: 'adapter', features: 'all' };
 
 /** A device of its own, for a test that destroys or alters it. */
-export const ownGpu = (options: GpuOptions = { limits: 'adapter', features: 'all' }): Promise<Gpu> =>
-  requestGpu(instance, options);
+export const ownGpu = (options: GpuOptions = ADAPTER): Promise<Gpu> => requestGpu(instance, options);
+
+const gpus = new Map<string, Promise<Gpu>>();
 
 /** The same device, and so the same compiled kernels, for the same options. */
-export function testGpu(options: GpuOptions = { limits: 'adapter', features: 'all' }): Promise<Gpu> {
+export function testGpu(options: GpuOptions = ADAPTER): Promise<Gpu> {
   const key = JSON.stringify(options);
-  const device = devices.get(key) ?? ownGpu(options);
-  devices.set(key, device);
-  return device;
+  const gpu = gpus.get(key) ?? requestGpu(sharedGpu, options);
+  gpus.set(key, gpu);
+  return gpu;
 }

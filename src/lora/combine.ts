@@ -6,12 +6,19 @@
  */
 import { NibbleError } from '../errors';
 import { denseBytes } from '../formats/half';
-import type { DenseType } from '../formats/matrix';
-import { type ActiveAdapters, type AdaptedStep, type BaseWeights, outputShape } from '../memory/adapted';
+import type { DenseType, MatrixFormat } from '../formats/matrix';
+import {
+  type ActiveAdapters,
+  type AdaptedStep,
+  type BaseWeights,
+  outputShape,
+  type WholeSink,
+  type WholeTensor,
+} from '../memory/adapted';
 import { CHUNK_COLUMNS, type DeviceMatrix, type LayoutTarget } from '../memory/layout';
 import type { Step } from '../model/steps';
 import type { Place } from './modules';
-import type { Adapter, AdapterModule } from './peft';
+import type { Adapter, AdapterModule, AdapterTensor, TrainedTokens } from './peft';
 
 export interface ScaledAdapter {
   adapter: Adapter;
@@ -19,8 +26,17 @@ export interface ScaledAdapter {
   scale: number;
 }
 
-/** @throws invalid-option when two adapters replace biases, which PEFT does not do either */
-export function combineAdapters(steps: readonly Step[], adapters: readonly ScaledAdapter[]): ActiveAdapters {
+/** What a whole matrix, which takes the place of a tensor, is computed with as; `own` is the type in its file. */
+export type FormatOf = (tensor: string, own: DenseType) => MatrixFormat;
+
+/**
+ * @throws invalid-option when two adapters replace biases, or the same module, which PEFT does not do either
+ */
+export function combineAdapters(
+  steps: readonly Step[],
+  adapters: readonly ScaledAdapter[],
+  formatOf: FormatOf = (_, type) => ({ type }),
+): ActiveAdapters {
   const withBiases = adapters.filter(({ adapter }) => adapter.biases.length > 0);
   if (withBiases.length > 1) {
     const names = withBiases.map(({ adapter }) => adapter.name);
@@ -28,11 +44,20 @@ export function combineAdapters(steps: readonly Step[], adapters: readonly Scale
       adapters: names,
     });
   }
-  const touched = new Set(
-    adapters.flatMap(({ adapter }) => [...adapter.modules, ...adapter.biases].map(({ place }) => place.step)),
-  );
+  const whole = combineWhole(adapters, formatOf);
+  refuseSharedTokens(adapters);
+  const touched = new Set([
+    ...adapters.flatMap(({ adapter: { modules, biases, tokens } }) =>
+      [...modules, ...biases, ...tokens].map(({ place }) => place.step),
+    ),
+    ...[...whole.values()].map(({ place }) => place.step),
+  ]);
   return {
-    steps: [...touched].sort((a, b) => a - b).map((step) => shapeOf(step, adapters)),
+    steps: [...touched].sort((a, b) => a - b).map((step) => shapeOf(step, adapters, at([...whole.values()], step))),
+    async fill(sink) {
+      const once = new Map([...whole.values()].map((one) => [one.tensor.name, one]));
+      for (const one of once.values()) await fillWhole(one, sink);
+    },
     async read(adapter, target, base) {
       const { a, b, bias } = await readStep(steps[adapter.step], adapter, adapters, base);
       const contents = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -45,6 +70,73 @@ export function combineAdapters(steps: readonly Step[], adapters: readonly Scale
       return contents;
     },
   };
+}
+
+function refuseSharedTokens(adapters: readonly ScaledAdapter[]): void {
+  const seen = new Map<string, Adapter>();
+  for (const { adapter } of adapters) {
+    for (const { place, indices } of adapter.tokens) {
+      for (const index of indices) {
+        const other = seen.get(`${place.module} ${index}`);
+        seen.set(`${place.module} ${index}`, adapter);
+        if (!other) continue;
+        const names = [other.name, adapter.name];
+        const text = `${names.join(' and ')} both replace token ${index}; only one adapter may.`;
+        throw new NibbleError('invalid-option', text, { adapters: names, token: index });
+      }
+    }
+  }
+}
+
+interface PlacedWhole {
+  place: Place;
+  adapter: Adapter;
+  values: AdapterTensor;
+  saved: boolean;
+  tensor: WholeTensor;
+}
+
+/** By module. What was loaded into the model gives way to a later adapter's, and to a module that was saved. */
+function combineWhole(adapters: readonly ScaledAdapter[], formatOf: FormatOf): Map<string, PlacedWhole> {
+  const whole = new Map<string, PlacedWhole>();
+  for (const { adapter } of adapters) {
+    for (const [place, { values, saved }] of adapter.whole) {
+      const before = whole.get(place.module);
+      const other = adapters.find(
+        ({ adapter: one }) => saved && one !== adapter && one.modules.some((m) => m.place.module === place.module),
+      );
+      const rival = before?.saved && saved ? before.adapter : other?.adapter;
+      if (rival) {
+        const names = [rival.name, adapter.name];
+        const text = `${names.join(' and ')} both change ${place.module}, one of them whole; only one adapter may.`;
+        throw new NibbleError('invalid-option', text, { adapters: names, module: place.module });
+      }
+      if (before?.saved) continue;
+      const norm = place.kind === 'norm';
+      const [rows, cols] = norm ? [1, place.cols] : (values.raw.shape as [number, number]);
+      const name = `lora.${adapters.findIndex((one) => one.adapter === adapter)}.${values.raw.start}`;
+      const format = norm ? null : formatOf(place.tensor, values.type);
+      whole.set(place.module, {
+        place,
+        adapter,
+        values,
+        saved,
+        tensor: { of: place.tensor, name, rows, cols, format },
+      });
+    }
+  }
+  return whole;
+}
+
+/** bytes of a file at a time */
+const SLICE_BYTES = 1 << 20;
+
+async function fillWhole({ adapter, values, tensor: { name, rows, format } }: PlacedWhole, sink: WholeSink) {
+  if (!format) return sink.writeVector(name, await adapter.read(values));
+  const { start, end } = values.raw;
+  const step = Math.max(1, Math.floor((SLICE_BYTES * rows) / (end - start)));
+  for (let row = 0; row < rows; row += step)
+    await sink.write(name, await adapter.slice(values, row, Math.min(step, rows - row)));
 }
 
 const bytesOf = (values: Float32Array, type: DenseType) => denseBytes(values, type) as Uint8Array<ArrayBuffer>;
@@ -68,19 +160,27 @@ function laidOut(values: Float32Array, { rows, cols, outputRow, format }: Device
 const at = <T extends { place: Place }>(all: readonly T[], step: number): T[] =>
   all.filter(({ place }) => place.step === step);
 
-function shapeOf(step: number, adapters: readonly ScaledAdapter[]): AdaptedStep {
+function shapeOf(step: number, adapters: readonly ScaledAdapter[], whole: readonly PlacedWhole[]): AdaptedStep {
   const modules = adapters.flatMap(({ adapter }) => at(adapter.modules, step));
-  const types = new Set<DenseType>(modules.map(({ a }) => a.type));
+  const tokens = adapters.flatMap(({ adapter }) => at(adapter.tokens, step));
+  const types = new Set<DenseType>([...modules.map(({ a }) => a.type), ...tokens.map(() => 'f32' as const)]);
   const multiplier = modules.some(({ magnitude }) => magnitude !== null);
   const replaced = adapters.some(({ adapter }) => at(adapter.biases, step).length > 0);
   return {
     step,
-    rank: Math.ceil(modules.reduce((sum, { rank }) => sum + rank, 0) / 4) * 4,
+    // a trained token is a rank of its own: 1 where it is, times what its row differs by
+    rank:
+      Math.ceil(
+        [...modules.map((m) => m.rank), ...tokens.map((t) => t.indices.length)].reduce((a, b) => a + b, 0) / 4,
+      ) * 4,
     type: types.size === 1 ? [...types][0] : 'f32',
     bias: multiplier || replaced || modules.some(({ bias }) => bias !== null),
     multiplier,
+    whole: whole.map(({ tensor }) => tensor),
   };
 }
+
+const NONE = new Float32Array();
 
 async function readStep(
   step: Step,
@@ -88,6 +188,7 @@ async function readStep(
   adapters: readonly ScaledAdapter[],
   base: BaseWeights,
 ): Promise<Record<'a' | 'b', Float32Array> & { bias: Float32Array | null }> {
+  if (step.op !== 'linear' && step.op !== 'embed') return { a: NONE, b: NONE, bias: null };
   const [rows, cols] = outputShape(step);
   const a = new Float32Array(rank * cols);
   const b = new Float32Array(rows * rank);
@@ -105,6 +206,10 @@ async function readStep(
       const alone = onlyColumns(a, b, first, column, { rows, cols, rank });
       const norms = await base.rowNorms(step, alone.a, alone.b, column - first);
       for (const module of modules) await applyDora(module, adapter, norms, { b, added, factors, rank });
+    }
+    for (const trained of at(adapter.tokens, index)) {
+      await placeTokens(trained, adapter, step, base, { a, b, rank, cols, column });
+      column += trained.indices.length;
     }
   }
   if (!bias || step.op !== 'linear') return { a, b, bias: null };
@@ -147,6 +252,31 @@ async function place(
     for (let k = 0; k < own; k++) all.b[to + k] = s * valuesB[r * own + k];
     if (beta) all.added[outputRow + r] += s * beta[r];
   }
+}
+
+/** A row that was trained takes the place of the model's: W x + (new - W) x where the token is. */
+async function placeTokens(
+  { place: { tensor }, indices, values }: TrainedTokens,
+  adapter: Adapter,
+  step: Step,
+  base: BaseWeights,
+  { a, b, rank, cols, column }: Omit<Stacked, 'added'>,
+): Promise<void> {
+  const rows = await base.rows(step, tensor, indices);
+  const change = (await adapter.read(values)).map((value, i) => value - rows[i]);
+  const width = change.length / indices.length;
+  indices.forEach((id, k) => {
+    const own = change.subarray(k * width, (k + 1) * width);
+    if (step.op === 'embed') {
+      a[id * rank + column + k] = 1;
+      own.forEach((value, r) => {
+        b[r * rank + column + k] = value;
+      });
+    } else {
+      a.set(own, (column + k) * cols);
+      b[id * rank + column + k] = 1;
+    }
+  });
 }
 
 /** Rows first..end of A and the same columns of B. */

@@ -1,17 +1,19 @@
-/** Which modules of a model may have an adapter, by the name that PEFT knows them by. Pure. */
+/** Which modules of a model an adapter may change, by the name that PEFT knows them by. Pure. */
 import type { Step } from '../model/steps';
 
 /** A module's place in the list of steps. */
 export interface Place {
   module: string;
   step: number;
-  /** outputs and inputs; of the embedding, its width and the vocabulary */
+  /** the model's tensor; a tied head's is the embedding's */
+  tensor: string;
+  /** outputs and inputs; of the embedding, its width and the vocabulary; of a norm, 1 and its width */
   rows: number;
   cols: number;
   /** first row within the step's output */
   outputRow: number;
   hasBias: boolean;
-  kind: 'linear' | 'embedding';
+  kind: 'linear' | 'embedding' | 'norm';
   /** the step caps its output (Gemma 2's head), so that nothing can be added afterwards */
   capped: boolean;
 }
@@ -23,36 +25,36 @@ export interface Place {
  */
 export const moduleName = (path: string): string => path.replace(/^(?:(?:base_model|model|language_model)\.)+/, '');
 
-export function adaptableModules(steps: readonly Step[]): Map<string, Place> {
+/** @param spec the sizes of norms over q and k */
+export function adaptableModules(
+  steps: readonly Step[],
+  { heads, kvHeads, headSize }: { heads: number; kvHeads: number; headSize: number },
+): Map<string, Place> {
   const places = new Map<string, Place>();
+  const add = (step: number, tensor: string, rows: number, cols: number, more: Partial<Place> = {}) => {
+    const module = moduleName(tensor.replace(/\.weight$/, ''));
+    const plain = { module, outputRow: 0, hasBias: false, kind: 'linear', capped: false } as const;
+    const place: Place = { ...plain, step, tensor, rows, cols, ...more };
+    places.set(place.module, place);
+  };
   for (const [index, step] of steps.entries()) {
-    if (step.op === 'embed') {
-      const module = moduleName(step.table.replace(/\.weight$/, ''));
-      places.set(module, {
-        module,
-        step: index,
-        rows: step.width,
-        cols: step.rows,
-        outputRow: 0,
-        hasBias: false,
-        kind: 'embedding',
-        capped: false,
-      });
+    if (step.op === 'embed') add(index, step.table, step.width, step.rows, { kind: 'embedding' });
+    if (step.op === 'norm') add(index, step.weight, 1, step.width, { kind: 'norm' });
+    if (step.op === 'rotate' && step.qNorm && step.kNorm) {
+      const [q, k] = step.normOver === 'head' ? [1, 1] : [heads, kvHeads];
+      add(index, step.qNorm, 1, q * headSize, { kind: 'norm' });
+      add(index, step.kNorm, 1, k * headSize, { kind: 'norm' });
     }
     if (step.op !== 'linear') continue;
     let outputRow = 0;
     for (const { name, rows, bias } of step.parts) {
       // A tied head computes with the embedding's table but is a module of its own.
-      const module = step.out === 'logits' ? 'lm_head' : moduleName(name.replace(/\.weight$/, ''));
-      places.set(module, {
-        module,
-        step: index,
-        rows,
-        cols: step.cols,
+      const module = step.out === 'logits' ? { module: 'lm_head' } : {};
+      add(index, name, rows, step.cols, {
         outputRow,
         hasBias: bias !== null,
-        kind: 'linear',
         capped: step.softcap !== null,
+        ...module,
       });
       outputRow += rows;
     }

@@ -2,9 +2,10 @@
 import { NibbleError } from '../errors';
 import type { FileSize, ReadBytes } from '../formats/layout';
 import type { ActiveAdapters } from '../memory/adapted';
+import type { ModelSpec } from '../model/spec';
 import type { Step } from '../model/steps';
 import type { LoraInfo } from '../protocol';
-import { combineAdapters, type ScaledAdapter } from './combine';
+import { combineAdapters, type FormatOf, type ScaledAdapter } from './combine';
 import { adaptableModules } from './modules';
 import { openAdapter } from './peft';
 
@@ -17,10 +18,11 @@ export interface WantedAdapter {
 
 /** @throws invalid-option, corrupt-checkpoint, unsupported-architecture */
 export async function openAdapters(
-  steps: readonly Step[],
+  { steps, spec }: { steps: readonly Step[]; spec: ModelSpec },
   wanted: readonly WantedAdapter[],
+  formatOf: FormatOf,
 ): Promise<{ active: ActiveAdapters; infos: LoraInfo[] }> {
-  const places = adaptableModules(steps);
+  const places = adaptableModules(steps, spec);
   const adapters: ScaledAdapter[] = [];
   for (const { name, scale, read, size } of wanted) {
     if (!Number.isFinite(scale)) {
@@ -31,17 +33,18 @@ export async function openAdapters(
     }
     adapters.push({ adapter: await openAdapter(name, places, read, size), scale });
   }
-  return { active: combineAdapters(steps, adapters), infos: adapters.map(infoOf) };
+  return { active: combineAdapters(steps, adapters, formatOf), infos: adapters.map(infoOf) };
 }
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
-function infoOf({ adapter: { name, dora, modules, bytes }, scale }: ScaledAdapter): LoraInfo {
+function infoOf({ adapter: { name, dora, modules, whole, tokens, bytes }, scale }: ScaledAdapter): LoraInfo {
+  const changed = new Set([...[...modules, ...tokens].map(({ place }) => place), ...whole.keys()]);
   return {
     name,
     scale,
     dora,
-    modules: modules.length,
+    modules: changed.size,
     ranks: distinct(modules.map(({ rank }) => rank)),
     scalings: distinct(modules.map(({ scaling }) => scaling * scale)),
     bytes,

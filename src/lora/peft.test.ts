@@ -97,14 +97,14 @@ describe('an adapter', () => {
   });
 
   it('of fused projections finds them', () => {
-    const places = adaptableModules(forwardSteps({ ...specOf({}), fused: true }));
+    const places = adaptableModules(forwardSteps({ ...specOf({}), fused: true }), specOf({}));
     expect(places.get('layers.0.self_attn.qkv_proj')).toMatchObject({ rows: 320, cols: 96, outputRow: 0 });
     expect(places.get('layers.0.mlp.gate_up_proj')).toMatchObject({ rows: 320 });
     expect(places.has('layers.0.self_attn.q_proj')).toBe(false);
   });
 
   it('knows the row at which a module begins, and a tied head from its table', () => {
-    const places = adaptableModules(STEPS);
+    const places = adaptableModules(STEPS, specOf({}));
     expect(places.get('layers.0.self_attn.v_proj')).toMatchObject({ outputRow: 192 + 64, rows: 64 });
     expect(places.get('lm_head')).toMatchObject({ rows: 263, cols: 96, kind: 'linear' });
     expect(places.get('embed_tokens')).toMatchObject({ rows: 96, cols: 263, kind: 'embedding' });
@@ -128,11 +128,57 @@ describe('refused by name:', () => {
     ['layer_replication', 'plain', { config: { layer_replication: [[0, 2]] } }, unsupported, /layer_replication/],
     ['fan_in_fan_out', 'plain', { config: { fan_in_fan_out: true } }, unsupported, /fan_in_fan_out/],
     ['aLoRA', 'plain', { config: { alora_invocation_tokens: [1] } }, unsupported, /alora_invocation_tokens/],
-    ['trainable tokens', 'plain', { config: { trainable_token_indices: [1] } }, unsupported, /trainable_token/],
-    ['modules_to_save', 'plain', { config: { modules_to_save: ['lm_head'] } }, unsupported, /modules_to_save/],
+    ...[[1, 263], [1, 1], 'x', [1.5, 2], null].map(
+      (indices) =>
+        [
+          `tokens ${JSON.stringify(indices)}`,
+          'plain',
+          {
+            config: { trainable_token_indices: indices },
+            tensors: added('base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta', [2, 96]),
+          },
+          'corrupt-checkpoint',
+          /ids below 263/,
+        ] as const,
+    ),
     ['target_parameters', 'plain', { config: { target_parameters: ['x'] } }, unsupported, /target_parameters/],
     ['PiSSA', 'plain', { config: { init_lora_weights: 'pissa_niter_4' } }, unsupported, /pissa_niter_4/],
-    ['a whole tensor', 'plain', { tensors: added('base_model.model.lm_head.weight', [2]) }, unsupported, /lm_head/],
+    [
+      'a head of another vocabulary',
+      'plain',
+      { tensors: added('base_model.model.lm_head.weight', [270, 96]) },
+      'invalid-option',
+      /270 tokens in lm_head and this model 263/,
+    ],
+    [
+      'a whole tensor of another shape',
+      'plain',
+      { tensors: added(`${Q0}.weight`, [2, 96]) },
+      'invalid-option',
+      /2,96.*192,96/,
+    ],
+    [
+      'a LoRA of a norm',
+      'plain',
+      { tensors: added('base_model.model.model.norm.lora_A.weight', [4, 96]) },
+      'corrupt-checkpoint',
+      /norm is a norm/,
+    ],
+    [
+      'a tensor of another kind',
+      'plain',
+      { tensors: added('base_model.model.lm_head.delta', [2]) },
+      unsupported,
+      /lm_head/,
+    ],
+    [
+      'a module that is saved and has a LoRA',
+      'plain',
+      { config: { modules_to_save: ['q_proj'] }, tensors: added(`${Q0}.weight`, [192, 96]) },
+      'corrupt-checkpoint',
+      /LoRA and is in modules_to_save/,
+    ],
+    ['modules_to_save that is no list', 'plain', { config: { modules_to_save: 'x' } }, 'corrupt-checkpoint', /a list/],
     [
       'DoRA of an embedding',
       'embedding',
@@ -220,6 +266,35 @@ describe('refused by name:', () => {
       code: 'unsupported-architecture',
       message: expect.stringMatching(/lm_head.*soft-capped/),
     });
+  });
+
+  it('two adapters that bring the same module whole, or train the same token', async () => {
+    const spec = {
+      model_type: 'qwen2',
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      head_dim: 16,
+      vocab_size: 131,
+    };
+    const steps = stepsOf(spec);
+    const both = async (...names: string[]) => {
+      const adapters = await Promise.all(names.map((name) => openFiles(name, steps, adapterFiles(name))));
+      return () =>
+        combineAdapters(
+          steps,
+          adapters.map((adapter) => ({ adapter, scale: 1 })),
+        );
+    };
+    expect(await both('saved-embedding', 'saved-tied')).toThrow(
+      /saved-embedding and saved-tied both change embed_tokens/,
+    );
+    expect(await both('saved-head', 'target-head')).toThrow(/target-head and saved-head both change lm_head/);
+    expect(await both('tokens', 'tokens')).toThrow(/both replace token 77/);
+    // what was loaded into the model gives way to a later adapter's, and one that saves a module of its own goes first
+    expect((await both('target-embedding', 'target-head'))().steps.length).toBeGreaterThan(2);
+    expect((await both('target-embedding', 'saved-head'))().steps.length).toBeGreaterThan(2);
   });
 
   it('two adapters that replace biases', async () => {

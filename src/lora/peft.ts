@@ -8,7 +8,7 @@ import { NibbleError } from '../errors';
 import { denseValues } from '../formats/half';
 import { isObject, type JsonObject, parseObject } from '../formats/json';
 import type { FileSize, ReadBytes } from '../formats/layout';
-import type { DenseType } from '../formats/matrix';
+import type { DenseType, RowSlice } from '../formats/matrix';
 import { type RawTensor, readHeader } from '../formats/safetensors';
 import { moduleName, type Place } from './modules';
 
@@ -38,10 +38,30 @@ export interface Adapter {
   modules: readonly AdapterModule[];
   /** biases that replace the base's */
   biases: readonly { place: Place; values: AdapterTensor }[];
+  /** whole tensors, by the places that compute with them */
+  whole: ReadonlyMap<Place, Whole>;
+  /** rows of the embedding, or of the head, that were trained: what they are now */
+  tokens: readonly TrainedTokens[];
   /** bytes of the weight file */
   bytes: number;
   /** All values of a tensor, row-major. @throws corrupt-checkpoint for one that is not finite; network, aborted */
   read(tensor: AdapterTensor): Promise<Float32Array>;
+  /** Some rows of a matrix, as they are stored. @throws as read() */
+  slice(tensor: AdapterTensor, row0: number, rows: number): Promise<RowSlice>;
+}
+
+export interface TrainedTokens {
+  place: Place;
+  indices: readonly number[];
+  /** [indices, width] */
+  values: AdapterTensor;
+}
+
+/** A tensor in the place of the model's. */
+export interface Whole {
+  values: AdapterTensor;
+  /** a module of the adapter (modules_to_save); else the model's own, which a later adapter may load once more */
+  saved: boolean;
 }
 
 const CONFIG = 'adapter_config.json';
@@ -54,11 +74,8 @@ const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' 
 const UNSUPPORTED = [
   'layer_replication',
   'alora_invocation_tokens',
-  'trainable_token_indices',
   'target_parameters',
-  'modules_to_save',
   'fan_in_fan_out',
-  'ensure_weight_tying',
   'use_qalora',
   'use_bdlora',
   'velora_config',
@@ -99,6 +116,9 @@ export async function openAdapter(
   }
   const groups = new Map<Place, Map<Role, AdapterTensor>>();
   const paths = new Map<Place, string>();
+  const saved = new Map<Place, AdapterTensor>();
+  const loaded = new Map<string, AdapterTensor>();
+  const trained = new Map<Place, TrainedTokens>();
   for (const [key, raw] of await readHeader(WEIGHTS, read, bytes)) {
     // before it meets expressions and sentences
     if (key.length > MAX_KEY) throw broken(`${WEIGHTS} has a name of ${key.length} characters`, { path: WEIGHTS });
@@ -107,6 +127,18 @@ export async function openAdapter(
     if (!place) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
     const type = DENSE[raw.dtype];
     if (!type) throw broken(`${key} is stored as ${raw.dtype}`, { tensor: key, dtype: raw.dtype });
+    if (role === 'tokens') {
+      trained.set(place, { place, indices: checkTokens(config, place, path, { type, raw }), values: { type, raw } });
+      continue;
+    }
+    if (role === 'whole' || role === 'base') {
+      checkWhole(place, path, { type, raw });
+      const own = role === 'whole' && config.isSaved(path);
+      if (own && saved.has(place)) throw broken(`${path} has two tensors`, { tensor: key });
+      if (own) saved.set(place, { type, raw });
+      else loaded.set(place.tensor, { type, raw });
+      continue;
+    }
     const group = groups.get(place) ?? new Map<Role, AdapterTensor>();
     groups.set(place, group);
     paths.set(place, path);
@@ -120,21 +152,66 @@ export async function openAdapter(
     const replaced = group.get('bias');
     group.delete('bias');
     if (replaced) biases.push({ place, values: checkReplaced(config, place, path, replaced) });
+    if (saved.has(place) && group.size > 0)
+      throw broken(`${path} has a LoRA and is in modules_to_save`, { module: path });
     if (group.size > 0) modules.push(checkModule(config, place, path, group));
   }
-  if (modules.length === 0) throw broken(`${name} changes no module: ${WEIGHTS} has no lora_A`, { path: WEIGHTS });
+  const whole = wholeTensors(places, saved, loaded, config.tying);
+  // a tied head is the same parameter: its rows are trained with the embedding's
+  const tokens = [...places.values()].flatMap((place) => {
+    const own = trained.get(place) ?? [...trained.values()].find((other) => other.place.tensor === place.tensor);
+    if (own) refuseCapped(place, place.module);
+    return own ? [{ ...own, place }] : [];
+  });
+  if (modules.length + whole.size + tokens.length === 0)
+    throw broken(`${name} changes no module: ${WEIGHTS} has no lora_A`, { path: WEIGHTS });
+  const finite = (bytes: Uint8Array, { type, raw }: AdapterTensor) => {
+    const values = denseValues(bytes, type);
+    if (values.every(Number.isFinite)) return values;
+    throw broken(`${name} holds values that are not finite`, { path: raw.path });
+  };
   return {
     name,
     dora: config.dora,
     modules,
     biases,
+    whole,
+    tokens,
     bytes,
-    async read({ type, raw }) {
-      const values = denseValues(await read(raw.path, raw.start, raw.end), type);
-      if (!values.every(Number.isFinite)) throw broken(`${name} holds values that are not finite`, { path: raw.path });
-      return values;
+    async read(tensor) {
+      const { path, start, end } = tensor.raw;
+      return finite(await read(path, start, end), tensor);
+    },
+    async slice(tensor, row0, rows) {
+      const { path, start, end, shape } = tensor.raw;
+      const rowBytes = (end - start) / shape[0];
+      const bytes = await read(path, start + row0 * rowBytes, start + (row0 + rows) * rowBytes);
+      const data = bytes.byteOffset % 4 ? bytes.slice() : bytes;
+      finite(data, tensor);
+      return { row0, rows, cols: shape[1], type: 'dense', dense: tensor.type, data };
     },
   };
+}
+
+/**
+ * What each place computes with. A tensor of modules_to_save is that module's alone. One that was loaded into the model is
+ * the embedding's and a tied head's alike, for they are one parameter.
+ * @param tying ensure_weight_tying: what was saved for one of them is the other's, too
+ */
+function wholeTensors(
+  places: ReadonlyMap<string, Place>,
+  saved: ReadonlyMap<Place, AdapterTensor>,
+  loaded: ReadonlyMap<string, AdapterTensor>,
+  tying: boolean,
+): Map<Place, Whole> {
+  const shared = new Map(tying ? [...saved].map(([{ tensor }, values]) => [tensor, values]) : []);
+  const whole = new Map<Place, Whole>();
+  for (const place of places.values()) {
+    const own = saved.get(place) ?? shared.get(place.tensor);
+    const values = own ?? loaded.get(place.tensor);
+    if (values) whole.set(place, { values, saved: own !== undefined });
+  }
+  return whole;
 }
 
 async function readConfig(name: string, read: ReadBytes, size: FileSize): Promise<JsonObject> {
@@ -151,6 +228,12 @@ interface Config {
   dora: boolean;
   loraBias: boolean;
   bias: 'none' | 'all' | 'lora_only';
+  /** whether a module is in modules_to_save */
+  isSaved(path: string): boolean;
+  /** ensure_weight_tying */
+  tying: boolean;
+  /** trainable_token_indices of a module */
+  tokens(path: string): unknown;
   rank(path: string): number;
   scaling(path: string, rank: number): number;
 }
@@ -184,10 +267,19 @@ function parseConfig(config: JsonObject): Config {
   const stabilised = truth(config, 'use_rslora');
   const ranks = pattern(config, 'rank_pattern', 'r', (value) => Number.isInteger(value) && value > 0);
   const alphas = pattern(config, 'alpha_pattern', 'lora_alpha', Number.isFinite);
+  const saved = config.modules_to_save ?? [];
+  if (!Array.isArray(saved)) throw badField('modules_to_save', saved, 'a list');
   return {
     dora,
     loraBias,
     bias,
+    isSaved: (path) => saved.some((end) => typeof end === 'string' && path.endsWith(end)),
+    tying: truth(config, 'ensure_weight_tying'),
+    tokens(path) {
+      const indices = config.trainable_token_indices;
+      // a list is of the embedding
+      return isObject(indices) ? Object.entries(indices).find(([end]) => path.endsWith(end))?.[1] : indices;
+    },
     rank: ranks,
     scaling: (path, rank) => alphas(path) / (stabilised ? Math.sqrt(rank) : rank),
   };
@@ -238,7 +330,7 @@ function expression(field: string, key: string): RegExp {
   }
 }
 
-type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias';
+type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias' | 'base' | 'whole' | 'tokens';
 
 const ROLES: readonly [RegExp, Role][] = [
   // The adapter's name is left out by save_pretrained; some tools keep `default`.
@@ -248,7 +340,12 @@ const ROLES: readonly [RegExp, Role][] = [
   [/\.lora_embedding_A(?:\.default)?$/, 'embedding A'],
   [/\.lora_embedding_B(?:\.default)?$/, 'embedding B'],
   [/\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$/, 'magnitude'],
-  [/(?:\.base_layer)?\.bias$/, 'bias'],
+  [/(?:\.base_layer|\.modules_to_save(?:\.default)?)?\.bias$/, 'bias'],
+  [/\.token_adapter\.trainable_tokens_delta(?:\.default)?$/, 'tokens'],
+  // of the embedding and the head, where they are targets or the vocabulary grew
+  [/\.base_layer\.weight$/, 'base'],
+  // some tools keep the wrapper's name
+  [/(?:\.modules_to_save(?:\.default)?)?\.weight$/, 'whole'],
 ];
 
 /** @returns the module's path within the base model, as PEFT's patterns see it */
@@ -256,11 +353,9 @@ function parseKey(key: string): { role: Role; path: string } {
   for (const [end, role] of ROLES) {
     if (end.test(key)) return { role, path: key.replace(end, '').replace(/^base_model\.model\./, '') };
   }
-  throw unsupported(
-    `The adapter holds ${key}, a whole tensor and no LoRA (modules_to_save, or resized embeddings)`,
-    'Merge it into its base with PEFT first.',
-    { tensor: key },
-  );
+  throw unsupported(`The adapter holds ${key}, which is no part of a LoRA`, 'Merge it into its base with PEFT first.', {
+    tensor: key,
+  });
 }
 
 function checkShape(path: string, what: string, { raw }: AdapterTensor, expected: readonly number[]): void {
@@ -272,14 +367,52 @@ function checkShape(path: string, what: string, { raw }: AdapterTensor, expected
   });
 }
 
+/** A table is [vocab, width] in the file, a norm's weight a vector. */
+function checkWhole({ kind, rows, cols }: Place, path: string, values: AdapterTensor): void {
+  const expected = kind === 'norm' ? [cols] : kind === 'embedding' ? [cols, rows] : [rows, cols];
+  const { shape } = values.raw;
+  if (
+    /(embed_tokens|lm_head)$/.test(path) &&
+    shape.length === 2 &&
+    shape[1] === expected[1] &&
+    shape[0] !== expected[0]
+  ) {
+    throw new NibbleError(
+      'invalid-option',
+      `The adapter has ${shape[0]} tokens in ${path} and this model ${expected[0]}: its vocabulary was resized. Load the base that it was trained on, resized too, or merge the two with PEFT and load the result.`,
+      { module: path, shape, expected },
+    );
+  }
+  checkShape(path, 'The weight', values, expected);
+}
+
+function refuseCapped({ capped }: Place, path: string): void {
+  if (!capped) return;
+  const text = `The adapter changes ${path}, whose output is soft-capped`;
+  throw unsupported(text, 'Merge it into its base first.', { module: path });
+}
+
+function checkTokens(config: Config, { kind, rows, cols }: Place, path: string, values: AdapterTensor): number[] {
+  const [vocab, width] = kind === 'embedding' ? [cols, rows] : [rows, cols];
+  const indices = config.tokens(path);
+  const good = (index: unknown) => Number.isInteger(index) && (index as number) >= 0 && (index as number) < vocab;
+  if (!Array.isArray(indices) || !indices.every(good) || new Set(indices).size !== indices.length) {
+    throw badField('trainable_token_indices', indices, `a list of different ids below ${vocab}, for ${path}`);
+  }
+  checkShape(path, 'What was trained of its tokens', values, [indices.length, width]);
+  return indices as number[];
+}
+
 function checkReplaced(config: Config, place: Place, path: string, values: AdapterTensor): AdapterTensor {
-  if (config.bias === 'none') throw broken(`${path} has a bias, and ${CONFIG} says bias is none`, { module: path });
+  if (config.bias === 'none' && !config.isSaved(path))
+    throw broken(`${path} has a bias, and ${CONFIG} says bias is none`, { module: path });
   if (!place.hasBias) throw otherBase(`${path} has a bias in the adapter and none in this model`, { module: path });
   checkShape(path, 'The bias', values, [place.rows]);
   return values;
 }
 
 function checkModule(config: Config, place: Place, path: string, group: Map<Role, AdapterTensor>): AdapterModule {
+  if (place.kind === 'norm') throw broken(`${path} is a norm, which has no LoRA`, { module: path });
   const embedding = place.kind === 'embedding';
   const names = embedding ? (['embedding A', 'embedding B'] as const) : (['A', 'B'] as const);
   const [a, b] = names.map((role) => group.get(role));
@@ -288,11 +421,7 @@ function checkModule(config: Config, place: Place, path: string, group: Map<Role
   }
   const stray = [...group.keys()].find((role) => !([...names, 'B.bias', 'magnitude'] as Role[]).includes(role));
   if (stray) throw broken(`${path} is no embedding or is one, and has ${stray}`, { module: path });
-  if (place.capped) {
-    throw unsupported(`The adapter changes ${path}, whose output is soft-capped`, 'Merge it into its base first.', {
-      module: path,
-    });
-  }
+  refuseCapped(place, path);
   const rank = config.rank(path);
   if (a.raw.shape[0] !== rank) {
     throw broken(`${path} has rank ${a.raw.shape[0]} where ${CONFIG} says ${rank}`, {

@@ -10,7 +10,7 @@ import type { MatrixFormat } from '../formats/matrix';
 import type { ModelSpec, Rope } from '../model/spec';
 import type { Step } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
-import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters } from './adapted';
+import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
@@ -249,12 +249,17 @@ function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
 }
 
 function adapterBuffers(adapters: StepAdapters): BufferPlan[] {
-  return [...adapters.values()].flatMap(({ a, b, biases }) => [
-    ...matrixBuffers([...a, ...b]),
-    ...(biases
-      ? [{ name: biases.buffer, purpose: 'weights' as const, bytes: roundUp(biases.length, CHUNK_COLUMNS) * 4 }]
-      : []),
-  ]);
+  const vector = (name: string, length: number) =>
+    ({ name, purpose: 'weights', bytes: roundUp(length, CHUNK_COLUMNS) * 4 }) as const;
+  const { matrices, vectors } = wholeTensors(adapters);
+  return [
+    ...matrixBuffers(matrices),
+    ...vectors.map(({ name, cols }) => vector(name, cols)),
+    ...[...adapters.values()].flatMap(({ a, b, biases }) => [
+      ...matrixBuffers([...a, ...b]),
+      ...(biases ? [vector(biases.buffer, biases.length)] : []),
+    ]),
+  ];
 }
 
 /** Vectors (norm weights, biases) by name and length; f32, padded to a chunk so that kernels may read whole words. */

@@ -176,6 +176,15 @@ export function parseSpec(file: JsonObject): ModelSpec {
   };
 }
 
+/** Whether config.json says that the head is the embedding; false, too, where it says nothing that is understood. */
+export function saysTied(file: JsonObject): boolean {
+  try {
+    return truth(familyOf(file).config, 'tie_word_embeddings', false);
+  } catch {
+    return false;
+  }
+}
+
 /** The family's row and the config with its defaults filled in; of a multimodal one, its text part. */
 function familyOf(file: JsonObject): { name: string; family: Family; config: JsonObject } {
   const type = text(file, 'model_type');

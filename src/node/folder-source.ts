@@ -1,13 +1,17 @@
 /** A Source over a folder in Hugging Face layout, or over one .gguf file, on disk. */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { NibbleError, throwIfAborted } from '../errors';
+import { ggufParts, onlyGguf } from '../formats/gguf-parts';
 import type { Source } from '../weights/source';
 
 /** @throws corrupt-checkpoint from read() when a file is shorter than asked */
 export function createFolderSource(path: string): Source {
-  const gguf = path.endsWith('.gguf') ? basename(path) : undefined;
-  const folder = gguf ? dirname(path) : path;
+  const isFile = path.endsWith('.gguf') && !(existsSync(path) && statSync(path).isDirectory());
+  const folder = isFile ? dirname(path) : path;
+  const gguf = isFile ? ggufParts(basename(path))[0] : ggufIn(folder);
   const handles = new Map<string, Promise<FileHandle>>();
   const handle = (file: string) => {
     const known = handles.get(file) ?? open(join(folder, file));
@@ -15,9 +19,10 @@ export function createFolderSource(path: string): Source {
     return known;
   };
   return {
-    name: basename(resolve(path)),
+    name: isFile ? gguf! : basename(resolve(path)),
     revision: null,
     gguf,
+    names: () => readdir(folder),
     async size(file) {
       try {
         const found = await stat(join(folder, file));
@@ -54,6 +59,12 @@ export function createFolderSource(path: string): Source {
       handles.clear();
     },
   };
+}
+
+/** The .gguf of a folder that holds one model and no other kind of one. */
+function ggufIn(folder: string): string | undefined {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return (!names.includes('config.json') && onlyGguf(names)) || undefined;
 }
 
 function unreadable(file: string, cause: unknown): NibbleError {

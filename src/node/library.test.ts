@@ -13,7 +13,7 @@ let app = '';
 let server: FileServer;
 beforeAll(async () => {
   [app, server] = await Promise.all([application(['index', 'worker']), serveFiles(FIXTURES)]);
-}, 120_000);
+});
 afterAll(async () => {
   await server.close();
   await rm(app, { recursive: true });

@@ -105,6 +105,7 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   try {
     const loading = () => session.load({ id, source, options: engineOptions(args), lora }, { postMessage: progress });
     const info = await gently(loading);
+    for (const note of info.notes) log(args, note);
     for (const { name, modules, ranks, scalings } of info.lora) {
       log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
     }

@@ -17,7 +17,7 @@ let url = '';
 beforeAll(async () => {
   [app, server] = await Promise.all([application(['cli']), serveFiles(FIXTURES)]);
   url = server.origin + PATH;
-}, 120_000);
+});
 afterAll(async () => {
   await server.close();
   await rm(app, { recursive: true });

@@ -20,6 +20,10 @@ export interface Checkpoint {
   readonly tokenizer: { json: JsonObject; config: JsonObject } | null;
   /** by Hugging Face name */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** tensors of number types that no weight has here: the type by name */
+  readonly unread?: ReadonlyMap<string, string>;
+  /** what the person should know of it: whole sentences */
+  readonly notes: readonly string[];
   /** the weight files, in the order that `tensors` lie in them */
   readonly files: readonly string[];
   /** bytes of all weight files (what is left to download at most) */

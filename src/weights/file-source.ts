@@ -1,14 +1,17 @@
 /** A Source over files that the person chose or dropped. They are read where they lie and never copied. */
+
 import { NibbleError, throwIfAborted } from '../errors';
+import { onlyGguf } from '../formats/gguf-parts';
 import type { NamedFile, Source } from './source';
 
 export function createFileSource(name: string, files: readonly NamedFile[]): Source {
   const byPath = new Map(files.map(({ path, file }) => [path, file]));
-  const [only] = byPath.keys();
+  const folder = byPath.has('config.json');
   return {
     name,
     revision: null,
-    gguf: byPath.size === 1 && only.endsWith('.gguf') ? only : undefined,
+    gguf: (!folder && onlyGguf(byPath.keys())) || undefined,
+    names: async () => [...byPath.keys()],
     async size(path) {
       return byPath.get(path)?.size ?? null;
     },

@@ -1,4 +1,5 @@
 /** A Source over any HTTP base: a folder URL (trailing slash), or the URL of one .gguf. Nothing is fetched yet. */
+import { ggufParts } from '../formats/gguf-parts';
 import { createHttpRanges, encodePath, type HttpOptions } from './http-ranges';
 import type { Source } from './source';
 
@@ -6,26 +7,22 @@ import type { Source } from './source';
 export function createHttpSource(base: string, options: HttpOptions = {}): Source {
   const at = new URL(base);
   const headers = takeCredentials(at);
-  const name = at.href;
-  const file = decodeURIComponent(at.pathname.split('/').pop()!);
-  const ranges = createHttpRanges(
-    {
-      url(path) {
-        if (file) return name;
-        const url = new URL(encodePath(path), name);
-        url.search = at.search;
-        return url.href;
-      },
-      headers,
-    },
-    options,
-  );
+  const parts = ggufParts(decodeURIComponent(at.pathname.split('/').pop()!));
+  const [file] = parts;
+  const url = (path: string) => {
+    if (file && parts.length === 1) return at.href;
+    // the parts of one model stand beside each other
+    const url = new URL(encodePath(path), at);
+    url.search = at.search;
+    return url.href;
+  };
+  const ranges = createHttpRanges({ url, headers }, options);
   return {
     ...ranges,
-    name,
+    name: parts.length > 1 ? url(file) : at.href,
     revision: null,
     gguf: file || undefined,
-    size: async (path, signal) => (file && path !== file ? null : ranges.size(path, signal)),
+    size: async (path, signal) => (file && !parts.includes(path) ? null : ranges.size(path, signal)),
   };
 }
 

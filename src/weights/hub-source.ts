@@ -5,6 +5,7 @@
  * of a redirect that fetch() follows unseen. The token goes to the Hub and, by fetch's own rules, nowhere else.
  */
 import type { NibbleError } from '../errors';
+import { ggufParts } from '../formats/gguf-parts';
 import { createHttpRanges, encodePath, type HttpOptions, networkError } from './http-ranges';
 import type { Listing, Source, SourceDescription } from './source';
 
@@ -21,9 +22,10 @@ const hexOf = (value: unknown) => (typeof value === 'string' && /^[0-9a-f]{40,64
 
 /** @returns the Source; nothing is fetched yet. Its errors are `network`, with `status`, `url` and the Hub's `reason` */
 export function createHubSource(
-  { id, revision = 'main', token, file, hub = HUB }: Extract<SourceDescription, { kind: 'hub' }>,
+  { id, revision = 'main', token, file: named, hub = HUB }: Extract<SourceDescription, { kind: 'hub' }>,
   options: HttpOptions = {},
 ): Source {
+  const file = named && ggufParts(named)[0];
   const origin = hub.replace(/\/+$/, '');
   const page = `${origin}/${id}`;
   let commit = revision;
@@ -73,8 +75,13 @@ export function createHubSource(
   }
 
   function absent(what: string, { files }: Listing): NibbleError {
+    const adapter = files['adapter_config.json'];
     const ggufs = Object.keys(files).filter((path) => path.endsWith('.gguf'));
-    const next = ggufs.length > 0 ? `Name one of its files, as in ${id}/${ggufs[0]}.` : 'Choose another model.';
+    const next = adapter
+      ? 'It is a LoRA adapter: load its base model, and give this as `lora`.'
+      : ggufs.length > 0
+        ? `Name one of its files, as in ${id}/${ggufs[0]}.`
+        : 'Choose another model.';
     return networkError(page, 404, what, next, { files: ggufs.slice(0, 20) });
   }
 
@@ -91,6 +98,7 @@ export function createHubSource(
     revision,
     gguf: file,
     list,
+    names: async () => Object.keys((await list()).files),
     async size(path, signal) {
       return (await list(signal)).files[path]?.bytes ?? null;
     },

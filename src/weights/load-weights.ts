@@ -2,6 +2,7 @@
 import { NibbleError, throwIfAborted } from '../errors';
 import { dequantize } from '../formats/dequantize';
 import { denseValues } from '../formats/half';
+import { unsupported } from '../formats/json';
 import type { MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
 import type { Checkpoint } from './checkpoint';
 import { release } from './release';
@@ -31,13 +32,25 @@ export interface LoadOptions {
 
 /**
  * Checks the shape of every tensor the model needs; tensors that it does not need are left alone.
- * @throws corrupt-checkpoint, with both shapes
+ * @throws corrupt-checkpoint, with both shapes; unsupported-quantization, by number type
  */
-export function checkShapes(tensors: ReadonlyMap<string, TensorInfo>, needed: readonly NeededTensor[]): void {
+export function checkShapes(
+  { tensors, unread }: Pick<Checkpoint, 'tensors' | 'unread'>,
+  needed: readonly NeededTensor[],
+): void {
   for (const { name, rows, cols } of needed) {
     const info = tensors.get(name);
     if (!info) {
-      const message = `The checkpoint has no tensor ${name}, which its config.json calls for. Get the model again.`;
+      const dtype = unread?.get(name);
+      if (dtype) {
+        const what = `${name} is stored as ${dtype} without bitsandbytes' statistics`;
+        throw unsupported(what, { name, tensor: name, dtype });
+      }
+      const next =
+        name === 'lm_head.weight'
+          ? 'It was saved without its head: save it from AutoModelForCausalLM, or, if the head is the embedding, set tie_word_embeddings to true.'
+          : 'Get the model again.';
+      const message = `The checkpoint has no tensor ${name}, which its config.json calls for. ${next}`;
       throw new NibbleError('corrupt-checkpoint', message, { name, expected: [rows, cols] });
     }
     if (info.rows === rows && info.cols === cols) continue;
@@ -57,7 +70,7 @@ export async function loadWeights(
   sink: Sink,
   { signal, formats, onPlaced }: LoadOptions = {},
 ): Promise<void> {
-  checkShapes(checkpoint.tensors, needed);
+  checkShapes(checkpoint, needed);
   const kinds = new Map(needed.map(({ name, kind }) => [name, kind]));
   for (const [name, info] of checkpoint.tensors) {
     const kind = kinds.get(name);

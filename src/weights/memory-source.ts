@@ -8,6 +8,7 @@ export function createMemorySource(name: string, files: ReadonlyMap<string, Uint
     name,
     revision: null,
     gguf,
+    names: async () => [...files.keys()],
     async size(path) {
       return files.get(path)?.length ?? null;
     },

@@ -36,7 +36,7 @@ async function readLayout(source: Source, signal?: AbortSignal): Promise<FileLay
   const size = (path: string) => source.size(path, signal);
   return source.gguf
     ? (await import('../formats/gguf')).openGguf(source.gguf, read, size)
-    : openSafetensorsFolder(read, size, readApart);
+    : openSafetensorsFolder(read, size, readApart, source.names);
 }
 
 export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {
@@ -74,6 +74,8 @@ export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
     generationConfig: layout.generationConfig,
     tokenizer: layout.tokenizer,
     tensors,
+    unread: layout.unread,
+    notes: layout.notes ?? [],
     files: layout.files.map(({ path }) => path),
     totalBytes: layout.totalBytes,
     read: (name, { sliceBytes = SLICE_BYTES, signal: stop } = {}) => slices(name, sliceBytes, stop),

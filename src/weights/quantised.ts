@@ -122,7 +122,7 @@ export function quantisedFile(layout: FileLayout, formats: ReadonlyMap<string, M
   const places: Place[] = [];
   let end = 0;
   for (const [name, record] of records) {
-    if (record.encoding.kind !== 'dense') return null;
+    if (record.encoding.kind !== 'dense' && record.encoding.kind !== 'f64') return null;
     const code = codeFor(record, formats.get(name));
     const { rows, cols } = record.info;
     const { data } = record;

@@ -9,10 +9,12 @@ export interface Source {
   readonly name: string;
   /** what was asked for: of a Hub repository its branch, tag or commit */
   readonly revision: string | null;
-  /** Path of the one .gguf file that this source is about; absent for a folder in Hugging Face layout. */
+  /** Path of the .gguf that this source is about, of several files the first; absent for a folder in Hugging Face layout. */
   readonly gguf?: string;
   /** Everything at once, where the place can tell: then nothing is there but what is listed. */
   list?(signal?: AbortSignal): Promise<Listing>;
+  /** The names of all files, where the place can tell; asked where one is missing. */
+  names?(): Promise<readonly string[]>;
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**
@@ -66,13 +68,13 @@ export interface NamedFile {
 
 /** What crosses to the worker instead of a Source, which is not cloneable. */
 export type SourceDescription =
-  | { kind: 'http'; base: string /* folder URL, with trailing slash, or the URL of a .gguf */ }
+  | { kind: 'http'; base: string /* folder URL, with trailing slash, or the URL of a .gguf, or of one of its parts */ }
   | {
       kind: 'hub';
       id: string;
       revision?: string;
       token?: string;
-      /** a .gguf in it */
+      /** a .gguf in it, or one of its parts */
       file?: string;
       /** origin of the Hub; huggingface.co when absent */
       hub?: string;

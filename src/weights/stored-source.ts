@@ -642,12 +642,22 @@ export async function openStored(
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
+    names: inner.names,
     complete,
     original: complete && !record.made,
     anew,
     places: new Map(),
     async keepInstead(path, bytes, of, make) {
       making = { path, of, make, headers: new Set(met) };
+      if (complete && record.files[path]?.bytes !== bytes) {
+        // an older version of this program made another of the same files, such as one without a head of its own
+        await store!.ledger.put({ ...record, complete: false });
+        dropped = true;
+        throw new NibbleError('integrity-mismatch', `${path} was made otherwise. Load the model again.`, {
+          path,
+          bytes,
+        });
+      }
       if (complete) return;
       await forgetOther(path, bytes, null);
       record.files[path] = { bytes, chunks: [], digest: null };

@@ -58,7 +58,7 @@ beforeAll(async () => {
   files.set('model.safetensors.index.json', encode({ weight_map: places }));
   first = files;
   server = await serveChanging();
-}, 60_000);
+});
 afterAll(() => server.close());
 
 /** As an upload that is quantised anew: the same headers, most codes changed. */
@@ -182,7 +182,7 @@ describe.each(TOLD)('a server that tells %s', (_, told) => {
         throw new Error(`${context}: ${error.message}`);
       });
     }
-  }, 240_000);
+  });
 
   it('is asked for little more than the model where nothing changes', async () => {
     server.told = told;

@@ -1,21 +1,19 @@
 /** Many turns of several conversations on WebGPU: what was planned, what the ledger says and what a wrapper saw. */
 import { expect, it } from 'vitest';
-import { create, globals } from 'webgpu';
+import { sharedGpu } from '../gpu/test-device';
 import { createSession } from './session';
 import { countingGpu } from './test/counting-gpu';
-import { host, load } from './test/tiny';
+import { host, load, SMALL } from './test/tiny';
 
-Object.assign(globalThis, globals);
-const gpu = create([]);
 let request = 50_000;
 
 /** The tiny model's vocabulary. */
 const VOCAB = 300;
 
 it('fifty turns: every peak and every rest is the plan to the byte, and the end is the start', async () => {
-  const { gpu: counting, seen } = countingGpu(gpu);
+  const { gpu: counting, seen } = countingGpu(sharedGpu);
   const session = createSession(host({ gpu: counting }));
-  const { contextLength } = (await load(session, { backend: 'webgpu' })).info;
+  const { contextLength } = (await load(session, SMALL)).info;
   const start = seen.now;
   const said = new Map<number, number[]>();
   const counts = { opened: 0, grew: 0, stayed: 0, closed: 0 };
@@ -50,12 +48,12 @@ it('fifty turns: every peak and every rest is the plan to the byte, and the end 
   expect(seen.now).toBe(start);
   await session.dispose();
   expect(seen.now).toBe(0);
-}, 300_000);
+});
 
 it('prompts normal, longer, shorter, medium: one allocation, one growth, nothing, nothing', async () => {
-  const { gpu: counting, seen } = countingGpu(gpu);
+  const { gpu: counting, seen } = countingGpu(sharedGpu);
   const session = createSession(host({ gpu: counting }));
-  await load(session, { backend: 'webgpu' });
+  await load(session, SMALL);
   const sizes: number[] = [];
   for (const tokens of [60, 200, 10, 130]) {
     const ids = Array.from({ length: tokens }, (_, i) => (i * 7 + tokens) % VOCAB);
@@ -66,4 +64,4 @@ it('prompts normal, longer, shorter, medium: one allocation, one growth, nothing
   expect(sizes[1]).toBeGreaterThan(sizes[0]);
   expect(sizes.slice(2)).toEqual([sizes[1], sizes[1]]);
   await session.dispose();
-}, 300_000);
+});

@@ -1,15 +1,11 @@
 /** The model that is shipped, on WebGPU, against torch in float32. It fails, and does not pass, without an adapter. */
 import { expect, it } from 'vitest';
-import { create, globals } from 'webgpu';
+import { sharedGpu as gpu } from '../gpu/test-device';
 import { createFolderSource } from '../node/folder-source';
 import { createSession } from './session';
 import { answerOf } from './test/answer-of';
 import { DEFAULT_MODEL, expectedPrompts, TOLERANCE } from './test/default-model';
 import { difference, sureSteps } from './test/prompts';
-
-Object.assign(globalThis, globals);
-/** Dawn's instance must stay referenced for the life of the process. */
-const gpu = create([]);
 
 it('has the logits and the ids of torch', async () => {
   const session = createSession({
@@ -29,4 +25,4 @@ it('has the logits and the ids of torch', async () => {
   expect(difference(logits, prompt)).toBeLessThan(TOLERANCE.f32);
   expect(ids).toEqual(prompt.greedy.slice(0, 2));
   await session.dispose();
-}, 240_000);
+});

@@ -32,7 +32,7 @@ describe.each([
       { postMessage: () => {} },
     );
     model = session.model();
-  }, 120_000);
+  });
   afterAll(() => session.dispose());
 
   it.skipIf(!path).each(numbers)(
@@ -66,4 +66,4 @@ it('nibble perplexity gives the perplexity of torch', async () => {
   const { perplexity, tokens } = JSON.parse(out) as { perplexity: number; tokens: number };
   expect(tokens).toBe(tiny.predictedTokens);
   expect(Math.abs(perplexity / tiny.perplexity - 1)).toBeLessThan(0.005);
-}, 120_000);
+});

@@ -121,7 +121,7 @@ it('is cut at a random byte a hundred times, and no byte that arrived is fetched
   expect(hub.bytes()).toBeLessThanOrEqual(weights.length + inFlight + files.get('config.json')!.length);
   expect(hub.complaints).toEqual([]);
   await expectStored(store);
-}, 240_000);
+});
 
 it('goes on at the very byte where the person stopped it', async () => {
   const store = createMemoryStore();

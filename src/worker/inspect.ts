@@ -1,11 +1,14 @@
 /** What loading a model would take, from its headers alone. */
 import { checkQuantMethod } from '../formats/bitsandbytes';
 import { parseObject } from '../formats/json';
-import { findWeightFiles } from '../formats/safetensors';
+import type { ReadBytes } from '../formats/layout';
+import { explainMissing } from '../formats/other-files';
+import { findWeightFiles, readTensors, SINGLE, type WeightFiles } from '../formats/safetensors';
+import { HEAD, hasOwnHead, untied } from '../formats/tied-head';
 import { NO_LIMITS } from '../memory/plan';
 import { parameterCount } from '../model/decoder';
 import { expectedTensors } from '../model/expected-tensors';
-import { parseSpec } from '../model/parse';
+import { parseSpec, saysTied } from '../model/parse';
 import type { InspectRequest, ModelCost } from '../protocol';
 import type { Checkpoint } from '../weights/checkpoint';
 import type { Manifest } from '../weights/manifest';
@@ -61,6 +64,7 @@ export async function inspectModel(
       plan: await planInfo(planned, chat),
       deviceEstimate: await deviceEstimate(host, gpu, touch),
       lastAttempt: stored?.lastAttempt ?? null,
+      notes: headers.notes,
     };
     return { cost, planned };
   } finally {
@@ -68,7 +72,7 @@ export async function inspectModel(
   }
 }
 
-interface Headers extends Pick<Checkpoint, 'config' | 'tensors'> {
+interface Headers extends Pick<Checkpoint, 'config' | 'tensors' | 'notes'> {
   totalBytes: number | null;
 }
 
@@ -78,19 +82,30 @@ async function readFolder(source: Source, ask: boolean): Promise<Headers> {
   const manifest = source.list ? null : await readManifest(source, null);
   const read = (path: string, start: number, end: number) => source.read(path, start, end);
   const size = (path: string) => source.size(path);
-  const sizes = manifest ? sizesIn(manifest) : ask ? askSizes(read, size) : null;
-  if (sizes instanceof Promise) sizes.catch(() => {});
+  const finding = ask && !manifest ? findWeightFiles(read, size) : null;
+  finding?.catch(() => {});
+  const missing = (what: string) => explainMissing(what, read, size, source.names);
   const path = 'config.json';
-  const config = parseObject(await read(path, 0, (await size(path)) ?? 0), path);
-  checkQuantMethod(config);
-  const totalBytes = await sizes;
-  return { config, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
+  const bytes = await size(path);
+  if (bytes === null) throw await missing(path);
+  const said = parseObject(await read(path, 0, bytes), path);
+  checkQuantMethod(said);
+  const found = await finding;
+  if (finding && !found) throw await missing(SINGLE);
+  const own = found && saysTied(said) && (await hasHead(found, read));
+  const { config, notes } = own ? untied(said) : { config: said, notes: [] };
+  const totalBytes = manifest ? sizesIn(manifest) : (found?.files.reduce((sum, file) => sum + file.bytes, 0) ?? null);
+  return { config, notes, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
 }
 
 const sizesIn = ({ files }: Manifest) =>
-  Object.entries(files).reduce((sum, [path, { bytes }]) => sum + (path.endsWith('.safetensors') ? bytes : 0), 0);
+  Object.entries(files).reduce(
+    (sum, [path, { bytes }]) => sum + (/^(?!consolidated).*\.safetensors$/.test(path) ? bytes : 0),
+    0,
+  );
 
-async function askSizes(...asking: Parameters<typeof findWeightFiles>): Promise<number> {
-  const { files } = await findWeightFiles(...asking);
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+/** A head of its own; an index without one spares the headers. */
+async function hasHead(files: WeightFiles, read: ReadBytes): Promise<boolean> {
+  if (files.where && ![...files.where.keys()].some((name) => name.endsWith(HEAD))) return false;
+  return hasOwnHead(await readTensors(files, read), read);
 }

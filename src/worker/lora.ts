@@ -1,7 +1,9 @@
 /** Adapters for a loaded model: opened, checked, and put where it computes. */
 import { NibbleError } from '../errors';
+import type { DenseType, MatrixFormat } from '../formats/matrix';
 import { openAdapters } from '../lora/index';
 import { makingBytes } from '../memory/adapted';
+import { sameFormat } from '../memory/layout';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { refusalOf } from '../weights/open-checkpoint';
@@ -54,7 +56,7 @@ async function trySetLora(
       },
       size: (path: string) => source.size(path, signal),
     }));
-    const opened = files.length > 0 ? await openAdapters(model.plan.steps, files) : null;
+    const opened = files.length > 0 ? await openAdapters(model.plan, files, formatOf(model)) : null;
     const active = opened?.active ?? null;
     const plan = { ...model.plan, adapted: active?.steps };
     // how long the next question is, it will say itself
@@ -87,6 +89,14 @@ async function trySetLora(
   }
 }
 
+/** What an adapter brings whole is made of less, or more, where the model's own tensor was; else it stays as it is. */
+const formatOf =
+  ({ plan, checkpoint }: Model) =>
+  (tensor: string, own: DenseType): MatrixFormat => {
+    const [made, stored] = [plan.formats.get(tensor), checkpoint.tensors.get(tensor)?.format];
+    return made && stored && !sameFormat(made, stored) ? made : { type: own };
+  };
+
 /**
  * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
  * for what the new ones are made from
@@ -96,7 +106,7 @@ function makeRoom({ plan, limits, target, conversations }: Model, planned: Memor
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
   const now = bytes(planMemory(plan, request, limits, target));
   const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
-  const making = target === 'webgpu' ? makingBytes(planned.adapters) : 0;
+  const making = target === 'webgpu' ? makingBytes(planned.adapters, planned.staging) : 0;
   const needed = now + bytes(planned) - without + making;
   // where no cache that goes would help, none does
   if (needed <= budget && conversations.shrink(budget - needed)) return;

@@ -295,14 +295,14 @@ async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptio
 
 /** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */
 export function planModel(
-  { config, tensors }: Pick<Checkpoint, 'config' | 'tensors'>,
+  checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
 ): PlanModel {
-  const spec = parseSpec(config);
+  const spec = parseSpec(checkpoint.config);
   const needed = tensorTable(spec);
-  checkShapes(tensors, needed);
+  checkShapes(checkpoint, needed);
   const matrices = needed.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
-  return { spec, steps: forwardSteps(spec), formats: chooseFormats(tensors, matrices, weights, keep) };
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
 }
 
 /** The options within what the model can do. */

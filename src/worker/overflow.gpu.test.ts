@@ -1,10 +1,8 @@
 /** The long conversation of overflow.test.ts on WebGPU. It fails, and does not pass, where there is no adapter. */
 import { it } from 'vitest';
-import { create, globals } from 'webgpu';
+import { sharedGpu } from '../gpu/test-device';
 import { expectLongTalk } from './test/long-talk';
-
-Object.assign(globalThis, globals);
-const gpu = create([]);
+import { SMALL } from './test/tiny';
 
 it('keeps answering on the GPU in three times its context, and computes nothing twice', () =>
-  expectLongTalk(gpu, { backend: 'webgpu' }));
+  expectLongTalk(sharedGpu, SMALL));

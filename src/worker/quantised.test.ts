@@ -134,7 +134,7 @@ it('is cut in the middle, and goes on with what is not made yet', async () => {
   expect((await second.answer()).ids).toEqual(ids);
   expect(second.counted.received).toBeLessThan(weights.length - CHUNK_FROM + 2 * CHUNK_BYTES);
   await expectSameChunk(store, whole, 1);
-}, 60_000);
+});
 
 it('makes again what was altered in the store, of what it was made of', async () => {
   const store = createMemoryStore();
@@ -149,7 +149,7 @@ it('makes again what was altered in the store, of what it was made of', async ()
   expect(second.counted.received).toBeGreaterThan(0);
   expect(second.counted.received).toBeLessThan(weights.length - CHUNK_FROM + 2 * CHUNK_BYTES);
   await expectSameChunk(store, whole, 1);
-}, 60_000);
+});
 
 it('is made anew for another choice, and says so; files that are kept whole serve any choice', async () => {
   const store = createMemoryStore();
@@ -168,7 +168,7 @@ it('is made anew for another choice, and says so; files that are kept whole serv
   hub.reset();
   expect((await (await run(store)).answer()).ids).toEqual(ids);
   expect(hub.requests).toEqual([]);
-}, 60_000);
+});
 
 it('never takes for one choice what a load that was cut had made for another', async () => {
   const store = createMemoryStore();
@@ -184,7 +184,7 @@ it('never takes for one choice what a load that was cut had made for another', a
   const whole = createMemoryStore();
   await (await run(whole)).answer();
   for (const index of [0, 1]) await expectSameChunk(store, whole, index);
-}, 60_000);
+});
 
 it('a byte that arrives altered is caught by the author’s digest, and what was made of it is made again', async () => {
   const whole = createMemoryStore();
@@ -197,4 +197,4 @@ it('a byte that arrives altered is caught by the author’s digest, and what was
   await (await run(store)).answer();
   expect(flips).toBeLessThan(0);
   for (const index of [0, 1]) await expectSameChunk(store, whole, index);
-}, 60_000);
+});

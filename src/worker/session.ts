@@ -218,6 +218,6 @@ function info(model: Model): ModelInfo {
     lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,
-    notes: model.notes,
+    notes: [...checkpoint.notes, ...model.notes],
   };
 }

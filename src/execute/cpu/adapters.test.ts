@@ -38,19 +38,41 @@ describe('adapters on the CPU', () => {
     expect(before).toMatchObject(steady);
   });
 
-  it.each(['rslora', 'dora', 'embedding'])('%s takes what the plan says, to the byte', async (name) => {
-    const facts = EXPECTED.find(({ adapters }) => adapters[0] === name)!;
-    const { executor, model, plan } = await openBase(facts, CPU);
-    const adapters = await active(model.steps, [name]);
-    await executor.setAdapters(adapters);
-    const { weights, kv, scratch, total } = planMemory(
-      { ...model, adapted: adapters.steps },
-      plan.request,
-      { maxBufferSize: 1e12, maxStorageBufferBindingSize: 1e12 },
-      'cpu',
-    );
-    expect(executor.memory()).toMatchObject({ weights, kv, scratch, total });
-    expect(weights).toBeGreaterThan(plan.weights);
+  it.each(['rslora', 'dora', 'embedding', 'saved-head', 'saved-tied', 'target-embedding', 'tokens'])(
+    '%s takes what the plan says, to the byte',
+    async (name) => {
+      const facts = EXPECTED.find(({ adapters }) => adapters[0] === name)!;
+      const { executor, model, plan } = await openBase(facts, CPU);
+      const adapters = await active(model.steps, [name]);
+      await executor.setAdapters(adapters);
+      const { weights, kv, scratch, total } = planMemory(
+        { ...model, adapted: adapters.steps },
+        plan.request,
+        { maxBufferSize: 1e12, maxStorageBufferBindingSize: 1e12 },
+        'cpu',
+      );
+      expect(executor.memory()).toMatchObject({ weights, kv, scratch, total });
+      expect(weights).toBeGreaterThan(plan.weights);
+    },
+  );
+
+  it('whole tensors are swapped and taken away, and a shared one is held once', async () => {
+    const facts = EXPECTED.find(({ adapters }) => adapters[0] === 'saved-tied')!;
+    const { executor, model } = await openBase(facts, CPU);
+    const [bare, before] = [await lastLogits(executor, facts), executor.memory().weights];
+    const logits = async (...names: string[]) => {
+      await executor.setAdapters(names.length > 0 ? await active(model.steps, names) : null);
+      return lastLogits(executor, facts);
+    };
+    const right = await logits('saved-head');
+    for (const name of ['saved-tied', 'tokens', 'target-embedding']) await logits(name);
+    expect(await logits('saved-head')).toEqual(right);
+    expect(await logits()).toEqual(bare);
+    await logits('target-embedding');
+    const { vocab, width } = model.spec;
+    // of the table, in bf16, beside A and B: once, though the head computes with it, too
+    expect(executor.memory().weights - before).toBeLessThan(2 * 2 * vocab * width);
+    expect(executor.memory().weights - before).toBeGreaterThan(2 * vocab * width);
   });
 
   it('needs a new prompt after a change', async () => {

@@ -1,9 +1,15 @@
 /** Adapters on the CPU: their values as matrices, and what DoRA asks of the weights underneath. */
-import { type ActiveAdapters, type BaseWeights, outputShape, type StepAdapters } from '../../memory/adapted';
-import type { DeviceMatrix } from '../../memory/layout';
+import {
+  type ActiveAdapters,
+  type BaseWeights,
+  outputShape,
+  type StepAdapters,
+  wholeTensors,
+} from '../../memory/adapted';
+import { CHUNK_COLUMNS, type DeviceMatrix } from '../../memory/layout';
 import type { Step } from '../../model/steps';
 import { breathe } from './breathe';
-import { type CpuMatrix, createMatrix, rowValues } from './matrix';
+import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 
 export interface CpuAdapter {
   /** none where only biases change */
@@ -12,7 +18,16 @@ export interface CpuAdapter {
   biases: Float32Array[] | null;
   /** of the rows of W, by part */
   factors: Float32Array[] | undefined;
+  /** in the place of the model's, by its names */
+  matrices: ReadonlyMap<string, CpuMatrix>;
+  vectors: ReadonlyMap<string, Float32Array>;
   bytes: number;
+}
+
+export interface CpuAdapters {
+  steps: ReadonlyMap<Step, CpuAdapter>;
+  /** of tensors that are whole, which several steps may share */
+  wholeBytes: number;
 }
 
 /** Rows of DoRA between two turns of the event loop. */
@@ -21,11 +36,31 @@ const ROWS_A_TURN = 256;
 export async function fillAdapters(
   active: ActiveAdapters,
   adapters: StepAdapters,
-  base: BaseWeights,
-): Promise<Map<Step, CpuAdapter>> {
+  base: (own: ReadonlyMap<Step, CpuAdapter['matrices']>) => BaseWeights,
+): Promise<CpuAdapters> {
+  const whole = wholeTensors(adapters);
+  const matrices = new Map(
+    whole.matrices.map(({ name, rows, cols, format }) => [name, createMatrix(name, rows, cols, format)]),
+  );
+  const vectors = new Map(
+    whole.vectors.map(({ name, cols }) => [name, new Float32Array(Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS)]),
+  );
+  await active.fill({
+    write: async (name, slice) => {
+      writeRows(matrices.get(name)!, slice);
+      await breathe();
+    },
+    writeVector: (name, values) => vectors.get(name)!.set(values),
+  });
+  const own = new Map(
+    [...adapters].map(([step, adapter]) => {
+      const placed = [...adapter.matrices].map(([of, [{ name }]]) => [of, matrices.get(name)!] as const);
+      return [step, new Map(placed)];
+    }),
+  );
   const filled = new Map<Step, CpuAdapter>();
   for (const [step, adapter] of adapters) {
-    const contents = await active.read(adapter, 'cpu', base);
+    const contents = await active.read(adapter, 'cpu', base(own));
     const matrix = ({ name, rows, cols, format }: DeviceMatrix): CpuMatrix => {
       const made = createMatrix(name, rows, cols, format);
       new Uint8Array(made.codes.buffer).set(contents.get(`${name}.codes`)!);
@@ -42,11 +77,14 @@ export async function fillAdapters(
     filled.set(step, {
       product: adapter.rank ? { a: matrix(adapter.a[0]), b: matrix(adapter.b[0]) } : null,
       biases: biases && byPart(0),
+      matrices: own.get(step)!,
+      vectors: new Map([...adapter.vectors].map(([of, { name }]) => [of, vectors.get(name)!])),
       factors: adapter.multiplier ? byPart(outputShape(step)[0]) : undefined,
       bytes: [...contents.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
     });
   }
-  return filled;
+  const bytes = [...matrices.values()].map(matrixBytes).concat([...vectors.values()].map((v) => v.byteLength));
+  return { steps: filled, wholeBytes: bytes.reduce((sum, one) => sum + one, 0) };
 }
 
 /** L2 norms of the rows of W + b a, W being `matrices` one below the other, a [rank, cols], b [rows, rank]. */

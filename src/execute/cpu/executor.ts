@@ -28,7 +28,7 @@ import type {
   WeightSink,
 } from '../executor';
 import { sampleToken } from '../sampling';
-import { type CpuAdapter, fillAdapters, rowNorms } from './adapters';
+import { type CpuAdapter, type CpuAdapters, fillAdapters, rowNorms } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
 import { breathe } from './breathe';
@@ -36,7 +36,7 @@ import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
-import { type CpuMatrix, createMatrix, matrixBytes, writeRows } from './matrix';
+import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 
 /** The event loop gets a turn at least this often, ms, as far as single steps allow. */
 const TURN_MS = 50;
@@ -49,6 +49,8 @@ const TURN_MS = 50;
 export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor {
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
 }
+
+const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
 
 type RotateStep = Extract<Step, { op: 'rotate' }>;
 
@@ -72,7 +74,7 @@ class CpuExecutor implements Executor {
   private readonly activations: Record<string, Float32Array> = {};
   private readonly plan: MemoryPlan;
   private scratch: Record<keyof CpuScratchSizes, Float64Array>;
-  private adapters: ReadonlyMap<Step, CpuAdapter> = new Map();
+  private adapters: CpuAdapters = NO_ADAPTERS;
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
   private hasLogits = false;
@@ -138,31 +140,43 @@ class CpuExecutor implements Executor {
     }
   }
 
-  private matrix(name: string): CpuMatrix {
-    return this.matrices.get(name) ?? never(name);
+  /** A step's, or an adapter's in its place. */
+  private matrix(name: string, adapter?: Pick<CpuAdapter, 'matrices'>): CpuMatrix {
+    return adapter?.matrices.get(name) ?? this.matrices.get(name) ?? never(name);
   }
 
-  private vector(name: string): Float32Array {
-    return this.vectors.get(name) ?? never(name);
+  private vector(name: string, step?: Step): Float32Array {
+    return (step && this.adapters.steps.get(step)?.vectors.get(name)) ?? this.vectors.get(name) ?? never(name);
   }
 
-  /** The weights as adapters see them. */
-  private readonly base: BaseWeights = {
-    rowNorms: ({ parts }, ...product) =>
-      rowNorms(
-        parts.map(({ name }) => this.matrix(name)),
-        ...product,
-      ),
-    biases: async ({ parts }) => {
-      const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
-      return Float32Array.from(parts.flatMap(of));
-    },
-  };
+  /** The weights as adapters see them, beside their own. */
+  private base(own: ReadonlyMap<Step, CpuAdapter['matrices']>): BaseWeights {
+    return {
+      rowNorms: (step, ...product) =>
+        rowNorms(
+          step.parts.map(({ name }) => own.get(step)?.get(name) ?? this.matrix(name)),
+          ...product,
+        ),
+      rows: async (step, tensor, indices) => {
+        const matrix = own.get(step)?.get(tensor) ?? this.matrix(tensor);
+        const rows = new Float64Array(indices.length * matrix.cols);
+        indices.forEach((index, i) => {
+          rowValues(matrix, index, rows, i * matrix.cols);
+        });
+        return Float32Array.from(rows);
+      },
+      biases: async ({ parts }) => {
+        const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
+        return Float32Array.from(parts.flatMap(of));
+      },
+    };
+  }
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     const plan = planMemory({ ...this.model, adapted: active?.steps }, this.plan.request, NO_LIMITS, 'cpu');
     try {
-      const adapters = active ? await fillAdapters(active, plan.adapters, this.base) : new Map<Step, CpuAdapter>();
+      const base = this.base.bind(this);
+      const adapters = active ? await fillAdapters(active, plan.adapters, base) : NO_ADAPTERS;
       const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
       const between = new Float32Array((products?.bytes ?? 0) / 4);
       this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
@@ -277,7 +291,7 @@ class CpuExecutor implements Executor {
             activations[step.in],
             activations[step.out],
             t * step.width,
-            this.vector(step.weight),
+            this.vector(step.weight, step),
             step.width,
             step.eps,
             step.offset,
@@ -329,8 +343,9 @@ class CpuExecutor implements Executor {
   private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
     const { x, [LORA_BUFFER]: products } = this.activations;
     const { tile } = this.scratch;
-    embed(this.matrix(step.table), ids, first, tokens, step.scale, x, tile);
-    const product = this.adapters.get(step)?.product;
+    const adapter = this.adapters.steps.get(step);
+    embed(this.matrix(step.table, adapter), ids, first, tokens, step.scale, x, tile);
+    const product = adapter?.product;
     if (!product) return;
     embed(product.a, ids, first, tokens, 1, products, tile);
     this.addProduct(product.b, step.scale, x, tokens);
@@ -338,16 +353,16 @@ class CpuExecutor implements Executor {
 
   /** By part of the step; an adapter's own take the place of the model's. */
   private biases(step: LinearStep): (Float32Array | null)[] {
-    const own = this.adapters.get(step)?.biases;
+    const own = this.adapters.steps.get(step)?.biases;
     return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
   }
 
   /** @param row the first of so many tokens; their output is written from its beginning */
   private runLinear(step: LinearStep, row: number, tokens: number): void {
-    const adapter = this.adapters.get(step);
+    const adapter = this.adapters.steps.get(step);
     const run: LinearRun = {
       step,
-      matrices: step.parts.map((part) => this.matrix(part.name)),
+      matrices: step.parts.map((part) => this.matrix(part.name, adapter)),
       biases: this.biases(step),
       factors: adapter?.factors,
       input: this.activations[step.in],
@@ -380,7 +395,7 @@ class CpuExecutor implements Executor {
       if (!name) return;
       const width = normOver === 'projection' ? count * headSize : headSize;
       for (let i = 0; i < count * headSize; i += width)
-        rmsNorm(qkv, qkv, from + i, this.vector(name), width, eps, offset);
+        rmsNorm(qkv, qkv, from + i, this.vector(name, step), width, eps, offset);
     };
     norm(step.qNorm, at, heads);
     norm(step.kNorm, at + heads * headSize, kvHeads);
@@ -401,7 +416,8 @@ class CpuExecutor implements Executor {
       (bytes, matrix) => bytes + matrixBytes(matrix),
       sum(this.vectors.values()),
     );
-    const adapters = [...this.adapters.values()].reduce((bytes, adapter) => bytes + adapter.bytes, 0);
+    const { steps, wholeBytes } = this.adapters;
+    const adapters = [...steps.values()].reduce((bytes, adapter) => bytes + adapter.bytes, wholeBytes);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
     const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch));
     const total = weights + adapters + kv + scratch;
@@ -415,7 +431,7 @@ class CpuExecutor implements Executor {
   dispose(): void {
     this.matrices.clear();
     this.vectors.clear();
-    this.adapters = new Map();
+    this.adapters = NO_ADAPTERS;
     this.caches.clear();
     this.hasLogits = false;
   }

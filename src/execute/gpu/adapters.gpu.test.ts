@@ -111,14 +111,18 @@ describe('adapters on the GPU', () => {
     expect(await lastLogits(executor, facts)).toEqual(without);
   });
 
-  it.each(['dora', 'bias-all'])('take no more on their way than is said: %s', async (name) => {
+  it.each(['dora', 'bias-all', 'saved-head'])('take no more on their way than is said: %s', async (name) => {
     const { executor, model, plan } = await openBase(find(name, name === 'dora' ? 'nf4' : 'bf16'), maker);
     const seen = watch((await gpu).device);
     const adapters = await active(model.steps, [name]);
     await executor.setAdapters(adapters);
     const { limits } = await gpu;
     const larger = planMemory({ ...model, adapted: adapters.steps }, plan.request, limits, 'webgpu');
-    const said = makingBytes(larger.adapters);
+    const before = new Set(plan.buffers.map(({ name }) => name));
+    const fresh = larger.buffers.filter(({ name }) => !before.has(name));
+    expect(seen.list()).toEqual(fresh.map(({ name, bytes }) => `${name} ${bytes}`).sort());
+    expect(executor.memory()).toMatchObject({ weights: larger.weights, scratch: larger.scratch, total: larger.total });
+    const said = makingBytes(larger.adapters, larger.staging);
     expect(seen.peak() - seen.bytes()).toBeLessThanOrEqual(said);
     // ranks are rounded up to a multiple of four
     expect(seen.peak() - seen.bytes()).toBeGreaterThan(said / 2);

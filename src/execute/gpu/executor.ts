@@ -11,7 +11,7 @@ import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { submittedWorkDone } from '../../gpu/wait';
 import { STATE } from '../../kernels/sample';
-import type { ActiveAdapters, BaseWeights, StepAdapters } from '../../memory/adapted';
+import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
 import {
   type BufferPlan,
   biasBuffer,
@@ -38,7 +38,7 @@ import type {
 } from '../executor';
 import type { Bound } from './bound';
 import { GpuKvCache, shiftPart } from './kv-cache';
-import { checkSizes, type KernelShapes, lower, lowerSampler, type Op } from './lower';
+import { checkSizes, type KernelShapes, lower, lowerSampler, type Op, weightsOf } from './lower';
 import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
@@ -240,22 +240,49 @@ export class GpuExecutor implements Executor {
     });
   }
 
-  /** The weights as adapters see them. */
-  readonly #base: BaseWeights = {
-    rowNorms: async (step, ...product) => {
-      const names = step.parts.map((part) => part.name);
-      const matrices = this.#plan.matrices.filter(({ parts }) => parts.some(({ tensor }) => names.includes(tensor)));
-      const buffer = (name: string) => this.#buffer(name);
-      const read = (from: GPUBuffer, values: number) => this.#read(from, values);
-      const { rowNorms } = await import('./row-norms');
-      return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
-    },
-    biases: (step) =>
-      this.#read(
-        this.#buffer(biasBuffer(step)!),
-        step.parts.reduce((rows, part) => rows + part.rows, 0),
-      ),
-  };
+  /** The weights as adapters see them: those that they bring are in `fresh`. */
+  #base(adapters: StepAdapters, fresh: ReadonlyMap<string, GPUBuffer>): BaseWeights {
+    return {
+      rowNorms: async (step, ...product) => {
+        const names = step.parts.map((part) => part.name);
+        const matrices = weightsOf(this.#plan.matrices, adapters.get(step), names);
+        const buffer = (name: string) => fresh.get(name) ?? this.#buffer(name);
+        const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+        const { rowNorms } = await import('./row-norms');
+        return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
+      },
+      rows: async (step, tensor, indices) => {
+        const matrices = weightsOf(this.#plan.matrices, adapters.get(step), [tensor]);
+        const buffer = (name: string) => fresh.get(name) ?? this.#buffer(name);
+        const room = { chunk: this.#plan.request.chunk, table: this.#options.shapes.matvec.table };
+        const read = (from: GPUBuffer, values: number) => this.#read(from, values);
+        const { readRows } = await import('./read-rows');
+        return readRows(this.#device, this.#pipelines, matrices, indices, room, buffer, read);
+      },
+      biases: (step) =>
+        this.#read(
+          this.#buffer(biasBuffer(step)!),
+          step.parts.reduce((rows, part) => rows + part.rows, 0),
+        ),
+    };
+  }
+
+  /** Brings what adapters have whole into its buffers, as weights come into theirs. */
+  async #fillWhole(active: ActiveAdapters, adapters: StepAdapters, fresh: ReadonlyMap<string, GPUBuffer>) {
+    const { matrices, vectors } = wholeTensors(adapters);
+    const plans = matrices.length > 0 ? this.#plan.buffers.filter(({ purpose }) => purpose === 'staging') : [];
+    const staging = await this.#ledger.allocate(plans.map((plan) => ({ ...plan, usage: usageOf(plan) })));
+    try {
+      const buffers = new Map([...fresh, ...plans.map(({ name }, i) => [name, staging[i]] as const)]);
+      const lengths = new Map(vectors.map(({ name, cols }) => [name, cols]));
+      const buffer = (name: string) => buffers.get(name)!;
+      const sink = new GpuSink(this.#device, this.#pipelines, buffer, matrices, lengths, [], () => {});
+      await active.fill(sink);
+      await sink.finish();
+    } finally {
+      for (const buffer of staging) this.#ledger.release(buffer);
+    }
+  }
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     this.#gpu.health.check();
@@ -266,8 +293,10 @@ export class GpuExecutor implements Executor {
     const made = await this.#ledger.allocate(wanted.map((plan) => ({ ...plan, usage: usageOf(plan) })));
     try {
       const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
+      if (active) await this.#fillWhole(active, adapters, fresh);
+      const base = this.#base(adapters, fresh);
       for (const adapter of adapters.values()) {
-        const contents = await active!.read(adapter, 'webgpu', this.#base);
+        const contents = await active!.read(adapter, 'webgpu', base);
         for (const [name, bytes] of contents) this.#device.queue.writeBuffer(fresh.get(name)!, 0, bytes);
         // so that no more than one step's values wait in the queue
         await submittedWorkDone(this.#device);

@@ -148,6 +148,11 @@ class Lowering {
     return this.#ops;
   }
 
+  /** The buffer of a norm's weight: an adapter's, where one brings it. */
+  #vector<T extends string | null>(step: Step, name: T): string | T {
+    return this.#options.adapters.get(step)?.vectors.get(name ?? '')?.name ?? name;
+  }
+
   #push(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): void {
     this.#ops.push(op(kernel, buffers, groups, layer));
   }
@@ -157,17 +162,21 @@ class Lowering {
       case 'embed':
         this.#embed(step);
         return;
-      case 'norm':
-        if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = step;
-        else this.#normOp(step);
+      case 'norm': {
+        const norm = { ...step, weight: this.#vector(step, step.weight) };
+        if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = norm;
+        else this.#normOp(norm);
         return;
+      }
       case 'linear':
         this.#linear(step, next);
         return;
-      case 'rotate':
+      case 'rotate': {
+        const rotate = { ...step, qNorm: this.#vector(step, step.qNorm), kNorm: this.#vector(step, step.kNorm) };
         if (step.kNorm) this.#keyBias = null;
-        this.#rotate = step.normOver === 'projection' ? this.#projectionNorm(step) : step;
+        this.#rotate = step.normOver === 'projection' ? this.#projectionNorm(rotate) : rotate;
         return;
+      }
       case 'append':
         this.#append(step.layer);
         return;
@@ -201,7 +210,7 @@ class Lowering {
         );
       }
     };
-    gather(this.#matricesOf([step.table]), step.scale, 'x');
+    gather(this.#matricesOf(step, [step.table]), step.scale, 'x');
     const adapter = this.#options.adapters.get(step);
     if (!adapter) return;
     gather(adapter.a, 1, LORA_BUFFER);
@@ -241,8 +250,8 @@ class Lowering {
     return !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
   }
 
-  #matricesOf(names: readonly string[]): DeviceMatrix[] {
-    return this.#options.matrices.filter((matrix) => matrix.parts.some((part) => names.includes(part.tensor)));
+  #matricesOf(step: Step, names: readonly string[]): DeviceMatrix[] {
+    return weightsOf(this.#options.matrices, this.#options.adapters.get(step), names);
   }
 
   #linear(step: LinearStep, next: Step | undefined): void {
@@ -268,7 +277,10 @@ class Lowering {
     const out = gated ? 'mlp' : step.out;
     const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
     const name = step.out === 'x' ? step.in : step.out;
-    for (const matrix of this.#matricesOf(step.parts.map((part) => part.name)))
+    for (const matrix of this.#matricesOf(
+      step,
+      step.parts.map((part) => part.name),
+    ))
       this.#product(matrix, fusion, { ...input.buffers, 4: out, ...(bias ? { 6: bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
@@ -407,6 +419,22 @@ class Lowering {
     const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
     return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= workgroupMemory;
   }
+}
+
+/**
+ * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it writes
+ * its rows of the output after the stack has written all.
+ */
+export function weightsOf(
+  matrices: readonly DeviceMatrix[],
+  adapter: StepAdapter | undefined,
+  names: readonly string[],
+): DeviceMatrix[] {
+  const own = names.filter((name) => !adapter?.matrices.has(name));
+  return [
+    ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
+    ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
+  ];
 }
 
 /** The bindings of a kernel that reads a matrix. */

@@ -3,7 +3,9 @@ import { denseBytes } from '../half';
 import type { Files } from './files';
 
 export type Value =
+  | ['u16', number]
   | ['u32', number]
+  | ['i32', number]
   | ['f32', number]
   | ['bool', boolean]
   | ['str', string]
@@ -19,6 +21,8 @@ const u32 = (n: number) => new Uint8Array(Uint32Array.of(n).buffer);
 const u64 = (n: number) => new Uint8Array(BigUint64Array.of(BigInt(n)).buffer);
 const str = (text: string) => Buffer.concat([u64(Buffer.byteLength(text)), Buffer.from(text)]);
 function value([type, v]: Value): Uint8Array {
+  if (type === 'u16') return Buffer.concat([u32(2), new Uint8Array(Uint16Array.of(v).buffer)]);
+  if (type === 'i32') return Buffer.concat([u32(5), u32(v)]);
   if (type === 'u32') return Buffer.concat([u32(4), u32(v)]);
   if (type === 'f32') return Buffer.concat([u32(6), denseBytes(Float32Array.of(v), 'f32')]);
   if (type === 'bool') return Buffer.concat([u32(7), Uint8Array.of(v ? 1 : 0)]);
@@ -26,8 +30,13 @@ function value([type, v]: Value): Uint8Array {
   if (type === 'strs') return Buffer.concat([u32(9), u32(8), u64(v.length), ...v.map(str)]);
   return Buffer.concat([u32(9), u32(5), u64(v.length), ...v.map(u32)]);
 }
-/** A .gguf file under the name m.gguf. */
-export function gguf(metadata: Record<string, Value>, tensors: Tensor[], version = 3): Files {
+/** A .gguf file under the name m.gguf. @param more metadata as bytes, and how many keys that is */
+export function gguf(
+  metadata: Record<string, Value>,
+  tensors: Tensor[],
+  version = 3,
+  more: { raw: Uint8Array; count: number } = { raw: new Uint8Array(), count: 0 },
+): Files {
   const entries: Uint8Array[] = [];
   const data: Uint8Array[] = [];
   let at = 0;
@@ -43,7 +52,8 @@ export function gguf(metadata: Record<string, Value>, tensors: Tensor[], version
     Buffer.from('GGUF'),
     u32(version),
     u64(tensors.length),
-    u64(Object.keys(metadata).length),
+    u64(Object.keys(metadata).length + more.count),
+    more.raw,
     ...keys,
     ...entries,
   ];

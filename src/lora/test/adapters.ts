@@ -37,7 +37,7 @@ export function openFiles(name: string, steps: readonly Step[], files: Map<strin
   const source = createMemorySource(name, files);
   return openAdapter(
     name,
-    adaptableModules(steps),
+    adaptableModules(steps, specLikeTiny({})),
     (path, start, end) => source.read(path, start, end),
     (path) => source.size(path),
   );
@@ -58,7 +58,9 @@ export async function contents(
   adapters: ActiveAdapters,
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const ones = async (step: Step) => new Float32Array(outputShape(step)[0]).fill(1);
-  const base: BaseWeights = { rowNorms: ones, biases: ones };
+  const rows: BaseWeights['rows'] = async (step, _, { length }) =>
+    new Float32Array(length * (step.op === 'embed' ? step.width : outputShape(step)[1]));
+  const base: BaseWeights = { rowNorms: ones, biases: ones, rows };
   const all = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const step of planAdapters(steps, adapters.steps, 1e9, 'cpu').values())
     for (const [name, bytes] of await adapters.read(step, 'cpu', base)) all.set(name, bytes);

@@ -14,7 +14,7 @@ export async function inspect(args: Arguments): Promise<void> {
   let architecture: object | null = null;
   try {
     const spec = parseSpec(checkpoint.config);
-    checkShapes(checkpoint.tensors, tensorTable(spec));
+    checkShapes(checkpoint, tensorTable(spec));
     const { layers, ...rest } = spec;
     const sliding = layers.filter(({ kind }) => kind === 'sliding').length;
     architecture = { ...rest, layers: layers.length, slidingLayers: sliding, parameters: parameterCount(spec) };
@@ -44,6 +44,7 @@ export async function inspect(args: Arguments): Promise<void> {
     bytes: totalBytes,
     types,
     unsupported,
+    notes: checkpoint.notes,
     tensors,
   };
   await print(args, result, () =>
@@ -51,6 +52,7 @@ export async function inspect(args: Arguments): Promise<void> {
       `${name}: ${modelType}, ${mib(totalBytes)}, ${tensors.length} tensors`,
       JSON.stringify(architecture),
       ...Object.entries(types).map(([type, { count, bytes }]) => `${type}: ${count} tensors, ${mib(bytes)}`),
+      ...checkpoint.notes,
       ...(unsupported.length > 0
         ? unsupported.map((reason) => `not supported: ${reason}`)
         : ['everything is supported']),

@@ -108,7 +108,7 @@ async function valuesOf(checkpoint: Checkpoint, name: string): Promise<Float32Ar
 /** A tensor as it is stored. */
 async function denseTensor(checkpoint: Checkpoint, name: string): Promise<NewTensor> {
   const { rows, cols, stored } = checkpoint.tensors.get(name)!;
-  const dtype = stored === 'f32' ? 'F32' : stored === 'f16' ? 'F16' : 'BF16';
+  const dtype = stored === 'f32' || stored === 'f64' ? 'F32' : stored === 'f16' ? 'F16' : 'BF16';
   const data = new Uint8Array(rows * cols * (dtype === 'F32' ? 4 : 2));
   let at = 0;
   for await (const slice of checkpoint.read(name)) {

@@ -30,6 +30,7 @@ export const COST: ModelCost = {
   here: false,
   tokens: 384,
   lastAttempt: null,
+  notes: [],
   plan: PLAN,
   deviceEstimate: { bytes: 2 ** 30, reason: 'An estimate: half of the 2 GiB of memory that the browser reports.' },
 };

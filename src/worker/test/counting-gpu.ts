@@ -8,7 +8,11 @@ export interface Counted {
 
 export function countingGpu(gpu: GPU): { gpu: GPU; seen: Counted } {
   const seen: Counted = { now: 0, peak: 0 };
+  // a device may be handed out again
+  const known = new WeakSet<GPUDevice>();
   function watched(device: GPUDevice): GPUDevice {
+    if (known.has(device)) return device;
+    known.add(device);
     const create = device.createBuffer.bind(device);
     device.createBuffer = (descriptor) => {
       const buffer = create(descriptor);

@@ -54,6 +54,9 @@ export function host({ files = fixture(), store = null, requests = { count: 0 },
 
 let id = 0;
 
+/** On the GPU, with the kernels that SwiftShader compiles soonest. */
+export const SMALL = { backend: 'webgpu', tune: 'small' } as const;
+
 export async function load(session: Session, options: EngineOptions = {}) {
   const progress: Progress[] = [];
   const source = { kind: 'http', base: 'http://unused/' } as const;
