@@ -16,6 +16,8 @@ const LIBRARIES = ['@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'm
 export default defineConfig({
   plugins: [wgsl()],
   test: {
+    // runs side by side would write it over each other
+    cache: false,
     setupFiles: ['scripts/vitest-setup.ts'],
     expect: { poll: { timeout: 60_000, interval: 20 } },
     projects: [

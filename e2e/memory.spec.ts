@@ -83,11 +83,11 @@ test('Qwen3-0.6B: 4.38 GiB of cache at its full context against 42 MiB, before a
     await dialog.getByRole('button', { name: 'Undo' }).click();
     await expect(inDialog('cache')).toContainText('42 MiB for 384 tokens');
 
-    // the limit is the page's, and there on the next visit
+    // nothing was loaded under the limit, so that it is nowhere on the next visit
     await page.reload();
-    await expect(cost(page, 'limit')).toHaveText('512 MiB');
+    await expect(cost(page, 'limit')).toHaveText('no limit');
     await look();
-    await expect(inDialog('limit')).toHaveText('512 MiB');
+    await expect(inDialog('limit')).toHaveText('no limit');
     expect([...hub.sent.keys()]).toEqual(['config.json']);
     expect(hub.requests.filter((line) => line.startsWith('cdn'))).toEqual([]);
   } finally {
@@ -149,4 +149,17 @@ test('a limit below what the model takes is refused in words, with numbers', asy
   await chat.load.click();
   await expect(chat.error).toHaveAttribute('data-code', 'out-of-memory');
   await expect(chat.error).toContainText(/This needs \d\.\d MiB and the budget is 0\.1 MiB/);
+  // moved and loaded under, it is remembered
+  await page.goto(`${product.site.origin}/?model=${TINY}`);
+  await page.getByText(/Needs 1\.\d MiB of memory/).click();
+  await page.getByLabel('Memory limit').fill('12');
+  await page.reload();
+  await expect(cost(page, 'limit')).toHaveText('no limit');
+  await page.getByText(/Needs 1\.\d MiB of memory/).click();
+  await page.getByLabel('Memory limit').fill('12');
+  await chat.loadModel();
+  expect((await chat.state()).info!.options.memoryBudget).toBe(512 * 2 ** 20);
+  await page.reload();
+  await expect(chat.question).toBeVisible();
+  expect((await chat.state()).info!.options.memoryBudget).toBe(512 * 2 ** 20);
 });

@@ -237,22 +237,25 @@ test('a gated model of the Hub: nothing but its description before Load, its tok
   }
 });
 
-test('the page’s own policy keeps it from other origins, and the page says what would have to change', async ({
-  product,
-  profile,
-}) => {
-  const { chat, models, requests } = await visit(profile, product.site.origin);
-  await models.open();
-  await models.look('org/model');
-  await expect(models.error).toContainText('Content-Security-Policy of this page forbids the connection');
-  await expect(models.error).toContainText('add https://huggingface.co https://*.hf.co to its connect-src');
-  await models.look(`${product.host.origin}/model.gguf`);
-  await expect(models.error).toContainText(`add ${product.host.origin} to its connect-src`);
-  expect(requests.filter((url) => url.startsWith(product.host.origin))).toEqual([]);
-  await models.page.keyboard.press('Escape');
-  await expect(models.dialog).toBeHidden();
-  await expect(models.page.getByRole('button', { name: 'Models' })).toBeFocused();
-  await expect(chat.load).toBeVisible();
+test.describe('with --self-only', () => {
+  test.use({ serverOptions: { csp: SELF_ONLY_CSP } });
+  test('the page’s own policy keeps it from other origins, and the page says what would have to change', async ({
+    product,
+    profile,
+  }) => {
+    const { chat, models, requests } = await visit(profile, product.site.origin);
+    await models.open();
+    await models.look('org/model');
+    await expect(models.error).toContainText('Content-Security-Policy of this page forbids the connection');
+    await expect(models.error).toContainText('add https://huggingface.co https://*.hf.co to its connect-src');
+    await models.look(`${product.host.origin}/model.gguf`);
+    await expect(models.error).toContainText(`add ${product.host.origin} to its connect-src`);
+    expect(requests.filter((url) => url.startsWith(product.host.origin))).toEqual([]);
+    await models.page.keyboard.press('Escape');
+    await expect(models.dialog).toBeHidden();
+    await expect(models.page.getByRole('button', { name: 'Models' })).toBeFocused();
+    await expect(chat.load).toBeVisible();
+  });
 });
 
 test('a Hub that cannot be reached is a sentence', async ({ profile }) => {

@@ -27,11 +27,11 @@ export const ENTRIES = [
   { name: 'library', entry: 'dist/index.js', limitKB: 12 },
   { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 40 },
   // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed as
-  // text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and folders as
-  // people have them; 3 for files that change while they download
+  // text, roles and parts of messages, what generation_config asks; 5 for whole tensors and trained tokens of adapters,
+  // GGUF in parts, folders as people have them (and what helps where one cannot be read), a head of its own
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 142 },
-  // 105, and 2 for options from one schema, answers that go on, chats that are brought back, and what was thought; 2 for
-  // files that change while they download
+  // 105, and 2 for options from one schema, answers that go on, chats that are brought back, and what was thought;
+  // 2 for names and numbers of folders as people have them, parts of GGUF, and whole tensors in the plan
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 109 },
 ];
 

@@ -224,7 +224,7 @@ export interface GenerateResult {
   ids: number[];
   /** the answer, without what was thought before it */
   text: string;
-  /** what the model thought before it answered; '' where it did not, or where its template has no marks for it */
+  /** what the model thought before it answered; '' where it did not, for a plain prompt, and without marks in its template */
   reasoning: string;
   /** all that the model wrote: reasoning, its marks, and the answer */
   raw: string;
@@ -293,7 +293,10 @@ export interface ModelInfo {
   lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
-  /** what of the checkpoint is otherwise than its files say (a head of its own, settings that are not followed): sentences */
+  /**
+   * what of the model is otherwise than its files say, and what of its generation_config.json is not followed, and why:
+   * sentences for the person
+   */
   notes: readonly string[];
 }
 

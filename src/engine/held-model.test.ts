@@ -36,6 +36,11 @@ function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = 
   return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
 }
 
+/** Until what is on its way between page and worker has arrived: many turns of the event loop. */
+async function rest() {
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Throws what the list says, call by call, and then answers. */
 const failing = (...errors: (Error | null)[]) => {
   return async () => {
@@ -320,11 +325,11 @@ describe('who asks no more', () => {
         model.run(({ api }) => api.info(), { signal: stop.signal }).catch(({ code }) => code),
       );
       await vi.waitFor(() => expect(signals).toHaveLength(2));
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await rest();
       stop.abort();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await rest();
       const next = call();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await rest();
       expect([workers.length, signals[1].aborted]).toEqual([2, true]);
       ended();
       expect(await next).toBe('answer');
@@ -342,7 +347,7 @@ describe('who asks no more', () => {
     const stopped = model.run(({ api }) => api.info(), { signal: stop.signal });
     const other = call();
     await vi.waitFor(() => expect(signals).toHaveLength(2));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await rest();
     stop.abort();
     await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
     expect(signals[1].aborted).toBe(false);

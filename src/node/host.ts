@@ -4,6 +4,7 @@ import { lockBy } from '../weights/locks';
 import type { Source, SourceDescription } from '../weights/source';
 import type { Host } from '../worker/open-model';
 import { openSource } from '../worker/open-source';
+import { cacheFolder } from './cache-folder';
 import { createFileLocks } from './file-locks';
 import { openFileStore } from './file-store';
 import { createFolderSource } from './folder-source';
@@ -19,8 +20,17 @@ export async function openAnySource(
   return path === undefined ? openSource(description, onBytes) : createFolderSource(path);
 }
 
+/** whose locks are in effect */
+let locked = '';
+
+/** Lets the cache folder's locks stand in for Web Locks. */
+function lockByFiles(folder: string): void {
+  if (folder !== locked) lockBy(createFileLocks(folder));
+  locked = folder;
+}
+
 /** @param gpu Dawn's, or null */
 export function nodeHost(gpu: GPU | null): Host {
-  lockBy(createFileLocks());
+  lockByFiles(cacheFolder());
   return { gpu, machine: MACHINE, openSource: openAnySource, openStore: () => openFileStore(), marks: false };
 }

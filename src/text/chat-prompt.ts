@@ -21,22 +21,18 @@ function suited(messages: Message[], template: ChatTemplate): Message[] {
   const takes = kinds.get(template) ?? contentKinds(template);
   kinds.set(template, takes);
   const lists = messages.some(({ content }) => typeof content !== 'string') && takes.parts();
-  const only = lists || takes.text() ? null : takes.parts();
+  const wraps = !takes.text() && takes.parts();
+  const suit = (content: Message['content']): Message['content'] => {
+    if (typeof content !== 'string') return lists ? content : textOf(content);
+    return wraps ? [{ type: 'text', text: content }] : content;
+  };
   return messages.map((message) => {
     const { role, content } = message;
-    const suits =
-      typeof content === 'string'
-        ? only
-          ? [{ type: 'text' as const, text: content }]
-          : content
-        : lists
-          ? content
-          : textOf(content);
     // OpenAI's newer name for the system's word
     return {
       ...message,
       role: role === 'developer' && !template.source.includes(role) ? 'system' : role,
-      content: suits,
+      content: suit(content),
     };
   });
 }

@@ -183,12 +183,12 @@ export class ChatView extends LitElement {
     const { code, details } = this.session.error ?? {};
     const enough = Number(details?.enough);
     if (code !== 'out-of-memory' || !(enough > Number(details?.budget ?? Infinity))) return nothing;
+    const detail = Math.ceil(enough / MIB) * MIB;
     const allow = () => {
-      const detail = Math.ceil(enough / MIB) * MIB;
       this.dispatchEvent(new CustomEvent('budget', { detail, bubbles: true, composed: true }));
       void this.session.allow(detail);
     };
-    return html`<button slot="actions" @click=${allow}>Allow ${formatMemory(Math.ceil(enough / MIB) * MIB)}</button>`;
+    return html`<button slot="actions" @click=${allow}>Allow ${formatMemory(detail)}</button>`;
   }
 
   #error() {

@@ -384,6 +384,14 @@ describe('an answer that was cut', () => {
     expect(chat.cut).toEqual({ finish: 'length', ids: null });
   });
 
+  test('goes on by its text also where it was put away while the model changed', async () => {
+    const { chat } = await cutAt(['Hello', ' there'], 'length');
+    chat.newChat();
+    await chat.change({ model: 'other', name: 'other' }, null);
+    chat.undoNewChat();
+    expect([chat.cut, chat.messages.length]).toEqual([{ finish: 'length', ids: null }, 2]);
+  });
+
   test('and known by its text only is told to the engine in its tokens', async () => {
     const { engine, chat } = await ready();
     chat.messages = [

@@ -179,8 +179,9 @@ export class ChatSession extends EventTarget {
     this.#options = { ...this.#options, choice };
     this.#ifRoom = false;
     // another model has other ids
-    const cut = this.cut && { ...this.cut, ids: null };
-    this.#set({ preview, result: null, error: null, previous, cut });
+    const byText = (cut: Cut | null) => cut && { ...cut, ids: null };
+    const closed = this.closed && { ...this.closed, cut: byText(this.closed.cut) };
+    this.#set({ preview, result: null, error: null, previous, cut: byText(this.cut), closed });
     await this.load(true);
   }
 

@@ -126,4 +126,25 @@ it('a budget below the weights is refused before they are loaded', async () => {
   const { code, details } = await refused(load(small, { backend: 'cpu', memoryBudget: weights }));
   expect([code, details.budget]).toEqual(['out-of-memory', weights]);
   expect((details.suggestions as string[]).at(-1)).toMatch(/alone take \d+\.\d MiB: allow/);
+  // under what would do, a short chat has room
+  const chat = { promptTokens: 192, maxNewTokens: 192 };
+  expect(details.enough).toBe((await session.plan(query(chat))).peak);
+});
+
+it('a budget that has no room for a long system prompt is what is blamed, with one that would do', async () => {
+  const messages = [
+    { role: 'system' as const, content: 'be kind '.repeat(25) },
+    { role: 'user' as const, content: 'Hi' },
+  ];
+  const options = { maxNewTokens: 4, overflow: 'shift' as const, ignoreEos: true };
+  const least = await session.plan(query({ promptTokens: 20, maxNewTokens: 1 }));
+  const small = createSession(host());
+  await load(small, { backend: 'cpu', memoryBudget: least.peak });
+  const { code, details } = await refused(ask(small, { messages }, options));
+  expect([code, details.budget]).toEqual(['out-of-memory', least.peak]);
+  await small.dispose();
+  const enough = createSession(host());
+  await load(enough, { backend: 'cpu', memoryBudget: details.enough as number });
+  expect((await ask(enough, { messages }, options)).result.ids).toHaveLength(4);
+  await enough.dispose();
 });
