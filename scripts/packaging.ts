@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -246,13 +247,16 @@ function projects(at: Workplace): Project[] {
     const parts = ['index.js', 'engine.js', 'worker-text.js'].map((file) => join(dist, file));
     return { problem, fetched: sum(parts.map(gzipped)), written: sum(parts.map(gzipped)) };
   };
-  const toTerminal = LINES.replace('document.body.append(', 'process.stdout.write(');
+  /** The lines without a page: what they would append is printed. */
   const terminal = (name: string) => {
     const folder = at.project(name);
     cpSync(MODEL, join(folder, ADDRESS), { recursive: true });
-    writeFileSync(join(folder, 'main.mjs'), toTerminal);
+    writeFileSync(join(folder, 'main.js'), LINES.replace('document.body.append(', 'process.stdout.write('));
     return folder;
   };
+  const printed = async (folder: string, program: string, ...args: string[]): Promise<Outcome> => ({
+    problem: problemWith(await run(program, [...args, 'main.js'], folder)),
+  });
   const onRequest = 'one more package to install, and the same way through the library';
 
   return [
@@ -282,6 +286,7 @@ function projects(at: Workplace): Project[] {
       },
     },
     { name: 'extension (MV3)', run: () => extension(at) },
+    { name: `Node ${process.version}`, run: () => printed(terminal('node'), process.execPath) },
     {
       name: 'Node: import touches nothing',
       async run() {
@@ -325,6 +330,26 @@ function projects(at: Workplace): Project[] {
         },
       }),
     ),
+    {
+      name: 'Bun',
+      notTested: 'its program has 100 MB',
+      more: true,
+      run: () => printed(terminal('bun'), at.installed(`@oven/bun-${process.platform}-${process.arch}/bin/bun`)),
+    },
+    {
+      name: 'Deno',
+      notTested: 'its program has 90 MB',
+      more: true,
+      run() {
+        const folder = terminal('deno');
+        // it looks for packages beside the package.json that names them
+        writeFileSync(join(folder, 'package.json'), '{ "type": "module", "dependencies": { "nibble-llm": "*" } }\n');
+        symlinkSync(at.installed(), join(folder, 'node_modules'));
+        const libc = process.platform === 'linux' ? '-glibc' : '';
+        const deno = at.installed(`@deno/${process.platform}-${process.arch}${libc}/deno`);
+        return printed(folder, deno, 'run', '-A', '--node-modules-dir=manual');
+      },
+    },
     {
       name: 'parcel',
       notTested: 'it takes 200 packages',

@@ -293,7 +293,10 @@ export interface ModelInfo {
   lora: readonly LoraInfo[];
   hasTokenizer: boolean;
   hasChatTemplate: boolean;
-  /** what of the checkpoint is otherwise than its files say (a head of its own, settings that are not followed): sentences */
+  /**
+   * what of the model is otherwise than its files say, and what of its generation_config.json is not followed, and why:
+   * sentences for the person
+   */
   notes: readonly string[];
 }
 

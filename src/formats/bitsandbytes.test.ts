@@ -261,12 +261,6 @@ describe('what bitsandbytes may write', () => {
       /not valid JSON/,
     ],
     [
-      'int8 without SCB',
-      [{ name: 'w.weight', dtype: 'I8', shape: [2, 2], data: new Uint8Array(4) }],
-      'unsupported-quantization',
-      /w.SCB/,
-    ],
-    [
       'an SCB of the wrong length',
       [{ name: 'w.weight', dtype: 'I8', shape: [2, 2], data: new Uint8Array(4) }, f32('w.SCB', [1])],
       'corrupt-checkpoint',
@@ -274,6 +268,13 @@ describe('what bitsandbytes may write', () => {
     ],
     ['a lone statistic', [f32('w.weight.absmax', [1])], 'corrupt-checkpoint', /other parts are missing/],
   ];
+  it('leaves int8 without SCB to whoever needs it', async () => {
+    const layout = await openFiles(
+      folderOf([{ name: 'w.weight', dtype: 'I8', shape: [2, 2], data: new Uint8Array(4) }]),
+    );
+    expect([layout.records.size, layout.unread!.get('w.weight')]).toEqual([0, 'I8']);
+  });
+
   it.each(broken)('refuses %s', async (_, tensors, code, message) => {
     const error = await failure(folderOf(tensors));
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);

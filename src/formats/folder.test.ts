@@ -181,7 +181,7 @@ describe('what is missing is named, with what helps:', () => {
     [
       'shards without an index',
       { ...none, ...file('model-00001-of-00002.safetensors') },
-      /no model\.safetensors\.index\.json names it/,
+      /no model\.safetensors\.index\.json says so\. Get model\.safetensors\.index\.json, too/,
     ],
     [
       'an adapter',

@@ -21,7 +21,7 @@ const OTHERS: readonly [names: string[], pattern: RegExp, what: string, advice: 
   [['tf_model.h5'], /\.h5$/, 'TensorFlow’s', RESAVE],
   [['flax_model.msgpack'], /\.msgpack$/, 'Flax’s', RESAVE],
   [['model.onnx', 'onnx/model.onnx'], /\.onnx$/, 'ONNX, which Nibble does not run', HF],
-  [['model.safetensors.index.json'], /\.safetensors$/, `no ${SINGLE}, and no ${INDEX} names it`, RESAVE],
+  [[INDEX], /\.safetensors$/, `no ${INDEX} says so`, `Get ${INDEX}, too.`],
 ];
 
 /** @param path config.json or model.safetensors, which is not there */
@@ -46,7 +46,8 @@ export async function explainMissing(
     );
     if (!found) continue;
     const text = `There is no ${path}. The weights are in ${found}: ${what}. ${advice}`;
-    return new NibbleError('unsupported-architecture', text, { missing: path, found });
+    const code = found.endsWith('.safetensors') && advice !== HF ? 'corrupt-checkpoint' : 'unsupported-architecture';
+    return new NibbleError(code, text, { missing: path, found });
   }
   const beside = there.includes(SINGLE) ? `, which must lie beside ${SINGLE}` : '';
   if (path !== SINGLE || beside) return corrupt(`There is no ${path}${beside}`, { path });

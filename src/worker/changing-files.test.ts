@@ -83,13 +83,13 @@ function oneByteChanged(): Files {
   return files.set(path, bytes);
 }
 
-function sessionOn(store: ModelStore | null) {
+function sessionOn(store: ModelStore | null, file = '') {
   const counted = { received: 0 };
   const session = createSession({
     gpu: null,
     openStore: async () => ({ store, reason: '' }),
     openSource: (_, onBytes) =>
-      createHttpSource(server.base, {
+      createHttpSource(server.base + file, {
         sleep: async () => {},
         onBytes(path, bytes) {
           onBytes(path, bytes);
@@ -363,5 +363,19 @@ describe('what is not there', () => {
       expect(error.message).toMatch(message);
       expect(error.message).toContain(`(${url}: ${status}, ${contentType})`);
     }
+  });
+
+  it.each<[number, string]>([
+    [404, 'text/plain'],
+    [403, 'application/xml'],
+    [200, 'text/html'],
+  ])('a .gguf that is answered with %i and %s', async (status, contentType) => {
+    refused(status, contentType, 'no model', /gguf/);
+    const url = `${server.base}model.gguf`;
+    const error = await sessionOn(createMemoryStore(), 'model.gguf?sig=secret')
+      .load()
+      .catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: 'network', details: { url, status, contentType } });
+    expect(error.message).toContain(`(${url}: ${status}, ${contentType})`);
   });
 });

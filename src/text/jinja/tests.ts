@@ -56,7 +56,8 @@ const ONE: Record<string, Test> = {
   sequence: (value) =>
     isText(value) || Array.isArray(value) || [Tuple, Dict, Range, Undefined].some((type) => value instanceof type),
   iterable: (value) => iterator(value) !== undefined,
-  callable: (value) => value instanceof Thing && value.call !== undefined,
+  // an Undefined can be called: it is an error with its message
+  callable: (value) => (value instanceof Thing && value.call !== undefined) || value instanceof Undefined,
   escaped: (value) => value instanceof Markup,
   filter: () => false,
   test: (value) => isName(TESTS, value),
