@@ -39,7 +39,9 @@ export async function inspectModel(
   // what is here in part is not touched: looking at a model changes nothing, and reads the headers' bytes only
   const source = stored?.complete ? await openStored(inner, store) : inner;
   try {
-    const headers = await (source.gguf ? openCheckpoint(source) : readFolder(source, sizes));
+    const headers = await (source.gguf
+      ? openCheckpoint(source)
+      : readFolder(source, sizes, local || stored?.complete === true));
     const plan = planModel(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
@@ -76,8 +78,11 @@ interface Headers extends Pick<Checkpoint, 'config' | 'tensors' | 'notes'> {
   totalBytes: number | null;
 }
 
-/** @param ask false: of the weight files nothing is asked that a manifest does not say */
-async function readFolder(source: Source, ask: boolean): Promise<Headers> {
+/**
+ * @param ask false: of the weight files nothing is asked that a manifest does not say
+ * @param here the files are on this device: whether a tied model has a head of its own is looked up, elsewhere it is not
+ */
+async function readFolder(source: Source, ask: boolean, here: boolean): Promise<Headers> {
   // where the place lists its files, their sizes need no request
   const manifest = source.list ? null : await readManifest(source, null);
   const read = (path: string, start: number, end: number) => source.read(path, start, end);
@@ -92,7 +97,7 @@ async function readFolder(source: Source, ask: boolean): Promise<Headers> {
   checkQuantMethod(said);
   const found = await finding;
   if (finding && !found) throw await missing(SINGLE);
-  const own = found && saysTied(said) && (await hasHead(found, read));
+  const own = here && found && saysTied(said) && (await hasHead(found, read));
   const { config, notes } = own ? untied(said) : { config: said, notes: [] };
   const totalBytes = manifest ? sizesIn(manifest) : (found?.files.reduce((sum, file) => sum + file.bytes, 0) ?? null);
   return { config, notes, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };

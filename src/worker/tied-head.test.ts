@@ -4,6 +4,7 @@ import { type Files, fixture, loadFolder, openFiles } from '../formats/test/file
 import { type AnyTensor, rewritten, sharded, tensorsOf } from '../formats/test/rewrite';
 import { createMemoryStore } from '../weights/chunk-store';
 import { QUANTISED } from '../weights/quantised';
+import type { SourceDescription } from '../weights/source';
 import { createSession } from './session';
 import { ask, host, load } from './test/tiny';
 
@@ -20,13 +21,14 @@ const untied = (files: Files): Files => {
   return { ...files, 'config.json': Buffer.from(JSON.stringify({ ...config, tie_word_embeddings: false })) };
 };
 const options = { backend: 'cpu', kv: 'f32' } as const;
-const source = { kind: 'http', base: 'http://unused/' } as const;
+/** files on this device: elsewhere looking at a model asks for config.json alone */
+const HERE: SourceDescription = { kind: 'files', name: 'm', files: [] };
 
 async function answerOf(files: Files, store = createMemoryStore()) {
   const session = createSession(host({ files: new Map(Object.entries(files)), store }));
   const { info } = await load(session, options);
   const { result } = await ask(session, { ids: [5, 9, 33] }, { maxNewTokens: 8, temperature: 0, ignoreEos: true });
-  const cost = await createSession(host({ files: new Map(Object.entries(files)) })).inspect({ source, options });
+  const cost = await createSession(host({ files: new Map(Object.entries(files)) })).inspect({ source: HERE, options });
   return {
     ids: result.ids,
     notes: info.notes,
