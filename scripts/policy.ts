@@ -8,7 +8,7 @@ export const SELF_ONLY_CSP = "default-src 'self'; worker-src 'self' blob:; conne
  * and WebAssembly may be compiled. `connect-src` comes last, so that a mirror's address can be put behind it.
  */
 export const PAGE_CSP =
-  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' https://huggingface.co https://*.hf.co";
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' https://huggingface.co https://*.huggingface.co https://*.hf.co";
 
 /** A site owner's strict policy: what the widget needs from `origin`, and nothing else. */
 export const hostCsp = (origin: string) =>

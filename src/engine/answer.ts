@@ -105,15 +105,18 @@ export class AnswerQueue implements Answer {
   }
 
   async *#iterate(): AsyncGenerator<AnswerPart> {
+    let whole = false;
     try {
       for (;;) {
         while (this.#pieces.length > 0) yield this.#pieces.shift()!;
         if (this.#done) break;
         await this.#more();
       }
+      whole = true;
       await this.result;
     } finally {
-      if (!this.#done) this.stop();
+      // whoever leaves early has stopped it, also where its end is on the way
+      if (!whole) this.stop();
     }
   }
 

@@ -292,11 +292,8 @@ describe('a question after a stop', () => {
     const fourth = talk.ask('Four', short);
     expect((await third.result).finish).toBe('aborted');
     expect((await fourth.result).finish).toBe('length');
-    expect(talk.messages.filter(({ role }) => role === 'user').map(({ content }) => content)).toEqual([
-      'One',
-      'Two',
-      'Three',
-      'Four',
-    ]);
+    // what did not come to a word is not kept
+    const asked = talk.messages.filter(({ role }) => role === 'user').map(({ content }) => content);
+    expect(asked).toEqual(['One', 'Two', 'Four']);
   });
 });

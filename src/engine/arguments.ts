@@ -22,10 +22,16 @@ export function messagesOf(given: unknown): MessageInput[] {
   return plain('messages', list as MessageInput[]);
 }
 
+/** JSON would make null of it. */
+function sayable(name: string, value: unknown): unknown {
+  if (typeof value !== 'number' || Number.isFinite(value)) return value;
+  throw new Error(`${name} is ${value}`);
+}
+
 /** A copy of what JSON can say. @throws invalid-option for what refers to itself, or holds numbers that JSON lacks */
 export function plain<T>(name: string, value: T): T {
   try {
-    return JSON.parse(JSON.stringify(value));
+    return JSON.parse(JSON.stringify(value, sayable));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new NibbleError(

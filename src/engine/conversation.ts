@@ -1,7 +1,7 @@
 /** One conversation: a cache of its own on the device, and the messages, kept in step with the answers. */
 import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
-import { checkOptions } from '../options/spec';
+import { checkOptions, over } from '../options/spec';
 import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
 import { messagesOf, textOf } from './arguments';
@@ -64,7 +64,8 @@ export class Conversation {
 
   /**
    * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
-   * stopped is kept as far as it came, and of a failed one nothing is kept. Behind an answer that was just stopped it waits until that has ended.
+   * stopped is kept as far as it came, and of a failed one, or one that did not come to a word, nothing is kept. Behind an
+   * answer that was just stopped it waits until that has ended.
    * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
@@ -82,7 +83,7 @@ export class Conversation {
     // first to hear of the end, so that whoever awaits it may ask again at once
     const ended = answer.result.then(({ text, reasoning }) => {
       const thought = reasoning ? { reasoning_content: reasoning } : {};
-      this.messages.push(question, { role: 'assistant', content: text, ...thought });
+      if (text || reasoning) this.messages.push(question, { role: 'assistant', content: text, ...thought });
       end();
     }, end);
     const under = { ended, stopped: () => answer.stopped };
@@ -106,7 +107,7 @@ export class Conversation {
    * @throws invalid-option, context-overflow
    */
   async plan(query: ConversationQuery): Promise<PlanInfo> {
-    return this.#engine.plan('messages' in Object(query) ? { ...this.#template, ...query } : query);
+    return this.#engine.plan('messages' in Object(query) ? over(this.#template as ConversationQuery, query) : query);
   }
 
   /**
@@ -114,7 +115,7 @@ export class Conversation {
    * @param messages what was said so far, when absent
    */
   async countTokens(messages: readonly MessageInput[] = this.messages, options: PromptOptions = {}): Promise<number> {
-    return (await this.#engine.prompt(messages, { ...this.#template, ...options })).ids.length;
+    return (await this.#engine.prompt(messages, over<ChatTemplateOptions>(this.#template, options))).ids.length;
   }
 
   /**
@@ -133,7 +134,7 @@ export class Conversation {
     messages: readonly MessageInput[] = this.messages,
     options: ChatTemplateOptions = {},
   ): Promise<string | number[]> {
-    const { text, ids } = await this.#engine.prompt(messages, { ...this.#template, ...options });
+    const { text, ids } = await this.#engine.prompt(messages, over<ChatTemplateOptions>(this.#template, options));
     return options?.tokenize ? ids : text;
   }
 

@@ -1,6 +1,6 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { transfer } from 'comlink';
-import { throwIfAborted } from '../errors';
+import { NibbleError, throwIfAborted } from '../errors';
 import {
   CONVERSATION_OPTIONS,
   HUB_OPTIONS,
@@ -10,7 +10,7 @@ import {
   PROMPT_OPTIONS,
   STORED_OPTIONS,
 } from '../options/load';
-import { allowed, checkOptions, refuse, type Specs } from '../options/spec';
+import { allowed, checkOptions, over, refuse, type Specs } from '../options/spec';
 import type {
   EngineOptions,
   GenerateRequest,
@@ -105,7 +105,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
-  const promised = persist ? navigator.storage?.persist?.().catch(() => false) : false;
+  const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : false;
   const wanted: Wanted = {
     source: await describeModel(model, { revision, token, hub }),
     options: { ...engineOptions, persist: (await promised) ?? false },
@@ -166,9 +166,9 @@ function describeLora(lora: LoraInput | readonly LoraInput[]): Promise<LoraDescr
   return Promise.all(
     (isList ? lora : [lora as LoraInput]).map(async (input) => {
       if (typeof input !== 'object' || input === null || !('adapter' in input))
-        return { source: await describeModel(input), scale: 1 };
+        return { source: await describeModel(input, {}, undefined, 'lora'), scale: 1 };
       const { adapter, scale = 1, ...hub } = checkOptions<Exclude<typeof input, ModelInput>>(LORA_INPUT, input);
-      return { source: await describeModel(adapter!, hub), scale };
+      return { source: await describeModel(adapter!, hub, undefined, 'adapter'), scale };
     }),
   );
 }
@@ -203,11 +203,41 @@ export interface Inspection {
   cost: ModelCost;
   /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
-  /** Ends the worker that answers. */
+  /** Ends the worker that answers; what is asked later fails as `disposed`. */
   dispose(): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): void;
   /** @deprecated the name that dispose() had */
   close(): void;
 }
+
+class OpenInspection implements Inspection {
+  declare [Symbol.dispose]: () => void;
+  declare [Symbol.asyncDispose]: () => void;
+  #disposed = false;
+
+  constructor(
+    readonly cost: ModelCost,
+    private readonly ask: (query: PlanQuery) => Promise<PlanInfo>,
+    private readonly end: () => void,
+  ) {}
+
+  async plan(query: PlanQuery): Promise<PlanInfo> {
+    if (!this.#disposed) return this.ask(planQuery(query));
+    throw new NibbleError('disposed', 'This inspection was ended by dispose(). Open it again to go on.');
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.end();
+  }
+
+  close(): void {
+    this.dispose();
+  }
+}
+
+disposable(OpenInspection.prototype);
 
 export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions {
   /** false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown */
@@ -226,7 +256,7 @@ export async function openInspection(model: ModelInput, options: InspectOptions 
   const { api, call, end } = await startWorker(workersFrom({ workerUrl, createWorker }));
   try {
     const cost = unlessLeft(await call(api.inspect({ source, options: engineOptions, sizes, touch: hasTouch() })));
-    return { cost, plan: async (query) => call(api.plan(planQuery(query))), dispose: end, close: end };
+    return new OpenInspection(cost, (query) => call(api.plan(query)), end);
   } catch (error) {
     end();
     throw error;
@@ -235,9 +265,9 @@ export async function openInspection(model: ModelInput, options: InspectOptions 
 
 /** What load() with the same options would take, as openInspection() tells; for one question. */
 export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
-  const { cost, dispose } = await openInspection(model, options);
-  dispose();
-  return cost;
+  const inspection = await openInspection(model, options);
+  inspection.dispose();
+  return inspection.cost;
 }
 
 /** A model as load() takes it, or one of storedModels(). */
@@ -363,7 +393,7 @@ export class Engine {
       chat: (messages, options) =>
         this.#request(
           async () => ({ messages: messagesOf(await messages()) }),
-          { ...always, ...options },
+          options === undefined || typeof options === 'object' ? over<GenerateOptions>(always, options) : options,
           {
             conversation,
             saved,

@@ -3,6 +3,7 @@
  * model deeper down (a Hub cache's `snapshots/<commit>`, a folder of one model): the shallowest config.json counts.
  */
 import { NibbleError } from '../errors';
+import { refuse } from '../options/spec';
 import type { NamedFile } from '../weights/source';
 
 /** What modelFromDrop() gives and load() takes. */
@@ -54,6 +55,7 @@ async function filesInEntry(entry: FileSystemEntry, path = '', depth = 0): Promi
  * @throws storage-unavailable when what was dropped cannot be read
  */
 export async function modelFromDrop(drop: DataTransfer): Promise<ModelFiles> {
+  if (!drop?.items || !drop.files) refuse('drop', drop, 'the DataTransfer of a drop event, event.dataTransfer');
   const entries = Array.from(drop.items, (item) => (item.kind === 'file' ? item.webkitGetAsEntry() : null));
   const plain = namedFiles(drop.files);
   try {
@@ -71,15 +73,15 @@ export async function modelFromDrop(drop: DataTransfer): Promise<ModelFiles> {
  * @throws invalid-option when there is none, and when there are several with nothing to choose by
  */
 export function oneModel(files: readonly NamedFile[], name?: string): ModelFiles {
-  const refuse = (message: string, models: string[] = []) =>
+  const none = (message: string, models: string[] = []) =>
     new NibbleError('invalid-option', message, { option: 'model', models: models.slice(0, 20) });
-  if (files.length === 0) throw refuse('No files were chosen. Choose a model’s folder, its files, or one .gguf.');
+  if (files.length === 0) throw none('No files were chosen. Choose a model’s folder, its files, or one .gguf.');
   const depth = (path: string) => path.split('/').length;
   const configs = files.map(({ path }) => path).filter((path) => /(^|\/)config\.json$/.test(path));
   const top = Math.min(...configs.map(depth));
   const nearest = configs.filter((path) => depth(path) === top);
   if (nearest.length > 1)
-    throw refuse(`These are several models: ${nearest.slice(0, 5).join(', ')}. Choose one.`, nearest);
+    throw none(`These are several models: ${nearest.slice(0, 5).join(', ')}. Choose one.`, nearest);
   if (nearest.length === 1) {
     const folder = nearest[0].slice(0, -'config.json'.length);
     const own = files.filter(({ path }) => path.startsWith(folder));
@@ -93,15 +95,15 @@ export function oneModel(files: readonly NamedFile[], name?: string): ModelFiles
   const models = ggufs.filter(({ path }) => ggufs.length === 1 || !/(^|\/)mmproj/i.test(path));
   // NAME-00001-of-00003.gguf and so on are one
   const names = [...new Set(models.map(({ path }) => path.replace(/-\d{5}(-of-\d{5}\.gguf)$/, '-00001$1')))];
-  if (names.length > 1) throw refuse(`These are several models: ${names.slice(0, 5).join(', ')}. Choose one.`, names);
+  if (names.length > 1) throw none(`These are several models: ${names.slice(0, 5).join(', ')}. Choose one.`, names);
   if (names.length === 1)
     return {
       name: names[0].split('/').at(-1)!,
       files: models.map(({ file }) => ({ path: file.name, file })),
     };
   if (files.some(({ path }) => /(^|\/)adapter_config\.json$/.test(path)))
-    throw refuse('This is a LoRA adapter and no model: load its base model, and give this as `lora`.');
-  throw refuse(
+    throw none('This is a LoRA adapter and no model: load its base model, and give this as `lora`.');
+  throw none(
     'There is no config.json and no .gguf among the files. Choose a model’s folder, all its files, or one .gguf.',
   );
 }

@@ -14,7 +14,7 @@
 import { NibbleError } from '../errors';
 import { refuse, shown } from '../options/spec';
 import { HUB_ID } from '../protocol';
-import type { SourceDescription } from '../weights/source';
+import type { NamedFile, SourceDescription } from '../weights/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 import { place } from './place';
 
@@ -25,11 +25,16 @@ const INPUTS =
 
 const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
 
-/** @throws invalid-option for anything else, and for hub options without a Hub id */
+/**
+ * @param option what the caller calls it
+ * @throws invalid-option for anything else, and for hub options without a Hub id; storage-unavailable for a folder that
+ * cannot be read
+ */
 export async function describeModel(
   given: ModelInput,
   { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
+  option = 'model',
 ): Promise<SourceDescription> {
   const model = given instanceof URL ? given.href : given;
   if (typeof model === 'string' && place.locate) return place.locate(model, { revision, token, hub });
@@ -53,14 +58,30 @@ export async function describeModel(
   if (isFile(model)) return { kind: 'files', ...oneModel(namedFiles([model])) };
   if (isObject(model)) {
     if ('kind' in model && 'values' in model)
-      return { kind: 'files', ...oneModel(await filesInHandle(model), model.name) };
-    if ('files' in model) return { kind: 'files', name: model.name, files: model.files };
+      return { kind: 'files', ...oneModel(await readable(filesInHandle(model)), model.name) };
+    if ('files' in model && Array.isArray(model.files) && model.files.every(isNamed)) {
+      // copied: a framework's watched objects cannot be sent to the worker
+      return { kind: 'files', name: String(model.name), files: model.files.map(({ path, file }) => ({ path, file })) };
+    }
     if (isFiles(model)) return { kind: 'files', ...oneModel(namedFiles(model)) };
   }
-  return refuse('model', model, INPUTS);
+  return refuse(option, model, INPUTS);
 }
 
 const isObject = (model: unknown): model is object => typeof model === 'object' && model !== null;
+
+/** A permission may have lapsed since the folder was chosen, or the folder is gone. */
+async function readable<T>(files: Promise<T>): Promise<T> {
+  try {
+    return await files;
+  } catch (cause) {
+    const text = `The folder cannot be read (${cause}). Choose it again.`;
+    throw new NibbleError('storage-unavailable', text, {}, { cause });
+  }
+}
+
+const isNamed = (named: unknown): named is NamedFile =>
+  isObject(named) && 'path' in named && typeof named.path === 'string' && 'file' in named && named.file instanceof Blob;
 
 const isFile = (model: unknown): model is File => model instanceof Blob && 'name' in model;
 

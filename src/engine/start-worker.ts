@@ -53,7 +53,7 @@ export async function startWorker(ways: readonly MakeWorker[], helloMs = HELLO_M
     try {
       return await startOne(make, helloMs);
     } catch (error) {
-      reasons.add((error as NibbleError).details.reason);
+      reasons.add(error instanceof NibbleError ? error.details.reason : String(error));
     }
   }
   throw workerFailed([...reasons].join(', and '), place.workerAdvice);
@@ -72,6 +72,8 @@ async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorke
   let worker: Worker;
   try {
     worker = await make();
+    if (typeof worker?.postMessage !== 'function' || typeof worker.addEventListener !== 'function')
+      throw 'what makes it gave no Worker';
   } catch (cause) {
     fail(`could not be started (${cause})`);
     return failed;

@@ -24,7 +24,7 @@ export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonl
 }
 
 function fromAddress(workerUrl: string | URL): Worker {
-  const { href, origin, protocol } = new URL(workerUrl, document.baseURI);
+  const { href, origin, protocol } = new URL(workerUrl, globalThis.document?.baseURI ?? location.href);
   if (origin === location.origin || !protocol.startsWith('http')) return new Worker(href, { type: 'module' });
   // no browser starts a worker from another origin, but one of this page may import it
   const text = new Blob([`import ${JSON.stringify(href)};`], { type: 'text/javascript' });

@@ -51,7 +51,8 @@ export function shown(value: unknown): string {
 
 /** @throws invalid-option: what was given, and what it must be */
 export function refuse(option: string, value: unknown, allowed: string): never {
-  const details: ErrorDetails = { option, value: typeof value === 'number' ? value : String(value).slice(0, 200) };
+  const given = typeof value === 'string' ? value : shown(value);
+  const details: ErrorDetails = { option, value: typeof value === 'number' ? value : given.slice(0, 200) };
   throw new NibbleError('invalid-option', `${option} is ${shown(value)}; it must be ${allowed}.`, details);
 }
 
@@ -137,9 +138,16 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
     if (value === undefined || value === null) continue;
     const spec = specs[name as keyof T & string];
     if (!fits(spec, value)) refuse(name, value, allowed(spec));
-    checked[name] = value;
+    // a framework's watched list could not be sent to the worker
+    checked[name] = Array.isArray(value) ? [...value] : value;
   }
   return checked as Partial<T>;
+}
+
+/** One object's options, and over them another's that say something: null is as good as absent. */
+export function over<T extends object>(always: T, given: T | null | undefined): T {
+  const said = Object.entries(given ?? {}).filter(([, value]) => value !== undefined && value !== null);
+  return { ...always, ...Object.fromEntries(said) };
 }
 
 /** An option's name in flags, queries and attributes: kvCapacity is kv-capacity. */

@@ -350,7 +350,7 @@ export class ChatSession extends EventTarget {
       messages: said(),
     });
     try {
-      if (before) made = cut?.ids ?? (content ? await engine.tokenize(content) : []);
+      if (before) made = cut?.ids ?? (content && !reasoning ? await engine.tokenize(content) : []);
       const messages: ChatMessage[] = system ? [{ role: 'system', content: system }, ...asked] : asked;
       const room = Math.max(1, Math.floor((this.info?.options.maxContext ?? Infinity) / 2));
       const maxNewTokens = made.length + (sampling.maxNewTokens ?? Math.min(ANSWER_TOKENS, room));

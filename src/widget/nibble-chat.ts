@@ -146,7 +146,12 @@ export class NibbleChat extends LitElement implements NibbleChatElement {
 
   override render() {
     if (this.session) {
-      const starters = this.starters.split('\n').map((line) => line.trim());
+      // a framework may set the property to null, or to a list
+      const starters = [this.starters ?? '']
+        .flat()
+        .join('\n')
+        .split('\n')
+        .map((line) => line.trim());
       return html`${this.notice ? html`<p class="notice muted" role="status">${this.notice}</p>` : nothing}<nibble-view
         exportparts="card, load, model, progress, user, assistant, composer, stats, error"
         .session=${this.session}

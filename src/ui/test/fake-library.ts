@@ -45,6 +45,8 @@ export const KEPT: StoredModel = {
   lastAttempt: null,
 };
 
+const disposing = (dispose: () => void) => ({ [Symbol.dispose]: dispose, [Symbol.asyncDispose]: dispose });
+
 export class FakeLibrary implements ModelLibrary {
   standard = { model: '/models/standard/', name: 'standard' };
   kept = [KEPT];
@@ -55,7 +57,7 @@ export class FakeLibrary implements ModelLibrary {
     const cost = await this.answer(asked[0]);
     this.open++;
     const dispose = () => void this.open--;
-    return { cost, plan: async (query) => this.plan(query, cost), dispose, close: dispose };
+    return { cost, plan: async (query) => this.plan(query, cost), dispose, close: dispose, ...disposing(dispose) };
   };
   /** inspections that nobody has closed */
   open = 0;
