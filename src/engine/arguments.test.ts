@@ -78,7 +78,7 @@ describe('is invalid-option, with a name:', () => {
       /maxContext is "512"; it must be a whole number/,
     ],
     ['createWorker', () => untyped(load)(base, { createWorker: {} }), /createWorker is an object/],
-    ['adapters', () => untyped(load)(base, { createWorker, lora: [7] }), /model is 7/],
+    ['adapters', () => untyped(load)(base, { createWorker, lora: [7] }), /lora is 7/],
     ['inspectModel()', () => untyped(inspectModel)(), /model is undefined/],
     ['an option of inspectModel()', () => untyped(inspectModel)(base, { size: false }), /no option size/],
     ['isStored(null)', () => untyped(isStored)(null), /model is null/],
@@ -148,8 +148,8 @@ describe('is invalid-option, with a name:', () => {
       () => untyped(engine.plan.bind(engine))({ promptTokens: '5', maxNewTokens: 3 }),
       /promptTokens is "5"/,
     ],
-    ['setLora()', () => untyped(engine.setLora.bind(engine))(), /model is undefined/],
-    ['setLora([null])', () => untyped(engine.setLora.bind(engine))([null]), /model is null/],
+    ['setLora()', () => untyped(engine.setLora.bind(engine))(), /lora is undefined/],
+    ['setLora([null])', () => untyped(engine.setLora.bind(engine))([null]), /lora is null/],
     ['a scale as text', () => untyped(engine.setLora.bind(engine))([{ adapter: base, scale: '2' }]), /scale is "2"/],
     ['conversation(5)', () => untyped(engine.conversation.bind(engine))(5), /options is 5/],
     [
@@ -162,6 +162,9 @@ describe('is invalid-option, with a name:', () => {
       () => untyped(engine.conversation.bind(engine))({ messages: {} }),
       /messages is an object/,
     ],
+    ['files without a file', () => untyped(load)({ name: 'x', files: [{ path: 'a' }] }), /model is an object/],
+    ['a drop that is none', () => untyped(library.modelFromDrop)({}), /drop is an object.*event\.dataTransfer/],
+    ['numbers that JSON lacks', () => engine.chat(HELLO, { templateOptions: { x: Number.NaN } }).result, /x is NaN/],
     ['ask(5)', () => untyped(engine.conversation().ask.bind(engine.conversation()))(5), /./],
   ])('%s', async (_, call, words) => {
     const error = await refusal(call);
@@ -199,6 +202,29 @@ describe('is taken:', () => {
     const right = await idsOf(engine.chat(HELLO, greedy));
     const watched = new Proxy([new Proxy({ ...HELLO[0], remove: () => {} }, {})], {});
     expect(await idsOf(engine.chat(watched, greedy))).toEqual(right);
+  });
+
+  it('lists and files that a framework watches', async () => {
+    const watched = <T extends object>(value: T): T =>
+      new Proxy(value, {
+        get: (of, name) => {
+          const inner = Reflect.get(of, name);
+          return typeof inner === 'object' && inner !== null && !(inner instanceof Blob) ? watched(inner) : inner;
+        },
+      });
+    const { result } = engine.chat(HELLO, watched({ ...greedy, stop: ['never said'] }));
+    expect((await result).finish).toBe('length');
+    const { describeModel } = await import('./model-source');
+    const file = new File(['x'], 'm.gguf');
+    const model = await describeModel(watched({ name: 'm', files: [{ path: 'm.gguf', file }] }));
+    expect(() => structuredClone(model)).not.toThrow();
+  });
+
+  it('null over a conversation’s own options leaves them', async () => {
+    const talk = engine.conversation({ ...greedy, seed: 7 });
+    const nulls = { seed: null, maxNewTokens: undefined } as object;
+    expect((await talk.ask('x', nulls).result).options).toMatchObject({ seed: 7, maxNewTokens: 3 });
+    await talk.dispose();
   });
 
   it('what is said is what was said when it was asked', async () => {
@@ -246,18 +272,33 @@ describe('after dispose()', () => {
   });
 });
 
+it('what makes no worker is worker-failed, with the reason', async () => {
+  const made = untyped(load)(base, { createWorker: () => undefined });
+  await expect(made).rejects.toMatchObject({ code: 'worker-failed', message: /gave no Worker/ });
+});
+
+it('an inspection, too, and with `using`', async () => {
+  const inspection = await library.openInspection(base, { createWorker });
+  inspection[Symbol.dispose]();
+  const late = inspection.plan({ promptTokens: 1, maxNewTokens: 1 });
+  await expect(late).rejects.toMatchObject({ code: 'disposed', message: /dispose\(\)/ });
+});
+
 describe('a question after a stop', () => {
   const long = { maxNewTokens: 100, temperature: 0, ignoreEos: true };
   const short = { ...long, maxNewTokens: 5 };
-  const stops: [string, (talk: library.Conversation) => Promise<void>][] = [
+  /** how it is stopped, and how many messages are kept of it */
+  const stops: [string, number, (talk: library.Conversation) => Promise<void>][] = [
     [
       'by leaving the loop',
+      2,
       async (talk) => {
         for await (const _ of talk.ask('One', long)) break;
       },
     ],
     [
       'by the signal',
+      2,
       async (talk) => {
         const stop = new AbortController();
         for await (const _ of talk.ask('One', { ...long, signal: stop.signal })) {
@@ -266,16 +307,16 @@ describe('a question after a stop', () => {
         }
       },
     ],
-    ['before it began', async (talk) => void talk.ask('One', { ...long, signal: AbortSignal.abort() })],
+    ['before it began', 0, async (talk) => void talk.ask('One', { ...long, signal: AbortSignal.abort() })],
   ];
 
-  it.each(stops)('%s waits its turn', async (_, stop) => {
+  it.each(stops)('%s waits its turn', async (_, kept, stop) => {
     const talk = engine.conversation();
     await stop(talk);
     const second = await talk.ask('Two', short).result;
-    expect(talk.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
-    expect(talk.messages[2].content).toBe('Two');
-    const fresh = await engine.conversation().chat(talk.messages.slice(0, 3), short).result;
+    expect(talk.messages).toHaveLength(kept + 2);
+    expect(talk.messages[kept]).toEqual({ role: 'user', content: 'Two' });
+    const fresh = await engine.conversation().chat(talk.messages.slice(0, kept + 1), short).result;
     expect(second.ids).toEqual(fresh.ids);
     await talk.dispose();
   });
