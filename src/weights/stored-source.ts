@@ -74,6 +74,8 @@ export interface StoredSource extends Source {
   keepInstead(path: string, bytes: number, of: readonly string[], make: MakeBytes): Promise<void>;
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
+  /** the sentence of why nothing can be written, where that is another; else empty */
+  readonly unwritable: string;
   /**
    * Asks the server once more about every file that has been read and that nothing else vouches for.
    * @throws integrity-mismatch (isChange) when one has changed meanwhile; network, aborted
@@ -105,7 +107,7 @@ export interface StoredOptions {
   onStored?: (path: string, bytes: number) => void;
   /** told of the size of every file that belongs to the model, as soon as it is known */
   onSize?: (path: string, bytes: number) => void;
-  /** go on without keeping the rest when the browser has no room for it */
+  /** go on without keeping the rest when there is no room for it, or nothing can be written */
   ifRoom?: boolean;
 }
 
@@ -187,6 +189,7 @@ export async function openStored(
   const writeGate = createGate(STORE_IN_FLIGHT);
   const readGate = createGate(STORE_IN_FLIGHT);
   let full = false;
+  let unwritable = '';
   let dropped = false;
   let sourceFailed = false;
   let room: ReturnType<ModelStore['room']> | undefined;
@@ -211,7 +214,10 @@ export async function openStored(
     try {
       await writeGate(put);
     } catch (error) {
-      if (!ifRoom || !(error instanceof NibbleError) || error.code !== 'quota-exceeded') throw error;
+      if (!ifRoom || !(error instanceof NibbleError)) throw error;
+      // a folder that can only be read gives what it has, and keeps no more
+      if (error.code === 'storage-unavailable') unwritable = error.message;
+      else if (error.code !== 'quota-exceeded') throw error;
       full = true;
     }
   }
@@ -696,6 +702,9 @@ export async function openStored(
     },
     get full() {
       return full;
+    },
+    get unwritable() {
+      return unwritable;
     },
     get dropped() {
       return dropped;
