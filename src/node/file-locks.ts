@@ -111,15 +111,15 @@ export function createFileLocks(folder = cacheFolder()): Acquire {
     return text;
   }
 
-  /** Releases one holding; what has another's file in its place is released already. */
-  async function remove(path: string, text: string): Promise<void> {
+  /** Releases one holding, at once: the process may end next. What has another's file in its place is released already. */
+  function remove(path: string, text: string): void {
     if (held.get(path) === text) held.delete(path);
     if (held.size === 0) {
       process.removeListener('exit', removeAll);
       clearInterval(touching);
       touching = undefined;
     }
-    if ((await readFile(path, 'utf8').catch(() => '')) === text) await unlink(path).catch(() => {});
+    removeNow(path, text);
   }
 
   async function isShared(name: string): Promise<boolean> {
@@ -137,15 +137,15 @@ export function createFileLocks(folder = cacheFolder()): Acquire {
       if (text) {
         try {
           for (;;) {
-            if (!(await other())) return () => void remove(path, text);
+            if (!(await other())) return () => remove(path, text);
             if (ifAvailable || !alone) break;
             await pause(signal);
           }
         } catch (error) {
-          await remove(path, text);
+          remove(path, text);
           throw error;
         }
-        await remove(path, text);
+        remove(path, text);
       } else if (!(await isHeld(path))) continue;
       if (ifAvailable) return null;
       await pause(signal);
