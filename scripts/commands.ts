@@ -151,12 +151,19 @@ function freshEnvironment(more: Trial['env']): NodeJS.ProcessEnv {
   return { ...env, ...more };
 }
 
+/** far more than any takes: it hangs */
+const LIMIT_MS = 120_000;
+
 /** @returns what went wrong, with all that was printed; null where nothing did */
 function attempt(name: string, { args, says, lacks, env }: Trial, folder: string): Promise<string | null> {
   const words = `${name} ${args.replaceAll('{tmp}', folder)}`.trim().split(' ');
   // as `npx` would find it, without asking a registry
   const [program, ...rest] = words[0] === 'npx' ? ['node', 'bin/nibble.js', ...words.slice(2)] : words;
-  const child = spawn(program, rest, { env: freshEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, rest, {
+    env: freshEnvironment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+  });
   let printed = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -164,10 +171,11 @@ function attempt(name: string, { args, says, lacks, env }: Trial, folder: string
     });
   return new Promise((resolve) => {
     child.on('error', ({ message }) => resolve(message));
-    child.on('close', (status) => {
+    child.on('close', (status, signal) => {
       const wanted = lacks ? 1 : 0;
+      const end = signal ? `${signal} (it may take ${LIMIT_MS / 1000} s)` : status;
       const faults = [
-        ...(status === wanted ? [] : [`It ended with ${status}, not ${wanted}.`]),
+        ...(status === wanted ? [] : [`It ended with ${end}, not ${wanted}.`]),
         ...(says.test(printed) ? [] : [`It did not print ${says}.`]),
         // who lacks something is told in a sentence
         ...(lacks && /^\s+at .*:\d+:\d+\)?$/m.test(printed) ? ['It printed a stack.'] : []),
@@ -194,6 +202,8 @@ export async function main([text = '']: string[]): Promise<number> {
       if (fault) console.log(fault.replace(/^/gm, '    '));
     }
   }
+  const sum = report.tests.reduce((total, { ms }) => total + ms, 0);
+  console.log(`${report.passed} of ${report.tests.length} ok, ${(sum / 1000).toFixed(1)} s in all`);
   if (process.env.NIBBLE_REPORT) writeFileSync(process.env.NIBBLE_REPORT, JSON.stringify(report));
   return report.failed === 0 && report.passed > 0 ? 0 : 1;
 }

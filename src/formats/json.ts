@@ -8,8 +8,11 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Strings, and between them what Python's json writes and reads and JSON does not have; linear in the text's length. */
-const PYTHON = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b(?!\s*:)/gs;
+/**
+ * Strings, and between them what Python's json writes and reads and JSON does not have. A string that
+ * does not end is taken whole too: else each of its quotes would be tried as the beginning of one.
+ */
+const PYTHON = /"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?$)|-?\bInfinity\b|\bNaN\b(?!\s*:)/gs;
 
 /**
  * JSON as Python writes it: with Infinity, -Infinity and NaN as numbers. There is no way to write NaN in JSON: it becomes

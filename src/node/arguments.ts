@@ -169,10 +169,13 @@ export class Arguments {
       const spec = specs[name];
       const texts = this.list(flag);
       const text = this.text(flag);
+      // other programs know what is no number by its flag, and every other fault by the option
+      const option = spec.type === 'number' && !Number.isFinite(Number(text?.trim() || 'none')) ? flag : name;
       if (spec.type === 'flag' && this.flag(flag)) options[name] = true;
       else if (spec.type === 'object' && texts.length > 0) options[name] = Object.fromEntries(texts.map(pairOf(flag)));
-      else if (texts.length > 0) options[name] = texts.flatMap((each) => fromText(spec, flag, each) as string[]);
-      else if (text !== undefined) options[name] = fromText(spec, flag, spec.file ? fileText(flag, text) : text);
+      else if (texts.length > 0) options[name] = texts.flatMap((each) => fromText(spec, flag, each, name) as string[]);
+      else if (text !== undefined)
+        options[name] = fromText(spec, flag, spec.file ? fileText(flag, text) : text, option);
     }
     return options as Partial<T>;
   }

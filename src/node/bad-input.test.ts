@@ -364,7 +364,8 @@ describe('an option', () => {
   it.each<[string[], string, object]>([
     [['--chunk', '0'], 'invalid-option', { option: 'chunk' }],
     [['--chunk', 'many'], 'invalid-option', { option: 'chunk', value: 'many' }],
-    [['--max-context', '1.5'], 'invalid-option', { option: 'max-context', value: '1.5' }],
+    [['--max-context', '1.5'], 'invalid-option', { option: 'maxContext', value: '1.5' }],
+    [['--top-k=-1'], 'invalid-option', { option: 'topK' }],
     [['--kv-capacity', 'most'], 'invalid-option', { option: 'kv-capacity', value: 'most' }],
     [['--backend', 'tpu'], 'invalid-option', { option: 'backend', value: 'tpu' }],
     [['--limits', 'none'], 'invalid-option', { option: 'limits', value: 'none' }],

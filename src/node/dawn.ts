@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NibbleError } from '../errors';
+import { stdinRead } from './terminal';
 
 /** Dawn stops the process when the object that create() returned is collected, so it is kept for good. */
 const kept: GPU[] = [];
@@ -37,8 +38,10 @@ export async function loadDawn(adapter: string | undefined): Promise<GPU | null>
  * requestAdapter() fails with webgpu-unavailable, and with what to install
  */
 export function lazyDawn(): GPU {
+  let dawn: Promise<GPU | null> | undefined;
   const requestAdapter: GPU['requestAdapter'] = async (options) => {
-    const adapter = await (await loadDawn(undefined))?.requestAdapter(options);
+    dawn ??= loadDawn(undefined);
+    const adapter = await (await dawn)?.requestAdapter(options);
     if (adapter) return adapter;
     const text = kept.length > 0 ? 'Dawn finds no graphics adapter here. Install a Vulkan driver' : NO_DAWN;
     throw new NibbleError('webgpu-unavailable', `${text}, or load with backend: 'cpu'.`);
@@ -89,10 +92,13 @@ export class SwiftShaderChild extends Error {
       VK_ICD_FILENAMES: join(this.folder, 'vk_swiftshader_icd.json'),
       LD_LIBRARY_PATH: [this.folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
     };
+    const given = stdinRead();
     const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
       env,
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      stdio: [given ? 'pipe' : 'inherit', 'inherit', 'inherit', 'ipc'],
     });
+    // it may end without having read it
+    if (given) child.stdin!.on('error', () => {}).end(given);
     // the terminal's Ctrl-C reaches both, a signal to this process only this one: it alone tells the child
     process.on('SIGINT', () => child.connected && child.send('stop'));
     return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -35,16 +35,69 @@ it('one alone, or many who share', async () => {
 
 it('who waits is next', async () => {
   const [a, b] = [createFileLocks(folder), createFileLocks(folder)];
-  const order: string[] = [];
   const first = await a('x', SHARED);
+  let has = false;
   const second = b('x', {}).then((release) => {
-    order.push('second');
-    release!();
+    has = true;
+    return release!;
   });
-  order.push('first');
+  // its own file is there, so that it is next, and it has looked for others' more than once
+  await expect.poll(files).toHaveLength(2);
+  for (let looks = 0; looks < 20; looks++) expect(await a('x', NOW)).toBeNull();
+  expect(has).toBe(false);
   first!();
-  await second;
-  expect(order).toEqual(['first', 'second']);
+  const release = await second;
+  expect(await a('x', NOW)).toBeNull();
+  release();
+  await expect.poll(files).toEqual([]);
+});
+
+it('a release counts once, and is of its own holding', async () => {
+  const [a, b] = [createFileLocks(folder), createFileLocks(folder)];
+  const first = (await a('x', {}))!;
+  first();
+  await expect.poll(files).toEqual([]);
+  const second = (await b('x', NOW))!;
+  first();
+  // what a release does is done when the folder has been looked at
+  for (let looks = 0; looks < 20; looks++) expect(await a('x', NOW)).toBeNull();
+  second();
+  await expect.poll(files).toEqual([]);
+});
+
+it('who asks for what it holds is refused, and holds it still at the end of its thread', async () => {
+  const [a, b] = [createFileLocks(folder), createFileLocks(folder)];
+  const release = (await a('x', {}))!;
+  expect(await a('x', NOW)).toBeNull();
+  expect(await files()).toHaveLength(1);
+  const { threadId } = await import('node:worker_threads');
+  releaseLocksOf(threadId, folder);
+  const next = (await b('x', NOW))!;
+  release();
+  for (let looks = 0; looks < 20; looks++) expect(await a('x', NOW)).toBeNull();
+  next();
+});
+
+it('who was taken for ended leaves the next one’s file alone', async () => {
+  const [a, b] = [createFileLocks(folder), createFileLocks(folder)];
+  const asleep = (await a('x', {}))!;
+  const path = join(folder, 'locks', (await files())[0]);
+  await utimes(path, new Date(0), new Date(0));
+  const next = (await b('x', NOW))!;
+  asleep();
+  for (let looks = 0; looks < 20; looks++) expect(await a('x', NOW)).toBeNull();
+  next();
+  await expect.poll(files).toEqual([]);
+});
+
+it('a file that is not readable as a holder keeps no other from being released', async () => {
+  const locks = createFileLocks(folder);
+  await locks('b', {});
+  const { threadId } = await import('node:worker_threads');
+  await writeFile(join(folder, 'locks', 'a.x'), '{');
+  await mkdir(join(folder, 'locks', 'a-folder'));
+  releaseLocksOf(threadId, folder);
+  expect((await files()).sort()).toEqual(['a-folder', 'a.x']);
 });
 
 it('who waits can stop, and leaves nothing', async () => {

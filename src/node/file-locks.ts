@@ -1,11 +1,12 @@
 /**
  * Locks that other processes see: files, in the place of a browser's Web Locks (weights/locks.ts). `NAME.x` is held by
  * one alone, `NAME.s.ID` by each who shares. A file tells who made it, and is touched as long as that one lives: what a
- * process left that has ended goes when somebody asks for the lock. What is kept does not depend on them: every chunk has
+ * process left that has ended goes when somebody asks for the lock. It also tells which holding it is of: one that was
+ * taken for ended, asleep for long, leaves its successor's file alone. What is kept does not depend on them: every chunk has
  * its digest and comes whole; they save fetching it twice, and deleting what is in use.
  */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { link, mkdir, readdir, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -26,9 +27,11 @@ interface Holder {
   host: string;
   pid: number;
   thread: number;
+  /** of this holding */
+  id: string;
 }
 
-const SELF = (thread = threadId): string => JSON.stringify({ host: hostname(), pid: process.pid, thread });
+const mine = (): string => JSON.stringify({ host: hostname(), pid: process.pid, thread: threadId, id: newId() });
 const locksIn = (folder: string) => join(folder, 'locks');
 const newId = () => randomBytes(6).toString('hex');
 
@@ -53,9 +56,10 @@ async function isHeld(path: string): Promise<boolean> {
     const aside = `${path}.${newId()}${GONE}`;
     await rename(path, aside);
     // between the look and the move another may have taken the lock: it gets it back
-    if ((await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(() => {});
+    const other = (await readFile(aside, 'utf8')) !== text;
+    if (other) await link(aside, path).catch(() => {});
     await unlink(aside);
-    return false;
+    return other;
   } catch (error) {
     // it went by itself, or it cannot be taken away: then it counts
     return (error as NodeJS.ErrnoException).code !== 'ENOENT';
@@ -80,37 +84,42 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
 /** Locks in a cache folder. Where that cannot be written, nothing is waited for. */
 export function createFileLocks(folder = cacheFolder()): Acquire {
   const within = locksIn(folder);
-  const held = new Set<string>();
-  process.on('exit', () => {
-    for (const path of held) removeNow(path);
-  });
+  /** what stands in the files of what is held here, by path */
+  const held = new Map<string, string>();
+  const removeAll = () => {
+    for (const [path, text] of held) removeNow(path, text);
+  };
   let touching: NodeJS.Timeout | undefined;
 
-  /** @returns false when there is one already @throws when the folder cannot be written */
-  async function make(path: string): Promise<boolean> {
+  /** @returns what stands in the file; null when there is one already @throws when the folder cannot be written */
+  async function make(path: string): Promise<string | null> {
+    const text = mine();
     try {
       await mkdir(within, { recursive: true });
-      held.add(path);
-      await writeFile(path, SELF(), { flag: 'wx' });
+      await writeFile(path, text, { flag: 'wx' });
     } catch (error) {
-      held.delete(path);
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null;
       throw error;
     }
-    touching ??= setInterval(() => {
+    held.set(path, text);
+    if (touching) return text;
+    process.on('exit', removeAll);
+    touching = setInterval(() => {
       const now = new Date();
-      for (const each of held) void utimes(each, now, now).catch(() => {});
+      for (const [each, own] of held) void touch(each, own, now).catch(() => {});
     }, TOUCH_MS).unref();
-    return true;
+    return text;
   }
 
-  async function remove(path: string): Promise<void> {
-    held.delete(path);
+  /** Releases one holding, at once: the process may end next. What has another's file in its place is released already. */
+  function remove(path: string, text: string): void {
+    if (held.get(path) === text) held.delete(path);
     if (held.size === 0) {
+      process.removeListener('exit', removeAll);
       clearInterval(touching);
       touching = undefined;
     }
-    await unlink(path).catch(() => {});
+    removeNow(path, text);
   }
 
   async function isShared(name: string): Promise<boolean> {
@@ -124,18 +133,19 @@ export function createFileLocks(folder = cacheFolder()): Acquire {
     const { ifAvailable, signal } = options;
     for (;;) {
       throwIfAborted(signal);
-      if (await make(path)) {
+      const text = await make(path);
+      if (text) {
         try {
           for (;;) {
-            if (!(await other())) return () => void remove(path);
+            if (!(await other())) return () => remove(path, text);
             if (ifAvailable || !alone) break;
             await pause(signal);
           }
         } catch (error) {
-          await remove(path);
+          remove(path, text);
           throw error;
         }
-        await remove(path);
+        remove(path, text);
       } else if (!(await isHeld(path))) continue;
       if (ifAvailable) return null;
       await pause(signal);
@@ -156,9 +166,14 @@ export function createFileLocks(folder = cacheFolder()): Acquire {
   };
 }
 
-function removeNow(path: string): void {
+/** Shows that the holder lives, where the file is still its own. */
+async function touch(path: string, text: string, now: Date): Promise<void> {
+  if ((await readFile(path, 'utf8')) === text) await utimes(path, now, now);
+}
+
+function removeNow(path: string, text: string): void {
   try {
-    unlinkSync(path);
+    if (readFileSync(path, 'utf8') === text) unlinkSync(path);
   } catch {
     // it is gone
   }
@@ -167,12 +182,14 @@ function removeNow(path: string): void {
 /** Releases what a thread of this process held that was ended from outside. */
 export function releaseLocksOf(thread: number, folder = cacheFolder()): void {
   const within = locksIn(folder);
-  try {
-    for (const file of readdirSync(within)) {
-      const path = join(within, file);
-      if (readFileSync(path, 'utf8') === SELF(thread)) removeNow(path);
+  for (const file of existsSync(within) ? readdirSync(within) : []) {
+    const path = join(within, file);
+    try {
+      const text = readFileSync(path, 'utf8');
+      const holder = JSON.parse(text) as Holder;
+      if (holder.host === hostname() && holder.pid === process.pid && holder.thread === thread) removeNow(path, text);
+    } catch {
+      // another process was faster, or is about to write it
     }
-  } catch {
-    // there are none, or another process was faster: what is left is known by its age
   }
 }

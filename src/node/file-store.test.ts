@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -124,6 +124,24 @@ describe('a store in a folder', () => {
     expect(room.usage).toBeGreaterThan(35);
     expect(room.quota).toBeGreaterThan(room.usage);
     await store.chunks.delete(key);
+    expect(await readdir(join(folder, 'chunks'))).toEqual([]);
+  });
+
+  it('clears away what a process left unfinished long ago, and never what another one writes now', async () => {
+    const store = createFileStore(folder);
+    const within = join(folder, 'chunks', fileNameOf(filePrefix('m@', 'a')));
+    await store.chunks.put(chunkKey('m@', 'a', 0), await chunk(1));
+    for (const name of ['1.old.tmp', '2.new.tmp']) await writeFile(join(within, name), 'half');
+    await utimes(join(within, '1.old.tmp'), new Date(0), new Date(0));
+    await store.chunks.delete(chunkKey('m@', 'a', 0));
+    expect((await readdir(within)).sort()).toEqual(['2.new.tmp', 'key']);
+    await utimes(join(within, '2.new.tmp'), new Date(0), new Date(0));
+    await createFileStore(folder).chunks.put(chunkKey('m@', 'a', 3), await chunk(1));
+    expect((await readdir(within)).sort()).toEqual(['3', 'key']);
+    await rm(join(within, 'key'));
+    await store.chunks.put(chunkKey('m@', 'a', 4), await chunk(1));
+    expect((await store.chunks.keys('')).length).toBe(2);
+    for (const index of [3, 4]) await store.chunks.delete(chunkKey('m@', 'a', index));
     expect(await readdir(join(folder, 'chunks'))).toEqual([]);
   });
 

@@ -8,7 +8,7 @@
  * Every file is written beside its place and then moved there, so that another process finds it whole or not at all.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rm, stat, statfs, unlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NibbleError } from '../errors';
 import { type Chunk, type ModelRecord, type ModelStore, quotaExceeded } from '../weights/chunk-store';
@@ -18,6 +18,8 @@ import { fileNameOf, isFinished, writeWhole } from './file-names';
 const DIGEST_BYTES = 32;
 /** in a folder of chunks, the key that they begin with */
 const KEY = 'key';
+/** folders of records */
+const OTHERS = ['models', 'saved'];
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '');
@@ -33,6 +35,42 @@ async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
 }
 
 const namesIn = async (folder: string): Promise<string[]> => (await ifThere(readdir(folder))) ?? [];
+
+/** who writes a file is done with it long before */
+const ABANDONED_MS = 3_600_000;
+
+/** Deletes what processes that were ended left unfinished in a folder. */
+async function tidy(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name);
+    const found = isFinished(name) ? undefined : await ifThere(stat(path));
+    if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await ifThere(unlink(path));
+  }
+}
+
+/** @returns whether it is gone: it stays where something is in it */
+async function removeEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '')) return false;
+    if (!isAbsent(error)) throw error;
+  }
+  return true;
+}
+
+/** Deletes what is unfinished since long ago, and folders in which nothing is. */
+export async function tidyStore(folder: string): Promise<void> {
+  const chunks = join(folder, 'chunks');
+  for (const within of [
+    ...(await namesIn(chunks)).map((name) => join(chunks, name)),
+    chunks,
+    ...OTHERS.map((name) => join(folder, name)),
+  ]) {
+    await tidy(within);
+    await removeEmpty(within);
+  }
+}
 
 /** Whether a folder can be written, or could be made. */
 async function canWrite(folder: string): Promise<true | Error> {
@@ -71,6 +109,11 @@ export function createFileStore(folder: string): ModelStore {
       throw new NibbleError('storage-unavailable', text, { folder, reason: codeOf(cause) ?? '' }, { cause });
     }
   }
+
+  /** folders in which nothing is left of a process that was ended in the middle of a file */
+  const tidied = new Set<string>();
+  const writeKey = (place: { in: string; of: string }) =>
+    writeWhole(join(place.in, KEY), (path) => writeFile(path, place.of));
 
   /** Where a chunk is: those of one file are in one folder. */
   function placeOf(key: string): { in: string; of: string; name: string } {
@@ -111,17 +154,16 @@ export function createFileStore(folder: string): ModelStore {
           await file.close();
         }
       });
-    const begin = async () => {
-      await mkdir(place.in, { recursive: true });
-      await writeFile(join(place.in, KEY), place.of);
-    };
+    if (!tidied.has(place.in)) await tidy(place.in);
+    tidied.add(place.in);
     // another process may delete the folder, as empty, while this is under way
     for (let attempt = 0; ; attempt++) {
       try {
+        if (attempt > 0) await mkdir(place.in, { recursive: true });
+        if (!(await ifThere(stat(join(place.in, KEY))))) await writeKey(place);
         return await write();
       } catch (error) {
         if (!isAbsent(error) || attempt === 3) throw error;
-        await begin();
       }
     }
   }
@@ -129,8 +171,12 @@ export function createFileStore(folder: string): ModelStore {
   async function deleteChunk(key: string): Promise<void> {
     const place = placeOf(key);
     await ifThere(unlink(join(place.in, place.name)));
+    await tidy(place.in);
     const left = await namesIn(place.in);
-    if (left.every((name) => name === KEY)) await rm(place.in, { recursive: true, force: true });
+    if (!left.every((name) => name === KEY)) return;
+    await ifThere(unlink(join(place.in, KEY)));
+    // another process writes there: the folder stays, and is told of again
+    if (!(await removeEmpty(place.in))) await ifThere(writeKey(place));
   }
 
   async function chunkKeys(prefix: string): Promise<string[]> {

@@ -20,10 +20,13 @@ afterAll(async () => {
 });
 
 /** Runs a program in the application's folder; it prints one JSON value. */
-async function program<T>(code: string, { cwd = app, env = {} as NodeJS.ProcessEnv } = {}): Promise<T> {
+async function program<T>(code: string, { cwd = app, env = {} as NodeJS.ProcessEnv, options = [] as string[] } = {}) {
   const file = join(app, `program-${programs++}.mjs`);
   await writeFile(file, `import * as nibble from 'nibble-llm';\nconst { load, NibbleError } = nibble;\n${code}`);
-  const { status, out, err } = await start([file], { cwd, env: { NIBBLE_CACHE: join(app, 'cache'), ...env } }).done;
+  const { status, out, err } = await start([...options, file], {
+    cwd,
+    env: { NIBBLE_CACHE: join(app, 'cache'), ...env },
+  }).done;
   expect({ status, err }).toEqual({ status: 0, err: '' });
   return JSON.parse(out) as T;
 }
@@ -71,6 +74,12 @@ it('answers from a folder, a file, a file: address and given bytes, and a progra
   expect(result.bytes).toEqual(result.gguf);
   // files that are here are not copied
   await expect(readdir(join(app, 'cache'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('answers in a program that was started with options that no thread takes', async () => {
+  const options = ['--max-old-space-size=512', '--title=program', '--expose-gc'];
+  const code = `${ANSWER} tell(await ids(await load(${JSON.stringify(join(FIXTURES, NF4))}, { backend: 'cpu' })));`;
+  expect(await program<number[]>(code, { options })).toHaveLength(4);
 });
 
 it('keeps what it fetches, looks after it, and the program goes on while it computes', async () => {

@@ -32,6 +32,7 @@ export interface OpenedHeaders extends Checkpoint {
 export async function openHeaders(args: Arguments, model: string, keep = false): Promise<OpenedHeaders> {
   const description = described(args, model, args.text('revision'));
   const releases: (() => void)[] = [];
+  const { signal } = args.interrupt;
   let source = await openAnySource(description);
   const close = async () => {
     await source.close?.();
@@ -41,9 +42,10 @@ export async function openHeaders(args: Arguments, model: string, keep = false):
     if (description.kind !== 'files' && !args.flag('no-cache')) {
       const { store } = await nodeHost(null).openStore();
       const key = modelKey(source);
-      releases.push(await lockUse(key));
+      releases.push(await lockUse(key, signal));
       const record = await store?.ledger.get(key);
-      if (keep && !record?.complete) releases.push(await lockDownload(key));
+      const waits = () => tell(`Another program downloads ${source.name}: waiting for it …`);
+      if (keep && !record?.complete) releases.push(await lockDownload(key, signal, waits));
       if (store && (keep || record?.complete)) source = await openStored(source, store);
     }
     return { ...(await openCheckpoint(source)), source, close: () => void close() };

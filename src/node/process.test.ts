@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serveFakeHub } from '../../scripts/fake-hub';
+import { createFileStore } from './file-store';
 import { application, FIXTURES, type Run, type Running, start } from './test/built';
 import { type FileServer, serveFiles } from './test/file-server';
 
@@ -118,8 +119,12 @@ describe('Ctrl-C', () => {
     expect([status, err]).toEqual([130, '']);
     if (out) expect(JSON.parse(out).error.code).toBe('aborted');
     server.holdAt('', null);
+    server.requests.length = 0;
     const whole = await json([command, url, ...more, ...CPU], { cache });
     expect(whole).toBeTypeOf('object');
+    // of the file that was held the rest alone; the other commands end at once, in the middle of a chunk
+    const asked = server.requests.filter(({ path, end, start }) => path === held && end - start > 1);
+    if (command === 'generate') expect(asked.map(({ start }) => start)).toEqual([100]);
     expect(await readdir(join(app, cache, 'locks'))).toEqual([]);
   });
 });
@@ -178,6 +183,20 @@ describe('what is fetched', () => {
     expect((await readdir(join(app, 'cache'), { recursive: true })).sort()).toEqual(['locks']);
   });
 
+  it('is all that --delete all deletes, and what no model is known for', async () => {
+    const cache = 'all';
+    await json(ask(url), { cache });
+    const store = createFileStore(join(app, cache));
+    const chunk = { sha256: '00'.repeat(32), bytes: Uint8Array.of(1) };
+    await store.saved.put('talk', { name: 'talk', generation: '1', model: 'another', contents: '{}' });
+    await store.chunks.put('@saved/talk/1#0', chunk);
+    await store.chunks.put('https://x/gone@/deep/model.safetensors#0', chunk);
+    await json(['models', '--delete', 'all'], { cache });
+    expect(await store.saved.keys()).toEqual(['talk']);
+    expect(await store.chunks.keys('')).toEqual(['@saved/talk/1#0']);
+    expect(await store.ledger.keys()).toEqual([]);
+  });
+
   it('is not kept with --no-cache', async () => {
     const cache = 'none';
     await json([...ask(url), '--no-cache'], { cache });
@@ -203,6 +222,19 @@ describe('what is fetched', () => {
     expect(JSON.parse(a.out).ids).toEqual(JSON.parse(b.out).ids);
     const whole = server.requests.filter(({ path, end, start }) => path === WEIGHTS && end - start > 1000);
     expect(whole).toHaveLength(1);
+  });
+
+  it('by another process is waited for, which is said, and Ctrl-C ends it', async () => {
+    server.holdAt(WEIGHTS, 50_000);
+    const cache = 'waiting';
+    const first = begin([...ask(url), '--json'], { cache });
+    await server.held();
+    const second = begin(['tokenize', url, '--text', 'x', '--json'], { cache });
+    await second.says('err', /Another program downloads .*: waiting for it/);
+    second.child.kill('SIGINT');
+    expect((await second.done).status).toBe(130);
+    first.child.kill('SIGINT');
+    await first.done;
   });
 
   it('of the Hub, at a revision, with its token', async () => {

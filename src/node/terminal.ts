@@ -19,12 +19,18 @@ export function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
   });
 }
 
+let fromStdin: Uint8Array | null = null;
+
 /** Everything that comes on standard input. */
 export async function readStdin(): Promise<Uint8Array> {
   const pieces: Buffer[] = [];
   for await (const piece of process.stdin) pieces.push(Buffer.from(piece));
-  return Buffer.concat(pieces);
+  fromStdin = Buffer.concat(pieces);
+  return fromStdin;
 }
+
+/** What readStdin() brought, for a process that starts over; null when standard input has not been read. */
+export const stdinRead = (): Uint8Array | null => fromStdin;
 
 /** With --json the object, else the lines for a person. */
 export async function print(args: Arguments, object: unknown, lines: () => string): Promise<void> {

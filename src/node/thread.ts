@@ -6,9 +6,6 @@
 import { Worker as Thread } from 'node:worker_threads';
 import { releaseLocksOf } from './file-locks';
 
-/** Options of `node` itself that a thread refuses. */
-const NOT_FOR_THREADS = /^(--input-type|--eval|-e|--print|-p)(=|$)/;
-
 /** Those that have not ended, by their number. */
 const alive = new Set<number>();
 
@@ -20,7 +17,8 @@ function releaseAll(): void {
 /** @param url of its script; beside this one when absent */
 export function createThread(url: string | URL = new URL('./worker.js', import.meta.url)): Worker {
   const thread = new Thread(URL.canParse(url) ? new URL(url) : String(url), {
-    execArgv: process.execArgv.filter((option) => !NOT_FOR_THREADS.test(option)),
+    // a thread refuses many of those that the program was started with, and needs none
+    execArgv: [],
   });
   const { threadId } = thread;
   if (alive.size === 0) process.on('exit', releaseAll);

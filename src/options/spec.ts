@@ -49,11 +49,11 @@ export function shown(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** @throws invalid-option: what was given, and what it must be */
-export function refuse(option: string, value: unknown, allowed: string): never {
+/** @param name as whoever gave it writes it @throws invalid-option: what was given, and what it must be */
+export function refuse(option: string, value: unknown, allowed: string, name = option): never {
   const given = typeof value === 'string' ? value : shown(value);
   const details: ErrorDetails = { option, value: typeof value === 'number' ? value : given.slice(0, 200) };
-  throw new NibbleError('invalid-option', `${option} is ${shown(value)}; it must be ${allowed}.`, details);
+  throw new NibbleError('invalid-option', `${name} is ${shown(value)}; it must be ${allowed}.`, details);
 }
 
 /** What a value of this option must be, in words. */
@@ -167,11 +167,12 @@ export function namedInText<T extends object>(specs: Specs<T>, where: 'cli' | 'p
 /**
  * A value from a flag, a query or an attribute.
  * @param name as the text names it
+ * @param option as the table names it
  * @throws invalid-option
  */
-export function fromText(spec: Spec, name: string, text: string): unknown {
+export function fromText(spec: Spec, name: string, text: string, option = name): unknown {
   const value = parsed(spec, text);
-  return value !== undefined && fits(spec, value) ? value : refuse(name, text, allowed(spec));
+  return value !== undefined && fits(spec, value) ? value : refuse(option, text, allowed(spec), name);
 }
 
 function parsed(spec: Spec, text: string): unknown {

@@ -115,7 +115,7 @@ const isRetryable = (status: number) => status === 408 || status === 429 || stat
 export const encodePath = (path: string): string => path.split('/').map(encodeURIComponent).join('/');
 
 /** An address without what may be secret in it: the name and password, and the query. */
-function withoutSecrets(url: string): string {
+export function withoutSecrets(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

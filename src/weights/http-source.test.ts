@@ -201,6 +201,22 @@ describe('trouble', () => {
     });
   });
 
+  it.each([
+    ['https://u:secret@host/100%.gguf?sig=secret', 'https://host/100%.gguf'],
+    ['https://u:secret%zz@host/m/?sig=secret', 'https://host/m/'],
+  ])('refuses a %% that stands for nothing: %s', (base, shown) => {
+    let error: unknown;
+    try {
+      createHttpSource(base);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ code: 'invalid-option', details: { option: 'model', value: shown } });
+    expect((error as Error).message).toContain(shown);
+    expect(String(error)).not.toContain('secret');
+    expect(createHttpSource('https://u:p%25@host/100%25.gguf').gguf).toBe('100%.gguf');
+  });
+
   it('does not repeat what is forbidden', async () => {
     const { source, seen } = await serve(status(401));
     await expect(source.read('x', 0, 10)).rejects.toMatchObject({ code: 'network', details: { status: 401 } });
@@ -241,11 +257,14 @@ describe('trouble', () => {
   });
 
   it('hands on what came of a read that is given up', async () => {
-    const { source } = await serve((_q, response, count) => {
+    let cut = () => {};
+    const answer: Answer = (_q, response, count) => {
       if (count > 1) return void response.destroy();
       response.writeHead(206, { 'content-range': 'bytes 50-49999/100000', 'content-length': 49_950 });
-      response.write(bytes.subarray(50, 1050), () => setTimeout(() => response.destroy(), 50));
-    });
+      response.write(bytes.subarray(50, 1050));
+      cut = () => response.destroy();
+    };
+    const { source } = await serve(answer, { onBytes: () => cut() });
     const parts: Uint8Array[] = [];
     const reading = source.read('x', 50, 50_000, undefined, (part) => parts.push(part));
     await expect(reading).rejects.toMatchObject({ code: 'network' });

@@ -33,11 +33,16 @@ function acquire(name: string, options: LockOptions): Promise<Release | null> {
 
 /**
  * Waits until this tab alone may download the model.
+ * @param waits is told when another one does
  * @returns the function that lets the next tab go on
  * @throws aborted
  */
-export async function lockDownload(key: string, signal?: AbortSignal): Promise<Release> {
-  return (await acquire(`nibble:${key}`, { signal }))!;
+export async function lockDownload(key: string, signal?: AbortSignal, waits?: () => void): Promise<Release> {
+  const name = `nibble:${key}`;
+  const free = waits ? await acquire(name, { ifAvailable: true }) : null;
+  if (free) return free;
+  waits?.();
+  return (await acquire(name, { signal }))!;
 }
 
 /** Keeps the model from being deleted until the returned function is called. @throws aborted */

@@ -45,8 +45,8 @@ interface SavedRecord extends SavedCache {
   sha256: string;
 }
 
-const ALL = '@saved/';
-const prefixOf = (name: string, generation: string) => `${ALL}${encodeURIComponent(name)}/${generation}#`;
+export const SAVED_PREFIX = '@saved/';
+const prefixOf = (name: string, generation: string) => `${SAVED_PREFIX}${encodeURIComponent(name)}/${generation}#`;
 
 const damaged = (name: string, what: string, details: Record<string, string | number | null>) =>
   new NibbleError('integrity-mismatch', `The saved conversation “${name}” cannot be used: ${what}. Save it anew.`, {
@@ -111,7 +111,7 @@ export function writeSaved(
 /** Deletes all pieces that no record names. */
 async function sweep(store: ModelStore): Promise<void> {
   const named = (await records(store)).map(({ name, generation }) => prefixOf(name, generation));
-  for (const key of await store.chunks.keys(ALL)) {
+  for (const key of await store.chunks.keys(SAVED_PREFIX)) {
     if (!named.some((prefix) => key.startsWith(prefix))) await store.chunks.delete(key);
   }
 }

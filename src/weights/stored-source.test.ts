@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NibbleError } from '../errors';
 import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } from './chunk-store';
 import { createMemorySource } from './memory-source';
 import { sha256 } from './sha256';
@@ -289,6 +290,21 @@ it('passes on that the store is full, and serves the next attempt', async () => 
   await expect(readAll(await openStored(server(true).source, store))).rejects.toMatchObject({ message: 'full' });
   room = 99;
   expect((await readAll(await openStored(server(true).source, store))).equals(model)).toBe(true);
+});
+
+it('goes on without keeping anything where nothing can be written, if it need not be kept', async () => {
+  const store = createMemoryStore();
+  const refuse = async () => {
+    throw new NibbleError('storage-unavailable', 'The folder cannot be written.');
+  };
+  store.chunks.put = refuse;
+  store.ledger.put = refuse;
+  await expect(openStored(server(true).source, store)).rejects.toMatchObject({ code: 'storage-unavailable' });
+  const stored = await openStored(server(true).source, store, { ifRoom: true });
+  expect((await readAll(stored)).equals(model)).toBe(true);
+  await stored.markComplete();
+  expect([stored.full, stored.unwritable]).toEqual([true, 'The folder cannot be written.']);
+  await stored.close();
 });
 
 it('leaves nothing of a deleted model', async () => {

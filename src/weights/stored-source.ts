@@ -74,6 +74,8 @@ export interface StoredSource extends Source {
   keepInstead(path: string, bytes: number, of: readonly string[], make: MakeBytes): Promise<void>;
   /** the browser ran out of room and the load goes on without keeping the rest (`ifRoom`) */
   readonly full: boolean;
+  /** the sentence of why nothing can be written, where that is another; else empty */
+  readonly unwritable: string;
   /**
    * Asks the server once more about every file that has been read and that nothing else vouches for.
    * @throws integrity-mismatch (isChange) when one has changed meanwhile; network, aborted
@@ -105,7 +107,7 @@ export interface StoredOptions {
   onStored?: (path: string, bytes: number) => void;
   /** told of the size of every file that belongs to the model, as soon as it is known */
   onSize?: (path: string, bytes: number) => void;
-  /** go on without keeping the rest when the browser has no room for it */
+  /** go on without keeping the rest when there is no room for it, or nothing can be written */
   ifRoom?: boolean;
 }
 
@@ -140,7 +142,12 @@ export async function openStored(
   const choice = wanted ?? old?.made?.choice ?? '';
   const complete = isInstalled(old, choice);
   const anew = old?.made !== undefined && old.made.choice !== choice;
-  if (anew && store) await deleteFile(store, key, old.made!.path);
+  /** what is known from earlier loads: it counts until this one has an answer about the file */
+  const earlier = { ...old?.files };
+  if (anew && store) {
+    await deleteFile(store, key, old.made!.path);
+    delete earlier[old.made!.path];
+  }
   const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
   const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
   const record: ModelRecord = complete
@@ -158,6 +165,8 @@ export async function openStored(
       };
   const cache = createChunkCache(load, CACHED);
   const checks = new Map<string, FileCheck>();
+  /** sizes that are being asked for, by path */
+  const sizes = new Map<string, Promise<number | null>>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
   /** what was read apart, by path: as it comes from the store, and then all of it */
@@ -180,6 +189,7 @@ export async function openStored(
   const writeGate = createGate(STORE_IN_FLIGHT);
   const readGate = createGate(STORE_IN_FLIGHT);
   let full = false;
+  let unwritable = '';
   let dropped = false;
   let sourceFailed = false;
   let room: ReturnType<ModelStore['room']> | undefined;
@@ -193,7 +203,7 @@ export async function openStored(
   // known before this load has come to it: another choice must find it
   if (!complete && !anew && old?.made) {
     record.made = old.made;
-    record.files[old.made.path] = old.files[old.made.path];
+    record.files[old.made.path] = earlier[old.made.path];
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
@@ -204,19 +214,27 @@ export async function openStored(
     try {
       await writeGate(put);
     } catch (error) {
-      if (!ifRoom || !(error instanceof NibbleError) || error.code !== 'quota-exceeded') throw error;
+      if (!ifRoom || !(error instanceof NibbleError)) throw error;
+      // a folder that can only be read gives what it has, and keeps no more
+      if (error.code === 'storage-unavailable') unwritable = error.message;
+      else if (error.code !== 'quota-exceeded') throw error;
       full = true;
     }
   }
 
   async function saveRecord(): Promise<void> {
-    if (store) await write(() => store.ledger.put(record));
+    const files = record.complete ? record.files : { ...earlier, ...record.files };
+    if (store) await write(() => store.ledger.put({ ...record, files }));
   }
 
-  /** A file of another size or digest than last time is another file: what is kept of it goes. */
+  /**
+   * A file of another size or digest than last time is another file: what is kept of it goes; and so does what is kept
+   * of one of which nothing is known, unless a manifest says what it must be.
+   */
   async function forgetOther(path: string, bytes: number | null, digest: string | null) {
-    const before = old?.files[path];
-    if (!before || !store) return;
+    const before = earlier[path];
+    if (!store || (!before && record.files[path])) return;
+    if (!before) return deleteAll(path);
     const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
     if (same) return;
     await dropKept(path);
@@ -250,6 +268,13 @@ export async function openStored(
   async function size(path: string): Promise<number | null> {
     const known = record.files[path];
     if (known) return known.bytes;
+    // once: what is kept may go before the answer, what is fetched after it must not
+    const asking = sizes.get(path) ?? findSize(path).finally(() => sizes.delete(path));
+    sizes.set(path, asking);
+    return asking;
+  }
+
+  async function findSize(path: string): Promise<number | null> {
     const listed = listing?.files[path];
     if (record.manifest || (record.closed && !listed)) return null;
     if (complete) return inner.size(path, stop.signal).catch(() => null);
@@ -266,7 +291,7 @@ export async function openStored(
   /** A file's size; if it is no longer of the version that is kept of it, that goes. */
   async function askSize(path: string): Promise<number | null> {
     const ask = () => inner.size(path, stop.signal);
-    inner.versions?.set(path, old?.files[path]?.version ?? null);
+    inner.versions?.set(path, earlier[path]?.version ?? null);
     try {
       return await ask();
     } catch (error) {
@@ -278,7 +303,7 @@ export async function openStored(
 
   /** What is kept of a file from another visit goes unless it is still the same. */
   async function forgetUnproven(path: string): Promise<void> {
-    const before = old?.files[path];
+    const before = earlier[path];
     const now = inner.versions?.get(path);
     if (!store || !before || !now) return;
     const same = (before.version && isSameVersion(before.version, now)) ?? (await matches(path, await keptParts(path)));
@@ -678,6 +703,9 @@ export async function openStored(
     get full() {
       return full;
     },
+    get unwritable() {
+      return unwritable;
+    },
     get dropped() {
       return dropped;
     },
@@ -703,6 +731,7 @@ export async function openStored(
         await store.chunks.delete(samplesKey(key, path));
         record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
       }
+      for (const path of Object.keys(earlier)) if (!record.files[path]) await deleteAll(path);
       record.complete = true;
       await saveRecord();
     },
@@ -710,7 +739,8 @@ export async function openStored(
       if (complete || record.manifest || sourceFailed) return;
       stop.abort();
       await Promise.allSettled([...cache.running, saving]);
-      for (const path of Object.keys(record.files)) await forget(path);
+      for (const path of Object.keys({ ...earlier, ...record.files })) await deleteAll(path);
+      for (const file of Object.values(record.files)) file.chunks = [];
       await store?.ledger.delete(key);
       dropped = listing !== null;
     },

@@ -116,6 +116,22 @@ function sessionOn(store: ModelStore | null, file = '') {
   return { session, counted, load };
 }
 
+/** A load that gets no answer about any file of the model, but the one that there is no manifest: it ends there. */
+async function endBeforeAnyAnswer(store: ModelStore, offline: boolean): Promise<void> {
+  const { session } = sessionOn(store);
+  const id = random(1e9);
+  server.intercept = (_request, response, path) => {
+    if (path === 'manifest.json') return false;
+    if (!offline) void session.cancel(id);
+    response.destroy();
+    return true;
+  };
+  const source = { kind: 'http', base: server.base } as const;
+  const loading = session.load({ id, source, options: {} }, { postMessage() {} });
+  await expect(loading).rejects.toMatchObject({ code: offline ? 'network' : 'aborted' });
+  server.intercept = null;
+}
+
 const PHASES = ['header', 'download', 'upload', 'compile', 'ready'];
 
 /** Phases go one way; a load that begins anew says why. */
@@ -177,11 +193,44 @@ describe.each(TOLD)('a server that tells %s', (_, told) => {
             return true;
           },
         );
+      if (stopped && random(2)) await endBeforeAnyAnswer(store, random(2) === 1);
       if (stopped) await sessionOn(store).load();
       await expectKept(store, first, second).catch((error) => {
         throw new Error(`${context}: ${error.message}`);
       });
     }
+  });
+
+  it.each([true, false])(
+    'and changes around a load that ends before the first answer (offline: %s)',
+    async (offline) => {
+      for (const next of [requantised(), first]) {
+        server.told = told;
+        server.begin([first]);
+        const store = createMemoryStore();
+        const one = sessionOn(store);
+        await expect(one.load({}, ({ networkBytes }) => networkBytes > 5e6)).rejects.toMatchObject({ code: 'aborted' });
+        await endBeforeAnyAnswer(store, offline);
+        server.replace(next);
+        const two = sessionOn(store);
+        await two.load();
+        await expectKept(store, next);
+        if (next === first) expect(one.counted.received + two.counted.received).toBeLessThan(1.2 * total());
+      }
+    },
+  );
+
+  it('and brings back a model whose record is lost: nothing of unknown version is taken', async () => {
+    server.told = told;
+    server.begin([first]);
+    const store = createMemoryStore();
+    await expect(sessionOn(store).load({}, ({ networkBytes }) => networkBytes > 5e6)).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    await store.ledger.put({ ...(await store.ledger.get(KEY()))!, files: {} });
+    server.replace(requantised());
+    await sessionOn(store).load();
+    await expectKept(store, requantised());
   });
 
   it('is asked for little more than the model where nothing changes', async () => {

@@ -241,7 +241,7 @@ async function tryOpen(
       target,
       gpu,
       backendReason,
-      storageReason: opened.full ? NO_ROOM : reason,
+      storageReason: opened.full ? opened.unwritable || NO_ROOM : reason,
       options: effective,
       executor,
       ...answering,

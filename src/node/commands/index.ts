@@ -154,7 +154,10 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     example: '--delete all',
     flags: {
       verify: { value: 'NAME', says: 'Compares what is kept with its digests; all is every model.' },
-      delete: { value: 'NAME', says: 'Deletes what is kept; all is every model.' },
+      delete: {
+        value: 'NAME',
+        says: 'Deletes a model, and the conversations saved with it; all is every model, and what was left of unknown ones.',
+      },
     },
     positionals: 0,
   },

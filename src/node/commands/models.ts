@@ -1,13 +1,13 @@
 /** nibble models: what the cache folder keeps. */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { NibbleError } from '../../errors';
 import type { StoredModel, VerifyResult } from '../../protocol';
 import type { ModelStore } from '../../weights/chunk-store';
 import { whileUnused } from '../../weights/locks';
+import { SAVED_PREFIX } from '../../weights/saved-caches';
 import { deleteModel, listModels, verifyModel } from '../../weights/stored-models';
 import { type Arguments, invalid } from '../arguments';
 import { cacheFolder } from '../cache-folder';
-import { createFileStore } from '../file-store';
+import { createFileStore, tidyStore } from '../file-store';
 import { nodeHost } from '../host';
 import { COMMAND, mib, print } from '../terminal';
 
@@ -25,6 +25,25 @@ const lineOf = ({ name, revision, storedBytes, complete, lastUsed }: StoredModel
 
 const sum = (models: readonly StoredModel[]): number => models.reduce((bytes, model) => bytes + model.storedBytes, 0);
 
+/** Deletes the chunks of no model that is known, left by a program that was ended in the middle. */
+async function removeUnknown(store: ModelStore): Promise<void> {
+  const known = await store.ledger.keys();
+  for (const name of await store.chunks.keys('')) {
+    if (name.startsWith(SAVED_PREFIX) || known.some((key) => name.startsWith(`${key}/`))) continue;
+    // a path may have folders: of all the models that it could be of none may be in use
+    const models = [...name.matchAll(/\//g)]
+      .map(({ index }) => name.slice(0, index))
+      .filter((key) => key.includes('@'));
+    const work = models.reduce(
+      (inner, key) => () => whileUnused(key, inner),
+      () => store.chunks.delete(name),
+    );
+    await work().catch((error) => {
+      if (!(error instanceof NibbleError) || error.details.reason !== 'in-use') throw error;
+    });
+  }
+}
+
 async function remove(
   args: Arguments,
   store: ModelStore,
@@ -33,9 +52,8 @@ async function remove(
   all: boolean,
 ) {
   for (const { key } of models) await whileUnused(key, () => deleteModel(store, key));
-  // what belongs to no model that is known: left by a program that was ended in the middle
-  if (all)
-    for (const name of ['chunks', 'models', 'saved']) await rm(join(folder, name), { recursive: true, force: true });
+  if (all) await removeUnknown(store);
+  await tidyStore(folder);
   const freed = sum(models);
   await print(args, { deleted: models.map(({ key }) => key), freed }, () =>
     models.length > 0 ? `${models.map(({ name }) => name).join(', ')}: ${mib(freed)} are free` : 'There was nothing.',

@@ -59,7 +59,7 @@ export async function quantize(args: Arguments): Promise<void> {
   }
   await shards.finish();
   const config = { ...checkpoint.config, quantization_config: quantizationConfig(double, dtypeOf(checkpoint), kept) };
-  await writeFile(join(to, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFile(join(to, 'config.json'), `${pythonJson(config)}\n`);
   for (const file of [
     'generation_config.json',
     'tokenizer.json',
@@ -92,6 +92,13 @@ export async function quantize(args: Arguments): Promise<void> {
       `error: mean ${of.mean_absolute.toExponential(3)}, rms ${of.rms.toExponential(3)}, largest ${of.largest.toExponential(3)}, ${of.sqnr_db.toFixed(2)} dB`,
     ].join('\n'),
   );
+}
+
+/** JSON as Python reads it, which has Infinity as a number. */
+function pythonJson(value: unknown): string {
+  const marked = (_: string, each: unknown) =>
+    Math.abs(each as number) === Number.POSITIVE_INFINITY ? `\0${each}` : each;
+  return JSON.stringify(value, marked, 2).replace(/"\\u0000(-?Infinity)"/g, '$1');
 }
 
 const dtypeOf = ({ config }: Checkpoint): string => String(config.torch_dtype ?? config.dtype ?? 'bfloat16');

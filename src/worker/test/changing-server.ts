@@ -24,6 +24,8 @@ export interface ChangingServer {
   readonly now: Files;
   /** begins anew with the first of these versions; each next one comes after that many bytes more */
   begin(versions: readonly Files[], after?: readonly number[]): void;
+  /** puts another version in the place of the last one, now; the same one stays as it is */
+  replace(version: Files): void;
   close(): void;
 }
 
@@ -48,6 +50,11 @@ export async function serveChanging(): Promise<ChangingServer> {
     begin(all, change = []) {
       [versions, after, current] = [all, [...change], 0];
       [it.sent, it.requests, it.noRanges, it.intercept] = [0, [], false, null];
+    },
+    replace(version) {
+      if (version === it.now) return;
+      versions = [...versions, version];
+      [current, after] = [versions.length - 1, []];
     },
     close() {
       server.closeAllConnections();
