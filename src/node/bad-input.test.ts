@@ -395,6 +395,7 @@ describe('the command', () => {
     [['bench', model, '--ids', '', '--backend', 'cpu'], { tokens: 0 }],
     [['bench', model, '--ids', '1', '--prompt-tokens', '3'], { option: 'prompt-tokens' }],
     [['chat', model], { option: 'json' }],
+    [['inspect', model, '--hub', 'https://hub.example'], { option: 'model', value: model }],
   ])('%j is refused', async (argv, details) => {
     expect(await refusal(...argv)).toMatchObject({ code: 'invalid-option', details });
   });

@@ -340,6 +340,17 @@ describe('perplexity', () => {
 });
 
 describe('quantize', () => {
+  it('keeps an Infinity of config.json as Python reads it', async () => {
+    const from = join(folder, 'infinite');
+    await cp(`${FIXTURES}/tiny-llama/bf16`, from, { recursive: true });
+    const config = await readFile(join(from, 'config.json'), 'utf8');
+    await writeFile(join(from, 'config.json'), config.replace('{', '{"most": Infinity, "least": [-Infinity],'));
+    const out = join(folder, 'infinite-nf4');
+    await json('quantize', from, out);
+    const made = await readFile(join(out, 'config.json'), 'utf8');
+    expect(made).toMatch(/"most": Infinity,\s+"least": \[\s+-Infinity\s+\]/);
+  });
+
   it.each([
     ['nf4', []],
     ['nf4-dq', ['--double-quant']],

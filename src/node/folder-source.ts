@@ -63,8 +63,12 @@ export function createFolderSource(path: string): Source {
 
 /** The .gguf of a folder that holds one model and no other kind of one. */
 function ggufIn(folder: string): string | undefined {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return (!names.includes('config.json') && onlyGguf(names)) || undefined;
+  try {
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return (!names.includes('config.json') && onlyGguf(names)) || undefined;
+  } catch (error) {
+    throw unreadable(folder, error);
+  }
 }
 
 function unreadable(file: string, cause: unknown): NibbleError {

@@ -28,3 +28,30 @@ it('computes on Dawn as on the CPU, and a program without dispose() ends by itse
     await rm(app, { recursive: true });
   }
 });
+
+it('a command that starts over with SwiftShader hands on what it read on standard input', async () => {
+  const app = await application(['cli']);
+  try {
+    await symlink(resolve('node_modules/webgpu'), join(app, 'node_modules/webgpu'));
+    const model = join(FIXTURES, 'tiny-llama-128/nf4');
+    const ask = (backend: string) =>
+      start(
+        ['node_modules/nibble-llm/bin/nibble.js', 'generate', model, '--ids', '-', '--max-new-tokens', '4'].concat([
+          '--ignore-eos',
+          '--backend',
+          backend,
+          '--tune',
+          'small',
+          '--kv',
+          'f32',
+          '--json',
+        ]),
+        { cwd: app, input: '1,2,3', env: { VK_ICD_FILENAMES: '/nowhere.json', LD_LIBRARY_PATH: '' } },
+      ).done;
+    const [gpu, cpu] = [await ask('webgpu'), await ask('cpu')];
+    expect(gpu.err).toMatch(/using the SwiftShader of/);
+    expect(JSON.parse(gpu.out).ids).toEqual(JSON.parse(cpu.out).ids);
+  } finally {
+    await rm(app, { recursive: true });
+  }
+});

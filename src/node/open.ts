@@ -16,7 +16,10 @@ import { log, mib, status, tell } from './terminal';
 
 /** Where what the command names is. @param revision of MODEL, not of its adapters */
 function described(args: Arguments, model: string, revision?: string) {
-  const hub = locate(model).kind === 'hub' ? args.text('hub') : undefined;
+  const isOfHub = (each: string) => locate(each).kind === 'hub';
+  // what none of them can be meant by is refused, as --revision is
+  const none = ![args.positionals[0] ?? model, ...args.list('lora')].some(isOfHub);
+  const hub = none || isOfHub(model) ? args.text('hub') : undefined;
   return locate(model, { revision, hub });
 }
 

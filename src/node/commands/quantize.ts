@@ -96,8 +96,8 @@ export async function quantize(args: Arguments): Promise<void> {
 
 /** JSON as Python reads it, which has Infinity as a number. */
 function pythonJson(value: unknown): string {
-  const marked = (_: string, each: unknown) =>
-    Math.abs(each as number) === Number.POSITIVE_INFINITY ? `\0${each}` : each;
+  const infinite: unknown[] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const marked = (_: string, each: unknown) => (infinite.includes(each) ? `\0${each}` : each);
   return JSON.stringify(value, marked, 2).replace(/"\\u0000(-?Infinity)"/g, '$1');
 }
 
