@@ -2,10 +2,10 @@
  * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes (one
  * kill a fresh browser), ended workers, and the person's own Stop in each of these moments.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServerOptions } from '../scripts/server';
+import { etagOf, type ServerOptions } from '../scripts/server';
 import { CHUNK_BYTES } from '../src/weights/chunk-store';
 import { createSession } from '../src/worker/session';
 import { ask, host, load } from '../src/worker/test/tiny';
@@ -42,10 +42,13 @@ const serverOptions: Partial<ServerOptions> & { models: ServerOptions['mounts'] 
     asked.push(Math.floor(from / CHUNK_BYTES));
     if (asked.at(-1) !== stallAt) return false;
     stallAt = null;
-    const bytes = readFileSync(join(WIDE_FOLDER, WEIGHTS));
+    const file = join(WIDE_FOLDER, WEIGHTS);
+    const bytes = readFileSync(file);
     response.writeHead(206, {
       'Content-Range': `bytes ${from}-${last}/${bytes.length}`,
       'Content-Length': last + 1 - from,
+      // of the same version as the other answers
+      ETag: etagOf(statSync(file)),
     });
     response.write(bytes.subarray(from, (from + last) >> 1));
     return true;

@@ -54,6 +54,10 @@ export interface StaticServer {
   close(): Promise<void>;
 }
 
+/** What the server says a file's version is. */
+export const etagOf = ({ size, mtimeMs }: { size: number; mtimeMs: number }): string =>
+  `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
+
 /** Bytes [start, end) of a Range header; null when there is none, 'bad' when it cannot be served. */
 function parseRange(header: string | undefined, size: number): [number, number] | 'bad' | null {
   if (header === undefined) return null;
@@ -137,7 +141,7 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
     const { size, mtimeMs } = await stat(file);
     const range = parseRange(request.headers.range, size);
     response.setHeader('Accept-Ranges', 'bytes');
-    response.setHeader('ETag', `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`);
+    response.setHeader('ETag', etagOf({ size, mtimeMs }));
     if (range === 'bad') {
       response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
       return;
