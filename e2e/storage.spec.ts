@@ -139,7 +139,7 @@ test('a new version of the page waits until the visitor asks for it', async ({ p
   try {
     await page.reload();
     await page.getByRole('button', { name: 'Reload' }).click();
-    await expect.poll(() => page.evaluate(() => caches.keys()).catch(() => [])).toEqual(['nibble-shell-newer']);
+    await expect.poll(() => page.evaluate(() => caches.keys()).catch(() => [])).toEqual(['nibble-page / newer']);
   } finally {
     await newer.close();
   }

@@ -287,7 +287,7 @@ it('an inspection, too, and with `using`', async () => {
 describe('a question after a stop', () => {
   const long = { maxNewTokens: 100, temperature: 0, ignoreEos: true };
   const short = { ...long, maxNewTokens: 5 };
-  /** how it is stopped, and how many messages are kept of it */
+  /** how it is stopped, and how many messages are kept of it at least */
   const stops: [string, number, (talk: library.Conversation) => Promise<void>][] = [
     [
       'by leaving the loop',
@@ -310,11 +310,13 @@ describe('a question after a stop', () => {
     ['before it began', 0, async (talk) => void talk.ask('One', { ...long, signal: AbortSignal.abort() })],
   ];
 
-  it.each(stops)('%s waits its turn', async (_, kept, stop) => {
+  it.each(stops)('%s waits its turn', async (_, least, stop) => {
     const talk = engine.conversation();
     await stop(talk);
     const second = await talk.ask('Two', short).result;
-    expect(talk.messages).toHaveLength(kept + 2);
+    // of what was stopped at once a word may have come, and is kept then
+    const kept = talk.messages.length - 2;
+    expect([least, 2]).toContain(kept);
     expect(talk.messages[kept]).toEqual({ role: 'user', content: 'Two' });
     const fresh = await engine.conversation().chat(talk.messages.slice(0, kept + 1), short).result;
     expect(second.ids).toEqual(fresh.ids);
