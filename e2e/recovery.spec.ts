@@ -179,6 +179,8 @@ test('a second loss within a minute ends in the sentence that asks to reload, an
   // the worker that comes next reads what was said, too
   next.holdAt = 1.5 * ENOUGH;
   visit.killGpu();
+  // words that come from here on are the next worker's
+  await expect(chat.view.getByText('The graphics device was lost: the model is being loaded again.')).toBeVisible();
   const before = await said(chat);
   await expect.poll(async () => (await said(chat)).length).toBeGreaterThan(before.length);
   visit.killGpu();
