@@ -63,6 +63,17 @@ const added = (name: string, shape: number[]) => (all: NewTensor[]) => [
   },
 ];
 
+/** The base of tiny-qwen2-lora's adapters. */
+const SMALL_QWEN2 = {
+  model_type: 'qwen2',
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  head_dim: 16,
+  vocab_size: 131,
+};
+
 describe('an adapter', () => {
   it('is read with the rank of each module and PEFT’s scaling', async () => {
     const { modules, dora } = await openFiles('rslora', STEPS, adapterFiles('rslora'));
@@ -269,16 +280,7 @@ describe('refused by name:', () => {
   });
 
   it('two adapters that bring the same module whole, or train the same token', async () => {
-    const spec = {
-      model_type: 'qwen2',
-      hidden_size: 64,
-      intermediate_size: 96,
-      num_hidden_layers: 2,
-      num_attention_heads: 4,
-      head_dim: 16,
-      vocab_size: 131,
-    };
-    const steps = stepsOf(spec);
+    const steps = stepsOf(SMALL_QWEN2);
     const both = async (...names: string[]) => {
       const adapters = await Promise.all(names.map((name) => openFiles(name, steps, adapterFiles(name))));
       return () =>
@@ -298,15 +300,7 @@ describe('refused by name:', () => {
   });
 
   it('two adapters that replace biases', async () => {
-    const steps = stepsOf({
-      model_type: 'qwen2',
-      hidden_size: 64,
-      intermediate_size: 96,
-      num_hidden_layers: 2,
-      num_attention_heads: 4,
-      head_dim: 16,
-      vocab_size: 131,
-    });
+    const steps = stepsOf(SMALL_QWEN2);
     const two = await Promise.all(
       ['bias-all', 'bias-lora-only'].map(async (name) => ({
         adapter: await openFiles(name, steps, adapterFiles(name)),

@@ -1,18 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { NibbleError } from '../errors';
 import type { EngineOptions, SamplingOptions } from '../protocol';
 import { ENGINE_OPTIONS } from './engine';
 import { REQUEST_OPTIONS } from './request';
 import { checkOptions, flagOf, fromText, namedInText, type Spec } from './spec';
+import { refusal } from './test/refusal';
 
-const refusal = (run: () => unknown): NibbleError => {
-  try {
-    run();
-  } catch (error) {
-    return error as NibbleError;
-  }
-  throw new Error('was not refused');
-};
 const engine = (given: object | null | undefined) => checkOptions<EngineOptions>(ENGINE_OPTIONS, given);
 const request = (given: object | null | undefined) => checkOptions<SamplingOptions>(REQUEST_OPTIONS, given);
 

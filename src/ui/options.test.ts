@@ -1,15 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { NibbleError } from '../errors';
+import { refusal } from '../options/test/refusal';
 import { describeUnknown, likelyName, OPTION_NAMES, parseModel, parseOptions } from './options';
-
-const refusal = (run: () => unknown): NibbleError => {
-  try {
-    run();
-  } catch (error) {
-    return error as NibbleError;
-  }
-  throw new Error('was not refused');
-};
 
 describe('parseOptions', () => {
   test('maps names to EngineOptions', () => {
