@@ -186,7 +186,7 @@ function attempt(name: string, { args, says, lacks, env }: Trial, folder: string
 }
 
 export async function main([text = '']: string[]): Promise<number> {
-  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
+  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [], failures: [] };
   for (const [name, trials] of Object.entries(COMMANDS)) {
     for (const trial of typeof trials === 'string' ? [] : trials) {
       const whole = `${name} ${trial.args}`.trim();
@@ -199,7 +199,9 @@ export async function main([text = '']: string[]): Promise<number> {
       report[fault ? 'failed' : 'passed']++;
       report.tests.push({ name: whole, ms });
       console.log(`${fault ? 'FAILED' : 'ok    '} ${(ms / 1000).toFixed(1).padStart(6)} s  ${whole}`);
-      if (fault) console.log(fault.replace(/^/gm, '    '));
+      if (!fault) continue;
+      console.log(fault.replace(/^/gm, '    '));
+      report.failures.push({ name: whole, message: fault });
     }
   }
   const sum = report.tests.reduce((total, { ms }) => total + ms, 0);

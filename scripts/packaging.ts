@@ -425,7 +425,7 @@ export async function main(args: string[]): Promise<number> {
   const wanted = args.filter((name) => name !== '--all');
   expected = await commandLine();
   const places: Workplace[] = [];
-  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
+  const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [], failures: [] };
   const kb = (bytes?: number) => (bytes === undefined ? '' : `${(bytes / 1000).toFixed(0)} KB`).padStart(9);
   const row = (name: string, result: string, { fetched, written }: Partial<Outcome> = {}) => {
     console.log(`${name.padEnd(38)}${kb(fetched)}${kb(written)}  ${result}`);
@@ -450,6 +450,7 @@ export async function main(args: string[]): Promise<number> {
         const ms = performance.now() - started;
         report[problem === null ? 'passed' : 'failed']++;
         report.tests.push({ name: `packaging › ${name}`, ms });
+        if (problem !== null) report.failures.push({ name: `packaging › ${name}`, message: problem });
         const seconds = (ms / 1000).toFixed(1);
         row(name, problem === null ? `ok (${seconds} s)` : `FAILED: ${problem}`, outcome);
       }

@@ -7,7 +7,15 @@ import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumVersion, installChromium, vulkanEnvironment } from './chromium.ts';
-import { ownReport, playwrightReport, type Reader, type Report, slowestLines, vitestReport } from './reports.ts';
+import {
+  failureLines,
+  ownReport,
+  playwrightReport,
+  type Reader,
+  type Report,
+  slowestLines,
+  vitestReport,
+} from './reports.ts';
 import { runStages, type Stage } from './stages.ts';
 
 interface Run extends Stage {
@@ -81,7 +89,7 @@ async function run(stage: Run, env: NodeJS.ProcessEnv, write: (text: string) => 
   const file = reportOf(name);
   const own = { NIBBLE_REPORT: file, PLAYWRIGHT_JSON_OUTPUT_NAME: file };
   let ok = (await status(command, { ...env, ...own }, write)) === 0;
-  let report: Report = { passed: 0, failed: 0, skipped: 0, tests: [] };
+  let report: Report = { passed: 0, failed: 0, skipped: 0, tests: [], failures: [] };
   if (read) {
     try {
       report = read(file);
@@ -124,6 +132,8 @@ export async function main(args: string[]): Promise<number> {
     SLOWEST,
   );
   if (slowest.length > 0) console.log(`\nThe slowest tests:\n${slowest.join('\n')}`);
+  const failures = failureLines(ended.flatMap(({ failures }) => failures));
+  if (failures.length > 0) console.log(`\nWhat failed:\n${failures.join('\n')}`);
   console.log(`\n${ended.map(({ line }) => line).join('\n')}`);
   console.log(`${'in all'.padEnd(10)}${((performance.now() - started) / 1000).toFixed(1).padStart(7)} s\n`);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
