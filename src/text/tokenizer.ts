@@ -7,6 +7,7 @@ import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '
 import { NibbleError } from '../errors';
 import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
 import { endNames } from './control-names';
+import { hidePatterns, ourPatterns } from './library-patterns';
 import { prepareTokenizerJson } from './tokenizer-json';
 import { type ControlTokens, showControl } from './typed-text';
 
@@ -68,7 +69,8 @@ export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer
 }
 
 function construct(json: JsonObject, config: JsonObject): HfTokenizer {
-  const inner = new HfTokenizer(prepareTokenizerJson(json), config);
+  const inner = new HfTokenizer(hidePatterns(prepareTokenizerJson(json)), config);
+  ourPatterns(inner);
   const { decoder, normalizer, model } = inner;
   for (const token of inner.get_added_tokens_decoder().values()) {
     // Rust decodes it as it is looked for
