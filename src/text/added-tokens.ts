@@ -74,12 +74,15 @@ export function tokenFinder(tokens: readonly (readonly [text: string, AddedToken
   return (text: string, standIns?: StandIns): Finder => {
     const starts: number[] = [];
     const found: number[] = [];
+    // by number, as millions of texts of one character would be made
+    const typedFor = new Map([...(standIns ?? [])].map(([standIn, typed]) => [standIn.charCodeAt(0), typed]));
     let node = 0;
     for (let at = count > 1 ? text.length - 1 : -1; at >= 0; at--) {
-      const typed = standIns?.size ? standIns.get(text[at]) : undefined;
+      const code = text.charCodeAt(at);
+      const typed = typedFor.size ? typedFor.get(code) : undefined;
       let here = node;
       for (let i = (typed?.length ?? 0) - 1; i >= 0; i--) here = step(here, typed!.charCodeAt(i));
-      node = step(node, text.charCodeAt(at));
+      node = step(node, code);
       if (typed === undefined) here = node;
       // a half of the character is none
       if (!token[here] || (typed && tokens[token[here] - 1][0].length < typed.length)) continue;
@@ -94,7 +97,7 @@ export function tokenFinder(tokens: readonly (readonly [text: string, AddedToken
       if (!starts.length) return undefined;
       const start = starts[starts.length - 1];
       const [content, token] = tokens[found[found.length - 1]];
-      const more = (standIns?.get(text[start])?.length ?? 1) - 1;
+      const more = (typedFor.get(text.charCodeAt(start))?.length ?? 1) - 1;
       return { start, end: start + content.length - more, token };
     };
   };

@@ -37,6 +37,8 @@ export class Bpe {
   readonly #inBytes: boolean;
   /** by byte */
   readonly #bytes: readonly Symbol[];
+  /** by byte: the only token; -1 for none and for many */
+  readonly #byteIds: Int32Array;
   /** by code point */
   readonly #symbols = new Map<number, Symbol>();
   readonly #words = new Map<string, number[]>();
@@ -56,6 +58,7 @@ export class Bpe {
     this.#suffix = typeof suffix === 'string' ? suffix : '';
     this.#inBytes = inBytes;
     this.#bytes = inBytes ? BYTE_CHARACTERS.map((character) => this.#symbolOf(character)) : [];
+    this.#byteIds = Int32Array.from(this.#bytes, (symbol) => (typeof symbol === 'number' ? symbol : -1));
     if (inBytes || this.#whole || this.#suffix || !vocab.has(SPACE)) this.#joined = null;
     const ranks = new PairMap(merges.length);
     const made = new Int32Array(merges.length);
@@ -94,7 +97,7 @@ export class Bpe {
 
   /** A word's characters as tokens, before any merge, in the scratch if it is short. */
   #tokens(word: string): { ids: Int32Array; size: number } {
-    let ids = word.length <= SHORT ? this.#scratch : new Int32Array(word.length);
+    let ids = word.length <= SHORT || this.#inBytes ? this.#scratch : new Int32Array(word.length);
     let size = 0;
     let waits = false;
     const add = (id: number) => {
@@ -120,7 +123,12 @@ export class Bpe {
     };
     if (this.#inBytes && !this.#suffix) {
       const bytes = new TextEncoder().encode(word);
-      for (let i = 0; i < bytes.length; i++) put(this.#bytes[bytes[i]]);
+      if (bytes.length > SHORT) ids = new Int32Array(bytes.length);
+      for (let i = 0; i < bytes.length; i++) {
+        const id = this.#byteIds[bytes[i]];
+        if (id < 0 || waits || size === ids.length) put(this.#bytes[bytes[i]]);
+        else ids[size++] = id;
+      }
     } else {
       const text = this.#inBytes ? inByteCharacters(word) : word;
       const last = (text.codePointAt(text.length - 2) ?? 0) > 0xffff ? text.length - 2 : text.length - 1;
@@ -186,7 +194,7 @@ export class Bpe {
       const merging = this.#merging;
       merging.start(ids, size);
       while (merging.run(STEPS));
-      merging.end(out);
+      merging.end(out, size);
     }
     if (word.length <= REMEMBERED_LENGTH) {
       if (this.#words.size === REMEMBERED) this.#words.clear();
@@ -201,7 +209,7 @@ export class Bpe {
     const merging = new Merging(this.#merges, size);
     merging.start(ids, size);
     while (merging.run(STEPS)) yield least;
-    merging.end(out);
+    while (merging.end(out, 10 * STEPS)) yield out.length;
   }
 }
 

@@ -32,8 +32,8 @@ export interface Tokenizer {
    */
   encode(text: string, options: EncodeOptions): number[];
   /**
-   * encode(), for a text of any length: others can have a turn after every piece of some 64 Ki characters or 100,000
-   * merges, and the rest can be left undone.
+   * encode(), for a text of any length: others can have a turn after each way through the whole text, and then after
+   * every piece of some 64 Ki characters or 100,000 merges; the rest can be left undone.
    * @yields how many ids there will be at least
    */
   steps(text: string, options: EncodeOptions): Generator<number, number[]>;
@@ -191,15 +191,18 @@ function encoder(
     let read = 0;
     // a Metaspace may put its space before the first section only
     let first = true;
-    for (const section of asWritten(text, special, standIns)) {
+    const sections = asWritten(text, special, standIns);
+    if (text.length > SECTION) yield out.length;
+    for (const section of sections) {
       if (typeof section === 'number') {
         out.push(section);
         first = false;
         continue;
       }
       // a normaliser is to see what was typed, unless tokens are looked for after it
-      const sought = lateControl ? section : show(section);
-      for (const part of normalized(normalize(sought), special, standIns)) {
+      const sought = normalize(lateControl ? section : show(section));
+      if (text.length > SECTION) yield out.length;
+      for (const part of normalized(sought, special, standIns)) {
         if (typeof part === 'number') out.push(part);
         else {
           for (const word of bpe.cut(split([show(part)], first))) {

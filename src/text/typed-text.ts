@@ -60,9 +60,10 @@ export function hideControl<T>(
     (text) => firsts.some((first) => text.includes(first)) && !controlIn(text, { find, isControl }),
   );
   const begins = new Set(looked.map((text) => text[0]));
+  const alone = new Map([...standInFor].filter(([first]) => ALONE.test(first)));
 
   const hideText = (text: string, left: readonly string[]): string => {
-    let out = '';
+    const out: string[] = [];
     let done = 0;
     let looksUntil = 0;
     const next = find(text);
@@ -74,17 +75,17 @@ export function hideControl<T>(
       const character = String.fromCodePoint(text.codePointAt(at)!);
       const nearest = next(at);
       const found = nearest?.start === at ? nearest : undefined;
-      const breaks = found
-        ? isControl(found.token) && !left.includes(found.token.content)
-        : at >= looksUntil && ALONE.test(character);
-      const standIn = breaks && standInFor.get(character);
+      const breaks = found ? isControl(found.token) && !left.includes(found.token.content) : at >= looksUntil;
+      const standIn = breaks && (found ? standInFor : alone).get(character);
       if (standIn) {
-        out += text.slice(done, at) + standIn;
+        if (at > done) out.push(text.slice(done, at));
+        out.push(standIn);
         done = at + character.length;
       }
       if (found) at = found.end - 1;
     }
-    return out + text.slice(done);
+    out.push(text.slice(done));
+    return out.join('');
   };
   const hide = (value: unknown, left: readonly string[]): unknown => {
     if (typeof value === 'string') return hideText(value, left);
@@ -99,7 +100,8 @@ export function hideControl<T>(
 /** The text with the characters back in their places. */
 export function showControl(text: string, standIns: StandIns): string {
   let out = text;
-  for (const [standIn, character] of standIns) out = out.replaceAll(standIn, () => character);
+  // in a replacement $$ is $
+  for (const [standIn, character] of standIns) out = out.replaceAll(standIn, character.replace('$', '$$$$'));
   return out;
 }
 
