@@ -9,3 +9,23 @@ it.each([
 ])('the secrets of an address stay out of the sentence "%s"', (text, expected) => {
   expect(new NibbleError('network', text).message).toBe(expected);
 });
+
+it('a name without end is cut, in the sentence and in the details; an address and a path are not cut so soon', () => {
+  const [name, url] = ['x'.repeat(1e6), `https://host/${'a/'.repeat(300)}`];
+  const { message, details } = new NibbleError('network', `${name} is not at ${url}. Try again.`, {
+    name,
+    url,
+    names: Array(1000).fill(name),
+  });
+  expect(message).toBe(`${'x'.repeat(200)}… is not at ${url}. Try again.`);
+  expect(details).toEqual({ name: `${'x'.repeat(200)}…`, url, names: Array(200).fill(`${'x'.repeat(200)}…`) });
+});
+
+it('a password is left out before a sentence is cut', () => {
+  const { message } = new NibbleError(
+    'network',
+    `https://me:${'s'.repeat(5000)}@host/a is gone. ${'Why? '.repeat(1000)}`,
+  );
+  expect(message).toMatch(/^https:\/\/host\/a is gone\./);
+  expect(message.length).toBe(2001);
+});

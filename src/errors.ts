@@ -27,6 +27,34 @@ export type ErrorDetails = Record<string, string | number | boolean | null | rea
 /** What is secret in an address: its name and password, and its query. */
 const SECRETS = /(\bhttps?:\/\/)(?:[^\s/?#@]*@)?([^\s?)]*)(?:\?[^\s)]*)?/g;
 
+/** A name from a file may be as long as the file: its beginning is enough to find it. */
+const NAME_CHARACTERS = 200;
+const SENTENCE_CHARACTERS = 2000;
+/** Addresses and paths are the caller's own, and are not cut so soon. */
+const PLACE = /^(url|path|folder)$/;
+
+/** The beginning of a text, where all of it does not belong into a sentence. */
+export const cut = (text: string, most = NAME_CHARACTERS): string =>
+  text.length > most ? `${text.slice(0, most)}…` : text;
+
+/** Without what is secret, and without the rest of what has no end. */
+function sentence(message: string): string {
+  const shown = message.replace(SECRETS, '$1$2');
+  const words = shown.replace(/\S{201,}/g, (word) => (/^\W?https?:/.test(word) ? word : cut(word)));
+  return cut(words, SENTENCE_CHARACTERS);
+}
+
+function cutDetails(details: ErrorDetails): ErrorDetails {
+  const short = <T>(value: T, most?: number) => (typeof value === 'string' ? cut(value, most) : value);
+  const entries = Object.entries(details).map(([key, value]) => [
+    key,
+    Array.isArray(value)
+      ? value.slice(0, NAME_CHARACTERS).map((one) => short(one))
+      : short(value, PLACE.test(key) ? SENTENCE_CHARACTERS : undefined),
+  ]);
+  return Object.fromEntries(entries);
+}
+
 export class NibbleError extends Error {
   override readonly name = 'NibbleError';
   readonly code: ErrorCode;
@@ -38,9 +66,9 @@ export class NibbleError extends Error {
   }
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(message.replace(SECRETS, '$1$2'), options);
+    super(sentence(message), options);
     this.code = code;
-    this.details = details;
+    this.details = cutDetails(details);
   }
 
   /** The form that crosses workers and is printed by the CLI's `--json`. */

@@ -1,12 +1,11 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
 import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
-import { corrupt, type JsonObject, parseObject } from './json';
+import { type JsonObject, parseObject } from './json';
 import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
-
-const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
+import { readSmall } from './small-files';
 
 /** The names of all files of a place. */
 export type FileNames = () => Promise<readonly string[]>;
@@ -25,12 +24,7 @@ export async function openSafetensorsFolder(
   readApart: ReadBytes = read,
   names?: FileNames,
 ): Promise<FileLayout> {
-  const bytesOf = async (path: string): Promise<Uint8Array | null> => {
-    const length = await size(path);
-    if (length === null) return null;
-    if (length > MAX_JSON) throw corrupt(`${path} has ${length} bytes`, { path, bytes: length, limit: MAX_JSON });
-    return read(path, 0, length);
-  };
+  const bytesOf = (path: string) => readSmall(path, read, size);
   const object = async (path: string): Promise<JsonObject | null> => {
     const bytes = await bytesOf(path);
     return bytes && parseObject(bytes, path);

@@ -32,13 +32,13 @@ import {
   samplesKey,
 } from './chunk-store';
 import { createGate } from './gate';
-import { type Manifest, parseManifest } from './manifest';
+import { readManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
 import { isWeights } from './progress';
 import { beginningOf, isEmpty, partsIn, placesIn, type Samples, samplesOf, takeFirst, takeFrom } from './samples';
 import { gitName, sha256 } from './sha256';
 import type { Sha256 } from './sha256-in-pieces';
-import type { Listing, Source } from './source';
+import type { Source } from './source';
 import { changedFile, isChange, isSameVersion, isTold } from './versions';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
@@ -764,13 +764,3 @@ export const isInstalled = (record: ModelRecord | undefined, choice: string): bo
   record?.complete === true && (record.made?.choice ?? choice) === choice;
 
 const newSha256 = async () => (await import('./sha256-in-pieces')).createSha256();
-
-/** The folder's own manifest.json, where there is one. @throws network */
-export async function readManifest(
-  inner: Source,
-  listing: Listing | null,
-  signal?: AbortSignal,
-): Promise<Manifest | null> {
-  const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
-  return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
-}
