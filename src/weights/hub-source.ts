@@ -6,7 +6,9 @@
  */
 import type { NibbleError } from '../errors';
 import { ggufParts } from '../formats/gguf-parts';
-import { createHttpRanges, encodePath, type HttpOptions, networkError } from './http-ranges';
+import { encodePath, networkError } from './http-errors';
+import { createHttpRanges } from './http-ranges';
+import type { HttpOptions } from './http-request';
 import type { Listing, Source, SourceDescription } from './source';
 
 export const HUB = 'https://huggingface.co';

@@ -161,7 +161,7 @@ async function tryOpen(
     // files are not kept, but that a tab died of them is
     const marked = host.marks !== false && options.storage !== 'none';
     const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
-    const inner = await host.openSource(description, meter.network);
+    const inner = await host.openSource(description, meter.network, meter.note);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
     const choice = [options.weights, ...options.keep].join(' ');
