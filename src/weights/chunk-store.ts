@@ -3,9 +3,10 @@
  * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()`
  * would load whole models: never call them on the chunks.
  */
-import { del, get, keys, promisifyRequest, set, type UseStore } from 'idb-keyval';
+import { del, get, keys, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { LoadAttempt } from '../protocol';
+import { type DatabaseOptions, database } from './database';
 import type { FileVersion } from './versions';
 
 /** Files are fetched, verified and stored in pieces of 4 MiB, aligned to the file's start. */
@@ -153,29 +154,6 @@ export function createMemoryStore(): ModelStore {
   };
 }
 
-/** idb-keyval's store function with relaxed durability: a chunk lost to a power cut is fetched again anyway. */
-function database(name: string): UseStore {
-  let opened: Promise<IDBDatabase> | undefined;
-  const open = () => {
-    const request = indexedDB.open(name);
-    request.onupgradeneeded = () => request.result.createObjectStore('keyval');
-    return promisifyRequest(request);
-  };
-  return async (mode, callback) => {
-    try {
-      opened ??= open();
-      const db = await opened;
-      db.onclose = () => {
-        opened = undefined;
-      };
-      return await callback(db.transaction('keyval', mode, { durability: 'relaxed' }).objectStore('keyval'));
-    } catch (error) {
-      opened = undefined;
-      throw error;
-    }
-  };
-}
-
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
@@ -207,13 +185,17 @@ async function storageError(cause: unknown, bytes: number): Promise<NibbleError>
 
 /**
  * Opens the databases.
- * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque origin)
+ * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque origin,
+ * another tab that holds them)
  */
-export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelStore | null; reason: string }> {
-  const chunks = database(`${prefix}-chunks`);
-  const models = database(`${prefix}-models`);
-  const loading = database(`${prefix}-loading`);
-  const saved = database(`${prefix}-saved`);
+export async function openModelStore(
+  options: DatabaseOptions = {},
+  prefix = 'nibble',
+): Promise<{ store: ModelStore | null; reason: string }> {
+  const chunks = database(`${prefix}-chunks`, options);
+  const models = database(`${prefix}-models`, options);
+  const loading = database(`${prefix}-loading`, options);
+  const saved = database(`${prefix}-saved`, options);
   const guarded = <T>(work: Promise<T>, bytes = 0) =>
     work.catch(async (cause) => {
       throw await storageError(cause, bytes);

@@ -35,7 +35,8 @@ export interface Host {
   /** navigator.gpu, Dawn's, or null */
   gpu: GPU | null;
   openSource: OpenSource;
-  openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** @param onNote told what is waited for, and '' when it is no more */
+  openStore(onNote?: (note: string) => void): Promise<{ store: ModelStore | null; reason: string }>;
   /** false: loads leave no mark, for they are often stopped without a word (weights/load-attempt.ts) */
   marks?: false;
   /** what is known of the machine; absent: nothing is */
@@ -157,7 +158,7 @@ async function tryOpen(
   stop?.addEventListener('abort', stopped);
   try {
     const local = description.kind === 'files';
-    const { store, reason } = await storeFor(host, local, options.storage);
+    const { store, reason } = await storeFor(host, local, options.storage, meter.note);
     // files are not kept, but that a tab died of them is
     const marked = host.marks !== false && options.storage !== 'none';
     const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
@@ -287,10 +288,15 @@ async function keepQuantised(source: StoredSource, layout: FileLayout, { formats
   return checkpointOf(made.layout, source);
 }
 
-async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptions['storage']) {
+async function storeFor(
+  host: Host,
+  local: boolean,
+  wanted: EffectiveEngineOptions['storage'],
+  onNote: (note: string) => void,
+) {
   if (local) return { store: null, reason: 'Files on this device are read where they are.' };
   if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
-  return host.openStore();
+  return host.openStore(onNote);
 }
 
 /** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */
