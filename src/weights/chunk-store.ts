@@ -38,8 +38,13 @@ export interface ChunkStore {
   keys(prefix: string): Promise<string[]>;
 }
 
+/** What a ModelRecord's fields mean; another number where they come to mean something else. */
+export const RECORD_FORMAT = 1;
+
 /** What is known of a model on this machine. */
 export interface ModelRecord {
+  /** RECORD_FORMAT; absent in the records of version 0.1.0, whose fields mean the same */
+  format?: number;
   /** the source's name and revision: the key of everything kept for it */
   key: string;
   name: string;
@@ -66,6 +71,10 @@ export interface ModelRecord {
   /** ms since 1970 */
   lastUsed: number;
 }
+
+/** Whether a later version wrote a record: what it means, and which chunks are its own, is not known here. */
+export const isForeign = (record: ModelRecord | undefined): boolean =>
+  record?.format !== undefined && record.format !== RECORD_FORMAT;
 
 /** Of models, by key; promises what ChunkStore promises. A record survives structured cloning and JSON. */
 export interface Ledger {
@@ -157,8 +166,9 @@ export function createMemoryStore(): ModelStore {
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
- * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (since 2025).
- * @param needed bytes that were to be written
+ * What is needed and what is free. Chrome's estimate is a constant above the usage, whatever the disk has (since 2025):
+ * where a write is refused although that names room enough, the sentence says so.
+ * @param needed bytes that are still to be kept
  */
 export function quotaExceeded(
   needed: number,
@@ -166,8 +176,15 @@ export function quotaExceeded(
   options?: ErrorOptions,
 ): NibbleError {
   const { usage = 0, quota = 0 } = room ?? {};
-  const text = `There is no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
-  const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
+  const free = Math.max(0, quota - usage);
+  const some = Math.max(1, megabytes(needed));
+  const left = !room
+    ? ''
+    : free < needed
+      ? ` and ${megabytes(free)} MB are free`
+      : ', and nothing more can be written, though the browser names room for it: the disk may be full';
+  const text = `There is no room for this model: ${some} MB more are needed, ${megabytes(usage)} MB are in use here${left}. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota, freeBytes: free };
   return new NibbleError('quota-exceeded', text, details, options);
 }
 
