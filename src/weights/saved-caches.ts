@@ -50,8 +50,8 @@ export const SAVED_PREFIX = '@saved/';
 const prefixOf = (name: string, generation: string | null) =>
   `${SAVED_PREFIX}${encodeURIComponent(name)}/${generation === null ? '' : `${generation}#`}`;
 
-const damaged = (name: string, what: string, details: Record<string, string | number | null>) =>
-  new NibbleError('integrity-mismatch', `The saved conversation “${name}” cannot be used: ${what}. Save it anew.`, {
+const damaged = (name: string, what: string, details: Record<string, string | number | null>, next = 'Save it anew.') =>
+  new NibbleError('integrity-mismatch', `The saved conversation “${name}” cannot be used: ${what}. ${next}`, {
     name,
     ...details,
   });
@@ -153,7 +153,8 @@ export async function openSaved(store: ModelStore, name: string): Promise<Opened
   if (!isRecord(record)) throw damaged(name, 'it is no saved conversation', {});
   const { format, contents } = record;
   if (format !== FORMAT) {
-    throw damaged(name, `it has version ${format} of the format, and this is ${FORMAT}`, { format, known: FORMAT });
+    const what = `it has version ${format} of the format, and this is ${FORMAT}`;
+    throw damaged(name, what, { format, known: FORMAT }, 'Save under another name.');
   }
   const found = await digestOf(String(contents));
   if (found !== record.sha256) throw damaged(name, 'it has been altered', { expected: String(record.sha256), found });

@@ -374,6 +374,31 @@ describe('a store that has no more room', () => {
     }
   });
 
+  it.each([0, 3, 5])('of whose six shards the headers were read, after %i chunks, too', async (writes) => {
+    const shard = model.subarray(0, 2 * CHUNK_BYTES);
+    const paths = [1, 2, 3, 4, 5, 6].map((n) => `model-${n}.safetensors`);
+    const memory = createMemorySource('m', new Map(paths.map((path) => [path, shard])));
+    let sent = 0;
+    const source: Source = {
+      ...memory,
+      async read(...all) {
+        await new Promise((resolve) => setTimeout(resolve));
+        sent += all[2] - all[1];
+        return memory.read(...all);
+      },
+    };
+    const stored = await openStored(source, fullAfter(writes), { ifRoom: true });
+    await Promise.all(paths.map(async (path) => stored.size(path).then(() => stored.read(path, 0, 65536))));
+    stored.streaming = paths;
+    const step = 1_000_001;
+    for (const path of paths) {
+      for (let at = 0; at < shard.length; at += step) await stored.read(path, at, Math.min(shard.length, at + step));
+    }
+    await stored.close();
+    // at most a header of each beside the chunks
+    expect(sent).toBeLessThanOrEqual(6 * shard.length + 6 * 65536);
+  });
+
   it('gives what it has, and nothing of that is fetched', async () => {
     const store = createMemoryStore();
     const first = await openStored(server(true).source, store);

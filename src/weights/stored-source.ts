@@ -45,6 +45,8 @@ import { changedFile, isChange, isSameVersion, isTold } from './versions';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
 const CACHED = 4;
+/** of headers, before weights are read: as many as are read side by side */
+const CACHED_FIRST = 6;
 const IN_FLIGHT = 3;
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
@@ -172,7 +174,7 @@ export async function openStored(
         kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = createChunkCache(load, CACHED);
+  const cache = createChunkCache(load, () => (streaming ? CACHED : CACHED_FIRST));
   const checks = new Map<string, FileCheck>();
   /** sizes that are being asked for, by path */
   const sizes = new Map<string, Promise<number | null>>();
@@ -522,6 +524,8 @@ export async function openStored(
         if (isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (isKept(path)) await write(() => store!.chunks.put(name, { sha256: digest, bytes }));
+          // read for a header: its weights would be fetched again
+          if (keeper.full && !streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
         }
         return bytes;
