@@ -1,11 +1,14 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
 import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
-import { type JsonObject, parseObject } from './json';
+import { type JsonObject, type ParseLimits, parseObject } from './json';
 import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
 import { readSmall } from './small-files';
+
+/** Twice what Gemma's has, of 262,144 tokens. */
+const TOKENIZER_VALUES = 1 << 22;
 
 /** The names of all files of a place. */
 export type FileNames = () => Promise<readonly string[]>;
@@ -25,9 +28,9 @@ export async function openSafetensorsFolder(
   names?: FileNames,
 ): Promise<FileLayout> {
   const bytesOf = (path: string) => readSmall(path, read, size);
-  const object = async (path: string): Promise<JsonObject | null> => {
+  const object = async (path: string, limits?: ParseLimits): Promise<JsonObject | null> => {
     const bytes = await bytesOf(path);
-    return bytes && parseObject(bytes, path);
+    return bytes && parseObject(bytes, path, { path }, limits);
   };
   const missing = async (path: string) => (await import('./other-files')).explainMissing(path, read, size, names);
   const config = await object('config.json');
@@ -38,7 +41,7 @@ export async function openSafetensorsFolder(
   const open = async (found: WeightFiles) => ({ tensors: await readTensors(found, read) });
   weights.catch(() => {});
   const [json, tokenizerConfig, template, generation] = await Promise.all([
-    object('tokenizer.json'),
+    object('tokenizer.json', { values: TOKENIZER_VALUES }),
     object('tokenizer_config.json'),
     bytesOf('chat_template.jinja'),
     bytesOf('generation_config.json'),

@@ -33,15 +33,21 @@ export function parseJson(text: string): unknown {
 
 /** Deeper than any file of a model: V8 takes 50 bytes for each bracket that is open. */
 const MAX_DEPTH = 100;
-/** Commas and opening brackets; Gemma's tokenizer.json, of 262,144 tokens, has 2 million. Each may cost 50 bytes. */
-const MAX_VALUES = 1 << 22;
+/** Commas and opening brackets, each of which may cost 50 bytes: five times what DeepSeek-V3's index has. */
+const MAX_VALUES = 1 << 19;
+
+export interface ParseLimits {
+  /** told of each key of the outermost object, by its place among the bytes, quotes included */
+  onKey?: (start: number, end: number) => void;
+  /** commas and opening brackets at most */
+  values?: number;
+}
 
 /**
  * Looks over a text of JSON before anything is made of it.
- * @param onKey told of each key of the outermost object, by its place, quotes included
  * @returns what there is too much of, or null
  */
-function tooMuch(bytes: Uint8Array, onKey?: (start: number, end: number) => void): string | null {
+function tooMuch(bytes: Uint8Array, { onKey, values: most = MAX_VALUES }: ParseLimits): string | null {
   let depth = 0;
   let values = 0;
   let [start, end] = [0, 0];
@@ -57,7 +63,7 @@ function tooMuch(bytes: Uint8Array, onKey?: (start: number, end: number) => void
       if (++depth > MAX_DEPTH) return `nests more than ${MAX_DEPTH} deep`;
     } else if (character === 0x5d || character === 0x7d) depth--;
     else if (character === 0x3a && depth === 1) onKey?.(start, end);
-    if (values > MAX_VALUES) return `holds more than ${MAX_VALUES} values`;
+    if (values > most) return `holds more than ${most} values`;
   }
   return null;
 }
@@ -65,16 +71,15 @@ function tooMuch(bytes: Uint8Array, onKey?: (start: number, end: number) => void
 /**
  * Parses UTF-8 bytes that must hold one JSON object, in memory of a few times their size.
  * @param what names the bytes in the error, e.g. a path
- * @param onKey told of each key of the outermost object, by its place among the bytes, quotes included
  * @throws NibbleError corrupt-checkpoint
  */
 export function parseObject(
   bytes: Uint8Array,
   what: string,
   details: NibbleError['details'] = { path: what },
-  onKey?: (start: number, end: number) => void,
+  limits: ParseLimits = {},
 ): JsonObject {
-  const excess = tooMuch(bytes, onKey);
+  const excess = tooMuch(bytes, limits);
   if (excess) throw corrupt(`${what} ${excess}`, { ...details, bytes: bytes.length });
   let value: unknown;
   try {

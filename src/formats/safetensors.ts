@@ -38,11 +38,12 @@ export interface RawTensor {
  */
 function parseEntries(json: Uint8Array, path: string): Record<string, unknown> {
   const places: [start: number, end: number][] = [];
-  const header = parseObject(json, `The header of ${path}`, { path }, (...place) => {
+  const onKey = (...place: [start: number, end: number]) => {
     // one more is __metadata__
     if (places.push(place) <= MAX_TENSORS + 1) return;
     throw corrupt(`${path}: the header lists more than ${MAX_TENSORS} tensors`, { path, limit: MAX_TENSORS });
-  });
+  };
+  const header = parseObject(json, `The header of ${path}`, { path }, { onKey, values: 16 * MAX_TENSORS });
   if (Object.keys(header).length === places.length) return header;
   const names = places.map(([start, end]) => JSON.parse(new TextDecoder().decode(json.subarray(start, end))));
   const seen = new Set<string>();

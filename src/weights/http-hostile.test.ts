@@ -247,7 +247,7 @@ describe('an answer without end, and without a length,', () => {
   it('of weights is left after 4 GiB', async () => {
     const { seen, reply } = endless(new Uint8Array(64 << 20));
     const { source } = against(reply);
-    await expect(source.size('model.safetensors')).rejects.toMatchObject({ code: 'corrupt-checkpoint' });
+    await expect(source.size('model.safetensors')).rejects.toThrow(/does not tell the size.*without an end/);
     expect(seen.sent).toBeLessThanOrEqual(2 ** 32 + 3 * (64 << 20));
     expect(seen.cancelled).toBe(true);
   });

@@ -187,14 +187,16 @@ export function createHttpRanges(place: HttpPlace, options: HttpOptions = {}): H
 
   /** Reads to the end. @throws corrupt-checkpoint once there is more than a file of that name ever has */
   async function countBytes(path: string, stream: Stream): Promise<number> {
-    const limit = limitOf(path) ?? MOST_COUNTED;
+    const limit = limitOf(path);
     let total = 0;
     for (let piece = await next(path, stream); piece; piece = await next(path, stream)) {
       if (total === 0) expectFile(path, stream, piece);
       total += piece.length;
-      if (total <= limit) continue;
+      if (total <= (limit ?? MOST_COUNTED)) continue;
       void stream.reader.cancel().catch(() => {});
-      throw tooLarge(path, limit);
+      if (limit !== null) throw tooLarge(path, limit);
+      const what = `The server does not tell the size of the file, and has sent ${total} bytes without an end`;
+      throw failure(path, 200, what, 'Let it tell Content-Length, or honour ranges.');
     }
     return total;
   }
