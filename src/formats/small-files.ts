@@ -17,12 +17,10 @@ export function limitOf(path: string): number | null {
 }
 
 /** The error for a file of more bytes than its kind ever has. @param bytes how many, where they are known */
-export const tooLarge = (path: string, limit: number, bytes: number | null = null) =>
-  corrupt(`${path} has ${bytes ?? `more than ${limit}`} bytes, where ${limit} are the most that any model needs`, {
-    path,
-    bytes,
-    limit,
-  });
+export function tooLarge(path: string, limit: number, bytes: number | null = null) {
+  const said = bytes === null ? `more than ${limit} bytes, which is` : `${bytes} bytes, where ${limit} are`;
+  return corrupt(`${path} has ${said} the most that any model needs`, { path, bytes, limit });
+}
 
 /**
  * A small file whole.

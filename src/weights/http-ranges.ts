@@ -103,7 +103,8 @@ export function createHttpRanges(place: HttpPlace, options: HttpOptions = {}): H
     const watch = (before: number) =>
       alarm(SILENCE_MS, () => {
         const bytes = came() - before;
-        if (bytes < LITTLE_BYTES) {
+        // of silence another note tells
+        if (bytes > 0 && bytes < LITTLE_BYTES) {
           slow = true;
           onNote(`The server sends very slowly: ${bytes} bytes in ${SILENCE_MS / 1000} s.`);
         }

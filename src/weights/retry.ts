@@ -33,8 +33,8 @@ export const LONGEST_PAUSE_MS = 120_000;
 export const PROGRESS_BYTES = 64 << 10;
 /** how much of a failure one counts that brought a little */
 const PARTIAL = 1 / 8;
-/** 30 years: a date can say that */
-const LONGEST_ASKED_MS = 1e12;
+/** 317 years: what is longer is no date any more */
+const LONGEST_ASKED_MS = 1e13;
 
 /** Milliseconds that a Retry-After header asks for, in seconds or as a date; null when it asks for nothing. */
 export function retryAfter(header: string | null): number | null {
