@@ -171,13 +171,13 @@ async function tryOpen(
       const last = await lastAttempt(marks, key);
       if (last && last.id !== left) about ||= last.message;
     }
-    if (marks || store) release = await lockUse(key, signal);
+    if (marks || store) release = await lockUse(key, signal, () => meter.note(IN_THE_WAY));
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
       meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
       downloaded = await lockDownload(key, signal);
       cleanup.push(downloaded);
       meter.phase('header');
-    }
+    } else meter.note('');
     const ifRoom = options.storage === 'if-room';
     const opened = await openStored(inner, store, {
       choice,
@@ -269,6 +269,8 @@ async function tryOpen(
     for (const step of cleanup.reverse()) await step();
   }
 }
+
+const IN_THE_WAY = 'Another tab or program checks or deletes what is kept of this model: it is waited for.';
 
 const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 

@@ -1,9 +1,11 @@
 /** What a load waits for is told with its progress; what a server answers instead of files is told as it is. */
 import { describe, expect, it } from 'vitest';
+import { createMemoryStore } from '../weights/chunk-store';
 import { createHttpSource } from '../weights/http-source';
+import { lockBy } from '../weights/locks';
 import type { Host } from './open-model';
 import { createSession } from './session';
-import { fixture, load } from './test/tiny';
+import { fixture, host, load } from './test/tiny';
 
 const FILES = fixture();
 
@@ -23,7 +25,7 @@ function sessionOn(instead: (path: string, count: number) => Response | null) {
     const path = new URL(String(url)).pathname.slice(3);
     return instead(path, ++count) ?? send(path, new Headers(init?.headers).get('range'));
   };
-  const host: Host = {
+  const place: Host = {
     gpu: null,
     openStore: async (onNote) => {
       onNote?.('The database x is held.');
@@ -33,7 +35,7 @@ function sessionOn(instead: (path: string, count: number) => Response | null) {
     openSource: (_, onBytes, onNote) =>
       createHttpSource('https://host/m/', { fetch: answer, onBytes, onNote, sleep: async () => {} }),
   };
-  return createSession(host);
+  return createSession(place);
 }
 
 it('a note comes with the progress of a load, and goes when it is no more', async () => {
@@ -64,4 +66,21 @@ it('a web page in the place of what a folder may lack is no hindrance', async ()
   const start = () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html' } });
   const session = sessionOn((path) => (FILES.has(path) && path !== 'manifest.json' ? null : start()));
   expect((await load(session, { backend: 'cpu' })).info.family).toBe('llama');
+});
+
+it('another tab that checks or deletes the model is waited for, and it is told', async () => {
+  const asked: [string, LockOptions][] = [];
+  lockBy(async (name, options) => {
+    asked.push([name, options]);
+    return options.mode === 'shared' && options.ifAvailable ? null : () => {};
+  });
+  const store = createMemoryStore();
+  const { progress } = await load(createSession(host({ store })), { backend: 'cpu' });
+  const notes = progress.map(({ note }) => note);
+  expect(notes.filter((note) => note?.startsWith('Another tab or program checks or deletes'))).toHaveLength(1);
+  expect(notes.at(-1)).toBeUndefined();
+  expect(asked.filter(([name]) => name.startsWith('nibble-use:')).map(([, { ifAvailable }]) => ifAvailable)).toEqual([
+    true,
+    undefined,
+  ]);
 });
