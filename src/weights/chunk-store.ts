@@ -182,7 +182,7 @@ export function quotaExceeded(
     ? ''
     : free < needed
       ? ` and ${megabytes(free)} MB are free`
-      : ', and nothing more can be written, though the browser names room for it: the disk may be full';
+      : ', and nothing more can be written, though there should be room: the disk may be full';
   const text = `There is no room for this model: ${some} MB more are needed, ${megabytes(usage)} MB are in use here${left}. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
   const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota, freeBytes: free };
   return new NibbleError('quota-exceeded', text, details, options);

@@ -143,7 +143,7 @@ export function createRequests(
     }
     // offline, refused by CORS, redirected in a circle, badly compressed, or by a policy that told nobody: fetch() says the same of all
     const elsewhere = globalThis.location && globalThis.location.origin !== origin;
-    const more = `, that server’s CORS headers, that it neither compresses files nor redirects in a circle, and that this page’s connect-src names ${allowed}`;
+    const more = `, that server’s CORS headers, and that this page’s connect-src names ${allowed} (one that redirects in a circle, or compresses files, looks the same)`;
     const { cause: why } = cause as { cause?: unknown };
     const next = `Check the connection${elsewhere ? more : ''}: ${cause}${why instanceof Error ? ` (${why.message})` : ''}`;
     const error = networkError(from, 0, 'The server could not be reached', next);
