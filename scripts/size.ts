@@ -28,11 +28,12 @@ export const ENTRIES = [
   { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 40 },
   // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed as
   // text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and folders as
-  // people have them; 3 for files that change while they download
-  { name: 'their worker', entry: 'dist/worker.js', limitKB: 142 },
+  // people have them; 3 for files that change while they download; 2 for servers that are silent, busy, endless or wrong,
+  // limits of small files and headers, databases that others hold, and stores that are full
+  { name: 'their worker', entry: 'dist/worker.js', limitKB: 144 },
   // 105, and 2 for options from one schema, answers that go on, chats that are brought back, and what was thought; 2 for
-  // files that change while they download
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 109 },
+  // files that change while they download; 3 for what its worker has gained as well
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 112.5 },
 ];
 
 /**

@@ -78,6 +78,9 @@ const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
 } as const satisfies Specs;
 
+/** Firefox asks the person whether to keep what is stored: the load goes on meanwhile, and info() tells when it is known. */
+const PERSIST_MS = 250;
+
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;
 
@@ -105,12 +108,16 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
-  const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : false;
+  const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : undefined;
   const wanted: Wanted = {
     source: await describeModel(model, { revision, token, hub }),
-    options: { ...engineOptions, persist: (await promised) ?? false },
+    options: { ...engineOptions, persist: false },
     lora: await describeLora(lora),
   };
+  const answered = promised?.then((kept) => {
+    wanted.options.persist = kept;
+  });
+  await Promise.race([answered, answered && new Promise((resolve) => setTimeout(resolve, PERSIST_MS))]);
   let attempt: string | null = null;
   const held = new HeldModel(workersFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
     // what was lost under the eyes of this page is no riddle at the next load
@@ -437,7 +444,7 @@ export class Engine {
       cancellable(worker, id, signal, () => worker.api.setLora({ id, lora: adapters }));
     const info = await this.#model.run(change, { signal });
     this.#wanted.lora = adapters;
-    return info;
+    return this.#withAnswer(info);
   }
 
   /**
@@ -475,8 +482,14 @@ export class Engine {
     return options?.tokenize ? ids : text;
   }
 
-  info(): Promise<ModelInfo> {
-    return this.#model.run(({ api }) => api.info());
+  async info(): Promise<ModelInfo> {
+    return this.#withAnswer(await this.#model.run(({ api }) => api.info()));
+  }
+
+  /** What the browser said to `persist` may have come after the load. */
+  #withAnswer(info: ModelInfo): ModelInfo {
+    const { persist } = this.#wanted.options;
+    return { ...info, options: { ...info.options, persist: persist ?? false } };
   }
 
   memory(): Promise<MemoryInfo> {
