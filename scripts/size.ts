@@ -32,8 +32,9 @@ export const ENTRIES = [
   // limits of small files and headers, databases that others hold, and stores that are full
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 144 },
   // 105, and 2 for options from one schema, answers that go on, chats that are brought back, and what was thought; 2 for
-  // files that change while they download; 3 for what its worker has gained as well
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 112.5 },
+  // files that change while they download; 3 for what its worker has gained as well; 1 for workers that hear nothing and
+  // are replaced
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 113.5 },
 ];
 
 /**

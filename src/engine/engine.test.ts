@@ -404,7 +404,7 @@ describe('a worker that does not start', () => {
   const silent = () => Object.assign(new EventTarget(), { postMessage() {}, terminate() {} }) as unknown as Worker;
 
   it('is an error when it says nothing', async () => {
-    await expect(startWorker([silent], 10)).rejects.toMatchObject({
+    await expect(startWorker([silent], { helloMs: 10 })).rejects.toMatchObject({
       code: 'worker-failed',
       message: /within 0.01 seconds/,
     });

@@ -42,7 +42,7 @@ import {
 } from './conversation';
 import { disposable } from './disposable';
 import { HeldModel } from './held-model';
-import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
+import { leftAttempt, noteLeaving, noteLeft, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
 import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
@@ -90,7 +90,8 @@ type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
 /**
  * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
  * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
- * `onProgress` tells of it, with a note, and answers under way go on where they stopped.
+ * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a stop
+ * within two seconds is ended, as often as that happens, and the next request loads the model again, with a note, too.
  * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
@@ -161,6 +162,9 @@ async function fill(
       await reported;
       return info;
     });
+  } catch (error) {
+    if (worker.deaf) noteLeft(request.attempt);
+    throw error;
   } finally {
     arrived();
     port1.close();
@@ -409,7 +413,7 @@ export class Engine {
         ),
       plan: async (given) => {
         const query = await this.#counted(given);
-        return this.#model.run(async ({ api }) => {
+        return this.#model.query(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
           return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
@@ -456,7 +460,7 @@ export class Engine {
    */
   async plan(query: PlanQuery | MessageQuery): Promise<PlanInfo> {
     const checked = await this.#counted(query);
-    return this.#model.run(({ api }) => api.plan(checked));
+    return this.#model.query(({ api }) => api.plan(checked));
   }
 
   /**
@@ -483,7 +487,7 @@ export class Engine {
   }
 
   async info(): Promise<ModelInfo> {
-    return this.#withAnswer(await this.#model.run(({ api }) => api.info()));
+    return this.#withAnswer(await this.#model.query(({ api }) => api.info()));
   }
 
   /** What the browser said to `persist` may have come after the load. */
@@ -493,19 +497,19 @@ export class Engine {
   }
 
   memory(): Promise<MemoryInfo> {
-    return this.#model.run(({ api }) => api.memory());
+    return this.#model.query(({ api }) => api.memory());
   }
 
   /** @param options.special parse special tokens that stand in the text */
   async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
     const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
     const checked = textOf('text', text);
-    return this.#model.run(({ api }) => api.tokenize(checked, special));
+    return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
   async detokenize(ids: readonly number[]): Promise<string> {
     const checked = idsOf('ids', ids);
-    return this.#model.run(({ api }) => api.detokenize(checked));
+    return this.#model.query(({ api }) => api.detokenize(checked));
   }
 
   /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
@@ -519,7 +523,7 @@ export class Engine {
   ): Promise<{ text: string; ids: number[] }> {
     const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
     const copy = messagesOf(messages);
-    return this.#model.run(({ api }) => api.prompt(copy, options));
+    return this.#model.query(({ api }) => api.prompt(copy, options));
   }
 
   /** The query, checked, with the number of tokens in the place of the messages. */
