@@ -307,7 +307,8 @@ export class KeptChat extends EventTarget {
     const { signal } = stop;
     const tokens = this.#newTokens;
     const save = async () => {
-      const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
+      // a browser that does not tell its room (WebKitGTK) refuses what it has none for
+      const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
       if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
       this.#mayBeSaved = true;
       if (name !== this.#kept.cache) this.#rename(name);
