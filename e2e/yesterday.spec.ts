@@ -11,6 +11,7 @@ import { yesterdaysBuild } from '../scripts/yesterday/build';
 import { putStored, type Stored } from '../scripts/yesterday/stored';
 import {
   BARE,
+  BLANK,
   HALF,
   MODEL,
   ORIGIN,
@@ -100,7 +101,7 @@ const url = (model: string, folder = '/') => `${ORIGIN}${folder}?model=${model}&
 /** A browser in which yesterday's visitor has been. */
 async function comeBack(profile: Profile, port: number, change: (stored: Stored) => Stored = (same) => same) {
   const visit = await profile.open({ flags: [originFlag(port)] });
-  await visit.page.goto(`${ORIGIN}/icon.svg`);
+  await visit.page.goto(`${ORIGIN}${BLANK}`);
   await putStored(visit.page, MODEL, change(stored()));
   return visit;
 }
@@ -255,11 +256,11 @@ test.describe('beside yesterday’s version itself', () => {
       await other.goto(url(BARE));
       await now.loadModel();
       await now.ask('cat');
-      await other.goto(`${ORIGIN}/icon.svg`);
+      await other.goto(`${ORIGIN}${BLANK}`);
       await library(page, 'oldlib', `deleteStored('${BARE}')`);
       await old.ask('yes');
       expect(await library<object[]>(other, 'lib', 'storedModels()')).toMatchObject([{ complete: true }]);
-      await page.goto(`${ORIGIN}/icon.svg`);
+      await page.goto(`${ORIGIN}${BLANK}`);
       await library(other, 'lib', `deleteStored('${TINY}')`);
       expect(await library<object[]>(page, 'oldlib', 'storedModels()')).toEqual([]);
       // and the old one starts anew

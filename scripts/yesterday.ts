@@ -14,6 +14,7 @@ import { yesterdaysBuild } from './yesterday/build.ts';
 import { takeStored } from './yesterday/stored.ts';
 import {
   BARE,
+  BLANK,
   HALF,
   MODEL,
   ORIGIN,
@@ -116,7 +117,7 @@ export async function main(): Promise<number> {
     const page = await context.newPage();
     page.setDefaultTimeout(120_000);
     await visit(page);
-    await page.goto(`${ORIGIN}/icon.svg`);
+    await page.goto(`${ORIGIN}${BLANK}`);
     const stored = await takeStored(page, MODEL);
     const served = server.bytes('/models/');
     mkdirSync(dirname(STORED), { recursive: true });

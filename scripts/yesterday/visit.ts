@@ -18,10 +18,14 @@ export const QUESTIONS = ['cat', 'yes'] as const;
 /** name of a conversation with TINY that the library saved */
 export const SAVED = 'yesterday';
 
+/** a page of the origin without a script */
+export const BLANK = '/blank.html';
+
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
 /** The models' folders; those without a manifest name their files one by one. */
 export const visitMounts = (): ServerOptions['mounts'] => [
+  [BLANK, 'e2e/blank.html'],
   [TINY, MODEL],
   [HALF[0], MODEL],
   ...[BARE, HALF[1]].flatMap((folder) =>
