@@ -12,6 +12,7 @@ import { putStored, type Stored } from '../scripts/yesterday/stored';
 import {
   BARE,
   BLANK,
+  blank,
   HALF,
   MODEL,
   ORIGIN,
@@ -37,6 +38,7 @@ test.use({
   serverOptions: {
     models: [...visitMounts(), ['/lib/', 'dist']],
     intercept(request, response, path) {
+      if (blank(request, response, path)) return true;
       if (path.startsWith('/assets/worker-')) {
         response.writeHead(200, { 'Content-Type': 'text/javascript' });
         response.end(SLEEPS + readFileSync(`dist/site${path}`, 'utf8'));

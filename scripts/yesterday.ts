@@ -15,6 +15,7 @@ import { takeStored } from './yesterday/stored.ts';
 import {
   BARE,
   BLANK,
+  blank,
   HALF,
   MODEL,
   ORIGIN,
@@ -107,7 +108,7 @@ export async function main(): Promise<number> {
   const lib = mkdtempSync(join(tmpdir(), 'nibble-visit-'));
   const server = await serve({
     mounts: [...visitMounts(), ['/lib/', dist], ['/', join(dist, 'site')]],
-    intercept: cut,
+    intercept: (...asked) => blank(...asked) || cut(...asked),
   });
   const context = await chromium.launchPersistentContext(lib, {
     executablePath: await installChromium(),

@@ -1,4 +1,5 @@
 /** What yesterday's visitor did, and where: what stored.json is about. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerOptions } from '../server.ts';
 
 export const MODEL = 'reference/fixtures/tiny-llama-128/nf4';
@@ -18,14 +19,17 @@ export const QUESTIONS = ['cat', 'yes'] as const;
 /** name of a conversation with TINY that the library saved */
 export const SAVED = 'yesterday';
 
-/** a page of the origin without a script */
+/** a page of the origin without a script, and what answers for it: nothing of a model's folder is shown as a page */
 export const BLANK = '/blank.html';
+export function blank(_: IncomingMessage, response: ServerResponse, path: string): boolean {
+  if (path === BLANK) response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html>');
+  return path === BLANK;
+}
 
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
 /** The models' folders; those without a manifest name their files one by one. */
 export const visitMounts = (): ServerOptions['mounts'] => [
-  [BLANK, 'e2e/blank.html'],
   [TINY, MODEL],
   [HALF[0], MODEL],
   ...[BARE, HALF[1]].flatMap((folder) =>
