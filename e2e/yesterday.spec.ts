@@ -209,6 +209,7 @@ test.describe('beside yesterday’s version itself', () => {
     return serve({
       port,
       csp: PAGE_CSP,
+      intercept: blank,
       mounts: [
         ...visitMounts(),
         ['/lib/', 'dist'],
