@@ -251,7 +251,7 @@ export async function serveProduct(
     csp: PAGE_CSP,
     // the demo's origin is another port of this machine
     cors: 'own',
-    data: ['/models/', ...models.map(([prefix]) => prefix)],
+    data: ['/models/'],
     ...rest,
     port,
     mounts: [
