@@ -349,9 +349,7 @@ describe('a store that has no more room', () => {
 
   it('is told of as it is where the browser names room enough', async () => {
     const error = await failure(fullAfter(1, { usage: 7e6, quota: 9e9 }));
-    expect(error.message).toMatch(
-      /nothing more can be written, though there should be room: the disk may be full/,
-    );
+    expect(error.message).toMatch(/nothing more can be written, though there should be room: the disk may be full/);
     expect((await failure(fullAfter(1))).message).toMatch(/0 MB are in use here\. Delete a model/);
   });
 
