@@ -96,6 +96,9 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| 1 \| 15 \|/m,
     },
   ],
+  [bench('text-speed')]: [
+    { args: '--mb 0.01 --only default', says: /^\| default model \| prose \| ours \| \d+ \| [\d.]+ \| \d+ \|$/m },
+  ],
   [bench('tokenizers')]: [
     {
       args: '{tmp}',
