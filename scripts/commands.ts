@@ -32,6 +32,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   'npm install': 'brings what is not in this repository',
   'npm start': [{ args: '-- --no-build --port 45460 --ask Hello', says: /Memory of this chat: [\d.]+ MB/ }],
   'npx vitest': 'the stage node',
+  'npx playwright': 'the stage e2e',
   'npx nibble': 'src/node/cli.test.ts has all of them',
   'npx nibble bench': [
     {
@@ -98,6 +99,12 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   ],
   [bench('text-speed')]: [
     { args: '--mb 0.01 --only default', says: /^\| default model \| prose \| ours \| \d+ \| [\d.]+ \| \d+ \|$/m },
+  ],
+  [bench('stop')]: [
+    {
+      args: `--backend cpu --config ${TINY}/config.json --position 64 --model ${TINY}`,
+      says: /^\| and answers with 8/m,
+    },
   ],
   [bench('tokenizers')]: [
     {

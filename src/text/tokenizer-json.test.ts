@@ -213,10 +213,10 @@ describe('refuses', () => {
     ['an added token without a number', { ...base, added_tokens: [{ content: 'x' }] }, /added token/],
     ['an empty added token', { ...base, added_tokens: [{ content: '', id: 3 }] }, /added token/],
     ['added tokens that are no list', { ...base, added_tokens: 7 }, /added tokens/],
-    ['a regex that repeats a repetition', withRegex('(a+)+$'), /repeats a group/],
-    ['a regex that repeats a choice', withRegex('(?:a|a)*b'), /repeats a group/],
-    ['a regex that repeats it deeper', withRegex('(?:x(?:[(]|b*)y){2,}'), /repeats a group/],
-    ['a regex that repeats an option', withRegex('(?:a?){40}a{40}'), /repeats a group/],
+    ['a regex with a back-reference', withRegex('(a)\\1'), /a back-reference/],
+    ['a regex with \\G', withRegex('(a+)\\G+b'), /\\G, which is not known/],
+    ['a regex that is written out too long', withRegex('(?:a{99}){99}'), /more than 5000 steps/],
+    ['a regex of many brackets', withRegex('['.repeat(10_000)), /nests deeper/],
     ['a regex that is no text', withRegex(5), /pattern/],
     ['a broken regex', withRegex('('), /./],
     ['a bracket too many', withRegex('a)'), /bracket/],
@@ -243,6 +243,41 @@ describe('refuses', () => {
     expect(error.message).toMatch(why);
     expect(error.message.length).toBeLessThan(1000);
   });
+});
+
+/** What backtracking engines need for ever: 40 to 300 letters hang them. */
+it.each([
+  ['(a+)+$', 40],
+  ['(a+)+b', 40],
+  ['(?:a|a)*b', 40],
+  ['(?:x(?:[(]|b*)y){2,}', 40],
+  ['(?:a?){40}a{40}b', 40],
+  [`${'a*'.repeat(12)}b`, 100],
+  [`${'a?'.repeat(32)}${'a'.repeat(32)}b`, 32],
+  ['(?:a{,9}){,99}b', 40],
+  ['(?=a*a*a*a*a*a*b)a', 200],
+  ['a+b', 200_000],
+  ['a*a*a*a*a*a*b', 300],
+])('%s ends, in splits, normalizers and decoders', (regex, length) => {
+  const text = 'a'.repeat(length);
+  const part = { type: 'Replace', pattern: { Regex: regex }, content: 'x' };
+  const { vocab } = base.model;
+  const model = { ...base.model, vocab: { ...vocab, [text.slice(0, 1000)]: 5000 } };
+  for (const parts of [withRegex(regex), { ...base, normalizer: part }, { ...base, decoder: part }]) {
+    const tokenizer = createTokenizer({ ...parts, model }, {});
+    expect(tokenizer.encode(text, { special: false, bos: false }).length).toBeGreaterThan(0);
+    expect(tokenizer.decode([5000], { skipSpecial: false })).toMatch(/^(a+|x+)$/);
+  }
+});
+
+it('replaces as Rust: a $ is a $', () => {
+  const part = (pattern: object) => ({ type: 'Replace', pattern, content: '$&$1' });
+  for (const pattern of [{ Regex: 'a(?=b)' }, { String: 'a' }]) {
+    const tokenizer = createTokenizer({ ...bases.bare, normalizer: part(pattern), decoder: null }, {});
+    const same = createTokenizer({ ...bases.bare, normalizer: null, decoder: null }, {});
+    const encode = (made: typeof same, text: string) => made.encode(text, { special: false, bos: false });
+    expect(encode(tokenizer, 'xaby')).toEqual(encode(same, 'x$&$1by'));
+  }
 });
 
 it('ends in a NibbleError, or encodes, for 3000 altered tokenizer.json', () => {

@@ -4,6 +4,7 @@
  * What no decoder-only family uses is refused by name.
  */
 import { AddedToken } from '@huggingface/tokenizers';
+import { GPT2_SPLIT } from './published-splits';
 
 type JsonObject = { [key: string]: unknown };
 
@@ -24,9 +25,8 @@ export interface TokenizerParts {
   vocab: ReadonlyMap<string, number>;
 }
 
-/** A vocabulary's largest id, and the longest regex: several times what is in use. */
+/** A vocabulary's largest id: several times what is in use. */
 const MAX_ID = 4_000_000;
-const MAX_REGEX = 10_000;
 /** The longest tokens in use are runs of spaces: 128 in cl100k's descendants, 1,024 in Claude's. */
 const MAX_TOKEN = 1024;
 /** Gemma 3 has 6,415 added tokens, of 73,000 characters. */
@@ -35,9 +35,6 @@ const MAX_ADDED_CHARACTERS = 2_000_000;
 /** What a replacement or a prefix puts is a character or two; Sequences in use have up to five parts. */
 const MAX_CONTENT = 100;
 const MAX_PARTS = 32;
-
-/** GPT-2's split, which Rust's ByteLevel has built in. */
-const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -135,30 +132,7 @@ function checkPattern({ pattern }: JsonObject): JsonObject {
   need(isObject(pattern), 'a pattern is missing');
   const { Regex: regex, String: text } = pattern;
   need(typeof (regex ?? text) === 'string', 'a pattern is no text');
-  if (typeof regex === 'string') checkRegex(regex);
   return pattern;
-}
-
-/** A group's opening, a set, an escape, or what repeats or chooses: what checkRegex looks at. */
-const REGEX_PARTS =
-  /\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\{\d+,\d*\}|[|*+?]/gs;
-
-/**
- * Refuses what backtracks without end: a repeated group that itself repeats or chooses, such as (a+)+ or (a|a)*. No
- * tokenizer in use has one, and a regex cannot be interrupted.
- */
-function checkRegex(regex: string): void {
-  need(regex.length <= MAX_REGEX, `a regex of ${regex.length} characters`);
-  const ambiguous = [false]; // for each open group: whether it repeats or chooses inside
-  for (const { 0: part, index } of regex.matchAll(REGEX_PARTS)) {
-    if (part.startsWith('(')) ambiguous.push(false);
-    else if (part === ')') {
-      const inside = ambiguous.pop();
-      need(ambiguous.length, 'a regex has a bracket too many');
-      need(!(inside && '*+{'.includes(regex[index + 1] ?? ' ')), 'a regex repeats a group that repeats or chooses');
-      if (inside) ambiguous[ambiguous.length - 1] = true;
-    } else if (!/^[\\[]/.test(part)) ambiguous[ambiguous.length - 1] = true;
-  }
 }
 
 const split = (regex: string): Part => ({

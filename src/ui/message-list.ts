@@ -1,7 +1,9 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
+import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
+import { longText, PIECE } from './long-text';
 import { StreamingMarkdown } from './markdown';
 import { theme } from './theme';
 
@@ -48,6 +50,11 @@ export class MessageList extends LitElement {
         border-bottom-right-radius: 4px;
         background: var(--_surface);
         white-space: pre-wrap;
+      }
+      .piece {
+        white-space: pre-wrap;
+        content-visibility: auto;
+        contain-intrinsic-size: auto 60rem;
       }
       .assistant > :first-child {
         margin-top: 0;
@@ -148,8 +155,14 @@ export class MessageList extends LitElement {
     `,
   ];
 
-  #blocks = new WeakMap<ChatMessage, ReturnType<StreamingMarkdown['update']>>();
+  /** those that are whole, and do not change */
+  #drawn = new WeakMap<ChatMessage, unknown>();
   #streaming = new StreamingMarkdown();
+  /** how many characters may be read in this frame, so that no frame is long */
+  #leave = { left: PIECE };
+  /** something waits for the next frame */
+  #late = false;
+  #frame = 0;
   #status = '';
   #follow = true;
   #top = 0;
@@ -188,24 +201,38 @@ export class MessageList extends LitElement {
     this.#toEnd();
   }
 
-  /** By block; a finished message is rendered once. */
-  #render(message: ChatMessage, streaming: boolean) {
-    const cached = this.#blocks.get(message);
-    if (cached) return cached;
-    const blocks = this.#streaming.update(message.content);
-    if (!streaming) this.#blocks.set(message, blocks);
-    return blocks;
+  /** From the next frame on as much may be read again. */
+  #nextFrame = () => {
+    this.#frame = 0;
+    this.#leave.left = PIECE;
+    if (this.#late) this.requestUpdate();
+  };
+
+  /** A finished message is drawn once. Nothing stands below one that waits for the next frame. */
+  #message(message: ChatMessage, streaming: boolean): unknown {
+    const before = this.#drawn.get(message);
+    if (before) return before;
+    if (this.#late) return nothing;
+    const drawn =
+      message.role === 'user'
+        ? html`<div class="user" part="user">${longText(message.content)}</div>`
+        : this.#answer(message, streaming);
+    if (streaming || this.#late) return drawn;
+    const once = guard([drawn], () => drawn);
+    this.#drawn.set(message, once);
+    return once;
   }
 
-  #message(message: ChatMessage, streaming: boolean) {
-    if (message.role === 'user') return html`<div class="user" part="user">${message.content}</div>`;
-    const blocks = this.#render(message, streaming);
-    const { content, reasoning_content: thought } = message;
+  /** By block; what grows is read once a frame. */
+  #answer({ content, reasoning_content: thought }: ChatMessage, streaming: boolean) {
+    const blocks = this.#streaming.update(content, streaming && this.#leave.left < PIECE ? { left: 0 } : this.#leave);
+    this.#late = this.#streaming.behind;
+    this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
     return html`<div class="assistant" part="assistant">
       ${
         thought
-          ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${thought}</p></details>`
+          ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`
           : nothing
       }
       ${blocks}
@@ -222,6 +249,7 @@ export class MessageList extends LitElement {
 
   override render() {
     const last = this.messages.length - 1;
+    this.#late = false;
     return html`
       <div class="log" role="log" tabindex="0" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
         ${this.messages.map((message, index) => this.#message(message, this.busy && index === last))}
