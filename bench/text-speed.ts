@@ -4,8 +4,9 @@
  *
  *   node scripts/run.mjs ../bench/text-speed [--mb 1] [--families FOLDER] [--tiktoken FOLDER] [--only NAME]
  *
- * FOLDER of families: what bench/tokenizers.ts keeps, NAME/tokenizer.json. FOLDER of tiktoken: where `npm i tiktoken` was
- * run. Without them only the default model's tokenizer is measured, and ours beside the library.
+ * FOLDER of families: what bench/tokenizers.ts keeps, NAME/tokenizer.json. FOLDER of tiktoken: where
+ * `npm install tiktoken` was run. Without them only the default model's tokenizer is measured, and ours beside the
+ * library.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
