@@ -1,7 +1,7 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { PAGE_CSP } from './scripts/policy.ts';
+import { inMeta, PAGE_CSP } from './scripts/policy.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
@@ -19,7 +19,7 @@ export default defineConfig({
     trimStyles(),
     withoutSentences(),
     copyPublic(at('public'), ['models']),
-    policy(PAGE_CSP),
+    policy(inMeta(PAGE_CSP)),
     serviceWorker('sw.js'),
   ],
   worker: {

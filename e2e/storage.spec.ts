@@ -1,5 +1,5 @@
 /** What stays in the browser: the model in IndexedDB, the page in the service worker's cache. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { serveProduct } from '../scripts/server';
 import type { ChatMessage, GenerateResult, SavedCache } from '../src/protocol';
@@ -142,6 +142,53 @@ test('a new version of the page waits until the visitor asks for it', async ({ p
     await expect.poll(() => page.evaluate(() => caches.keys()).catch(() => [])).toEqual(['nibble-page / newer']);
   } finally {
     await newer.close();
+  }
+});
+
+test('a log-in page in the place of a new version is not kept, and the version before stays', async ({
+  product,
+  profile,
+}) => {
+  const { origin, port } = product.site;
+  const { page } = await profile.open();
+  await page.goto(`${origin}/?model=${TINY}`);
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  const before = await page.evaluate(() => caches.keys());
+  await product.close();
+  const script = readFileSync('dist/site/sw.js', 'utf8').replace(/"version":"\w+"/, '"version":"newer"');
+  const portal = await serveProduct('.', {
+    port,
+    intercept(_, response, path) {
+      const [type, body] = path === '/sw.js' ? ['text/javascript', script] : ['text/html', '<h1>Please log in</h1>'];
+      response.writeHead(200, { 'Content-Type': type }).end(body);
+      return true;
+    },
+  });
+  try {
+    const outcome = await page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      await registration.update();
+      const installing = registration.installing!;
+      await new Promise<void>((resolve) => {
+        installing.onstatechange = () => resolve();
+      });
+      return installing.state;
+    });
+    expect(outcome).toBe('redundant');
+    expect(await page.evaluate(() => caches.keys())).toEqual(before);
+    await page.reload();
+    await expect(page.locator('nibble-view')).toBeVisible();
+    // what is kept of the page is somebody else's, by whatever accident
+    await page.evaluate(async () => {
+      const [name] = await caches.keys();
+      const cache = await caches.open(name);
+      const index = (await cache.keys()).find(({ url }) => url.endsWith('/index.html'));
+      await cache.put(index!, new Response('<h1>Not ours</h1>', { headers: { 'Content-Type': 'text/html' } }));
+    });
+    await page.reload();
+    await expect(page.getByRole('heading', { name: 'Please log in' })).toBeVisible();
+  } finally {
+    await portal.close();
   }
 });
 

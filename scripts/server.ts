@@ -1,14 +1,15 @@
 /**
  * The static server of `npm start` and of the e2e tests: folders mounted under URL prefixes, byte ranges, and a count
- * of the bytes that went out for each path. Not for the internet.
+ * of the bytes that went out for each path. It listens on this machine only, answers under its own names only (a page
+ * elsewhere may have its name lead here), and lets no other origin read what it is not asked to. Not for the internet.
  */
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { extname, join, normalize, sep } from 'node:path';
+import { extname, join, normalize, posix, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hostCsp, PAGE_CSP } from './policy.ts';
+import { DATA_CSP, hostCsp, PAGE_CSP } from './policy.ts';
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -23,16 +24,31 @@ const TYPES: Record<string, string> = {
   '.txt': 'text/plain; charset=utf-8',
   '.md': 'text/plain; charset=utf-8',
 };
+const OCTETS = 'application/octet-stream';
+
+/** The names of this machine: what a browser calls it that was given its address here. */
+const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]'];
+
+/** How many requests are on record at most, and characters of each. */
+const REQUESTS = 20_000;
+const REQUEST_LENGTH = 500;
 
 export interface ServerOptions {
   /** URL prefix (with both slashes) and folder or file, first match wins */
   mounts: [prefix: string, path: string][];
+  /** prefixes under which nothing is a page, a script or a picture: models are anybody's */
+  data?: string[];
+  /** names that this server has besides localhost, 127.0.0.1 and [::1]; under any other it answers 403 */
+  hosts?: string[];
   /** 0 takes any free port */
   port?: number;
   /** Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with */
   csp?: string;
-  /** let other origins read (the widget's host fetches script and model from here) */
-  cors?: boolean;
+  /**
+   * lets other origins read (the widget's host fetches script and model from here): true lets all of them, 'own' those
+   * that have a name of this server, at any port
+   */
+  cors?: boolean | 'own';
   /** text replaced in HTML pages */
   replace?: Record<string, string>;
   /** throttles every response, for tests that interrupt one */
@@ -58,9 +74,9 @@ export interface StaticServer {
 export const etagOf = ({ size, mtimeMs }: { size: number; mtimeMs: number }): string =>
   `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
 
-/** Bytes [start, end) of a Range header; null when there is none, 'bad' when it cannot be served. */
+/** Bytes [start, end) of a Range header; null when there is none or it counts something else, 'bad' when it cannot be served. */
 function parseRange(header: string | undefined, size: number): [number, number] | 'bad' | null {
-  if (header === undefined) return null;
+  if (!header?.startsWith('bytes=')) return null;
   const match = /^bytes=(\d*)-(\d*)$/.exec(header);
   if (match === null || (match[1] === '' && match[2] === '')) return 'bad';
   const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
@@ -68,25 +84,49 @@ function parseRange(header: string | undefined, size: number): [number, number] 
   return start < end ? [start, end] : 'bad';
 }
 
+/** The path of an address. @returns null where that is none */
+function pathOf(url: string): string | null {
+  try {
+    const { protocol, pathname } = new URL(url, 'http://localhost');
+    const path = decodeURIComponent(pathname);
+    return protocol === 'http:' && /^(\/|http:)/.test(url) && !path.includes('\0') ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A file that a path leads to: none whose name begins with a dot, and none that a link has outside of its mount. */
 async function locate(mounts: ServerOptions['mounts'], path: string): Promise<string | null> {
+  if (path.split(/[\\/]/).some((name) => /^\.(?!\.?$)/.test(name))) return null;
   for (const [prefix, target] of mounts) {
     if (!path.startsWith(prefix)) continue;
     const rest = normalize(path.slice(prefix.length));
     if (rest.startsWith('..') || rest.startsWith(sep)) return null;
     const file = rest === '.' ? target : join(target, rest);
-    const found = await stat(file).catch(() => null);
-    if (found?.isFile()) return file;
     const index = join(file, 'index.html');
-    if (found?.isDirectory() && path.endsWith('/') && (await stat(index).catch(() => null))?.isFile()) return index;
+    for (const candidate of path.endsWith('/') ? [file, index] : [file]) {
+      const real = await realpath(candidate).catch(() => null);
+      if (real === null || !(await stat(real)).isFile()) continue;
+      const within = await realpath(target);
+      return real === within || real.startsWith(within + sep) ? real : null;
+    }
   }
   return null;
 }
+
+/** Whether a Host header, or an origin's host, is a name in the list, at any port. */
+const isNamed = (host: string | undefined, names: readonly string[]) =>
+  names.includes((host ?? '').toLowerCase().replace(/:\d*$/, ''));
 
 export async function serve(options: ServerOptions): Promise<StaticServer> {
   const sent = new Map<string, number>();
   const requests: string[] = [];
   const sockets = new Set<Socket>();
-  const count = (path: string, bytes: number) => sent.set(path, (sent.get(path) ?? 0) + bytes);
+  /** under one name, however the path was written: there are no more names than files */
+  const count = (path: string, bytes: number) => {
+    const name = posix.normalize(path);
+    sent.set(name, (sent.get(name) ?? 0) + bytes);
+  };
 
   async function body(response: ServerResponse, path: string, chunks: AsyncIterable<Buffer>) {
     for await (const chunk of chunks) {
@@ -105,30 +145,45 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse) {
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
-    requests.push(`${request.method} ${path}`);
-    if (options.cors) {
-      response.setHeader('Access-Control-Allow-Origin', '*');
-      response.setHeader('Access-Control-Expose-Headers', 'Accept-Ranges, Content-Length, Content-Range, ETag');
-      response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
-    }
+    const path = pathOf(request.url ?? '/');
+    if (requests.length >= REQUESTS) requests.splice(0, REQUESTS / 2);
+    requests.push(`${request.method} ${path ?? request.url}`.slice(0, REQUEST_LENGTH));
     response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.setHeader('Referrer-Policy', 'same-origin');
+    const names = [...OWN_HOSTS, ...(options.hosts ?? [])];
+    const refuse = (status: number, why: string) =>
+      void response
+        .writeHead(status, { 'Content-Type': 'text/plain', 'Content-Security-Policy': DATA_CSP })
+        .end(`${why}\n`);
+    if (!isNamed(request.headers.host, names)) return refuse(403, 'This server answers under its own names only.');
+    if (path === null) return refuse(400, 'This is no path.');
+    const { origin } = request.headers;
+    const reader =
+      options.cors === true
+        ? '*'
+        : options.cors && isNamed(origin?.replace(/^https?:\/\//, ''), names)
+          ? origin!
+          : null;
+    if (options.cors === 'own') response.setHeader('Vary', 'Origin');
+    if (reader !== null) {
+      response.setHeader('Access-Control-Allow-Origin', reader);
+      response.setHeader('Access-Control-Expose-Headers', 'Accept-Ranges, Content-Length, Content-Range, ETag');
+    }
+    if (options.cors) response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
     if (options.intercept?.(request, response, path)) return;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.writeHead(405, { Allow: 'GET, HEAD' }).end();
       return;
     }
     const file = await locate(options.mounts, path);
-    if (file === null) {
-      response.writeHead(404, { 'Content-Type': 'text/plain' }).end(`No such file: ${path}\n`);
-      return;
-    }
-    const type = TYPES[extname(file)] ?? 'application/octet-stream';
+    if (file === null) return refuse(404, `No such file: ${path.slice(0, REQUEST_LENGTH)}`);
+    const named = TYPES[extname(file)] ?? OCTETS;
+    const isData = options.data?.some((prefix) => path.startsWith(prefix));
+    const type = isData && !/json|plain/.test(named) ? OCTETS : named;
     response.setHeader('Content-Type', type);
     response.setHeader('Cache-Control', path.includes('/assets/') ? 'max-age=31536000, immutable' : 'no-cache');
-    if (options.csp && /^text\/(html|javascript)/.test(type)) {
-      response.setHeader('Content-Security-Policy', options.csp);
-    }
+    const csp = /^text\/(html|javascript)/.test(type) ? options.csp : DATA_CSP;
+    if (csp) response.setHeader('Content-Security-Policy', csp);
     if (type.startsWith('text/html')) {
       let text = await readFile(file, 'utf8');
       for (const [from, to] of Object.entries(options.replace ?? {})) text = text.replaceAll(from, to);
@@ -194,9 +249,11 @@ export async function serveProduct(
   const { port = 0, models = [], ...rest } = options;
   const site = await serve({
     csp: PAGE_CSP,
+    // the demo's origin is another port of this machine
+    cors: 'own',
+    data: ['/models/'],
     ...rest,
     port,
-    cors: true,
     mounts: [
       ...models,
       ['/models/', join(root, 'public/models')],

@@ -2,9 +2,10 @@
  * `npm start`: builds, shows that it works by answering one question with the default model, then serves the chat page
  * and, from a second port, a page with the widget in it.
  *
- *   npm start -- [--port N] [--no-demo] [--no-build] [--self-only] [--ask "A question"]
+ *   npm start -- [--port N] [--host NAME] [--no-demo] [--no-build] [--self-only] [--ask "A question"]
  *
- * With `--self-only` the page may ask no other origin for anything, the Hub included.
+ * `--host` (several times) is a name besides localhost, 127.0.0.1 and [::1] under which the server may be asked, as by a
+ * proxy. With `--self-only` the page may ask no other origin for anything, the Hub included.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -29,10 +30,11 @@ interface Arguments {
   demo: boolean;
   build: boolean;
   selfOnly: boolean;
+  hosts: string[];
 }
 
 function parse(args: string[]): Arguments {
-  const parsed: Arguments = { port: null, ask: null, demo: true, build: true, selfOnly: false };
+  const parsed: Arguments = { port: null, ask: null, demo: true, build: true, selfOnly: false, hosts: [] };
   const port = (text: string | undefined) => {
     const number = Number(text);
     if (!Number.isInteger(number) || number < 1 || number > 65_534)
@@ -44,12 +46,13 @@ function parse(args: string[]): Arguments {
     const [name, inline] = args[i].split(/=(.*)/s);
     const value = () => inline ?? args[++i];
     if (name === '--port') parsed.port = port(value());
+    else if (name === '--host') parsed.hosts.push((value() ?? '').toLowerCase());
     else if (name === '--ask') parsed.ask = value() ?? '';
     else if (name === '--no-demo') parsed.demo = false;
     else if (name === '--no-build') parsed.build = false;
     else if (name === '--self-only') parsed.selfOnly = true;
     else {
-      const known = '--port N, --ask TEXT, --no-demo, --no-build, --self-only';
+      const known = '--port N, --host NAME, --ask TEXT, --no-demo, --no-build, --self-only';
       throw new Error(`There is no option ${args[i]}. There are: ${known}.`);
     }
   }
@@ -221,8 +224,8 @@ function answerInNode(question: string): Promise<void> {
 }
 
 /** On the port that was asked for, else on the usual one, else on any. */
-async function serveOn({ port, selfOnly }: Arguments) {
-  const policy = selfOnly ? { csp: SELF_ONLY_CSP } : {};
+async function serveOn({ port, selfOnly, hosts }: Arguments) {
+  const policy = { hosts, ...(selfOnly && { csp: SELF_ONLY_CSP }) };
   try {
     return await serveProduct('.', { port: port ?? DEFAULT_PORT, ...policy });
   } catch (error) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Plugin } from 'vite';
+import { digestOf, type Shell } from '../src/pwa/shell.ts';
 
 /** Copies `public/` into the build, without the folders in `except`: the models are served from where they are. */
 export function copyPublic(folder: string, except: string[]): Plugin {
@@ -22,7 +23,7 @@ export function copyPublic(folder: string, except: string[]): Plugin {
 
 /**
  * Writes the list of the build's files into the service worker, in place of `__SHELL__`: a version (a digest over all
- * of them, so that any change is a new version) and the paths, relative to the worker.
+ * of them, so that any change is a new version), and the digest of each.
  */
 export function serviceWorker(fileName: string): Plugin {
   return {
@@ -31,15 +32,17 @@ export function serviceWorker(fileName: string): Plugin {
     enforce: 'post',
     generateBundle: {
       order: 'post',
-      handler(_, bundle) {
-        const files = Object.values(bundle).filter((file) => file.fileName !== fileName);
-        const paths = files.map((file) => file.fileName).sort();
-        const digest = createHash('sha256');
-        for (const path of paths) {
+      async handler(_, bundle) {
+        const version = createHash('sha256');
+        const shell: Shell = { version: '', files: {} };
+        for (const path of Object.keys(bundle).sort()) {
           const file = bundle[path];
-          digest.update(path).update(file.type === 'chunk' ? file.code : file.source);
+          if (path === fileName) continue;
+          const content = file.type === 'chunk' ? file.code : file.source;
+          version.update(path).update(content);
+          shell.files[path] = await digestOf(path, Buffer.from(content));
         }
-        const shell = { version: digest.digest('hex').slice(0, 16), paths };
+        shell.version = version.digest('hex').slice(0, 16);
         const worker = bundle[fileName];
         if (worker?.type !== 'chunk' || !worker.code.includes('__SHELL__')) {
           this.error(`${fileName} does not mention __SHELL__.`);

@@ -3,10 +3,13 @@
  * navigations and those files, and nothing else: models (`/models/`, any Range request) are the engine's business and
  * live in IndexedDB. A new version waits until the page asks for it (register.ts). An origin may have several pages, each
  * with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older ones only.
+ * What is kept is what the build wrote: a network's log-in page, or a server that answers everything with its home page,
+ * has the same addresses. Where one file is another, this version is not installed, and the one before stays.
  */
+import { digestOf, type Shell } from './shell';
 
-/** Filled in by the build (scripts/vite-site.ts): a digest of all files, and their paths relative to this script. */
-declare const __SHELL__: { version: string; paths: string[] };
+/** Filled in by the build (scripts/vite-site.ts). */
+declare const __SHELL__: Shell;
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const shell = __SHELL__;
@@ -18,13 +21,31 @@ const OURS = `nibble-page ${home.pathname} `;
 const CACHE = OURS + shell.version;
 /** Until November 2026 the pages of an origin shared the caches of the versions that they had in common. */
 const SHARED = 'nibble-shell-';
-const files = new Set(shell.paths.map((path) => new URL(path, home).href));
+/** digests by address */
+const files = new Map(Object.entries(shell.files).map(([path, digest]) => [new URL(path, home).href, digest]));
 
-worker.addEventListener('install', (event) => {
-  // 'reload': past the HTTP cache, which may still hold the previous version
-  const requests = [...files].map((url) => new Request(url, { cache: 'reload' }));
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(requests)));
-});
+/** A file as the build wrote it, if it is. */
+async function asBuilt(url: string, response: Response): Promise<Response | null> {
+  const bytes = await response.arrayBuffer();
+  if (!response.ok || (await digestOf(url, bytes)) !== files.get(url)) return null;
+  // one that was led here from another address may not answer a navigation
+  return new Response(bytes, { headers: response.headers });
+}
+
+/** @throws Error where a file is not the one that the build wrote */
+async function install(): Promise<void> {
+  const fetched = [...files.keys()].map(async (url): Promise<[string, Response]> => {
+    // 'reload': past the HTTP cache, which may still hold the previous version
+    const ours = await asBuilt(url, await fetch(new Request(url, { cache: 'reload' })));
+    if (!ours) throw new Error(`${url} is not what this version of the page consists of.`);
+    return [url, ours];
+  });
+  const all = await Promise.all(fetched);
+  const cache = await caches.open(CACHE);
+  await Promise.all(all.map(([url, response]) => cache.put(url, response)));
+}
+
+worker.addEventListener('install', (event) => event.waitUntil(install()));
 
 worker.addEventListener('activate', (event) => {
   event.waitUntil(
@@ -68,8 +89,13 @@ function kept(request: Request): string | null {
   return files.has(url.href) ? url.href : null;
 }
 
+/** From the cache; a page that is not ours, and what is not there, from the network. */
+async function answer(request: Request, url: string): Promise<Response> {
+  const response = await caches.match(url, { cacheName: CACHE });
+  return (response && url === page ? await asBuilt(url, response) : response) ?? fetch(request);
+}
+
 worker.addEventListener('fetch', (event) => {
   const url = kept(event.request);
-  if (url === null) return;
-  event.respondWith(caches.match(url, { cacheName: CACHE }).then((response) => response ?? fetch(event.request)));
+  if (url !== null) event.respondWith(answer(event.request, url));
 });

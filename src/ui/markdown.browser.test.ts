@@ -85,6 +85,32 @@ describe('markdown', () => {
     }
   });
 
+  test.each([
+    ['[a](https:///good.example)', 'https://good.example/', 'a'],
+    ['[https://good.example](https://evil.example)', 'https://evil.example/', 'https://evil.example/'],
+    ['see <https://\u0430pple.example/x>', 'https://xn--pple-43d.example/x', 'https://xn--pple-43d.example/x'],
+    ['www.a.example', 'http://www.a.example/', 'http://www.a.example/'],
+    ['![a](https://A.example)', 'https://a.example/', 'a'],
+    ['[a](mailto:b@c.example)', 'mailto:b@c.example', 'a'],
+    ['me@c.example', 'mailto:me@c.example', 'me@c.example'],
+  ])('%s leads to %s, and says %s', (text, address, says) => {
+    const out = document.createElement('div');
+    render(html`${renderMarkdown(text)}`, out);
+    const [link] = out.querySelectorAll('a');
+    expect([link.getAttribute('href'), link.textContent?.trim()]).toEqual([address, says]);
+  });
+
+  test.each([
+    '[a](http://user:pass@host.example/)',
+    '[a](http://user@host.example/)',
+    'http://user:pass@host.example/',
+    '[a](mailto:?body=x)',
+    '[a](javascript:alert(1))',
+    '[a](ftp://host.example/)',
+    '[a](http://)',
+    '![a](https://good.example@evil.example)',
+  ])('%s is text, as it was written', (text) => expect(markdown(text)).toBe(`<p>${text}</p>`));
+
   test('HTML in the text is shown as it was written', () => {
     const out = document.createElement('div');
     render(html`${renderMarkdown('a <b>c</b> d')}`, out);

@@ -1,10 +1,14 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { page } from 'vitest/browser';
 import type { ChatMessage } from '../protocol';
+import { BoundedLexer } from './bounded-lexer';
 import './message-list';
 import type { MessageList } from './message-list';
 
-afterEach(() => document.body.replaceChildren());
+afterEach(() => {
+  document.body.replaceChildren();
+  vi.restoreAllMocks();
+});
 
 const QUESTION: ChatMessage = { role: 'user', content: 'Why?' };
 
@@ -49,4 +53,39 @@ test('what only screen readers meet makes nothing longer', async () => {
   document.body.style.margin = '0';
   expect(list.scrollHeight).toBeGreaterThan(2000);
   expect(document.documentElement.scrollHeight).toBe(innerHeight);
+});
+
+test('a message that cannot be read takes no other with it', async () => {
+  const deep = '>'.repeat(3000);
+  const list = await show({ content: deep });
+  list.messages = [...list.messages, { role: 'user', content: 'And now?' }, { role: 'assistant', content: 'Fine.' }];
+  await expect.element(page.getByText('Fine.')).toBeVisible();
+  expect(list.shadowRoot?.querySelectorAll('blockquote').length).toBeLessThanOrEqual(100);
+  expect(list.shadowRoot?.querySelector('.assistant')?.textContent?.trim()).toMatch(/^>{2900}/);
+});
+
+test('what grows is read once a frame, and a long text over many frames', async () => {
+  const lex = vi.spyOn(BoundedLexer.prototype, 'lex');
+  const list = await show({ content: 'One' }, { busy: true });
+  for (let words = 0; words < 20; words++) {
+    list.messages = [QUESTION, { role: 'assistant', content: `One${' more'.repeat(words)}` }];
+    await list.updateComplete;
+  }
+  expect(lex.mock.calls.length).toBeLessThan(3);
+  const text = 'One *two*.\n\n'.repeat(3000);
+  list.messages = [QUESTION, { role: 'assistant', content: `${text}The end.` }];
+  list.busy = false;
+  await list.updateComplete;
+  await expect.element(page.getByText('The end.')).toBeVisible();
+  expect(list.shadowRoot?.querySelectorAll('.assistant em').length).toBe(3000);
+});
+
+test('a long question is in pieces, none of them lost', async () => {
+  const list = await show({ content: 'Because.' });
+  const question = `${'word '.repeat(30_000)}end`;
+  list.messages = [{ role: 'user', content: question }];
+  await list.updateComplete;
+  const user = list.shadowRoot?.querySelector('.user');
+  expect(user?.textContent?.replaceAll('\n', '').trim()).toBe(question);
+  expect(user?.querySelectorAll('.piece').length).toBeGreaterThan(10);
 });

@@ -1,8 +1,10 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
+import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
-import { StreamingMarkdown } from './markdown';
+import { longText, PIECE } from './long-text';
+import type { StreamingMarkdown } from './markdown';
 import { theme } from './theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
@@ -48,6 +50,11 @@ export class MessageList extends LitElement {
         border-bottom-right-radius: 4px;
         background: var(--_surface);
         white-space: pre-wrap;
+      }
+      .piece {
+        white-space: pre-wrap;
+        content-visibility: auto;
+        contain-intrinsic-size: auto 60rem;
       }
       .assistant > :first-child {
         margin-top: 0;
@@ -148,8 +155,16 @@ export class MessageList extends LitElement {
     `,
   ];
 
-  #blocks = new WeakMap<ChatMessage, ReturnType<StreamingMarkdown['update']>>();
-  #streaming = new StreamingMarkdown();
+  /** those that are whole, and do not change */
+  #drawn = new WeakMap<ChatMessage, unknown>();
+  /** null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until then */
+  #streaming: StreamingMarkdown | null = null;
+  #fetching = false;
+  /** how many characters may be read in this frame, so that no frame is long */
+  #leave = { left: PIECE };
+  /** something waits for the next frame */
+  #late = false;
+  #frame = 0;
   #status = '';
   #follow = true;
   #top = 0;
@@ -177,8 +192,21 @@ export class MessageList extends LitElement {
     if (this.#follow) this.scrollTop = this.scrollHeight;
   }
 
+  async #fetchMarkdown() {
+    this.#fetching = true;
+    try {
+      const { StreamingMarkdown } = await import('./markdown');
+      this.#streaming = new StreamingMarkdown();
+      this.requestUpdate();
+    } catch {
+      // the next message tries again
+      this.#fetching = false;
+    }
+  }
+
   override willUpdate(changed: Map<string, unknown>) {
     const last = this.messages.at(-1);
+    if (last && changed.has('messages') && !this.#fetching) void this.#fetchMarkdown();
     if (changed.has('busy') && !this.busy && changed.get('busy') === true && last?.role === 'assistant') {
       this.#status = `Answer finished, ${last.content.split(/\s+/).length} words.`;
     } else if (this.busy) this.#status = '';
@@ -188,24 +216,39 @@ export class MessageList extends LitElement {
     this.#toEnd();
   }
 
-  /** By block; a finished message is rendered once. */
-  #render(message: ChatMessage, streaming: boolean) {
-    const cached = this.#blocks.get(message);
-    if (cached) return cached;
-    const blocks = this.#streaming.update(message.content);
-    if (!streaming) this.#blocks.set(message, blocks);
-    return blocks;
+  /** From the next frame on as much may be read again. */
+  #nextFrame = () => {
+    this.#frame = 0;
+    this.#leave.left = PIECE;
+    if (this.#late) this.requestUpdate();
+  };
+
+  /** A finished message is drawn once. Nothing stands below one that waits for the next frame. */
+  #message(message: ChatMessage, streaming: boolean): unknown {
+    const before = this.#drawn.get(message);
+    if (before) return before;
+    if (this.#late) return nothing;
+    const drawn =
+      message.role === 'user'
+        ? html`<div class="user" part="user">${longText(message.content)}</div>`
+        : this.#answer(message, streaming);
+    if (streaming || this.#late || !this.#streaming) return drawn;
+    const once = guard([drawn], () => drawn);
+    this.#drawn.set(message, once);
+    return once;
   }
 
-  #message(message: ChatMessage, streaming: boolean) {
-    if (message.role === 'user') return html`<div class="user" part="user">${message.content}</div>`;
-    const blocks = this.#render(message, streaming);
-    const { content, reasoning_content: thought } = message;
+  /** By block; what grows is read once a frame. */
+  #answer({ content, reasoning_content: thought }: ChatMessage, streaming: boolean) {
+    const leave = streaming && this.#leave.left < PIECE ? { left: 0 } : this.#leave;
+    const blocks = this.#streaming?.update(content, leave) ?? longText(content);
+    this.#late = this.#streaming?.behind ?? false;
+    this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
     return html`<div class="assistant" part="assistant">
       ${
         thought
-          ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${thought}</p></details>`
+          ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`
           : nothing
       }
       ${blocks}
@@ -222,6 +265,7 @@ export class MessageList extends LitElement {
 
   override render() {
     const last = this.messages.length - 1;
+    this.#late = false;
     return html`
       <div class="log" role="log" tabindex="0" aria-label="Conversation" aria-live="off" aria-busy=${this.busy}>
         ${this.messages.map((message, index) => this.#message(message, this.busy && index === last))}

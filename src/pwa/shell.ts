@@ -1,0 +1,20 @@
+/** The application's own files, as its build writes them down and its service worker knows them again. */
+
+export interface Shell {
+  /** a digest of all of them */
+  version: string;
+  /** each file's digest, by its path relative to the service worker */
+  files: Record<string, string>;
+}
+
+/** What a site's owner may write into a built page: a mirror of the Hub, another policy. Blanks may shift with it. */
+const OWNERS = /<meta[^>]*>|\s+/g;
+
+/** SHA-256 of a file, in hexadecimal; of a page without what its site's owner may have changed. */
+export async function digestOf(path: string, bytes: BufferSource): Promise<string> {
+  const data = path.endsWith('.html')
+    ? new TextEncoder().encode(new TextDecoder().decode(bytes).replace(OWNERS, ''))
+    : bytes;
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
