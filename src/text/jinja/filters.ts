@@ -427,7 +427,8 @@ filter('striptags', '', (value) => {
       at = end + close.length;
     }
   };
-  read(8 * text(value).length);
+  // the engine collects all entities before it hands over the first
+  read(48 * text(value).length);
   const plain = without(without(text(value), '<!--', '-->'), '<', '>');
   const entities = new Map([
     ['amp', '&'],

@@ -76,6 +76,39 @@ describe('an expression pays for what it reads', () => {
     expect(cost(made, expression)).toBeGreaterThanOrEqual(least);
   });
 
+  it('texts are compared by code points, each up to where they differ', () => {
+    const texts = [
+      '',
+      'a',
+      'ab',
+      'b',
+      '\uffff',
+      '\u{10000}',
+      '\u{1f600}',
+      '\u{1f600}a',
+      '\u{1f601}',
+      '\ud83d',
+      '\ud83da',
+      '\ude00',
+    ];
+    const points = (text: string) => Array.from(text, (point) => point.codePointAt(0)!);
+    for (const a of texts) {
+      for (const b of texts) {
+        const [p, q] = [points(`x${a}`), points(`x${b}`)];
+        const at = p.findIndex((point, i) => point !== q[i]);
+        const right = at < 0 ? p.length < q.length : at < q.length && p[at] < q[at];
+        expect(compile("{{ 'x' ~ a < 'x' ~ b }}").render({ a, b }), JSON.stringify([a, b])).toBe(
+          right ? 'True' : 'False',
+        );
+      }
+    }
+    const same = (length: number) => {
+      compile("{{ v ~ 'a' < v ~ '\u{1f600}' }}").render({ v: 'x'.repeat(length) });
+      return stepsTaken();
+    };
+    expect(same(80_000)).toBeGreaterThan(1.9 * same(40_000));
+  });
+
   it('a macro pays for its parameters at each call', () => {
     const names = Array.from({ length: 5000 }, (_, i) => `a${i}`).join();
     const steps = (calls: string) => {

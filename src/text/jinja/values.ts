@@ -176,6 +176,8 @@ export function truthy(value: Value): boolean {
 // --- text
 
 const SURROGATE = /[\ud800-\udfff]/;
+const HIGH = /[\ud800-\udbff]/;
+const LOW = /[\udc00-\udfff]/;
 
 /** Python counts code points: the text itself where they are JavaScript's units, else a list of them. */
 export function points(text: string): string | string[] {
@@ -449,10 +451,14 @@ export function less(a: Value, b: Value): boolean {
   const [x, y] = [number(a), number(b)];
   if (x !== undefined && y !== undefined) return x < y;
   if (isText(a) && isText(b)) {
-    const [p, q] = [points(text(a)), points(text(b))];
-    if (typeof p === 'string' && typeof q === 'string') return p < q;
-    const i = Array.from(p).findIndex((point, at) => point !== q[at]);
-    return i < 0 ? p.length < q.length : q[i] !== undefined && p[i].codePointAt(0)! < q[i].codePointAt(0)!;
+    const [p, q] = [text(a), text(b)];
+    let i = 0;
+    while (i < p.length && i < q.length && p[i] === q[i]) i++;
+    read(8 * i);
+    if (i === p.length || i === q.length) return p.length < q.length;
+    // in the middle of a pair, where the first halves are the same
+    if (i > 0 && HIGH.test(p[i - 1]) && (LOW.test(p[i]) || LOW.test(q[i]))) i--;
+    return p.codePointAt(i)! < q.codePointAt(i)!;
   }
   const pairs =
     Array.isArray(a) && Array.isArray(b)
