@@ -90,7 +90,7 @@ async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorke
     const life = `nibble-life:${Math.random()}`;
     // A worker that is ended from elsewhere tells nobody, but loses its locks. One that is only busy keeps them.
     if (await Promise.race([api.hello(life), failed]))
-      navigator.locks.request(life, () => fail('died')).catch(() => {});
+      navigator.locks?.request(life, () => fail('died')).catch(() => {});
   } catch (error) {
     worker.terminate();
     throw error;

@@ -215,7 +215,7 @@ export class MessageList extends LitElement {
     if (this.#late) return nothing;
     const drawn =
       message.role === 'user'
-        ? html`<div class="user" part="user">${longText(message.content)}</div>`
+        ? html`<div class="user" part="user" dir="auto">${longText(message.content)}</div>`
         : this.#answer(message, streaming);
     if (streaming || this.#late) return drawn;
     const once = guard([drawn], () => drawn);
@@ -229,7 +229,7 @@ export class MessageList extends LitElement {
     this.#late = this.#streaming.behind;
     this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
-    return html`<div class="assistant" part="assistant">
+    return html`<div class="assistant" part="assistant" dir="auto">
       ${
         thought
           ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`
