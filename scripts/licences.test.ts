@@ -14,7 +14,7 @@ test.each([
 
 test('what is bundled has its licence beside our own, or the build fails', () => {
   const text = notices(['node_modules/lit', 'node_modules/marked']);
-  expect(text).toMatch(/^nibble-llm .*\(Apache-2.0\)\n\n +Apache License/);
+  expect(text).toMatch(/^nibble-llm .*\(Apache-2.0\)\n\n *Apache License/);
   expect(text).toContain('Copyright (c) 2017 Google LLC');
   expect(text).toMatch(/marked [\d.]+ \(MIT\)[\s\S]*Christopher Jeffrey/);
   const folder = mkdtempSync(join(tmpdir(), 'nibble-licences-'));
