@@ -1,10 +1,10 @@
 import { defineConfig } from '@playwright/test';
 
-/** Needs `npm run build` first. One worker: SwiftShader and the CPU backend each take every core. */
+/** Needs `npm run build` first. Two files at a time: most of what a page does in a test is waiting. */
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  workers: 1,
+  workers: 2,
   fullyParallel: false,
   // for a test that hangs: stages run side by side, on machines that have other work
   timeout: 600_000,

@@ -24,7 +24,17 @@ export default defineConfig({
     licences(['site'], true),
     serviceWorker('sw.js'),
   ],
-  worker: { format: 'es', plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])] },
+  worker: {
+    format: 'es',
+    plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
+    rolldownOptions: {
+      output: {
+        // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session
+        // that has no model: so all that others share stands in a file beside it.
+        codeSplitting: { groups: [{ name: 'session', tags: ['$initial'], test: /^(?!.*\/src\/worker\/worker\.ts$)/ }] },
+      },
+    },
+  },
   build: {
     outDir: at('dist/site'),
     emptyOutDir: true,

@@ -171,3 +171,49 @@ test('a page hidden while it loads, and ended there by the system, is not taken 
     await page.close();
   }
 });
+
+test('back and forward bring the page again, with its model and its conversation, kept alive or not', async ({
+  product,
+}) => {
+  const { site, host } = product;
+  const page = await open(url(site.origin, 'cpu'));
+  const state = () => page.evaluate<string>(`(() => {${SEEN} return session?.phase ?? ''; })()`).catch(() => '');
+  const isAt = (origin: string) =>
+    expect.poll(() => page.evaluate<string>('location.origin').catch(() => '')).toBe(origin);
+  const away = async () => {
+    await page.evaluate("addEventListener('pageshow', ({ persisted }) => (self.restored = persisted))");
+    await page.evaluate(`{ location.href = '${host.origin}/'; }`);
+    await isAt(host.origin);
+  };
+  const go = async (by: number, origin: string) => {
+    await page.evaluate(`{ history.go(${by}); }`);
+    await isAt(origin);
+  };
+  try {
+    // a page that holds no worker is kept alive, as it was
+    await expect.poll(state).toBe('idle');
+    await away();
+    await go(-1, site.origin);
+    expect(await page.evaluate('self.restored')).toBe(true);
+    await load(page);
+    await ask(page);
+    const { text } = await answered(page);
+    expect(text).not.toBe('');
+    site.reset();
+    for (let turn = 0; turn < 3; turn++) {
+      await away();
+      await go(-1, site.origin);
+      await expect.poll(state).toBe('ready');
+      expect((await look(page)).text).toBe(text);
+    }
+    await go(1, host.origin);
+    await go(-1, site.origin);
+    await expect.poll(state).toBe('ready');
+    await ask(page);
+    const seen = await answered(page);
+    expect([seen.error, seen.text === '']).toEqual([null, false]);
+    expect(site.bytes(TINY)).toBe(0);
+  } finally {
+    await page.close();
+  }
+});

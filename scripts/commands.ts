@@ -32,6 +32,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   'npm install': 'brings what is not in this repository',
   'npm start': [{ args: '-- --no-build --port 45460 --ask Hello', says: /Memory of this chat: [\d.]+ MB/ }],
   'npx vitest': 'the stage node',
+  'npx playwright': 'the stage e2e',
   'npx nibble': 'src/node/cli.test.ts has all of them',
   'npx nibble bench': [
     {
@@ -94,6 +95,12 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
     {
       args: `--backend cpu --windows 1 --fill 64 --drop 16 --next 16 --tolerance 1 --model ${TINY}`,
       says: /^\| 1 \| 15 \|/m,
+    },
+  ],
+  [bench('stop')]: [
+    {
+      args: `--backend cpu --config ${TINY}/config.json --position 64 --model ${TINY}`,
+      says: /^\| and answers with 8/m,
     },
   ],
   [bench('tokenizers')]: [

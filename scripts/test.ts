@@ -46,6 +46,16 @@ const script = (name: string, ...after: string[]): Run => ({
   read: ownReport,
 });
 
+/** Firefox is spoken to over a WebSocket, which Node 20 has behind a flag. */
+const engines = (...after: string[]): Run => ({
+  ...script('engines', ...after),
+  command: [
+    'node',
+    ...(typeof WebSocket === 'undefined' ? ['--experimental-websocket'] : []),
+    ...['scripts/run.mjs', 'engines'],
+  ],
+});
+
 /**
  * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time. Nothing
  * after `build` may change dist/.
@@ -60,6 +70,7 @@ const STAGES: Run[] = [
   { name: 'e2e', after: ['build', 'browser'], command: ['playwright', 'test'], read: playwrightReport },
   script('commands', 'build', 'gpu'),
   script('packaging', 'build', 'commands'),
+  engines('build', 'packaging'),
 ];
 
 interface Ended extends Report {

@@ -54,10 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
 #end
-#repeat o 4
-    {
+    // The loop stays one: written out four times it took SwiftShader four times as long to compile.
+    for (var o = 0u; o < 4u; o++) {
 #repeat r TILE
-      let raw$r = octet(codes$r, $ou);
+      let raw$r = octet(codes$r, o);
 #if SCALED
 #if OFFSET
       let a$r = raw$r.a * scale$r + vec4f(offset$r);
@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let b$r = raw$r.b;
 #end
 #if GATED
-      let up_raw$r = octet(up_codes$r, $ou);
+      let up_raw$r = octet(up_codes$r, o);
 #if SCALED
 #if OFFSET
       let up_a$r = up_raw$r.a * up_scale$r + vec4f(up_offset$r);
@@ -88,8 +88,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #repeat t TOKENS
       {
-        let xa = x[x_at$t + chunk * 8u + 2u * $ou];
-        let xb = x[x_at$t + chunk * 8u + 2u * $ou + 1u];
+        let xa = x[x_at$t + chunk * 8u + 2u * o];
+        let xb = x[x_at$t + chunk * 8u + 2u * o + 1u];
 #repeat r TILE
         sum$r_$t += dot(a$r, xa) + dot(b$r, xb);
 #if GATED
@@ -99,7 +99,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       }
 #end
     }
-#end
   }
 #if ROW_SCALED
 #repeat r TILE

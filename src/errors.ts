@@ -24,8 +24,45 @@ export type ErrorCode =
 /** Values that survive structured cloning and JSON. */
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;
 
-/** What is secret in an address: its name and password, and its query. */
-const SECRETS = /(\bhttps?:\/\/)(?:[^\s/?#@]*@)?([^\s?)]*)(?:\?[^\s)]*)?/g;
+/** An address: its name and password, and its query, are secret. */
+const ADDRESS = /(\bhttps?:\/\/)(?:[^\s/?#]*@)?([^\s?]*)(\?\S*)?/gi;
+/** what ends a sentence and no address */
+const MARKS = ').,:;!?…"\'”’';
+
+/** A text without what is secret in the addresses that stand in it. */
+export const withoutSecrets = (text: string): string =>
+  text.replace(ADDRESS, (_, scheme: string, place: string, query = '') => {
+    let end = query.length;
+    while (end > 0 && MARKS.includes(query[end - 1])) end--;
+    return scheme + place + query.slice(end);
+  });
+
+/** A name from a file may be as long as the file: its beginning is enough to find it. */
+const NAME_CHARACTERS = 200;
+const SENTENCE_CHARACTERS = 2000;
+/** Addresses and paths are the caller's own, and are not cut so soon. */
+const PLACE = /^(url|path|folder)$/;
+
+/** The beginning of a text, where all of it does not belong into a sentence. */
+export const cut = (text: string, most = NAME_CHARACTERS): string =>
+  text.length > most ? `${text.slice(0, most)}…` : text;
+
+/** Without what is secret, and without the rest of what has no end. */
+function sentence(message: string): string {
+  const words = withoutSecrets(message).replace(/\S{201,}/g, (word) => (/^\W?https?:/.test(word) ? word : cut(word)));
+  return cut(words, SENTENCE_CHARACTERS);
+}
+
+function cutDetails(details: ErrorDetails): ErrorDetails {
+  const short = <T>(value: T, most?: number) => (typeof value === 'string' ? cut(withoutSecrets(value), most) : value);
+  const entries = Object.entries(details).map(([key, value]) => [
+    key,
+    Array.isArray(value)
+      ? value.slice(0, NAME_CHARACTERS).map((one) => short(one))
+      : short(value, PLACE.test(key) ? SENTENCE_CHARACTERS : undefined),
+  ]);
+  return Object.fromEntries(entries);
+}
 
 export class NibbleError extends Error {
   override readonly name = 'NibbleError';
@@ -38,9 +75,9 @@ export class NibbleError extends Error {
   }
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(message.replace(SECRETS, '$1$2'), options);
+    super(sentence(message), options);
     this.code = code;
-    this.details = details;
+    this.details = cutDetails(details);
   }
 
   /** The form that crosses workers and is printed by the CLI's `--json`. */

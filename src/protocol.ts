@@ -46,7 +46,10 @@ export interface EngineOptions {
    * goes on without keeping the rest; 'none' downloads each time
    */
   storage?: 'indexeddb' | 'if-room' | 'none';
-  /** ask the browser not to evict what is kept; set it where the person asked for the model. In info(): what it said */
+  /**
+   * ask the browser not to evict what is kept; set it where the person asked for the model. In info(): what it said, and
+   * false until it has
+   */
   persist?: boolean;
 }
 

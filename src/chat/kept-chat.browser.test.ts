@@ -315,6 +315,19 @@ describe('a question that was left without an answer', () => {
   });
 });
 
+test('what a later version keeps is left as it is, whatever is said', async () => {
+  await left('later', { format: 2, messages: 'of another kind', cache: 'later' });
+  const before = await get(keyOf('later'), store);
+  const { chat, session } = await open('later');
+  expect([session.messages, chat.place]).toEqual([[], 'later']);
+  await session.ask('More');
+  session.newChat();
+  chat.keep(false);
+  await settled();
+  expect(await kept()).toEqual(before);
+  expect(deleted).not.toContain('later');
+});
+
 test('what could not be read stays as it is until something is said', async () => {
   await left('unread', {});
   const read = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {

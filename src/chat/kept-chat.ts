@@ -17,7 +17,12 @@ export interface NamedModel {
   options?: EngineOptions;
 }
 
+/** What a Kept's fields mean; another number where they come to mean something else. */
+const FORMAT = 1;
+
 interface Kept {
+  /** absent in what version 0.1.0 kept, whose fields mean the same */
+  format?: number;
   messages: ChatMessage[];
   /** of an answer that is not whole */
   cut?: Cut | null;
@@ -61,8 +66,11 @@ function hold(name: string): Promise<boolean> {
 
 /** Dispatches 'change' when `on` or `place` does. */
 export class KeptChat extends EventTarget {
-  /** 'elsewhere': another tab keeps its conversation; 'nowhere': this browser has no room, or stores nothing */
-  place: 'here' | 'elsewhere' | 'nowhere' = 'here';
+  /**
+   * 'elsewhere': another tab keeps its conversation; 'later': a later version of the page does, whose record is left as
+   * it is; 'nowhere': this browser has no room, or stores nothing
+   */
+  place: 'here' | 'elsewhere' | 'later' | 'nowhere' = 'here';
   /** whether the person wants it */
   on = recall(OFF) === null;
   readonly #address: string;
@@ -112,7 +120,8 @@ export class KeptChat extends EventTarget {
   async #read(): Promise<void> {
     try {
       const kept = (await get<Kept>(this.#key, this.#database)) ?? (await this.#takeOver());
-      if (kept && this.on) this.#kept = kept;
+      if ((kept?.format ?? FORMAT) !== FORMAT) this.place = 'later';
+      else if (kept && this.on) this.#kept = kept;
       // kept at this address before the person said at another one that they do not want it
       else if (kept) this.#kept.outdated = [...kept.outdated, ...(kept.cache ? [kept.cache] : [])];
     } catch {
@@ -251,7 +260,7 @@ export class KeptChat extends EventTarget {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#kept.messages.length > 0) this.#unread = false;
-    if (this.place === 'elsewhere' || this.#unread) return;
+    if (this.place === 'elsewhere' || this.place === 'later' || this.#unread) return;
     const next = this.#written.then(() => this.#store());
     this.#written = next.then(
       () => this.#tell('here'),
@@ -269,7 +278,7 @@ export class KeptChat extends EventTarget {
     const { messages, outdated } = this.#kept;
     const said = this.on ? messages.filter(isSaid) : [];
     if (said.length + outdated.length === 0) await del(this.#key, this.#database);
-    else await set(this.#key, { ...this.#kept, messages: said }, this.#database);
+    else await set(this.#key, { ...this.#kept, format: FORMAT, messages: said }, this.#database);
   }
 
   /** That may wait for other tabs, which what is said does not. What fails is tried again after the next write. */
@@ -307,7 +316,8 @@ export class KeptChat extends EventTarget {
     const { signal } = stop;
     const tokens = this.#newTokens;
     const save = async () => {
-      const { quota = 0, usage = 0 } = (await navigator.storage?.estimate()) ?? {};
+      // a browser that does not tell its room (WebKitGTK) refuses what it has none for
+      const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
       if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
       this.#mayBeSaved = true;
       if (name !== this.#kept.cache) this.#rename(name);

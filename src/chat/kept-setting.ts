@@ -7,6 +7,7 @@ import type { KeptChat } from './kept-chat';
 const WHERE = {
   here: 'It is here again when you come back. It stays on this device, and “New chat” deletes it.',
   elsewhere: 'Another tab of this page keeps its conversation. What is said in this one goes with it.',
+  later: 'A later version of this page keeps its conversation here. What is said in this one goes with it.',
   nowhere: 'This browser has no room for it, or stores nothing for this page: it goes with this tab.',
 };
 
@@ -51,12 +52,13 @@ export class KeptSetting extends LitElement {
 
   override render() {
     const { on, place } = this.kept;
+    const others = place === 'elsewhere' || place === 'later';
     return html`<h3>This conversation</h3>
       <label>
-        <input type="checkbox" .checked=${on} ?disabled=${place === 'elsewhere'} @change=${this.#choose} />
+        <input type="checkbox" .checked=${on} ?disabled=${others} @change=${this.#choose} />
         Keep it in this browser
       </label>
-      <p class="muted">${on || place === 'elsewhere' ? WHERE[place] : 'It goes with this tab.'}</p>`;
+      <p class="muted">${on || others ? WHERE[place] : 'It goes with this tab.'}</p>`;
   }
 }
 

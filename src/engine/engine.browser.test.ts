@@ -149,7 +149,7 @@ describe('in a browser', () => {
   });
 
   it('goes on in IndexedDB where it stopped', async () => {
-    const { store } = await openModelStore('test-resume');
+    const { store } = await openModelStore({}, 'test-resume');
     const bytes = crypto.getRandomValues(new Uint8Array(60_000));
     const files = new Map([['a.bin', bytes]]);
     const first = await openStored(createMemorySource('m', files), store);

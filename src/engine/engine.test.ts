@@ -404,7 +404,7 @@ describe('a worker that does not start', () => {
   const silent = () => Object.assign(new EventTarget(), { postMessage() {}, terminate() {} }) as unknown as Worker;
 
   it('is an error when it says nothing', async () => {
-    await expect(startWorker([silent], 10)).rejects.toMatchObject({
+    await expect(startWorker([silent], { helloMs: 10 })).rejects.toMatchObject({
       code: 'worker-failed',
       message: /within 0.01 seconds/,
     });
@@ -482,4 +482,28 @@ it('an answer waits for text that is later than its result', async () => {
   let text = '';
   for await (const piece of answer) text += piece;
   expect(text).toBe('abc');
+});
+
+describe('a browser that asks the person whether what is stored may stay', () => {
+  let answer: (kept: boolean) => void = () => {};
+  const asking = new Promise<boolean>((resolve) => {
+    answer = resolve;
+  });
+  beforeAll(() => vi.stubGlobal('navigator', { ...globalThis.navigator, storage: { persist: () => asking } }));
+  afterAll(() => vi.unstubAllGlobals());
+
+  it('is not waited for; its answer is told when it comes', async () => {
+    const engine = await load(base, { createWorker, persist: true });
+    try {
+      expect((await engine.info()).options.persist).toBe(false);
+      answer(true);
+      await asking;
+      expect((await engine.info()).options.persist).toBe(true);
+      const quick = await load(base, { createWorker, persist: true });
+      expect((await quick.info()).options.persist).toBe(true);
+      quick.dispose();
+    } finally {
+      engine.dispose();
+    }
+  });
 });

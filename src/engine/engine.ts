@@ -42,7 +42,7 @@ import {
 } from './conversation';
 import { disposable } from './disposable';
 import { HeldModel } from './held-model';
-import { leftAttempt, noteLeaving, unlessLeft } from './leaving';
+import { leftAttempt, noteLeaving, noteLeft, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
 import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
@@ -78,6 +78,9 @@ const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
 } as const satisfies Specs;
 
+/** Firefox asks the person whether to keep what is stored: the load goes on meanwhile, and info() tells when it is known. */
+const PERSIST_MS = 250;
+
 /** Request ids are unique in the page, so that a cancelled load and a later answer never share one. */
 let lastId = 0;
 
@@ -87,7 +90,8 @@ type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
 /**
  * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
  * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
- * `onProgress` tells of it, with a note, and answers under way go on where they stopped.
+ * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a stop
+ * within two seconds is ended, as often as that happens, and the next request loads the model again, with a note, too.
  * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
@@ -105,12 +109,16 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
   } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
-  const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : false;
+  const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : undefined;
   const wanted: Wanted = {
     source: await describeModel(model, { revision, token, hub }),
-    options: { ...engineOptions, persist: (await promised) ?? false },
+    options: { ...engineOptions, persist: false },
     lora: await describeLora(lora),
   };
+  const answered = promised?.then((kept) => {
+    wanted.options.persist = kept;
+  });
+  await Promise.race([answered, answered && new Promise((resolve) => setTimeout(resolve, PERSIST_MS))]);
   let attempt: string | null = null;
   const held = new HeldModel(workersFrom({ workerUrl, createWorker }), async (worker, lost, signal) => {
     // what was lost under the eyes of this page is no riddle at the next load
@@ -154,6 +162,9 @@ async function fill(
       await reported;
       return info;
     });
+  } catch (error) {
+    if (worker.deaf) noteLeft(request.attempt);
+    throw error;
   } finally {
     arrived();
     port1.close();
@@ -402,7 +413,7 @@ export class Engine {
         ),
       plan: async (given) => {
         const query = await this.#counted(given);
-        return this.#model.run(async ({ api }) => {
+        return this.#model.query(async ({ api }) => {
           const most = (await api.info()).options.maxContext;
           const own = Math.min(most, maxContext ?? most);
           return api.plan({ ...query, maxContext: query.maxContext ?? own, conversation });
@@ -437,7 +448,7 @@ export class Engine {
       cancellable(worker, id, signal, () => worker.api.setLora({ id, lora: adapters }));
     const info = await this.#model.run(change, { signal });
     this.#wanted.lora = adapters;
-    return info;
+    return this.#withAnswer(info);
   }
 
   /**
@@ -449,7 +460,7 @@ export class Engine {
    */
   async plan(query: PlanQuery | MessageQuery): Promise<PlanInfo> {
     const checked = await this.#counted(query);
-    return this.#model.run(({ api }) => api.plan(checked));
+    return this.#model.query(({ api }) => api.plan(checked));
   }
 
   /**
@@ -475,24 +486,30 @@ export class Engine {
     return options?.tokenize ? ids : text;
   }
 
-  info(): Promise<ModelInfo> {
-    return this.#model.run(({ api }) => api.info());
+  async info(): Promise<ModelInfo> {
+    return this.#withAnswer(await this.#model.query(({ api }) => api.info()));
+  }
+
+  /** What the browser said to `persist` may have come after the load. */
+  #withAnswer(info: ModelInfo): ModelInfo {
+    const { persist } = this.#wanted.options;
+    return { ...info, options: { ...info.options, persist: persist ?? false } };
   }
 
   memory(): Promise<MemoryInfo> {
-    return this.#model.run(({ api }) => api.memory());
+    return this.#model.query(({ api }) => api.memory());
   }
 
   /** @param options.special parse special tokens that stand in the text */
   async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
     const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
     const checked = textOf('text', text);
-    return this.#model.run(({ api }) => api.tokenize(checked, special));
+    return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
   async detokenize(ids: readonly number[]): Promise<string> {
     const checked = idsOf('ids', ids);
-    return this.#model.run(({ api }) => api.detokenize(checked));
+    return this.#model.query(({ api }) => api.detokenize(checked));
   }
 
   /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
@@ -506,7 +523,7 @@ export class Engine {
   ): Promise<{ text: string; ids: number[] }> {
     const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
     const copy = messagesOf(messages);
-    return this.#model.run(({ api }) => api.prompt(copy, options));
+    return this.#model.query(({ api }) => api.prompt(copy, options));
   }
 
   /** The query, checked, with the number of tokens in the place of the messages. */

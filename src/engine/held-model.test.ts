@@ -3,6 +3,7 @@ import { expose } from 'comlink';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import { type Fill, HeldModel } from './held-model';
+import { cancellable, type RunningWorker } from './start-worker';
 
 const lost = () => new NibbleError('device-lost', 'The GPU went away.', { reason: 'unknown' });
 const AGAIN = /twice within a minute. Reload the page to go on/;
@@ -10,30 +11,48 @@ const AGAIN = /twice within a minute. Reload the page to go on/;
 interface FakeWorker extends Worker {
   /** as a script that fails does */
   crash(): void;
+  /** from now on it hears nothing: what it is sent waits */
+  hang(): void;
 }
 
 /** A model in fake workers: `fills` is told of each load, and `ask` answers every call. */
-function hold({ fills = [] as ((signal: AbortSignal) => Promise<void>)[], ask = async () => 'answer' } = {}) {
+function hold({
+  fills = [] as ((signal: AbortSignal, worker: RunningWorker) => Promise<void>)[],
+  ask = async () => 'answer',
+} = {}) {
   const workers: FakeWorker[] = [];
   const told: (string | null)[] = [];
   const signals: AbortSignal[] = [];
   const create = () => {
     const { port1, port2 } = new MessageChannel();
-    expose({ hello: () => false, info: () => ask() }, port2);
+    const inner = new MessageChannel();
+    expose({ hello: () => false, info: () => ask(), cancel: () => {} }, inner.port2);
+    let hangs = false;
+    port2.onmessage = ({ data }) => hangs || inner.port1.postMessage(data);
+    inner.port1.onmessage = ({ data }) => port2.postMessage(data);
     const worker = Object.assign(port1, {
-      terminate: () => port1.close(),
+      terminate() {
+        for (const port of [port1, port2, inner.port1, inner.port2]) port.close();
+      },
       crash: () => port1.dispatchEvent(new Event('error')),
+      hang: () => {
+        hangs = true;
+      },
     }) as unknown as FakeWorker;
     workers.push(worker);
     return worker;
   };
-  const fill: Fill = async (_, why, signal) => {
+  const fill: Fill = async (worker, why, signal) => {
     told.push(why);
     signals.push(signal);
-    await fills.shift()?.(signal);
+    await fills.shift()?.(signal, worker);
   };
   const model = new HeldModel([create], fill);
-  return { model, workers, told, signals, call: () => model.run(({ api }) => api.info() as Promise<unknown>) };
+  const call = () => model.run(({ api }) => api.info() as Promise<unknown>);
+  /** a call that the signal cancels */
+  const stoppable = (signal: AbortSignal) =>
+    model.run((worker) => cancellable(worker, 1, signal, () => worker.api.info() as Promise<unknown>), { signal });
+  return { model, workers, told, signals, call, stoppable };
 }
 
 /** Until what is on its way between page and worker has arrived: many turns of the event loop. */
@@ -59,7 +78,12 @@ const later = (seconds: number) => {
   const now = performance.now() + 1000 * seconds;
   vi.spyOn(performance, 'now').mockImplementation(() => now);
 };
-afterEach(() => void vi.restoreAllMocks());
+/** From now on timers run when a test says so; messages come as ever. */
+const holdTimers = () => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 describe('a lost device', () => {
   it('is recovered from: another worker, the model in it, the call again', async () => {
@@ -273,6 +297,129 @@ describe('a worker that dies', () => {
     );
     await expect(model.ready()).rejects.toMatchObject({ code: 'worker-failed', message: /blocked by CSP/ });
     expect(created).toBe(1);
+  });
+});
+
+describe('a worker that does not hear a stop', () => {
+  const UNHEARD = { code: 'aborted', message: /two seconds and was ended. The next request loads the model again/ };
+
+  /** The worker hangs under a call that is stopped, for two seconds. @returns what the call fails with */
+  async function hung({ model, workers, stoppable }: ReturnType<typeof hold>): Promise<unknown> {
+    await model.ready();
+    workers.at(-1)!.hang();
+    const stop = new AbortController();
+    const failed = stoppable(stop.signal).catch((error) => error);
+    await rest();
+    stop.abort();
+    await rest();
+    await vi.advanceTimersByTimeAsync(2000);
+    return failed;
+  }
+
+  it('for two seconds is ended: who stopped has that, and the next call loads the model again', async () => {
+    const held = hold({ ask: failing() });
+    await held.model.ready();
+    holdTimers();
+    const stop = new AbortController();
+    held.workers[0].hang();
+    const answer = held.stoppable(stop.signal);
+    const said = answer.catch((error) => error);
+    stop.abort();
+    await rest();
+    await vi.advanceTimersByTimeAsync(1999);
+    expect(await held.model.ready().then(({ broken }) => broken)).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await said).toMatchObject(UNHEARD);
+    expect(held.workers).toHaveLength(1);
+    expect(await held.call()).toBe('answer');
+    expect(held.told).toEqual([null, expect.stringMatching(/did not hear a stop .*: the model is being loaded again/)]);
+  });
+
+  it('is no loss, however often: one that comes after it is a first one', async () => {
+    const held = hold({ ask: failing(lost()) });
+    await held.model.ready();
+    holdTimers();
+    for (let time = 0; time < 3; time++) expect(await hung(held)).toMatchObject(UNHEARD);
+    expect(await held.call()).toBe('answer');
+    expect(held.workers).toHaveLength(5);
+  });
+
+  it('nor does it hide a second one', async () => {
+    const held = hold({ ask: failing(lost(), null, lost()) });
+    expect(await held.call()).toBe('answer');
+    holdTimers();
+    expect(await hung(held)).toMatchObject(UNHEARD);
+    await expect(held.call()).rejects.toMatchObject({ code: 'device-lost', message: expect.stringMatching(AGAIN) });
+  });
+
+  it('under the calls of others: those are made again, as often as it takes', async () => {
+    const held = hold();
+    await held.model.ready();
+    holdTimers();
+    held.workers[0].hang();
+    const other = held.call();
+    for (let time = 0; time < 3; time++) {
+      expect(await hung(held)).toMatchObject(UNHEARD);
+      await rest();
+      if (time < 2) held.workers.at(-1)!.hang();
+    }
+    expect(await other).toBe('answer');
+  });
+
+  it('but works on is not ended, nor because one timer is overdue', async () => {
+    let end = (_: string) => {};
+    const held = hold({ ask: () => new Promise<string>((resolve) => (end = resolve)) });
+    await held.model.ready();
+    holdTimers();
+    const stop = new AbortController();
+    const answer = held.stoppable(stop.signal);
+    await rest();
+    stop.abort();
+    // as for a page that was frozen: the timer comes before the answer that has long been there
+    vi.advanceTimersToNextTimer();
+    await rest();
+    await vi.advanceTimersByTimeAsync(60_000);
+    end('what there is');
+    expect(await answer).toBe('what there is');
+    expect(held.workers).toHaveLength(1);
+  });
+
+  it('in a load: that ends as aborted, and the next call loads anew', async () => {
+    const held = hold({ fills: [(signal, worker) => cancellable(worker, 2, signal, forever)] });
+    holdTimers();
+    const stop = new AbortController();
+    const failed = held.model.ready(stop.signal).catch((error) => error);
+    await rest();
+    held.workers[0].hang();
+    stop.abort();
+    await rest();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await failed).toMatchObject(UNHEARD);
+    expect(await held.call()).toBe('answer');
+    expect(held.workers).toHaveLength(2);
+  });
+
+  it.each<[string, () => Worker | Promise<Worker>]>([
+    ['that never comes', forever],
+    ['that never says that it is there', () => Object.assign(new MessageChannel().port1, { terminate() {} }) as never],
+  ])('%s is not waited for', async (_, make) => {
+    const stop = new AbortController();
+    const failed = new HeldModel([make], async () => {}).ready(stop.signal);
+    await rest();
+    stop.abort();
+    await expect(failed).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  it('and what it would answer by itself is waited for half a minute', async () => {
+    const held = hold();
+    await held.model.ready();
+    holdTimers();
+    held.workers[0].hang();
+    const failed = held.model.query(({ api }) => api.info()).catch((error) => error);
+    await rest();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await failed).toMatchObject({ code: 'worker-failed', message: /half a minute. Stop what it does, or/ });
+    expect(held.workers).toHaveLength(1);
   });
 });
 

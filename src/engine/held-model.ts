@@ -1,6 +1,7 @@
 /**
  * A model in a worker. When the graphics device or the worker is lost, another worker takes its place, with the same
- * model in it, and the calls that were under way are made again.
+ * model in it, and the calls that were under way are made again. One that does not hear a stop is ended; with the next
+ * call another takes its place in the same way, however often that happens.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
 import { place } from './place';
@@ -37,6 +38,10 @@ export class HeldModel {
   #filling: Filling | null = null;
   /** the last loss */
   #lost: NibbleError | null = null;
+  /** no load has made good for it yet */
+  #recovering = false;
+  /** why the model has to be loaded again; null: it never was there */
+  #why: string | null = null;
   /** when it was recovered from, or that was given up, ms of performance.now(); while that is under way, Infinity */
   #recoveredAt = Number.NEGATIVE_INFINITY;
   /** why there will be no worker any more */
@@ -82,7 +87,7 @@ export class HeldModel {
   /**
    * Makes a call, and once more where device or worker is lost under it.
    * @throws what the call throws; device-lost or worker-failed, with a sentence that asks to reload the page, for a
-   * second loss within a minute
+   * second loss within a minute; aborted, with the reason 'deaf', where the worker did not hear the signal
    */
   async run<T>(call: (worker: RunningWorker) => Promise<T>, { signal, progress = () => 0 }: Ask = {}): Promise<T> {
     for (let before = -1; ; before = progress()) {
@@ -93,9 +98,15 @@ export class HeldModel {
         if (!isLoss(worker, error)) throw error;
         if (this.#end) throw this.#end;
         this.#drop(worker, error as NibbleError);
-        if (progress() === before) throw error;
+        if (worker.deaf) throwIfUnheard(signal);
+        else if (progress() === before) throw error;
       }
     }
+  }
+
+  /** Makes a call that a worker answers whatever else it does. @throws worker-failed where it does not */
+  query<T>(call: (worker: RunningWorker) => Promise<T>): Promise<T> {
+    return this.run((worker) => worker.soon(call(worker)));
   }
 
   /**
@@ -124,10 +135,11 @@ export class HeldModel {
     const stop = new AbortController();
     const filling: Filling = { worker: this.#filled(stop.signal, given?.worker), stop, waiting: 0 };
     const settle = () => {
-      if (this.#lost) this.#recoveredAt = performance.now();
+      if (this.#recovering) this.#recoveredAt = performance.now();
     };
     filling.worker.then((worker) => {
       settle();
+      this.#recovering = false;
       // nobody waits for it any more
       if (this.#filling !== filling || filling.waiting === 0 || this.#end) return worker.end();
       this.#filling = null;
@@ -142,17 +154,19 @@ export class HeldModel {
     await given?.catch(() => {});
     for (;;) {
       throwIfAborted(signal);
-      const worker = await startWorker(this.#ways);
+      const worker = await startWorker(this.#ways, { signal });
       try {
-        await worker.call(this.#fill(worker, this.#lost && sentence(this.#lost), signal));
+        await worker.call(this.#fill(worker, this.#why, signal));
         return worker;
       } catch (error) {
         const lost = isLoss(worker, error);
         worker.end();
-        if (lost) this.#note(error as NibbleError);
-        else if (this.#lost && (error as NibbleError).code === 'webgpu-unavailable') {
+        if (lost) this.#note(worker, error as NibbleError);
+        if (worker.deaf) throwIfUnheard(signal);
+        if (lost) continue;
+        if (this.#lost && (error as NibbleError).code === 'webgpu-unavailable')
           this.#giveUp(', and the browser gives no other');
-        } else throw error;
+        throw error;
       }
     }
   }
@@ -162,13 +176,16 @@ export class HeldModel {
     if (this.#worker !== worker) return;
     worker.end();
     this.#worker = null;
-    this.#note(error);
+    this.#note(worker, error);
   }
 
-  /** @throws when it is the second loss in a minute */
-  #note(error: NibbleError): void {
+  /** @throws when it is the second loss in a minute; to end a worker is none */
+  #note({ deaf }: RunningWorker, error: NibbleError): void {
+    this.#why = `${deaf ? DEAF : LOST[error.code]}: the model is being loaded again.`;
+    if (deaf) return;
     const again = performance.now() - this.#recoveredAt < AGAIN_MS;
     this.#lost = error;
+    this.#recovering = true;
     if (again) this.#giveUp(' twice within a minute');
     this.#recoveredAt = Number.POSITIVE_INFINITY;
   }
@@ -185,7 +202,13 @@ const LOST: Partial<Record<ErrorCode, string>> = {
   'worker-failed': 'The worker that runs the model died',
 };
 
-const sentence = ({ code }: NibbleError) => `${LOST[code]}: the model is being loaded again.`;
+const DEAF = 'The worker that runs the model did not hear a stop within two seconds and was ended';
+
+/** Of a worker that was ended: who stopped it has what was wanted, and whoever else asked it asks the next one. */
+function throwIfUnheard(signal?: AbortSignal): void {
+  const text = `${DEAF}. The next request loads the model again.`;
+  if (signal?.aborted) throw new NibbleError('aborted', text, { reason: 'deaf' });
+}
 
 /** What fails inside a worker may be `worker-failed` too; only one that is no longer there is lost. */
 const isLoss = (worker: RunningWorker, error: unknown) =>

@@ -18,6 +18,9 @@ function withStorage<T>(use: (storage: Storage) => T): T | null {
 /** The attempt that was left last. */
 export const leftAttempt = (): string | null => withStorage((storage) => storage.getItem(KEY));
 
+/** Notes that this attempt was ended on purpose. */
+export const noteLeft = (attempt: string) => withStorage((storage) => storage.setItem(KEY, attempt));
+
 /** Notes whether the page is hidden, from now on. @returns what ends that */
 export function noteLeaving(attempt: string): () => void {
   const page = globalThis.document;

@@ -39,16 +39,32 @@ afterAll(() => {
 interface Plan {
   /** messages that come through of the answer that is under way; null: all */
   cut: number | null;
+  /** messages that come through before the worker hears and says nothing any more; null: all */
+  deafAfter: number | null;
   loseLoad: boolean;
   requests: GenerateRequest[];
   loads: LoadRequest[];
 }
 
+const forever = () => new Promise<never>(() => {});
+
 function fragile(plan: Plan): (session: Session) => Session {
+  let deaf: Session | null = null;
   return (session) => ({
     ...session,
+    cancel: (id) => (deaf === session ? forever() : session.cancel(id)),
     async generate(request, port) {
       plan.requests.push(request);
+      const { deafAfter } = plan;
+      if (deafAfter !== null) {
+        plan.deafAfter = null;
+        deaf = session;
+        let sent = 0;
+        const postMessage: typeof port.postMessage = (message) =>
+          void (sent++ < deafAfter && port.postMessage(message));
+        await session.generate(request, { postMessage });
+        return forever();
+      }
       const { cut } = plan;
       if (cut === null) return session.generate(request, port);
       plan.cut = null;
@@ -79,7 +95,7 @@ function fragile(plan: Plan): (session: Session) => Session {
 }
 
 async function start(path: string, options: LoadOptions = {}) {
-  const plan: Plan = { cut: null, loseLoad: false, requests: [], loads: [] };
+  const plan: Plan = { cut: null, deafAfter: null, loseLoad: false, requests: [], loads: [] };
   const createWorker = sessionWorkers(createMemoryStore(), fragile(plan));
   return { plan, engine: await load(base + path, { kv: 'f32', createWorker, ...options }) };
 }
@@ -160,8 +176,46 @@ describe('an answer that is cut', () => {
   });
 });
 
+it('an answer whose worker does not hear a stop ends with what was said, and the conversation goes on in another', async () => {
+  const calm = await start('tiny-llama-128/nf4/');
+  const undisturbed = calm.engine.conversation();
+  const first = await undisturbed.ask('Where is the sea?', { maxNewTokens: 3 }).result;
+  const second = await undisturbed.ask('And?', { maxNewTokens: 6 }).result;
+  calm.engine.dispose();
+
+  const notes: (string | undefined)[] = [];
+  const { engine, plan } = await start('tiny-llama-128/nf4/', { onProgress: ({ note }) => void notes.push(note) });
+  const talk = engine.conversation();
+  plan.deafAfter = 3;
+  const answer = talk.ask('Where is the sea?', { maxNewTokens: 40 });
+  let said = '';
+  for await (const piece of answer) {
+    said += piece;
+    if (said.length === first.text.length) break;
+  }
+  const result = await answer.result;
+  expect(result).toMatchObject({
+    finish: 'aborted',
+    text: first.text,
+    ids: first.ids,
+    raw: first.raw,
+    stats: { newTokens: 3 },
+    memory: { total: 0 },
+    note: expect.stringMatching(/did not hear a stop .* The next request loads the model again/),
+  });
+  expect(plan.loads).toHaveLength(1);
+  [notes.length, served] = [0, []];
+  const next = await talk.ask('And?', { maxNewTokens: 6 }).result;
+  expect({ text: next.text, ids: next.ids }).toEqual({ text: second.text, ids: second.ids });
+  expect(next.stats.recoveries).toBeUndefined();
+  expect(notes[0]).toMatch(/did not hear a stop .*: the model is being loaded again/);
+  expect(served).toEqual([]);
+  expect(plan.loads[1].left).toBe(plan.loads[0].attempt);
+  engine.dispose();
+});
+
 it('a load that is cut goes on with what was stored', async () => {
-  const plan: Plan = { cut: null, loseLoad: true, requests: [], loads: [] };
+  const plan: Plan = { cut: null, deafAfter: null, loseLoad: true, requests: [], loads: [] };
   const createWorker = sessionWorkers(createMemoryStore(), fragile(plan));
   const engine = await load(`${base}tiny-llama-128/nf4/`, { createWorker });
   expect(plan.loads).toHaveLength(2);

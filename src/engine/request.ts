@@ -1,8 +1,9 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
+import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, TokenMessage } from '../protocol';
+import type { GenerateRequest, GenerateResult, MemoryInfo, TokenMessage } from '../protocol';
 import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
 import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
@@ -13,18 +14,32 @@ export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'max
   input: () => GenerateRequest['input'] | Promise<GenerateRequest['input']>;
 };
 
+/** Of an answer whose worker was ended: nothing is held any more. */
+const NOTHING: MemoryInfo = {
+  weights: 0,
+  kv: 0,
+  scratch: 0,
+  staging: 0,
+  total: 0,
+  peak: 0,
+  kvFullContext: 0,
+  conversations: 0,
+  kvSlots: { global: null, sliding: null },
+};
+
 /**
  * @param asked its id is unique in the page
- * @param options with `signal`: ends the answer as `aborted`, with what there is; while the model is being loaded again,
- * the answer fails with that code
+ * @param options with `signal`: ends the answer as `aborted`, with what there is, also where the worker does not hear that;
+ * while the model is being loaded again, the answer fails with that code
  */
 export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted: GenerateOptions): Answer {
   const askedAt = performance.now();
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   const ids: number[] = [];
-  /** characters that the caller has had */
-  let told = 0;
+  /** what the caller has had */
+  const said = { text: '', reasoning: '', mark: '' };
+  let raw = '';
   let firstMs = 0;
   let attempts = 0;
 
@@ -49,9 +64,10 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
           if (data.prefill) return void onPrefill?.(data.prefill);
           firstMs ||= performance.now() - askedAt;
           for (const id of data.ids) ids[place++] = id;
-          const fresh = data.text.slice(Math.max(0, told - at));
+          const fresh = data.text.slice(Math.max(0, raw.length - at));
           at += data.text.length;
-          told += fresh.length;
+          raw += fresh;
+          said[data.type ?? 'text'] += fresh;
           push(data.type ?? 'text', fresh);
         };
         const request = { ...asked, input: what, options, made: [...ids], prefill: onPrefill !== undefined };
@@ -62,6 +78,14 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
       const result = await model.run(ask, { signal: stopping.signal, progress: () => ids.length });
       if (attempts > 1) Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
       return result;
+    } catch (error) {
+      if (!(error instanceof NibbleError && error.details.reason === 'deaf')) throw error;
+      // what is still on its way comes too late
+      attempts++;
+      const { mark: _, ...heard } = said;
+      const none = { promptTokens: 0, reusedTokens: 0, droppedTokens: 0, prefillTps: 0, decodeTps: 0 };
+      const stats = { ...none, newTokens: ids.length, ttftMs: firstMs };
+      return { ids, ...heard, raw, finish: 'aborted', stats, memory: NOTHING, note: error.message };
     } finally {
       signal?.removeEventListener('abort', stop);
     }

@@ -1,18 +1,32 @@
-/** Starts the worker and makes sure that it answers: a worker that fails to start is an error and not a hang. */
+/**
+ * Starts the worker and makes sure that it answers: a worker that fails to start is an error and not a hang, and one that
+ * does not hear a stop is ended.
+ */
 import { type Remote, transferHandlers, wrap } from 'comlink';
-import { NibbleError } from '../errors';
+import { NibbleError, throwIfAborted } from '../errors';
 import { passErrors, type WorkerApi } from '../protocol';
 import { place } from './place';
 import type { MakeWorker } from './workers-from';
 
 const HELLO_MS = 30_000;
+/** Work is cut into pieces of a quarter of a second (execute/cpu/pieces.ts): a worker that hears nothing for so long hangs. */
+const DEAF_MS = 2000;
+/** For answers that a worker's event loop gives by itself, while nobody asked it to stop. */
+const ANSWER_MS = 30_000;
+const TICK_MS = 250;
 
 export interface RunningWorker {
   api: Remote<WorkerApi>;
   /** it broke down, or was ended */
   readonly broken: boolean;
+  /** it was ended because it did not hear a stop: see hear() */
+  readonly deaf: boolean;
   /** Waits for a call, and fails when the worker breaks down or is ended meanwhile. */
   call<T>(call: Promise<T>): Promise<T>;
+  /** The same for what the worker answers whatever else it does. @throws worker-failed after half a minute */
+  soon<T>(call: Promise<T>): Promise<T>;
+  /** Ends the worker unless it answers within two seconds: it would not hear anything any more. */
+  hear(call: Promise<unknown>): void;
   end(): void;
 }
 
@@ -23,16 +37,37 @@ export function workerFailed(reason: string, next = `${place.again}.`): NibbleEr
 }
 
 /**
- * Makes a call that the signal can cancel, by its number.
+ * Waits for an answer, in steps: a page that was frozen, asleep or busy itself has not listened meanwhile, and one
+ * overdue timer does not mean that the answer is.
+ * @param late makes the answer fail, after so many ms
+ */
+async function within<T>(answer: Promise<T>, ms: number, late: () => void): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  let left = ms;
+  const tick = () => {
+    if (left <= 0) return late();
+    timer = setTimeout(tick, Math.min(left, TICK_MS));
+    left -= TICK_MS;
+  };
+  tick();
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(timer!);
+  }
+}
+
+/**
+ * Makes a call that the signal can cancel, by its number. A worker that does not hear that is ended, and the call fails.
  * @param ask makes it
  */
 export async function cancellable<T>(
-  { api, call }: RunningWorker,
+  { api, call, hear }: RunningWorker,
   id: number,
   signal: AbortSignal | undefined,
   ask: () => Promise<T>,
 ): Promise<T> {
-  const stop = () => void api.cancel(id);
+  const stop = () => hear(api.cancel(id));
   signal?.addEventListener('abort', stop);
   try {
     const asked = ask();
@@ -45,22 +80,28 @@ export async function cancellable<T>(
 
 /**
  * @param ways to make it, in the order in which they are tried: a page's policy may forbid one of them
- * @throws worker-failed when the script does not load, breaks, or says nothing for half a minute
+ * @throws worker-failed when the script does not load, breaks, or says nothing for half a minute; aborted
  */
-export async function startWorker(ways: readonly MakeWorker[], helloMs = HELLO_MS): Promise<RunningWorker> {
+export async function startWorker(
+  ways: readonly MakeWorker[],
+  { signal, helloMs = HELLO_MS }: { signal?: AbortSignal; helloMs?: number } = {},
+): Promise<RunningWorker> {
   const reasons = new Set<unknown>();
   for (const make of ways) {
     try {
-      return await startOne(make, helloMs);
+      return await startOne(make, helloMs, signal);
     } catch (error) {
+      throwIfAborted(signal);
       reasons.add(error instanceof NibbleError ? error.details.reason : String(error));
     }
   }
   throw workerFailed([...reasons].join(', and '), place.workerAdvice);
 }
 
-async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorker> {
+async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal): Promise<RunningWorker> {
   let broken = false;
+  let deaf = false;
+  let worker: Worker | undefined;
   let fail: (reason: string) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = (reason) => {
@@ -69,40 +110,73 @@ async function startOne(make: MakeWorker, helloMs: number): Promise<RunningWorke
     };
   });
   failed.catch(() => {});
-  let worker: Worker;
-  try {
-    worker = await make();
-    if (typeof worker?.postMessage !== 'function' || typeof worker.addEventListener !== 'function')
-      throw 'what makes it gave no Worker';
-  } catch (cause) {
-    fail(`could not be started (${cause})`);
-    return failed;
-  }
-  worker.addEventListener('error', (event) => fail(`failed (${event.message || 'its script did not load'})`));
-  worker.addEventListener('messageerror', () => fail('sent a message that could not be read'));
-  const api = wrap<WorkerApi>(worker);
   const end = () => {
     fail('was ended');
-    worker.terminate();
+    worker?.terminate();
   };
-  const timer = setTimeout(() => fail(`did not answer within ${helloMs / 1000} seconds`), helloMs);
-  try {
+  const call = <T>(call: Promise<T>) => Promise.race([call, failed]);
+  const start = async () => {
+    const made = await make();
+    if (typeof made?.postMessage !== 'function' || typeof made.addEventListener !== 'function')
+      throw 'what makes it gave no Worker';
+    // nobody waits for it any more
+    if (broken) made.terminate();
+    return made;
+  };
+  /** @returns its face, when it has said that it is there */
+  const hello = async () => {
+    const begun = start().catch((cause) => fail(`could not be started (${cause})`));
+    worker = (await call(begun)) as Worker;
+    worker.addEventListener('error', (event) => fail(`failed (${event.message || 'its script did not load'})`));
+    worker.addEventListener('messageerror', () => fail('sent a message that could not be read'));
+    const api = wrap<WorkerApi>(worker);
     const life = `nibble-life:${Math.random()}`;
-    // A worker that is ended from elsewhere tells nobody, but loses its locks. One that is only busy keeps them.
-    if (await Promise.race([api.hello(life), failed]))
-      navigator.locks?.request(life, () => fail('died')).catch(() => {});
+    if (await call(api.hello(life))) await call(watch(life, () => fail('died')));
+    return api;
+  };
+  signal?.addEventListener('abort', end);
+  try {
+    const api = await within(hello(), helloMs, () => fail(`did not answer within ${helloMs / 1000} seconds`));
+    return {
+      api,
+      call,
+      soon(call) {
+        let late = () => {};
+        const none = new Promise<never>((_, reject) => {
+          late = () => reject(workerFailed('has not answered for half a minute', 'Stop what it does, or dispose().'));
+        });
+        return within(Promise.race([call, failed, none]), ANSWER_MS, late);
+      },
+      hear(answer) {
+        const late = () => {
+          deaf = true;
+          end();
+        };
+        within(call(answer), DEAF_MS, late).catch(() => {});
+      },
+      end,
+      get broken() {
+        return broken;
+      },
+      get deaf() {
+        return deaf;
+      },
+    };
   } catch (error) {
-    worker.terminate();
+    worker?.terminate();
     throw error;
   } finally {
-    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
   }
-  return {
-    api,
-    end,
-    call: (call) => Promise.race([call, failed]),
-    get broken() {
-      return broken;
-    },
-  };
+}
+
+/**
+ * Tells when the worker that holds this lock dies: one that is ended from elsewhere tells nobody, but loses its locks. One
+ * that is only busy keeps them. Where the lock is free although the worker has it (the site's data was cleared while the
+ * page is open, and what starts now has another set of locks), and where the page has none, locks say nothing.
+ */
+async function watch(life: string, died: () => void): Promise<void> {
+  const locks = globalThis.navigator?.locks;
+  const isHeld = await locks?.request(life, { ifAvailable: true }, (lock) => !lock).catch(() => false);
+  if (isHeld) locks.request(life, died).catch(() => {});
 }

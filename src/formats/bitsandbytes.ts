@@ -2,6 +2,8 @@
  * bitsandbytes' names in safetensors, understood tensor by tensor: a weight is 4-bit when it has a quant_state, LLM.int8
  * when it has an SCB, and dense otherwise, whatever config.json says. Any module may be quantised, embeddings too.
  */
+import { cut } from '../errors';
+import { atMost } from './at-most';
 import { corrupt, isObject, parseObject, unsupported } from './json';
 import type { ByteRange, ReadBytes, TensorRecord } from './layout';
 import { alignedBlock, type DenseType } from './matrix';
@@ -39,7 +41,7 @@ export async function groupTensors(
     const match = STATE.exec(key);
     return match ? [{ key, name: match[1], type: match[2] as 'nf4' | 'fp4' }] : [];
   });
-  const small = await readSmall(
+  const small = await readPieces(
     states.flatMap(({ key, name }) => [raw.get(key)!, raw.get(`${name}.quant_map`)].filter((r) => r !== undefined)),
     read,
   );
@@ -121,7 +123,7 @@ function bnb4Record(
   small: Map<RawTensor, Uint8Array>,
 ): TensorRecord {
   const fail = (what: string, details = {}) =>
-    corrupt(`${stateEntry.path}: ${name} ${what}`, { path: stateEntry.path, tensor: name, ...details });
+    corrupt(`${stateEntry.path}: ${cut(name)} ${what}`, { path: stateEntry.path, tensor: name, ...details });
   const part = (suffix: string, bytes: number, dtype: string): RawTensor => {
     const found = take(name + suffix);
     if (!found) throw fail(`has a quant_state but no ${name}${suffix}`);
@@ -207,7 +209,7 @@ const AT_ONCE = 8;
 const MAX_SMALL = 65536;
 
 /** Reads many small ranges with few requests: neighbours closer than GAP are read together, AT_ONCE at a time. */
-async function readSmall(wanted: RawTensor[], read: ReadBytes): Promise<Map<RawTensor, Uint8Array>> {
+async function readPieces(wanted: RawTensor[], read: ReadBytes): Promise<Map<RawTensor, Uint8Array>> {
   const groups: RawTensor[][] = [];
   const byPlace = (a: RawTensor, b: RawTensor) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.start - b.start);
   for (const tensor of [...wanted].sort(byPlace)) {
@@ -222,14 +224,10 @@ async function readSmall(wanted: RawTensor[], read: ReadBytes): Promise<Map<RawT
     else groups.push([tensor]);
   }
   const out = new Map<RawTensor, Uint8Array>();
-  const next = groups.values();
-  const work = async () => {
-    for (const group of next) {
-      const from = group[0].start;
-      const bytes = await read(group[0].path, from, group.at(-1)!.end);
-      for (const tensor of group) out.set(tensor, bytes.subarray(tensor.start - from, tensor.end - from));
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await atMost(AT_ONCE, groups, async (group) => {
+    const from = group[0].start;
+    const bytes = await read(group[0].path, from, group.at(-1)!.end);
+    for (const tensor of group) out.set(tensor, bytes.subarray(tensor.start - from, tensor.end - from));
+  });
   return out;
 }

@@ -229,3 +229,31 @@ it.each([
   ['vision_tower.norm.weight', 'vision_tower.norm.weight'],
   ['lm_head.weight', 'lm_head.weight'],
 ])('%s is %s', (name, plain) => expect(plainName(name)).toBe(plain));
+
+describe('a small file that is too large is refused, and no byte of it is read:', () => {
+  const INDEX = 'model.safetensors.index.json';
+  it.each([
+    ['config.json', 16e6],
+    ['generation_config.json', 16e6],
+    ['tokenizer_config.json', 16e6],
+    ['tokenizer.json', 64e6],
+    ['chat_template.jinja', 1e6],
+    [INDEX, 16e6],
+  ])('%s', async (path, limit) => {
+    const { 'model.safetensors': weights, ...small } = MODEL;
+    const files = path === INDEX ? small : { ...small, 'model.safetensors': weights };
+    const { read, size, log } = inMemory(files);
+    const said = async (name: string) => (name === path ? limit + 1 : size(name));
+    await expect(openSafetensorsFolder(read, said)).rejects.toMatchObject({
+      code: 'corrupt-checkpoint',
+      details: { path, bytes: limit + 1, limit },
+    });
+    expect(log.map((range) => range.path)).not.toContain(path);
+  });
+
+  it('adapter_config.json, in the place of a model', async () => {
+    const read = async () => expect.unreachable();
+    const size = async (path: string) => (path === 'adapter_config.json' ? 17e6 : null);
+    await expect(openSafetensorsFolder(read, size)).rejects.toMatchObject({ details: { limit: 16e6 } });
+  });
+});

@@ -1,12 +1,14 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
 import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
-import { corrupt, type JsonObject, parseObject } from './json';
+import { type JsonObject, type ParseLimits, parseObject } from './json';
 import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
+import { readSmall } from './small-files';
 
-const MAX_JSON = 256e6; // Gemma's tokenizer.json, the largest in use, has 33 MB
+/** Twice what Gemma's has, of 262,144 tokens. */
+const TOKENIZER_VALUES = 1 << 22;
 
 /** The names of all files of a place. */
 export type FileNames = () => Promise<readonly string[]>;
@@ -25,15 +27,10 @@ export async function openSafetensorsFolder(
   readApart: ReadBytes = read,
   names?: FileNames,
 ): Promise<FileLayout> {
-  const bytesOf = async (path: string): Promise<Uint8Array | null> => {
-    const length = await size(path);
-    if (length === null) return null;
-    if (length > MAX_JSON) throw corrupt(`${path} has ${length} bytes`, { path, bytes: length, limit: MAX_JSON });
-    return read(path, 0, length);
-  };
-  const object = async (path: string): Promise<JsonObject | null> => {
+  const bytesOf = (path: string) => readSmall(path, read, size);
+  const object = async (path: string, limits?: ParseLimits): Promise<JsonObject | null> => {
     const bytes = await bytesOf(path);
-    return bytes && parseObject(bytes, path);
+    return bytes && parseObject(bytes, path, { path }, limits);
   };
   const missing = async (path: string) => (await import('./other-files')).explainMissing(path, read, size, names);
   const config = await object('config.json');
@@ -44,7 +41,7 @@ export async function openSafetensorsFolder(
   const open = async (found: WeightFiles) => ({ tensors: await readTensors(found, read) });
   weights.catch(() => {});
   const [json, tokenizerConfig, template, generation] = await Promise.all([
-    object('tokenizer.json'),
+    object('tokenizer.json', { values: TOKENIZER_VALUES }),
     object('tokenizer_config.json'),
     bytesOf('chat_template.jinja'),
     bytesOf('generation_config.json'),

@@ -2,6 +2,7 @@
  * The byte-level BPEs of GGUF (`tokenizer.ggml.model` = gpt2). The file names the rule that splits a text into words
  * (`tokenizer.ggml.pre`) and leaves its text to the reader; an unknown name is refused, since a guess splits wrongly.
  */
+import { O200K, TEKKEN, words } from '../text/published-splits';
 import { corrupt, type JsonObject } from './json';
 
 const split = (regex: string): JsonObject => ({
@@ -17,22 +18,8 @@ const byteLevel = (useRegex: boolean): JsonObject => ({
   use_regex: useRegex,
 });
 
-/** What the newer rules have after words and digits. */
-const OTHERS = (after: string) => `| ?[^\\s\\p{L}\\p{N}]+[\\r\\n${after}]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
-/** Without case: a form of 's, 't, 're, 've, 'm, 'll, 'd. */
-const CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-/** cl100k's split, Llama 3's too; Qwen's differs in how many digits stay together. */
-const words = (digits: string) => [
-  split(`${CONTRACTION}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}${OTHERS('')}`),
-  byteLevel(false),
-];
-/** o200k's split: a word ends before a capital. Mistral's differs in contractions and digits. */
-const casedWords = (contraction: string, digits: string) => {
-  const [upper, lower] = ['[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]', '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]'];
-  const word = (body: string) => `[^\\r\\n\\p{L}\\p{N}]?${body}${contraction}|`;
-  const both = word(`${upper}*${lower}+`) + word(`${upper}+${lower}*`);
-  return [split(`${both}\\p{N}${digits}${OTHERS('/')}`), byteLevel(false)];
-};
+/** Splits of the newer families, which leave nothing for ByteLevel to split. */
+const bySplit = (regex: string) => [split(regex), byteLevel(false)];
 
 interface Rule {
   splits: JsonObject[];
@@ -44,8 +31,8 @@ interface Rule {
 }
 const GPT2: Rule = { splits: [byteLevel(true)] };
 const SINGLE_DIGITS: Rule = { splits: [split('\\p{N}'), byteLevel(true)] };
-const LLAMA3: Rule = { splits: words('{1,3}'), ignoreMerges: true, bos: true };
-const CL100K: Rule = { splits: words('{1,3}') };
+const LLAMA3: Rule = { splits: bySplit(words('{1,3}')), ignoreMerges: true, bos: true };
+const CL100K: Rule = { splits: bySplit(words('{1,3}')) };
 /**
  * By llama.cpp's names (src/llama-vocab.cpp): Llama 3; SmolLM3, OLMo 2, Phi 4 and Granite 4; Qwen 2, 2.5 and 3; Phi 4
  * mini; Mistral's Tekken; SmolLM2; Granite 3; and GPT-2's own. The regexes are those of the families' tokenizer.json.
@@ -56,10 +43,10 @@ const RULES: Record<string, Rule> = {
   llama3: LLAMA3,
   'smaug-bpe': CL100K,
   dbrx: CL100K,
-  qwen2: { splits: words(''), normalizer: 'NFC' },
-  'deepseek-r1-qwen': { splits: words(''), normalizer: 'NFC' },
-  'gpt-4o': { splits: casedWords(`${CONTRACTION}?`, '{1,3}') },
-  tekken: { splits: casedWords('', ''), ignoreMerges: true, bos: true },
+  qwen2: { splits: bySplit(words('')), normalizer: 'NFC' },
+  'deepseek-r1-qwen': { splits: bySplit(words('')), normalizer: 'NFC' },
+  'gpt-4o': { splits: bySplit(O200K) },
+  tekken: { splits: bySplit(TEKKEN), ignoreMerges: true, bos: true },
   smollm: SINGLE_DIGITS,
   refact: SINGLE_DIGITS,
   starcoder: SINGLE_DIGITS,

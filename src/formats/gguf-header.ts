@@ -3,6 +3,7 @@
  * (at the next multiple of the alignment) the tensors' bytes. Every count and length is checked against the file's size
  * before anything of that size is made.
  */
+import { cut } from '../errors';
 import { BLOCK_TYPES } from './gguf-blocks';
 import { corrupt, unsupported } from './json';
 import type { ReadBytes } from './layout';
@@ -170,7 +171,7 @@ function parseGguf(bytes: Uint8Array, fileSize: number, path: string): GgufHeade
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < metadataCount; i++) {
     const key = cursor.string();
-    if (metadata.has(key)) throw cursor.fail(`the key ${key} stands twice`, { key });
+    if (metadata.has(key)) throw cursor.fail(`the key ${cut(key)} stands twice`, { key });
     metadata.set(key, cursor.value(cursor.u32()));
   }
   const tensors: GgufTensor[] = [];
@@ -188,16 +189,16 @@ function parseGguf(bytes: Uint8Array, fileSize: number, path: string): GgufHeade
 function parseTensor(cursor: Cursor, path: string): GgufTensor {
   const name = cursor.string();
   const rank = cursor.u32();
-  if (rank < 1 || rank > MAX_DIMS) throw cursor.fail(`${name} has ${rank} dimensions`, { tensor: name });
+  if (rank < 1 || rank > MAX_DIMS) throw cursor.fail(`${cut(name)} has ${rank} dimensions`, { tensor: name });
   const dims = Array.from({ length: rank }, () => Number(cursor.u64()));
   const number = cursor.u32();
   const type = (TYPES[number] ?? `number ${number}`) as GgufType;
   if (!Object.hasOwn(BLOCKS, type))
-    throw unsupported(`${path}: ${name} has the GGUF type ${type}`, { path, tensor: name, type });
+    throw unsupported(`${path}: ${cut(name)} has the GGUF type ${type}`, { path, tensor: name, type });
   const start = Number(cursor.u64());
   const { elements, bytes } = BLOCKS[type];
   if (dims.includes(0) || dims[0] % elements)
-    throw cursor.fail(`${name} has the shape [${dims}] of ${type}`, { tensor: name });
+    throw cursor.fail(`${cut(name)} has the shape [${dims}] of ${type}`, { tensor: name });
   return { name, dims, type, start, end: start + (dims.reduce((a, b) => a * b, 1) / elements) * bytes };
 }
 
@@ -207,12 +208,12 @@ function placeTensors(tensors: GgufTensor[], base: number, alignment: number, fi
   for (const tensor of [...tensors].sort((a, b) => a.start - b.start)) {
     const { name, start, end } = tensor;
     const details = { tensor: name, start, end, fileSize };
-    if (names.has(name)) throw cursor.fail(`${name} stands twice`, details);
+    if (names.has(name)) throw cursor.fail(`${cut(name)} stands twice`, details);
     names.add(name);
     if (start % alignment || start < at)
-      throw cursor.fail(`${name} starts at ${start}, inside another or unaligned`, details);
+      throw cursor.fail(`${cut(name)} starts at ${start}, inside another or unaligned`, details);
     if (base + end > fileSize)
-      throw cursor.fail(`${name} ends at byte ${base + end} of a file of ${fileSize}`, details);
+      throw cursor.fail(`${cut(name)} ends at byte ${base + end} of a file of ${fileSize}`, details);
     at = end;
     tensor.start += base;
     tensor.end += base;

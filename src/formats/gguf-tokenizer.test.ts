@@ -154,6 +154,15 @@ describe('control tokens that the file types otherwise', () => {
     expect(tokenizer.encode('<|im_end|>', { special: false, bos: false })).not.toContain(2);
   });
 
+  it('are text where merges make them, as <s> in Qwen 3', () => {
+    const tokens = names.map((token, id) => ({ 0: 'zero', 4: '<s', 5: '<s>' })[id] ?? token);
+    const tokenizer = made(1, tokens, { 'tokenizer.ggml.merges': ['< s', '<s >'] });
+    expect([tokenizer.idOf('<s>'), tokenizer.isSpecial(5)]).toEqual([5, false]);
+    // the split parts it
+    const ids = ['<', 's', '>'].map(tokenizer.idOf);
+    expect(tokenizer.encode('<s>', { special: true, bos: false })).toEqual(ids);
+  });
+
   it('are known by the template, where they are typed as words', () => {
     const own = names.map((token) => token.replace('im_start', 'turn_of'));
     const template = { 'tokenizer.chat_template': "{{ '<|turn_of|>' }}" };

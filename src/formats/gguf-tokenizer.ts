@@ -41,7 +41,10 @@ export function ggufTokenizer(metadata: Metadata, path: string): { json: JsonObj
 function tokenTypes(metadata: Metadata, tokens: readonly string[]): number[] {
   const types = metadata.list<number>('tokenizer.ggml.token_type', 'number') ?? [];
   const all = new Set(tokens);
-  const known = new Set(controlNames((name) => all.has(name)));
+  // what merges make is text: Qwen 3 has a <s> that is no more than HTML
+  const merges = metadata.list<string>('tokenizer.ggml.merges', 'string') ?? [];
+  const made = new Set(merges.map((pair) => pair.replace(' ', '')));
+  const known = new Set(controlNames((name) => all.has(name) && !made.has(name)));
   // marks that the template writes could not be read as text
   const template = JSON.stringify(chatTemplate(metadata)) ?? '';
   const isMark = (token: string) => /^<\|.+\|>$/.test(token) && template.includes(token);

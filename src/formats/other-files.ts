@@ -1,9 +1,11 @@
 /** What a folder has where config.json or model.safetensors is missing: said by name, with what helps. */
-import { NibbleError } from '../errors';
+import { cut, NibbleError } from '../errors';
+import { atMost } from './at-most';
 import type { FileNames } from './folder';
 import { corrupt, parseObject } from './json';
 import type { FileSize, ReadBytes } from './layout';
-import { INDEX, SINGLE } from './safetensors';
+import { AT_ONCE, INDEX, SINGLE } from './safetensors';
+import { readSmall } from './small-files';
 
 const ADAPTER = 'adapter_config.json';
 const RESAVE = `In Python, AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OUT) writes ${SINGLE}.`;
@@ -32,12 +34,16 @@ export async function explainMissing(
   names?: FileNames,
 ): Promise<NibbleError> {
   const usual = [ADAPTER, ...OTHERS.flatMap(([some]) => some)];
-  const there = names ? await names() : (await Promise.all(usual.map(size))).flatMap((n, i) => (n ? [usual[i]] : []));
-  const base = there.includes(ADAPTER) && parseObject(await read(ADAPTER, 0, (await size(ADAPTER)) ?? 0), ADAPTER);
+  const there = names ? await names() : (await atMost(AT_ONCE, usual, size)).flatMap((n, i) => (n ? [usual[i]] : []));
+  const adapter = there.includes(ADAPTER) && (await readSmall(ADAPTER, read, size));
+  const base = adapter && parseObject(adapter, ADAPTER);
   if (base) return adapterAsModel(base.base_model_name_or_path);
   const ggufs = there.filter((name) => name.endsWith('.gguf'));
   if (ggufs.length > 0) {
-    const text = `There is no ${path}, but there is ${ggufs.slice(0, 5).join(', ')}. Name one of them as the model.`;
+    const text = `There is no ${path}, but there is ${ggufs
+      .slice(0, 5)
+      .map((name) => cut(name))
+      .join(', ')}. Name one of them as the model.`;
     return new NibbleError('invalid-option', text, { missing: path, files: ggufs.slice(0, 20) });
   }
   for (const [, pattern, what, advice] of OTHERS) {
@@ -45,7 +51,7 @@ export async function explainMissing(
       (name) => pattern.test(name) && name !== SINGLE && !/^(adapter|training|optim)/.test(name),
     );
     if (!found) continue;
-    const text = `There is no ${path}. The weights are in ${found}: ${what}. ${advice}`;
+    const text = `There is no ${path}. The weights are in ${cut(found)}: ${what}. ${advice}`;
     const code = found.endsWith('.safetensors') && advice !== HF ? 'corrupt-checkpoint' : 'unsupported-architecture';
     return new NibbleError(code, text, { missing: path, found });
   }

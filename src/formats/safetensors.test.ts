@@ -1,7 +1,15 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
-import { type NewTensor, parseHeader, parseIndex, readHeader, writeSafetensors } from './safetensors';
+import {
+  findWeightFiles,
+  type NewTensor,
+  parseHeader,
+  parseIndex,
+  readHeader,
+  readTensors,
+  writeSafetensors,
+} from './safetensors';
 import { fixture, inMemory, joined, loadFolder, openFiles, readValues } from './test/files';
 
 /** A file of this header text and `data` bytes. */
@@ -95,6 +103,129 @@ describe('parseHeader', () => {
       [0, 65536],
       [65536, bytes.length - 8000],
     ]);
+  });
+});
+
+describe('a header that would take much memory', () => {
+  const entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+  const many = (n: number) =>
+    `{"__metadata__":{},${Array.from({ length: n }, (_, i) => `"t${i}":${entry}`).join(',')}}`;
+
+  it('may list 65,536 tensors, and is refused with one more before anything is made of it', () => {
+    expect(parse(file(many(65536))).size).toBe(65536);
+    const parsed = vi.spyOn(JSON, 'parse');
+    try {
+      expect(failure(() => parse(file(many(65537)))).message).toMatch(/lists more than 65536 tensors/);
+      expect(parsed).not.toHaveBeenCalled();
+    } finally {
+      parsed.mockRestore();
+    }
+  });
+
+  it('is not read where it is said to have more than 16 MB', async () => {
+    const bytes = file('{}');
+    new DataView(bytes.buffer).setBigUint64(0, 99_000_000n, true);
+    const { read, log } = inMemory({ m: bytes });
+    await expect(
+      readHeader('m', async (path, start, end) => read(path, start, Math.min(end, bytes.length)), 8e9),
+    ).rejects.toMatchObject({ code: 'corrupt-checkpoint', details: { headerBytes: 99_000_000, limit: 16e6 } });
+    expect(log.every(({ end }) => end <= 65536)).toBe(true);
+  });
+
+  it('has tensors of eight dimensions at most', () => {
+    const ones = (n: number) => file({ a: f32(Array(n).fill(1), 0, 4) }, 4);
+    expect(parse(ones(8)).size).toBe(1);
+    expect(failure(() => parse(ones(9))).message).toMatch(/a has a shape that is no list of sizes, 8 at most/);
+  });
+
+  it('may have a name of millions of escapes, which is cut in the sentence and in the details', () => {
+    const name = '\\u0000'.repeat(1_200_000);
+    expect(parse(file(`{"${name}":${entry}}`)).size).toBe(1);
+    const error = failure(() => parse(file(`{"${name}":3}`)));
+    expect(error.message).toMatch(/is no object\. Download the file again/);
+    expect(error.message.length).toBeLessThan(400);
+    expect((error.details.tensor as string).length).toBe(201);
+    const twice = failure(() => parse(file(`{"${name}":${entry},"${name}":${entry}}`)));
+    expect(twice.message).toMatch(/twice\. Download/);
+  });
+
+  it.each([
+    ['number type', (name: string) => `{"a":{"dtype":"${name}","shape":[1],"data_offsets":[0,4]}}`],
+    ['tensor', (name: string) => `{"${name}":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}`],
+  ])('says a long name of a %s by its beginning, and what helps in full', (_, header) => {
+    for (const name of ['x'.repeat(1e6), 'x '.repeat(5e5)]) {
+      const { message, details } = failure(() => parse(file(header(name), 4)));
+      expect(message).toMatch(/^m\.safetensors: .*…? has the number type .*Choose a version of the model/);
+      expect(message.length).toBeLessThan(900);
+      expect(JSON.stringify(details).length).toBeLessThan(600);
+    }
+  });
+});
+
+describe('an index', () => {
+  const INDEX = 'model.safetensors.index.json';
+  const of = (shards: number) =>
+    Buffer.from(
+      JSON.stringify({
+        weight_map: Object.fromEntries(Array.from({ length: shards }, (_, i) => [`t${i}`, `m${i}.safetensors`])),
+      }),
+    );
+
+  /** How many questions there were, and how many at once. */
+  async function asked(index: Uint8Array, shardBytes: number | null = 8) {
+    const seen = { questions: 0, now: 0, most: 0, read: 0 };
+    const question = async <T>(answer: T) => {
+      seen.questions++;
+      seen.most = Math.max(seen.most, ++seen.now);
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.now--;
+      return answer;
+    };
+    const size = (path: string) =>
+      question(path === 'model.safetensors' ? null : path === INDEX ? index.length : shardBytes);
+    const read = (_: string, start: number, end: number) => {
+      seen.read += end - start;
+      return question(index.slice(start, end));
+    };
+    const found = await findWeightFiles(read, size).catch((error) => error);
+    return { found, seen };
+  }
+
+  it('asks for six of its shards at once', async () => {
+    const { found, seen } = await asked(of(1000));
+    expect(found.files.map(({ path }: { path: string }) => path)).toContain('m999.safetensors');
+    expect(seen).toMatchObject({ questions: 1003, most: 6 });
+  });
+
+  it('may name a thousand shards; with one more none is asked for', async () => {
+    const { found, seen } = await asked(of(1001));
+    expect(found).toMatchObject({ code: 'corrupt-checkpoint', details: { shards: 1001, limit: 1000 } });
+    expect(seen.questions).toBe(3);
+  });
+
+  it('asks for no more once a shard is missing', async () => {
+    const { found, seen } = await asked(of(1000), null);
+    expect(found.message).toMatch(/^The shard m0\.safetensors is missing/);
+    expect(seen.questions).toBeLessThan(20);
+  });
+
+  it('of more than 16 MB is not read', async () => {
+    const { found, seen } = await asked(new Uint8Array(16e6 + 1));
+    expect(found).toMatchObject({ code: 'corrupt-checkpoint', details: { path: INDEX, limit: 16e6 } });
+    expect(seen.read).toBe(0);
+  });
+
+  it('reads the headers of six shards at once', async () => {
+    let [now, most] = [0, 0];
+    const header = file('{}');
+    const files = Array.from({ length: 50 }, (_, i) => ({ path: `m${i}`, bytes: header.length }));
+    await readTensors({ files, where: null }, async (_, start, end) => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now--;
+      return header.slice(start, end);
+    });
+    expect(most).toBe(6);
   });
 });
 

@@ -3,8 +3,11 @@
  * Reading validates against the file's size; writing puts small tensors first, so that a reader that needs all of
  * bitsandbytes' little JSON blobs gets them in one range request.
  */
+import { cut } from '../errors';
+import { atMost } from './at-most';
 import { corrupt, isObject, parseObject, unsupported } from './json';
 import type { FileSize, ReadBytes } from './layout';
+import { readSmall } from './small-files';
 
 /** Bytes an element of each dtype takes. */
 // biome-ignore format: a table
@@ -12,7 +15,13 @@ const SIZES: Record<string, number> = {
   BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E5M2FNUZ: 1, F8_E4M3FNUZ: 1, F8_E8M0: 1, I16: 2, U16: 2, F16: 2,
   BF16: 2, I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8, C64: 8,
 };
-const MAX_HEADER = 100e6;
+/** Many times what any model has: DeepSeek-V3's 163 shards have 91,991 tensors together, and 160 KB of header each. */
+const MAX_HEADER = 16e6;
+const MAX_TENSORS = 1 << 16;
+const MAX_RANK = 8;
+const MAX_SHARDS = 1000;
+/** questions about files of one model that are asked side by side */
+export const AT_ONCE = 6;
 
 /** One entry of a header; start and end count from the file's first byte. */
 export interface RawTensor {
@@ -23,18 +32,23 @@ export interface RawTensor {
   end: number;
 }
 
-/** Refuses what JSON.parse hides: a key that stands twice in the outermost object. `text` is valid JSON. */
-function checkKeys(text: string, path: string): void {
+/**
+ * A header's JSON, without more entries than any model has, and without a name that stands twice, which JSON.parse hides.
+ * @throws corrupt-checkpoint
+ */
+function parseEntries(json: Uint8Array, path: string): Record<string, unknown> {
+  const places: [start: number, end: number][] = [];
+  const onKey = (...place: [start: number, end: number]) => {
+    // one more is __metadata__
+    if (places.push(place) <= MAX_TENSORS + 1) return;
+    throw corrupt(`${path}: the header lists more than ${MAX_TENSORS} tensors`, { path, limit: MAX_TENSORS });
+  };
+  const header = parseObject(json, `The header of ${path}`, { path }, { onKey, values: 16 * MAX_TENSORS });
+  if (Object.keys(header).length === places.length) return header;
+  const names = places.map(([start, end]) => JSON.parse(new TextDecoder().decode(json.subarray(start, end))));
   const seen = new Set<string>();
-  let depth = 0;
-  for (const [token, colon] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[[\]{}]/gs)) {
-    if (token[0] === '"') {
-      if (!colon || depth !== 1) continue;
-      const key: string = JSON.parse(token.slice(0, -colon.length));
-      if (seen.has(key)) throw corrupt(`${path}: the header lists ${key} twice`, { path, tensor: key });
-      seen.add(key);
-    } else depth += token === '{' || token === '[' ? 1 : -1;
-  }
+  const twice: string = names.find((name) => seen.size === seen.add(name).size);
+  throw corrupt(`${path}: the header lists ${cut(twice)} twice`, { path, tensor: twice });
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -48,9 +62,7 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): Map<string, RawTensor> {
   const base = 8 + headerLength(bytes, fileSize, path);
   if (bytes.length < base) throw corrupt(`${path}: ${bytes.length} of ${base} header bytes`, { path });
-  const json = bytes.subarray(8, base);
-  const header = parseObject(json, `The header of ${path}`, { path });
-  checkKeys(new TextDecoder().decode(json), path);
+  const header = parseEntries(bytes.subarray(8, base), path);
   const out = new Map<string, RawTensor>();
   for (const [name, entry] of Object.entries(header)) {
     if (name !== '__metadata__') out.set(name, parseEntry(name, entry, base, fileSize, path));
@@ -59,7 +71,7 @@ export function parseHeader(bytes: Uint8Array, fileSize: number, path: string): 
   for (const [name, { start, end }] of [...out].sort((a, b) => a[1].start - b[1].start || a[1].end - b[1].end)) {
     if (start !== at) {
       const what = start < at ? 'overlaps the tensor before it' : 'leaves a hole before it';
-      throw corrupt(`${path}: ${name} starts at byte ${start} and ${what}, which ends at ${at}`, {
+      throw corrupt(`${path}: ${cut(name)} starts at byte ${start} and ${what}, which ends at ${at}`, {
         path,
         tensor: name,
         start,
@@ -77,7 +89,8 @@ function headerLength(bytes: Uint8Array, fileSize: number, path: string): number
   if (bytes.length < 8) throw corrupt(`${path} has ${fileSize} bytes, too few for a header`, { path, fileSize });
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (length < 2 || length > MAX_HEADER || 8 + length > fileSize) {
-    throw corrupt(`${path}: a header of ${length} bytes in a file of ${fileSize}`, {
+    const most = length > MAX_HEADER ? `, where ${MAX_HEADER} are the most` : '';
+    throw corrupt(`${path}: a header of ${length} bytes in a file of ${fileSize}${most}`, {
       path,
       headerBytes: length,
       fileSize,
@@ -88,13 +101,15 @@ function headerLength(bytes: Uint8Array, fileSize: number, path: string): number
 }
 
 function parseEntry(name: string, entry: unknown, base: number, fileSize: number, path: string): RawTensor {
-  const fail = (what: string, details = {}) => corrupt(`${path}: ${name} ${what}`, { path, tensor: name, ...details });
+  const fail = (what: string, details = {}) =>
+    corrupt(`${path}: ${cut(name)} ${what}`, { path, tensor: name, ...details });
   if (!isObject(entry)) throw fail('is no object');
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string') throw fail('has no dtype');
   if (!Object.hasOwn(SIZES, dtype))
-    throw unsupported(`${path}: ${name} has the number type ${dtype}`, { path, tensor: name, dtype });
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw fail('has a shape that is no list of sizes');
+    throw unsupported(`${path}: ${cut(name)} has the number type ${cut(dtype)}`, { path, tensor: name, dtype });
+  if (!Array.isArray(shape) || shape.length > MAX_RANK || !shape.every(isCount))
+    throw fail(`has a shape that is no list of sizes, ${MAX_RANK} at most`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) throw fail('has bad data_offsets');
   const sizes = shape as number[];
   const [start, end] = (offsets as number[]).map((offset) => base + offset);
@@ -132,7 +147,7 @@ export function parseIndex(bytes: Uint8Array, path: string): Map<string, string>
   for (const [name, shard] of Object.entries(map)) {
     // a shard is a file beside the index: nothing that climbs out of the folder or names another host
     if (typeof shard !== 'string' || !/^[\w-][\w.-]*\.safetensors$/.test(shard)) {
-      throw corrupt(`${path}: ${name} is said to lie in ${JSON.stringify(shard)}`, { path, tensor: name });
+      throw corrupt(`${path}: ${cut(name)} is said to lie in ${cut(JSON.stringify(shard))}`, { path, tensor: name });
     }
     out.set(name, shard);
   }
@@ -162,19 +177,19 @@ export const INDEX = `${SINGLE}.index.json`;
 export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<WeightFiles | null> {
   const bytes = await size(SINGLE);
   if (bytes !== null) return { files: [{ path: SINGLE, bytes }], where: null };
-  const indexBytes = await size(INDEX);
-  if (indexBytes === null) return null;
-  const where = parseIndex(await read(INDEX, 0, indexBytes), INDEX);
+  const index = await readSmall(INDEX, read, size);
+  if (index === null) return null;
+  const where = parseIndex(index, INDEX);
   const shards = [...new Set(where.values())].sort();
+  if (shards.length > MAX_SHARDS)
+    throw corrupt(`${INDEX} names ${shards.length} shards`, { path: INDEX, shards: shards.length, limit: MAX_SHARDS });
   // side by side: one after the other, each would wait for the server anew
-  const files = await Promise.all(
-    shards.map(async (path) => {
-      const shardBytes = await size(path);
-      if (shardBytes === null)
-        throw corrupt(`The shard ${path} is missing (one of ${shards.length})`, { path, shards: shards.length });
-      return { path, bytes: shardBytes };
-    }),
-  );
+  const files = await atMost(AT_ONCE, shards, async (path) => {
+    const shardBytes = await size(path);
+    if (shardBytes === null)
+      throw corrupt(`The shard ${cut(path)} is missing (one of ${shards.length})`, { path, shards: shards.length });
+    return { path, bytes: shardBytes };
+  });
   return { files, where };
 }
 
@@ -184,7 +199,7 @@ export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<
  * counts which the index says, else the last.
  */
 export async function readTensors({ files, where }: WeightFiles, read: ReadBytes): Promise<Map<string, RawTensor>> {
-  const headers = await Promise.all(files.map(({ path, bytes }) => readHeader(path, read, bytes)));
+  const headers = await atMost(AT_ONCE, files, ({ path, bytes }) => readHeader(path, read, bytes));
   const tensors = new Map<string, RawTensor>();
   for (const [name, tensor] of headers.flatMap((header) => [...header]))
     if (!tensors.has(name) || (where?.get(name) ?? tensor.path) === tensor.path) tensors.set(name, tensor);

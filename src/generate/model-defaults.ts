@@ -2,6 +2,7 @@
  * What a model's generation_config.json asks for: what is followed, and in words what is not, because no value makes
  * sense or because the sampler cannot do it. Nothing is dropped in silence.
  */
+import { cut } from '../errors';
 import type { JsonObject } from '../formats/json';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
@@ -62,7 +63,7 @@ export function modelDefaults(config: JsonObject | null): ModelDefaults {
         );
       }
     } else if (ASKS.test(name) && !isOff(name, value)) {
-      defaults.undone.push({ name, value: written(value), draws: DRAWS.test(name) });
+      defaults.undone.push({ name: cut(name), value: written(value), draws: DRAWS.test(name) });
     }
   }
   const { options } = defaults;

@@ -33,6 +33,19 @@ export function checkWindow({ limit, keep }: Window): void {
   throw new NibbleError('context-overflow', message, { keep, capacity: limit });
 }
 
+/** For a prompt that is given up while it is counted. @param atLeast ids that it has, and perhaps many more */
+export function tooLong(atLeast: number, capacity: number, contextLength: number): NibbleError {
+  const message =
+    `The prompt has at least ${atLeast} tokens; ${capacity} are allowed. ` +
+    "Shorten the prompt, raise maxContext or kvCapacity, or take overflow 'shift'.";
+  return new NibbleError('context-overflow', message, {
+    promptTokens: atLeast,
+    atLeast: true,
+    capacity,
+    contextLength,
+  });
+}
+
 /** The ids that are seen. */
 export function seenOf(ids: readonly number[], keep: number, dropped: number): number[] {
   return dropped === 0 ? [...ids] : [...ids.slice(0, keep), ...ids.slice(keep + dropped)];

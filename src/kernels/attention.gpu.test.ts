@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { attend } from '../execute/cpu/attend';
 import { rmsNorm, rotateHead } from '../execute/cpu/kernels';
 import { append, createRing, type KeyBias, type KvRing, type KvStore, kvStore } from '../execute/cpu/kv-ring';
+import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { f16Table } from '../formats/half';
 import { type KvPart, type KvShape, type KvType, kvBytes, kvCopies } from '../memory/kv';
@@ -441,7 +442,7 @@ describe.each(CASES)('%s', (_, run) => {
       const right = new Float32Array(tokens * heads * headSize);
       const its = { ...run, scale: shape.scale, softcap: shape.softcap, window: shape.window };
       // Of int8 the GPU's own ring, so that a code that became another is no difference here.
-      attend(its, kv === 'int8' ? made : cpu, turned, start, tokens, right, scratch, keyBias);
+      atOnce(attend(its, kv === 'int8' ? made : cpu, turned, start, tokens, right, scratch, keyBias));
       expect(largestDifference(await lab.floats(out), right)).toBeLessThan(tolerance);
       attended.add(split ? 'split' : 'whole');
     }

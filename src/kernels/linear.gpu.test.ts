@@ -2,6 +2,7 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
+import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
@@ -148,7 +149,7 @@ function reference(
     };
     const factors = run.factors && [run.factors];
     const product = { step, matrices: [matrix], biases: [run.bias], factors };
-    linear({ ...product, input: x, inputAt: 0, output: y, tokens: 1 }, scratch);
+    atOnce(linear({ ...product, input: x, inputAt: 0, output: y, tokens: 1 }, scratch));
     if (!fusion.gated) return y;
     const mlp = new Float32Array(matrix.rows / 2);
     activate(y, mlp, 1, matrix.rows / 2, fusion.gated);

@@ -10,6 +10,7 @@ import { isObject, type JsonObject, parseObject } from '../formats/json';
 import type { FileSize, ReadBytes } from '../formats/layout';
 import type { DenseType, RowSlice } from '../formats/matrix';
 import { type RawTensor, readHeader } from '../formats/safetensors';
+import { readSmall } from '../formats/small-files';
 import { moduleName, type Place } from './modules';
 
 export interface AdapterTensor {
@@ -66,7 +67,6 @@ export interface Whole {
 
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
-const MAX_CONFIG = 16e6;
 const MAX_KEY = 500;
 const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
@@ -215,13 +215,12 @@ function wholeTensors(
 }
 
 async function readConfig(name: string, read: ReadBytes, size: FileSize): Promise<JsonObject> {
-  const bytes = await size(CONFIG);
+  const bytes = await readSmall(CONFIG, read, size);
   if (bytes === null) {
     const advice = 'Name the folder that holds it: PEFT saves adapters that have a name in a folder of that name.';
     throw new NibbleError('invalid-option', `${name} is no adapter: it has no ${CONFIG}. ${advice}`, { path: CONFIG });
   }
-  if (bytes > MAX_CONFIG) throw broken(`${CONFIG} has ${bytes} bytes`, { path: CONFIG, bytes, limit: MAX_CONFIG });
-  return parseObject(await read(CONFIG, 0, bytes), CONFIG);
+  return parseObject(bytes, CONFIG);
 }
 
 interface Config {

@@ -15,9 +15,10 @@ export const MACHINE = { memory: totalmem(), userAgent: '' };
 export async function openAnySource(
   description: SourceDescription,
   onBytes: (path: string, bytes: number) => void = () => {},
+  onNote?: (note: string) => void,
 ): Promise<Source> {
   const path = description.kind === 'files' ? description.path : undefined;
-  return path === undefined ? openSource(description, onBytes) : createFolderSource(path);
+  return path === undefined ? openSource(description, onBytes, onNote) : createFolderSource(path);
 }
 
 /** whose locks are in effect */

@@ -136,6 +136,53 @@ it('saves a conversation in the cache folder, for another program', async () => 
   expect(await program(`${ANSWER}${talk} tell((await talk.restore()) > 0);`)).toBe(true);
 });
 
+it('ends a thread that does not hear a stop, in a load and under an answer, and the next one answers', async () => {
+  const [worker, flag, hangs] = ['deaf.mjs', 'hang', 'hangs'].map((name) => join(app, name));
+  await writeFile(
+    worker,
+    `import './node_modules/nibble-llm/dist/node/worker.js';
+     import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+     import { parentPort } from 'node:worker_threads';
+     const flag = ${JSON.stringify(flag)};
+     parentPort.on('message', ({ path }) => {
+       if (!existsSync(flag) || readFileSync(flag, 'utf8') !== path?.[0]) return;
+       writeFileSync(${JSON.stringify(hangs)}, '');
+       for (;;);
+     });`,
+  );
+  const said = await program<{ load: string[]; finish: string; note: string; ids: number[]; notes: string[] }>(
+    `${ANSWER}
+    import { existsSync, rmSync, writeFileSync } from 'node:fs';
+    const hang = (path) => writeFileSync(${JSON.stringify(flag)}, path);
+    const hear = () => rmSync(${JSON.stringify(flag)});
+    const notes = [];
+    const options = {
+      backend: 'cpu',
+      workerUrl: ${JSON.stringify(pathToFileURL(worker).href)},
+      onProgress: ({ note }) => note && notes.push(note),
+    };
+    const folder = ${JSON.stringify(join(FIXTURES, NF4))};
+    hang('load');
+    const stop = new AbortController();
+    const loading = refusal(load(folder, { ...options, signal: stop.signal }));
+    while (!existsSync(${JSON.stringify(hangs)})) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    const refused = await loading;
+    hear();
+    const engine = await load(folder, options);
+    hang('generate');
+    const answer = engine.generate([1, 2, 3]);
+    answer.stop();
+    const { finish, note } = await answer.result;
+    hear();
+    tell({ load: refused, finish, note, ids: await ids(engine), notes });`,
+  );
+  expect(said.load).toEqual([true, 'aborted', expect.any(String)]);
+  expect(said).toMatchObject({ finish: 'aborted', note: expect.stringMatching(/did not hear a stop/) });
+  expect(said.ids).toHaveLength(4);
+  expect(said.notes[0]).toMatch(/did not hear a stop .*: the model is being loaded again/);
+});
+
 it('says what is wrong, in its own class', async () => {
   const refused = await program<[boolean, string, string][]>(
     `${ANSWER}

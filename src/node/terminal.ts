@@ -1,6 +1,7 @@
 /** stdin, stdout and stderr of the CLI: with --json one object on stdout and nothing else there. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { withoutSecrets } from '../errors';
 import type { Arguments } from './arguments';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -44,12 +45,12 @@ export function log(args: Arguments, message: string): void {
 
 /** A line on stderr. */
 export function tell(message: string): void {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`${withoutSecrets(message)}\n`);
 }
 
 /** What changes while one waits: a line on a terminal's stderr that gives way to the next; nothing where it is a file. */
 export function status(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${text}\x1b[K`);
+  if (process.stderr.isTTY) process.stderr.write(`\r${withoutSecrets(text)}\x1b[K`);
 }
 
 export const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

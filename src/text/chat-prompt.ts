@@ -4,6 +4,7 @@ import type { PromptOptions } from '../protocol';
 import { type AnswerForm, answerForm, opensReasoning } from './answer-forms';
 import type { ChatTemplate } from './chat-template';
 import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
+import { atOnce } from './steps';
 import type { Tokenizer } from './tokenizer';
 import { hideControl, showControl } from './typed-text';
 
@@ -37,15 +38,27 @@ function suited(messages: Message[], template: ChatTemplate): Message[] {
   });
 }
 
+interface Prompter {
+  tokenizer: Tokenizer;
+  template: ChatTemplate;
+  /** of the embedding */
+  rows: number;
+}
+
+/** @throws invalid-option for what are no messages, and what the template refuses or has no place for */
+export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptOptions): ChatPrompt =>
+  atOnce(chatPromptSteps(prompter, given, options));
+
 /**
- * @param rows of the embedding
+ * chatPrompt(), with turns for others while the text becomes ids.
+ * @yields how many ids there will be at least
  * @throws invalid-option for what are no messages, and what the template refuses or has no place for
  */
-export function chatPrompt(
-  { tokenizer, template, rows }: { tokenizer: Tokenizer; template: ChatTemplate; rows: number },
+export function* chatPromptSteps(
+  { tokenizer, template, rows }: Prompter,
   given: unknown,
   { templateOptions = {}, parseSpecial = false, addGenerationPrompt = true }: PromptOptions = {},
-): ChatPrompt {
+): Generator<number, ChatPrompt> {
   const messages = suited(checkMessages(given), template);
   if (Object.hasOwn(templateOptions, 'messages')) {
     throw new NibbleError('invalid-option', 'templateOptions cannot name messages: give them as messages.', {
@@ -75,7 +88,7 @@ export function chatPrompt(
   const text = showControl(rendered, standIns);
   return {
     text,
-    ids: tokenizer.encode(rendered, { special: true, bos: false, standIns }),
+    ids: yield* tokenizer.steps(rendered, { special: true, bos: false, standIns }),
     form: form && { ...form, begun: opensReasoning(text, form) },
   };
 }

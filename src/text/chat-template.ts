@@ -26,6 +26,7 @@ export const CHATML_TEMPLATE =
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 const MAX_TEMPLATE = 1_000_000; // characters; the longest in use have about 20,000
+const MAX_SENTENCE = 500; // characters of a template's own words in an error
 const MAX_TEXT = 4_000_000; // characters of all messages: a million tokens and more
 
 /**
@@ -51,10 +52,11 @@ export const GIVEN = 'chatTemplate';
 export function createChatTemplate(source: string, name = 'chat_template'): ChatTemplate {
   const bad = (cause: unknown): NibbleError => {
     const { message, line } = cause instanceof TemplateError ? cause : { message: String(cause), line: 0 };
+    const said = shortened(message);
     const given = name === GIVEN;
     return new NibbleError(
       given ? 'invalid-option' : 'corrupt-checkpoint',
-      `The ${given ? '' : "model's "}chat template (${name}${line ? `, line ${line}` : ''}) cannot be used: ${message}. ` +
+      `The ${given ? '' : "model's "}chat template (${name}${line ? `, line ${line}` : ''}) cannot be used: ${said}. ` +
         'Use a plain prompt, a template of your own, or another model.',
       { ...(given && { option: name }), template: name, line, characters: source.length },
       { cause },
@@ -79,7 +81,7 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
         if (!(cause instanceof Refusal)) throw bad(cause);
         throw new NibbleError(
           'invalid-option',
-          `The model's chat template refuses these messages: ${cause.message}. Change the messages, or use a plain prompt.`,
+          `The model's chat template refuses these messages: ${shortened(cause.message)}. Change the messages, or use a plain prompt.`,
           { messages: messages.length },
           { cause },
         );
@@ -87,6 +89,10 @@ export function createChatTemplate(source: string, name = 'chat_template'): Chat
     },
   };
 }
+
+/** A sentence with names or texts of the template in it, which may be as long as it likes. */
+const shortened = (sentence: string) =>
+  sentence.length > MAX_SENTENCE ? `${sentence.slice(0, MAX_SENTENCE).toWellFormed()}…` : sentence;
 
 /** Characters of all texts in a value. */
 function lengthOf(value: unknown): number {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import { fixture, readJson } from '../formats/test/files';
+import { refusal } from '../options/test/refusal';
 import { createTokenizer } from './tokenizer';
 
 interface Variant {
@@ -48,14 +49,10 @@ it('takes long runs of one letter, and many added tokens', () => {
 });
 
 function failure(json: Record<string, unknown>): NibbleError {
-  try {
-    createTokenizer(json, {});
-  } catch (thrown) {
-    expect(thrown).toBeInstanceOf(NibbleError);
-    expect((thrown as NibbleError).code).toBe('corrupt-checkpoint');
-    return thrown as NibbleError;
-  }
-  throw new Error('nothing was thrown');
+  const error = refusal(() => createTokenizer(json, {}));
+  expect(error).toBeInstanceOf(NibbleError);
+  expect(error.code).toBe('corrupt-checkpoint');
+  return error;
 }
 
 const base = bases.byteLevel;
@@ -70,11 +67,140 @@ const withRegex = (regex: unknown) => ({
 });
 const withModel = (parts: Record<string, unknown>) => ({ ...base, model: { ...base.model, ...parts } });
 
+const TOKEN = { id: 900, special: false, normalized: false };
+const replaces = (count: number, content: string, list: 'normalizers' | 'decoders') => ({
+  type: 'Sequence',
+  [list]: Array(count).fill({ type: 'Replace', pattern: { String: 'a' }, content }),
+});
+
+describe('has limits, and names them:', () => {
+  const long = 'a'.repeat(1025);
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['a token', withModel({ vocab: { ...base.model.vocab, [long]: 900 } }), /a token has 1025 .*; 1024 are allowed/],
+    ['an added token', { ...base, added_tokens: [{ ...TOKEN, content: long }] }, /added token has 1025 .*; 1024 are/],
+    [
+      'the number of added tokens',
+      { ...base, added_tokens: Array.from({ length: 100_001 }, (_, i) => ({ id: i, content: `<${i}>` })) },
+      /it has 100001 added tokens; 100000 are allowed/,
+    ],
+    [
+      'the characters of added tokens',
+      {
+        ...base,
+        added_tokens: Array.from({ length: 2000 }, (_, i) => ({ id: i, content: `${i}${'a'.repeat(1000)}` })),
+      },
+      /its added tokens have 2006890 characters together; 2000000 are allowed/,
+    ],
+    [
+      "a Replace's content",
+      { ...base, normalizer: { type: 'Replace', pattern: { String: 'a' }, content: 'a'.repeat(101) } },
+      /a Replace's content has 101 characters; 100 are allowed/,
+    ],
+    [
+      "a decoder's content",
+      { ...base, decoder: { type: 'Replace', pattern: { String: 'a' }, content: 'a'.repeat(101) } },
+      /a Replace's content has 101 characters; 100 are allowed/,
+    ],
+    ['a prefix', { ...base, normalizer: { type: 'Prepend', prepend: long } }, /the prepend of a Prepend has 1025 char/],
+    [
+      'the parts of a Sequence',
+      { ...base, normalizer: { type: 'Sequence', normalizers: Array(33).fill({ type: 'NFC' }) } },
+      /it has 33 normalizers; 32 are allowed/,
+    ],
+    [
+      'the parts of Sequences in each other',
+      {
+        ...base,
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: Array(8).fill({ type: 'Sequence', pretokenizers: Array(4).fill({ type: 'Digits' }) }),
+        },
+      },
+      /more than 32 pretokenizers/,
+    ],
+    [
+      'the parts of a template',
+      { ...base, post_processor: { type: 'TemplateProcessing', single: Array(33).fill({}) } },
+      /its template has 33 parts; 32 are allowed/,
+    ],
+  ])('%s', (_, json, why) => {
+    expect(failure(json).message).toMatch(why);
+  });
+
+  it('takes the longest that they allow', () => {
+    const token = 'a'.repeat(1024);
+    const json = {
+      ...base,
+      added_tokens: [{ ...TOKEN, content: token }],
+      model: { ...base.model, vocab: { ...base.model.vocab, [`b${token.slice(1)}`]: 901 } },
+    };
+    const tokenizer = createTokenizer(json, {});
+    expect(tokenizer.encode(`x${token}`, { special: false, bos: false }).at(-1)).toBe(900);
+  });
+});
+
+describe('a text that grows', () => {
+  const growing = (count: number, content: string, list: 'normalizers' | 'decoders') => ({
+    ...base,
+    [list.slice(0, -1)]: replaces(count, content, list),
+  });
+  const encode = (json: Record<string, unknown>, text: string) =>
+    createTokenizer(json, {}).encode(text, { special: false, bos: false });
+
+  it('to more than 8 times its length in the normalizer is refused with the numbers', () => {
+    expect(failure(growing(27, 'aa', 'normalizers')).message).toMatch(
+      /its normalizer makes 3 characters more than 8 times as long \(34 at least\)/,
+    );
+    const doubled = growing(3, 'aa', 'normalizers');
+    expect(encode(doubled, 'a'.repeat(1000))).toEqual(encode(base, 'a'.repeat(8000)));
+    // "a b" becomes 4 times as long, and is no reason to refuse the file
+    const later = { ...base, normalizer: { type: 'Replace', pattern: { String: 'x' }, content: 'y'.repeat(9) } };
+    const error = refusal(() => encode(later, 'x'.repeat(1000)));
+    expect(error).toMatchObject({ code: 'corrupt-checkpoint' });
+    expect(error.message).toContain('makes 1000 characters more than 8 times as long (9000 at least)');
+  });
+
+  it('is not made before it is refused', () => {
+    const made = vi.spyOn(String.prototype, 'replaceAll');
+    failure(growing(27, 'aa', 'normalizers'));
+    failure(growing(27, 'aa', 'decoders'));
+    const lengths = made.mock.results.map(({ value }) => (value as string).length);
+    made.mockRestore();
+    expect(lengths.length).toBeGreaterThan(3);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(24);
+  });
+
+  it('in the decoder is refused too', () => {
+    expect(failure(growing(27, 'aa', 'decoders')).message).toMatch(
+      /its decoder makes \d+ characters more than 8 times/,
+    );
+    const later = { ...base, decoder: { type: 'Replace', pattern: { Regex: 't' }, content: 'y'.repeat(100) } };
+    const tokenizer = createTokenizer(later, {});
+    const ids = Array(50).fill(tokenizer.idOf('t'));
+    const error = refusal(() => tokenizer.decode(ids, { skipSpecial: false }));
+    expect(error.message).toContain('makes 50 characters more than 8 times as long');
+    // and the next one is answered
+    expect(tokenizer.decode([tokenizer.idOf('h')!], { skipSpecial: false })).toBe('h');
+  });
+
+  it("by Unicode's own forms is not", () => {
+    const json = { ...base, normalizer: { type: 'NFKC' } };
+    expect(encode(json, '\uFDFA'.repeat(50))).toEqual(encode(base, '\uFDFA'.normalize('NFKC').repeat(50)));
+  });
+
+  it('writes a replacement as it stands', () => {
+    const normalizer = { type: 'Replace', pattern: { String: 'a' }, content: "$&$'" };
+    expect(encode({ ...base, normalizer }, 'xay')).toEqual(encode(base, "x$&$'y"));
+  });
+});
+
 describe('refuses', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['10,000 nested normalizers', nested('normalizer', 'normalizers'), /./],
     ['10,000 nested pre-tokenizers', nested('pre_tokenizer', 'pretokenizers'), /./],
     ['a Unigram', withModel({ type: 'Unigram', vocab: [['a', 0]] }), /Unigram/],
+    ['a WordPiece', withModel({ type: 'WordPiece' }), /WordPiece/],
+    ['a prefix within words', withModel({ continuing_subword_prefix: '##' }), /continuing_subword_prefix/],
     ['a merge of an unknown token', withModel({ merges: [['t', 'zzz']] }), /merge \["t","zzz"\]/],
     ['a merge to an unknown token', withModel({ merges: ['z q'] }), /merge "z q"/],
     ['a long merge', withModel({ merges: ['x'.repeat(1e6)] }), /merge/],
@@ -87,10 +213,10 @@ describe('refuses', () => {
     ['an added token without a number', { ...base, added_tokens: [{ content: 'x' }] }, /added token/],
     ['an empty added token', { ...base, added_tokens: [{ content: '', id: 3 }] }, /added token/],
     ['added tokens that are no list', { ...base, added_tokens: 7 }, /added tokens/],
-    ['a regex that repeats a repetition', withRegex('(a+)+$'), /repeats a group/],
-    ['a regex that repeats a choice', withRegex('(?:a|a)*b'), /repeats a group/],
-    ['a regex that repeats it deeper', withRegex('(?:x(?:[(]|b*)y){2,}'), /repeats a group/],
-    ['a regex that repeats an option', withRegex('(?:a?){40}a{40}'), /repeats a group/],
+    ['a regex with a back-reference', withRegex('(a)\\1'), /a back-reference/],
+    ['a regex with \\G', withRegex('(a+)\\G+b'), /\\G, which is not known/],
+    ['a regex that is written out too long', withRegex('(?:a{99}){99}'), /more than 5000 steps/],
+    ['a regex of many brackets', withRegex('['.repeat(10_000)), /nests deeper/],
     ['a regex that is no text', withRegex(5), /pattern/],
     ['a broken regex', withRegex('('), /./],
     ['a bracket too many', withRegex('a)'), /bracket/],
@@ -117,6 +243,41 @@ describe('refuses', () => {
     expect(error.message).toMatch(why);
     expect(error.message.length).toBeLessThan(1000);
   });
+});
+
+/** What backtracking engines need for ever: 40 to 300 letters hang them. */
+it.each([
+  ['(a+)+$', 40],
+  ['(a+)+b', 40],
+  ['(?:a|a)*b', 40],
+  ['(?:x(?:[(]|b*)y){2,}', 40],
+  ['(?:a?){40}a{40}b', 40],
+  [`${'a*'.repeat(12)}b`, 100],
+  [`${'a?'.repeat(32)}${'a'.repeat(32)}b`, 32],
+  ['(?:a{,9}){,99}b', 40],
+  ['(?=a*a*a*a*a*a*b)a', 200],
+  ['a+b', 200_000],
+  ['a*a*a*a*a*a*b', 300],
+])('%s ends, in splits, normalizers and decoders', (regex, length) => {
+  const text = 'a'.repeat(length);
+  const part = { type: 'Replace', pattern: { Regex: regex }, content: 'x' };
+  const { vocab } = base.model;
+  const model = { ...base.model, vocab: { ...vocab, [text.slice(0, 1000)]: 5000 } };
+  for (const parts of [withRegex(regex), { ...base, normalizer: part }, { ...base, decoder: part }]) {
+    const tokenizer = createTokenizer({ ...parts, model }, {});
+    expect(tokenizer.encode(text, { special: false, bos: false }).length).toBeGreaterThan(0);
+    expect(tokenizer.decode([5000], { skipSpecial: false })).toMatch(/^(a+|x+)$/);
+  }
+});
+
+it('replaces as Rust: a $ is a $', () => {
+  const part = (pattern: object) => ({ type: 'Replace', pattern, content: '$&$1' });
+  for (const pattern of [{ Regex: 'a(?=b)' }, { String: 'a' }]) {
+    const tokenizer = createTokenizer({ ...bases.bare, normalizer: part(pattern), decoder: null }, {});
+    const same = createTokenizer({ ...bases.bare, normalizer: null, decoder: null }, {});
+    const encode = (made: typeof same, text: string) => made.encode(text, { special: false, bos: false });
+    expect(encode(tokenizer, 'xaby')).toEqual(encode(same, 'x$&$1by'));
+  }
 });
 
 it('ends in a NibbleError, or encodes, for 3000 altered tokenizer.json', () => {

@@ -1,16 +1,38 @@
 /**
- * tokenizer.json before @huggingface/tokenizers gets it: checked, since a broken one would hang or fail in the middle
- * of an answer, and rewritten where the library reads a part otherwise than Rust's tokenizers (0.23), which defines
- * the format. What no decoder-only family uses is refused by name.
+ * tokenizer.json before a tokenizer is made of it: checked, since a broken one would hang or fail in the middle of an
+ * answer, and rewritten to fewer kinds of parts, each as Rust's tokenizers (0.23), which defines the format, reads it.
+ * What no decoder-only family uses is refused by name.
  */
+import { AddedToken } from '@huggingface/tokenizers';
+import { GPT2_SPLIT } from './published-splits';
+
 type JsonObject = { [key: string]: unknown };
 
-/** A vocabulary's largest id, and the longest regex: several times what is in use. */
-const MAX_ID = 4_000_000;
-const MAX_REGEX = 10_000;
+/** A part of known type, whose fields are checked. */
+export type Part = JsonObject & { type: string };
 
-/** GPT-2's split, which Rust's ByteLevel has built in. */
-const GPT2_SPLIT = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+/** What a tokenizer is made of; lists of parts are in their order, and empty where there are none. */
+export interface TokenizerParts {
+  addedTokens: AddedToken[];
+  normalizers: Part[];
+  /** Split (Isolated, or Removed: only matches stay), Metaspace, PrefixSpace and Bytes */
+  preTokenizers: Part[];
+  postProcessors: Part[];
+  decoders: Part[];
+  /** its merges are checked where they are read */
+  model: JsonObject & { vocab: Record<string, number>; merges: unknown[] };
+}
+
+/** A vocabulary's largest id: several times what is in use. */
+const MAX_ID = 4_000_000;
+/** The longest tokens in use are runs of spaces: 128 in cl100k's descendants, 1,024 in Claude's. */
+const MAX_TOKEN = 1024;
+/** Gemma 3 has 6,415 added tokens, of 73,000 characters. */
+const MAX_ADDED = 100_000;
+const MAX_ADDED_CHARACTERS = 2_000_000;
+/** What a replacement or a prefix puts is a character or two; Sequences in use have up to five parts. */
+const MAX_CONTENT = 100;
+const MAX_PARTS = 32;
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -22,108 +44,91 @@ function need(condition: unknown, why: string): asserts condition {
 /** What is wrong, short enough for a sentence. */
 const show = (value: unknown) => (JSON.stringify(value) ?? String(value)).slice(0, 80);
 
+/** A text of a file that must not be longer than `most` characters. */
+function needShort(text: string, most: number, what: string): void {
+  need(text.length <= most, `${what} has ${text.length} characters; ${most} are allowed`);
+}
+
 /**
- * @returns what the library gets; the vocabulary and the merges are not copied
- * @throws Error with the reason, for a tokenizer.json that is broken or that has an unknown part
+ * @returns the parts; the vocabulary and the merges are not copied
+ * @throws Error with the reason, for a tokenizer.json that is broken, that has an unknown part, or more of something
+ * than any in use
  */
-export function prepareTokenizerJson(json: JsonObject): JsonObject {
+export function prepareTokenizerJson(json: JsonObject): TokenizerParts {
   checkModel(json.model);
   return {
-    ...json,
-    added_tokens: addedTokens(json.added_tokens),
-    normalizer: part(json.normalizer, NORMALIZERS, 'normalizers'),
-    pre_tokenizer: part(json.pre_tokenizer, PRE_TOKENIZERS, 'pretokenizers'),
-    post_processor: part(json.post_processor, POST_PROCESSORS, 'processors'),
-    decoder: part(json.decoder, DECODERS, 'decoders'),
-    model: { ...json.model, type: 'BPE' },
+    addedTokens: addedTokens(json.added_tokens),
+    normalizers: parts(json.normalizer, NORMALIZERS, 'normalizers'),
+    preTokenizers: parts(json.pre_tokenizer, PRE_TOKENIZERS, 'pretokenizers'),
+    postProcessors: parts(json.post_processor, POST_PROCESSORS, 'processors'),
+    decoders: parts(json.decoder, DECODERS, 'decoders'),
+    model: json.model,
   };
 }
 
-function checkModel(model: unknown): asserts model is JsonObject {
+function checkModel(model: unknown): asserts model is TokenizerParts['model'] {
   need(isObject(model), 'it has no model');
   need(model.type === 'BPE' || (model.type ?? null) === null, `its model is a ${show(model.type)}, not a BPE`);
-  const { vocab, merges } = model;
+  const { vocab, merges, continuing_subword_prefix: prefix } = model;
   need(isObject(vocab) && Array.isArray(merges), 'its vocabulary or its merges are missing');
-  let tokens = 0;
-  for (const token in vocab) {
+  need(!prefix, 'it has a continuing_subword_prefix, which no decoder-only family uses');
+  const tokens = Object.keys(vocab);
+  need(tokens.length, 'it has no vocabulary');
+  for (const token of tokens) {
     need(isId(vocab[token]), `the token ${show(token)} has no number`);
-    tokens++;
-  }
-  need(tokens, 'it has no vocabulary');
-  for (const merge of merges) {
-    const pair: unknown[] = typeof merge === 'string' ? merge.split(' ') : merge;
-    const [left, right] = Array.isArray(pair) && pair.length === 2 ? pair : [];
-    const isToken = (text: unknown): text is string => typeof text === 'string' && Object.hasOwn(vocab, text);
-    const known = isToken(left) && isToken(right) && isToken(left + right);
-    need(known, `the merge ${show(merge)} is not one of two tokens to a third`);
+    needShort(token, MAX_TOKEN, 'a token');
   }
 }
 
 const isId = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ID;
 
-function addedTokens(list: unknown): JsonObject[] {
+function addedTokens(list: unknown): AddedToken[] {
   need((list ?? null) === null || Array.isArray(list), 'its added tokens are no list');
   const tokens = (list ?? []) as unknown[];
+  need(tokens.length <= MAX_ADDED, `it has ${tokens.length} added tokens; ${MAX_ADDED} are allowed`);
+  let characters = 0;
   for (const token of tokens) {
     const valid = isObject(token) && isId(token.id) && typeof token.content === 'string' && token.content !== '';
     need(valid, `the added token ${show(token)} has no number or no text`);
+    const content = token.content as string;
+    needShort(content, MAX_TOKEN, 'an added token');
+    characters += content.length;
   }
-  return tokens as JsonObject[];
+  const most = MAX_ADDED_CHARACTERS;
+  need(characters <= most, `its added tokens have ${characters} characters together; ${most} are allowed`);
+  return (tokens as ConstructorParameters<typeof AddedToken>[0][]).map((token) => new AddedToken(token));
 }
 
-type Rewrite = (part: JsonObject) => JsonObject | JsonObject[];
+type Rewrite = (part: Part) => Part | Part[];
 const same: Rewrite = (value) => value;
 
 /** A normaliser, pre-tokenizer, post-processor or decoder; `list` is where its Sequence keeps the parts. */
-function part(value: unknown, known: Record<string, Rewrite>, list: string): JsonObject | null {
-  if ((value ?? null) === null) return null;
-  const parts = flatten(value, known, list);
-  return parts.length === 1 ? parts[0] : { type: 'Sequence', [list]: parts };
-}
-
-function flatten(value: unknown, known: Record<string, Rewrite>, list: string): JsonObject[] {
-  need(isObject(value), `one of its ${list} is no object`);
-  if (value.type === 'Sequence') {
-    const parts = value[list];
-    need(Array.isArray(parts), `its ${list} are no list`);
-    return parts.flatMap((inner) => flatten(inner, known, list));
-  }
-  const rewrite = typeof value.type === 'string' && Object.hasOwn(known, value.type) ? known[value.type] : null;
-  need(rewrite, `${show(value.type)} is unknown among its ${list}`);
-  return [rewrite(value)].flat();
+function parts(value: unknown, known: Record<string, Rewrite>, list: string): Part[] {
+  let count = 0;
+  const flatten = (value: unknown): Part[] => {
+    need(isObject(value), `one of its ${list} is no object`);
+    need(++count <= MAX_PARTS, `it has more than ${MAX_PARTS} ${list}`);
+    if (value.type === 'Sequence') {
+      const inner = value[list];
+      need(Array.isArray(inner), `its ${list} are no list`);
+      need(inner.length <= MAX_PARTS, `it has ${inner.length} ${list}; ${MAX_PARTS} are allowed`);
+      return inner.flatMap(flatten);
+    }
+    const rewrite = typeof value.type === 'string' && Object.hasOwn(known, value.type) ? known[value.type] : null;
+    need(rewrite, `${show(value.type)} is unknown among its ${list}`);
+    return [rewrite(value as Part)].flat();
+  };
+  return (value ?? null) === null ? [] : flatten(value);
 }
 
 function checkPattern({ pattern }: JsonObject): JsonObject {
   need(isObject(pattern), 'a pattern is missing');
   const { Regex: regex, String: text } = pattern;
   need(typeof (regex ?? text) === 'string', 'a pattern is no text');
-  if (typeof regex === 'string') checkRegex(regex);
   return pattern;
 }
 
-/** A group's opening, a set, an escape, or what repeats or chooses: what checkRegex looks at. */
-const REGEX_PARTS =
-  /\\.|\[(?:\\.|\[[^\]]*\]|[^\]\\])*\]|\((?:\?(?:<?[=!]|[:>]|[a-z-]*:|<\w+>))?|\)|\{\d+,\d*\}|[|*+?]/gs;
-
-/**
- * Refuses what backtracks without end: a repeated group that itself repeats or chooses, such as (a+)+ or (a|a)*. No
- * tokenizer in use has one, and a regex cannot be interrupted.
- */
-function checkRegex(regex: string): void {
-  need(regex.length <= MAX_REGEX, `a regex of ${regex.length} characters`);
-  const ambiguous = [false]; // for each open group: whether it repeats or chooses inside
-  for (const { 0: part, index } of regex.matchAll(REGEX_PARTS)) {
-    if (part.startsWith('(')) ambiguous.push(false);
-    else if (part === ')') {
-      const inside = ambiguous.pop();
-      need(ambiguous.length, 'a regex has a bracket too many');
-      need(!(inside && '*+{'.includes(regex[index + 1] ?? ' ')), 'a regex repeats a group that repeats or chooses');
-      if (inside) ambiguous[ambiguous.length - 1] = true;
-    } else if (!/^[\\[]/.test(part)) ambiguous[ambiguous.length - 1] = true;
-  }
-}
-
-const split = (regex: string): JsonObject => ({
+const split = (regex: string): Part => ({
   type: 'Split',
   pattern: { Regex: regex },
   behavior: 'Isolated',
@@ -133,12 +138,15 @@ const split = (regex: string): JsonObject => ({
 const replace: Rewrite = (value) => {
   checkPattern(value);
   need(typeof value.content === 'string', 'a replacement is no text');
+  needShort(value.content, MAX_CONTENT, "a Replace's content");
   return value;
 };
 
 const text = (key: string): Rewrite => {
   return (value) => {
-    need(typeof value[key] === 'string', `the ${key} of a ${value.type} is no text`);
+    const content = value[key];
+    need(typeof content === 'string', `the ${key} of a ${value.type} is no text`);
+    needShort(content, MAX_CONTENT, `the ${key} of a ${value.type}`);
     return value;
   };
 };
@@ -164,29 +172,24 @@ const PRE_TOKENIZERS: Record<string, Rewrite> = {
   Split(value) {
     const pattern = checkPattern(value);
     const { behavior, invert } = value;
-    // the library drops what lies between the matches of an inverted split, even of one that only isolates
     if (behavior === 'Isolated') return { ...value, invert: false };
     if (behavior === 'Removed' && invert === true) return value;
-    // the library would isolate it
     const character = pattern.String;
     const single = typeof character === 'string' && [...character].length === 1;
     need(behavior === 'MergedWithPrevious' && single, `a split of the behaviour ${show(behavior)} is unknown`);
     const c = escapeForClass(character);
     return split(`[^${c}]*[${c}]|[^${c}]+`);
   },
-  ByteLevel(value) {
-    // the library's own pattern has JavaScript's \s, which counts U+FEFF and not U+0085
-    if (value.use_regex === false || value.add_prefix_space === true) return value;
-    return [split(GPT2_SPLIT), { ...value, use_regex: false }];
+  ByteLevel({ use_regex, add_prefix_space }) {
+    const prefix = add_prefix_space === true ? [{ type: 'PrefixSpace' }] : [];
+    return [...prefix, ...(use_regex === false ? [] : [split(GPT2_SPLIT)]), { type: 'Bytes' }];
   },
-  // the library's \d leaves out digits such as ½ and ٣
   Digits: (value) => split(value.individual_digits === true ? '\\p{N}' : '\\p{N}+'),
   Metaspace(value) {
     const { replacement = '▁' } = value;
     need(typeof replacement === 'string' && [...replacement].length === 1, "a Metaspace's replacement is no character");
     const whole = { ...value, prepend_scheme: prependScheme(value) };
     const c = escapeForClass(replacement);
-    // the library never splits
     return value.split === false ? whole : [whole, split(`[${c}][^${c}]*|[^${c}]+`)];
   },
 };
@@ -194,7 +197,9 @@ const PRE_TOKENIZERS: Record<string, Rewrite> = {
 const POST_PROCESSORS: Record<string, Rewrite> = {
   ByteLevel: same,
   TemplateProcessing(value) {
-    need(Array.isArray(value.single) && value.single.every(isObject), 'its template is no list');
+    const { single } = value;
+    need(Array.isArray(single) && single.every(isObject), 'its template is no list');
+    need(single.length <= MAX_PARTS, `its template has ${single.length} parts; ${MAX_PARTS} are allowed`);
     return value;
   },
 };
@@ -210,7 +215,7 @@ const DECODERS: Record<string, Rewrite> = {
     return value;
   },
   Metaspace(value) {
-    // the library drops the first space even where none was put
+    // no space is dropped where none was put
     if (prependScheme(value) !== 'never') return value;
     return { type: 'Replace', pattern: { String: value.replacement ?? '▁' }, content: ' ' };
   },

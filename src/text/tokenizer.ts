@@ -1,14 +1,18 @@
 /**
- * Text <-> ids, by @huggingface/tokenizers, with what it leaves open settled: special tokens parsed only on demand,
- * the beginning-of-text token only where the tokenizer itself would add it, and no "clean up" of spaces in decoding
- * (an old default that changes what the model said, and that cannot be streamed).
+ * Text <-> ids, put together from the parts of a tokenizer.json, with what the format leaves open settled: special tokens
+ * parsed only on demand, the beginning-of-text token only where the tokenizer itself would add it, and no "clean up" of
+ * spaces in decoding (an old default that changes what the model said, and that cannot be streamed).
  */
-import { ByteFallbackDecoder, Tokenizer as HfTokenizer, SequenceDecoder } from '@huggingface/tokenizers';
 import { NibbleError } from '../errors';
 import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
+import { Bpe } from './bpe';
 import { endNames } from './control-names';
-import { prepareTokenizerJson } from './tokenizer-json';
+import { decoder } from './decoder';
+import { GrowthError, normalizer } from './normalizer';
+import { atOnce } from './steps';
+import { prepareTokenizerJson, type TokenizerParts } from './tokenizer-json';
 import { type ControlTokens, showControl } from './typed-text';
+import { wordSplitter } from './words';
 
 type JsonObject = { [key: string]: unknown };
 
@@ -22,9 +26,21 @@ export interface EncodeOptions {
 }
 
 export interface Tokenizer {
-  /** Ids of a text. Bytes that the vocabulary lacks vanish, as in Rust's tokenizers; a lone surrogate is U+FFFD. */
+  /**
+   * Ids of a text. Bytes that the vocabulary lacks vanish, as in Rust's tokenizers; a lone surrogate is U+FFFD.
+   * @throws NibbleError corrupt-checkpoint where the normalizer makes the text more than 8 times as long
+   */
   encode(text: string, options: EncodeOptions): number[];
-  /** Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD. */
+  /**
+   * encode(), for a text of any length: others can have a turn after each way through the whole text, and then after
+   * every piece of some 64 Ki characters or 100,000 merges; the rest can be left undone.
+   * @yields how many ids there will be at least
+   */
+  steps(text: string, options: EncodeOptions): Generator<number, number[]>;
+  /**
+   * Text of ids; ids without a token (a padded vocabulary's) are nothing. An unfinished character ends as U+FFFD.
+   * @throws NibbleError corrupt-checkpoint where the decoder makes the tokens more than 8 times as long
+   */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
   isSpecial(id: number): boolean;
   /** The tokens that text must not become, for hideControl(). @param rows of the embedding: what has none is text */
@@ -48,111 +64,159 @@ function tokenText(value: unknown): string | null {
   return typeof content === 'string' ? content : null;
 }
 
+/** Characters between two turns: some 30 ms. */
+const SECTION = 65_536;
+
+function unusable(cause: unknown): NibbleError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new NibbleError(
+    'corrupt-checkpoint',
+    `tokenizer.json cannot be used (${why}). Download it again, or choose another model.`,
+    { path: 'tokenizer.json' },
+    { cause },
+  );
+}
+
 /**
  * @param json tokenizer.json
  * @param config tokenizer_config.json, or {}
- * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one, or has a part that no decoder-only family uses
+ * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one, has a part that no decoder-only family uses, or
+ * more or longer parts than any does
  */
 export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer {
   try {
-    return wrap(construct(json, config), config);
+    const tokenizer = assemble(prepareTokenizerJson(json), config);
+    // a broken rule or decoder shows here, not in the middle of an answer
+    tokenizer.decode(tokenizer.encode('a b', { special: true, bos: true }), { skipSpecial: false });
+    return tokenizer;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new NibbleError(
-      'corrupt-checkpoint',
-      `tokenizer.json cannot be used (${why}). Download it again, or choose another model.`,
-      { path: 'tokenizer.json' },
-      { cause },
-    );
+    if (cause instanceof NibbleError) throw cause;
+    throw unusable(cause);
   }
 }
 
-function construct(json: JsonObject, config: JsonObject): HfTokenizer {
-  const inner = new HfTokenizer(prepareTokenizerJson(json), config);
-  const { decoder, normalizer, model } = inner;
-  for (const token of inner.get_added_tokens_decoder().values()) {
-    // Rust decodes it as it is looked for
-    if (token.normalized && normalizer) model!.vocab[token.id] = normalizer.normalize(token.content);
-  }
-  const parts = decoder instanceof SequenceDecoder ? decoder.decoders : [decoder];
-  for (const part of parts) {
-    // the library's would drop U+FEFF
-    if (part instanceof ByteFallbackDecoder) part.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  }
-  return inner;
-}
-
-function wrap(inner: HfTokenizer, config: JsonObject): Tokenizer {
-  const added = [...inner.get_added_tokens_decoder().values()];
+function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
+  const { addedTokens: added, model } = parts;
+  const vocab = new Map(Object.entries(model.vocab));
+  const names = new Map(added.map(({ content, id }) => [content, id]));
+  const idOf = (token: string) => names.get(token) ?? vocab.get(token);
+  const normalize = normalizer(parts.normalizers);
+  const tokens: string[] = [];
+  for (const [token, id] of vocab) tokens[id] = token;
+  // Rust decodes it as it is looked for
+  for (const { content, id, normalized } of added) tokens[id] = normalized ? normalize(content) : content;
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
-  const prefix = startTokens(inner, config).map((token) => inner.token_to_id(token)!);
-  const toIds = encoder(inner, added);
-  const longestAt = tokenFinder(added.map((token) => [token.content, token]));
+  const prefix = startTokens(parts, config, idOf).map((token) => idOf(token)!);
+  const toIds = encoder(parts, vocab, normalize);
+  const toText = decoder(parts.decoders, (token) => names.has(token));
+  const suffix = model.end_of_word_suffix;
+  const find = tokenFinder(added.map((token) => [token.content, token]));
   const starts = new Set(added.map(({ content }) => content[0]));
   const [bosToken, eosToken] = [tokenText(config.bos_token), tokenText(config.eos_token)];
   // as text they end nothing
-  const isSpecial = (name: string) => specialIds.has(inner.token_to_id(name)!);
-  const ends = endNames(isSpecial).map((name) => inner.token_to_id(name));
-  const eos = eosToken === null ? undefined : inner.token_to_id(eosToken);
-  const tokenizer: Tokenizer = {
-    encode(text, { special, bos, standIns }) {
-      const ids = toIds(text.toWellFormed(), special, standIns);
-      return bos ? [...prefix, ...ids] : ids;
-    },
+  const isSpecial = (name: string) => specialIds.has(idOf(name)!);
+  const ends = endNames(isSpecial).map(idOf);
+  const eos = eosToken === null ? undefined : idOf(eosToken);
+  const isToken = (id: number) => tokens[id] !== undefined;
+  function* steps(text: string, { special, bos, standIns }: EncodeOptions): Generator<number, number[]> {
+    const out = bos ? [...prefix] : [];
+    try {
+      yield* toIds(text.toWellFormed(), special, standIns, out);
+    } catch (error) {
+      throw error instanceof GrowthError ? unusable(error) : error;
+    }
+    return out;
+  }
+  return {
+    encode: (text, options) => atOnce(steps(text, options)),
+    steps,
     decode(ids, { skipSpecial }) {
-      const known = ids.filter((id) => tokenizer.isToken(id) && !(skipSpecial && specialIds.has(id)));
-      return known.length ? inner.decode(known, { clean_up_tokenization_spaces: false }) : '';
+      const known = ids.filter((id) => isToken(id) && !(skipSpecial && specialIds.has(id)));
+      try {
+        const text = known.length ? toText(known.map((id) => tokens[id])) : '';
+        return suffix && typeof suffix === 'string' ? text.replaceAll(suffix, ' ') : text;
+      } catch (error) {
+        throw error instanceof GrowthError ? unusable(error) : error;
+      }
     },
     isSpecial: (id) => specialIds.has(id),
     control(rows) {
       // white space is that in every text
       const isControl = ({ special, id, content }: AddedToken) => (special || id >= rows) && content.trim() !== '';
       const firsts = added.filter(isControl).map(({ content }) => String.fromCodePoint(content.codePointAt(0)!));
-      return { longestAt, isControl, firsts: [...new Set(firsts)], starts };
+      return { find, isControl, firsts: [...new Set(firsts)], starts };
     },
-    isToken: (id) => inner.id_to_token(id) !== undefined,
-    idOf: (token) => inner.token_to_id(token),
+    isToken,
+    idOf,
     eosIds: [...new Set([eos, ...ends])].filter((id) => id !== undefined),
     bosToken,
     eosToken,
-    vocabSize: inner.model!.vocab.length,
+    vocabSize: tokens.length,
   };
-  // a broken rule or decoder shows here, not in the middle of an answer
-  tokenizer.decode(tokenizer.encode('a b', { special: true, bos: true }), { skipSpecial: false });
-  return tokenizer;
 }
 
 /** The tokens that the tokenizer puts before a text: what its post-processor adds, or else the BOS if the config asks. */
-function startTokens(inner: HfTokenizer, config: JsonObject): string[] {
-  const mark = '\0'; // stands for the text: a post-processor only puts tokens around it
-  const processed = inner.post_processor?.post_process([mark], null, true).tokens ?? [];
-  const before = processed.slice(0, Math.max(0, processed.indexOf(mark)));
-  if (before.length) return before.filter((token) => inner.token_to_id(token) !== undefined);
+function startTokens(
+  { postProcessors }: TokenizerParts,
+  config: JsonObject,
+  idOf: (token: string) => number | undefined,
+): string[] {
+  type Item = { Sequence?: { id?: unknown }; SpecialToken?: { id?: unknown } };
+  // the last is around all others
+  const before = [...postProcessors].reverse().flatMap(({ single = [] }) => {
+    const items = single as Item[];
+    const text = items.findIndex(({ Sequence }) => Sequence?.id === 'A');
+    return items.slice(0, Math.max(0, text)).map(({ SpecialToken }) => SpecialToken?.id);
+  });
+  const known = (token: unknown): token is string => typeof token === 'string' && idOf(token) !== undefined;
+  if (before.length) return before.filter(known);
   const bos = tokenText(config.bos_token);
-  return config.add_bos_token === true && bos !== null && inner.token_to_id(bos) !== undefined ? [bos] : [];
+  return config.add_bos_token === true && known(bos) ? [bos] : [];
 }
 
-/** Text to ids: the library's normaliser, pre-tokenizer and model, between added tokens. */
-function encoder(inner: HfTokenizer, added: readonly AddedToken[]) {
-  const { normalizer, pre_tokenizer: split, model } = inner;
-  const normalize = (text: string) => (normalizer && text ? normalizer.normalize(text) : text);
+/** Text to ids, appended to a list: normaliser, pre-tokenizer and model, between added tokens. */
+function encoder(
+  { addedTokens: added, preTokenizers, model }: TokenizerParts,
+  vocab: ReadonlyMap<string, number>,
+  normalize: (text: string) => string,
+) {
+  const inBytes = preTokenizers.at(-1)?.type === 'Bytes';
+  const split = wordSplitter(inBytes ? preTokenizers.slice(0, -1) : preTokenizers);
+  const bpe = new Bpe(model, vocab, inBytes);
   const asWritten = addedTokenSplitter(added.filter((t) => !t.normalized).map((t) => [t.content, t]));
   const normalized = addedTokenSplitter(added.filter((t) => t.normalized).map((t) => [normalize(t.content), t]));
-  const encodeText = (text: string, first: boolean): number[] => {
-    // a Metaspace may put its space before the first section only
-    const words = split ? split.pre_tokenize(text, { section_index: first ? 0 : 1 }) : [text];
-    return model!._call(words).flatMap((token) => inner.token_to_id(token) ?? model!.unk_token_id ?? []);
-  };
   const lateControl = added.some((token) => token.normalized && token.special);
-  return (text: string, special: boolean, standIns: StandIns = new Map()): number[] => {
+  return function* (text: string, special: boolean, standIns: StandIns = new Map(), out: number[] = []) {
     const show = (part: string) => (standIns.size ? showControl(part, standIns) : part);
-    return asWritten(text, special, standIns).flatMap((section, i) => {
-      if (typeof section === 'number') return section;
+    let read = 0;
+    // a Metaspace may put its space before the first section only
+    let first = true;
+    const sections = asWritten(text, special, standIns);
+    if (text.length > SECTION) yield out.length;
+    for (const section of sections) {
+      if (typeof section === 'number') {
+        out.push(section);
+        first = false;
+        continue;
+      }
       // a normaliser is to see what was typed, unless tokens are looked for after it
-      const sought = lateControl ? section : show(section);
-      return normalized(normalize(sought), special, standIns).flatMap((part, j) =>
-        typeof part === 'number' ? part : encodeText(show(part), i + j === 0),
-      );
-    });
+      const sought = normalize(lateControl ? section : show(section));
+      if (text.length > SECTION) yield out.length;
+      for (const part of normalized(sought, special, standIns)) {
+        if (typeof part === 'number') out.push(part);
+        else {
+          for (const word of bpe.cut(split([show(part)], first))) {
+            const rest = bpe.encode(word, out);
+            if (rest) yield* rest;
+            read += word.length;
+            if (read < SECTION) continue;
+            yield out.length;
+            read = 0;
+          }
+        }
+        first = false;
+      }
+      first = false;
+    }
   };
 }

@@ -7,11 +7,11 @@
  * `</think>`, stays as it is.
  */
 import { NibbleError } from '../errors';
-import type { AddedToken, Found, StandIns } from './added-tokens';
+import type { AddedToken, Finder, StandIns } from './added-tokens';
 
 export interface ControlTokens {
-  /** the longest added token at a place */
-  longestAt(text: string, start: number): Found | undefined;
+  /** finds the places where added tokens begin, and the longest of each */
+  find(text: string): Finder;
   isControl(token: AddedToken): boolean;
   /** first characters of control tokens */
   firsts: readonly string[];
@@ -46,7 +46,7 @@ const ALONE = /[\p{P}\p{S}]/u;
  */
 export function hideControl<T>(
   value: T,
-  { longestAt, isControl, firsts, starts }: ControlTokens,
+  { find, isControl, firsts, starts }: ControlTokens,
   source: string,
   unlike: string,
   marks: readonly string[] = [],
@@ -57,32 +57,35 @@ export function hideControl<T>(
   for (const first of firsts) standIns.set(freeCharacter(used, standIns), first);
   const standInFor = new Map([...standIns].map(([standIn, first]) => [first, standIn]));
   const looked = literals(source).filter(
-    (text) => firsts.some((first) => text.includes(first)) && !controlIn(text, { longestAt, isControl }),
+    (text) => firsts.some((first) => text.includes(first)) && !controlIn(text, { find, isControl }),
   );
   const begins = new Set(looked.map((text) => text[0]));
+  const alone = new Map([...standInFor].filter(([first]) => ALONE.test(first)));
 
   const hideText = (text: string, left: readonly string[]): string => {
-    let out = '';
+    const out: string[] = [];
     let done = 0;
     let looksUntil = 0;
+    const next = find(text);
     for (let at = 0; at < text.length; at++) {
       if (begins.has(text[at])) {
         for (const part of looked) if (text.startsWith(part, at)) looksUntil = Math.max(looksUntil, at + part.length);
       }
       if (!starts.has(text[at])) continue;
       const character = String.fromCodePoint(text.codePointAt(at)!);
-      const found = longestAt(text, at);
-      const breaks = found
-        ? isControl(found.token) && !left.includes(found.token.content)
-        : at >= looksUntil && ALONE.test(character);
-      const standIn = breaks && standInFor.get(character);
+      const nearest = next(at);
+      const found = nearest?.start === at ? nearest : undefined;
+      const breaks = found ? isControl(found.token) && !left.includes(found.token.content) : at >= looksUntil;
+      const standIn = breaks && (found ? standInFor : alone).get(character);
       if (standIn) {
-        out += text.slice(done, at) + standIn;
+        if (at > done) out.push(text.slice(done, at));
+        out.push(standIn);
         done = at + character.length;
       }
       if (found) at = found.end - 1;
     }
-    return out + text.slice(done);
+    out.push(text.slice(done));
+    return out.join('');
   };
   const hide = (value: unknown, left: readonly string[]): unknown => {
     if (typeof value === 'string') return hideText(value, left);
@@ -97,7 +100,8 @@ export function hideControl<T>(
 /** The text with the characters back in their places. */
 export function showControl(text: string, standIns: StandIns): string {
   let out = text;
-  for (const [standIn, character] of standIns) out = out.replaceAll(standIn, () => character);
+  // in a replacement $$ is $
+  for (const [standIn, character] of standIns) out = out.replaceAll(standIn, character.replace('$', '$$$$'));
   return out;
 }
 
@@ -111,11 +115,9 @@ function freeCharacter(used: readonly string[], taken: StandIns): string {
   throw new NibbleError('invalid-option', 'The messages use every character that there is. Shorten them.');
 }
 
-function controlIn(text: string, { longestAt, isControl }: Pick<ControlTokens, 'longestAt' | 'isControl'>): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const found = longestAt(text, at);
-    if (found && isControl(found.token)) return true;
-  }
+function controlIn(text: string, { find, isControl }: Pick<ControlTokens, 'find' | 'isControl'>): boolean {
+  const next = find(text);
+  for (let found = next(0); found; found = next(found.start + 1)) if (isControl(found.token)) return true;
   return false;
 }
 

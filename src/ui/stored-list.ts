@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
-import { asNibbleError, type NibbleError } from '../errors';
+import { asNibbleError, type NibbleError, withoutSecrets } from '../errors';
 import type { ModelInfo, StoredModel } from '../protocol';
 import { define } from './define';
 import './error-notice';
@@ -186,7 +186,7 @@ export class StoredList extends LitElement {
     return html`<li>
       <div class="model">
         <span class="name">${name}</span>${isLoaded ? html`<span class="badge">loaded</span>` : nothing}
-        <div class="muted">${address.replace(location.origin, '')}</div>
+        <div class="muted">${withoutSecrets(address).replace(location.origin, '')}</div>
         <div class="muted">${size} · used ${formatAgo(lastUsed)}</div>
       </div>
       <div class="actions">${this.#actions(model, name, isLoaded, index)}</div>

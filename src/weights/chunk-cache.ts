@@ -1,5 +1,6 @@
 /**
- * The chunks that are in memory or on their way there, a bounded number: the one used longest ago makes room. Its memory
+ * The chunks that are in memory or on their way there, a bounded number: the one used longest ago makes room, but those
+ * that were fetched for a header and could not be kept stay until they are used. Its memory
  * is given back at once, but not under somebody who still waits for it or copies from it.
  */
 import { chunkKey } from './chunk-store';
@@ -23,15 +24,24 @@ export interface ChunkCache {
   hold(path: string, index: number): Held;
   /** Runs `task` on a chunk's bytes, which stay until it is done. @throws what loading it throws; aborted */
   use(held: Held, task: (bytes: Bytes) => void | Promise<void>, until?: AbortSignal): Promise<void>;
+  /** Lets a chunk stay until it is dropped: one that would have to be fetched again. */
+  pin(path: string, index: number): void;
   drop(path: string, index: number): void;
   clear(): void;
   /** the loads under way */
   readonly running: ReadonlySet<Promise<unknown>>;
 }
 
-/** @param most chunks at most */
-export function createChunkCache(load: (path: string, index: number) => Promise<Bytes>, most: number): ChunkCache {
+/** as many as there are headers that are read side by side, and two more */
+const PINNED = 8;
+
+/** @param most chunks at most, beside those that stay */
+export function createChunkCache(
+  load: (path: string, index: number) => Promise<Bytes>,
+  most: () => number,
+): ChunkCache {
   const cache = new Map<string, Held>();
+  const pinned = new Set<string>();
   const running = new Set<Promise<unknown>>();
   const nameOf = (path: string, index: number) => chunkKey('', path, index);
 
@@ -43,6 +53,7 @@ export function createChunkCache(load: (path: string, index: number) => Promise<
     const held = cache.get(name);
     if (!held) return;
     cache.delete(name);
+    pinned.delete(name);
     held.dropped = true;
     free(held);
   }
@@ -52,7 +63,11 @@ export function createChunkCache(load: (path: string, index: number) => Promise<
     running.add(held.bytes);
     held.bytes
       // a chunk fetched ahead may fail before anybody waits for it
-      .catch(() => cache.get(name) === held && cache.delete(name))
+      .catch(() => {
+        if (cache.get(name) !== held) return;
+        cache.delete(name);
+        pinned.delete(name);
+      })
       .finally(() => running.delete(held.bytes));
     return held;
   }
@@ -66,8 +81,15 @@ export function createChunkCache(load: (path: string, index: number) => Promise<
       // the newest stands last
       cache.delete(name);
       cache.set(name, held);
-      if (cache.size > most) drop(cache.keys().next().value!);
+      for (const oldest of cache.keys()) {
+        if (cache.size - pinned.size <= most()) break;
+        if (!pinned.has(oldest)) drop(oldest);
+      }
       return held;
+    },
+    pin(path, index) {
+      const name = nameOf(path, index);
+      if (cache.has(name) && pinned.size < PINNED) pinned.add(name);
     },
     async use(held, task, until) {
       held.users++;

@@ -3,9 +3,10 @@
  * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()`
  * would load whole models: never call them on the chunks.
  */
-import { del, get, keys, promisifyRequest, set, type UseStore } from 'idb-keyval';
+import { del, get, keys, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { LoadAttempt } from '../protocol';
+import { type DatabaseOptions, database } from './database';
 import type { FileVersion } from './versions';
 
 /** Files are fetched, verified and stored in pieces of 4 MiB, aligned to the file's start. */
@@ -37,8 +38,13 @@ export interface ChunkStore {
   keys(prefix: string): Promise<string[]>;
 }
 
+/** What a ModelRecord's fields mean; another number where they come to mean something else. */
+export const RECORD_FORMAT = 1;
+
 /** What is known of a model on this machine. */
 export interface ModelRecord {
+  /** RECORD_FORMAT; absent in the records of version 0.1.0, whose fields mean the same */
+  format?: number;
   /** the source's name and revision: the key of everything kept for it */
   key: string;
   name: string;
@@ -65,6 +71,10 @@ export interface ModelRecord {
   /** ms since 1970 */
   lastUsed: number;
 }
+
+/** Whether a later version wrote a record: what it means, and which chunks are its own, is not known here. */
+export const isForeign = (record: ModelRecord | undefined): boolean =>
+  record?.format !== undefined && record.format !== RECORD_FORMAT;
 
 /** Of models, by key; promises what ChunkStore promises. A record survives structured cloning and JSON. */
 export interface Ledger {
@@ -153,34 +163,12 @@ export function createMemoryStore(): ModelStore {
   };
 }
 
-/** idb-keyval's store function with relaxed durability: a chunk lost to a power cut is fetched again anyway. */
-function database(name: string): UseStore {
-  let opened: Promise<IDBDatabase> | undefined;
-  const open = () => {
-    const request = indexedDB.open(name);
-    request.onupgradeneeded = () => request.result.createObjectStore('keyval');
-    return promisifyRequest(request);
-  };
-  return async (mode, callback) => {
-    try {
-      opened ??= open();
-      const db = await opened;
-      db.onclose = () => {
-        opened = undefined;
-      };
-      return await callback(db.transaction('keyval', mode, { durability: 'relaxed' }).objectStore('keyval'));
-    } catch (error) {
-      opened = undefined;
-      throw error;
-    }
-  };
-}
-
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
 /**
- * The sentence leaves the quota out: Chrome's is a constant above the usage, whatever the disk has (since 2025).
- * @param needed bytes that were to be written
+ * What is needed and what is free. Chrome's estimate is a constant above the usage, whatever the disk has (since 2025):
+ * where a write is refused although that names room enough, the sentence says so.
+ * @param needed bytes that are still to be kept
  */
 export function quotaExceeded(
   needed: number,
@@ -188,8 +176,15 @@ export function quotaExceeded(
   options?: ErrorOptions,
 ): NibbleError {
   const { usage = 0, quota = 0 } = room ?? {};
-  const text = `There is no room for this model: ${megabytes(needed)} MB more are needed, ${megabytes(usage)} MB are in use here. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
-  const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota };
+  const free = Math.max(0, quota - usage);
+  const some = Math.max(1, megabytes(needed));
+  const left = !room
+    ? ''
+    : free < needed
+      ? ` and ${megabytes(free)} MB are free`
+      : ', and nothing more can be written, though there should be room: the disk may be full';
+  const text = `There is no room for this model: ${some} MB more are needed, ${megabytes(usage)} MB are in use here${left}. Delete a model or free disk space, or load with storage: 'if-room' or 'none'.`;
+  const details = { neededBytes: needed, usageBytes: usage, quotaBytes: quota, freeBytes: free };
   return new NibbleError('quota-exceeded', text, details, options);
 }
 
@@ -207,13 +202,17 @@ async function storageError(cause: unknown, bytes: number): Promise<NibbleError>
 
 /**
  * Opens the databases.
- * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque origin)
+ * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque origin,
+ * another tab that holds them)
  */
-export async function openModelStore(prefix = 'nibble'): Promise<{ store: ModelStore | null; reason: string }> {
-  const chunks = database(`${prefix}-chunks`);
-  const models = database(`${prefix}-models`);
-  const loading = database(`${prefix}-loading`);
-  const saved = database(`${prefix}-saved`);
+export async function openModelStore(
+  options: DatabaseOptions = {},
+  prefix = 'nibble',
+): Promise<{ store: ModelStore | null; reason: string }> {
+  const chunks = database(`${prefix}-chunks`, options);
+  const models = database(`${prefix}-models`, options);
+  const loading = database(`${prefix}-loading`, options);
+  const saved = database(`${prefix}-saved`, options);
   const guarded = <T>(work: Promise<T>, bytes = 0) =>
     work.catch(async (cause) => {
       throw await storageError(cause, bytes);

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { HttpOptions } from './http-ranges';
+import type { HttpOptions } from './http-request';
 import { createHttpSource } from './http-source';
 import { retryAfter } from './retry';
 

@@ -1,7 +1,9 @@
 /** A Source over any HTTP base: a folder URL (trailing slash), or the URL of one .gguf. Nothing is fetched yet. */
 import { NibbleError } from '../errors';
 import { ggufParts } from '../formats/gguf-parts';
-import { createHttpRanges, encodePath, type HttpOptions, withoutSecrets } from './http-ranges';
+import { encodePath, withoutSecrets } from './http-errors';
+import { createHttpRanges } from './http-ranges';
+import type { HttpOptions } from './http-request';
 import type { Source } from './source';
 
 /**

@@ -6,12 +6,18 @@
  */
 import type { NibbleError } from '../errors';
 import { ggufParts } from '../formats/gguf-parts';
-import { createHttpRanges, encodePath, type HttpOptions, networkError } from './http-ranges';
+import { parseObject } from '../formats/json';
+import { encodePath, networkError } from './http-errors';
+import { createHttpRanges } from './http-ranges';
+import type { HttpOptions } from './http-request';
 import type { Listing, Source, SourceDescription } from './source';
 
 export const HUB = 'https://huggingface.co';
 /** where the Hub is, and where it redirects to */
 const HUB_HOSTS = `${HUB} https://*.hf.co`;
+
+/** a repository of half a million files */
+const LISTED_VALUES = 1 << 22;
 
 interface ApiAnswer {
   sha?: unknown;
@@ -114,7 +120,7 @@ export function createHubSource(
 /** @throws network when the answer is not what the Hub's API says */
 function filesIn(bytes: Uint8Array, url: string): Listing {
   try {
-    const { sha, siblings }: ApiAnswer = JSON.parse(new TextDecoder().decode(bytes));
+    const { sha, siblings } = parseObject(bytes, 'It', {}, { values: LISTED_VALUES }) as ApiAnswer;
     const revision = hexOf(sha);
     if (!revision || !Array.isArray(siblings)) throw new Error('no commit or no files in it');
     const files: Listing['files'] = Object.create(null);

@@ -45,9 +45,17 @@ export async function lockDownload(key: string, signal?: AbortSignal, waits?: ()
   return (await acquire(name, { signal }))!;
 }
 
-/** Keeps the model from being deleted until the returned function is called. @throws aborted */
-export async function lockUse(key: string, signal?: AbortSignal): Promise<Release> {
-  return (await acquire(`nibble-use:${key}`, { mode: 'shared', signal }))!;
+/**
+ * Keeps the model from being deleted until the returned function is called.
+ * @param waits is told when somebody deletes or checks it
+ * @throws aborted
+ */
+export async function lockUse(key: string, signal?: AbortSignal, waits?: () => void): Promise<Release> {
+  const name = `nibble-use:${key}`;
+  const free = waits ? await acquire(name, { mode: 'shared', ifAvailable: true }) : null;
+  if (free) return free;
+  waits?.();
+  return (await acquire(name, { mode: 'shared', signal }))!;
 }
 
 /** Takes a lock of that name for as long as this worker lives. @returns whether there are locks here */

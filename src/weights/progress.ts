@@ -11,6 +11,8 @@ const PHASES: readonly Progress['phase'][] = ['header', 'download', 'upload', 'c
 export interface ProgressMeter {
   /** goes on to a phase; one that has been passed is not told again */
   phase(phase: Progress['phase'], note?: string): void;
+  /** one sentence on what is waited for, '' when it is no more */
+  note(why: string): void;
   /** a file of the model, before its header is read: that may need much of it (bitsandbytes' quant_states lie about) */
   file(path: string, bytes: number): void;
   /** once the headers are read */
@@ -55,6 +57,10 @@ export function createProgress(report: (progress: Progress) => void, now = () =>
       if (PHASES.indexOf(next) > PHASES.indexOf(phase)) phase = next;
       note = why;
       if (next === 'ready') placed = totalBytes;
+      tell(true);
+    },
+    note(why) {
+      note = why || undefined;
       tell(true);
     },
     file(path, bytes) {

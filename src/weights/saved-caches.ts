@@ -46,10 +46,12 @@ interface SavedRecord extends SavedCache {
 }
 
 export const SAVED_PREFIX = '@saved/';
-const prefixOf = (name: string, generation: string) => `${SAVED_PREFIX}${encodeURIComponent(name)}/${generation}#`;
+/** @param generation null: of all of them */
+const prefixOf = (name: string, generation: string | null) =>
+  `${SAVED_PREFIX}${encodeURIComponent(name)}/${generation === null ? '' : `${generation}#`}`;
 
-const damaged = (name: string, what: string, details: Record<string, string | number | null>) =>
-  new NibbleError('integrity-mismatch', `The saved conversation “${name}” cannot be used: ${what}. Save it anew.`, {
+const damaged = (name: string, what: string, details: Record<string, string | number | null>, next = 'Save it anew.') =>
+  new NibbleError('integrity-mismatch', `The saved conversation “${name}” cannot be used: ${what}. ${next}`, {
     name,
     ...details,
   });
@@ -69,7 +71,8 @@ export function checkName(name: unknown): asserts name is string {
  * @param about its tokens, model and revision
  * @param rows brings the pieces; each is written before the next is asked for
  * @param signal is looked at before each piece
- * @throws quota-exceeded, storage-unavailable, aborted, and what `rows` throws: what was saved before is then still there
+ * @throws quota-exceeded, storage-unavailable (a later version's stands there), aborted, and what `rows` throws: what was
+ * saved before is then still there
  */
 export function writeSaved(
   store: ModelStore,
@@ -79,6 +82,10 @@ export function writeSaved(
   signal?: AbortSignal,
 ): Promise<SavedCache> {
   return whileSaving(async () => {
+    if (isLater(await store.saved.get(about.name))) {
+      const text = `A later version of this page or program has saved the conversation “${about.name}”: it is left as it is. Save under another name.`;
+      throw new NibbleError('storage-unavailable', text, { name: about.name, reason: 'later-version' });
+    }
     const generation = crypto.randomUUID();
     const prefix = prefixOf(about.name, generation);
     const pieces: SavedPiece[] = [];
@@ -108,21 +115,29 @@ export function writeSaved(
   }, signal);
 }
 
-/** Deletes all pieces that no record names. */
+/** Deletes all pieces that no record names; what a later version has saved keeps all that bears its name. */
 async function sweep(store: ModelStore): Promise<void> {
-  const named = (await records(store)).map(({ name, generation }) => prefixOf(name, generation));
+  const names = await store.saved.keys();
+  const found = await Promise.all(names.map((name) => store.saved.get(name)));
+  const named = found.map((record, i) => prefixOf(names[i], isKnown(record) ? record.generation : null));
   for (const key of await store.chunks.keys(SAVED_PREFIX)) {
     if (!named.some((prefix) => key.startsWith(prefix))) await store.chunks.delete(key);
   }
 }
 
+/** Of this format. */
 async function records(store: ModelStore): Promise<SavedRecord[]> {
   const all = await Promise.all((await store.saved.keys()).map((name) => store.saved.get(name)));
-  return all.filter(isRecord);
+  return all.filter(isKnown);
 }
 
 const isRecord = (value: unknown): value is SavedRecord =>
   typeof value === 'object' && value !== null && 'generation' in value && 'contents' in value;
+
+/** A later version wrote it: it is left as it is. */
+const isLater = (value: unknown): boolean => isRecord(value) && Number(value.format) > FORMAT;
+
+const isKnown = (value: unknown): value is SavedRecord => isRecord(value) && value.format === FORMAT;
 
 /** A save as it was found; another tab may put a newer one in its place meanwhile. */
 export type OpenedSave = SavedContents & Pick<SavedRecord, 'generation'>;
@@ -138,7 +153,8 @@ export async function openSaved(store: ModelStore, name: string): Promise<Opened
   if (!isRecord(record)) throw damaged(name, 'it is no saved conversation', {});
   const { format, contents } = record;
   if (format !== FORMAT) {
-    throw damaged(name, `it has version ${format} of the format, and this is ${FORMAT}`, { format, known: FORMAT });
+    const what = `it has version ${format} of the format, and this is ${FORMAT}`;
+    throw damaged(name, what, { format, known: FORMAT }, 'Save under another name.');
   }
   const found = await digestOf(String(contents));
   if (found !== record.sha256) throw damaged(name, 'it has been altered', { expected: String(record.sha256), found });
@@ -175,14 +191,14 @@ export async function listSaved(store: ModelStore): Promise<SavedCache[]> {
     .sort((a, b) => b.savedAt - a.savedAt);
 }
 
-/** Deletes saves by their name, or all of a model. */
+/** Deletes saves by their name, or all of a model; what a later version has saved stays. */
 export function deleteSaved(store: ModelStore, which: { name: string } | { model: string }): Promise<void> {
   return whileSaving(async () => {
     const names =
       'name' in which
         ? [which.name]
         : (await records(store)).filter(({ model }) => model === which.model).map(({ name }) => name);
-    for (const name of names) await store.saved.delete(name);
+    for (const name of names) if (!isLater(await store.saved.get(name))) await store.saved.delete(name);
     await sweep(store);
   });
 }

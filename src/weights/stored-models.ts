@@ -1,6 +1,6 @@
 /** The models that are kept here: which, how large, whether they are still what was stored; and their deletion. */
 import type { StoredModel, VerifyResult } from '../protocol';
-import { CHUNK_BYTES, deleteFile, filePrefix, isWhole, keptBytes, type ModelStore } from './chunk-store';
+import { CHUNK_BYTES, deleteFile, filePrefix, isForeign, isWhole, keptBytes, type ModelStore } from './chunk-store';
 import { lastAttempt } from './load-attempt';
 import { deleteSaved } from './saved-caches';
 import { sha256 } from './sha256';
@@ -11,10 +11,10 @@ export async function listModels(store: ModelStore): Promise<StoredModel[]> {
   return models.filter((model) => model !== null).sort((a, b) => b.lastUsed - a.lastUsed);
 }
 
-/** @returns null when nothing is kept under that key */
+/** @returns null when nothing is kept under that key, or a later version keeps it */
 export async function describeStored(store: ModelStore, key: string): Promise<StoredModel | null> {
   const record = await store.ledger.get(key);
-  if (!record) return null;
+  if (!record || isForeign(record)) return null;
   let storedBytes = 0;
   for (const [path, { bytes }] of Object.entries(record.files)) {
     storedBytes += keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes ?? 0);
@@ -23,10 +23,10 @@ export async function describeStored(store: ModelStore, key: string): Promise<St
   return { key, name, revision, complete, storedBytes, lastUsed, lastAttempt: await lastAttempt(store, key) };
 }
 
-/** Frees the space of a model and of what conversations with it have saved. Its ledger entry goes last, so that a cut deletion can be repeated. */
+/** Frees the space of a model and of what conversations with it have saved. Its ledger entry goes last, so that a cut deletion can be repeated. What a later version has stored stays. */
 export async function deleteModel(store: ModelStore, key: string): Promise<void> {
   const record = await store.ledger.get(key);
-  if (!record) return;
+  if (!record || isForeign(record)) return;
   // where there is no room left even for this, deleting is what makes room
   await store.ledger.put({ ...record, complete: false }).catch(() => {});
   for (const path of Object.keys(record.files)) await deleteFile(store, key, path);
@@ -37,11 +37,11 @@ export async function deleteModel(store: ModelStore, key: string): Promise<void>
 /**
  * Reads every chunk of a model and compares it with its digest. What is altered is deleted, and the model is then no
  * longer complete: the next load fetches what is missing.
- * @returns null when nothing is kept under that key
+ * @returns null when nothing is kept under that key, or a later version keeps it
  */
 export async function verifyModel(store: ModelStore, key: string): Promise<VerifyResult | null> {
   const record = await store.ledger.get(key);
-  if (!record) return null;
+  if (!record || isForeign(record)) return null;
   const result: VerifyResult = { checkedBytes: 0, alteredChunks: 0, missingChunks: 0 };
   let whole = 0;
   for (const [path, { bytes, chunks }] of Object.entries(record.files)) {

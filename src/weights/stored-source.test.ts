@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } from './chunk-store';
+import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey, quotaExceeded } from './chunk-store';
 import { createMemorySource } from './memory-source';
 import { sha256 } from './sha256';
 import type { Source } from './source';
-import { deleteModel } from './stored-models';
+import { deleteModel, listModels, verifyModel } from './stored-models';
 import { openStored, type StoredSource } from './stored-source';
 
 const LENGTH = 5 * CHUNK_BYTES + 12_345;
@@ -320,4 +320,152 @@ it('stops when asked', async () => {
   const stop = new AbortController();
   const stored = await openStored(server(true, () => stop.abort()).source, createMemoryStore());
   await expect(stored.read('model.safetensors', 0, LENGTH, stop.signal)).rejects.toMatchObject({ code: 'aborted' });
+});
+
+describe('a store that has no more room', () => {
+  /** Writes of chunks from the n-th on are refused, with the bytes of that write, as browsers tell them. */
+  function fullAfter(writes: number, room: { usage: number; quota: number } | null = null) {
+    const store = createMemoryStore();
+    const { put } = store.chunks;
+    store.chunks.put = async (key, chunk) => {
+      if (--writes < 0) throw quotaExceeded(chunk.bytes.length, room);
+      await put(key, chunk);
+    };
+    return store;
+  }
+  const failure = (store: ModelStore) =>
+    openStored(server(true).source, store)
+      .then(readAll)
+      .catch((error) => error);
+
+  it.each([0, 1, 3])('is told with all that is missing, after %i chunks', async (writes) => {
+    const error = await failure(fullAfter(writes, { usage: 7e6, quota: 9e6 }));
+    const needed = LENGTH + config.length - writes * CHUNK_BYTES;
+    expect(error).toMatchObject({ code: 'quota-exceeded', details: { neededBytes: needed, freeBytes: 2e6 } });
+    expect(error.message).toContain(
+      `${Math.round(needed / 1e6)} MB more are needed, 7 MB are in use here and 2 MB are free`,
+    );
+  });
+
+  it('is told of as it is where the browser names room enough', async () => {
+    const error = await failure(fullAfter(1, { usage: 7e6, quota: 9e9 }));
+    expect(error.message).toMatch(/nothing more can be written, though there should be room: the disk may be full/);
+    expect((await failure(fullAfter(1))).message).toMatch(/0 MB are in use here\. Delete a model/);
+  });
+
+  it.each([0, 1, 2, 4])('after %i chunks, is no reason to fetch a chunk twice with if-room', async (writes) => {
+    for (const withManifest of [true, false]) {
+      const { source, counted } = server(withManifest);
+      const stored = await openStored(source, fullAfter(writes), { ifRoom: true });
+      await stored.size('model.safetensors');
+      let header = 0;
+      // as quant_states lie: all over the file
+      for (let at = 0; at < LENGTH; at += CHUNK_BYTES) {
+        await stored.readApart!('model.safetensors', at, at + 100);
+        header += 100;
+      }
+      expect((await readAll(stored)).equals(model)).toBe(true);
+      expect([stored.full, stored.unwritable]).toEqual([true, '']);
+      // at most the chunk whose write was the first to be refused
+      const most = LENGTH + header + CHUNK_BYTES + (withManifest ? manifest.length : 0);
+      expect(counted.sent).toBeLessThanOrEqual(most);
+    }
+  });
+
+  it.each([0, 3, 5])('of whose six shards the headers were read, after %i chunks, too', async (writes) => {
+    const shard = model.subarray(0, 2 * CHUNK_BYTES);
+    const paths = [1, 2, 3, 4, 5, 6].map((n) => `model-${n}.safetensors`);
+    const memory = createMemorySource('m', new Map(paths.map((path) => [path, shard])));
+    let sent = 0;
+    const source: Source = {
+      ...memory,
+      async read(...all) {
+        await new Promise((resolve) => setTimeout(resolve));
+        sent += all[2] - all[1];
+        return memory.read(...all);
+      },
+    };
+    const stored = await openStored(source, fullAfter(writes), { ifRoom: true });
+    await Promise.all(paths.map(async (path) => stored.size(path).then(() => stored.read(path, 0, 65536))));
+    stored.streaming = paths;
+    const step = 1_000_001;
+    for (const path of paths) {
+      for (let at = 0; at < shard.length; at += step) await stored.read(path, at, Math.min(shard.length, at + step));
+    }
+    await stored.close();
+    // at most a header of each beside the chunks
+    expect(sent).toBeLessThanOrEqual(6 * shard.length + 6 * 65536);
+  });
+
+  it('gives what it has, and nothing of that is fetched', async () => {
+    const store = createMemoryStore();
+    const first = await openStored(server(true).source, store);
+    await first.read('model.safetensors', 0, 2 * CHUNK_BYTES);
+    await first.close();
+    store.chunks.put = async () => {
+      throw quotaExceeded(1, null);
+    };
+    const { source, counted } = server(true);
+    const stored = await openStored(source, store, { ifRoom: true });
+    await stored.read('config.json', 0, config.length);
+    expect(stored.full).toBe(true);
+    await stored.read('model.safetensors', 10, 90);
+    expect((await readAll(stored)).equals(model)).toBe(true);
+    expect(counted.sent).toBe(manifest.length + config.length + LENGTH - 2 * CHUNK_BYTES);
+  });
+});
+
+describe('what a later version has stored', () => {
+  /** All of a store, as text that shows each change. */
+  async function contents({ ledger, chunks }: ModelStore) {
+    const records = await Promise.all((await ledger.keys()).map((key) => ledger.get(key)));
+    const kept = await Promise.all((await chunks.keys('')).map(async (key) => [key, (await chunks.get(key))!.sha256]));
+    return JSON.stringify([records, kept]);
+  }
+  async function later() {
+    const store = createMemoryStore();
+    await install(store, true);
+    const record = (await store.ledger.get(KEY))!;
+    expect(record.format).toBe(1);
+    await store.ledger.put({ ...record, format: 2, files: 'elsewhere' as never });
+    return { store, before: await contents(store) };
+  }
+
+  it('is left as it is by a load, which keeps nothing and says so', async () => {
+    const { store, before } = await later();
+    const { source, counted } = server(true);
+    const stored = await openStored(source, store);
+    expect((await readAll(stored)).equals(model)).toBe(true);
+    await stored.markComplete();
+    await stored.dropUnproven();
+    await stored.close();
+    expect([stored.complete, stored.full, stored.unwritable]).toEqual([
+      false,
+      true,
+      expect.stringMatching(/later version.*left as it is/),
+    ]);
+    expect(counted.sent).toBe(manifest.length + LENGTH);
+    expect(await contents(store)).toBe(before);
+  });
+
+  it('is not listed, checked or deleted', async () => {
+    const { store, before } = await later();
+    await install(store, true).catch(() => {});
+    expect(await listModels(store)).toEqual([]);
+    expect(await verifyModel(store, KEY)).toBeNull();
+    await deleteModel(store, KEY);
+    expect(await contents(store)).toBe(before);
+  });
+
+  it('of version 0.1.0, which had no number, is read', async () => {
+    const store = createMemoryStore();
+    await install(store, true);
+    const { format: _, ...record } = (await store.ledger.get(KEY))!;
+    await store.ledger.put(record);
+    const { source, counted } = server(true);
+    const stored = await openStored(source, store);
+    expect(stored.complete).toBe(true);
+    expect((await readAll(stored)).equals(model)).toBe(true);
+    expect(counted.requests).toBe(0);
+  });
 });

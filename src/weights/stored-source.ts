@@ -23,26 +23,30 @@ import {
   chunkKey,
   deleteFile,
   filePrefix,
+  isForeign,
   isWhole,
   keptBytes,
   type ModelRecord,
   type ModelStore,
   partsKey,
-  quotaExceeded,
+  RECORD_FORMAT,
   samplesKey,
 } from './chunk-store';
 import { createGate } from './gate';
-import { type Manifest, parseManifest } from './manifest';
+import { createKeeper } from './keeper';
+import { readManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
 import { isWeights } from './progress';
 import { beginningOf, isEmpty, partsIn, placesIn, type Samples, samplesOf, takeFirst, takeFrom } from './samples';
 import { gitName, sha256 } from './sha256';
 import type { Sha256 } from './sha256-in-pieces';
-import type { Listing, Source } from './source';
+import type { Source } from './source';
 import { changedFile, isChange, isSameVersion, isTold } from './versions';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
 const CACHED = 4;
+/** of headers, before weights are read: as many as are read side by side */
+const CACHED_FIRST = 6;
 const IN_FLIGHT = 3;
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
@@ -111,6 +115,9 @@ export interface StoredOptions {
   ifRoom?: boolean;
 }
 
+const FOREIGN =
+  'What is kept of this model was stored by a later version of this page or program: it is left as it is, and nothing is kept by this one.';
+
 /** The key under which all that is kept of a source's model is filed. */
 export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
 
@@ -128,17 +135,20 @@ interface FileCheck {
 }
 
 /**
- * @param store null: nothing is kept, but what arrives is still verified
+ * @param given null: nothing is kept, but what arrives is still verified
  * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
  * which the browser says that it has no room
  */
 export async function openStored(
   inner: Source,
-  store: ModelStore | null,
+  given: ModelStore | null,
   { choice: wanted, signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
 ): Promise<StoredSource> {
   const key = modelKey(inner);
-  const old = await store?.ledger.get(key);
+  const found = await given?.ledger.get(key);
+  const foreign = isForeign(found);
+  const store = foreign ? null : given;
+  const old = foreign ? undefined : found;
   const choice = wanted ?? old?.made?.choice ?? '';
   const complete = isInstalled(old, choice);
   const anew = old?.made !== undefined && old.made.choice !== choice;
@@ -153,6 +163,7 @@ export async function openStored(
   const record: ModelRecord = complete
     ? { ...old!, lastUsed: Date.now() }
     : {
+        format: RECORD_FORMAT,
         key,
         name: inner.name,
         revision: manifest?.revision ?? listing?.revision ?? inner.revision,
@@ -163,7 +174,7 @@ export async function openStored(
         kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = createChunkCache(load, CACHED);
+  const cache = createChunkCache(load, () => (streaming ? CACHED : CACHED_FIRST));
   const checks = new Map<string, FileCheck>();
   /** sizes that are being asked for, by path */
   const sizes = new Map<string, Promise<number | null>>();
@@ -186,15 +197,11 @@ export async function openStored(
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);
   const gate = createGate(IN_FLIGHT);
-  const writeGate = createGate(STORE_IN_FLIGHT);
   const readGate = createGate(STORE_IN_FLIGHT);
-  let full = false;
-  let unwritable = '';
+  const keeper = createKeeper(store, ifRoom, missingBytes, foreign ? FOREIGN : '');
+  const { write } = keeper;
   let dropped = false;
   let sourceFailed = false;
-  let room: ReturnType<ModelStore['room']> | undefined;
-  /** bytes that were not here when this began */
-  let missing = 0;
   let saving = Promise.resolve();
   for (const [path, { bytes }] of Object.entries(record.files)) {
     if (!complete) await forgetOther(path, bytes, null);
@@ -207,20 +214,6 @@ export async function openStored(
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
-
-  /** Writes to the store, unless it is full and the rest need not be kept. */
-  async function write(put: () => Promise<void>): Promise<void> {
-    if (full) return;
-    try {
-      await writeGate(put);
-    } catch (error) {
-      if (!ifRoom || !(error instanceof NibbleError)) throw error;
-      // a folder that can only be read gives what it has, and keeps no more
-      if (error.code === 'storage-unavailable') unwritable = error.message;
-      else if (error.code !== 'quota-exceeded') throw error;
-      full = true;
-    }
-  }
 
   async function saveRecord(): Promise<void> {
     const files = record.complete ? record.files : { ...earlier, ...record.files };
@@ -251,18 +244,27 @@ export async function openStored(
   }
 
   /** Whether a file is kept as it is served. */
-  const isKept = (path: string) => store !== null && !making?.of.includes(path);
+  function isKept(path: string): boolean {
+    return store !== null && !making?.of.includes(path);
+  }
+
+  async function missingOf(path: string, bytes: number): Promise<number> {
+    return bytes - keptBytes(await store!.chunks.keys(filePrefix(key, path)), bytes);
+  }
+
+  /** of all files that are known by now */
+  async function missingBytes(): Promise<number> {
+    let sum = 0;
+    for (const [path, { bytes }] of Object.entries(record.files)) {
+      if (bytes && isKept(path)) sum += await missingOf(path, bytes);
+    }
+    return sum;
+  }
 
   /** @throws quota-exceeded, unless the rest need not be kept */
   async function expectFile(path: string, bytes: number): Promise<void> {
     onSize?.(path, bytes);
-    if (!store || complete) return;
-    missing += bytes - keptBytes(await store.chunks.keys(filePrefix(key, path)), bytes);
-    room ??= store.room();
-    const allowed = await room;
-    if (!allowed || missing <= allowed.quota - allowed.usage) return;
-    if (!ifRoom) throw quotaExceeded(missing, allowed);
-    full = true;
+    if (store && !complete) await keeper.expect(await missingOf(path, bytes));
   }
 
   async function size(path: string): Promise<number | null> {
@@ -522,6 +524,8 @@ export async function openStored(
         if (isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (isKept(path)) await write(() => store!.chunks.put(name, { sha256: digest, bytes }));
+          // read for a header: its weights would be fetched again
+          if (keeper.full && !streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
         }
         return bytes;
@@ -623,10 +627,17 @@ export async function openStored(
     return got;
   }
 
+  /** Whether a chunk is here, or will be kept once it is. */
+  async function hasChunk(path: string, index: number): Promise<boolean> {
+    if (cache.has(path, index) || (store && !keeper.full)) return true;
+    const name = chunkKey(key, path, index);
+    return store !== null && (await store.chunks.keys(name)).includes(name);
+  }
+
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
-    if (!store && !streaming && bytes > CHUNK_BYTES) {
+    if (!complete && !streaming && bytes > CHUNK_BYTES && !(await hasChunk(path, Math.floor(start / CHUNK_BYTES)))) {
       const got = await gate(() => inner.read(path, start, end, until ?? stop.signal));
       if (start === 0 && isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
       return got;
@@ -701,10 +712,10 @@ export async function openStored(
       saving = saveParts().catch(() => {});
     },
     get full() {
-      return full;
+      return keeper.full;
     },
     get unwritable() {
-      return unwritable;
+      return keeper.unwritable;
     },
     get dropped() {
       return dropped;
@@ -721,7 +732,7 @@ export async function openStored(
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
-      if (!store || full) return;
+      if (!store || keeper.full) return;
       for (const path of making?.of ?? []) {
         for (const name of await store.chunks.keys(filePrefix(key, path))) {
           if (!making!.headers.has(name)) await store.chunks.delete(name);
@@ -761,16 +772,6 @@ export async function openStored(
 
 /** Whether a model is all here, for that choice. */
 export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
-  record?.complete === true && (record.made?.choice ?? choice) === choice;
+  record?.complete === true && !isForeign(record) && (record.made?.choice ?? choice) === choice;
 
 const newSha256 = async () => (await import('./sha256-in-pieces')).createSha256();
-
-/** The folder's own manifest.json, where there is one. @throws network */
-export async function readManifest(
-  inner: Source,
-  listing: Listing | null,
-  signal?: AbortSignal,
-): Promise<Manifest | null> {
-  const bytes = listing ? listing.files['manifest.json']?.bytes : await inner.size('manifest.json', signal);
-  return bytes ? parseManifest(await inner.read('manifest.json', 0, bytes, signal)) : null;
-}

@@ -3,7 +3,7 @@ import { NibbleError } from '../errors';
 import { checkIds } from '../execute/check-prompt';
 import { generate, type Turn } from '../generate/generate';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
-import { checkWindow, droppedNote, droppedOf, SINKS, type Window } from '../generate/overflow';
+import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
 import { longestContext } from '../memory/longest-context';
@@ -11,15 +11,18 @@ import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, MessageInput, PromptOptions, TokenMessage } from '../protocol';
-import { type ChatPrompt, chatPrompt } from '../text/chat-prompt';
+import { type ChatPrompt, chatPromptSteps } from '../text/chat-prompt';
 import { textOf } from '../text/messages';
+import { atOnce } from '../text/steps';
 import type { Tokenizer } from '../text/tokenizer';
+import { inTurns } from './in-turns';
 import type { Model } from './open-model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 
 /** for open-model.ts, whose own code comes before weights do */
 export { Conversations } from '../generate/conversations';
 export { modelDefaults, undoneNote } from '../generate/model-defaults';
+export { inTurns } from './in-turns';
 
 /** @throws invalid-option when the model came without tokenizer.json */
 export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
@@ -33,31 +36,47 @@ interface Prompt {
 }
 
 /** @throws invalid-option for an empty or malformed prompt, and ids out of range */
-export function encodeInput(model: Model, input: GenerateRequest['input'], options: PromptOptions = {}): Prompt {
+export const encodeInput = (model: Model, input: GenerateRequest['input']): Prompt => atOnce(inputSteps(model, input));
+
+/**
+ * @yields how many ids there will be at least
+ * @throws invalid-option for an empty or malformed prompt, and ids out of range
+ */
+function* inputSteps(
+  model: Model,
+  input: GenerateRequest['input'],
+  options: PromptOptions = {},
+): Generator<number, Prompt> {
   const { ids, form } =
-    'ids' in input ? { ids: Array.from(input.ids ?? []), form: null } : encodeText(model, input, options);
+    'ids' in input ? { ids: Array.from(input.ids ?? []), form: null } : yield* textSteps(model, input, options);
   if (ids.length === 0) {
     throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
   }
   return { ids: checkIds(ids, model.plan.spec.vocab), form };
 }
 
-function encodeText(
+function* textSteps(
   model: Model,
   input: { prompt: string } | { messages: MessageInput[] },
   options: PromptOptions,
-): Prompt {
-  if ('messages' in input) return promptOf(model, input.messages, options);
+): Generator<number, Prompt> {
+  if ('messages' in input) return yield* promptSteps(model, input.messages, options);
   const tokenizer = tokenizerOf(model);
   // a beginning-of-text token alone is not a question
-  return { ids: input.prompt ? tokenizer.encode(input.prompt, { special: true, bos: true }) : [], form: null };
+  const ids = input.prompt ? yield* tokenizer.steps(input.prompt, { special: true, bos: true }) : [];
+  return { ids, form: null };
 }
 
 /**
  * What the model is given for these messages; nothing for none.
+ * @yields how many ids there will be at least
  * @throws invalid-option
  */
-export function promptOf(model: Model, messages: readonly MessageInput[], options: PromptOptions): ChatPrompt {
+export function* promptSteps(
+  model: Model,
+  messages: readonly MessageInput[],
+  options: PromptOptions,
+): Generator<number, ChatPrompt> {
   const tokenizer = tokenizerOf(model);
   const { template, plan, checkpoint } = model;
   if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
@@ -67,7 +86,7 @@ export function promptOf(model: Model, messages: readonly MessageInput[], option
       `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
     );
   }
-  return chatPrompt({ tokenizer, template, rows: plan.spec.vocab }, messages, options);
+  return yield* chatPromptSteps({ tokenizer, template, rows: plan.spec.vocab }, messages, options);
 }
 
 /**
@@ -98,7 +117,7 @@ function systemTokens(
   if (first < 0) return ids.length;
   const { role, content } = input.messages[first];
   const other = { role, content: textOf((content ?? '') as string).startsWith('1') ? '2' : '1' };
-  const otherIds = promptOf(model, [...input.messages.slice(0, first), other], options).ids;
+  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], options)).ids;
   const parted = ids.findIndex((id, i) => id !== otherIds[i]);
   return parted < 0 ? ids.length : parted;
 }
@@ -137,13 +156,24 @@ export async function answer(
   const { spec } = model.plan;
   const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
   const template = { templateOptions, parseSpecial };
-  const { ids, form } = encodeInput(model, input, template);
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
-  const room = most - ids.length + 1;
   const shifts = given.overflow === 'shift';
-  const options = effectiveOptions(given, model.checkpoint.generationConfig, shifts ? Number.POSITIVE_INFINITY : room);
+  const optionsFor = (tokens: number) => {
+    const room = shifts ? Number.POSITIVE_INFINITY : most - tokens + 1;
+    return effectiveOptions(given, model.checkpoint.generationConfig, room);
+  };
+  let counted = 0;
+  const count = (atLeast: number) => {
+    counted = atLeast;
+    if (counted > most && !shifts) throw tooLong(counted, most, spec.contextLength);
+  };
+  // what is known of the answer already is given back, also when it is stopped now
+  const prompt = await inTurns(inputSteps(model, input, template), count, made.length ? undefined : signal);
+  if (!prompt) return { ...unanswered(counted, optionsFor(counted)), memory: memoryInfo(model) };
+  const { ids, form } = prompt;
+  const options = optionsFor(ids.length);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
   const window = shifts ? await windowOf(model, input, template, ids) : null;

@@ -4,7 +4,7 @@ import { openModelStore } from '../weights/chunk-store';
 import { DTYPES, filesOf, loadThreeTimes, WEIGHTS } from './test/dtypes';
 
 async function openStore() {
-  const { store } = await openModelStore('test-dtypes');
+  const { store } = await openModelStore({}, 'test-dtypes');
   expect('transfer' in ArrayBuffer.prototype).toBe(true);
   return store!;
 }

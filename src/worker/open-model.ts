@@ -35,7 +35,8 @@ export interface Host {
   /** navigator.gpu, Dawn's, or null */
   gpu: GPU | null;
   openSource: OpenSource;
-  openStore(): Promise<{ store: ModelStore | null; reason: string }>;
+  /** @param onNote told what is waited for, and '' when it is no more */
+  openStore(onNote?: (note: string) => void): Promise<{ store: ModelStore | null; reason: string }>;
   /** false: loads leave no mark, for they are often stopped without a word (weights/load-attempt.ts) */
   marks?: false;
   /** what is known of the machine; absent: nothing is */
@@ -157,11 +158,11 @@ async function tryOpen(
   stop?.addEventListener('abort', stopped);
   try {
     const local = description.kind === 'files';
-    const { store, reason } = await storeFor(host, local, options.storage);
+    const { store, reason } = await storeFor(host, local, options.storage, meter.note);
     // files are not kept, but that a tab died of them is
     const marked = host.marks !== false && options.storage !== 'none';
     const marks = marked ? (store ?? (local ? (await host.openStore()).store : null)) : null;
-    const inner = await host.openSource(description, meter.network);
+    const inner = await host.openSource(description, meter.network, meter.note);
     cleanup.push(() => inner.close?.());
     let downloaded = () => {};
     const choice = [options.weights, ...options.keep].join(' ');
@@ -170,13 +171,13 @@ async function tryOpen(
       const last = await lastAttempt(marks, key);
       if (last && last.id !== left) about ||= last.message;
     }
-    if (marks || store) release = await lockUse(key, signal);
+    if (marks || store) release = await lockUse(key, signal, () => meter.note(IN_THE_WAY));
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
       meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
       downloaded = await lockDownload(key, signal);
       cleanup.push(downloaded);
       meter.phase('header');
-    }
+    } else meter.note('');
     const ifRoom = options.storage === 'if-room';
     const opened = await openStored(inner, store, {
       choice,
@@ -269,6 +270,8 @@ async function tryOpen(
   }
 }
 
+const IN_THE_WAY = 'Another tab or program checks or deletes what is kept of this model: it is waited for.';
+
 const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 
 const ANEW = 'What was kept of this model was made for another choice of weights: it is made anew.';
@@ -287,10 +290,15 @@ async function keepQuantised(source: StoredSource, layout: FileLayout, { formats
   return checkpointOf(made.layout, source);
 }
 
-async function storeFor(host: Host, local: boolean, wanted: EffectiveEngineOptions['storage']) {
+async function storeFor(
+  host: Host,
+  local: boolean,
+  wanted: EffectiveEngineOptions['storage'],
+  onNote: (note: string) => void,
+) {
   if (local) return { store: null, reason: 'Files on this device are read where they are.' };
   if (wanted === 'none') return { store: null, reason: 'The model is not kept because storage is off.' };
-  return host.openStore();
+  return host.openStore(onNote);
 }
 
 /** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */

@@ -3,22 +3,25 @@ import { createFileSource } from '../weights/file-source';
 import { createHttpSource } from '../weights/http-source';
 import type { Source, SourceDescription } from '../weights/source';
 
+/** @param onNote see RetryOptions */
 export type OpenSource = (
   description: SourceDescription,
   onBytes: (path: string, bytes: number) => void,
+  onNote?: (note: string) => void,
 ) => Source | Promise<Source>;
 
 /** The code that knows the Hub is fetched when a model of the Hub is asked for. */
 export const openSource = async (
   description: SourceDescription,
   onBytes: (path: string, bytes: number) => void,
+  onNote?: (note: string) => void,
 ): Promise<Source> => {
   switch (description.kind) {
     case 'files':
       return createFileSource(description.name, description.files);
     case 'http':
-      return createHttpSource(description.base, { onBytes });
+      return createHttpSource(description.base, { onBytes, onNote });
     case 'hub':
-      return (await import('../weights/hub-source')).createHubSource(description, { onBytes });
+      return (await import('../weights/hub-source')).createHubSource(description, { onBytes, onNote });
   }
 };

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
+import { PairMap } from '../text/pair-map';
 import { createSession } from './session';
 import { expectLongTalk } from './test/long-talk';
 import { ask, chats, fixture, host, load } from './test/tiny';
@@ -161,5 +162,75 @@ describe('what is seen', () => {
     await expect(ask(session, { ids: [1] }, { overflow: 'wrap' as never })).rejects.toMatchObject({
       code: 'invalid-option',
     });
+  });
+});
+
+describe('a paste of millions of characters', () => {
+  const paste = (text: string) => ({ messages: [{ role: 'user' as const, content: text }] });
+  const WORD = 'x'.repeat(4_000_000);
+  const PROSE = 'There is nothing in the world. '.repeat(120_000);
+
+  /** The pairs that are looked up while it is worked at. */
+  async function lookups(work: () => Promise<unknown>): Promise<number> {
+    const get = vi.spyOn(PairMap.prototype, 'get');
+    await work();
+    const { length } = get.mock.calls;
+    get.mockRestore();
+    return length;
+  }
+
+  it.each([
+    ['in one word', WORD, 4_000_000 / 12],
+    ['of prose', PROSE, 513],
+  ])('is refused before it is encoded: %s', async (_, text, least) => {
+    const session = createSession(host());
+    await load(session);
+    const refused = ask(session, paste(text), { maxNewTokens: 1 });
+    const error = (await refused.catch((error) => error)) as NibbleError;
+    expect(error).toMatchObject({
+      code: 'context-overflow',
+      details: { atLeast: true, capacity: 512, contextLength: 512 },
+    });
+    const { promptTokens } = error.details as { promptTokens: number };
+    expect(promptTokens).toBeGreaterThan(least);
+    expect(promptTokens).toBeLessThan(text.length);
+    expect(error.message).toContain(`The prompt has at least ${promptTokens} tokens; 512 are allowed.`);
+    // four million for the added tokens' search; a word of so many letters would be merged with eight million more
+    expect(await lookups(() => ask(session, paste(text)).catch(() => {}))).toBeLessThan(text.length * 2.1);
+    // and the next question is answered
+    expect((await ask(session, paste('Hi'), { maxNewTokens: 1 })).result.finish).not.toBe('aborted');
+  });
+
+  it('is counted to its end where old tokens may go, until it is stopped', async () => {
+    const session = createSession(host());
+    await load(session);
+    const stopped = session.generate(
+      { id: 4711, input: paste(WORD), options: { overflow: 'shift', maxNewTokens: 1 } },
+      { postMessage: () => {} },
+    );
+    let turns = 0;
+    const ended = stopped.then(() => -1);
+    // a stop that arrives as a message does, between two pieces
+    const turn = () => new Promise<number>((resolve) => setImmediate(() => resolve(++turns)));
+    while (turns < 10) if ((await Promise.race([ended, turn()])) < 0) break;
+    expect(turns).toBe(10);
+    await session.cancel(4711);
+    const result = await stopped;
+    expect(result).toMatchObject({ finish: 'aborted', ids: [], stats: { newTokens: 0 } });
+    expect(result.stats.promptTokens).toBeGreaterThan(4_000_000 / 12);
+  });
+
+  it('gives turns to others while its tokens are asked for', async () => {
+    const session = createSession(host());
+    await load(session);
+    let turns = 0;
+    const turn = () => setImmediate(() => turns++ < 1e6 && !over && turn());
+    let over = false;
+    turn();
+    const ids = await session.tokenize(PROSE.slice(0, 1_000_000), false);
+    over = true;
+    expect(ids.length).toBeGreaterThan(100_000);
+    // a piece has 65,536 characters
+    expect(turns).toBeGreaterThanOrEqual(14);
   });
 });

@@ -149,15 +149,15 @@ export function createSession(host: Host): Session {
     },
     plan: async (query) => planInfo(loaded || !inspected ? model() : inspected, query),
     prompt: async (messages, options) => {
-      const { promptOf } = await answering();
-      const { text, ids } = promptOf(model(), messages, options);
+      const { promptSteps, inTurns } = await answering();
+      const { text, ids } = (await inTurns(promptSteps(model(), messages, options)))!;
       return { text, ids };
     },
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
     tokenize: async (text, special) => {
-      const { tokenizerOf } = await answering();
-      return tokenizerOf(model()).encode(text, { special, bos: false });
+      const { tokenizerOf, inTurns } = await answering();
+      return (await inTurns(tokenizerOf(model()).steps(text, { special, bos: false })))!;
     },
     detokenize: async (ids) => {
       const { tokenizerOf } = await answering();

@@ -13,4 +13,6 @@ const machine = {
   userAgent: `${userAgentData?.platform ?? ''} ${navigator.userAgent}`,
 };
 
-expose(createSession({ gpu: navigator.gpu ?? null, machine, openSource, openStore: () => openModelStore() }));
+expose(
+  createSession({ gpu: navigator.gpu ?? null, machine, openSource, openStore: (onNote) => openModelStore({ onNote }) }),
+);

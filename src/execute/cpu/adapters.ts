@@ -10,6 +10,7 @@ import { CHUNK_COLUMNS, type DeviceMatrix } from '../../memory/layout';
 import type { Step } from '../../model/steps';
 import { breathe } from './breathe';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
+import { PIECE } from './pieces';
 
 export interface CpuAdapter {
   /** none where only biases change */
@@ -29,9 +30,6 @@ export interface CpuAdapters {
   /** of tensors that are whole, which several steps may share */
   wholeBytes: number;
 }
-
-/** Rows of DoRA between two turns of the event loop. */
-const ROWS_A_TURN = 256;
 
 export async function fillAdapters(
   active: ActiveAdapters,
@@ -97,10 +95,11 @@ export async function rowNorms(
   const cols = a.length / rank;
   const norms = new Float32Array(b.length / rank);
   const row = new Float64Array(cols);
+  const step = Math.ceil(PIECE / (cols * (rank + 2)));
   let r = 0;
   for (const matrix of matrices) {
     for (let i = 0; i < matrix.rows; i++, r++) {
-      if (r % ROWS_A_TURN === 0) await breathe();
+      if (r % step === 0) await breathe();
       rowValues(matrix, i, row, 0);
       for (let k = 0; k < rank; k++) {
         const weight = b[r * rank + k];

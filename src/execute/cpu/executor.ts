@@ -38,7 +38,7 @@ import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 
-/** The event loop gets a turn at least this often, ms, as far as single steps allow. */
+/** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see pieces.ts. */
 const TURN_MS = 50;
 
 /**
@@ -255,16 +255,18 @@ class CpuExecutor implements Executor {
     checkPosition(end, pass.cache.capacity);
     this.note();
     pass.cache.held.write(pass.start, end - 1);
-    for (const step of this.model.steps) {
-      await this.turn(signal);
-      this.run(step, pass);
-    }
+    for (const step of this.model.steps) await this.inTurns(this.run(step, pass), signal);
   }
 
   /** Logits of one token of the last pass. */
   private async head(row: number, signal?: AbortSignal): Promise<void> {
+    for (const step of this.model.steps)
+      if (step.op === 'linear' && step.lastOnly) await this.inTurns(this.runLinear(step, row, 1), signal);
+  }
+
+  private async inTurns(pieces: Iterable<number>, signal?: AbortSignal): Promise<void> {
     await this.turn(signal);
-    for (const step of this.model.steps) if (step.op === 'linear' && step.lastOnly) this.runLinear(step, row, 1);
+    for (const _ of pieces) await this.turn(signal);
   }
 
   private async turn(signal?: AbortSignal): Promise<void> {
@@ -275,7 +277,7 @@ class CpuExecutor implements Executor {
     throwIfAborted(signal);
   }
 
-  private run(step: Step, pass: Pass): void {
+  private *run(step: Step, pass: Pass): Generator<number, void> {
     const { spec } = this.model;
     const { tokens, start } = pass;
     const { rings } = pass.cache;
@@ -283,7 +285,7 @@ class CpuExecutor implements Executor {
     const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
     switch (step.op) {
       case 'embed':
-        this.runEmbed(step, pass);
+        yield* this.runEmbed(step, pass);
         break;
       case 'norm':
         for (let t = 0; t < tokens; t++) {
@@ -299,7 +301,7 @@ class CpuExecutor implements Executor {
         }
         break;
       case 'linear':
-        if (!step.lastOnly) this.runLinear(step, 0, tokens);
+        if (!step.lastOnly) yield* this.runLinear(step, 0, tokens);
         if (step.out === 'qkv') pass.qkv = step;
         break;
       case 'rotate':
@@ -315,7 +317,8 @@ class CpuExecutor implements Executor {
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = rings[step.layer];
-        attend(shape, ring, activations.qkv, start, tokens, activations.attn, scratch.attend, pass.keyBias ?? null);
+        const { qkv, attn } = activations;
+        yield* attend(shape, ring, qkv, start, tokens, attn, scratch.attend, pass.keyBias ?? null);
         break;
       }
       case 'activate':
@@ -340,7 +343,7 @@ class CpuExecutor implements Executor {
     return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
-  private runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): void {
+  private *runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): Generator<number, void> {
     const { x, [LORA_BUFFER]: products } = this.activations;
     const { tile } = this.scratch;
     const adapter = this.adapters.steps.get(step);
@@ -348,7 +351,7 @@ class CpuExecutor implements Executor {
     const product = adapter?.product;
     if (!product) return;
     embed(product.a, ids, first, tokens, 1, products, tile);
-    this.addProduct(product.b, step.scale, x, tokens);
+    yield* this.addProduct(product.b, step.scale, x, tokens);
   }
 
   /** By part of the step; an adapter's own take the place of the model's. */
@@ -358,7 +361,7 @@ class CpuExecutor implements Executor {
   }
 
   /** @param row the first of so many tokens; their output is written from its beginning */
-  private runLinear(step: LinearStep, row: number, tokens: number): void {
+  private *runLinear(step: LinearStep, row: number, tokens: number): Generator<number, void> {
     const adapter = this.adapters.steps.get(step);
     const run: LinearRun = {
       step,
@@ -370,20 +373,20 @@ class CpuExecutor implements Executor {
       output: this.activations[step.out],
       tokens,
     };
-    linear(run, this.scratch);
+    yield* linear(run, this.scratch);
     if (!adapter?.product) return;
     const { a, b } = adapter.product;
     const plain = { cols: step.cols, accumulate: false, scale: 1, softcap: null };
     const output = this.activations[LORA_BUFFER];
-    linear({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output }, this.scratch);
-    this.addProduct(b, step.scale, run.output, run.tokens);
+    yield* linear({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output }, this.scratch);
+    yield* this.addProduct(b, step.scale, run.output, run.tokens);
   }
 
   /** output += scale * B t, t being the adapters' products A x. */
-  private addProduct(b: CpuMatrix, scale: number, output: Float32Array, tokens: number): void {
+  private addProduct(b: CpuMatrix, scale: number, output: Float32Array, tokens: number): Generator<number, void> {
     const step = { cols: b.cols, accumulate: true, scale, softcap: null };
     const input = this.activations[LORA_BUFFER];
-    linear({ step, matrices: [b], biases: [null], input, inputAt: 0, output, tokens }, this.scratch);
+    return linear({ step, matrices: [b], biases: [null], input, inputAt: 0, output, tokens }, this.scratch);
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */

@@ -6,6 +6,7 @@ import { activate, rmsNorm, rotateHead } from './kernels';
 import { append, createRing, type KeyBias } from './kv-ring';
 import { linear } from './linear';
 import { createMatrix, rowValues, writeRows } from './matrix';
+import { atOnce } from './test/at-once';
 import { randomValues } from './test/models';
 
 /** A slice of random codes, its statistics included, for a quantised format. */
@@ -82,18 +83,8 @@ describe('linear', () => {
             tile: new Float64Array(2 * cols).fill(0),
             table: new Float64Array(8192),
           };
-          linear(
-            {
-              step: { cols, accumulate, scale: 0.5, softcap },
-              matrices,
-              biases: [null, bias],
-              input,
-              inputAt: 3,
-              output,
-              tokens,
-            },
-            scratch,
-          );
+          const step = { cols, accumulate, scale: 0.5, softcap };
+          atOnce(linear({ step, matrices, biases: [null, bias], input, inputAt: 3, output, tokens }, scratch));
           for (let t = 0; t < tokens; t++) {
             for (let r = 0; r < rowsA + rowsB; r++) {
               const [part, row, b] = r < rowsA ? [parts[0], r, 0] : [parts[1], r - rowsA, bias[r - rowsA]];
@@ -167,7 +158,7 @@ describe('attend', () => {
     const scratch = new Float64Array(1000).fill(Number.NaN);
     for (let p = 0; p < start + tokens; p++) append(ring, p, qkv, p * width + keysAt, bias, scratch);
     const out = new Float32Array(tokens * shape.heads * shape.headSize);
-    attend(shape, ring, qkv.subarray(start * width), start, tokens, out, scratch, bias);
+    atOnce(attend(shape, ring, qkv.subarray(start * width), start, tokens, out, scratch, bias));
     for (let t = 0; t < tokens; t++) {
       for (let h = 0; h < shape.heads; h++) {
         const q = start + t;

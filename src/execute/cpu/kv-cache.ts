@@ -7,6 +7,7 @@ import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import { outOfMemoryAsError } from './allocate';
+import { breathe } from './breathe';
 import { rotateHead } from './kernels';
 import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
 
@@ -50,24 +51,26 @@ export class CpuKvCache implements KvCache {
     // none is made of some layers only, should this fail in between
     this.held.snapshots.places = 0;
     const create = (slots: number) => createRing(kvType, slots, spec);
-    outOfMemoryAsError(plan, () => {
-      // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
-      for (const { layer, slots, snapshots } of plan.kvByLayer) {
-        const old = rings[layer];
-        if (!old || old.slots < slots) {
-          this.dropCopies(copies, layer);
-          const ring = old ? resized(old, slots, this.held.last) : create(slots);
-          this.owner.note(ringBytes(ring));
-          rings[layer] = ring;
-          this.held.slots[layer] = slots;
-        }
-        if (snapshots > copies[layer].length) {
-          // those that there are have no copy of this layer
-          this.held.snapshots.drop(0);
-          copies[layer] = Array.from({ length: snapshots }, () => create(slots));
-        }
+    // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
+    for (const { layer, slots, snapshots } of plan.kvByLayer) {
+      const old = rings[layer];
+      if (!old || old.slots < slots) {
+        // a worker that copies gigabytes hears a stop meanwhile
+        await breathe();
+        this.dropCopies(copies, layer);
+        const grown = () => (old ? resized(old, slots, this.held.last) : create(slots));
+        const ring = outOfMemoryAsError(plan, grown);
+        this.owner.note(ringBytes(ring));
+        rings[layer] = ring;
+        this.held.slots[layer] = slots;
       }
-    });
+      if (snapshots > copies[layer].length) {
+        // those that there are have no copy of this layer
+        this.held.snapshots.drop(0);
+        const all = () => Array.from({ length: snapshots }, () => create(slots));
+        copies[layer] = outOfMemoryAsError(plan, all);
+      }
+    }
     this.held.snapshots.places = Math.max(...copies.map(({ length }) => length));
     this.plan = plan;
     this.owner.note();
@@ -103,12 +106,15 @@ export class CpuKvCache implements KvCache {
       () => new Map([...sizes].map(([slots, { type }]) => [slots, createRing(type, slots, this.spec)])),
     );
     this.owner.note([...spares.values()].reduce((sum, ring) => sum + ringBytes(ring), 0));
-    this.rings = this.rings.map((old, layer) => {
+    const rings: KvRing[] = [];
+    for (const [layer, old] of this.rings.entries()) {
       const ring = spares.get(old.slots)!;
-      shiftInto(ring, old, survivors(this.held, layer, shift), shift.drop, this.turn(layer, shift.drop));
+      const moved = shiftInto(ring, old, survivors(this.held, layer, shift), shift.drop, this.turn(layer, shift.drop));
+      for (const _ of moved) await breathe();
       spares.set(old.slots, old);
-      return ring;
-    });
+      rings.push(ring);
+    }
+    this.rings = rings;
     noteShift(this.held, shift);
   }
 

@@ -8,6 +8,11 @@ import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memo
 import type { Span } from '../../memory/shift';
 import type { Rope } from '../../model/spec';
 import { rotateHead } from './kernels';
+import { PIECE } from './pieces';
+
+/** What one number of a key takes to unpack or pack, and to turn, in multiplications (see pieces.ts). */
+export const UNPACK_COST = 2;
+export const TURN_COST = 40;
 
 /** K or V, two views of the same bytes. */
 export interface KvStore {
@@ -76,14 +81,15 @@ function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments:
 /**
  * Puts what survives a shift by `drop` positions into another ring of the same size.
  * @param turn turns a head's key back by so many; null: it has no position
+ * @yields after each piece of the work, see pieces.ts
  */
-export function shiftInto(
+export function* shiftInto(
   ring: KvRing,
   old: KvRing,
   { stay, move }: { stay: Span; move: Span },
   drop: number,
   turn: ((key: Float64Array) => void) | null,
-): void {
+): Generator<number, void> {
   const { slots, kvHeads } = old;
   const staying = moveSegments(stay.from, stay.to, 0, slots, slots);
   const moving = moveSegments(move.from, move.to, drop, slots, slots);
@@ -91,11 +97,18 @@ export function shiftInto(
   copySlots(old, ring, 'keys', turn ? staying : [...staying, ...moving]);
   if (!turn) return;
   const key = new Float64Array(old.headSize);
+  const cost = old.headSize * (2 * UNPACK_COST + TURN_COST);
+  let done = 0;
   for (const { from, to, count } of moving) {
     for (let i = 0; i < count * kvHeads; i++) {
       load(old.type, old.keys, from * kvHeads + i, key);
       turn(key);
       store(ring.type, ring.keys, to * kvHeads + i, key);
+      done += cost;
+      if (done >= PIECE) {
+        yield done;
+        done = 0;
+      }
     }
   }
 }

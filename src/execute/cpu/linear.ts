@@ -7,10 +7,12 @@
  * many tokens  two rows are dequantised, then multiplied with four tokens at a time in registers (2.2 GMAC/s; four
  *              rows by four tokens spill: 1.8). Float64Array beats Float32Array, which V8 converts at every load.
  *
- * Sums are f64, results are rounded to f32 once.
+ * Sums are f64, results are rounded to f32 once. At Gemma-7B's geometry one step takes seconds, so it is cut into pieces
+ * by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something else.
  */
 import type { LinearStep } from '../../memory/layout';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
+import { PIECE } from './pieces';
 
 /** Up to this many tokens go one by one. */
 const FEW = 2;
@@ -34,7 +36,11 @@ export interface LinearRun {
   tokens: number;
 }
 
-export function linear(run: LinearRun, scratch: LinearScratch): void {
+/**
+ * `scratch` is its own until the end.
+ * @yields multiplications since it last did, 2 * PIECE at most
+ */
+export function* linear(run: LinearRun, scratch: LinearScratch): Generator<number, void> {
   const { input, inputAt, tokens, matrices } = run;
   const { cols } = run.step;
   const rows = matrices.reduce((sum, matrix) => sum + matrix.rows, 0);
@@ -42,7 +48,7 @@ export function linear(run: LinearRun, scratch: LinearScratch): void {
   for (let i = 0; i < tokens * cols; i++) x[i] = input[inputAt + i];
   if (tokens <= FEW) {
     for (let t = 0; t < tokens; t++) {
-      matricesTimesVector(matrices, t * cols, scratch);
+      yield* matricesTimesVector(matrices, t * cols, scratch);
       let first = 0;
       for (let m = 0; m < matrices.length; m++) {
         finish(run, m, scratch.y, first, matrices[m].rows, t * rows + first);
@@ -51,10 +57,22 @@ export function linear(run: LinearRun, scratch: LinearScratch): void {
     }
     return;
   }
-  x.fill(0, tokens * cols, Math.ceil(tokens / TOKENS) * TOKENS * cols);
+  const padded = Math.ceil(tokens / TOKENS) * TOKENS;
+  x.fill(0, tokens * cols, padded * cols);
+  // rows go in pairs
+  const step = 2 * Math.max(1, Math.floor(PIECE / (2 * padded * cols)));
   let first = 0;
+  let done = 0;
   for (let m = 0; m < matrices.length; m++) {
-    matrixTimesTokens(run, m, first, rows, scratch);
+    for (let row = 0; row < matrices[m].rows; row += step) {
+      const end = Math.min(row + step, matrices[m].rows);
+      matrixTimesTokens(run, m, row, end, first, rows, scratch);
+      done += (end - row) * padded * cols;
+      if (done >= PIECE) {
+        yield done;
+        done = 0;
+      }
+    }
     first += matrices[m].rows;
   }
 }
@@ -73,13 +91,28 @@ function finish(run: LinearRun, m: number, y: Float64Array, from: number, count:
 }
 
 /** y = all rows of all matrices times x[at..at + cols). */
-function matricesTimesVector(matrices: readonly CpuMatrix[], at: number, scratch: LinearScratch): void {
+function* matricesTimesVector(
+  matrices: readonly CpuMatrix[],
+  at: number,
+  scratch: LinearScratch,
+): Generator<number, void> {
   let first = 0;
+  let done = 0;
   for (let m = 0; m < matrices.length; m++) {
-    const { format, block } = matrices[m];
+    const { format, block, cols } = matrices[m];
     if (format.type !== 'q4') {
-      matrixTimesVector(matrices[m], at, scratch, first);
-      first += matrices[m].rows;
+      const { rows } = matrices[m];
+      const step = Math.max(1, Math.floor(PIECE / cols));
+      for (let row = 0; row < rows; row += step) {
+        const end = Math.min(row + step, rows);
+        matrixTimesVector(matrices[m], row, end, at, scratch, first);
+        done += (end - row) * cols;
+        if (done >= PIECE) {
+          yield done;
+          done = 0;
+        }
+      }
+      first += rows;
       continue;
     }
     // Neighbours of the same type share the tables of x.
@@ -88,7 +121,7 @@ function matricesTimesVector(matrices: readonly CpuMatrix[], at: number, scratch
     const group = matrices.slice(m, end);
     const rows = group.reduce((sum, matrix) => sum + matrix.rows, 0);
     scratch.y.fill(0, first, first + rows);
-    for (let k = 0; k < group[0].cols / block; k++) {
+    for (let k = 0; k < cols / block; k++) {
       const sum = fillTable(scratch.table, format.codebook, scratch.x, at + k * block, block);
       let row = first;
       for (const matrix of group) {
@@ -105,6 +138,11 @@ function matricesTimesVector(matrices: readonly CpuMatrix[], at: number, scratch
         );
         if (matrix.offsets) addOffsets(matrix.offsets, sum, scratch.y, row, matrix.rows, matrix.cols / block, k);
         row += matrix.rows;
+      }
+      done += rows * block;
+      if (done >= PIECE) {
+        yield done;
+        done = 0;
       }
     }
     first += rows;
@@ -184,15 +222,22 @@ function addOffsets(
   for (let r = 0; r < rows; r++) y[first + r] += offsets[r * blocks + k] * sum;
 }
 
-/** Rows that are not q4, one by one. */
-function matrixTimesVector(matrix: CpuMatrix, at: number, { x, y, tile }: LinearScratch, first: number): void {
-  const { rows, cols, block, format, codes, scales, offsets } = matrix;
+/** Rows from..end of a matrix that is not q4, one by one; y[first] is row 0's. */
+function matrixTimesVector(
+  matrix: CpuMatrix,
+  from: number,
+  end: number,
+  at: number,
+  { x, y, tile }: LinearScratch,
+  first: number,
+): void {
+  const { cols, block, format, codes, scales, offsets } = matrix;
   if (format.type === 'q8' && !offsets)
-    int8TimesVector(codes as Int8Array, scales!, x, at, y, first, rows, cols, block);
+    int8TimesVector(codes as Int8Array, scales!, x, at, y, first, from, end, cols, block);
   else if (format.type === 'f16' || format.type === 'bf16') {
-    halfTimesVector(codes as Uint16Array, halfTable(format.type), x, at, y, first, rows, cols);
+    halfTimesVector(codes as Uint16Array, halfTable(format.type), x, at, y, first, from, end, cols);
   } else {
-    for (let r = 0; r < rows; r++) {
+    for (let r = from; r < end; r++) {
       rowValues(matrix, r, tile, 0);
       y[first + r] = dot(tile, x, at, cols);
     }
@@ -212,23 +257,24 @@ function int8TimesVector(
   at: number,
   y: Float64Array,
   first: number,
-  rows: number,
+  from: number,
+  end: number,
   cols: number,
   block: number,
 ): void {
-  let p = 0;
-  let s = 0;
-  for (let r = 0; r < rows; r++) {
+  let p = from * cols;
+  let s = p / block;
+  for (let r = from; r < end; r++) {
     let sum = 0;
     for (let c = at; c < at + cols; ) {
       let a = 0;
       let b = 0;
-      const end = c + block;
-      for (; c + 1 < end; c += 2, p += 2) {
+      const last = c + block;
+      for (; c + 1 < last; c += 2, p += 2) {
         a += codes[p] * x[c];
         b += codes[p + 1] * x[c + 1];
       }
-      if (c < end) a += codes[p++] * x[c++];
+      if (c < last) a += codes[p++] * x[c++];
       sum += scales[s++] * (a + b);
     }
     y[first + r] = sum;
@@ -242,21 +288,24 @@ function halfTimesVector(
   at: number,
   y: Float64Array,
   first: number,
-  rows: number,
+  from: number,
+  end: number,
   cols: number,
 ): void {
-  let p = 0;
-  for (let r = 0; r < rows; r++) {
+  let p = from * cols;
+  for (let r = from; r < end; r++) {
     let sum = 0;
     for (let c = at; c < at + cols; c++) sum += values[codes[p++]] * x[c];
     y[first + r] = sum;
   }
 }
 
-/** output[t, first + r] for every row of matrix `m` and every token. `stride` is the output's rows a token. */
+/** output[t, first + r] for rows from..end of matrix `m` and every token. `stride` is the output's rows a token. */
 function matrixTimesTokens(
   run: LinearRun,
   m: number,
+  from: number,
+  end: number,
   first: number,
   stride: number,
   { x, y, tile }: LinearScratch,
@@ -266,7 +315,7 @@ function matrixTimesTokens(
   const matrix = run.matrices[m];
   const bias = run.biases[m];
   const { rows, cols } = matrix;
-  for (let r = 0; r < rows; r += 2) {
+  for (let r = from; r < end; r += 2) {
     rowValues(matrix, r, tile, 0);
     // An odd last row goes through with a stale neighbour, whose results nobody reads.
     if (r + 1 < rows) rowValues(matrix, r + 1, tile, cols);

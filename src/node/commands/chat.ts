@@ -1,5 +1,6 @@
 /** nibble chat: a conversation at the terminal. Ctrl-C stops an answer; twice, or /quit, ends it. */
 import { createInterface } from 'node:readline/promises';
+import { withoutSecrets } from '../../errors';
 import type { ChatMessage } from '../../protocol';
 import { type Arguments, invalid, samplingOptions } from '../arguments';
 import { nextId, open } from '../open';
@@ -23,7 +24,7 @@ export async function chat(args: Arguments): Promise<void> {
     cancel();
   });
   signal.addEventListener('abort', cancel);
-  process.stdout.write(`${info.name} on ${info.backend}. /quit ends.\n`);
+  process.stdout.write(`${withoutSecrets(info.name)} on ${info.backend}. /quit ends.\n`);
   const messages: ChatMessage[] = [];
   const system = args.text('system');
   if (system) messages.push({ role: 'system', content: system });

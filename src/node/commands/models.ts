@@ -1,5 +1,5 @@
 /** nibble models: what the cache folder keeps. */
-import { NibbleError } from '../../errors';
+import { NibbleError, withoutSecrets } from '../../errors';
 import type { StoredModel, VerifyResult } from '../../protocol';
 import type { ModelStore } from '../../weights/chunk-store';
 import { whileUnused } from '../../weights/locks';
@@ -21,7 +21,7 @@ function chosen(models: readonly StoredModel[], option: string, name: string): S
 }
 
 const lineOf = ({ name, revision, storedBytes, complete, lastUsed }: StoredModel): string =>
-  `${mib(storedBytes).padStart(12)}  ${new Date(lastUsed).toISOString().slice(0, 10)}  ${name}${revision ? ` @ ${revision.slice(0, 12)}` : ''}${complete ? '' : '  (in part)'}`;
+  `${mib(storedBytes).padStart(12)}  ${new Date(lastUsed).toISOString().slice(0, 10)}  ${withoutSecrets(name)}${revision ? ` @ ${revision.slice(0, 12)}` : ''}${complete ? '' : '  (in part)'}`;
 
 const sum = (models: readonly StoredModel[]): number => models.reduce((bytes, model) => bytes + model.storedBytes, 0);
 
@@ -56,7 +56,9 @@ async function remove(
   await tidyStore(folder);
   const freed = sum(models);
   await print(args, { deleted: models.map(({ key }) => key), freed }, () =>
-    models.length > 0 ? `${models.map(({ name }) => name).join(', ')}: ${mib(freed)} are free` : 'There was nothing.',
+    models.length > 0
+      ? `${models.map(({ name }) => withoutSecrets(name)).join(', ')}: ${mib(freed)} are free`
+      : 'There was nothing.',
   );
 }
 
@@ -76,8 +78,8 @@ async function verify(args: Arguments, store: ModelStore, models: readonly Store
     checked
       .map(({ name, checkedBytes, alteredChunks: altered, missingChunks: missing }) =>
         altered + missing === 0
-          ? `${name}: ${mib(checkedBytes)} as they were stored`
-          : `${name}: ${altered} pieces were altered and are deleted, ${missing} are missing; the next load fetches them`,
+          ? `${withoutSecrets(name)}: ${mib(checkedBytes)} as they were stored`
+          : `${withoutSecrets(name)}: ${altered} pieces were altered and are deleted, ${missing} are missing; the next load fetches them`,
       )
       .join('\n'),
   );

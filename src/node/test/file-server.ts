@@ -10,9 +10,20 @@ export interface FileServer {
   requests: { path: string; start: number; end: number }[];
   /** from now on answers about this path stop after so many bytes of the file, and stay open; null: no longer */
   holdAt(path: string, bytes: number | null): void;
-  /** resolves when an answer was held back */
+  /** resolves when an answer was held back, and who asked for it has read what there is of it */
   held(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Until the kernel holds nothing for the socket of this machine that has this port (proc(5), /proc/net/tcp). */
+async function allRead(port: number): Promise<void> {
+  const local = new RegExp(`^ *\\d+: \\w{8}:${port.toString(16).toUpperCase().padStart(4, '0')} `);
+  for (;;) {
+    const line = (await readFile('/proc/net/tcp', 'utf8')).split('\n').find((line) => local.test(line));
+    // "sl local remote state tx:rx …"
+    if (!line || /^0+$/.test(line.trim().split(/\s+/)[4].split(':')[1])) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 export async function serveFiles(folder: string): Promise<FileServer> {
@@ -36,7 +47,9 @@ export async function serveFiles(folder: string): Promise<FileServer> {
       'content-length': end - start,
     });
     if (hold?.path !== path || end <= hold.bytes) return void response.end(bytes.subarray(start, end));
-    response.write(bytes.subarray(start, Math.max(start, hold.bytes)), tell);
+    const told = tell;
+    const { remotePort } = request.socket;
+    response.write(bytes.subarray(start, Math.max(start, hold.bytes)), () => void allRead(remotePort!).then(told));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

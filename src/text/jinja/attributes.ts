@@ -23,7 +23,7 @@ import {
   type Value,
   View,
 } from './values';
-import { spend } from './work';
+import { visit } from './work';
 
 const UNSAFE_LIST = ['append', 'clear', 'pop', 'reverse', 'insert', 'sort', 'extend', 'remove'];
 const UNSAFE_DICT = ['clear', 'pop', 'popitem', 'setdefault', 'update'];
@@ -61,6 +61,7 @@ function sequence(items: Value[], name: string): Value | undefined {
   }
   if (name !== 'index') return undefined;
   return callable(name, 'value start? stop?', (value, start = 0n, stop = BigInt(items.length)) => {
+    visit(items.length);
     const at = (index: Value) => Math.max(0, (integer(index) ?? 0) + (integer(index)! < 0 ? items.length : 0));
     const found = items.findIndex((item, i) => i >= at(start) && i < at(stop) && equal(item, value!));
     return found < 0 ? fail('the value is not in the list') : BigInt(found);
@@ -73,7 +74,6 @@ function dictionary(of: Dict, name: string): Value | undefined {
   if (name === 'keys' || name === 'values' || name === 'items') return callable(name, '', () => new View(name, of));
   if (name === 'copy') {
     return callable(name, '', () => {
-      spend(of.size / 8);
       return new Dict(of.pairs());
     });
   }

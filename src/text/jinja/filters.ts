@@ -39,7 +39,7 @@ import {
   type Value,
   walk,
 } from './values';
-import { make, read, replaceEach, spend } from './work';
+import { long, make, read, replaceEach, spend, visit } from './work';
 
 type Filter = (value: Value, ...args: Value[]) => Value;
 
@@ -79,12 +79,11 @@ function getter(path: Value, ignoreCase = false, otherwise: Value = null): (item
     path === null
       ? []
       : isText(path)
-        ? text(path)
-            .split('.')
-            .map((part): Value => (/^\d+$/.test(part) ? BigInt(part) : part))
+        ? split(text(path), '.', -1, false).map((part): Value => (/^\d+$/.test(part) ? parseInteger(part) : part))
         : [path];
   return (item) => {
     let value = item;
+    visit(parts.length);
     for (const part of parts) {
       value = getItem(value, part);
       if (otherwise !== null && value instanceof Undefined) value = otherwise;
@@ -184,6 +183,7 @@ filter('int', 'default=0 base=10', (value, otherwise, base) => {
 
 /** Python's int(text, base) */
 function parseIntOf(source: string, base: number): bigint | undefined {
+  read(16 * source.length);
   const [, sign, prefix = '', digits] = /^([-+]?)(0[xob])?_?((?:[\da-z]_?)+)$/i.exec(strip(source, null)) ?? [];
   const own = { '0x': 16, '0o': 8, '0b': 2 }[prefix.toLowerCase()];
   if (digits === undefined || digits.endsWith('_')) return undefined;
@@ -195,6 +195,7 @@ function parseIntOf(source: string, base: number): bigint | undefined {
     return /^\d+$/.test(plain) && (base || !/^0+[1-9]/.test(plain)) ? signed(parseInteger(plain)) : undefined;
   let value = 0n;
   if (plain.length > 4300) fail('an int has more than 4300 digits');
+  long(plain.length * 14);
   for (const c of plain) {
     const digit = Number.parseInt(c, 36);
     if (digit >= radix) return undefined;
@@ -213,6 +214,7 @@ function parseFloatOf(value: Value): number | undefined {
   if (plain !== undefined) return toFloat(plain);
   if (!isText(value)) return undefined;
   const source = strip(text(value), null);
+  read(16 * source.length);
   const special = /^([-+]?)(inf(?:inity)?|nan)$/i.exec(source);
   if (special) return (special[1] === '-' ? -1 : 1) * (/^i/i.test(special[2]) ? Number.POSITIVE_INFINITY : Number.NaN);
   if (
@@ -245,6 +247,7 @@ filter('indent', 'width=4 first=false blank=false', (value, width, first, blank)
   const by = isText(width) ? text(width) : ' '.repeat(Math.max(0, columns));
   return soft(value, (s) => {
     const lines = splitLines(`${s}\n`);
+    spend(lines.length);
     const indented = lines.map((line, i) =>
       (i || truthy(first)) && (line || truthy(blank) || !i) ? [by, line] : [line],
     );
@@ -288,7 +291,7 @@ function named(
 ): (item: Value) => Value {
   const call = table.get(text(name)) ?? fail(`there is no ${kind} ${text(name)}`);
   return (item) => {
-    spend(1);
+    spend(4);
     return call([item, ...args], keywords);
   };
 }
@@ -406,7 +409,7 @@ filter('slice', 'slices fill_with=null', (value, count, fill) => {
   );
 });
 filter('sort', 'reverse=false case_sensitive=false attribute=null', (value, reverse, sensitive, path) => {
-  const paths = isText(path) ? text(path).split(',') : [path];
+  const paths = isText(path) ? split(text(path), ',', -1, false) : [path];
   const keys = paths.map((each) => getter(each, !truthy(sensitive)));
   return sorted(list(value), (item) => keys.map((key) => key(item)), truthy(reverse));
 });
@@ -418,11 +421,13 @@ filter('striptags', '', (value) => {
     for (;;) {
       const start = source.indexOf(open, at);
       const end = start < 0 ? -1 : source.indexOf(close, start);
+      visit(1);
       if (end < 0) return gather([...parts, source.slice(at)]);
       parts.push(source.slice(at, start));
       at = end + close.length;
     }
   };
+  read(8 * text(value).length);
   const plain = without(without(text(value), '<!--', '-->'), '<', '>');
   const entities = new Map([
     ['amp', '&'],
@@ -435,6 +440,7 @@ filter('striptags', '', (value) => {
   return split(plain, null, -1, false)
     .join(' ')
     .replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{1,9}));/gi, (whole, decimal, hex, name) => {
+      spend(2);
       if (name) return entities.get(name) ?? whole;
       const code = decimal ? Number(decimal) : Number.parseInt(hex, 16);
       return code < 0x110000 ? String.fromCodePoint(code) : '\ufffd';
@@ -493,7 +499,8 @@ filter('urlencode', '', (value) => {
     const source = text(part);
     make(9 * source.length);
     if (!source.isWellFormed()) fail('a lone surrogate cannot be encoded');
-    const quoted = encodeURIComponent(source).replace(
+    const quoted = replaceEach(
+      encodeURIComponent(source),
       /[!'()*]/g,
       (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
     );
@@ -509,7 +516,7 @@ filter('urlencode', '', (value) => {
   );
 });
 filter('wordcount', '', (value) => {
-  read(4 * text(value).length);
+  read(32 * text(value).length);
   return BigInt(text(value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0);
 });
 filter(
@@ -531,14 +538,14 @@ filter(
 function wrapped(line: string, width: number, breakLong: boolean, atHyphens: boolean): string[] {
   if (width <= 0) fail('wordwrap needs a width above 0');
   const blank = /^[\t-\r ]*$/;
-  read(4 * line.length);
+  read(64 * line.length);
   const chunks = line
     .split(/([\t-\r ]+)/)
     .filter(Boolean)
     .flatMap((chunk) =>
       atHyphens
         ? chunk.split(
-            /(?<=[^\d\W]{2}-)(?=[^\d\W]{2})|(?<=[^\d\W]-)(?=[^\d\W]-?[^\d\W])|(?<=[\w!"'&.,?])(?=-{2,}\w)|(?<=\w-{2,})(?=\w)/u,
+            /(?<=[^\d\W]{2}-)(?=[^\d\W]{2})|(?<=[^\d\W]-)(?=[^\d\W]-?[^\d\W])|(?<=[\w!"'&.,?])(?=-{2,}\w)|(?=\w)(?<=\w-{2,})/u,
           )
         : [chunk],
     );
@@ -579,6 +586,7 @@ function wrapped(line: string, width: number, breakLong: boolean, atHyphens: boo
 filter('xmlattr', 'autospace=true', (value, space) => {
   if (!(value instanceof Dict)) fail('xmlattr needs a dict');
   const parts = (value as Dict).pairs().flatMap(([key, item]) => {
+    spend(4);
     if (item === null || item instanceof Undefined) return [];
     if (!isText(key) || /[\t-\r />=]/.test(text(key))) fail('xmlattr was given a key that no attribute can have');
     return [`${escaped(key).text}="${escaped(item).text}"`];

@@ -33,7 +33,8 @@ const CLOSES = new Map([
   ['{', '}'],
 ]);
 
-const isBlank = (c: string) => c !== undefined && new RegExp(`[${SPACE}]`).test(c);
+const ONE_BLANK = new RegExp(`[${SPACE}]`);
+const isBlank = (c: string) => c !== undefined && ONE_BLANK.test(c);
 
 /** @throws TemplateError with the line */
 export function* tokens(template: string): Generator<Token, undefined> {
@@ -111,7 +112,7 @@ export function* tokens(template: string): Generator<Token, undefined> {
         found = END_RAW.exec(source);
         if (found) break;
       }
-      read(source.length - from);
+      read((found ? end : source.length) - from);
       if (!found && from === source.length) break;
       if (!found) {
         line = open;

@@ -1,13 +1,27 @@
 /** Python's arithmetic, and how Python writes numbers where a format asks for it. */
 
-import { exponentText, fail, floatText, integer, intText, number, text, toFloat, typeName, type Value } from './values';
-import { make, spend } from './work';
+import {
+  bitsOf,
+  exponentText,
+  fail,
+  floatText,
+  integer,
+  intText,
+  joined,
+  number,
+  pointCount,
+  points,
+  text,
+  toFloat,
+  typeName,
+  type Value,
+} from './values';
+import { long, make, read, spend } from './work';
 
 type Numeric = bigint | number;
 
 const MAX_BITS = 100_000; // of an int: far over what Python would print
 const MAX_PLACES = 4300;
-const bits = (value: bigint) => (value < 0n ? -value : value).toString(16).length * 4;
 
 /** + - * / // % ** of two numbers; ints stay ints, but for / */
 export function calculate(operator: string, a: Numeric, b: Numeric): Numeric {
@@ -15,9 +29,11 @@ export function calculate(operator: string, a: Numeric, b: Numeric): Numeric {
   if ('/%'.includes(operator[0]) && Number(b) === 0) fail('division by zero');
   if (typeof a === 'bigint' && typeof b === 'bigint' && operator !== '/') {
     // what is longer than the machine's words is worked on in pieces
-    if (operator === '*') wide(bits(a) + bits(b));
-    if (operator === '+') return a + b;
-    if (operator === '-') return a - b;
+    if (operator === '+' || operator === '-') {
+      spend((bitsOf(a) + bitsOf(b)) / 10_000);
+      return operator === '+' ? a + b : a - b;
+    }
+    wide(operator === '*' ? bitsOf(a) + bitsOf(b) : Math.max(bitsOf(a), bitsOf(b)));
     if (operator === '*') return a * b;
     const rest = a % b;
     const down = rest !== 0n && rest < 0n !== b < 0n;
@@ -36,12 +52,12 @@ export function calculate(operator: string, a: Numeric, b: Numeric): Numeric {
 
 function wide(size: number): void {
   if (size > MAX_BITS) fail(`it makes an int of ${size} bits, at most ${MAX_BITS} are allowed`);
-  spend(size / 1000);
+  long(size);
 }
 
 function power(a: Numeric, b: Numeric): Numeric {
   if (typeof a === 'bigint' && typeof b === 'bigint' && b >= 0n) {
-    if (a > 1n || a < -1n) wide(bits(a) * Number(b));
+    if (a > 1n || a < -1n) wide(bitsOf(a) * Number(b));
     return a ** (a > 1n || a < -1n ? b : b === 0n ? 0n : 2n - (b % 2n));
   }
   const [x, y] = [toFloat(a), toFloat(b)];
@@ -54,6 +70,8 @@ function power(a: Numeric, b: Numeric): Numeric {
 
 /** |value| * 10^places as an int, exactly, halves to even. */
 function scaled(value: Numeric, places: number): bigint {
+  // a digit has three bits and a third; a float up to 1,100
+  long((typeof value === 'bigint' ? bitsOf(value) : 1100) + 3.4 * Math.abs(places));
   let [top, bottom] = [1n, 1n];
   if (typeof value === 'bigint') top = value < 0n ? -value : value;
   else {
@@ -149,7 +167,7 @@ const signOf = (negative: boolean, flags: string) =>
 
 /** Fills up to a width. @param how < > ^ or =, which fills between the sign and the digits */
 export function pad(head: string, body: string, width: number, fill: string, how: string): string {
-  const size = Array.from(head + body).length;
+  const size = pointCount(head) + pointCount(body);
   make(Math.max(size, width));
   const missing = Math.max(0, width - size);
   const left = how === '<' || how === '=' ? 0 : how === '>' ? missing : Math.floor(missing / 2);
@@ -158,7 +176,7 @@ export function pad(head: string, body: string, width: number, fill: string, how
 }
 
 const cut = (whole: string, precision: number | undefined) =>
-  precision === undefined ? whole : Array.from(whole).slice(0, precision).join('');
+  precision === undefined ? whole : joined(points(whole).slice(0, precision));
 
 /** One %-conversion of Python, for a value. */
 export function convert(
@@ -174,7 +192,7 @@ export function convert(
   if (letter === 'r' || letter === 'a') return pad('', cut(shown.repr(value), precision), width, ' ', side);
   if (letter === 'c') {
     const code = integer(value);
-    if (code === undefined && (typeof value !== 'string' || Array.from(value).length !== 1))
+    if (code === undefined && (typeof value !== 'string' || value.length > 2 || pointCount(value) !== 1))
       fail('%c needs an int or a character');
     return pad('', code === undefined ? (value as string) : character(code), width, ' ', side);
   }
@@ -196,6 +214,7 @@ const SPEC = /^(?:(.)?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([b
 
 function grouped(digits: string, separator: string, every: number): string {
   const [, whole, rest] = /^([\da-fA-F]*)(.*)$/s.exec(digits)!;
+  read(16 * whole.length);
   let out = '';
   for (let end = whole.length; end > 0; end -= every)
     out = whole.slice(Math.max(0, end - every), end) + (out && separator + out);

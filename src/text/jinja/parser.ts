@@ -475,6 +475,7 @@ class Parser {
 
   private callArguments(): Arguments {
     const found: Arguments = { args: [], keywords: [], list: null, dict: null };
+    const given = new Set<string>();
     const ensure = (right: boolean) => {
       if (!right) this.fail('the arguments of a call stand in the wrong order');
     };
@@ -490,7 +491,8 @@ class Parser {
         ensure(!found.dict);
         const name = this.next().text;
         this.next();
-        if (found.keywords.some(([other]) => other === name)) this.fail(`the argument '${name}' is given twice`);
+        if (given.has(name)) this.fail(`the argument '${name}' is given twice`);
+        given.add(name);
         found.keywords.push([name, this.expression()]);
       } else {
         ensure(!found.list && !found.dict && !found.keywords.length);

@@ -33,7 +33,7 @@ import {
   type Value,
   walk,
 } from './values';
-import { LIMITS, make, nested, read, spend, TemplateError } from './work';
+import { LIMITS, make, nested, read, spend, TemplateError, visit } from './work';
 
 /** Names and their values; a name that is not here is looked for around. */
 class Scope {
@@ -226,6 +226,8 @@ class LoopItems {
   current: Value | undefined;
   private before: Value | undefined;
   private ahead: Value[] = [];
+  /** where in `ahead` the next one stands */
+  private taken = 0;
   private index = -1;
   private size: number | null = null;
   private last: Value[] | null = null;
@@ -239,7 +241,7 @@ class LoopItems {
   next(): boolean {
     const following = this.peek();
     if (following === undefined) return false;
-    this.ahead.shift();
+    this.taken++;
     this.before = this.current;
     this.current = following;
     this.index++;
@@ -247,11 +249,13 @@ class LoopItems {
   }
 
   private peek(): Value | undefined {
-    if (!this.ahead.length) {
+    if (this.taken === this.ahead.length) {
+      this.ahead = [];
+      this.taken = 0;
       const { value, done } = this.items.next();
       if (!done) this.ahead.push(value);
     }
-    return this.ahead[0];
+    return this.ahead[this.taken];
   }
 
   private length(): number {
@@ -260,7 +264,7 @@ class LoopItems {
       else {
         this.peek();
         this.ahead = [...this.ahead, ...walkRest(this.items)];
-        this.size = this.index + 1 + this.ahead.length;
+        this.size = this.index + 1 + this.ahead.length - this.taken;
       }
     }
     return this.size;
@@ -305,7 +309,9 @@ function* walkRest(items: Iterator<Value>): Generator<Value, undefined> {
 // --- macros
 
 function macro({ name, parameters, body, uses }: MacroParts, scope: Scope): Thing {
+  visit(parameters.length);
   const run = (args: Value[], keywords: Keywords): Value => {
+    visit(4 * (parameters.length + keywords.size));
     const inner = new Scope(scope);
     const left = new Map(keywords);
     for (const [i, [parameter, otherwise]] of parameters.entries()) {

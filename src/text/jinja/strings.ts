@@ -30,7 +30,7 @@ import {
   Undefined,
   type Value,
 } from './values';
-import { make, read, replaceEach, scan, spend } from './work';
+import { make, read, replaceEach, scan, spend, visit } from './work';
 
 const ONE_SPACE = new RegExp(`[${SPACE}]`);
 const SPACES = new RegExp(`[${SPACE}]+`);
@@ -42,7 +42,9 @@ const need = (value: Value | undefined): string =>
 
 /** Without the characters of a set (white space, where none is given) at its ends. */
 export function strip(s: string, characters: Value | undefined, left = true, right = true): string {
-  const set = characters === undefined || characters === null ? null : new Set(need(characters));
+  const named = characters === undefined || characters === null ? null : need(characters);
+  if (named !== null) visit(named.length / 4);
+  const set = named === null ? null : new Set(named);
   const all = set ? points(s) : s;
   read(2 * s.length);
   const gone = (c: string) => (set ? set.has(c) : ONE_SPACE.test(c));
@@ -60,7 +62,7 @@ export function split(s: string, separator: Value | undefined, most: number, fro
   if (by === '') fail('empty separator');
   scan(s, by);
   const parts = fromRight ? fromTheRight(s, by, most) : s.split(by);
-  spend(parts.length / 8);
+  visit(parts.length);
   if (most < 0 || parts.length <= most + 1) return parts;
   return [...parts.slice(0, most), parts.slice(most).join(by)];
 }
@@ -73,7 +75,7 @@ function fromTheRight(s: string, by: string, most: number): string[] {
     if (at < 0) break;
     parts.push(s.slice(at + by.length, end));
     end = at;
-    spend(1 / 8);
+    visit(1);
   }
   // the caller counts from the left: what is over `most` is in one piece already
   return [s.slice(0, end), ...parts.reverse()];
@@ -84,7 +86,7 @@ function splitSpaces(s: string, most: number, fromRight: boolean): string[] {
   if (core === '') return [];
   if (most < 0) {
     const words = core.split(SPACES);
-    spend(words.length / 8);
+    visit(words.length);
     return words;
   }
   const words: string[] = [];
@@ -93,7 +95,7 @@ function splitSpaces(s: string, most: number, fromRight: boolean): string[] {
     ? [0, s.length - (strip(s, null, false).length - s.length) * -1]
     : [s.length - strip(s, null, true, false).length, s.length];
   while (words.length < most && start < end) {
-    spend(1 / 8);
+    spend(1 / 2);
     let edge = fromRight ? end : start;
     const space = (i: number) => ONE_SPACE.test(s[i]);
     while (fromRight ? edge > start && !space(edge - 1) : edge < end && !space(edge)) edge += fromRight ? -1 : 1;
@@ -112,11 +114,11 @@ export function splitLines(s: string, keep = false): string[] {
   const lines: string[] = [];
   let start = 0;
   for (const { 0: end, index } of s.matchAll(LINE_END)) {
+    spend(1 / 2);
     lines.push(s.slice(start, keep ? index + end.length : index));
     start = index + end.length;
   }
   if (start < s.length) lines.push(s.slice(start));
-  spend(lines.length / 8);
   return lines;
 }
 
@@ -124,11 +126,12 @@ export function splitLines(s: string, keep = false): string[] {
 export function replace(s: string, old: string, by: string, most: number): string {
   let parts: string[];
   if (old === '') {
-    const all = Array.from(points(s));
+    const all = points(s);
     const count = most < 0 ? all.length + 1 : Math.min(most, all.length + 1);
-    parts = ['', ...all.slice(0, Math.max(0, count - 1)), all.slice(Math.max(0, count - 1)).join('')];
+    visit(count);
+    make(s.length + count * by.length);
     if (count === 0) parts = [s];
-    else if (count <= all.length) parts = ['', ...all.slice(0, count - 1), all.slice(count - 1).join('')];
+    else if (count <= all.length) parts = ['', ...all.slice(0, count - 1), joined(all.slice(count - 1))];
     else parts = ['', ...all, ''];
   } else parts = split(s, old, most, false);
   make(s.length + (parts.length - 1) * (by.length - old.length));
@@ -181,6 +184,7 @@ const begins =
   (s, affix, start, end) => {
     const within = window(s, start, end);
     const any = affix instanceof Tuple ? affix.items : [affix];
+    visit(any.length);
     return any.map(need).some((each) => {
       read(each.length);
       return within !== null && test(within.part, each);
@@ -214,12 +218,16 @@ const aligned =
 
 const every =
   (pattern: RegExp, empty = false): Method[1] =>
-  (s) =>
-    s === '' ? empty : pattern.test(s);
+  (s) => {
+    read(8 * s.length);
+    return s === '' ? empty : pattern.test(s);
+  };
 const cased =
   (some: RegExp, none: RegExp): Method[1] =>
-  (s) =>
-    some.test(s) && !none.test(s);
+  (s) => {
+    read(16 * s.length);
+    return some.test(s) && !none.test(s);
+  };
 const change =
   (run: (s: string) => string): Method[1] =>
   (s) => {
@@ -253,6 +261,7 @@ const METHODS = new Map<string, Method>(
       (s, size = 8n) => {
         const width = needInteger(size);
         make(width);
+        visit(s.length);
         let column = 0;
         const out = Array.from(points(s), (c) => {
           const shown = c === '\t' ? ' '.repeat(width > 0 ? width - (column % width) : 0) : c;
@@ -420,6 +429,7 @@ function format(template: string, args: readonly Value[], keywords: Keywords): s
         : orElse(keywords.get(first), () => fail(`format has no value for '${first}'`));
     for (const [part, attribute, item] of path.slice(first.length).matchAll(/\.([^.[]+)|\[([^\]]+)\]|[\s\S]/g)) {
       if (attribute === undefined && item === undefined) fail(`unexpected '${part}' in a format field`);
+      spend(1);
       value =
         attribute !== undefined
           ? getAttribute(value, attribute)

@@ -2,7 +2,7 @@
  * The values of a template, with Python's meaning: str, list, bool and None are JavaScript's own, int is a bigint and
  * float a number, so that 1 and 1.0 stay apart. Names that a template reads are looked up in Maps, never in objects.
  */
-import { make, read, replaceEach, scan, spend, TemplateError } from './work';
+import { long, make, read, replaceEach, scan, spend, TemplateError, visit } from './work';
 
 export type Value =
   | null
@@ -47,7 +47,10 @@ export class Dict {
     // an equal key keeps its first form: {1: 'a', true: 'b'} is {1: 'b'}
     this.entries.set(hashed, [this.entries.get(hashed)?.[0] ?? key, value]);
   }
-  pairs = (): [Value, Value][] => [...this.entries.values()];
+  pairs(): [Value, Value][] {
+    visit(this.size);
+    return [...this.entries.values()];
+  }
 }
 
 export class Range {
@@ -178,7 +181,7 @@ const SURROGATE = /[\ud800-\udfff]/;
 export function points(text: string): string | string[] {
   read(text.length);
   if (!SURROGATE.test(text)) return text;
-  spend(text.length / 16);
+  visit(text.length / 4);
   return Array.from(text);
 }
 export const joined = (part: string | readonly string[]): string => (typeof part === 'string' ? part : part.join(''));
@@ -186,7 +189,10 @@ export const pointCount = (text: string): number => points(text).length;
 
 // What Python would not print as it is; noncharacters are printed, for they may stand for something else here.
 const UNPRINTABLE = /(?! )[\p{C}\p{Z}](?<![\ufdd0-\ufdef])/gu;
-export const printable = (text: string): boolean => text.search(UNPRINTABLE) < 0;
+export function printable(text: string): boolean {
+  read(16 * text.length);
+  return text.search(UNPRINTABLE) < 0;
+}
 
 export const hex = (code: number): string =>
   code < 0x100
@@ -225,13 +231,24 @@ export const exponentText = (exponent: number): string =>
   `e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
 
 const MAX_DIGITS = 4300;
+
+/** Bits of an int, rounded up to four; pays for reading it. */
+export function bitsOf(value: bigint): number {
+  const digits = (value < 0n ? -value : value).toString(16).length;
+  read(digits);
+  return digits * 4;
+}
 /** Python's limit on the digits of an int, before they are made. */
 export function intText(value: bigint): string {
-  if (value > 1n << 14300n || value < -(1n << 14300n)) fail(`an int has more than ${MAX_DIGITS} digits`);
-  return String(value);
+  const bits = bitsOf(value);
+  if (bits > 14304) fail(`an int has more than ${MAX_DIGITS} digits`);
+  long(bits);
+  const digits = String(value);
+  return digits.length - Number(value < 0n) > MAX_DIGITS ? fail(`an int has more than ${MAX_DIGITS} digits`) : digits;
 }
 export function parseInteger(digits: string): bigint {
   if (digits.length > MAX_DIGITS) fail(`an int has more than ${MAX_DIGITS} digits`);
+  long(digits.length * 4);
   return BigInt(digits);
 }
 
@@ -383,16 +400,22 @@ export function slice(value: Value, first: Value, end: Value, step: Value): Valu
 
 /** The same for values that Python holds for equal keys. */
 function hash(value: Value): unknown {
+  spend(1);
   if (typeof value === 'string') {
     read(value.length);
     return `s${value}`;
   }
   if (value instanceof Markup) return `s${value.text}`;
   const plain = number(value);
-  if (plain !== undefined) return `n${Number.isInteger(plain) ? BigInt(plain) : plain}`;
+  if (plain !== undefined) {
+    if (!Number.isInteger(plain) && typeof plain === 'number') return `n${plain}`;
+    const int = BigInt(plain);
+    bitsOf(int);
+    return `n${int.toString(16)}`;
+  }
   if (value instanceof Tuple)
     return `t${gather(
-      value.items.map((item) => String(hash(item)).replace(/[\\,]/g, '\\$&')),
+      value.items.map((item) => replaceEach(String(hash(item)), /[\\,]/g, (c) => `\\${c}`)),
       ',',
     )}`;
   if (value === null) return null;

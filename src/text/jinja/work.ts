@@ -49,7 +49,13 @@ export function spend(steps: number): void {
 export const read = (characters: number): void => spend(characters / CHARACTERS_A_STEP);
 
 /** Pays for a search: what is sought is compared at many places, at worst at all. */
-export const scan = (text: string, sought: string): void => read(text.length * (2 + sought.length / 64));
+export const scan = (text: string, sought: string): void => read(text.length * (2 + sought.length / 8));
+
+/** Pays for so many items of a list, or pieces of a text, that are made or walked over. */
+export const visit = (items: number): void => spend(items / 4);
+
+/** Pays for arithmetic and digits whose work grows with the square of an int's length. */
+export const long = (bits: number): void => spend((bits / 1000) ** 2 / 2);
 
 /** Puts something in the place of each match, and pays for each. */
 export const replaceEach = (text: string, pattern: RegExp, by: (match: string) => string): string => {
