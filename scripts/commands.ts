@@ -97,6 +97,9 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| 1 \| 15 \|/m,
     },
   ],
+  [bench('text-speed')]: [
+    { args: '--mb 0.01 --only default', says: /^\| default model \| prose \| ours \| \d+ \| [\d.]+ \| \d+ \|$/m },
+  ],
   [bench('stop')]: [
     {
       args: `--backend cpu --config ${TINY}/config.json --position 64 --model ${TINY}`,

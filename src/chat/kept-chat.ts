@@ -3,12 +3,13 @@
  * answers. Of several tabs with the same address the one that was opened first keeps its conversation; what is said in
  * the others goes with them. Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
-import { createStore, del, get, promisifyRequest, set } from 'idb-keyval';
+import { del, get, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
 import { pageFolder, recall, remember } from '../ui/remember';
 import { type ChatSession, type Cut, isSaid, type Talk } from '../ui/session';
+import { leavingStore } from './leaving-store';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -76,7 +77,7 @@ export class KeptChat extends EventTarget {
   readonly #address: string;
   readonly #key: string;
   readonly #deleteCache: (name: string) => Promise<void>;
-  readonly #database = createStore('nibble-chat', 'keyval');
+  readonly #database = leavingStore('nibble-chat');
   #session!: ChatSession;
   #kept: Kept = { messages: [], cache: '', outdated: [] };
   #result: GenerateResult | null = null;

@@ -20,7 +20,9 @@ export interface TokenizerParts {
   postProcessors: Part[];
   decoders: Part[];
   /** its merges are checked where they are read */
-  model: JsonObject & { vocab: Record<string, number>; merges: unknown[] };
+  model: JsonObject & { merges: unknown[] };
+  /** the model's own tokens */
+  vocab: ReadonlyMap<string, number>;
 }
 
 /** A vocabulary's largest id: several times what is in use. */
@@ -50,37 +52,42 @@ function needShort(text: string, most: number, what: string): void {
 }
 
 /**
- * @returns the parts; the vocabulary and the merges are not copied
+ * @returns the parts; the merges are not copied
  * @throws Error with the reason, for a tokenizer.json that is broken, that has an unknown part, or more of something
  * than any in use
  */
 export function prepareTokenizerJson(json: JsonObject): TokenizerParts {
-  checkModel(json.model);
+  const { model, vocab } = checkModel(json.model);
   return {
     addedTokens: addedTokens(json.added_tokens),
     normalizers: parts(json.normalizer, NORMALIZERS, 'normalizers'),
     preTokenizers: parts(json.pre_tokenizer, PRE_TOKENIZERS, 'pretokenizers'),
     postProcessors: parts(json.post_processor, POST_PROCESSORS, 'processors'),
     decoders: parts(json.decoder, DECODERS, 'decoders'),
-    model: json.model,
+    model,
+    vocab,
   };
 }
 
-function checkModel(model: unknown): asserts model is TokenizerParts['model'] {
+function checkModel(model: unknown): Pick<TokenizerParts, 'model' | 'vocab'> {
   need(isObject(model), 'it has no model');
   need(model.type === 'BPE' || (model.type ?? null) === null, `its model is a ${show(model.type)}, not a BPE`);
   const { vocab, merges, continuing_subword_prefix: prefix } = model;
   need(isObject(vocab) && Array.isArray(merges), 'its vocabulary or its merges are missing');
   need(!prefix, 'it has a continuing_subword_prefix, which no decoder-only family uses');
-  const tokens = Object.keys(vocab);
-  need(tokens.length, 'it has no vocabulary');
-  for (const token of tokens) {
-    need(isId(vocab[token]), `the token ${show(token)} has no number`);
+  const ids = new Map<string, number>();
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
+    need(isId(id), `the token ${show(token)} has no number`);
     needShort(token, MAX_TOKEN, 'a token');
+    ids.set(token, id);
   }
+  need(ids.size, 'it has no vocabulary');
+  return { model: { ...model, merges }, vocab: ids };
 }
 
-const isId = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ID;
+const isId = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ID;
 
 function addedTokens(list: unknown): AddedToken[] {
   need((list ?? null) === null || Array.isArray(list), 'its added tokens are no list');

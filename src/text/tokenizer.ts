@@ -96,8 +96,7 @@ export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer
 }
 
 function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
-  const { addedTokens: added, model } = parts;
-  const vocab = new Map(Object.entries(model.vocab));
+  const { addedTokens: added, model, vocab } = parts;
   const names = new Map(added.map(({ content, id }) => [content, id]));
   const idOf = (token: string) => names.get(token) ?? vocab.get(token);
   const normalize = normalizer(parts.normalizers);
@@ -107,7 +106,7 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
   for (const { content, id, normalized } of added) tokens[id] = normalized ? normalize(content) : content;
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
   const prefix = startTokens(parts, config, idOf).map((token) => idOf(token)!);
-  const toIds = encoder(parts, vocab, normalize);
+  const toIds = encoder(parts, normalize);
   const toText = decoder(parts.decoders, (token) => names.has(token));
   const suffix = model.end_of_word_suffix;
   const find = tokenFinder(added.map((token) => [token.content, token]));
@@ -176,8 +175,7 @@ function startTokens(
 
 /** Text to ids, appended to a list: normaliser, pre-tokenizer and model, between added tokens. */
 function encoder(
-  { addedTokens: added, preTokenizers, model }: TokenizerParts,
-  vocab: ReadonlyMap<string, number>,
+  { addedTokens: added, preTokenizers, model, vocab }: TokenizerParts,
   normalize: (text: string) => string,
 ) {
   const inBytes = preTokenizers.at(-1)?.type === 'Bytes';

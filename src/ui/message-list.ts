@@ -4,7 +4,7 @@ import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
 import { longText, PIECE } from './long-text';
-import { StreamingMarkdown } from './markdown';
+import type { StreamingMarkdown } from './markdown';
 import { theme } from './theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
@@ -157,7 +157,9 @@ export class MessageList extends LitElement {
 
   /** those that are whole, and do not change */
   #drawn = new WeakMap<ChatMessage, unknown>();
-  #streaming = new StreamingMarkdown();
+  /** null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until then */
+  #streaming: StreamingMarkdown | null = null;
+  #fetching = false;
   /** how many characters may be read in this frame, so that no frame is long */
   #leave = { left: PIECE };
   /** something waits for the next frame */
@@ -190,8 +192,21 @@ export class MessageList extends LitElement {
     if (this.#follow) this.scrollTop = this.scrollHeight;
   }
 
+  async #fetchMarkdown() {
+    this.#fetching = true;
+    try {
+      const { StreamingMarkdown } = await import('./markdown');
+      this.#streaming = new StreamingMarkdown();
+      this.requestUpdate();
+    } catch {
+      // the next message tries again
+      this.#fetching = false;
+    }
+  }
+
   override willUpdate(changed: Map<string, unknown>) {
     const last = this.messages.at(-1);
+    if (last && changed.has('messages') && !this.#fetching) void this.#fetchMarkdown();
     if (changed.has('busy') && !this.busy && changed.get('busy') === true && last?.role === 'assistant') {
       this.#status = `Answer finished, ${last.content.split(/\s+/).length} words.`;
     } else if (this.busy) this.#status = '';
@@ -217,7 +232,7 @@ export class MessageList extends LitElement {
       message.role === 'user'
         ? html`<div class="user" part="user" dir="auto">${longText(message.content)}</div>`
         : this.#answer(message, streaming);
-    if (streaming || this.#late) return drawn;
+    if (streaming || this.#late || !this.#streaming) return drawn;
     const once = guard([drawn], () => drawn);
     this.#drawn.set(message, once);
     return once;
@@ -225,8 +240,9 @@ export class MessageList extends LitElement {
 
   /** By block; what grows is read once a frame. */
   #answer({ content, reasoning_content: thought }: ChatMessage, streaming: boolean) {
-    const blocks = this.#streaming.update(content, streaming && this.#leave.left < PIECE ? { left: 0 } : this.#leave);
-    this.#late = this.#streaming.behind;
+    const leave = streaming && this.#leave.left < PIECE ? { left: 0 } : this.#leave;
+    const blocks = this.#streaming?.update(content, leave) ?? longText(content);
+    this.#late = this.#streaming?.behind ?? false;
     this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
     return html`<div class="assistant" part="assistant" dir="auto">
