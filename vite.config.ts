@@ -1,6 +1,7 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { licences } from './scripts/licences.ts';
 import { inMeta, PAGE_CSP } from './scripts/policy.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
@@ -20,11 +21,12 @@ export default defineConfig({
     withoutSentences(),
     copyPublic(at('public'), ['models']),
     policy(inMeta(PAGE_CSP)),
+    licences(['site'], true),
     serviceWorker('sw.js'),
   ],
   worker: {
     format: 'es',
-    plugins: () => [wgsl(), comlinkHalves(), withoutSentences()],
+    plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
     rolldownOptions: {
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session

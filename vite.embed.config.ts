@@ -1,7 +1,8 @@
 /** The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
+import { licences } from './scripts/licences.ts';
+import { comlinkHalves, litPolicyMayFail, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
@@ -14,9 +15,11 @@ export default defineConfig({
     wgsl(),
     comlinkHalves(),
     markedLexerOnly(),
+    litPolicyMayFail(),
     trimStyles(),
     withoutSentences(),
     packedWorker(at('dist/embed')),
+    licences(['embed']),
   ],
   build: {
     outDir: at('dist/embed'),

@@ -4,7 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
+import { licences } from './scripts/licences.ts';
+import { comlinkHalves, litPolicyMayFail, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
@@ -13,7 +14,16 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves(), markedLexerOnly(), trimStyles(), withoutSentences(), packedWorker()],
+  plugins: [
+    wgsl(),
+    comlinkHalves(),
+    markedLexerOnly(),
+    litPolicyMayFail(),
+    trimStyles(),
+    withoutSentences(),
+    packedWorker(),
+    licences(['package']),
+  ],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -1,6 +1,7 @@
 /** The worker: `dist/worker.js`, one file that imports nothing and that a page may take as script or as module. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { licences } from './scripts/licences.ts';
 import { comlinkHalves, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -8,7 +9,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves(), withoutSentences()],
+  plugins: [wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -1,4 +1,6 @@
 /** The widget on somebody else's page: another origin, a strict policy, one script tag. */
+import type { Page } from '@playwright/test';
+import { type StaticServer, serve } from '../scripts/server';
 import { Chat, expect, TINY, test } from './product';
 
 test.describe('the widget', () => {
@@ -39,6 +41,74 @@ test.describe('the widget', () => {
     expect(complaints).toEqual([]);
     expect([...new Set(events)].sort()).toEqual(['nibble-message', 'nibble-progress', 'nibble-ready']);
     expect(events.filter((type) => type === 'nibble-message')).toHaveLength(2);
+  });
+
+  /** A page of somebody else's, under a policy. */
+  const inPage = async (page: Page, site: string, policy: string, head = '') => {
+    const csp = `default-src 'none'; img-src data:; script-src ${site}; worker-src blob:; connect-src ${site}; ${policy}`;
+    const host = await serve({
+      mounts: [],
+      intercept(_, response, path) {
+        if (path !== '/') return false;
+        response.writeHead(200, { 'Content-Type': 'text/html', ...(policy && { 'Content-Security-Policy': csp }) });
+        response.end(
+          `<!doctype html><title>h</title><link rel="icon" href="data:,">${head}<script type="module" src="${site}/embed/nibble-chat.js"></script><nibble-chat model="${site}${TINY}"></nibble-chat>`,
+        );
+        return true;
+      },
+    });
+    hosts.push(host);
+    await page.goto(host.origin);
+  };
+  const hosts: StaticServer[] = [];
+  test.afterEach(async () => {
+    for (const host of hosts.splice(0)) await host.close();
+  });
+  const TRUSTED = "require-trusted-types-for 'script'";
+
+  for (const policy of [TRUSTED, `${TRUSTED}; trusted-types nibble lit-html`]) {
+    test(`answers under ${policy}`, async ({ product, profile }) => {
+      const { page, complaints } = await profile.open();
+      await inPage(page, product.site.origin, policy);
+      await page.getByRole('button', { name: 'Start a chat' }).click();
+      const chat = new Chat(page);
+      await chat.loadModel();
+      expect(await chat.ask('Hello')).not.toBe('');
+      expect(complaints).toEqual([]);
+    });
+  }
+
+  test('says what Trusted Types lack', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    const { site } = product;
+    await inPage(page, site.origin, `${TRUSTED}; trusted-types 'none'`);
+    await expect(page.locator('nibble-chat')).toContainText('allow `trusted-types nibble lit-html`');
+    await inPage(page, site.origin, `${TRUSTED}; trusted-types lit-html`);
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    const chat = new Chat(page);
+    await chat.load.click();
+    await expect(chat.error).toContainText('trusted-types nibble lit-html');
+  });
+
+  test('takes neither options nor the look of its text from a careless page', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    const careless = `<style>body { text-transform: uppercase; direction: rtl; white-space: pre; letter-spacing: 9px; text-indent: 9em; }</style>
+      <script>Object.assign(Object.prototype, { memoryBudget: 1, weights: 'f32', storage: 'none', maxContext: 8, hub: 'https://evil.example', token: 'x' });
+      Array.prototype.last = function () { return this[this.length - 1]; };
+      Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });</script>`;
+    await inPage(page, product.site.origin, '', careless);
+    const start = page.getByRole('button', { name: 'Start a chat' });
+    const look = await start.evaluate((button) => {
+      const { textTransform, direction, whiteSpace, letterSpacing, textIndent } = getComputedStyle(button);
+      return [textTransform, direction, whiteSpace, letterSpacing, textIndent];
+    });
+    expect(look).toEqual(['none', 'ltr', 'normal', 'normal', '0px']);
+    await start.click();
+    const chat = new Chat(page);
+    await chat.loadModel();
+    expect(await chat.ask('Hello')).not.toBe('');
+    expect((await chat.state()).info?.options).toMatchObject({ weights: 'keep', maxContext: expect.any(Number) });
+    expect((await chat.state()).info?.options.maxContext).toBeGreaterThan(8);
   });
 
   test('refuses a value that an attribute cannot have', async ({ product, profile }) => {

@@ -1,8 +1,9 @@
 /** Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. */
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { build, type Rolldown } from 'vite';
 import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
 import { emitTypes } from './emit-types.ts';
+import { noticesOf } from './licences.ts';
 import { byFolder, checkSizes } from './size.ts';
 
 const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
@@ -18,6 +19,9 @@ export async function buildAll(): Promise<string[]> {
   })) as Rolldown.RolldownOutput[];
   for (const configFile of CONFIGS) await build({ configFile, logLevel: 'warn' });
   for (const entry of NODE_ENTRIES) await build({ configFile: false, logLevel: 'warn', ...nodeConfig(entry) });
+  // what each carries comes of several builds; the page's has written its own
+  await writeFile('dist/LICENSES.txt', noticesOf('package'));
+  await writeFile('dist/embed/LICENSES.txt', noticesOf('embed'));
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
   return byFolder(output[0]);

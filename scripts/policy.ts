@@ -16,6 +16,9 @@ export const PAGE_CSP = `default-src 'self'; ${CLOSED}; script-src 'self' 'wasm-
 export const inMeta = (csp: string) => csp.replace(/frame-ancestors [^;]*; /, '');
 
 /** A file that is no page and no script: whoever opens it by itself gets nothing that runs or fetches. */
+export const FILE_CSP = `default-src 'none'; ${CLOSED}`;
+
+/** One that may be anybody's, as a model's: it has no part in this origin either. */
 export const DATA_CSP = "sandbox; default-src 'none'";
 
 /** A site owner's strict policy: what the widget needs from `origin`, and nothing else. */

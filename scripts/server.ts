@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize, posix, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DATA_CSP, hostCsp, PAGE_CSP } from './policy.ts';
+import { DATA_CSP, FILE_CSP, hostCsp, PAGE_CSP } from './policy.ts';
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -182,7 +182,7 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
     const type = isData && !/json|plain/.test(named) ? OCTETS : named;
     response.setHeader('Content-Type', type);
     response.setHeader('Cache-Control', path.includes('/assets/') ? 'max-age=31536000, immutable' : 'no-cache');
-    const csp = /^text\/(html|javascript)/.test(type) ? options.csp : DATA_CSP;
+    const csp = isData ? DATA_CSP : /^text\/(html|javascript)/.test(type) ? options.csp : FILE_CSP;
     if (csp) response.setHeader('Content-Security-Policy', csp);
     if (type.startsWith('text/html')) {
       let text = await readFile(file, 'utf8');

@@ -80,3 +80,22 @@ export function withoutSentences(): Plugin {
     },
   };
 }
+
+/**
+ * lit asks for its Trusted Types policy when it is loaded, and where a page lists its policies without it (`trusted-types
+ * 'none'`, or a second copy of the script) that is an exception before anything could be said. src/widget/index.ts says it.
+ */
+export function litPolicyMayFail(): Plugin {
+  const POLICY = /(\w+)\?(\1\.createPolicy\("lit-html",\{createHTML:(\w+)=>\3\}\)):void 0/;
+  return {
+    name: 'nibble:lit-policy',
+    apply: 'build',
+    transform: {
+      filter: { id: /node_modules\/lit-html\/lit-html\.js$/ },
+      handler(code) {
+        if (!POLICY.test(code)) this.error('lit-html has changed: see scripts/vite-trim.ts.');
+        return { code: code.replace(POLICY, '(()=>{try{return $1&&$2}catch{}})()'), map: null };
+      },
+    },
+  };
+}

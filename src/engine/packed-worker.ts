@@ -3,6 +3,7 @@
  * and which nothing imports before. Where the page's policy forbids that (an extension's always does), from the file
  * that lies beside the library. The expression is one that bundlers know: they copy the file.
  */
+import { trustedAddress } from './trusted-address';
 import type { MakeWorker } from './workers-from';
 
 let address = '';
@@ -11,12 +12,12 @@ async function fromText(): Promise<Worker> {
   const { default: text } = await import('nibble:worker-text');
   // for as long as the page lives: a worker that is lost is made again
   address ||= URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-  return new Worker(address);
+  return new Worker(trustedAddress(address));
 }
 
 function fromFile(): Worker {
   const file = new URL(/* @vite-ignore */ './worker.js', import.meta.url);
-  return new Worker(file);
+  return new Worker(trustedAddress(file));
 }
 
 export const ownWorker: readonly MakeWorker[] = [fromText, fromFile];

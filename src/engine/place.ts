@@ -20,7 +20,7 @@ export interface Place {
 
 const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'again'> = {
   workerAdvice:
-    "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:`, or serve the file " +
+    "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:` (and, for Trusted Types, `trusted-types nibble lit-html`), or serve the file " +
     'that the package exports as nibble-llm/worker, and pass its address as workerUrl, or createWorker.',
   again: 'Reload the page',
 };

@@ -1,5 +1,6 @@
 import { ownWorker } from './own-worker';
 import { place } from './place';
+import { trustedAddress } from './trusted-address';
 
 /** Makes a worker that has said nothing yet. */
 export type MakeWorker = () => Worker | Promise<Worker>;
@@ -25,8 +26,9 @@ export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonl
 
 function fromAddress(workerUrl: string | URL): Worker {
   const { href, origin, protocol } = new URL(workerUrl, globalThis.document?.baseURI ?? location.href);
-  if (origin === location.origin || !protocol.startsWith('http')) return new Worker(href, { type: 'module' });
+  if (origin === location.origin || !protocol.startsWith('http'))
+    return new Worker(trustedAddress(href), { type: 'module' });
   // no browser starts a worker from another origin, but one of this page may import it
   const text = new Blob([`import ${JSON.stringify(href)};`], { type: 'text/javascript' });
-  return new Worker(URL.createObjectURL(text), { type: 'module' });
+  return new Worker(trustedAddress(URL.createObjectURL(text)), { type: 'module' });
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { EngineOptions, SamplingOptions } from '../protocol';
 import { ENGINE_OPTIONS } from './engine';
 import { REQUEST_OPTIONS } from './request';
-import { checkOptions, flagOf, fromText, namedInText, type Spec } from './spec';
+import { checkOptions, flagOf, fromText, namedInText, over, type Spec } from './spec';
 import { refusal } from './test/refusal';
 
 const engine = (given: object | null | undefined) => checkOptions<EngineOptions>(ENGINE_OPTIONS, given);
@@ -42,6 +42,16 @@ describe('options as an application gives them', () => {
     const checked = request({ seed: 1 });
     delete (Object.prototype as { injected?: number }).injected;
     expect(checked).toEqual({ seed: 1 });
+  });
+
+  it('nor are they read where an option is not given', () => {
+    Object.assign(Object.prototype, { temperature: 9, backend: 'webgpu' });
+    const { temperature, seed } = request({ seed: 1 });
+    const { backend } = engine(undefined as never);
+    const { backend: unsaid } = over<{ backend?: string; seed?: number }>({}, { seed: 1 });
+    delete (Object.prototype as { temperature?: number }).temperature;
+    delete (Object.prototype as { backend?: string }).backend;
+    expect([temperature, seed, backend, unsaid]).toEqual([undefined, 1, undefined, undefined]);
   });
 
   it('a long value is cut in the sentence', () => {

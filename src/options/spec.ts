@@ -130,9 +130,10 @@ function unknown(option: string, names: readonly string[]): never {
  * @throws invalid-option for an unknown name or a value that it may not have
  */
 export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: T | null | undefined): Partial<T> {
-  if (given === undefined || given === null) return {};
+  if (given === undefined || given === null) given = {} as T;
   if (typeof given !== 'object' || Array.isArray(given)) refuse('options', given, 'an object');
-  const checked: Record<string, unknown> = {};
+  // without a prototype: a page may have added anything to Object.prototype, and what is not said must be absent
+  const checked: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(specs, name)) unknown(name, Object.keys(specs));
     if (value === undefined || value === null) continue;
@@ -144,10 +145,10 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
   return checked as Partial<T>;
 }
 
-/** One object's options, and over them another's that say something: null is as good as absent. */
+/** One object's options, and over them another's that say something: null is as good as absent. Has no prototype. */
 export function over<T extends object>(always: T, given: T | null | undefined): T {
   const said = Object.entries(given ?? {}).filter(([, value]) => value !== undefined && value !== null);
-  return { ...always, ...Object.fromEntries(said) };
+  return Object.assign(Object.create(null), always, Object.fromEntries(said));
 }
 
 /** An option's name in flags, queries and attributes: kvCapacity is kv-capacity. */

@@ -76,6 +76,7 @@ export class Composer extends LitElement {
   override render() {
     return html`<form part="composer" @submit=${this.#send}>
       <textarea
+        dir="auto"
         rows="1"
         aria-label="Your question"
         placeholder=${this.placeholder}

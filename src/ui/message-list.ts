@@ -230,7 +230,7 @@ export class MessageList extends LitElement {
     if (this.#late) return nothing;
     const drawn =
       message.role === 'user'
-        ? html`<div class="user" part="user">${longText(message.content)}</div>`
+        ? html`<div class="user" part="user" dir="auto">${longText(message.content)}</div>`
         : this.#answer(message, streaming);
     if (streaming || this.#late || !this.#streaming) return drawn;
     const once = guard([drawn], () => drawn);
@@ -245,7 +245,7 @@ export class MessageList extends LitElement {
     this.#late = this.#streaming?.behind ?? false;
     this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
-    return html`<div class="assistant" part="assistant">
+    return html`<div class="assistant" part="assistant" dir="auto">
       ${
         thought
           ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`

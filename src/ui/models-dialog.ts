@@ -188,6 +188,7 @@ export class ModelsDialog extends LitElement {
         <nibble-stored .library=${this.library} .loaded=${this.session.info} @choose=${this.#choose}></nibble-stored>
       </section>
       <slot name="conversation"></slot>
+      <a class="muted" href="LICENSES.txt" target="_blank">Licences of what this page is made of</a>
     `;
   }
 

@@ -51,8 +51,8 @@ export function parseOptions(entries: Iterable<readonly [name: string, value: st
   engine: EngineOptions;
   sampling: SamplingOptions;
 } {
-  const engine: Record<string, unknown> = {};
-  const sampling: Record<string, unknown> = {};
+  const engine: Record<string, unknown> = Object.create(null);
+  const sampling: Record<string, unknown> = Object.create(null);
   for (const [flag, value] of entries) {
     const ofEngine = ENGINE_NAMES.get(flag);
     const name = ofEngine ?? SAMPLING_NAMES.get(flag);

@@ -20,6 +20,14 @@ export const theme = css`
     --_mono: var(--nibble-mono, ui-monospace, 'SF Mono', Menlo, Consolas, monospace);
     font: 16px/1.6 var(--_font);
     color: var(--_text);
+    /* none of what a page says of its own text */
+    direction: ltr;
+    letter-spacing: normal;
+    text-align: start;
+    text-indent: 0;
+    text-transform: none;
+    white-space: normal;
+    word-spacing: normal;
   }
   :host([hidden]) {
     display: none;
