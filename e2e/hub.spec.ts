@@ -215,8 +215,11 @@ test('a browser without room says so, keeps what is good, and can go on without 
   expect(error).toMatchObject({
     code: 'quota-exceeded',
     message: expect.stringMatching(/storage: 'if-room'/),
-    details: { neededBytes: 4 * MIB, usageBytes: expect.any(Number) },
+    details: { neededBytes: expect.any(Number), usageBytes: expect.any(Number), freeBytes: expect.any(Number) },
   });
+  // all that is missing, and not one write
+  expect(error!.details.neededBytes).toBeGreaterThan(size - 5 * MIB);
+  expect(error!.details.neededBytes).toBeLessThanOrEqual(size);
   expect(networkBytes).toBeLessThan(size);
 
   const unkept = await loadIn(page, hub, { storage: 'if-room' });

@@ -58,8 +58,12 @@ export interface Profile {
   open(options?: BrowserOptions): Promise<Visit>;
 }
 
+/** a page of the product's origin that does nothing by itself */
+export const BLANK = '/blank.html';
+
 /** served beside the default model */
 export const MODELS: ServerOptions['mounts'] = [
+  [BLANK, 'e2e/blank.html'],
   [TINY, TINY_FOLDER],
   [TINY_GGUF, 'reference/fixtures/tiny-gguf/qwen2/model.gguf'],
 ];

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { Chat, expect, TINY, test } from './product';
+import { BLANK, Chat, expect, MODELS, TINY, test } from './product';
 
 type Library = typeof import('../src/index');
 
@@ -28,10 +28,7 @@ const ASKS = `addEventListener('message', ({ data }) => {
 
 test.use({
   serverOptions: {
-    models: [
-      [TINY, 'reference/fixtures/tiny-llama-128/nf4'],
-      ['/lib/', 'dist'],
-    ],
+    models: [...MODELS, ['/lib/', 'dist']],
     intercept(_, response, path) {
       if (path === '/hang') {
         loads.asked++;
@@ -96,7 +93,7 @@ test('in the chat page Stop ends a load that hangs, and the next one works', asy
 
 test('a page whose site data was cleared goes on, and loads again', async ({ product, profile }) => {
   const { page, context } = await profile.open();
-  await page.goto(`${product.site.origin}${TINY}config.json`);
+  await page.goto(`${product.site.origin}${BLANK}`);
   const start = () =>
     page.evaluate(async (model) => {
       const { load } = (await import('/lib/index.js' as string)) as Library;
@@ -139,7 +136,7 @@ test(`after each of ${CANCELS} cancels at a random moment the next question is a
   profile,
 }) => {
   const { page } = await profile.open();
-  await page.goto(`${product.site.origin}${TINY}config.json`);
+  await page.goto(`${product.site.origin}${BLANK}`);
   const outcome = await page.evaluate(
     async ({ model, cancels }) => {
       const { load } = (await import('/lib/index.js' as string)) as Library;

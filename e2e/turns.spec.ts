@@ -1,6 +1,6 @@
 /** Many turns: what a page holds after five hundred is what it held after two to three hundred. */
 import { countedEverywhere, live } from './counted';
-import { expect, TINY, test } from './product';
+import { BLANK, expect, TINY, test } from './product';
 
 /** What garbage that is not collected yet may add to the second half, bytes; the first warms up code and heaps. */
 const SLACK = 16 << 20;
@@ -19,7 +19,7 @@ test.use({ serverOptions: countedEverywhere });
 
 test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
   const { page, resident } = await profile.open({ webgpu: true });
-  await page.goto(`${product.site.origin}${TINY}config.json`);
+  await page.goto(`${product.site.origin}${BLANK}`);
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/
     const { load } = await import('/lib/index.js');

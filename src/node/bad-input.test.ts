@@ -415,13 +415,14 @@ describe('a browser', () => {
   it('whose storage is full says so with the numbers, and the next attempt works', async () => {
     const store = createMemoryStore();
     const { put } = store.chunks;
-    store.chunks.put = async (_, { bytes }) => {
-      throw new NibbleError('quota-exceeded', 'There is no room.', { chunkBytes: bytes.length });
+    store.chunks.put = async () => {
+      throw new NibbleError('quota-exceeded', 'There is no room.');
     };
     const session = createSession(host({ store }));
     await expect(load(session)).rejects.toMatchObject({
       code: 'quota-exceeded',
-      details: { chunkBytes: expect.any(Number) },
+      message: expect.stringMatching(/MB more are needed/),
+      details: { neededBytes: expect.any(Number), freeBytes: expect.any(Number) },
     });
     expect((await session.stored({ kind: 'http', base: '' }))?.complete ?? false).toBe(false);
     store.chunks.put = put;

@@ -17,6 +17,9 @@ async function show(answer: Partial<ChatMessage>, fields: Partial<MessageList> =
   Object.assign(list, { messages: [QUESTION, { role: 'assistant', content: '', ...answer }], ...fields });
   document.body.append(list);
   await list.updateComplete;
+  // which the list fetches with its first message
+  await import('./markdown');
+  await list.updateComplete;
   return list;
 }
 
