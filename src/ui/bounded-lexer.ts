@@ -1,15 +1,12 @@
 /**
- * marked's lexer for text that nobody vouches for: it goes at most DEEPEST levels deep, it reads no character more than
- * MOST_READ times, an address is looked for in at most 64 characters before its `@`, and the ends of emphasis in as many
- * characters as MOST_SEARCHED allows.
+ * marked's lexer for text that nobody vouches for: it goes only so many levels deep, it reads no character more than
+ * MOST_READ times a level, an address is looked for in at most 64 characters before its `@`, and the ends of emphasis in as
+ * many characters as MOST_SEARCHED allows. It is fetched when there is something to read, and imports nothing of ours.
  */
 import { Lexer, type Token, type TokensList } from 'marked';
 
-/** Levels of quotes, lists and emphasis in each other. What is deeper is text: marked calls itself, and the stack ends. */
-export const DEEPEST = 100;
-
-/** How often a character is read at most: once a level, and a little for what marked reads twice. */
-const MOST_READ = 1.2 * DEEPEST;
+/** How often a character is read in a level: once, and a little for what marked reads twice. */
+const MOST_READ = 1.2;
 
 /**
  * How many characters may be searched for each that is read: for every * and _ and ~ that may begin something marked looks
@@ -30,10 +27,13 @@ export class BoundedLexer extends Lexer {
   #read = 0;
   #most = 0;
   #search = 0;
+  readonly #deepest: number;
 
-  constructor() {
+  /** @param deepest levels of quotes, lists and emphasis in each other; what is deeper is text */
+  constructor(deepest: number) {
     // with options of its own, which keep the tokenizer: marked has one for all otherwise
     super({ gfm: true });
+    this.#deepest = deepest;
     const { tokenizer } = this as unknown as { tokenizer: Record<'emStrong' | 'del', (...all: string[]) => undefined> };
     for (const kind of ['emStrong', 'del'] as const) {
       const whole = tokenizer[kind];
@@ -46,7 +46,7 @@ export class BoundedLexer extends Lexer {
 
   /** @throws Error where the text takes more work than text does */
   override lex(text: string): TokensList {
-    this.#most = MOST_READ * text.length;
+    this.#most = MOST_READ * this.#deepest * text.length;
     this.#search = MOST_SEARCHED * Math.max(text.length, SHORT);
     return super.lex(text);
   }
@@ -63,7 +63,7 @@ export class BoundedLexer extends Lexer {
     this.#read += text.length;
     if (this.#read > this.#most) throw new Error('This is no text.');
     // of all types the one that is shown as it was written
-    if (this.#depth === DEEPEST) tokens.push({ type: 'html', raw: text, text, pre: false, block: true });
+    if (this.#depth === this.#deepest) tokens.push({ type: 'html', raw: text, text, pre: false, block: true });
     else {
       this.#depth++;
       read();

@@ -5,9 +5,10 @@
 import fc from 'fast-check';
 import { Lexer } from 'marked';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { BoundedLexer, DEEPEST } from './bounded-lexer';
+import { BoundedLexer } from './bounded-lexer';
 import { PIECE } from './long-text';
-import { renderMarkdown, StreamingMarkdown } from './markdown';
+import { DEEPEST, type StreamingMarkdown } from './markdown';
+import { newMarkdown, renderMarkdown } from './test/read-markdown';
 import { seen } from './test/rendered';
 
 const RUNS = Number(process.env.NIBBLE_HOSTILE ?? 100);
@@ -36,7 +37,7 @@ function given(work: () => void): number {
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
 function stream(text: string, step: number): StreamingMarkdown {
-  const markdown = new StreamingMarkdown();
+  const markdown = newMarkdown();
   for (let end = step; end < text.length + step; end += step) markdown.update(text.slice(0, end));
   return markdown;
 }
@@ -126,7 +127,7 @@ test('code and tables that are longer than a piece go on as what they are', () =
 
 test('with leave for a piece at a time a long text comes piece by piece, in order', () => {
   const text = repeated('One *two*.\n\n', 10 * PIECE);
-  const markdown = new StreamingMarkdown();
+  const markdown = newMarkdown();
   let turns = 0;
   let before = '';
   do {

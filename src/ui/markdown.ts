@@ -7,7 +7,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
 import type { MarkedToken, Token, Tokens } from 'marked';
-import { BoundedLexer, DEEPEST } from './bounded-lexer';
 import { endOfPiece, PIECE } from './long-text';
 
 type Rendered = TemplateResult | ReturnType<typeof guard> | string | typeof nothing | Rendered[];
@@ -65,6 +64,12 @@ const LINE = 20;
 
 /** Code without an end; `open` is its first line. */
 type Open = Tokens.Code & { open: string };
+
+/** Levels of quotes, lists and emphasis in each other. What is deeper is text: marked calls itself, and the stack ends. */
+export const DEEPEST = 100;
+
+/** Reads a text into tokens: a BoundedLexer's lex(). @throws Error where the text takes more work than text does */
+export type Lex = (text: string) => Token[];
 
 /** The type of what marked gave up. */
 const UNREAD = 'unread';
@@ -144,6 +149,7 @@ function renderToken(anyToken: Token): Rendered {
 
 /** One growing text: finished blocks are read and rendered once, only the last is read again as text arrives. */
 export class StreamingMarkdown {
+  readonly #lex: Lex;
   #text = '';
   /** how much of #text the finished blocks cover */
   #done = 0;
@@ -154,6 +160,10 @@ export class StreamingMarkdown {
   /** the last update() had no leave to read all of it */
   behind = false;
   #shown: Rendered[] = [];
+
+  constructor(lex: Lex) {
+    this.#lex = lex;
+  }
 
   /**
    * @param text all of it so far; when it does not continue the last one, everything starts over
@@ -184,7 +194,7 @@ export class StreamingMarkdown {
     const isLast = end === text.length;
     const piece = this.#opening + text.slice(this.#done, end);
     leave.left -= piece.length + LINE * piece.split('\n').length;
-    const tokens = code?.open ? [code] : read(piece);
+    const tokens = code?.open ? [code] : this.#read(piece);
     // A block may go on after a blank line (a list does): it is finished only when another one follows. A definition
     // changes how other blocks read: then all of the piece stays open.
     const last = tokens.findLastIndex(({ type }) => type !== 'space');
@@ -207,18 +217,18 @@ export class StreamingMarkdown {
     return null;
   }
 
+  /** The tokens of a text; where marked gives up, one that is shown as it was written. */
+  #read(text: string): Token[] {
+    try {
+      return this.#lex(text);
+    } catch {
+      return [{ type: UNREAD, raw: text }];
+    }
+  }
+
   #finish(token: Token): void {
     const rendered = renderBlock(token);
     this.#finished.push(guard([rendered], () => rendered));
-  }
-}
-
-/** The tokens of a text; where marked gives up, one that is shown as it was written. */
-function read(text: string): Token[] {
-  try {
-    return new BoundedLexer().lex(text);
-  } catch {
-    return [{ type: UNREAD, raw: text }];
   }
 }
 
@@ -240,6 +250,3 @@ function openingOf(block: Token): string {
   const opening = block.type === 'table' ? /^.*\n.*\n/.exec(block.raw)?.[0] : (block as Open).open;
   return opening && opening.length < PIECE / 10 ? opening : '';
 }
-
-/** A whole text. */
-export const renderMarkdown = (text: string): Rendered[] => new StreamingMarkdown().update(text);

@@ -18,7 +18,7 @@ async function show(answer: Partial<ChatMessage>, fields: Partial<MessageList> =
   document.body.append(list);
   await list.updateComplete;
   // which the list fetches with its first message
-  await import('./markdown');
+  await import('./bounded-lexer');
   await list.updateComplete;
   return list;
 }

@@ -4,7 +4,7 @@ import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
 import { longText, PIECE } from './long-text';
-import type { StreamingMarkdown } from './markdown';
+import { DEEPEST, StreamingMarkdown } from './markdown';
 import { theme } from './theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
@@ -195,8 +195,8 @@ export class MessageList extends LitElement {
   async #fetchMarkdown() {
     this.#fetching = true;
     try {
-      const { StreamingMarkdown } = await import('./markdown');
-      this.#streaming = new StreamingMarkdown();
+      const { BoundedLexer } = await import('./bounded-lexer');
+      this.#streaming = new StreamingMarkdown((text) => new BoundedLexer(DEEPEST).lex(text));
       this.requestUpdate();
     } catch {
       // the next message tries again
