@@ -176,8 +176,8 @@ test('a second loss within a minute ends in the sentence that asks to reload, an
 }) => {
   const visit = await profile.open({ webgpu: true });
   const chat = await reach(visit, product.site.origin, 'decode');
-  // the worker that comes next reads what was said, too
-  next.holdAt = 1.5 * ENOUGH;
+  // the worker that comes next loads as this one did, and reads what was said, too
+  next.holdAt = (await seen(chat)).submits + ENOUGH / 2;
   const first = chat.page.workers().at(-1);
   visit.killGpu();
   // words that come from here on are the next worker's
