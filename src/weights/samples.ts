@@ -1,7 +1,9 @@
 /**
  * What shows that a file is still the one whose bytes have come, where its server tells nothing of versions: 64 KiB of
  * the tensor bytes that came first, and 64 KiB at two random places. They are asked for again and compared. The header
- * is no sample, for a model that is quantised anew keeps it. One byte that changes elsewhere is not seen.
+ * is no sample, for a model that is quantised anew keeps it. One byte that changes elsewhere is not seen. Where nothing
+ * says yet where matrices begin (of a load that ended before, and of what an earlier version of Nibble kept) more
+ * places are compared, for two may both lie in scales that stayed as they are.
  */
 import type { FileLayout } from '../formats/layout';
 import { CHUNK_BYTES } from './chunk-store';
@@ -18,6 +20,11 @@ export interface Samples {
   /** of a file that is not kept, what it began with: its header is not read again with the weights */
   header: Part;
 }
+
+/** of what was kept without samples */
+const SPREAD_BYTES = 16 << 10;
+const SPREAD_A_CHUNK = 4;
+const MOST_SPREAD = 32;
 
 const NONE: Part = { start: 0, bytes: new Uint8Array(0) };
 
@@ -58,6 +65,22 @@ export const beginningOf = (bytes: Uint8Array, start: number, most = SAMPLE_BYTE
 function anywhereIn(bytes: Uint8Array, start: number): Part {
   const at = Math.floor(Math.random() * (Math.max(0, bytes.length - SAMPLE_BYTES) + 1));
   return beginningOf(bytes.subarray(at), start + at);
+}
+
+/** One place in each quarter of a chunk: what a model that is quantised anew keeps, such as an embedding, lies together. */
+export function spreadOver(index: number, chunk: Uint8Array): Part[] {
+  const quarter = Math.ceil(chunk.length / SPREAD_A_CHUNK);
+  return Array.from({ length: SPREAD_A_CHUNK }, (_, i) => {
+    const within = chunk.subarray(i * quarter, (i + 1) * quarter);
+    const at = Math.floor(Math.random() * (Math.max(0, within.length - SPREAD_BYTES) + 1));
+    return beginningOf(within.subarray(at), index * CHUNK_BYTES + i * quarter + at, SPREAD_BYTES);
+  });
+}
+
+/** As many as are worth a request each, from all over the file. */
+export function thinned(parts: readonly Part[]): Part[] {
+  const step = Math.max(1, parts.length / MOST_SPREAD);
+  return Array.from({ length: Math.min(parts.length, MOST_SPREAD) }, (_, i) => parts[Math.floor(i * step)]);
 }
 
 /** Takes a chunk into account, so that each that came so far is as likely to hold a random sample. Changes `samples`. */

@@ -37,7 +37,18 @@ import { createKeeper } from './keeper';
 import { readManifest } from './manifest';
 import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
 import { isWeights } from './progress';
-import { beginningOf, isEmpty, partsIn, placesIn, type Samples, samplesOf, takeFirst, takeFrom } from './samples';
+import {
+  beginningOf,
+  isEmpty,
+  partsIn,
+  placesIn,
+  type Samples,
+  samplesOf,
+  spreadOver,
+  takeFirst,
+  takeFrom,
+  thinned,
+} from './samples';
 import { gitName, sha256 } from './sha256';
 import type { Sha256 } from './sha256-in-pieces';
 import type { Source } from './source';
@@ -315,17 +326,19 @@ export async function openStored(
   /** What of a file is to be compared: samples of weights, all that is kept of a small file. */
   async function keptParts(path: string): Promise<Part[]> {
     const samples = await samplesFor(path);
-    if (isWeights(path) && partsIn(samples).some((part) => !isEmpty(part))) return partsIn(samples);
-    // kept by an earlier version of Nibble, or a small file
+    if (isWeights(path) && samples.first.some((part) => !isEmpty(part))) return partsIn(samples);
+    // a small file, or weights whose matrices no load has come to, or an earlier version of Nibble
     const prefix = filePrefix(key, path);
     const parts: Part[] = [];
     for (const name of await store!.chunks.keys(prefix)) {
       const index = Number.parseInt(name.slice(prefix.length), 10);
       const chunk = index >= 0 ? await sound(name, () => true) : null;
-      if (chunk && isWeights(path)) takeFrom(samples, index, chunk.bytes);
-      else if (chunk) parts.push({ start: index * CHUNK_BYTES, bytes: chunk.bytes });
+      if (chunk && isWeights(path)) {
+        takeFrom(samples, index, chunk.bytes);
+        parts.push(...spreadOver(index, chunk.bytes));
+      } else if (chunk) parts.push({ start: index * CHUNK_BYTES, bytes: chunk.bytes });
     }
-    return [...parts, ...partsIn(samples)];
+    return [...(isWeights(path) ? thinned(parts) : parts), ...partsIn(samples)];
   }
 
   /** Whether the place still says the same. */
