@@ -456,8 +456,9 @@ export async function main(args: string[]): Promise<number> {
       }
     }
   } catch (error) {
-    if (!NO_REGISTRY.test(String(error))) throw error;
-    console.log(`packaging did not run: npm's registry was not reached (${String(error).split('\n')[0]}).`);
+    const [reason] = NO_REGISTRY.exec(String(error)) ?? [];
+    if (!reason) throw error;
+    console.log(`packaging did not run: npm's registry was not reached (${reason}).`);
   } finally {
     for (const at of places) await at.close();
     if (process.env.NIBBLE_REPORT) writeFileSync(process.env.NIBBLE_REPORT, JSON.stringify(report));
