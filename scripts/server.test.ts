@@ -127,20 +127,21 @@ describe('the static server', () => {
     expect((await ask(path)).status).toBe(400),
   );
 
+  const SANDBOX = /^sandbox; default-src 'none'$/;
+  const NOTHING = /^default-src 'none'; frame-ancestors 'self'; /;
+  const PAGES_OWN = /^default-src 'self'$/;
   test.each([
-    ['/models/page.html', 'application/octet-stream'],
-    ['/models/x.svg', 'application/octet-stream'],
-    ['/models/worker.js', 'application/octet-stream'],
-    ['/models/x.json', 'application/json'],
-    ['/models/x.txt', 'text/plain; charset=utf-8'],
-    ['/x.svg', 'image/svg+xml'],
-    ['/inside.txt', 'text/plain; charset=utf-8'],
-  ])('%s is %s, and nothing that runs', async (path, type) => {
+    ['/models/page.html', 'application/octet-stream', SANDBOX],
+    ['/models/x.svg', 'application/octet-stream', SANDBOX],
+    ['/models/worker.js', 'application/octet-stream', SANDBOX],
+    ['/models/x.json', 'application/json', PAGES_OWN],
+    ['/models/x.txt', 'text/plain; charset=utf-8', PAGES_OWN],
+    ['/x.svg', 'image/svg+xml', NOTHING],
+    ['/inside.txt', 'text/plain; charset=utf-8', NOTHING],
+  ])('%s is %s, and nothing that runs', async (path, type, policy) => {
     const { headers } = await ask(path);
     expect(headers['content-type']).toBe(type);
-    expect(headers['content-security-policy']).toMatch(
-      path.startsWith('/models/') ? /^sandbox; default-src 'none'$/ : /^default-src 'none'; frame-ancestors 'self'; /,
-    );
+    expect(headers['content-security-policy']).toMatch(policy);
     expect(headers['x-content-type-options']).toBe('nosniff');
     expect(headers['referrer-policy']).toBe('same-origin');
   });

@@ -42,7 +42,10 @@ export interface ServerOptions {
   hosts?: string[];
   /** 0 takes any free port */
   port?: number;
-  /** Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with */
+  /**
+   * Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with; of JSON and
+   * text, too, which run nothing. Without one no file is sent with any
+   */
   csp?: string;
   /**
    * lets other origins read (the widget's host fetches script and model from here): true lets all of them, 'own' those
@@ -179,11 +182,14 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
     if (file === null) return refuse(404, `No such file: ${path.slice(0, REQUEST_LENGTH)}`);
     const named = TYPES[extname(file)] ?? OCTETS;
     const isData = options.data?.some((prefix) => path.startsWith(prefix));
-    const type = isData && !/json|plain/.test(named) ? OCTETS : named;
+    const isInert = /json|plain/.test(named);
+    const type = isData && !isInert ? OCTETS : named;
     response.setHeader('Content-Type', type);
     response.setHeader('Cache-Control', path.includes('/assets/') ? 'max-age=31536000, immutable' : 'no-cache');
-    const csp = isData ? DATA_CSP : /^text\/(html|javascript)/.test(type) ? options.csp : FILE_CSP;
-    if (csp) response.setHeader('Content-Security-Policy', csp);
+    const isPage = /^text\/(html|javascript)/.test(type) || (isData && isInert);
+    const csp = isPage ? options.csp : isData ? DATA_CSP : FILE_CSP;
+    // a server without a policy of its own, as many are, has none for files either: their types keep them inert
+    if (options.csp && csp) response.setHeader('Content-Security-Policy', csp);
     if (type.startsWith('text/html')) {
       let text = await readFile(file, 'utf8');
       for (const [from, to] of Object.entries(options.replace ?? {})) text = text.replaceAll(from, to);
