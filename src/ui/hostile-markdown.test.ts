@@ -7,8 +7,8 @@ import { Lexer } from 'marked';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BoundedLexer } from './bounded-lexer';
 import { PIECE } from './long-text';
-import { DEEPEST, type StreamingMarkdown } from './markdown';
-import { newMarkdown, renderMarkdown } from './test/read-markdown';
+import { renderMarkdown, StreamingMarkdown } from './markdown';
+import { DEEPEST } from './streaming-markdown';
 import { seen } from './test/rendered';
 
 const RUNS = Number(process.env.NIBBLE_HOSTILE ?? 100);
@@ -37,7 +37,7 @@ function given(work: () => void): number {
 const repeated = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
 
 function stream(text: string, step: number): StreamingMarkdown {
-  const markdown = newMarkdown();
+  const markdown = new StreamingMarkdown();
   for (let end = step; end < text.length + step; end += step) markdown.update(text.slice(0, end));
   return markdown;
 }
@@ -127,7 +127,7 @@ test('code and tables that are longer than a piece go on as what they are', () =
 
 test('with leave for a piece at a time a long text comes piece by piece, in order', () => {
   const text = repeated('One *two*.\n\n', 10 * PIECE);
-  const markdown = newMarkdown();
+  const markdown = new StreamingMarkdown();
   let turns = 0;
   let before = '';
   do {

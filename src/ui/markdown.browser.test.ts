@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { html, render } from 'lit';
 import { describe, expect, test } from 'vitest';
-import { newMarkdown, renderMarkdown } from './test/read-markdown';
+import { renderMarkdown, StreamingMarkdown } from './markdown';
 
 const TEXT = `# Rivers
 
@@ -122,7 +122,7 @@ describe('StreamingMarkdown', () => {
   test('ends as the whole text would, wherever it was cut', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: TEXT.length }), { maxLength: 12 }), (cuts) => {
-        const streaming = newMarkdown();
+        const streaming = new StreamingMarkdown();
         for (const cut of [...cuts].sort((a, b) => a - b)) streaming.update(TEXT.slice(0, cut));
         expect(toHtml(streaming.update(TEXT))).toBe(markdown(TEXT));
       }),
@@ -131,7 +131,7 @@ describe('StreamingMarkdown', () => {
   });
 
   test('finished blocks are not rendered again', () => {
-    const streaming = newMarkdown();
+    const streaming = new StreamingMarkdown();
     const before = streaming.update('# Title\n\nFirst.\n\nSec');
     const after = streaming.update('# Title\n\nFirst.\n\nSecond *and*');
     expect(before.length).toBeGreaterThanOrEqual(3);
@@ -141,7 +141,7 @@ describe('StreamingMarkdown', () => {
   });
 
   test('starts over when the text is another one', () => {
-    const streaming = newMarkdown();
+    const streaming = new StreamingMarkdown();
     streaming.update('# Title\n\nFirst.\n\nSecond.');
     expect(toHtml(streaming.update('Other'))).toBe('<p>Other</p>');
     expect(streaming.update('')).toEqual([]);

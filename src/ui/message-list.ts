@@ -4,7 +4,7 @@ import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
 import { longText, PIECE } from './long-text';
-import { DEEPEST, StreamingMarkdown } from './markdown';
+import { DEEPEST, StreamingMarkdown } from './streaming-markdown';
 import { theme } from './theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
