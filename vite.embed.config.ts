@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/licences.ts';
-import { comlinkHalves, litPolicyMayFail, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
+import { trimmed } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
 
@@ -11,16 +11,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   base: './',
   publicDir: false,
-  plugins: [
-    wgsl(),
-    comlinkHalves(),
-    markedLexerOnly(),
-    litPolicyMayFail(),
-    trimStyles(),
-    withoutSentences(),
-    packedWorker(at('dist/embed')),
-    licences(['embed']),
-  ],
+  plugins: [wgsl(), ...trimmed(), packedWorker(at('dist/embed')), licences(['embed'])],
   build: {
     outDir: at('dist/embed'),
     emptyOutDir: true,

@@ -14,6 +14,7 @@ import {
   BLANK,
   blank,
   HALF,
+  HALF_BYTES,
   MODEL,
   ORIGIN,
   originFlag,
@@ -25,14 +26,13 @@ import {
 } from '../scripts/yesterday/visit';
 import { Chat, expect, type Profile, test } from './product';
 
-/** where yesterday's half downloads end */
-const HALF_BYTES = 100_000;
-
 /** ranges that were asked for, by path */
 const ranges = new Map<string, string[]>();
 
-/** A connection that is cut after HALF_BYTES, when the machine sleeps. */
-/** The worker hears of the sleep; its file is then not the one that the service worker keeps. */
+/**
+ * A connection that is cut after HALF_BYTES, when the machine sleeps. Where the worker hears of the sleep, its file is not
+ * the one that the service worker keeps.
+ */
 const asleep = { hears: false, begin: null as (() => void) | null, end: () => {} };
 
 test.use({

@@ -99,3 +99,12 @@ export function litPolicyMayFail(): Plugin {
     },
   };
 }
+
+/** For what is built of src/ui and src/engine: the package, the widget and the page. */
+export const trimmed = (): Plugin[] => [
+  comlinkHalves(),
+  markedLexerOnly(),
+  litPolicyMayFail(),
+  trimStyles(),
+  withoutSentences(),
+];

@@ -17,6 +17,7 @@ import {
   BLANK,
   blank,
   HALF,
+  HALF_BYTES,
   MODEL,
   ORIGIN,
   originFlag,
@@ -26,9 +27,6 @@ import {
   TINY,
   visitMounts,
 } from './yesterday/visit.ts';
-
-/** What of the weights comes before the connection is lost, as often as it is tried. */
-const HALF_BYTES = 100_000;
 
 /** Serves the weights of half a download up to there, and no further. */
 function cut(request: IncomingMessage, response: ServerResponse, path: string): boolean {

@@ -14,6 +14,8 @@ export const TINY = '/models/tiny/';
 export const BARE = '/models/bare/';
 /** models of which half was downloaded */
 export const HALF = ['/models/half/', '/models/half-bare/'] as const;
+/** bytes of their weights that come before the connection is lost */
+export const HALF_BYTES = 100_000;
 /** said to TINY in the page */
 export const QUESTIONS = ['cat', 'yes'] as const;
 /** name of a conversation with TINY that the library saved */
