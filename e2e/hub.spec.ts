@@ -115,6 +115,15 @@ function expectOnce(bytes: number, size: number): void {
   expect(bytes).toBeLessThanOrEqual(size + APART);
 }
 
+/** A tab's locks end with its worker, some time after the tab is said to be closed. */
+async function untilUnused(page: Page): Promise<void> {
+  const held = () =>
+    page.evaluate(async () =>
+      (await navigator.locks.query()).held!.filter(({ name }) => name!.startsWith('nibble-use:')),
+    );
+  await expect.poll(held, { intervals: [20] }).toEqual([]);
+}
+
 /** All of it is here, and as it was. */
 async function expectSound(page: Page, key: string, size: number): Promise<void> {
   const found = (await ask(page, 'verifyStored', key)) as { checkedBytes: number };
@@ -145,6 +154,7 @@ test('two tabs download once, and neither deletes the model under the other', as
   await pages[0].evaluate(() => (window as Held).engine!.dispose());
   expect(await ask(pages[0], 'deleteStored', stored.key)).toMatchObject(refused);
   await pages[1].close();
+  await untilUnused(pages[0]);
   await expectSound(pages[0], stored.key, size);
   await ask(pages[0], 'deleteStored', stored.key);
   expect(await ask(pages[0], 'storedModels')).toEqual([]);
