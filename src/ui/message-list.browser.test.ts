@@ -92,3 +92,39 @@ test('a long question is in pieces, none of them lost', async () => {
   expect(user?.textContent?.replaceAll('\n', '').trim()).toBe(question);
   expect(user?.querySelectorAll('.piece').length).toBeGreaterThan(10);
 });
+
+test('the blocks of a growing answer stay the elements that they are, and an update looks at few of them', async () => {
+  const blocks = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `Block ${from + i}.\n\n`).join('');
+  const list = await show({ content: blocks(0, 5) }, { busy: true });
+  const paragraphs = () => [...list.shadowRoot!.querySelectorAll('.assistant p')];
+  const seen = new Set<Element>();
+  for (let to = 10; to <= 400; to += 10) {
+    list.messages = [QUESTION, { role: 'assistant', content: blocks(0, to) }];
+    await expect.poll(() => paragraphs().length).toBe(to);
+    // the last block is not finished, and may come into a group; all others stay
+    for (const paragraph of seen) expect(paragraph.isConnected).toBe(true);
+    for (const paragraph of paragraphs().slice(0, -1)) seen.add(paragraph);
+  }
+  expect(paragraphs().map(({ textContent }) => textContent)).toEqual(
+    Array.from({ length: 400 }, (_, i) => `Block ${i}.`),
+  );
+  expect(list.shadowRoot!.querySelector('.assistant')!.childElementCount).toBeLessThan(64 + 400 / 64);
+});
+
+test.each([
+  ['One.', 'ltr'],
+  ['1. \u05d0\u05d7\u05ea', 'rtl'],
+  ['\u0648\u0627\u062d\u062f and one', 'rtl'],
+  ['one \u0648\u0627\u062d\u062f', 'ltr'],
+  ['- '.repeat(50_000), 'ltr'],
+])('the direction of %j is that of its first letter', async (content, direction) => {
+  const list = await show({ content });
+  list.messages = [{ role: 'user', content }, ...list.messages.slice(1)];
+  await list.updateComplete;
+  for (const part of ['user', 'assistant']) {
+    expect(getComputedStyle(list.shadowRoot!.querySelector(`.${part}`)!).direction).toBe(direction);
+  }
+  // which the browser would find by reading all of it again with each element
+  expect(list.shadowRoot!.querySelector('[dir=auto]')).toBeNull();
+});

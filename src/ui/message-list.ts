@@ -3,7 +3,7 @@ import { property } from 'lit/decorators.js';
 import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../protocol';
 import { define } from './define';
-import { longText, PIECE } from './long-text';
+import { directionOf, longText, PIECE } from './long-text';
 import { DEEPEST, StreamingMarkdown } from './streaming-markdown';
 import { theme } from './theme';
 
@@ -59,7 +59,8 @@ export class MessageList extends LitElement {
       .assistant > :first-child {
         margin-top: 0;
       }
-      .assistant > :last-child {
+      .assistant > :last-child,
+      .assistant > div:last-child > :last-child {
         margin-bottom: 0;
       }
       h1,
@@ -230,7 +231,7 @@ export class MessageList extends LitElement {
     if (this.#late) return nothing;
     const drawn =
       message.role === 'user'
-        ? html`<div class="user" part="user" dir="auto">${longText(message.content)}</div>`
+        ? html`<div class="user" part="user" dir=${directionOf(message.content)}>${longText(message.content)}</div>`
         : this.#answer(message, streaming);
     if (streaming || this.#late || !this.#streaming) return drawn;
     const once = guard([drawn], () => drawn);
@@ -245,7 +246,7 @@ export class MessageList extends LitElement {
     this.#late = this.#streaming?.behind ?? false;
     this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
-    return html`<div class="assistant" part="assistant" dir="auto">
+    return html`<div class="assistant" part="assistant" dir=${directionOf(content)}>
       ${
         thought
           ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`

@@ -147,13 +147,21 @@ function renderToken(anyToken: Token): Rendered {
   }
 }
 
+/** Blocks that are passed over as one when they are finished. */
+const GROUP = 64;
+
+const grouped = (blocks: Rendered[]) => html`<div>${blocks}</div>`;
+
 /** One growing text: finished blocks are read and rendered once, only the last is read again as text arrives. */
 export class StreamingMarkdown {
   readonly #lex: Lex;
   #text = '';
   /** how much of #text the finished blocks cover */
   #done = 0;
+  /** the first GROUP of them as they are, the others in groups, so that an update does not look at each */
   #finished: Rendered[] = [];
+  /** those of a group that is not full */
+  #group: Rendered[] = [];
   /** what the next piece is read with before it: how the block begins of which it is a part */
   #opening = '';
 
@@ -173,7 +181,9 @@ export class StreamingMarkdown {
   update(text: string, leave = { left: Infinity }): Rendered[] {
     if (!text.startsWith(this.#text)) {
       this.#done = 0;
-      this.#finished = this.#shown = [];
+      this.#finished = [];
+      this.#group = [];
+      this.#shown = [];
       this.#opening = '';
     }
     if (text !== this.#text) this.behind = true;
@@ -181,9 +191,14 @@ export class StreamingMarkdown {
     while (this.behind && leave.left > 0) {
       const open = this.#readPiece(leave);
       this.behind = !open;
-      this.#shown = [...this.#finished, ...(open ?? [])];
+      this.#shown = this.#withOpen(open ?? []);
     }
     return this.#shown;
+  }
+
+  #withOpen(open: Rendered[]): Rendered[] {
+    if (this.#finished.length < GROUP) return [...this.#finished, ...open];
+    return [...this.#finished, grouped([...this.#group, ...open])];
   }
 
   /** @returns what is not finished; null: there is more to read */
@@ -228,7 +243,16 @@ export class StreamingMarkdown {
 
   #finish(token: Token): void {
     const rendered = renderBlock(token);
-    this.#finished.push(guard([rendered], () => rendered));
+    const block = guard([rendered], () => rendered);
+    if (this.#finished.length < GROUP) {
+      this.#finished.push(block);
+      return;
+    }
+    const group = this.#group;
+    group.push(block);
+    if (group.length < GROUP) return;
+    this.#finished.push(guard([group], () => grouped(group)));
+    this.#group = [];
   }
 }
 
