@@ -1,16 +1,16 @@
 /**
- * `npm test -- engines`: a visitor's journey in the three engines, each where it is installed, as a table. Names of
+ * `npm test -- engines`: a visitor's journey in three engines (Firefox also in private windows), each where it is installed, as a table. Names of
  * engines try only those: `node --experimental-websocket scripts/run.mjs engines WebKitGTK` (Node 20 needs the flag).
  */
 import { writeFileSync } from 'node:fs';
 import type { Engine } from './engines/browser.ts';
 import { chromium } from './engines/chromium.ts';
-import { firefox } from './engines/firefox.ts';
+import { firefox, privateFirefox } from './engines/firefox.ts';
 import { journey, type Step } from './engines/journey.ts';
 import { webkit } from './engines/webkit.ts';
 import type { Report } from './reports.ts';
 
-const ENGINES: Engine[] = [chromium, firefox, webkit];
+const ENGINES: Engine[] = [chromium, firefox, privateFirefox, webkit];
 
 export async function main(names: string[]): Promise<number> {
   const report: Report = { passed: 0, failed: 0, skipped: 0, tests: [], failures: [] };

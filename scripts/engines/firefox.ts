@@ -1,4 +1,6 @@
 /** Firefox, through WebDriver BiDi, which it speaks itself. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { asExpression, type Browser, type Engine, fromPage, type Tab } from './browser.ts';
 import { onPath, start } from './process.ts';
 
@@ -55,22 +57,26 @@ const tab = (bidi: Bidi, context: string): Tab => ({
   },
 });
 
-export const firefox: Engine = {
-  name: 'Firefox',
-  lasts: true,
+/** @param isPrivate every window of its profile is a private one, which keeps nothing beyond its end */
+const engine = (isPrivate: boolean): Engine => ({
+  name: isPrivate ? 'Firefox, private' : 'Firefox',
+  lasts: !isPrivate,
   missing() {
     if (typeof WebSocket === 'undefined')
       return 'Node 20 needs --experimental-websocket: node --experimental-websocket scripts/run.mjs engines';
     return onPath(...NAMES) ? null : 'firefox-esr is not installed (apt-get install firefox-esr)';
   },
   async open(profile): Promise<Browser> {
+    if (isPrivate) {
+      await writeFile(join(profile, 'user.js'), 'user_pref("browser.privatebrowsing.autostart", true);\n');
+    }
     const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0', 'about:blank'];
     const { running, found } = await start([onPath(...NAMES)!, ...args], /WebDriver BiDi listening on (ws:\S+)/);
     try {
       const bidi = await Bidi.connect(`${found[1]}/session`);
       const { capabilities } = await bidi.send('session.new', { capabilities: {} });
       return {
-        name: `Firefox ${capabilities.browserVersion}`,
+        name: `Firefox ${capabilities.browserVersion}${isPrivate ? ', private' : ''}`,
         newTab: async () => tab(bidi, (await bidi.send('browsingContext.create', { type: 'tab' })).context),
         async close() {
           await bidi.send('browser.close').catch(() => {});
@@ -82,4 +88,7 @@ export const firefox: Engine = {
       throw error;
     }
   },
-};
+});
+
+export const firefox = engine(false);
+export const privateFirefox = engine(true);
