@@ -92,7 +92,7 @@ it('is marked for files on this device too, of which nothing is kept; with stora
 it('that nobody ended is told of by the next load, unless it is known how it ended', async () => {
   const store = createMemoryStore();
   await store.loading.put({ ...mark, key: 'tiny@' });
-  expect((await load(store, 'a')).notes).toBe('Waiting in case another tab or program is downloading this model.');
+  expect((await load(store, 'a')).notes).toBe('');
   await store.loading.put({ ...mark, key: 'tiny@' });
   const { notes, session } = await load(store);
   expect(notes).toContain('ended without a word');

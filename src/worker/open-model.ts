@@ -173,11 +173,10 @@ async function tryOpen(
     }
     if (marks || store) release = await lockUse(key, signal, () => meter.note(IN_THE_WAY));
     if (store && !isInstalled(await store.ledger.get(key), choice)) {
-      meter.phase('header', 'Waiting in case another tab or program is downloading this model.');
-      downloaded = await lockDownload(key, signal);
+      downloaded = await lockDownload(key, signal, () => meter.note(DOWNLOADED_ELSEWHERE));
       cleanup.push(downloaded);
-      meter.phase('header');
-    } else meter.note('');
+    }
+    meter.note('');
     const ifRoom = options.storage === 'if-room';
     const opened = await openStored(inner, store, {
       choice,
@@ -271,6 +270,8 @@ async function tryOpen(
 }
 
 const IN_THE_WAY = 'Another tab or program checks or deletes what is kept of this model: it is waited for.';
+
+const DOWNLOADED_ELSEWHERE = 'Another tab or program is downloading this model: it is waited for.';
 
 const NO_ROOM = 'There is no room for this model: what fitted is kept, and the rest is fetched again next time.';
 

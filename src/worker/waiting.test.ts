@@ -68,18 +68,21 @@ it('a web page in the place of what a folder may lack is no hindrance', async ()
   expect((await load(session, { backend: 'cpu' })).info.family).toBe('llama');
 });
 
-it('another tab that checks or deletes the model is waited for, and it is told', async () => {
+it.each([
+  ['checks or deletes the model', 'nibble-use:', 'Another tab or program checks or deletes'],
+  ['downloads the model', 'nibble:', 'Another tab or program is downloading this model'],
+])('another tab that %s is waited for, and only then it is told', async (_, lock, told) => {
   const asked: [string, LockOptions][] = [];
   lockBy(async (name, options) => {
     asked.push([name, options]);
-    return options.mode === 'shared' && options.ifAvailable ? null : () => {};
+    return name.startsWith(lock) && options.ifAvailable ? null : () => {};
   });
   const store = createMemoryStore();
   const { progress } = await load(createSession(host({ store })), { backend: 'cpu' });
   const notes = progress.map(({ note }) => note);
-  expect(notes.filter((note) => note?.startsWith('Another tab or program checks or deletes'))).toHaveLength(1);
+  expect(notes.filter((note) => note?.startsWith('Another tab or program'))).toEqual([expect.stringContaining(told)]);
   expect(notes.at(-1)).toBeUndefined();
-  expect(asked.filter(([name]) => name.startsWith('nibble-use:')).map(([, { ifAvailable }]) => ifAvailable)).toEqual([
+  expect(asked.filter(([name]) => name.startsWith(lock)).map(([, { ifAvailable }]) => ifAvailable)).toEqual([
     true,
     undefined,
   ]);
