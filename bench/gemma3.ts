@@ -14,17 +14,17 @@ import process from 'node:process';
 import { type Arguments, invalid, parse } from '../src/node/arguments';
 import { measure } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
-import { tokenizerOf } from '../src/worker/answer';
-import type { Model } from '../src/worker/open-model';
-import { answerOf } from '../src/worker/test/answer-of';
+import { tokenizerOf } from '../src/runtime/answer';
+import type { Model } from '../src/runtime/open-model';
+import { answerOf } from '../src/runtime/test/answer-of';
 import {
   expectedGemma3,
   findGemma3,
   GEMMA3_MISSING,
   GEMMA3_TOLERANCE,
   type Gemma3Weights,
-} from '../src/worker/test/gemma3';
-import { difference, sureSteps } from '../src/worker/test/prompts';
+} from '../src/runtime/test/gemma3';
+import { difference, sureSteps } from '../src/runtime/test/prompts';
 import { runToExit } from './run';
 
 type Kv = keyof typeof GEMMA3_TOLERANCE;

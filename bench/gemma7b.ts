@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
 import type { StaticServer } from '../scripts/server';
-import type { JsonObject } from '../src/weights/checkpoint';
+import type { JsonObject } from '../src/formats/json';
 import {
   type Answered,
   ask,

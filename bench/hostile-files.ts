@@ -11,9 +11,9 @@ import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { openSafetensorsFolder } from '../src/formats/folder';
 import { readHeader } from '../src/formats/safetensors';
-import { createHttpSource } from '../src/weights/http-source';
-import { readManifest } from '../src/weights/manifest';
-import { createMemorySource } from '../src/weights/memory-source';
+import { createHttpSource } from '../src/sources/http-source';
+import { readManifest } from '../src/store/manifest';
+import { createMemorySource } from '../src/sources/memory-source';
 
 const safetensors = (text: string): Uint8Array => {
   const bytes = new Uint8Array(8 + text.length);

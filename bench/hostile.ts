@@ -16,7 +16,7 @@ import { Refusal, TemplateError } from '../src/text/jinja';
 import { hostileTemplates } from '../src/text/test/hostile-templates';
 import { hostileTokenizer } from '../src/text/test/hostile-tokenizers';
 import { hostileMarkdown } from '../src/ui/test/hostile-markdown';
-import { hostileFiles } from '../src/worker/test/hostile-files';
+import { hostileFiles } from '../src/runtime/test/hostile-files';
 
 const MAX_SECONDS = 1;
 const MAX_MIB = 256;

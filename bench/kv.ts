@@ -22,7 +22,7 @@ import { argmax } from '../src/execute/sampling';
 import type { OneCache } from '../src/execute/test/one-cache';
 import type { KvType } from '../src/memory/kv';
 import type { PlanRequest } from '../src/memory/plan';
-import { DEFAULT_MODEL, expectedPrompts } from '../src/worker/test/default-model';
+import { DEFAULT_MODEL, expectedPrompts } from '../src/runtime/test/default-model';
 
 const NEW_TOKENS = 32;
 

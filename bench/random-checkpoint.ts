@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { NF4_CODEBOOK } from '../src/formats/matrix';
 import { tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
-import type { JsonObject } from '../src/weights/checkpoint';
+import type { JsonObject } from '../src/formats/json';
 
 interface Piece {
   name: string;

@@ -18,8 +18,8 @@ import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
-import { loadWeights } from '../src/weights/load-weights';
-import { openCheckpoint } from '../src/weights/open-checkpoint';
+import { loadWeights } from '../src/checkpoint/load-weights';
+import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { runToExit } from './run';
 
 const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };

@@ -16,9 +16,9 @@ import { seenOf } from '../src/generate/overflow';
 import { parse } from '../src/node/arguments';
 import { surprise } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
-import { tokenizerOf } from '../src/worker/answer';
-import { planFor } from '../src/worker/planning';
-import { DEFAULT_MODEL } from '../src/worker/test/default-model';
+import { tokenizerOf } from '../src/runtime/answer';
+import { planFor } from '../src/runtime/planning';
+import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;

@@ -16,8 +16,8 @@ import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { parse } from '../src/node/arguments';
 import { nextId, open } from '../src/node/open';
-import type { JsonObject } from '../src/weights/checkpoint';
-import { DEFAULT_MODEL } from '../src/worker/test/default-model';
+import type { JsonObject } from '../src/formats/json';
+import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;

@@ -6,8 +6,8 @@
 import { statSync } from 'node:fs';
 import { type StaticServer, serve } from '../scripts/server';
 import type { Engine, LoadOptions } from '../src/index';
-import { expectedGemma3, findGemma3, GEMMA3_MISSING, GEMMA3_TOLERANCE } from '../src/worker/test/gemma3';
-import { sureSteps } from '../src/worker/test/prompts';
+import { expectedGemma3, findGemma3, GEMMA3_MISSING, GEMMA3_TOLERANCE } from '../src/runtime/test/gemma3';
+import { sureSteps } from '../src/runtime/test/prompts';
 import { expect, test } from './product';
 
 const FILE = findGemma3();

@@ -5,7 +5,7 @@ import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '
 import { type StaticServer, serve } from '../scripts/server';
 import type { Engine, load, NibbleError } from '../src/index';
 import { createRandomSource } from '../src/node/random-source';
-import { smallLlama } from '../src/worker/test/small-llama';
+import { smallLlama } from '../src/runtime/test/small-llama';
 import { test as base, expect } from './product';
 
 const MIB = 1 << 20;

@@ -108,7 +108,7 @@ def rounded_list(values, digits: int = 5) -> list[float]:
 
 @torch.inference_mode()
 def answer(model, tokenizer, text: str) -> dict:
-    """As expectedGemma3() of src/worker/test/gemma3.ts reads it."""
+    """As expectedGemma3() of src/runtime/test/gemma3.ts reads it."""
     ids = tokenizer(text).input_ids
     first, greedy, margins = None, [], []
     for _ in range(GREEDY):

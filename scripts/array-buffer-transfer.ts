@@ -1,5 +1,5 @@
 /**
- * Node 20 lacks ArrayBuffer.prototype.transfer(), by which buffers are given back in browsers (src/weights/release.ts).
+ * Node 20 lacks ArrayBuffer.prototype.transfer(), by which buffers are given back in browsers (src/platform/release.ts).
  * The tests get one that takes the memory away as theirs does: what is used after it, or given back twice, fails here too.
  */
 const { prototype } = ArrayBuffer as unknown as { prototype: { transfer?: (length: number) => ArrayBuffer } };

@@ -11,25 +11,27 @@ const BELOW: Record<string, string[]> = {
   chat: ['pwa', 'ui'],
   widget: ['ui'],
   pwa: ['ui'],
-  adapters: ['engine'],
   ui: ['engine'],
   engine: [],
-  node: ['worker', 'index.ts'],
-  worker: ['generate'],
+  node: ['runtime', 'index.ts'],
+  worker: ['runtime'],
+  runtime: ['generate'],
   generate: ['execute'],
-  execute: ['kernels', 'memory', 'weights'],
+  execute: ['kernels', 'memory', 'checkpoint'],
   kernels: ['gpu', ...PURE],
-  weights: PURE,
+  checkpoint: ['store'],
+  store: ['sources'],
+  sources: PURE,
   gpu: [],
   ...Object.fromEntries(PURE.map((room) => [room, PURE.filter((other) => other !== room)])),
   // the library's face
-  'index.ts': ['engine', 'adapters', ...PURE],
+  'index.ts': ['engine', ...PURE],
 };
 
-/** Everyone may import these; they import nothing but the types below. */
-const HALL = ['protocol.ts', 'errors.ts', 'options'];
+/** Everyone may import these; they import nothing but each other and the types below. */
+const HALL = ['protocol.ts', 'errors.ts', 'options', 'platform'];
 /** Types that a message or an option carries, which live where they are explained. */
-const TYPE_ONLY: Record<string, string[]> = { 'protocol.ts': ['weights'], engine: ['weights'], model: ['weights'] };
+const TYPE_ONLY: Record<string, string[]> = { 'protocol.ts': ['sources'], engine: ['sources', 'store'] };
 
 function reachable(room: string, seen = new Set<string>([room])): Set<string> {
   for (const next of BELOW[room] ?? []) {
@@ -41,14 +43,25 @@ function reachable(room: string, seen = new Set<string>([room])): Set<string> {
 const roomOf = (path: string) => relative(SRC, path).split('/')[0];
 const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`])\/\/.*$/gm, '$1');
 
+interface Import {
+  /** of types alone */
+  type: boolean;
+  target: string;
+}
+
+/** All relative imports of a file: static and lazy ones, exports, types. */
+function importsOf(code: string): Import[] {
+  const pattern = /\b(?:(import|export)(\s+type)?\b[^'"`;()]*?(?:\bfrom\s*|\s)|import\s*\(\s*)['"](\.[^'"]+)['"]/g;
+  return [...withoutComments(code).matchAll(pattern)].map(([, , type, target]) => ({ type: Boolean(type), target }));
+}
+
 /** What is wrong with the imports of one file, as sentences. */
 function wrongImports(path: string, code: string): string[] {
   const room = roomOf(path);
-  if (!HALL.includes(room) && !(room in BELOW)) return [`${path}: src/imports.test.ts knows no room "${room}"`];
+  if (!HALL.includes(room) && !Object.hasOwn(BELOW, room))
+    return [`${path}: src/imports.test.ts knows no room "${room}"`];
   const wrong: string[] = [];
-  const pattern = /\b(?:(import|export)(\s+type)?\b[^'"`;()]*?(?:\bfrom\s*|\s)|import\s*\(\s*)['"]([^'"]+)['"]/g;
-  for (const [, , type, target] of withoutComments(code).matchAll(pattern)) {
-    if (!target.startsWith('.')) continue;
+  for (const { type, target } of importsOf(code)) {
     let to = roomOf(normalize(join(dirname(path), target)));
     if (to.startsWith('..')) {
       // Out of src: shaders belong to the kernels.
@@ -64,6 +77,25 @@ function wrongImports(path: string, code: string): string[] {
   return wrong;
 }
 
+/** Circles of files that import each other, each from where it is entered first. */
+function circles(files: ReadonlyMap<string, string>): string[] {
+  const targets = (path: string) =>
+    importsOf(files.get(path)!)
+      .map(({ target }) => normalize(join(dirname(path), target)))
+      .flatMap((to) => [to, `${to}.ts`, `${to}/index.ts`].filter((file) => files.has(file)));
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, way: string[]): void => {
+    const at = way.indexOf(path);
+    if (at >= 0) found.push([...way.slice(at), path].join(' -> '));
+    if (at >= 0 || done.has(path)) return;
+    for (const to of targets(path)) visit(to, [...way, path]);
+    done.add(path);
+  };
+  for (const path of files.keys()) visit(path, []);
+  return found;
+}
+
 const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts') && !/\.(test|d)\.ts$|(^|\/)test(ing)?\//.test(path))
   .map((path) => join(SRC, path));
@@ -74,14 +106,30 @@ describe('imports point one way', () => {
     expect(sources.flatMap((path) => wrongImports(path, readFileSync(path, 'utf8')))).toEqual([]);
   });
 
+  test('in no circle of files, whether of types or lazy', () => {
+    expect(circles(new Map(sources.map((path) => [path, readFileSync(path, 'utf8')])))).toEqual([]);
+    const circle = new Map([
+      ['src/a/b.ts', "import type { c } from './c';"],
+      ['src/a/c.ts', "const d = () => import('../d');"],
+      ['src/d/index.ts', "export * from '../a/b';"],
+      ['src/e.ts', "import './a/b';"],
+    ]);
+    expect(circles(circle)).toEqual(['src/a/b.ts -> src/a/c.ts -> src/d/index.ts -> src/a/b.ts']);
+  });
+
+  test('between rooms that there are', () => {
+    const named = [...Object.entries(BELOW).flat(2), ...HALL, ...Object.entries(TYPE_ONLY).flat(2)];
+    expect([...new Set(named)].sort()).toEqual([...new Set(sources.map(roomOf))].sort());
+  });
+
   test.each([
     ['src/gpu/a.ts', "import { b } from '../model/b';", 'gpu may not know model'],
     ['src/model/a.ts', "import type { b } from '../gpu/b';", 'model may not know gpu'],
     ['src/engine/a.ts', "import { b } from '../worker/b';", 'engine may not know worker'],
-    ['src/engine/a.ts', "import { b } from '../weights/source';", 'engine may not know weights'],
+    ['src/engine/a.ts', "import { b } from '../sources/source';", 'engine may not know sources'],
     ['src/worker/a.ts', "const b = await import('../engine/b');", 'worker may not know engine'],
     ['src/ui/a.ts', "export * from '../chat/b';", 'ui may not know chat'],
-    ['src/formats/a.ts', "import '../weights/b';", 'formats may not know weights'],
+    ['src/formats/a.ts', "import '../store/b';", 'formats may not know store'],
     ['src/chat/a.ts', "import {\n  b,\n  c,\n} from '../worker/b';", 'chat may not know worker'],
     ['src/cellar/a.ts', '', 'knows no room'],
     ['src/ui/a.ts', "import x from '../../reference/x.json';", 'outside src/'],
@@ -92,7 +140,7 @@ describe('imports point one way', () => {
   test.each([
     ['src/chat/a.ts', "import { b } from '../engine/b';"],
     ['src/worker/a.ts', "import { b } from '../gpu/b'; import { c } from '../errors';"],
-    ['src/engine/a.ts', "import type { b } from '../weights/source'; import type { c } from '../protocol';"],
+    ['src/engine/a.ts', "import type { b } from '../sources/source'; import type { c } from '../protocol';"],
     ['src/kernels/a.ts', "import shader from '../../shaders/a.wgsl';"],
     ['src/ui/a.ts', "// import { b } from '../chat/b';\nimport { html } from 'lit';"],
   ])('%s with %s is fine', (path, code) => {

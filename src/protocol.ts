@@ -5,7 +5,7 @@
  */
 import type { TransferHandler } from 'comlink';
 import { asNibbleError, type ErrorCode, type ErrorDetails, NibbleError } from './errors';
-import type { SourceDescription } from './weights/source';
+import type { SourceDescription } from './sources/source';
 
 export type Backend = 'webgpu' | 'cpu';
 

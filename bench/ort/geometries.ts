@@ -1,5 +1,5 @@
 /** The geometries that are compared, as their config.json states them. */
-import type { JsonObject } from '../../src/weights/checkpoint';
+import type { JsonObject } from '../../src/formats/json';
 
 export interface Geometry extends JsonObject {
   model_type: string;

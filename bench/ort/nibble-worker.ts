@@ -2,7 +2,7 @@
 import { createRandomSource } from '../../src/node/random-source';
 import { reserveFor } from '../../src/node/run-prompt';
 import type { TokenMessage } from '../../src/protocol';
-import { createSession, type Session } from '../../src/worker/session';
+import { createSession, type Session } from '../../src/runtime/session';
 import type { Geometry } from './geometries';
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };

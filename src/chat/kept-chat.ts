@@ -5,11 +5,11 @@
  */
 import { del, get, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
+import { database } from '../platform/database';
 import type { ChatMessage, EngineOptions, GenerateResult } from '../protocol';
 import type { ModelChoice } from '../ui/model-choice';
 import { pageFolder, recall, remember } from '../ui/remember';
 import { type ChatSession, type Cut, isSaid, type Talk } from '../ui/session';
-import { leavingStore } from './leaving-store';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {
@@ -77,7 +77,7 @@ export class KeptChat extends EventTarget {
   readonly #address: string;
   readonly #key: string;
   readonly #deleteCache: (name: string) => Promise<void>;
-  readonly #database = leavingStore('nibble-chat');
+  readonly #database = database('nibble-chat');
   #session!: ChatSession;
   #kept: Kept = { messages: [], cache: '', outdated: [] };
   #result: GenerateResult | null = null;

@@ -1,8 +1,8 @@
 /** The whole way in a real browser: worker, comlink, IndexedDB, Web Locks. The model is served by vitest itself. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { openModelStore } from '../weights/chunk-store';
-import { createMemorySource } from '../weights/memory-source';
-import { openStored } from '../weights/stored-source';
+import { createMemorySource } from '../sources/memory-source';
+import { openModelStore } from '../store/chunk-store';
+import { openStored } from '../store/stored-source';
 import type { Conversation } from './conversation';
 import { deleteSavedCache, type Engine, isStored, load, savedCaches } from './engine';
 import { startWorker } from './start-worker';

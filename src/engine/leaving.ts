@@ -1,6 +1,6 @@
 /**
  * Who hides or closes a page while a model loads may have its process ended without a word, and so leaves the same mark
- * as a load that took too much memory (weights/load-attempt.ts). The page notes it where it can be written at once.
+ * as a load that took too much memory (store/load-attempt.ts). The page notes it where it can be written at once.
  */
 import type { LoadAttempt } from '../protocol';
 

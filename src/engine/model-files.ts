@@ -4,7 +4,7 @@
  */
 import { NibbleError } from '../errors';
 import { refuse } from '../options/spec';
-import type { NamedFile } from '../weights/source';
+import type { NamedFile } from '../sources/source';
 
 /** What modelFromDrop() gives and load() takes. */
 export interface ModelFiles {

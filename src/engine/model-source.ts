@@ -14,7 +14,7 @@
 import { NibbleError } from '../errors';
 import { refuse, shown } from '../options/spec';
 import { HUB_ID } from '../protocol';
-import type { NamedFile, SourceDescription } from '../weights/source';
+import type { NamedFile, SourceDescription } from '../sources/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 import { place } from './place';
 

@@ -2,7 +2,7 @@
  * Where the engine runs. It is written for a page; where there is none, another place stands in with what it does
  * otherwise (src/node/index.ts), before the first call.
  */
-import type { SourceDescription } from '../weights/source';
+import type { SourceDescription } from '../sources/source';
 
 export interface Place {
   /**

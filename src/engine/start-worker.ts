@@ -4,6 +4,7 @@
  */
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError, throwIfAborted } from '../errors';
+import { wakingClock, within } from '../platform/within';
 import { passErrors, type WorkerApi } from '../protocol';
 import { place } from './place';
 import type { MakeWorker } from './workers-from';
@@ -13,7 +14,6 @@ const HELLO_MS = 30_000;
 const DEAF_MS = 2000;
 /** For answers that a worker's event loop gives by itself, while nobody asked it to stop. */
 const ANSWER_MS = 30_000;
-const TICK_MS = 250;
 
 export interface RunningWorker {
   api: Remote<WorkerApi>;
@@ -34,27 +34,6 @@ passErrors(transferHandlers);
 
 export function workerFailed(reason: string, next = `${place.again}.`): NibbleError {
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
-}
-
-/**
- * Waits for an answer, in steps: a page that was frozen, asleep or busy itself has not listened meanwhile, and one
- * overdue timer does not mean that the answer is.
- * @param late makes the answer fail, after so many ms
- */
-async function within<T>(answer: Promise<T>, ms: number, late: () => void): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>;
-  let left = ms;
-  const tick = () => {
-    if (left <= 0) return late();
-    timer = setTimeout(tick, Math.min(left, TICK_MS));
-    left -= TICK_MS;
-  };
-  tick();
-  try {
-    return await answer;
-  } finally {
-    clearTimeout(timer!);
-  }
 }
 
 /**
@@ -102,17 +81,20 @@ async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal)
   let broken = false;
   let deaf = false;
   let worker: Worker | undefined;
-  let fail: (reason: string) => void = () => {};
+  let fail!: (reason: string) => NibbleError;
   const failed = new Promise<never>((_, reject) => {
     fail = (reason) => {
       broken = true;
-      reject(workerFailed(reason));
+      const error = workerFailed(reason);
+      reject(error);
+      return error;
     };
   });
   failed.catch(() => {});
   const end = () => {
-    fail('was ended');
+    const error = fail('was ended');
     worker?.terminate();
+    return error;
   };
   const call = <T>(call: Promise<T>) => Promise.race([call, failed]);
   const start = async () => {
@@ -136,23 +118,21 @@ async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal)
   };
   signal?.addEventListener('abort', end);
   try {
-    const api = await within(hello(), helloMs, () => fail(`did not answer within ${helloMs / 1000} seconds`));
+    const silent = () => fail(`did not answer within ${helloMs / 1000} seconds`);
+    const api = await within(helloMs, hello(), silent, wakingClock);
     return {
       api,
       call,
-      soon(call) {
-        let late = () => {};
-        const none = new Promise<never>((_, reject) => {
-          late = () => reject(workerFailed('has not answered for half a minute', 'Stop what it does, or dispose().'));
-        });
-        return within(Promise.race([call, failed, none]), ANSWER_MS, late);
+      soon(answer) {
+        const late = () => workerFailed('has not answered for half a minute', 'Stop what it does, or dispose().');
+        return within(ANSWER_MS, call(answer), late, wakingClock);
       },
       hear(answer) {
         const late = () => {
           deaf = true;
-          end();
+          return end();
         };
-        within(call(answer), DEAF_MS, late).catch(() => {});
+        within(DEAF_MS, call(answer), late, wakingClock).catch(() => {});
       },
       end,
       get broken() {

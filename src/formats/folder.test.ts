@@ -1,6 +1,6 @@
 /** Folders as people have them, which transformers loads: each is the same model, or its error says what helps. */
 import { describe, expect, it } from 'vitest';
-import { checkShapes } from '../weights/load-weights';
+import { checkShapes } from '../checkpoint/load-weights';
 import { parseJson } from './json';
 import { openSafetensorsFolder } from './layout';
 import { plainName } from './names';

@@ -1,6 +1,7 @@
 /** JSON as it is found in checkpoints: parsed, never trusted. */
 import { cut, NibbleError } from '../errors';
 
+/** config.json, generation_config.json and friends, parsed but not trusted. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 

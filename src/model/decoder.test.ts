@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { JsonObject } from '../weights/checkpoint';
+import type { JsonObject } from '../formats/json';
 import { forwardSteps, parameterCount, tensorTable } from './decoder';
 import { parseSpec } from './parse';
 

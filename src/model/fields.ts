@@ -1,6 +1,6 @@
 /** Reads one field of an untrusted config: the value within its bounds, or corrupt-checkpoint with what was found. */
 import { NibbleError } from '../errors';
-import type { Json, JsonObject } from '../weights/checkpoint';
+import type { Json, JsonObject } from '../formats/json';
 
 function refuse(key: string, found: Json | undefined, wanted: string): never {
   const value = found === undefined ? 'missing' : JSON.stringify(found);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import type { Json, JsonObject } from '../weights/checkpoint';
+import type { Json, JsonObject } from '../formats/json';
 import { parseSpec } from './parse';
 import { frequenciesFor, isLong } from './rope';
 

@@ -5,7 +5,7 @@
  * (rope_parameters, layer_types), and the text part of a multimodal config (text_config).
  */
 import { NibbleError } from '../errors';
-import type { JsonObject } from '../weights/checkpoint';
+import type { JsonObject } from '../formats/json';
 import { integer, object, positive, real, text, truth } from './fields';
 import { parseRope } from './rope';
 import type { Activation, LayerSpec, ModelSpec } from './spec';

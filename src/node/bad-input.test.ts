@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import type { EngineOptions, GenerateRequest } from '../protocol';
-import { createMemoryStore } from '../weights/chunk-store';
-import { createSession, type Session } from '../worker/session';
-import { ask, host, load } from '../worker/test/tiny';
+import { createSession, type Session } from '../runtime/session';
+import { ask, host, load } from '../runtime/test/tiny';
+import { createMemoryStore } from '../store/chunk-store';
 import { main } from './cli';
 
 type Files = Map<string, Uint8Array>;

@@ -2,8 +2,8 @@ import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import type { Expected } from '../execute/cpu/test/models';
-import { openCheckpoint } from '../weights/open-checkpoint';
 import { main } from './cli';
 import { COMMANDS } from './commands';
 import { surprise } from './commands/perplexity';

@@ -1,7 +1,7 @@
 /** The command `nibble`: which command, its errors, its exit status. Flags and JSON are a contract: other programs call it. */
 import { readFileSync } from 'node:fs';
 import { asNibbleError } from '../errors';
-import { effectiveEngineOptions } from '../worker/engine-options';
+import { effectiveEngineOptions } from '../runtime/engine-options';
 import { engineOptions, invalid, parse, samplingOptions, tableOf } from './arguments';
 import { COMMANDS } from './commands';
 import { SwiftShaderChild } from './dawn';

@@ -1,5 +1,5 @@
 /**
- * Locks that other processes see: files, in the place of a browser's Web Locks (weights/locks.ts). `NAME.x` is held by
+ * Locks that other processes see: files, in the place of a browser's Web Locks (store/locks.ts). `NAME.x` is held by
  * one alone, `NAME.s.ID` by each who shares. A file tells who made it, and is touched as long as that one lives: what a
  * process left that has ended goes when somebody asks for the lock. It also tells which holding it is of: one that was
  * taken for ended, asleep for long, leaves its successor's file alone. What is kept does not depend on them: every chunk has
@@ -12,7 +12,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { throwIfAborted } from '../errors';
-import type { Acquire } from '../weights/locks';
+import type { Acquire } from '../store/locks';
 import { cacheFolder } from './cache-folder';
 import { fileNameOf } from './file-names';
 

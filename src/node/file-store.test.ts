@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256 } from '../platform/sha256';
 import type { Progress } from '../protocol';
-import { begunKey, chunkKey, createMemoryStore, filePrefix, type ModelRecord, partsKey } from '../weights/chunk-store';
-import { sha256 } from '../weights/sha256';
-import { createSession } from '../worker/session';
+import { createSession } from '../runtime/session';
+import { begunKey, chunkKey, createMemoryStore, filePrefix, type ModelRecord, partsKey } from '../store/chunk-store';
 import { fileNameOf } from './file-names';
 import { createFileStore, openFileStore } from './file-store';
 import { nodeHost, openAnySource } from './host';

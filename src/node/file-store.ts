@@ -1,5 +1,5 @@
 /**
- * The store of models in a folder, for Node: the same chunks, records and rules as in a browser (weights/chunk-store.ts).
+ * The store of models in a folder, for Node: the same chunks, records and rules as in a browser (store/chunk-store.ts).
  *
  *   chunks/FILE/12       the digest of a chunk (32 bytes), then its bytes; FILE/key tells which file it is of
  *   models/MODEL.json    what is known of a model      saved/NAME.json   a saved conversation's cache
@@ -11,7 +11,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NibbleError } from '../errors';
-import { type Chunk, type ModelRecord, type ModelStore, quotaExceeded } from '../weights/chunk-store';
+import { type Chunk, type ModelRecord, type ModelStore, quotaExceeded } from '../store/chunk-store';
 import { cacheFolder } from './cache-folder';
 import { fileNameOf, isFinished, writeWhole } from './file-names';
 

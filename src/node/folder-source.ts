@@ -5,7 +5,7 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { NibbleError, throwIfAborted } from '../errors';
 import { ggufParts, onlyGguf } from '../formats/gguf-parts';
-import type { Source } from '../weights/source';
+import type { Source } from '../sources/source';
 
 /** @throws corrupt-checkpoint from read() when a file is shorter than asked */
 export function createFolderSource(path: string): Source {

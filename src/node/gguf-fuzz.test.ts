@@ -4,14 +4,14 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { loadWeights } from '../checkpoint/load-weights';
+import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import { NibbleError } from '../errors';
 import { BLOCK_TYPES } from '../formats/gguf-blocks';
 import { gguf, type Tensor, type Value } from '../formats/test/gguf-writer';
 import { tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import { loadWeights } from '../weights/load-weights';
-import { createMemorySource } from '../weights/memory-source';
-import { openCheckpoint } from '../weights/open-checkpoint';
+import { createMemorySource } from '../sources/memory-source';
 
 /** Numbers of ggml's types. */
 const TYPE_NUMBERS = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q5_0: 6, Q5_1: 7, Q8_0: 8, Q4_K: 12, Q5_K: 13, Q6_K: 14 };

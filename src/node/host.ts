@@ -1,9 +1,9 @@
 /** What a session needs of Node: files on disk, models over HTTP, the cache folder, the machine. */
 import { totalmem } from 'node:os';
-import { lockBy } from '../weights/locks';
-import type { Source, SourceDescription } from '../weights/source';
-import type { Host } from '../worker/open-model';
-import { openSource } from '../worker/open-source';
+import type { Host } from '../runtime/open-model';
+import { openSource } from '../runtime/open-source';
+import type { Source, SourceDescription } from '../sources/source';
+import { lockBy } from '../store/locks';
 import { cacheFolder } from './cache-folder';
 import { createFileLocks } from './file-locks';
 import { openFileStore } from './file-store';

@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NibbleError } from '../errors';
 import { HUB_ID } from '../protocol';
-import type { SourceDescription } from '../weights/source';
+import type { SourceDescription } from '../sources/source';
 
 interface HubOptions {
   revision?: string;

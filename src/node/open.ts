@@ -1,13 +1,14 @@
 /** MODEL of the command line -> a checkpoint, or a loaded session. */
+
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import { NibbleError } from '../errors';
 import type { ModelInfo, Progress } from '../protocol';
+import { createSession, type Session } from '../runtime/session';
+import type { Source } from '../sources/source';
+import { lockDownload, lockUse } from '../store/locks';
+import { modelKey, openStored } from '../store/stored-source';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer';
-import type { Checkpoint } from '../weights/checkpoint';
-import { lockDownload, lockUse } from '../weights/locks';
-import { openCheckpoint } from '../weights/open-checkpoint';
-import type { Source } from '../weights/source';
-import { modelKey, openStored } from '../weights/stored-source';
-import { createSession, type Session } from '../worker/session';
 import { type Arguments, engineOptions } from './arguments';
 import { gpuFor } from './dawn';
 import { nodeHost, openAnySource } from './host';

@@ -3,11 +3,11 @@
  * them, computed where they are read, so that a model of any size takes neither disk nor memory.
  */
 import { NibbleError } from '../errors';
+import type { JsonObject } from '../formats/json';
 import { alignedBlock, NF4_CODEBOOK } from '../formats/matrix';
 import { type TensorSlot, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
-import type { JsonObject } from '../weights/checkpoint';
-import type { Source } from '../weights/source';
+import type { Source } from '../sources/source';
 
 interface Piece {
   name: string;

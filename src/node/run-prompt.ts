@@ -1,7 +1,7 @@
 /** Runs a prompt from position 0 on a loaded model, for what measures logits and not text. */
 import type { KvCache } from '../execute/executor';
-import type { Model } from '../worker/open-model';
-import { checkFits, planFor } from '../worker/planning';
+import type { Model } from '../runtime/open-model';
+import { checkFits, planFor } from '../runtime/planning';
 
 /**
  * @param newTokens that will be decoded afterwards

@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type Endpoint, expose, transferHandlers } from 'comlink';
 import { passErrors } from '../protocol';
-import { createSession } from '../worker/session';
+import { createSession } from '../runtime/session';
 import { lazyDawn } from './dawn';
 import { nodeHost } from './host';
 

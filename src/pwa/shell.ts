@@ -1,4 +1,5 @@
 /** The application's own files, as its build writes them down and its service worker knows them again. */
+import { hex } from '../platform/sha256';
 
 export interface Shell {
   /** a digest of all of them */
@@ -15,6 +16,5 @@ export async function digestOf(path: string, bytes: BufferSource): Promise<strin
   const data = path.endsWith('.html')
     ? new TextEncoder().encode(new TextDecoder().decode(bytes).replace(OWNERS, ''))
     : bytes;
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', data)));
 }

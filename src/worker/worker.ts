@@ -1,9 +1,9 @@
 /** The worker's entry: a session behind comlink. */
 import { expose, transferHandlers } from 'comlink';
 import { passErrors } from '../protocol';
-import { openModelStore } from '../weights/chunk-store';
-import { openSource } from './open-source';
-import { createSession } from './session';
+import { openSource } from '../runtime/open-source';
+import { createSession } from '../runtime/session';
+import { openModelStore } from '../store/chunk-store';
 
 passErrors(transferHandlers);
 // what Chromium alone tells, and TypeScript does not know

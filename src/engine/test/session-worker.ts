@@ -1,8 +1,8 @@
 /** A Worker that is a MessageChannel with the real session at its other end. */
 import { expose } from 'comlink';
-import { createMemoryStore } from '../../weights/chunk-store';
-import { openSource } from '../../worker/open-source';
-import { createSession, type Session } from '../../worker/session';
+import { openSource } from '../../runtime/open-source';
+import { createSession, type Session } from '../../runtime/session';
+import { createMemoryStore } from '../../store/chunk-store';
 
 /**
  * @param store shared by all workers, as a browser's is

@@ -35,7 +35,7 @@ export class GpuSink implements WeightSink {
   readonly #missing = new Map<string, number>();
   readonly #done: () => void;
   #inFlight: Promise<unknown>[] = [];
-  /** what the queue is shown, and copies at once: not the slice itself, see weights/release.ts */
+  /** what the queue is shown, and copies at once: not the slice itself, see platform/release.ts */
   #shown = new Uint8Array(0);
 
   constructor(

@@ -5,7 +5,7 @@ import { type ActiveAdapters, type BaseWeights, outputShape, planAdapters } from
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { Step } from '../../model/steps';
-import { createMemorySource } from '../../weights/memory-source';
+import { createMemorySource } from '../../sources/memory-source';
 import { combineAdapters } from '../combine';
 import { adaptableModules } from '../modules';
 import { type Adapter, openAdapter } from '../peft';

@@ -1,8 +1,9 @@
 /** nibble inspect: what a checkpoint is, from its headers, and what of it cannot run here. */
+
+import { checkShapes } from '../../checkpoint/load-weights';
 import { asNibbleError } from '../../errors';
 import { parameterCount, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
-import { checkShapes } from '../../weights/load-weights';
 import type { Arguments } from '../arguments';
 import { openHeaders } from '../open';
 import { mib, print } from '../terminal';

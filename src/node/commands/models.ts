@@ -1,10 +1,10 @@
 /** nibble models: what the cache folder keeps. */
 import { NibbleError, withoutSecrets } from '../../errors';
 import type { StoredModel, VerifyResult } from '../../protocol';
-import type { ModelStore } from '../../weights/chunk-store';
-import { whileUnused } from '../../weights/locks';
-import { SAVED_PREFIX } from '../../weights/saved-caches';
-import { deleteModel, listModels, verifyModel } from '../../weights/stored-models';
+import type { ModelStore } from '../../store/chunk-store';
+import { whileUnused } from '../../store/locks';
+import { SAVED_PREFIX } from '../../store/saved-caches';
+import { deleteModel, listModels, verifyModel } from '../../store/stored-models';
 import { type Arguments, invalid } from '../arguments';
 import { cacheFolder } from '../cache-folder';
 import { createFileStore, tidyStore } from '../file-store';

@@ -1,17 +1,17 @@
 /** nibble plan: the bytes that a request would take, from headers or from config.json alone. */
 import { readFile, stat } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
+import type { JsonObject } from '../../formats/json';
 import { parseObject } from '../../formats/json';
 import { chooseFormats } from '../../memory/formats';
 import { NO_LIMITS } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
 import { expectedTensors } from '../../model/expected-tensors';
 import { parseSpec } from '../../model/parse';
-import type { JsonObject } from '../../weights/checkpoint';
-import { chooseBackend } from '../../worker/choose-backend';
-import { effectiveEngineOptions } from '../../worker/engine-options';
-import { optionsFor } from '../../worker/open-model';
-import { deviceEstimate, planInfo } from '../../worker/planning';
+import { chooseBackend } from '../../runtime/choose-backend';
+import { effectiveEngineOptions } from '../../runtime/engine-options';
+import { optionsFor } from '../../runtime/open-model';
+import { deviceEstimate, planInfo } from '../../runtime/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
 import { MACHINE } from '../host';

@@ -4,6 +4,7 @@
  */
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { NibbleError } from '../../errors';
 import { denseValues } from '../../formats/half';
 import { NF4_CODEBOOK } from '../../formats/matrix';
@@ -11,7 +12,6 @@ import { type Nf4, nestedQuantMap, nf4Tensors, quantizeAbsmax, quantizeNf4 } fro
 import { type NewTensor, writeSafetensors } from '../../formats/safetensors';
 import { EMBEDDING, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
-import type { Checkpoint } from '../../weights/checkpoint';
 import type { Arguments } from '../arguments';
 import { openHeaders } from '../open';
 import { log, mib, print } from '../terminal';

@@ -1,6 +1,8 @@
 /** Models for tests: fixtures from disk, and random weights for any spec. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadWeights } from '../../../checkpoint/load-weights';
+import { openCheckpoint } from '../../../checkpoint/open-checkpoint';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { chooseFormats, type WeightsOption } from '../../../memory/formats';
 import type { LayoutTarget } from '../../../memory/layout';
@@ -16,8 +18,6 @@ import { forwardSteps, tensorTable } from '../../../model/decoder';
 import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import { createFolderSource } from '../../../node/folder-source';
-import { loadWeights } from '../../../weights/load-weights';
-import { openCheckpoint } from '../../../weights/open-checkpoint';
 import { type OneCache, withOneCache } from '../../test/one-cache';
 import { createCpuExecutor } from '../executor';
 

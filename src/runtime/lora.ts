@@ -1,0 +1,135 @@
+/** Adapters for a loaded model: opened, checked, and put where it computes. */
+
+import { refusalOf } from '../checkpoint/open-checkpoint';
+import { NibbleError } from '../errors';
+import type { DenseType, MatrixFormat } from '../formats/matrix';
+import { openAdapters } from '../lora/index';
+import { makingBytes } from '../memory/adapted';
+import { sameFormat } from '../memory/layout';
+import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
+import type { LoraDescription } from '../protocol';
+import { isChange } from '../sources/versions';
+import { openStored, type StoredSource } from '../store/stored-source';
+import { CHANGES, changeBehind, type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
+import { checkFits, planRequest } from './planning';
+
+/**
+ * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
+ * the caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
+ * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
+ * adapter is active.
+ * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
+ * out-of-memory, network, aborted
+ */
+export async function setLora(
+  host: Host,
+  model: Model,
+  wanted: readonly LoraDescription[],
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let changes = 0; ; changes++) {
+    try {
+      return await trySetLora(host, model, wanted, signal);
+    } catch (error) {
+      if (!isChange(error) || changes === CHANGES) throw error;
+    }
+  }
+}
+
+async function trySetLora(
+  host: Host,
+  model: Model,
+  wanted: readonly LoraDescription[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const open: StoredSource[] = [];
+  try {
+    for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
+    const samples: Samples = new Map();
+    const files = open.map((source, i) => ({
+      name: source.name,
+      scale: wanted[i].scale,
+      async read(path: string, start: number, end: number) {
+        const bytes = await source.read(path, start, end, signal);
+        // how strongly an adapter acts stands anywhere in its config
+        sample(samples, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
+        return bytes;
+      },
+      size: (path: string) => source.size(path, signal),
+    }));
+    const opened = files.length > 0 ? await openAdapters(model.plan, files, formatOf(model)) : null;
+    const active = opened?.active ?? null;
+    const plan = { ...model.plan, adapted: active?.steps };
+    // how long the next question is, it will say itself
+    const request = planRequest(model.options, 1, 1);
+    const planned = planMemory(plan, request, model.limits, model.target);
+    await checkFits({ ...model, plan }, planned);
+    makeRoom(model, planned, request);
+    await model.executor.setAdapters(active);
+    try {
+      for (const source of open) await source.markComplete();
+    } catch (error) {
+      await model.executor.setAdapters(null);
+      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraSamples: new Map() });
+      model.conversations.forget();
+      throw error;
+    }
+    model.plan = plan;
+    model.lora = opened?.infos ?? [];
+    model.loraSamples = samples;
+    model.conversations.forget();
+  } catch (thrown) {
+    let error = thrown;
+    for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
+    // what arrived broken would be found again by every later attempt
+    const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
+    if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
+    throw error;
+  } finally {
+    for (const source of open) await source.close();
+  }
+}
+
+/** What an adapter brings whole is made of less, or more, where the model's own tensor was; else it stays as it is. */
+const formatOf =
+  ({ plan, checkpoint }: Model) =>
+  (tensor: string, own: DenseType): MatrixFormat => {
+    const [made, stored] = [plan.formats.get(tensor), checkpoint.tensors.get(tensor)?.format];
+    return made && stored && !sameFormat(made, stored) ? made : { type: own };
+  };
+
+/**
+ * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
+ * for what the new ones are made from
+ */
+function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
+  const budget = request.budget ?? Number.POSITIVE_INFINITY;
+  const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
+  const now = bytes(planMemory(plan, request, limits, target));
+  const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
+  const making = target === 'webgpu' ? makingBytes(planned.adapters, planned.staging) : 0;
+  const needed = now + bytes(planned) - without + making;
+  // where no cache that goes would help, none does
+  if (needed <= budget && conversations.shrink(budget - needed)) return;
+  const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
+  throw new NibbleError('out-of-memory', text, { needed, budget });
+}
+
+/**
+ * Adapters are kept as models are, so that they are there without a network too. Unlike them without a lock: of several
+ * adapters each tab would hold one and wait for the other, and they are small.
+ */
+async function openKept(
+  host: Host,
+  description: LoraDescription['source'],
+  storage: Model['options']['storage'],
+  signal: AbortSignal | undefined,
+): Promise<StoredSource> {
+  const local = description.kind === 'files' || storage === 'none';
+  const { store } = local ? { store: null } : await host.openStore();
+  const inner = await host.openSource(description, () => {});
+  return openStored(inner, store, { signal }).catch((error) => {
+    inner.close?.();
+    throw error;
+  });
+}

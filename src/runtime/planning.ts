@@ -1,0 +1,155 @@
+/** From a model and a request's numbers to a memory plan, and the plan in the protocol's words. */
+
+import type { Checkpoint } from '../checkpoint/checkpoint';
+import { NibbleError } from '../errors';
+import type { Gpu } from '../gpu/device';
+import { chooseFormats } from '../memory/formats';
+import { type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from '../memory/plan';
+import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from '../protocol';
+import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
+import type { Host, Model } from './open-model';
+
+/** What plans are made from: a loaded model, or one of which only the headers are known. */
+export interface Planned extends Pick<Model, 'plan' | 'limits' | 'target' | 'options'> {
+  checkpoint: Pick<Checkpoint, 'tensors'>;
+  conversations?: Model['conversations'];
+}
+
+/** The part of the code that only talks about memory. */
+const advice = () => import('../memory/advice');
+
+/** The one way to a plan request: the engine's options with a request's numbers. */
+export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
+  const { kv, kvCapacity, maxContext, chunk, memoryBudget, snapshots } = options;
+  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
+}
+
+/** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
+export function within(model: Model, asked: number | undefined): Model {
+  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
+  const { options } = model;
+  return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
+}
+
+export function planFor(
+  model: Planned,
+  promptTokens: number,
+  maxNewTokens: number,
+  snapshots = model.options.snapshots,
+): MemoryPlan {
+  const request = { ...planRequest(model.options, promptTokens, maxNewTokens), snapshots };
+  return planMemory(model.plan, request, model.limits, model.target);
+}
+
+/** The plan's request with a change. */
+function replan(model: Planned, { request }: MemoryPlan, { kv, weights, ...numbers }: PlanChange): MemoryPlan {
+  const changed = { ...request, ...numbers, kvType: kv ?? request.kvType };
+  return planMemory(weights ? modelIn(model, weights) : model.plan, changed, model.limits, model.target);
+}
+
+/** The model as it would be with another choice of weights. */
+function modelIn({ plan, checkpoint, options }: Planned, weights: EffectiveEngineOptions['weights']): PlanModel {
+  return { ...plan, formats: chooseFormats(checkpoint.tensors, plan.formats.keys(), weights, options.keep) };
+}
+
+/** What memory is told for: a question and an answer or two, or as much of that as is allowed. */
+export function shortChat({ maxContext, kvCapacity }: EffectiveEngineOptions) {
+  const most = typeof kvCapacity === 'number' ? kvCapacity : Number.POSITIVE_INFINITY;
+  const tokens = Math.min(384, maxContext, most);
+  const half = Math.max(1, Math.floor(tokens / 2));
+  return { tokens, promptTokens: half, maxNewTokens: half };
+}
+
+/**
+ * @param wanted what the plan is the least of; in the error, `enough` is the budget under which that fits
+ * @throws out-of-memory with the plan's numbers and what would fit
+ */
+export async function checkFits(model: Planned, plan: MemoryPlan, wanted = () => plan): Promise<void> {
+  if (plan.fits) return;
+  const { weights, kv, scratch, staging, peak, request } = plan;
+  const { shortfall, suggest } = await advice();
+  const suggestions = suggest(plan, (change) => replan(model, plan, change)).map(({ text }) => text);
+  const message = `${shortfall(plan)} ${suggestions[0]}`;
+  const budget = request.budget;
+  const enough = Math.max(peak, wanted().peak);
+  throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, enough, budget, suggestions });
+}
+
+/** The options that a query may suppose otherwise. */
+const SUPPOSED: readonly string[] = ['kv', 'kvCapacity', 'maxContext', 'snapshots', 'weights', 'chunk'];
+
+/** The model with what the query supposes. @throws invalid-option */
+function suppose(
+  model: Planned,
+  { memoryBudget, ...given }: Omit<PlanQuery, 'promptTokens' | 'maxNewTokens' | 'conversation'>,
+): Planned {
+  const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  const unknown = names.find((name) => !SUPPOSED.includes(name));
+  if (unknown) throw new NibbleError('invalid-option', `plan() knows no ${unknown}.`, { option: unknown });
+  const checked = effectiveEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
+  const picked = Object.fromEntries(names.map((name) => [name, checked[name as keyof typeof checked]]));
+  const options: EffectiveEngineOptions = { ...model.options, ...picked };
+  if (memoryBudget !== undefined) options.memoryBudget = memoryBudget;
+  return { ...model, options, plan: given.weights ? modelIn(model, options.weights) : model.plan };
+}
+
+/**
+ * What a request would take, were the model loaded as the query supposes.
+ * @throws invalid-option for what is no number of tokens or bytes, context-overflow
+ */
+export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanInfo> {
+  const { promptTokens, maxNewTokens, conversation = 0, ...given } = query;
+  const supposed = suppose(model, given);
+  const plan = planFor(supposed, promptTokens, maxNewTokens);
+  const { weights, kv, scratch, staging, total, peak, fits } = plan;
+  const offers = fits ? [] : (await advice()).suggest(plan, (change) => replan(supposed, plan, change));
+  return {
+    weights,
+    kv,
+    kvByLayer: plan.kvByLayer.map(({ kind, slots, bytes }) => ({ kind, slots, bytes })),
+    kvFullContext: kvFullContext(supposed),
+    scratch,
+    staging,
+    total,
+    peak,
+    peakNow: model.conversations?.peak(conversation, plan) ?? null,
+    fits,
+    suggestions: offers.map(({ text }) => text),
+    offers,
+  };
+}
+
+/** KV bytes of the model's full context. */
+function kvFullContext({ plan, options, limits, target }: Planned): number {
+  const full = {
+    ...planRequest(options, 1, 1),
+    kvCapacity: 'full',
+    maxContext: null,
+    budget: null,
+    snapshots: 0,
+  } as const;
+  return planMemory(plan, full, limits, target).kv;
+}
+
+/** What is allocated now, beside what the model's full context would have taken. */
+export function memoryInfo(model: Model): MemoryInfo {
+  const slots = (kind: 'global' | 'sliding') =>
+    model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
+  return {
+    ...model.executor.memory(),
+    conversations: model.conversations.count,
+    kvFullContext: kvFullContext(model),
+    kvSlots: { global: slots('global'), sliding: slots('sliding') },
+  };
+}
+
+/** What this device probably allows. @param touch of the page's screen */
+export async function deviceEstimate(
+  { machine }: Pick<Host, 'machine'>,
+  gpu: Gpu | null,
+  touch = false,
+): Promise<DeviceEstimate> {
+  const { estimateDevice } = await advice();
+  const facts = { memory: null, userAgent: '', ...machine, touch };
+  return estimateDevice(facts, gpu && { ...gpu.adapter, maxBufferSize: gpu.limits.maxBufferSize });
+}

@@ -1,0 +1,109 @@
+/**
+ * The chunks that are in memory or on their way there, a bounded number: the one used longest ago makes room, but those
+ * that were fetched for a header and could not be kept stay until they are used. Its memory
+ * is given back at once, but not under somebody who still waits for it or copies from it.
+ */
+
+import { untilAborted } from '../platform/gate';
+import { release } from '../platform/release';
+import { chunkKey } from './chunk-store';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A chunk that is held. */
+export interface Held {
+  bytes: Promise<Bytes>;
+  /** who waits for it or copies from it */
+  users: number;
+  /** out of the cache: the last user frees it */
+  dropped: boolean;
+}
+
+export interface ChunkCache {
+  has(path: string, index: number): boolean;
+  /** The chunk, loaded if need be. One that fails is forgotten: whoever asks again tries again. */
+  hold(path: string, index: number): Held;
+  /** Runs `task` on a chunk's bytes, which stay until it is done. @throws what loading it throws; aborted */
+  use(held: Held, task: (bytes: Bytes) => void | Promise<void>, until?: AbortSignal): Promise<void>;
+  /** Lets a chunk stay until it is dropped: one that would have to be fetched again. */
+  pin(path: string, index: number): void;
+  drop(path: string, index: number): void;
+  clear(): void;
+  /** the loads under way */
+  readonly running: ReadonlySet<Promise<unknown>>;
+}
+
+/** as many as there are headers that are read side by side, and two more */
+const PINNED = 8;
+
+/** @param most chunks at most, beside those that stay */
+export function createChunkCache(
+  load: (path: string, index: number) => Promise<Bytes>,
+  most: () => number,
+): ChunkCache {
+  const cache = new Map<string, Held>();
+  const pinned = new Set<string>();
+  const running = new Set<Promise<unknown>>();
+  const nameOf = (path: string, index: number) => chunkKey('', path, index);
+
+  function free({ bytes, users, dropped }: Held): void {
+    if (dropped && users === 0) void bytes.then((array) => release(array)).catch(() => {});
+  }
+
+  function drop(name: string): void {
+    const held = cache.get(name);
+    if (!held) return;
+    cache.delete(name);
+    pinned.delete(name);
+    held.dropped = true;
+    free(held);
+  }
+
+  function begin(name: string, path: string, index: number): Held {
+    const held: Held = { bytes: load(path, index), users: 0, dropped: false };
+    running.add(held.bytes);
+    held.bytes
+      // a chunk fetched ahead may fail before anybody waits for it
+      .catch(() => {
+        if (cache.get(name) !== held) return;
+        cache.delete(name);
+        pinned.delete(name);
+      })
+      .finally(() => running.delete(held.bytes));
+    return held;
+  }
+
+  return {
+    running,
+    has: (path, index) => cache.has(nameOf(path, index)),
+    hold(path, index) {
+      const name = nameOf(path, index);
+      const held = cache.get(name) ?? begin(name, path, index);
+      // the newest stands last
+      cache.delete(name);
+      cache.set(name, held);
+      for (const oldest of cache.keys()) {
+        if (cache.size - pinned.size <= most()) break;
+        if (!pinned.has(oldest)) drop(oldest);
+      }
+      return held;
+    },
+    pin(path, index) {
+      const name = nameOf(path, index);
+      if (cache.has(name) && pinned.size < PINNED) pinned.add(name);
+    },
+    async use(held, task, until) {
+      held.users++;
+      try {
+        await task(await untilAborted(held.bytes, until));
+      } finally {
+        held.users--;
+        free(held);
+      }
+    },
+    drop: (path, index) => drop(nameOf(path, index)),
+    clear() {
+      for (const name of [...cache.keys()]) drop(name);
+    },
+  };
+}
