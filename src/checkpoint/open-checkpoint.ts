@@ -1,7 +1,9 @@
 /** A Checkpoint over a Source: formats/ says where bytes lie and what they mean, the Source brings them. */
 import { NibbleError, throwIfAborted } from '../errors';
-import { type ByteRange, type FileLayout, openSafetensorsFolder, recordsInOrder, tensorRows } from '../formats/layout';
+import { openSafetensorsFolder } from '../formats/folder';
+import { type ByteRange, type FileLayout, recordsInOrder } from '../formats/layout';
 import type { RowSlice } from '../formats/matrix';
+import { tensorRows } from '../formats/rows';
 import type { Source } from '../sources/source';
 import type { Checkpoint } from './checkpoint';
 

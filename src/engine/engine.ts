@@ -46,7 +46,8 @@ import { leftAttempt, noteLeaving, noteLeft, unlessLeft } from './leaving';
 import { describeModel, type ModelInput } from './model-source';
 import { type Asked, answerFrom } from './request';
 import { cancellable, type RunningWorker, startWorker } from './start-worker';
-import { type WorkerOptions, workersFrom } from './workers-from';
+import type { WorkerOptions } from './worker-options';
+import { workersFrom } from './workers-from';
 
 export interface HubOptions {
   /** of a Hub repository: branch, tag or commit */

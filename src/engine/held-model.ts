@@ -6,7 +6,7 @@
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
 import { place } from './place';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
-import type { MakeWorker } from './workers-from';
+import type { MakeWorker } from './worker-options';
 
 /**
  * A loss within this time of the last one is not recovered from: what brought it about would do so again, and a browser

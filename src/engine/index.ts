@@ -27,4 +27,4 @@ export {
 } from './engine';
 export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';
-export type { WorkerOptions } from './workers-from';
+export type { WorkerOptions } from './worker-options';

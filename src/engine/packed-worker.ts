@@ -4,7 +4,7 @@
  * that lies beside the library. The expression is one that bundlers know: they copy the file.
  */
 import { trustedAddress } from './trusted-address';
-import type { MakeWorker } from './workers-from';
+import type { MakeWorker } from './worker-options';
 
 let address = '';
 

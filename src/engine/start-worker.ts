@@ -7,7 +7,7 @@ import { NibbleError, throwIfAborted } from '../errors';
 import { wakingClock, within } from '../platform/within';
 import { passErrors, type WorkerApi } from '../protocol';
 import { place } from './place';
-import type { MakeWorker } from './workers-from';
+import type { MakeWorker } from './worker-options';
 
 const HELLO_MS = 30_000;
 /** Work is cut into pieces of a quarter of a second (execute/cpu/pieces.ts): a worker that hears nothing for so long hangs. */

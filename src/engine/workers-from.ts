@@ -1,21 +1,7 @@
 import { ownWorker } from './own-worker';
 import { place } from './place';
 import { trustedAddress } from './trusted-address';
-
-/** Makes a worker that has said nothing yet. */
-export type MakeWorker = () => Worker | Promise<Worker>;
-
-/** Where the worker comes from, when not from the library itself. */
-export interface WorkerOptions {
-  /**
-   * address of the file that the package exports as `nibble-llm/worker`, for pages whose Content-Security-Policy allows
-   * no `blob:` workers; relative to the page. One on another origin is allowed, if its server sends
-   * `Access-Control-Allow-Origin` and the policy allows `blob:`
-   */
-  workerUrl?: string | URL;
-  /** makes the worker itself, e.g. `() => new Worker(new URL('nibble-llm/worker', import.meta.url))` */
-  createWorker?: MakeWorker;
-}
+import type { MakeWorker, WorkerOptions } from './worker-options';
 
 /** The ways to make a worker, in the order in which they are tried. */
 export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonly MakeWorker[] {

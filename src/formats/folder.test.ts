@@ -1,8 +1,8 @@
 /** Folders as people have them, which transformers loads: each is the same model, or its error says what helps. */
 import { describe, expect, it } from 'vitest';
 import { checkShapes } from '../checkpoint/load-weights';
+import { openSafetensorsFolder } from './folder';
 import { parseJson } from './json';
-import { openSafetensorsFolder } from './layout';
 import { plainName } from './names';
 import { type Files, fixture, inMemory, loadFolder, openFiles, readValues } from './test/files';
 import { type AnyTensor, renamed, rewritten, sharded, tensorsOf } from './test/rewrite';

@@ -2,16 +2,13 @@
 import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
 import { type JsonObject, type ParseLimits, parseObject } from './json';
-import type { FileLayout, FileSize, ReadBytes, TensorRecord } from './layout';
+import type { FileLayout, FileNames, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
 import { readSmall } from './small-files';
 
 /** Twice what Gemma's has, of 262,144 tokens. */
 const TOKENIZER_VALUES = 1 << 22;
-
-/** The names of all files of a place. */
-export type FileNames = () => Promise<readonly string[]>;
 
 /**
  * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.

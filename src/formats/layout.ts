@@ -14,9 +14,6 @@
 import type { JsonObject } from './json';
 import type { DenseType, QuantisedRows, RowSlice, TensorInfo } from './matrix';
 
-export { openSafetensorsFolder } from './folder';
-export { tensorRows } from './rows';
-
 /** Bytes [start, end) of a file. */
 export interface ByteRange {
   path: string;
@@ -28,6 +25,8 @@ export interface ByteRange {
 export type ReadBytes = (path: string, start: number, end: number) => Promise<Uint8Array>;
 /** Size of a file in bytes, or null when it is not there. */
 export type FileSize = (path: string) => Promise<number | null>;
+/** Names of all files of a folder. */
+export type FileNames = () => Promise<readonly string[]>;
 
 /** How the bytes of `data` and `statistics` are to be understood. */
 export type Encoding =

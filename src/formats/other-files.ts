@@ -1,9 +1,8 @@
 /** What a folder has where config.json or model.safetensors is missing: said by name, with what helps. */
 import { cut, NibbleError } from '../errors';
 import { atMost } from './at-most';
-import type { FileNames } from './folder';
 import { corrupt, parseObject } from './json';
-import type { FileSize, ReadBytes } from './layout';
+import type { FileNames, FileSize, ReadBytes } from './layout';
 import { AT_ONCE, INDEX, SINGLE } from './safetensors';
 import { readSmall } from './small-files';
 

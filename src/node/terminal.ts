@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { withoutSecrets } from '../errors';
-import type { Arguments } from './arguments';
 
 const ROOT = new URL('../../', import.meta.url);
 /** What a person types: in a checkout the command's own name; elsewhere another package has that. */
@@ -33,13 +32,17 @@ export async function readStdin(): Promise<Uint8Array> {
 /** What readStdin() brought, for a process that starts over; null when standard input has not been read. */
 export const stdinRead = (): Uint8Array | null => fromStdin;
 
+interface Flags {
+  flag(name: string): boolean;
+}
+
 /** With --json the object, else the lines for a person. */
-export async function print(args: Arguments, object: unknown, lines: () => string): Promise<void> {
+export async function print(args: Flags, object: unknown, lines: () => string): Promise<void> {
   await write(process.stdout, `${args.flag('json') ? JSON.stringify(object) : lines()}\n`);
 }
 
 /** A line on stderr with --verbose. */
-export function log(args: Arguments, message: string): void {
+export function log(args: Flags, message: string): void {
   if (args.flag('verbose')) tell(message);
 }
 

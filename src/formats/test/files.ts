@@ -1,10 +1,11 @@
 /** For tests: files on disk or in memory as the readers of layout.ts. */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { openSafetensorsFolder } from '../folder';
 import { openGguf } from '../gguf';
-import { type ByteRange, type FileLayout, openSafetensorsFolder, tensorRows } from '../layout';
+import type { ByteRange, FileLayout } from '../layout';
 import type { RowSlice } from '../matrix';
-import { sliceValues } from '../rows';
+import { sliceValues, tensorRows } from '../rows';
 
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const fixture = (path: string) => `${root}reference/fixtures/${path}`;

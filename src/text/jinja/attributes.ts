@@ -30,7 +30,7 @@ const UNSAFE_DICT = ['clear', 'pop', 'popitem', 'setdefault', 'update'];
 
 /** @returns undefined where the value has no such attribute; an Undefined where the sandbox forbids it */
 export function attribute(of: Value, name: string): Value | undefined {
-  if (isText(of)) return method(of as string | Markup, name);
+  if (isText(of)) return method(of as string | Markup, name, LOOK);
   if (of instanceof Thing) return of.attribute?.(name);
   if (of instanceof Namespace) return of.attributes.get(name);
   if (Array.isArray(of) || of instanceof Tuple) {
@@ -131,3 +131,5 @@ export function getItem(of: Value, key: Value): Value {
   if (found !== undefined) return found;
   return orElse(isText(key) ? attribute(of, text(key)) : undefined, () => missing(of, key));
 }
+
+const LOOK = { attribute: getAttribute, item: getItem };

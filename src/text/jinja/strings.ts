@@ -1,21 +1,18 @@
 /** The methods of Python's str. */
 import { bind } from './arguments';
-import { getAttribute, getItem } from './attributes';
-import { convert, formatted, pad } from './numbers';
+import { ascii, format, type Look } from './format';
+import { convert, pad } from './numbers';
 import {
   Dict,
   escaped,
   fail,
   gather,
-  hex,
   integer,
   isText,
   joined,
-  type Keywords,
   list,
   Markup,
   needInteger,
-  orElse,
   pointCount,
   points,
   printable,
@@ -324,8 +321,11 @@ function titled(s: string): string {
   return replaceEach(s, /\p{Cased}+/gu, title);
 }
 
-/** @returns the method of a text, bound to it; undefined where str has none of that name */
-export function method(of: string | Markup, name: string): Value | undefined {
+/**
+ * @param look finds what a field of format() names
+ * @returns the method of a text, bound to it; undefined where str has none of that name
+ */
+export function method(of: string | Markup, name: string, look: Look): Value | undefined {
   const s = text(of);
   const back = (result: Value): Value => {
     if (!(of instanceof Markup)) return result;
@@ -338,7 +338,7 @@ export function method(of: string | Markup, name: string): Value | undefined {
   };
   if (name === 'format' || name === 'format_map') {
     return new Thing(name, (args, keywords) => {
-      if (name === 'format') return back(format(s, args, keywords));
+      if (name === 'format') return back(format(s, args, keywords, look));
       const [map] = bind(name, 'mapping', args, keywords);
       return back(
         format(
@@ -347,6 +347,7 @@ export function method(of: string | Markup, name: string): Value | undefined {
           map instanceof Dict
             ? new Map(map.pairs().map(([key, value]) => [text(key), value]))
             : fail('format_map() needs a dict'),
+          look,
         ),
       );
     });
@@ -404,74 +405,3 @@ export function percent(template: string, values: Value): string {
     fail('not all arguments converted during string formatting');
   return gather([...parts, template.slice(end)]);
 }
-
-const ascii = (s: string) => replaceEach(s, /[^\0-\x7f]/gu, (c) => hex(c.codePointAt(0)!));
-
-/** text.format(...) */
-function format(template: string, args: readonly Value[], keywords: Keywords): string {
-  let automatic: boolean | null = null;
-  let next = 0;
-  const position = (name: string): Value => {
-    const auto = name === '';
-    if (automatic !== null && automatic !== auto) fail('cannot mix automatic and manual field numbers');
-    automatic = auto;
-    return args[auto ? next++ : Number(name)] ?? absent(args, auto ? next - 1 : Number(name));
-  };
-  const field = (source: string, depth: number): string => {
-    // name, !conversion and :specification, which may hold fields itself
-    const [, path, conversion, , spec = ''] =
-      /^([^!:[\]]*(?:\[[^\]]*\][^!:[\]]*)*)(?:!(.))?(:([\s\S]*))?$/u.exec(source) ??
-      fail('a format field is malformed');
-    const first = /^[^.[]*/.exec(path)![0];
-    let value =
-      path === '' || /^\d+$/.test(first)
-        ? position(first)
-        : orElse(keywords.get(first), () => fail(`format has no value for '${first}'`));
-    for (const [part, attribute, item] of path.slice(first.length).matchAll(/\.([^.[]+)|\[([^\]]+)\]|[\s\S]/g)) {
-      if (attribute === undefined && item === undefined) fail(`unexpected '${part}' in a format field`);
-      spend(1);
-      value =
-        attribute !== undefined
-          ? getAttribute(value, attribute)
-          : getItem(value, /^\d+$/.test(item) ? BigInt(item) : item);
-    }
-    if (conversion === 'r') value = repr(value);
-    else if (conversion === 's') value = text(value);
-    else if (conversion === 'a') value = ascii(repr(value));
-    else if (conversion !== undefined) fail(`unknown conversion '${conversion}'`);
-    return formatted(value instanceof Markup ? value.text : value, expand(spec, depth + 1));
-  };
-  const expand = (source: string, depth: number): string => {
-    if (depth > 2) fail('format fields nest too deeply');
-    read(2 * source.length);
-    const parts: string[] = [];
-    const brace = /[{}]/g;
-    for (let i = 0; i < source.length; ) {
-      brace.lastIndex = i;
-      const at = brace.exec(source)?.index ?? -1;
-      if (at < 0) {
-        parts.push(source.slice(i));
-        break;
-      }
-      parts.push(source.slice(i, at));
-      spend(1);
-      if (depth === 0 && source[at + 1] === source[at]) {
-        parts.push(source[at]);
-        i = at + 2;
-        continue;
-      }
-      if (source[at] === '}') fail("single '}' in a format string");
-      let open = 1;
-      let end = at + 1;
-      for (; end < source.length && open; end++) open += source[end] === '{' ? 1 : source[end] === '}' ? -1 : 0;
-      if (open) fail("single '{' in a format string");
-      parts.push(field(source.slice(at + 1, end - 1), depth));
-      i = end;
-    }
-    return gather(parts);
-  };
-  return expand(template, 0);
-}
-
-const absent = (args: readonly Value[], index: number): Value =>
-  index < args.length ? args[index] : fail('format has too few arguments');

@@ -1,8 +1,8 @@
 /** Jinja's tests: what stands after `is`. */
 
 import { bind } from './arguments';
+import { attribute } from './attributes';
 import { calculate } from './numbers';
-import { method } from './strings';
 import {
   type Call,
   contains,
@@ -29,7 +29,7 @@ const modulo = (value: Value, by: Value) => {
   return Number(calculate('%', number(value) ?? fail('a number is needed'), number(by) ?? fail('a number is needed')));
 };
 const ask = (name: string) => (value: Value) => {
-  const own = method(text(value), name) as Thing;
+  const own = attribute(text(value), name) as Thing;
   return own.call!([], new Map()) === true;
 };
 
