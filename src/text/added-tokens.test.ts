@@ -69,4 +69,62 @@ describe('added tokens', () => {
     expect(work(contents, text)).toBeGreaterThanOrEqual(text.length);
     expect(work(contents, text)).toBeLessThanOrEqual(2 * text.length + 2);
   });
+
+  type Flags = Pick<AddedToken, 'lstrip' | 'rstrip'>;
+  /** As Rust's AddedVocabulary::find_matches() (tokenizers 0.23) has it: each match looks at the spaces beside it. */
+  function naively(tokens: readonly AddedToken[], text: string): (string | number)[] {
+    const out: (string | number)[] = [];
+    let done = 0;
+    for (let at = 0; at < text.length; ) {
+      const fitting = tokens.filter(({ content }) => text.startsWith(content, at));
+      const [found] = fitting.sort((a, b) => b.content.length - a.content.length);
+      if (!found) {
+        at++;
+        continue;
+      }
+      let [start, end] = [at, at + found.content.length];
+      at = end;
+      if (found.lstrip) start = Math.max(done, text.slice(0, start).trimEnd().length);
+      if (found.rstrip) end = text.length - text.slice(end).trimStart().length;
+      if (Math.min(start, at - found.content.length) > done) out.push(text.slice(done, start));
+      out.push(found.id);
+      done = end;
+    }
+    if (done < text.length) out.push(text.slice(done));
+    return out;
+  }
+
+  it('take the spaces beside them as their flags say, spaces that are tokens too', () => {
+    const flags = fc.record({ lstrip: fc.boolean(), rstrip: fc.boolean() });
+    const made = fc.dictionary(fc.constantFrom('a', 'ab', ' ', '  ', ' a', '\n'), flags, { minKeys: 1 });
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\n'), maxLength: 30 });
+    fc.assert(
+      fc.property(made, letters, (made, text) => {
+        const tokens = Object.entries(made).map(([content, flags]: [string, Flags], id) =>
+          Object.assign(token(content, id), flags),
+        );
+        const split = addedTokenSplitter(tokens.map((token) => [token.content, token]));
+        expect(split(text, true)).toEqual(naively(tokens, text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('look at each space a few times, also where all of them are tokens that take the spaces beside them', () => {
+    const tokens = [' ', '\n'].map((content, id) =>
+      Object.assign(token(content, id), { lstrip: true, rstrip: id === 0 }),
+    );
+    const split = addedTokenSplitter(tokens.map((token) => [token.content, token]));
+    const looks = (text: string) => {
+      const test = vi.spyOn(RegExp.prototype, 'test');
+      split(text, true);
+      const { length } = test.mock.calls;
+      test.mockRestore();
+      return length;
+    };
+    for (const run of [' ', ' \n', '\n']) {
+      expect(looks(run.repeat(4000))).toBeLessThanOrEqual(4 * 4000 * run.length);
+      expect(looks(run.repeat(4000))).toBeLessThanOrEqual(2.5 * looks(run.repeat(2000)) + 10);
+    }
+  });
 });

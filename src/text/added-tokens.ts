@@ -125,13 +125,23 @@ export function addedTokenSplitter(tokens: readonly (readonly [text: string, Add
     const next = find(text, standIns);
     const out: Section[] = [];
     let done = 0;
+    // the spaces that were passed over last: one in them need not look for their end again
+    let spaces = { start: 0, end: 0 };
+    const endOfSpaces = (start: number) => {
+      if (start < spaces.start || start > spaces.end) {
+        let end = start;
+        while (end < text.length && isSpace(text[end])) end++;
+        spaces = { start, end };
+      }
+      return spaces.end;
+    };
     for (let found = next(0); found; found = next(found.end)) {
       const { token } = found;
       let { start, end } = found;
       if (standIns?.has(text[start]) || (token.special && !special)) continue;
       if (token.single_word && inWord(text, start, end)) continue;
       if (token.lstrip) while (start > done && isSpace(text[start - 1])) start--;
-      if (token.rstrip) while (end < text.length && isSpace(text[end])) end++;
+      if (token.rstrip) end = endOfSpaces(end);
       if (start > done) out.push(text.slice(done, start));
       out.push(token.id);
       done = end;

@@ -38,7 +38,8 @@ function pattern(random: Random, depth = 0): string {
   return parts.join('');
 }
 
-function part(random: Random, depth = 0): unknown {
+/** @param list where it stands: normalizers, pretokenizers, decoders */
+function part(random: Random, list: string, depth = 0): unknown {
   const of = () => random.pick([{ Regex: pattern(random) }, { String: random.pick(['a', ' ', '', 'aa', '▁']) }]);
   const content = () => random.pick(['a', 'aa', '', '▁', 'a'.repeat(100), 'a'.repeat(3000), '$&$&', 'İ']);
   return random.pick<() => unknown>([
@@ -58,17 +59,15 @@ function part(random: Random, depth = 0): unknown {
     }),
     () => ({ type: 'Strip', content: content(), start: random.below(1e9), stop: random.below(1e9) }),
     () => ({ type: 'ByteFallback' }),
-    () => sequence(random, depth + 1),
+    () => sequence(random, list, depth + 1),
     () => anything(random),
   ])();
 }
 
-/** A Sequence, under each of the names that lists of parts go by. */
-function sequence(random: Random, depth = 0): JsonObject {
-  const length = depth > 3 ? 0 : random.pick([1, 2, 3, 5, 27, 40]);
-  const same = random.below(2) === 0 ? part(random, depth) : null;
-  const list = Array.from({ length }, () => same ?? part(random, depth));
-  return { type: 'Sequence', normalizers: list, pretokenizers: list, decoders: list, processors: list };
+function sequence(random: Random, list: string, depth = 0): JsonObject {
+  const length = depth > 3 ? 0 : random.pick(depth ? [1, 2, 3] : [1, 2, 3, 5, 27, 40]);
+  const same = random.below(2) === 0 ? part(random, list, depth) : null;
+  return { type: 'Sequence', [list]: Array.from({ length }, () => same ?? part(random, list, depth)) };
 }
 
 function added(random: Random): unknown {
@@ -125,9 +124,9 @@ function tokenizerJson(random: Random): JsonObject {
   const json: JsonObject = { ...base };
   for (let changes = 1 + random.below(3); changes > 0; changes--) {
     random.pick<() => void>([
-      () => Object.assign(json, { normalizer: random.pick([part, sequence])(random) }),
-      () => Object.assign(json, { pre_tokenizer: random.pick([part, sequence])(random) }),
-      () => Object.assign(json, { decoder: random.pick([part, sequence])(random) }),
+      () => Object.assign(json, { normalizer: random.pick([part, sequence])(random, 'normalizers') }),
+      () => Object.assign(json, { pre_tokenizer: random.pick([part, sequence])(random, 'pretokenizers') }),
+      () => Object.assign(json, { decoder: random.pick([part, sequence])(random, 'decoders') }),
       () => Object.assign(json, { added_tokens: random.pick([added, added, anything])(random) }),
       () => Object.assign(json, { model: model(random, base) }),
       () => Object.assign(json, { [random.pick(['model', 'post_processor', 'normalizer'])]: anything(random) }),
