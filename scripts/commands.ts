@@ -66,6 +66,8 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| CLI \|/m,
     },
   ],
+  [bench('hostile')]: [{ args: '--count 5 --seed 1', says: /^\| markdown \| 1 \| 5 \| 0 \|.* 0 \|$/m }],
+  [bench('hostile-files')]: [{ args: '--only nothing', says: /^\| nothing .* read \|$/m }],
   [bench('kv')]: [{ args: '--only families/llama/', says: /^\| families\/llama\/bf16 \|/m }],
   [bench('load-1gb')]: [
     {
