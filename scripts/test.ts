@@ -61,7 +61,11 @@ const engines = (...after: string[]): Run => ({
  * after `build` may change dist/.
  */
 const STAGES: Run[] = [
-  { name: 'types', after: [], command: ['tsc', '-p', '.'] },
+  {
+    name: 'types',
+    after: [],
+    command: ['tsc', '-b', '.', 'scripts/tsconfig.page.json', 'scripts/tsconfig.worker.json'],
+  },
   { name: 'lint', after: [], command: ['biome', 'check'] },
   { name: 'build', after: [], command: ['node', 'scripts/run.mjs', 'build'] },
   vitest('gpu', 'types', 'lint', 'build'),
