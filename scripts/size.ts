@@ -34,7 +34,7 @@ export const ENTRIES = [
   // people have them; 3 for files that change while they download; 2 for servers that are silent, busy, endless or wrong,
   // limits of small files and headers, databases that others hold, and stores that are full
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 144 },
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 102 },
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 103 },
 ];
 
 /**
