@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { NibbleError } from '../errors';
+import { NibbleError } from '../errors';
+import { messagesOf, plain } from './arguments';
 import * as library from './index';
 import { sessionWorkers } from './test/session-worker';
 
@@ -202,6 +203,41 @@ describe('is taken:', () => {
     const right = await idsOf(engine.chat(HELLO, greedy));
     const watched = new Proxy([new Proxy({ ...HELLO[0], remove: () => {} }, {})], {});
     expect(await idsOf(engine.chat(watched, greedy))).toEqual(right);
+  });
+
+  it('messages on a page whose lists and texts have a toJSON', async () => {
+    const right = await idsOf(engine.chat(HELLO, greedy));
+    const prototypes = [Array.prototype, String.prototype] as unknown as { toJSON?(): string }[];
+    for (const prototype of prototypes)
+      prototype.toJSON = function () {
+        return `[${this}]`;
+      };
+    try {
+      expect(messagesOf(HELLO)).toEqual(HELLO);
+      expect(await idsOf(engine.chat(HELLO, greedy))).toEqual(right);
+    } finally {
+      for (const prototype of prototypes) delete prototype.toJSON;
+    }
+  });
+
+  it('what JSON says of a message, as JSON says it', () => {
+    const shared = { a: 1 };
+    const message = {
+      at: new Date(0),
+      none: undefined,
+      remove() {},
+      list: [undefined, () => {}, 1],
+      shared,
+      again: shared,
+    };
+    expect(plain('m', message)).toEqual(JSON.parse(JSON.stringify(message)));
+    const circle: Record<string, unknown> = { role: 'user' };
+    circle.self = [circle];
+    expect(() => plain('messages', [circle])).toThrow(/messages cannot be sent to the worker: self refers to itself/);
+    expect(() => plain('messages', [{ n: 1n }])).toThrow(/n is a BigInt/);
+    let deep: unknown[] = [];
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    expect(() => plain('messages', deep)).toThrow(NibbleError);
   });
 
   it('lists and files that a framework watches', async () => {

@@ -22,16 +22,28 @@ export function messagesOf(given: unknown): MessageInput[] {
   return plain('messages', list as MessageInput[]);
 }
 
-/** JSON would make null of it. */
-function sayable(name: string, value: unknown): unknown {
-  if (typeof value !== 'number' || Number.isFinite(value)) return value;
-  throw new Error(`${name} is ${value}`);
+/** What JSON would say of a value, read as own properties: pages that add `toJSON` to every list change nothing. */
+function copied(name: string, value: unknown, around = new Set<unknown>()): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`${name} is ${value}`);
+  if (typeof value === 'bigint') throw new Error(`${name} is a BigInt`);
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (around.has(value)) throw new Error(`${name} refers to itself`);
+  around.add(value);
+  const isLeft = (inner: unknown) => inner !== undefined && typeof inner !== 'function' && typeof inner !== 'symbol';
+  const copy = Array.isArray(value)
+    ? value.map((inner) => (isLeft(inner) ? copied(name, inner, around) : null))
+    : Object.fromEntries(
+        Object.entries(value).flatMap(([key, inner]) => (isLeft(inner) ? [[key, copied(key, inner, around)]] : [])),
+      );
+  around.delete(value);
+  return copy;
 }
 
 /** A copy of what JSON can say. @throws invalid-option for what refers to itself, or holds numbers that JSON lacks */
 export function plain<T>(name: string, value: T): T {
   try {
-    return JSON.parse(JSON.stringify(value, sayable));
+    return copied(name, value) as T;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new NibbleError(

@@ -8,8 +8,11 @@ export function disposable(prototype: { dispose(): unknown }): void {
   const value = function (this: { dispose(): unknown }) {
     return this.dispose();
   };
-  Object.defineProperty(prototype, '__v_skip', { value: true });
+  // without a prototype: a page may have put `get` on that of all objects
+  const define = (name: PropertyKey, descriptor: PropertyDescriptor) =>
+    Object.defineProperty(prototype, name, Object.assign(Object.create(null), descriptor));
+  define('__v_skip', { value: true });
   for (const name of [Symbol.dispose, Symbol.asyncDispose]) {
-    if (name) Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
+    if (name) define(name, { value, configurable: true, writable: true });
   }
 }
