@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { optionsPage, prose, undocumented } from './docs';
+
+it('docs/options.md is what the schema says: else run `node scripts/run.mjs docs`', () => {
+  expect(readFileSync('docs/options.md', 'utf8')).toBe(optionsPage());
+});
+
+it('public names without a docstring are found, members too', () => {
+  const docComment = '/**\n * It is said.\n */\n';
+  const items = [
+    { kind: 'Interface', name: 'A', docComment, members: [{ kind: 'PropertySignature', name: 'b', docComment: '' }] },
+    { kind: 'Class', name: 'C', members: [{ kind: 'Method', name: 'd', docComment }] },
+    { kind: 'Function', name: 'e', docComment },
+  ];
+  expect(undocumented(items)).toEqual(['A.b', 'C']);
+});
+
+describe('a docstring becomes prose', () => {
+  it.each([
+    ['/**\n * Two lines\n * are one.\n */\n', 'Two lines are one.'],
+    [
+      '/**\n * Words.\n *\n * @param a - the first\n *\n * @returns nothing\n */',
+      'Words.\n`a`: the first.\nReturns nothing.',
+    ],
+    ['/**\n * Words. @throws this, that\n */', 'Words.\nThrows this, that.'],
+    ['/**\n * @deprecated\n *\n * another name.\n */', 'Deprecated: another name.'],
+    ['/**\n * A list.\n * - one\n *   and more\n * - two\n */', 'A list.\n- one and more\n- two'],
+  ])('%j', (comment, text) => expect(prose(comment)).toBe(text));
+});
