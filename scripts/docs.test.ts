@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { pages } from './commands';
 import { optionsPage, prose, undocumented } from './docs';
 
 it('docs/options.md is what the schema says: else run `node scripts/run.mjs docs`', () => {
@@ -27,4 +29,22 @@ describe('a docstring becomes prose', () => {
     ['/**\n * @deprecated\n *\n * another name.\n */', 'Deprecated: another name.'],
     ['/**\n * A list.\n * - one\n *   and more\n * - two\n */', 'A list.\n- one and more\n- two'],
   ])('%j', (comment, text) => expect(prose(comment)).toBe(text));
+});
+
+/** The names under which GitHub finds a page's headings. */
+const anchors = (text: string) =>
+  [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+
+it.each(pages())('links of $page lead somewhere', ({ page, text }) => {
+  const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)];
+  for (const [whole, path, anchor] of links) {
+    const target = path ? posix.join(posix.dirname(page), path) : page;
+    expect(existsSync(target), whole).toBe(true);
+    if (anchor) expect(anchors(readFileSync(target, 'utf8')), whole).toContain(anchor);
+  }
 });
