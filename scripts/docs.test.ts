@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../src/node/commands';
 import { pages } from './commands';
 import { optionsPage, prose, undocumented } from './docs';
 
@@ -47,4 +48,30 @@ it.each(pages())('links of $page lead somewhere', ({ page, text }) => {
     expect(existsSync(target), whole).toBe(true);
     if (anchor) expect(anchors(readFileSync(target, 'utf8')), whole).toContain(anchor);
   }
+});
+
+/** What a pattern finds in a file of src/: its first group, or a list in it. */
+const namesIn = (file: string, pattern: RegExp) =>
+  [...readFileSync(`src/${file}`, 'utf8').matchAll(pattern)].flatMap(([, names]) =>
+    names.split(/[,'\s]+/).filter(Boolean),
+  );
+
+it.each([
+  ['docs/widget.md', 'attributes', namesIn('widget/attributes.ts', /const OWN = \[(.*)\]/g)],
+  [
+    'docs/widget.md',
+    'events',
+    namesIn('widget/nibble-chat.ts', /const EVENTS = \[(.*)\]/g).map((name) => `nibble-${name}`),
+  ],
+  ['docs/widget.md', 'parts', namesIn('widget/nibble-chat.ts', /\b(?:export)?parts?="([^"]*)"/g)],
+  ['docs/widget.md', 'custom properties', namesIn('ui/theme.ts', /var\((--nibble-[\w-]+)/g)],
+])('%s has all %s', (page, _, names) => {
+  const text = readFileSync(page, 'utf8');
+  expect(names.length).toBeGreaterThan(3);
+  for (const name of names) expect(text).toContain(`\`${name}\``);
+});
+
+it('docs/cli.md has all commands', () => {
+  const text = readFileSync('docs/cli.md', 'utf8');
+  for (const name of Object.keys(COMMANDS)) expect(text).toContain(`| \`npx nibble ${name} `.trimEnd());
 });

@@ -160,13 +160,13 @@ export interface Progress {
    * are here already. 'compile': making the kernels. 'ready': done.
    */
   phase: 'header' | 'download' | 'upload' | 'compile' | 'ready';
-  /** Bytes of weights in place so far. */
+  /** Bytes of weights that have come so far, from the network or from storage. */
   loadedBytes: number;
   /** Bytes of weights in all; 0 until that is known. */
   totalBytes: number;
   /** Of loadedBytes, those that came over the network in this load; the rest were kept in this browser. */
   networkBytes: number;
-  /** Network speed of late; null until there is enough to tell. */
+  /** How many of them came in a second of late; null until there is enough to tell. */
   bytesPerSecond: number | null;
   /** Estimated seconds until the weights are in place; null until there is enough to tell. */
   secondsLeft: number | null;

@@ -428,9 +428,10 @@ export class Engine {
   }
 
   /**
-   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
-   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked. Without a
-   * budget too, eight caches are kept at most.
+   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the
+   * device is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   * Without a budget too, eight caches are kept at most.
+   * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
