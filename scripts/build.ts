@@ -1,7 +1,11 @@
-/** Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. */
+/**
+ * Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. Fails over
+ * a size limit, and where a public name has no docstring (docs.ts).
+ */
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { build, type Rolldown } from 'vite';
 import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
+import { checkApi } from './docs.ts';
 import { emitTypes } from './emit-types.ts';
 import { noticesOf } from './licences.ts';
 import { byFolder, checkSizes } from './size.ts';
@@ -30,7 +34,12 @@ export async function buildAll(): Promise<string[]> {
 export async function main(args: string[]): Promise<number> {
   const started = performance.now();
   const folders = await buildAll();
-  if (!args.includes('--no-types')) emitTypes();
+  const faults: string[] = [];
+  if (!args.includes('--no-types')) {
+    emitTypes();
+    faults.push(...(await checkApi()));
+  }
   console.log(`Built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s.\n`);
-  return checkSizes(folders) ? 0 : 1;
+  for (const fault of faults) console.log(fault);
+  return checkSizes(folders) && faults.length === 0 ? 0 : 1;
 }

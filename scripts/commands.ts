@@ -1,12 +1,12 @@
 /**
- * Every command that README.md and bench/*.md tell people to run, with small arguments: `npm test -- commands` runs each
- * once, in an environment that nothing was set in, or has it say what it lacks. scripts/commands.test.ts fails where a
- * page names a command that is not here. `node scripts/run.mjs commands [TEXT]` runs those that contain the text.
+ * Every command that README.md, docs/*.md, bench/*.md and their like tell people to run, with small arguments:
+ * `npm test -- commands` runs each once, in an environment that nothing was set in, or has it say what it lacks.
+ * scripts/commands.test.ts fails where a page names a command that is not here. `node scripts/run.mjs commands [TEXT]` runs those that contain the text.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import process from 'node:process';
 import type { Report } from './reports.ts';
 
@@ -30,6 +30,10 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   'npm test': 'is this',
   'npm run build': 'the stage build',
   'npm install': 'brings what is not in this repository',
+  'node scripts/run.mjs docs': 'writes pages; the stage build compares them',
+  'node scripts/run.mjs packaging': 'the stage packaging',
+  'node scripts/run.mjs yesterday': 'builds what version 0.1.0 was, from the history',
+  'npm run dev': 'the stage packaging builds the examples',
   'npm start': [{ args: '-- --no-build --port 45460 --ask Hello', says: /Memory of this chat: [\d.]+ MB/ }],
   'npx vitest': 'the stage node',
   'npx playwright': 'the stage e2e',
@@ -148,13 +152,12 @@ export function commandsIn(markdown: string): string[] {
     .flatMap((line) => BEGINS.exec(line)?.[1] ?? []);
 }
 
-/** README.md and bench/*.md, of this repository. */
+const FOLDERS = ['.', 'docs', 'bench', 'examples'];
+
+/** The pages of this repository that people read: README.md, CONTRIBUTING.md, docs/*.md, bench/*.md and so on. */
 export function pages(): { page: string; text: string }[] {
-  const benches = readdirSync('bench').filter((name) => name.endsWith('.md'));
-  return ['README.md', ...benches.map((name) => `bench/${name}`)].map((page) => ({
-    page,
-    text: readFileSync(page, 'utf8'),
-  }));
+  const names = FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => posix.join(folder, name)));
+  return names.filter((name) => name.endsWith('.md')).map((page) => ({ page, text: readFileSync(page, 'utf8') }));
 }
 
 /** What a person's shell has: nothing that the stages of `npm test` set. */

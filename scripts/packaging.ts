@@ -1,8 +1,8 @@
 /**
  * `npm test -- packaging`: the library as a stranger gets it. Packs it, installs the tarball beside bundlers from npm,
- * puts the README's lines (with a fixture's address) into a fresh folder for each way to build a page, and opens what
- * comes out in Chromium. Each must answer as the command line does. `node scripts/run.mjs packaging --all` also tries
- * what `npm test` leaves out; names of projects try only those. KEEP=1 keeps the folders.
+ * puts an example (with a fixture's address for its model's) into a fresh folder for each way to build a page, and opens
+ * what comes out in Chromium. Each must answer as the command line does. `node scripts/run.mjs packaging --all` also tries
+ * what `npm test` leaves out; names of projects try only those. KEEP=1 keeps the folders. It is long for being one list.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -28,8 +28,11 @@ import { installChromium, QUIET_FLAGS } from './chromium.ts';
 import type { Report } from './reports.ts';
 import { serve } from './server.ts';
 
+const EXAMPLES = 'examples';
+/** what the examples have not */
 const PROJECTS = 'scripts/packaging/projects';
 const MODEL = 'reference/fixtures/tiny-llama-128/nf4';
+const HUB_MODEL = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 const ADDRESS = './models/tiny/';
 const ANSWER_MS = 60_000;
 
@@ -51,14 +54,16 @@ interface Project {
   run(): Promise<Outcome>;
 }
 
-/** The first block of TypeScript in the README, with a model that is here. */
-function readmeLines(): string {
-  const [, lines] = /```ts\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
-  if (!lines?.includes('load(')) throw new Error('README.md begins with no lines that call load().');
-  return lines.replace(/load\('[^']+'/, `load('${ADDRESS}'`);
+/** The text of a file with the model that is here in the place of the Hub's. */
+function withModel(file: string): string {
+  const text = readFileSync(file, 'utf8');
+  if (!text.includes(HUB_MODEL)) throw new Error(`${file} names no model ${HUB_MODEL}.`);
+  return text.replaceAll(HUB_MODEL, ADDRESS);
 }
-const LINES = readmeLines();
+/** the README's lines, see examples.test.ts */
+const LINES = withModel(join(EXAMPLES, 'vanilla/main.js'));
 const [, QUESTION] = /engine\.chat\((\[.*?\])\)/.exec(LINES) ?? [];
+const VANILLA = join(EXAMPLES, 'vanilla');
 const DONE = "\ndocument.body.dataset.done = 'yes';\n";
 
 /** Runs a program; what it printed, or an error with its last words. */
@@ -88,9 +93,12 @@ const problemWith = (answer: string) => (answer.trim() === expected ? null : ans
 async function problemOn(page: Page, address: string): Promise<string | null> {
   const failed = new Promise<string>((resolve) => page.once('pageerror', (error) => resolve(String(error))));
   const answered = page
-    .waitForFunction(() => document.body?.dataset.done, null, { timeout: ANSWER_MS })
+    .waitForFunction(() => document.body?.dataset.done || document.querySelector('output[aria-busy="false"]'), null, {
+      timeout: ANSWER_MS,
+    })
     .then(() =>
-      page.evaluate(() => {
+      page.evaluate(async () => {
+        if (document.querySelector('nibble-chat')) await customElements.whenDefined('nibble-chat');
         const texts = [...document.body.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
         const output = document.querySelector('output');
         return output ? String(output.textContent) : texts.map((node) => node.textContent).join('');
@@ -126,24 +134,22 @@ class Workplace {
     return join(this.folder, 'node_modules', ...path);
   }
 
-  /** A fresh folder with the files of these projects, and the model where the lines expect it. */
+  /** A fresh folder with the files of these folders, the README's lines as main.js, and the model where they expect it. */
   project(name: string, ...from: string[]): string {
     const folder = join(this.folder, name);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder);
     writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
-    for (const each of from) cpSync(join(PROJECTS, each), folder, { recursive: true });
+    for (const each of from) cpSync(each, folder, { recursive: true });
     cpSync(MODEL, join(folder, 'public', ADDRESS), { recursive: true });
     writeFileSync(join(folder, 'main.js'), LINES + DONE);
     return folder;
   }
 
-  /** Puts the question and the model's address into the component for React. */
+  /** The component of the example for React, with the model's address. */
   component(folder: string, at = '.'): void {
-    const code = readFileSync(join(PROJECTS, 'react/answer.jsx'), 'utf8');
-    const filled = code.replace('MODEL', `'${ADDRESS}'`).replace('QUESTION', QUESTION);
     const directive = at === '.' ? '' : "'use client';\n";
-    writeFileSync(join(folder, at, 'answer.jsx'), directive + filled);
+    writeFileSync(join(folder, at, 'answer.jsx'), directive + withModel(join(EXAMPLES, 'react/answer.jsx')));
   }
 
   async page(): Promise<Page> {
@@ -208,12 +214,12 @@ function projects(at: Workplace): Project[] {
     return at.opened(join(folder, 'dist'), served);
   };
   const react = (name: string) => {
-    const folder = at.project(name, 'react');
+    const folder = at.project(name, join(EXAMPLES, 'react'));
     at.component(folder);
     return folder;
   };
   const next = async (name: string, ...flags: string[]): Promise<Outcome> => {
-    const folder = at.project(name, 'next');
+    const folder = at.project(name, join(PROJECTS, 'next'));
     at.component(folder, 'app');
     await run(process.execPath, [at.installed('next/dist/bin/next'), 'build', ...flags], folder);
     const drawn = readFileSync(join(folder, 'out/index.html'), 'utf8').includes('<nibble-chat');
@@ -221,7 +227,7 @@ function projects(at: Workplace): Project[] {
   };
   /** A folder with the page of a bundler that knows nothing of HTML, to put the script beside. */
   const plain = (name: string) => {
-    const folder = at.project(name, 'plain');
+    const folder = at.project(name, VANILLA);
     const out = join(folder, 'out');
     cpSync(join(folder, 'public'), out, { recursive: true });
     copyFileSync(join(folder, 'index.html'), join(out, 'index.html'));
@@ -248,11 +254,11 @@ function projects(at: Workplace): Project[] {
     const parts = ['index.js', 'engine.js', 'worker-text.js'].map((file) => join(dist, file));
     return { problem, fetched: sum(parts.map(gzipped)), written: sum(parts.map(gzipped)) };
   };
-  /** The lines without a page: what they would append is printed. */
+  /** The lines without a page. */
   const terminal = (name: string) => {
     const folder = at.project(name);
     cpSync(MODEL, join(folder, ADDRESS), { recursive: true });
-    writeFileSync(join(folder, 'main.js'), LINES.replace('document.body.append(', 'process.stdout.write('));
+    writeFileSync(join(folder, 'main.js'), withModel(join(EXAMPLES, 'node/main.js')));
     return folder;
   };
   const printed = async (folder: string, program: string, ...args: string[]): Promise<Outcome> => ({
@@ -270,10 +276,10 @@ function projects(at: Workplace): Project[] {
       },
     },
     { name: 'types: bundler, node16, nodenext', run: () => types(at) },
-    { name: 'vite dev', run: () => viteServer(at.project('vite-dev', 'plain')) },
+    { name: 'vite dev', run: () => viteServer(at.project('vite-dev', VANILLA)) },
     { name: 'vite dev, React, StrictMode', run: () => viteServer(react('vite-react-dev')) },
-    { name: 'vite build', run: () => viteBuild(at.project('vite-build', 'plain'), '/') },
-    { name: 'vite build, base ./', run: () => viteBuild(at.project('vite-base', 'plain'), './', '/some/where/') },
+    { name: 'vite build', run: () => viteBuild(at.project('vite-build', VANILLA), '/') },
+    { name: 'vite build, base ./', run: () => viteBuild(at.project('vite-base', VANILLA), './', '/some/where/') },
     { name: 'vite build, React, StrictMode, base', run: () => viteBuild(react('vite-react'), '/some/where/') },
     { name: 'webpack', run: () => webpack('webpack', 'production') },
     { name: 'next build, Turbopack', run: () => next('next') },
@@ -291,6 +297,8 @@ function projects(at: Workplace): Project[] {
       },
     },
     { name: 'extension (MV3)', run: () => extension(at) },
+    { name: 'widget, one script', run: () => widget(at) },
+    { name: 'vite build, offline', run: () => offline(at) },
     { name: `Node ${process.version}`, run: () => printed(terminal('node'), process.execPath) },
     {
       name: 'Node: import touches nothing',
@@ -363,7 +371,7 @@ function projects(at: Workplace): Project[] {
       notTested: 'it takes 200 packages',
       more: true,
       async run() {
-        const folder = at.project('parcel', 'plain');
+        const folder = at.project('parcel', VANILLA);
         const args = ['build', 'index.html', '--no-cache', '--dist-dir', 'out'];
         await run(process.execPath, [at.installed('parcel/lib/bin.js'), ...args], folder);
         cpSync(join(folder, 'public'), join(folder, 'out'), { recursive: true });
@@ -375,7 +383,7 @@ function projects(at: Workplace): Project[] {
 
 /** Vite's build as an unpacked extension: its pages may start no worker from a blob. */
 async function extension(at: Workplace): Promise<Outcome> {
-  const folder = at.project('extension', 'plain');
+  const folder = at.project('extension', VANILLA);
   await at.vite(folder, 'build', '--base', './', '--logLevel', 'error');
   const dist = join(folder, 'dist');
   copyFileSync(join(PROJECTS, 'extension/manifest.json'), join(dist, 'manifest.json'));
@@ -392,6 +400,63 @@ async function extension(at: Workplace): Promise<Outcome> {
     return { problem, written: sum(scriptsIn(dist).map(gzipped)) };
   } finally {
     await context.close();
+  }
+}
+
+/** The example of the widget: no answer is compared, for a chat's conversation goes beyond the tiny model's context. */
+async function widget(at: Workplace): Promise<Outcome> {
+  const folder = at.project('widget');
+  writeFileSync(join(folder, 'index.html'), withModel(join(EXAMPLES, 'widget/index.html')));
+  const embed = at.installed('nibble-llm/dist/embed');
+  const mounts: [string, string][] = [
+    ['/embed/', embed],
+    ['/models/', join(folder, 'public/models')],
+    ['/', folder],
+  ];
+  const server = await serve({ mounts });
+  const page = await at.page();
+  const failed = new Promise<string>((resolve) => page.once('pageerror', (error) => resolve(String(error))));
+  const answered = async () => {
+    await page.goto(server.origin);
+    const said = page.evaluate(
+      () =>
+        new Promise<string>((resolve) => {
+          document.addEventListener('nibble-error', (event) => resolve(String((event as CustomEvent).detail)));
+          document.addEventListener('nibble-message', (event) => {
+            const { role, content } = (event as CustomEvent).detail;
+            if (role === 'assistant') resolve(content);
+          });
+        }),
+    );
+    await page.getByRole('button', { name: 'Start a chat' }).click();
+    await page.getByRole('button', { name: /^Load/ }).click();
+    await page.getByRole('textbox').fill('Why is the sky blue?');
+    await page.getByRole('textbox').press('Enter');
+    return (await said) === '' ? 'an empty answer' : null;
+  };
+  try {
+    page.setDefaultTimeout(ANSWER_MS);
+    return { problem: await Promise.race([answered(), failed]), written: sum(scriptsIn(embed).map(gzipped)) };
+  } finally {
+    await page.context().close();
+    await server.close();
+  }
+}
+
+/** The example of a page that answers once more when its server is gone. */
+async function offline(at: Workplace): Promise<Outcome> {
+  const folder = at.project('offline', join(EXAMPLES, 'offline'));
+  writeFileSync(join(folder, 'main.js'), withModel(join(EXAMPLES, 'offline/main.js')) + DONE);
+  await at.vite(folder, 'build', '--base', './', '--logLevel', 'error');
+  const dist = join(folder, 'dist');
+  const server = await serve({ mounts: [['/', dist]] });
+  const page = await at.page();
+  try {
+    const before = await problemOn(page, server.origin).finally(() => server.close());
+    const problem = before ?? (await problemOn(page, server.origin));
+    return { problem, written: sum(scriptsIn(dist).map(gzipped)) };
+  } finally {
+    await page.context().close();
   }
 }
 

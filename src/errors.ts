@@ -3,6 +3,25 @@
  * and a sentence that says what to do next. Errors cross the worker boundary unchanged (see protocol.ts).
  */
 
+/**
+ * What went wrong, as programs read it.
+ * - `webgpu-unavailable`: there is no usable graphics device, and one was asked for
+ * - `out-of-memory`: the device or the memory budget has no room; `details` has the plan's bytes, and what would fit
+ * - `device-lost`: the graphics device went away, and the model could not be loaded again by itself
+ * - `limit-exceeded`: a buffer or dispatch is larger than the device takes
+ * - `context-overflow`: the conversation needs more positions than it may have; `details` has the numbers
+ * - `unsupported-architecture`: the model's family, or something in its config, cannot run here
+ * - `unsupported-quantization`: its weights are stored in a way that is not read
+ * - `corrupt-checkpoint`: a file is not what its format says
+ * - `integrity-mismatch`: bytes differ from their digest, or a file changed on its server
+ * - `quota-exceeded`: the browser has no room to keep the model; `details` has the bytes
+ * - `storage-unavailable`: IndexedDB or a file cannot be used, or what is kept is in use
+ * - `network`: a server did not give what was asked for; `details` has `url` and `status`
+ * - `aborted`: it was stopped by its signal or by stop()
+ * - `invalid-option`: an argument is not taken; `details.option` names it
+ * - `worker-failed`: the worker did not start, or does not answer
+ * - `disposed`: dispose() was called before
+ */
 export type ErrorCode =
   | 'webgpu-unavailable'
   | 'out-of-memory'
@@ -21,7 +40,7 @@ export type ErrorCode =
   | 'worker-failed'
   | 'disposed';
 
-/** Values that survive structured cloning and JSON. */
+/** The numbers and names of a failure: values that survive structured cloning and JSON. */
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;
 
 /** An address: its name and password, and its query, are secret. */
@@ -64,16 +83,27 @@ function cutDetails(details: ErrorDetails): ErrorDetails {
   return Object.fromEntries(entries);
 }
 
+/**
+ * The one class of errors that Nibble throws. Its message is a sentence that says what to do next; secrets of addresses
+ * are left out of it.
+ */
 export class NibbleError extends Error {
+  /** Always 'NibbleError'. */
   override readonly name = 'NibbleError';
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** The numbers and names behind the message; {} where there are none. */
   readonly details: ErrorDetails;
 
-  /** By name: the widget's later parts carry a copy of this class. */
+  /** By name, so that an error of another copy of this class counts too: the widget's later parts carry one. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return value instanceof Error && value.name === 'NibbleError';
   }
 
+  /**
+   * An error with this code. Names, passwords and queries of addresses are left out of `message` and `details`, and
+   * what has no end is cut.
+   */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(sentence(message), options);
     this.code = code;

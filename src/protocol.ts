@@ -1,54 +1,88 @@
 /**
  * Every message between page and worker. Calls go through comlink (WorkerApi); progress and tokens arrive over
  * MessagePorts, because a comlink callback costs ten times a port message. Errors cross as {code, message, details}
- * (errors.ts); an AbortSignal, which cannot be cloned, crosses as `cancel(request)`.
+ * (errors.ts); an AbortSignal, which cannot be cloned, crosses as `cancel(request)`. It is long because the wire is one
+ * file, and half of it docstrings: most of these types are the library's face, too.
  */
 import type { TransferHandler } from 'comlink';
 import { asNibbleError, type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 import type { SourceDescription } from './sources/source';
 
+/** What computes: the graphics device (WebGPU), or the processor in plain JavaScript. */
 export type Backend = 'webgpu' | 'cpu';
 
 /** How a model of the Hub is named: a repository (1), or one file of it (2). */
 export const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
 
-/** Options of load(): every one of them shows up in info() as its effective value, or is refused. */
+/**
+ * How a model is loaded and held. Every option shows up in info() as its effective value, or is refused; `null` counts
+ * as absent.
+ */
 export interface EngineOptions {
+  /**
+   * 'auto' (default) takes WebGPU where there is a hardware adapter, else the CPU. 'webgpu' takes a software adapter
+   * too, and throws webgpu-unavailable where there is none.
+   */
   backend?: 'auto' | Backend;
-  /** 'keep' (default): 8 bits or fewer as stored, 16 and 32 bits become NF4 */
+  /**
+   * How weights are held. 'keep' (default): 8 bits or fewer as they are stored, 16 and 32 bits become NF4. The others
+   * convert every matrix to that type.
+   */
   weights?: 'keep' | 'nf4' | 'q8' | 'f16' | 'f32';
-  /** parts of tensor names, such as 'lm_head' or 'layers.0.mlp': these stay as they are stored, whatever `weights` says */
+  /**
+   * Parts of tensor names, such as 'lm_head' or 'layers.0.mlp': these tensors stay as they are stored, whatever
+   * `weights` says. Default: none.
+   */
   keep?: readonly string[];
   /**
-   * how keys and values are kept: 'f16' (default), 'f32', or 'int8' in a little over half of f16's bytes at a small loss
-   * (bench/kv.md)
+   * How keys and values are held: 'f16' (default), 'f32', or 'int8' in a little over half of f16's bytes at a small
+   * loss (bench/kv.md).
    */
   kv?: 'f16' | 'f32' | 'int8';
+  /**
+   * Positions of the KV cache: 'auto' (default) as many as the conversation needs, 'full' the whole context, or a
+   * number.
+   */
   kvCapacity?: 'auto' | 'full' | number;
+  /**
+   * Positions (tokens of prompt and answer) that a conversation may take. Default, and most: the model's context
+   * length.
+   */
   maxContext?: number;
+  /**
+   * Bytes that weights, caches and buffers together never exceed, loading included. Where not even a shortened answer
+   * fits, out-of-memory says what would. Default: none.
+   */
   memoryBudget?: number;
   /**
-   * of models with sliding layers: copies of what those hold, from the ends of a conversation's newest prompts, so that
-   * a long answer can be given again, or a question edited, without computing all before it again; 0 (default) none,
-   * 64 at most. They are the first to go where memory is short
+   * Of models with sliding-window layers: how many copies of those layers' caches are kept, from the ends of a
+   * conversation's newest prompts, so that a long answer can be given again, or a question edited, without computing
+   * all before it again. 0 (default) to 64. They are the first to go where memory is short.
    */
   snapshots?: number;
-  /** prefill chunk in tokens */
+  /** Tokens of a prompt that are computed at once. Default: 128. */
   chunk?: number;
-  /** text of a chat template (Jinja) to use in the place of the model's own; null in info(): the model's own */
+  /** Text of a chat template (Jinja) to use in the place of the model's own. null in info(): the model's own. */
   chatTemplate?: string;
+  /**
+   * Which set of kernels runs. 'auto' (default) and 'off' are the same, as there is one set so far; names are for tests
+   * ('small').
+   */
   tune?: 'auto' | 'off' | string;
-  /** force WebGPU's default limits / no optional features */
+  /**
+   * WebGPU's limits: 'adapter' (default) asks for what the adapter has, 'default' for no more than every device has.
+   */
   limits?: 'adapter' | 'default';
+  /** Optional WebGPU features: 'all' (default) that the adapter has and a kernel uses, or 'none'. */
   features?: 'all' | 'none';
   /**
-   * 'indexeddb' (default) keeps the model for the next visit, and fails where there is no room for it; 'if-room' then
-   * goes on without keeping the rest; 'none' downloads each time
+   * Whether the model is kept for the next visit. 'indexeddb' (default): yes, and quota-exceeded where there is no room
+   * for it. 'if-room': as far as there is room. 'none': never; it is downloaded each time.
    */
   storage?: 'indexeddb' | 'if-room' | 'none';
   /**
-   * ask the browser not to evict what is kept; set it where the person asked for the model. In info(): what it said, and
-   * false until it has
+   * Ask the browser not to evict what is kept (default: false). Set it where the person asked for the model, as some
+   * browsers show a prompt. In info(): what the browser said, and false until it has.
    */
   persist?: boolean;
 }
@@ -66,14 +100,17 @@ export interface LoadRequest {
   touch?: boolean;
 }
 
-/** A load that began to allocate and did not come to an end, good or bad: the tab died under it. */
+/**
+ * A load that began to allocate memory and never came to an end, good or bad: most likely the browser ended the tab.
+ */
 export interface LoadAttempt {
+  /** Random, one for each attempt. */
   id: string;
-  /** that were to be allocated */
+  /** Bytes that were to be allocated. */
   bytes: number;
-  /** ms since 1970 */
+  /** When it began, in ms since 1970. */
   at: number;
-  /** what happened and what may help, one sentence for the person */
+  /** What happened and what may help: one sentence for the person. */
   message: string;
 }
 
@@ -95,91 +132,144 @@ export interface LoraRequest {
   lora: readonly LoraDescription[];
 }
 
-/** An active adapter. */
+/** An active LoRA adapter. */
 export interface LoraInfo {
+  /** Its Hub id, its address, or the name of its folder. */
   name: string;
+  /** What multiplies its own scaling; 1 as it was trained. */
   scale: number;
+  /** Whether it is a DoRA adapter: it also sets the length of each row. */
   dora: boolean;
-  /** how many modules it changes, and with which ranks and effective scalings (each value once) */
+  /** How many modules of the model it changes. */
   modules: number;
+  /** Ranks of its matrices, each value once. */
   ranks: readonly number[];
+  /** Effective scalings (alpha / rank, or alpha / √rank of rsLoRA, times `scale`), each value once. */
   scalings: readonly number[];
-  /** of its weight file */
+  /** Bytes of its weight file. */
   bytes: number;
 }
 
+/**
+ * How far a load has come. Phases come in the order of their list, and never back, unless the load begins anew: `note`
+ * says why.
+ */
 export interface Progress {
-  /** in this order, and never back, unless the load begins anew: `note` says why */
+  /**
+   * 'header': reading what the files say. 'download': fetching weights and placing them. 'upload': placing weights that
+   * are here already. 'compile': making the kernels. 'ready': done.
+   */
   phase: 'header' | 'download' | 'upload' | 'compile' | 'ready';
-  /** bytes of weights in place so far, and in all */
+  /** Bytes of weights that have come so far, from the network or from storage. */
   loadedBytes: number;
+  /** Bytes of weights in all; 0 until that is known. */
   totalBytes: number;
-  /** of loadedBytes, those that came over the network now (the rest were stored) */
+  /** Of loadedBytes, those that came over the network in this load; the rest were kept in this browser. */
   networkBytes: number;
+  /** How many of them came in a second of late; null until there is enough to tell. */
   bytesPerSecond: number | null;
+  /** Estimated seconds until the weights are in place; null until there is enough to tell. */
   secondsLeft: number | null;
-  /** one sentence for the person when something is out of the ordinary, e.g. another tab is downloading */
+  /** One sentence for the person when something is out of the ordinary, e.g. another tab is downloading. */
   note?: string;
 }
 
+/** A message in its plain form, as the conversation of `<nibble-chat>` tells it. */
 export interface ChatMessage {
+  /** Who speaks. */
   role: 'system' | 'user' | 'assistant';
+  /** What was said. */
   content: string;
-  /** what the assistant thought before it answered, for templates that show it again */
+  /** What the assistant thought before it answered, for templates that show it again. */
   reasoning_content?: string;
 }
 
+/** A part of a message's content, as OpenAI's clients write it; only text is taken. */
 export interface TextPart {
+  /** The kind of part. */
   type: 'text';
+  /** The text. */
   text: string;
 }
 
-/** A call that the assistant made, as OpenAI's clients keep it. */
+/** A call that the assistant made, as OpenAI's clients keep it. The chat template decides what becomes of it. */
 export interface ToolCall {
+  /** What the tool's answer names as `tool_call_id`. */
   id?: string;
+  /** The kind of call; 'function' where it is said. */
   type?: 'function';
+  /** The function's name and its arguments: an object, or its JSON as a text. */
   function: { name: string; arguments: string | Record<string, unknown> };
 }
 
 /**
- * A message as it may be given: roles and content as OpenAI's clients have them, where the model's template takes them. A
- * template that wants text gets the parts joined by line ends. What else a message holds reaches the template as it is.
+ * A message as it may be given: roles and content as OpenAI's clients have them, where the model's template takes them.
+ * What else a message holds reaches the template as it is.
  */
 export interface MessageInput {
+  /** Who speaks. 'developer' and 'tool' throw invalid-option where the model's template does not take them. */
   role: ChatMessage['role'] | 'developer' | 'tool';
-  /** null only beside tool_calls */
+  /**
+   * What was said; a list of text parts goes to templates that take lists, to others joined by line ends. null only
+   * beside `tool_calls`.
+   */
   content?: string | readonly TextPart[] | null;
+  /** What the assistant thought before it answered, for templates that show it again. */
   reasoning_content?: string | null;
+  /** Name of the speaker or tool, for templates that show it. */
   name?: string;
+  /** Calls that the assistant made, for templates that show them. */
   tool_calls?: readonly ToolCall[] | null;
+  /** Of role 'tool': the call that this answers. */
   tool_call_id?: string;
 }
 
 /** What a chat template gets beside the messages. */
 export interface TemplateOptions {
-  /** variables of the template, e.g. { enable_thinking: false }: JSON */
+  /** Variables of the template, e.g. `enable_thinking: false`: values that JSON can hold. Default: none. */
   templateOptions?: Record<string, unknown>;
-  /** names of control tokens in messages command, as in a plain prompt; false (default): what was typed is text */
+  /**
+   * true: names of control tokens in messages act as control tokens, as in a plain prompt. false (default): what was
+   * typed is text.
+   */
   parseSpecial?: boolean;
 }
 
+/** How a prompt is made of messages. */
 export interface PromptOptions extends TemplateOptions {
-  /** end with the opening of the assistant's turn (default) */
+  /** Whether the prompt ends with the opening of the assistant's turn. Default: true. */
   addGenerationPrompt?: boolean;
 }
 
+/**
+ * How one answer is made. Where an option is absent, the model's own generation_config.json counts, and then the
+ * default given here; `result.options` tells what was in effect.
+ */
 export interface SamplingOptions extends TemplateOptions {
+  /**
+   * Most tokens that the answer may have; then it ends with `finish: 'length'`. Default: 256, or less where the context
+   * has less room.
+   */
   maxNewTokens?: number;
+  /**
+   * 0 takes the likeliest token each time; 1 draws by the model's probabilities; up to 100. Default: 0, or 1 where
+   * `topK` or `topP` is given.
+   */
   temperature?: number;
+  /** Draws from the K likeliest tokens only. Default: 0, which is all. */
   topK?: number;
+  /** Draws from the likeliest tokens that together have this probability (0 to 1). Default: 1, which is all. */
   topP?: number;
+  /** Whole number below 2^32: the same seed, prompt and options draw the same tokens. Default: random. */
   seed?: number;
+  /** Texts before which the answer ends (`finish: 'stop'`); they are not part of it. Default: none. */
   stop?: string | string[];
+  /** Go on where the model would end its answer. Default: false. */
   ignoreEos?: boolean;
   /**
-   * where the conversation needs more positions than the context, `kvCapacity` or the memory budget allows: 'error'
-   * (default) refuses it with the numbers; 'shift' leaves out tokens between the system prompt and the newest ones, before
-   * the answer or within it, and says so in `note` and `stats.droppedTokens`
+   * What is done where the conversation needs more positions than the context, `kvCapacity` or the memory budget
+   * allows. 'error' (default) refuses it as context-overflow, with the numbers. 'shift' leaves out tokens between the
+   * system prompt and the newest ones, before the answer or within it, and says so in `note` and `stats.droppedTokens`.
    */
   overflow?: 'error' | 'shift';
 }
@@ -200,9 +290,11 @@ export interface GenerateRequest {
   prefill?: boolean;
 }
 
-/** Tokens of the prompt that are read, of those that had to be. */
+/** How far a prompt has been read; tokens that the cache held already do not count. */
 export interface Prefill {
+  /** Tokens read so far. */
   done: number;
+  /** Tokens to read. */
   total: number;
 }
 
@@ -215,128 +307,192 @@ export interface TokenMessage {
   prefill?: Prefill;
 }
 
-/** A piece of an answer. */
+/** A piece of an answer, as it comes. */
 export interface AnswerPart {
+  /** 'reasoning': thought before the answer. 'text': the answer itself. */
   type: 'reasoning' | 'text';
+  /** The piece; never empty. */
   text: string;
 }
 
+/**
+ * Why an answer ended. 'stop': the model ended it, or a stop text came. 'length': it has `maxNewTokens`. 'aborted': it
+ * was stopped by stop(), its signal, or by who left the loop.
+ */
 export type FinishReason = 'stop' | 'length' | 'aborted';
 
+/** An answer as a whole. */
 export interface GenerateResult {
+  /** Token ids of all that the model wrote. */
   ids: number[];
-  /** the answer, without what was thought before it */
+  /** The answer, without what was thought before it. */
   text: string;
-  /** what the model thought before it answered; '' where it did not, for a plain prompt, and without marks in its template */
+  /**
+   * What the model thought before it answered. '' where it did not, for a plain prompt, and where its template has no
+   * marks for it.
+   */
   reasoning: string;
-  /** all that the model wrote: reasoning, its marks, and the answer */
+  /** All that the model wrote: reasoning, its marks, and the answer. */
   raw: string;
+  /** Why it ended. */
   finish: FinishReason;
+  /** Counts and speeds. */
   stats: GenerateStats;
+  /** What the model takes now, in bytes. */
   memory: MemoryInfo;
-  /** what had to change to make room for the answer, and what of the model's defaults was not followed; null: nothing */
+  /**
+   * What had to change to make room for the answer, and what of the model's defaults was not followed, for the person;
+   * null: nothing.
+   */
   note: string | null;
-  /** what was in effect, the model's own defaults and the random seed included */
+  /** The options that were in effect, the model's own defaults and the random seed included. */
   options?: Required<SamplingOptions>;
 }
 
+/** Counts and speeds of one answer. */
 export interface GenerateStats {
+  /** Tokens of the prompt, the cached ones included. */
   promptTokens: number;
-  /** of the prompt, taken from the cache */
+  /** Of the prompt, tokens that were in the cache and not computed again. */
   reusedTokens: number;
-  /** of prompt and answer, no longer seen at the end (overflow 'shift') */
+  /** Tokens of prompt and answer that are no longer seen at the end (`overflow: 'shift'`). */
   droppedTokens: number;
+  /** Tokens of the answer, the one that ended it included. */
   newTokens: number;
+  /** Time to the first token, in ms; 0 where there is none. */
   ttftMs: number;
+  /** Prompt tokens computed in a second, the reused ones not counted. */
   prefillTps: number;
+  /** Tokens of the answer in a second, after the first one; 0 where there is no second one. */
   decodeTps: number;
-  /** how often the device or the worker was lost under this answer, which then went on; absent: never */
+  /** How often the device or the worker was lost under this answer, which then went on; absent: never. */
   recoveries?: number;
 }
 
+/** Bytes that the model takes, as allocated. */
 export interface MemoryInfo {
+  /** Bytes of weights, adapters included. */
   weights: number;
+  /** Bytes of all conversations' keys and values, snapshots included. */
   kv: number;
+  /** Bytes for activations, logits and the like. */
   scratch: number;
+  /** Bytes through which weights go to the device; 0 when the load is done. */
   staging: number;
+  /** weights + kv + scratch + staging. */
   total: number;
+  /** The most that `total` ever was. */
   peak: number;
-  /** KV bytes that the model's full context would have taken */
+  /** Bytes of keys and values that the model's full context would have taken. */
   kvFullContext: number;
-  /** conversations that have a cache */
+  /** How many conversations have a cache. */
   conversations: number;
-  /** slots by layer kind, of the conversation used last */
+  /**
+   * Positions that a layer's cache has room for, by kind of layer, of the conversation used last; null: it has no such
+   * layers.
+   */
   kvSlots: { global: number | null; sliding: number | null };
 }
 
+/** A loaded model, and what is in effect. */
 export interface ModelInfo {
+  /** Its Hub id, its address, or the name of its folder or file. */
   name: string;
+  /** The commit of a Hub repository, or the revision that a manifest names; null where there is none. */
   revision: string | null;
+  /** Architecture, as config.json's model_type names it, e.g. 'llama'. */
   family: string;
+  /** Number of weights. */
   parameters: number;
+  /** Most positions that the model was made for. */
   contextLength: number;
+  /** What computes. */
   backend: Backend;
-  /** why the CPU answers, when it does: one sentence for the person */
+  /** Why this backend answers: one sentence for the person. */
   backendReason: string;
+  /** The graphics adapter as WebGPU describes it; `isFallback`: it is software. null on the CPU. */
   adapter: { vendor: string; architecture: string; device: string; description: string; isFallback: boolean } | null;
-  /** what this device probably allows */
+  /** What this device probably allows. */
   deviceEstimate: DeviceEstimate;
-  /** effective options */
+  /** The options in effect; `memoryBudget` is null for none, `chatTemplate` null for the model's own. */
   options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate'>> & {
     maxContext: number;
     memoryBudget: number | null;
     chatTemplate: string | null;
   };
-  /** why the model is not kept for the next visit, when it is not: one sentence */
+  /** Why the model is not kept for the next visit, when it is not: one sentence. */
   storageReason?: string;
-  /** matrix types by count and bytes, e.g. { q4: { count: 210, bytes: … } } */
+  /**
+   * Matrices by the type that they are held in: how many, and their bytes, e.g. `{ q4: { count: 210, bytes: 66846720 }
+   * }`.
+   */
   weightTypes: Record<string, { count: number; bytes: number }>;
+  /** Names of the kernel variants that run; empty on the CPU. */
   variants: Readonly<Record<string, string>>;
-  /** the active LoRA adapters, in order */
+  /** The active LoRA adapters, in order. */
   lora: readonly LoraInfo[];
+  /** false: only token ids can be asked, and text is refused as invalid-option. */
   hasTokenizer: boolean;
+  /** false: chat() is refused as invalid-option unless `chatTemplate` is given. */
   hasChatTemplate: boolean;
   /**
-   * what of the model is otherwise than its files say, and what of its generation_config.json is not followed, and why:
-   * sentences for the person
+   * What of the model is otherwise than its files say, and what of its generation_config.json is not followed, and why:
+   * sentences for the person.
    */
   notes: readonly string[];
 }
 
-/** What a request would take. */
+/** What a request would take, in bytes. */
 export interface PlanInfo {
+  /** Bytes of weights, adapters included. */
   weights: number;
+  /** Bytes of keys and values, snapshots included. */
   kv: number;
+  /** Each layer's cache: 'global' layers see all positions, 'sliding' ones a window. `slots` are positions. */
   kvByLayer: { kind: 'global' | 'sliding'; slots: number; bytes: number }[];
-  /** KV bytes that the model's full context would take, in the same type */
+  /** Bytes of keys and values that the model's full context would take, in the same type. */
   kvFullContext: number;
+  /** Bytes for activations, logits and the like. */
   scratch: number;
+  /** Bytes through which weights go to the device while they load. */
   staging: number;
-  /** weights + kv + scratch */
+  /** weights + kv + scratch. */
   total: number;
-  /** the most that exists at once, loading included: what a budget is compared with */
+  /** The most that exists at once, loading included: what a budget is compared with. */
   peak: number;
-  /** the same if it were asked now, with what conversations hold and while caches grow; null before a model is loaded */
+  /**
+   * The same if it were asked now, with what conversations hold and while caches grow; null before a model is loaded.
+   */
   peakNow: number | null;
+  /** Whether it is within the memory budget and the device's limits. */
   fits: boolean;
-  /** what would fit, best first, in words, when `fits` is false; `offers` has the same for programs */
+  /** What would fit when `fits` is false, best first, in words. */
   suggestions: string[];
+  /** The same as `suggestions`, for programs. */
   offers: PlanOffer[];
 }
 
 /** Something to ask for otherwise, in the names of PlanQuery. */
 export interface PlanChange {
+  /** Tokens of a shorter prompt. */
   promptTokens?: number;
+  /** Tokens of a shorter answer. */
   maxNewTokens?: number;
+  /** A smaller type of keys and values. */
   kv?: NonNullable<EngineOptions['kv']>;
+  /** A cache as large as the conversation needs. */
   kvCapacity?: 'auto';
+  /** No snapshots. */
   snapshots?: 0;
+  /** Tokens of a prompt that are computed at once. */
   chunk?: number;
+  /** 4-bit weights. */
   weights?: 'nf4';
 }
 
-/** A change with which a plan fits; only 'smaller-model' has none. */
+/** A change with which a plan fits. */
 export interface PlanOffer {
+  /** What is changed; 'together': several things at once. Only 'smaller-model' has no change. */
   kind:
     | 'kv-capacity'
     | 'snapshots'
@@ -347,55 +503,66 @@ export interface PlanOffer {
     | 'prompt'
     | 'together'
     | 'smaller-model';
+  /** What to ask for otherwise. */
   change: PlanChange;
-  /** bytes in all with it */
+  /** Bytes in all with it. */
   total: number;
-  /** one sentence with the numbers */
+  /** One sentence with the numbers, for the person. */
   text: string;
 }
 
-/** What a device probably allows; nothing is refused for it. */
+/**
+ * What a device probably allows. No interface of the browser tells, so it is a careful guess; nothing is refused for
+ * it.
+ */
 export interface DeviceEstimate {
+  /** Bytes that one page, or one program, may probably take. */
   bytes: number;
-  /** where the number comes from: one sentence */
+  /** Where the number comes from: one sentence. */
   reason: string;
 }
 
 /** What a model would take, known from its headers. */
 export interface ModelCost {
+  /** Its Hub id, its address, or the name of its folder or file. */
   name: string;
+  /** Architecture, as config.json's model_type names it, e.g. 'llama'. */
   family: string;
+  /** Number of weights. */
   parameters: number;
+  /** Most positions that the model was made for. */
   contextLength: number;
-  /** of its weight files; null where their sizes were not asked for */
+  /** Bytes of its weight files; null where their sizes were not asked for. */
   bytes: number | null;
-  /** of the model, kept in this browser already */
+  /** Bytes of it that this browser keeps already. */
   storedBytes: number;
-  /** nothing is left to download: all of it is kept here, or it is files on this device */
+  /** Nothing is left to download: all of it is kept here, or it is files on this device. */
   here: boolean;
-  /** of a short chat: question and answer together */
+  /** Tokens of the short chat that `plan` is about: question and answer together. */
   tokens: number;
   /**
-   * what a chat of `tokens` takes, weights included; of a folder of safetensors an estimate, as only its config.json has
-   * been read
+   * What a chat of `tokens` takes, weights included. Of a folder of safetensors an estimate, as only its config.json
+   * has been read.
    */
   plan: PlanInfo;
-  /** what this device probably allows */
+  /** What this device probably allows. */
   deviceEstimate: DeviceEstimate;
-  /** the last load, if the tab died under it */
+  /** The last load, if the tab died under it; else null. */
   lastAttempt: LoadAttempt | null;
-  /** see ModelInfo */
+  /** See ModelInfo. */
   notes: readonly string[];
 }
 
 /** A request, and what to suppose in the place of what the model was loaded with. */
 export interface PlanQuery
   extends Pick<EngineOptions, 'kv' | 'kvCapacity' | 'maxContext' | 'snapshots' | 'weights' | 'chunk'> {
-  /** see GenerateRequest; Conversation.plan() fills it in */
+  /** Whose cache counts as its own; Conversation.plan() fills it in. */
   conversation?: number;
+  /** Tokens of the prompt, what was said before included; at least 0. */
   promptTokens: number;
+  /** Most tokens of the answer; at least 1. */
   maxNewTokens: number;
-  /** bytes; null: none */
+  /** Bytes; null: none. Default: as loaded. */
   memoryBudget?: number | null;
 }
 
@@ -450,42 +617,50 @@ export interface WorkerApi {
   dispose(): Promise<void>;
 }
 
+/** A model that this browser keeps, whole or in part. */
 export interface StoredModel {
-  /** what deleteStored() and verifyStored() take, too */
+  /** What deleteStored() and verifyStored() take, too. */
   key: string;
+  /** Its Hub id, its address, or the name of its folder or file. */
   name: string;
-  /** the commit, where the source knows it */
+  /** The commit of a Hub repository, or the revision that a manifest names; null where there is none. */
   revision: string | null;
-  /** everything that a load needs is here: it will make no request */
+  /** Everything that a load needs is here: it will make no request. */
   complete: boolean;
-  /** in whole chunks */
+  /** Bytes that are kept, in whole chunks. */
   storedBytes: number;
-  /** ms since 1970 */
+  /** When it was used last, in ms since 1970. */
   lastUsed: number;
-  /** the last load, if the tab died under it */
+  /** The last load, if the tab died under it; else null. */
   lastAttempt: LoadAttempt | null;
 }
 
-/** A conversation's cache that is kept in this browser. */
+/** A conversation's cache that this browser keeps: see Conversation.save(). */
 export interface SavedCache {
+  /** The name that it was saved under. */
   name: string;
-  /** key of the model that it was computed with; with that model it is deleted */
+  /** Key of the model that it was computed with; it is deleted with that model. */
   model: string;
+  /** That model's revision: see StoredModel. */
   revision: string | null;
+  /** Tokens that it holds. */
   tokens: number;
+  /** Its size in bytes. */
   bytes: number;
-  /** ms since 1970 */
+  /** When it was saved, in ms since 1970. */
   savedAt: number;
 }
 
 /** A model by where it comes from, or by the key that it is kept under. */
 export type StoredRef = SourceDescription | { kind: 'stored'; key: string };
 
+/** What verifyStored() found. */
 export interface VerifyResult {
+  /** Bytes that were read and compared. */
   checkedBytes: number;
-  /** not what was stored; deleted */
+  /** Chunks that are not what was stored; they were deleted. */
   alteredChunks: number;
-  /** deleted by somebody else */
+  /** Chunks that somebody else deleted. */
   missingChunks: number;
 }
 

@@ -2,31 +2,39 @@
 import { NibbleError } from '../errors';
 import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenMessage } from '../protocol';
 
+/** Options of one answer. */
 export interface GenerateOptions extends SamplingOptions {
-  /** stops the answer */
+  /** Stops the answer when it fires: its result has `finish: 'aborted'` and what there is. */
   signal?: AbortSignal;
-  /** told how many tokens of the prompt have been read, of those that are not in the cache: at the start and as it goes */
+  /**
+   * Told how many tokens of the prompt have been read, of those that are not in the cache: at the start and as it goes.
+   */
   onPrefill?: (prefill: Prefill) => void;
   /**
-   * ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it had
-   * never ended. They count in `maxNewTokens`
+   * Ids of an answer that was stopped, or ended at its length: they are told again at once, then it goes on, as if it
+   * had never ended. They count in `maxNewTokens`.
    */
   made?: readonly number[];
 }
 
 /**
- * Iterate it for the text, in pieces, or iterate `parts`; await `result` for ids, statistics and memory. Either alone will
- * do. Leaving the loop stops the answer. It is iterated once: a second loop throws invalid-option.
+ * An answer under way. Iterate it for the text, in pieces, or iterate `parts`; await `result` for ids, statistics and
+ * memory. Either alone will do. Leaving the loop stops the answer. It is iterated once: a second loop throws
+ * invalid-option.
  */
 export interface Answer extends AsyncIterable<string> {
+  /**
+   * The whole, when it is complete. Rejects with invalid-option, context-overflow, out-of-memory, device-lost,
+   * worker-failed or disposed.
+   */
   readonly result: Promise<GenerateResult>;
-  /** what was thought before the answer, and the answer, as they come; iterated in the place of the answer itself */
+  /** What was thought before the answer, and the answer, as they come; iterated in the place of the answer itself. */
   readonly parts: AsyncIterable<AnswerPart>;
   /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
   text(): Promise<string>;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
   stop(): void;
-  /** It was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
+  /** Whether it was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
   readonly stopped: boolean;
 }
 

@@ -7,15 +7,16 @@ import type { Answer, GenerateOptions } from './answer';
 import { messagesOf, textOf } from './arguments';
 import { disposable } from './disposable';
 
-/** A request that is not counted yet: see PlanQuery. */
+/** A request that is not counted yet: as PlanQuery, with messages in the place of `promptTokens`. */
 export interface MessageQuery extends Omit<PlanQuery, 'promptTokens'>, PromptOptions {
+  /** All messages of the request; they are counted as chat() would read them. */
   messages: readonly MessageInput[];
 }
 
-/** A request of one conversation. */
+/** A request of one conversation, counted or not. */
 export type ConversationQuery = Omit<PlanQuery, 'conversation'> | Omit<MessageQuery, 'conversation'>;
 
-/** `tokenize`: ids are wanted in the place of text. */
+/** Options of applyChatTemplate(). `tokenize`: ids are wanted in the place of text (default: false). */
 export type ChatTemplateOptions = PromptOptions & { tokenize?: boolean };
 
 /** What a conversation needs of the engine. */
@@ -30,21 +31,24 @@ export interface Chats {
   restore(name: string): Promise<number | null>;
 }
 
-/** Sampling options are what every answer takes that is not told otherwise. */
+/** How a conversation begins. Its sampling options are what every answer takes that is not told otherwise. */
 export interface ConversationOptions extends SamplingOptions {
+  /** The system prompt: what the model is told first. Default: none. */
   system?: string;
-  /** positions that it may take, where that is less than the model was loaded for */
+  /** Positions that it may take, where that is less than the model was loaded for. */
   maxContext?: number;
-  /** what was said before, e.g. before the page was loaded again; without the system message */
+  /** What was said before, e.g. before the page was loaded again; without the system message. Default: nothing. */
   messages?: readonly MessageInput[];
   /**
-   * name under which save() keeps the cache, unique in the page's origin. What is saved under it already serves the first
-   * question; where it cannot be used, the answer's `note` says why, and all is computed again
+   * Name under which save() keeps the cache, unique in the page's origin. What is saved under it already serves the
+   * first question; where it cannot be used, the answer's `note` says why, and all is computed again. Default: none.
    */
   saved?: string;
 }
 
+/** A conversation with a cache of its own: see Engine.conversation(). */
 export class Conversation {
+  /** What was said, the system prompt first; grows with each answer that came to a word. */
   readonly messages: MessageInput[] = [];
   /** dispose(), for `await using` */
   declare [Symbol.asyncDispose]: () => Promise<void>;
@@ -54,6 +58,7 @@ export class Conversation {
   /** the answer to the last question, while it is under way; it settles without a failure */
   #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
+  /** @internal applications use Engine.conversation() */
   constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
     this.#engine = engine;
     this.#template = { templateOptions, parseSpecial };
@@ -94,6 +99,7 @@ export class Conversation {
   /**
    * Answers the last of these messages, for who keeps the messages: edited ones, or the same ones once more. What they
    * share with what this conversation's cache holds is not computed again.
+   * @returns an answer that fails with invalid-option for arguments that it does not take
    */
   chat(messages: readonly MessageInput[], options: GenerateOptions = {}): Answer {
     const copy = messagesOf(messages);
@@ -112,7 +118,8 @@ export class Conversation {
 
   /**
    * As Engine.countTokens(), with this conversation's template options.
-   * @param messages what was said so far, when absent
+   * @param messages - what was said so far, when absent
+   * @throws invalid-option for messages that chat() would refuse
    */
   async countTokens(messages: readonly MessageInput[] = this.messages, options: PromptOptions = {}): Promise<number> {
     return (await this.#engine.prompt(messages, over<ChatTemplateOptions>(this.#template, options))).ids.length;
@@ -120,12 +127,20 @@ export class Conversation {
 
   /**
    * As Engine.applyChatTemplate(), with this conversation's template options.
-   * @param messages what was said so far, when absent
+   * @param messages - what was said so far, when absent
+   * @returns ids where `options.tokenize` is true, else text
+   * @throws invalid-option for messages that chat() would refuse
    */
   applyChatTemplate(
     messages?: readonly MessageInput[],
     options?: PromptOptions & { tokenize?: false },
   ): Promise<string>;
+  /**
+   * As Engine.applyChatTemplate(), with this conversation's template options.
+   * @param messages - what was said so far, when absent
+   * @returns ids where `options.tokenize` is true, else text
+   * @throws invalid-option for messages that chat() would refuse
+   */
   applyChatTemplate(
     messages: readonly MessageInput[] | undefined,
     options: ChatTemplateOptions,
@@ -175,7 +190,10 @@ export class Conversation {
     return this.#engine.close();
   }
 
-  /** @deprecated the name that dispose() had */
+  /**
+   * Frees the cache.
+   * @deprecated the name that dispose() had
+   */
   close(): Promise<void> {
     return this.dispose();
   }

@@ -1,4 +1,7 @@
-/** What an application holds: a model that runs in a worker of its own. */
+/**
+ * What an application holds: a model that runs in a worker of its own. It is long for the docstrings of what it exports,
+ * which are the API reference.
+ */
 import { transfer } from 'comlink';
 import { NibbleError, throwIfAborted } from '../errors';
 import {
@@ -49,23 +52,29 @@ import { cancellable, type RunningWorker, startWorker } from './start-worker';
 import type { WorkerOptions } from './worker-options';
 import { workersFrom } from './workers-from';
 
+/** Where on the Hugging Face Hub a model is. For other models these throw invalid-option. */
 export interface HubOptions {
-  /** of a Hub repository: branch, tag or commit */
+  /** Branch, tag or commit. Default: 'main'. */
   revision?: string;
-  /** of a Hub repository that is not public; sent to the Hub only */
+  /** Access token for a repository that is not public; sent to the Hub only, and never stored. Default: none. */
   token?: string;
-  /** address of the Hub, or of what stands for it; https://huggingface.co when absent */
+  /** Address of the Hub, or of what stands for it. Default: https://huggingface.co. */
   hub?: string;
 }
 
-/** A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (1 as it was trained). */
+/**
+ * A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (default: 1, as it was
+ * trained).
+ */
 export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & HubOptions);
 
+/** Options of load(). */
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
-  /** adapters that are active from the start; see Engine.setLora() */
+  /** Adapters that are active from the start; see Engine.setLora(). Default: none. */
   lora?: LoraInput | readonly LoraInput[];
+  /** Told how far loading has come: often while bytes come, and again whenever the model is loaded anew by itself. */
   onProgress?: (progress: Progress) => void;
-  /** stops the download; what is here stays stored */
+  /** Stops the load, which then throws `aborted`; what was downloaded stays stored. */
   signal?: AbortSignal;
 }
 
@@ -89,11 +98,13 @@ let lastId = 0;
 type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
 
 /**
- * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
- * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
- * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a stop
- * within two seconds is ended, as often as that happens, and the next request loads the model again, with a note, too.
- * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
+ * Starts a worker and loads a model into it. When the graphics device or the worker is lost, in the download or ever
+ * after, the model is loaded again by itself, once a minute at most: `onProgress` tells of it, with a note, and answers
+ * under way go on where they stopped. A worker that does not hear a stop within two seconds is ended, as often as that
+ * happens, and the next request loads the model again, with a note, too.
+ * @param model - see ModelInput for the ways to name one
+ * @throws NibbleError: invalid-option for an argument that it does not take, aborted by `signal`, and any other code of
+ * ErrorCode
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   const {
@@ -212,14 +223,20 @@ async function askWorker<T>(from: WorkerOptions, question: (api: RunningWorker['
 
 /** A model that was looked at: what it would take, and what else it could take, asked as often as one likes. */
 export interface Inspection {
+  /** What a short chat with it would take. */
   cost: ModelCost;
   /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
   /** Ends the worker that answers; what is asked later fails as `disposed`. */
   dispose(): void;
+  /** dispose(), for `using`. */
   [Symbol.dispose](): void;
+  /** dispose(), for `await using`. */
   [Symbol.asyncDispose](): void;
-  /** @deprecated the name that dispose() had */
+  /**
+   * Ends the worker that answers.
+   * @deprecated the name that dispose() had
+   */
   close(): void;
 }
 
@@ -251,15 +268,19 @@ class OpenInspection implements Inspection {
 
 disposable(OpenInspection.prototype);
 
+/** Options of inspectModel() and openInspection(). */
 export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions {
-  /** false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown */
+  /**
+   * false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown.
+   * Default: true.
+   */
   sizes?: boolean;
 }
 
 /**
  * What load() with the same options would take: bytes to download and memory. Fetches headers only (of a folder its
- * config.json and the sizes of its files), and keeps nothing.
- * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
+ * config.json and the sizes of its files), and keeps nothing. Call dispose() when there is nothing more to ask.
+ * @throws what load() throws before it downloads, such as network, unsupported-architecture, unsupported-quantization
  */
 export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
   const checked = checkOptions<InspectOptions>(INSPECT_OPTIONS, options);
@@ -275,7 +296,10 @@ export async function openInspection(model: ModelInput, options: InspectOptions 
   }
 }
 
-/** What load() with the same options would take, as openInspection() tells; for one question. */
+/**
+ * What load() with the same options would take, as openInspection() tells; for one question.
+ * @throws what openInspection() throws
+ */
 export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
   const inspection = await openInspection(model, options);
   inspection.dispose();
@@ -291,8 +315,9 @@ async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): 
 }
 
 /**
- * The size of a model that this browser keeps whole, so that loading it needs no network; else null. `lastAttempt`: the
- * tab died when it was loaded last, so ask before it is loaded again.
+ * The size in bytes of a model that this browser keeps whole, so that loading it needs no network; else null.
+ * `lastAttempt`: the tab died when it was loaded last, so ask before it is loaded again.
+ * @throws invalid-option, storage-unavailable, worker-failed
  */
 export async function isStored(
   model: StoredInput,
@@ -303,7 +328,10 @@ export async function isStored(
   return stored?.complete ? unlessLeft({ bytes: stored.storedBytes, lastAttempt: stored.lastAttempt }) : null;
 }
 
-/** Every model that this browser keeps, whole or in part, the one used last first. */
+/**
+ * Every model that this browser keeps, whole or in part, the one used last first.
+ * @throws storage-unavailable, worker-failed
+ */
 export async function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
   return (await askWorker(options, (api) => api.storedModels())).map(unlessLeft);
 }
@@ -330,11 +358,18 @@ export async function deleteStored(model: StoredInput, options: WorkerOptions & 
   return askWorker(options, (api) => api.forget(ref));
 }
 
-/** The conversations' caches that this browser keeps, with their sizes, the newest first; see Conversation.save(). */
+/**
+ * The conversations' caches that this browser keeps, with their sizes, the newest first; see Conversation.save().
+ * @throws storage-unavailable, worker-failed
+ */
 export function savedCaches(options: WorkerOptions = {}): Promise<SavedCache[]> {
   return askWorker(options, (api) => api.savedCaches());
 }
 
+/**
+ * Deletes a conversation's saved cache; nothing happens where there is none of that name.
+ * @throws invalid-option for a name that is no text, storage-unavailable
+ */
 export function deleteSavedCache(name: string, options: WorkerOptions = {}): Promise<void> {
   return askWorker(options, (api) => api.deleteSavedCache(textOf('name', name)));
 }
@@ -349,6 +384,7 @@ function said(input: () => GenerateRequest['input']): Asked['input'] {
   }
 }
 
+/** A loaded model, in a worker of its own. load() makes one. */
 export class Engine {
   /** dispose(), for `using` */
   declare [Symbol.dispose]: () => void;
@@ -393,9 +429,10 @@ export class Engine {
   }
 
   /**
-   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
-   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked. Without a
-   * budget too, eight caches are kept at most.
+   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the
+   * device is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   * Without a budget too, eight caches are kept at most.
+   * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = ++lastId;
@@ -478,6 +515,11 @@ export class Engine {
    * @throws invalid-option for messages that chat() would refuse
    */
   applyChatTemplate(messages: readonly MessageInput[], options?: PromptOptions & { tokenize?: false }): Promise<string>;
+  /**
+   * The prompt that chat() makes of these messages, as text, or with `tokenize` as ids. In the text, names of control
+   * tokens that were typed look like those of the template; in the ids they are characters.
+   * @throws invalid-option for messages that chat() would refuse
+   */
   applyChatTemplate(messages: readonly MessageInput[], options: ChatTemplateOptions): Promise<string | number[]>;
   async applyChatTemplate(
     messages: readonly MessageInput[],
@@ -487,6 +529,10 @@ export class Engine {
     return options?.tokenize ? ids : text;
   }
 
+  /**
+   * The loaded model, its backend, and the options that are in effect.
+   * @throws disposed, worker-failed
+   */
   async info(): Promise<ModelInfo> {
     return this.#withAnswer(await this.#model.query(({ api }) => api.info()));
   }
@@ -497,23 +543,37 @@ export class Engine {
     return { ...info, options: { ...info.options, persist: persist ?? false } };
   }
 
+  /**
+   * Bytes that the model takes now, and the most it ever took.
+   * @throws disposed, worker-failed
+   */
   memory(): Promise<MemoryInfo> {
     return this.#model.query(({ api }) => api.memory());
   }
 
-  /** @param options.special parse special tokens that stand in the text */
+  /**
+   * The token ids of a text, as it stands: nothing is put before it.
+   * @param options - `special`: names of special tokens in the text are read as such (default: false)
+   * @throws invalid-option without a tokenizer, and for a text that is none; disposed
+   */
   async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
     const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
     const checked = textOf('text', text);
     return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
+  /**
+   * The text of token ids, special tokens by their names.
+   * @throws invalid-option for ids that the model does not have, and without a tokenizer; disposed
+   */
   async detokenize(ids: readonly number[]): Promise<string> {
     const checked = idsOf('ids', ids);
     return this.#model.query(({ api }) => api.detokenize(checked));
   }
 
-  /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
+  /**
+   * Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`.
+   */
   dispose(): void {
     this.#model.dispose();
   }

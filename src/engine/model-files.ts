@@ -6,9 +6,11 @@ import { NibbleError } from '../errors';
 import { refuse } from '../options/spec';
 import type { NamedFile } from '../sources/source';
 
-/** What modelFromDrop() gives and load() takes. */
+/** The files of one model: what modelFromDrop() gives and load() takes. */
 export interface ModelFiles {
+  /** Name of its folder or file. */
   name: string;
+  /** Its files, by their paths in its folder. */
   files: NamedFile[];
 }
 

@@ -18,6 +18,16 @@ import type { NamedFile, SourceDescription } from '../sources/source';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 import { place } from './place';
 
+/**
+ * How a model is named.
+ * - `'org/name'`: a repository of the Hugging Face Hub; `'org/name/file.gguf'`: one file of it
+ * - `'https://…/folder/'`: a folder in Hugging Face layout; `'https://…/file.gguf'`: one file
+ * - `'./path'`, `'../path'`, `'/path'`: the same, relative to the page; in Node a folder or file on the disk
+ * - a `URL`: the same as its text
+ * - a `File`, several, or a `FileList`: a folder's files, or one .gguf
+ * - a `FileSystemDirectoryHandle`: a folder from showDirectoryPicker()
+ * - `ModelFiles`: what was dropped, from modelFromDrop()
+ */
 export type ModelInput = string | URL | File | readonly File[] | FileList | FileSystemDirectoryHandle | ModelFiles;
 
 const INPUTS =

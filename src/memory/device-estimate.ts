@@ -31,7 +31,10 @@ const GIB = 2 ** 30;
 
 type System = 'ios' | 'android' | 'mac' | 'other';
 
-/** iOS ends a page at about 1.5 GB, of which the page itself, its code and copies in passing need a part (as apps in the field report). */
+/**
+ * iOS ends a page at about 1.5 GB (a WebKit engineer in WebKit's pull request 49472; web-llm's issue 753 tells of it), of
+ * which the page itself, its code and copies in passing need a part.
+ */
 const IOS_BYTES = 1e9;
 /** The part of main memory that one page may count on; a telephone's own system and other apps need more of it. */
 const SHARE: Record<System, number> = { ios: 1 / 4, android: 1 / 4, mac: 1 / 2, other: 1 / 2 };

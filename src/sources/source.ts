@@ -62,7 +62,9 @@ export interface Listing {
 
 /** A file by its path in the model's folder. */
 export interface NamedFile {
+  /** Path in the model's folder, parted by /. */
   path: string;
+  /** Its bytes. */
   file: File;
 }
 

@@ -2,21 +2,22 @@ import { load } from 'nibble-llm';
 import { useEffect, useState } from 'react';
 import 'nibble-llm/widget';
 
+const MODEL = 'HuggingFaceTB/SmolLM2-135M-Instruct';
+
+/** An answer of the library, and below it a whole chat. */
 export function Answer() {
   const [text, setText] = useState('');
+  const [done, setDone] = useState(false);
   useEffect(() => {
     let gone = false;
     const loading = load(MODEL);
     (async () => {
       const engine = await loading;
-      let answer = '';
-      for await (const piece of engine.chat(QUESTION)) {
-        answer += piece;
+      for await (const piece of engine.chat([{ role: 'user', content: 'Why is the sky blue?' }])) {
         if (gone) return;
+        setText((before) => before + piece);
       }
-      setText(answer);
-      await customElements.whenDefined('nibble-chat');
-      document.body.dataset.done = 'yes';
+      setDone(true);
     })().catch((error) => {
       if (!gone) throw error;
     });
@@ -27,8 +28,8 @@ export function Answer() {
   }, []);
   return (
     <main>
-      <output>{text}</output>
-      <nibble-chat />
+      <output aria-busy={!done}>{text}</output>
+      <nibble-chat model={MODEL} />
     </main>
   );
 }
