@@ -1,5 +1,8 @@
 /** Registers the service worker, and tells when a newer version of the page is waiting. */
 
+/** A new version that has not begun by then does not hear: the page that is there is loaded again, and offers it anew. */
+const BEGIN_MS = 3000;
+
 /**
  * @param onUpdate called when a new version is ready; calling what it gets activates it and reloads the page
  */
@@ -9,7 +12,9 @@ export async function registerServiceWorker(script: URL, onUpdate: (reload: () =
 
   const announce = (waiting: ServiceWorker) =>
     onUpdate(() => {
-      navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+      const reload = () => location.reload();
+      navigator.serviceWorker.addEventListener('controllerchange', reload, { once: true });
+      setTimeout(reload, BEGIN_MS);
       waiting.postMessage('skip-waiting');
     });
 

@@ -152,7 +152,7 @@ async function tryOpen(
   choosing.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
   const halt = new AbortController();
   choosing.then(({ gpu }) => gpu?.health.failed.then(() => halt.abort())).catch(() => {});
-  // AbortSignal.any() is younger than the browsers that the CPU answers in
+  // AbortSignal.any() is younger than the browsers that this runs in
   const { signal } = halt;
   const stopped = () => halt.abort();
   if (stop?.aborted) stopped();

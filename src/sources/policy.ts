@@ -6,7 +6,8 @@ const forbidden = new Set<string>();
 
 globalThis.addEventListener?.('securitypolicyviolation', (event) => {
   const { effectiveDirective, blockedURI } = event as SecurityPolicyViolationEvent;
-  if (effectiveDirective === 'connect-src' && URL.canParse(blockedURI)) forbidden.add(new URL(blockedURI).origin);
+  // others are words: "inline", "eval"
+  if (effectiveDirective === 'connect-src' && /^\w+:\/\//.test(blockedURI)) forbidden.add(new URL(blockedURI).origin);
 });
 
 /** Whether a connection to this address has been refused by policy. */
