@@ -12,19 +12,19 @@
  */
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
+import type { JsonObject } from '../src/formats/json';
 import { NO_LIMITS } from '../src/memory/plan';
 import { type Arguments, engineOptions, parse } from '../src/node/arguments';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
 import type { PlanInfo } from '../src/protocol';
-import type { JsonObject } from '../src/formats/json';
-import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
-import type { SourceDescription } from '../src/sources/source';
 import { effectiveEngineOptions } from '../src/runtime/engine-options';
 import { optionsFor, planModel } from '../src/runtime/open-model';
 import { planInfo } from '../src/runtime/planning';
 import { createSession } from '../src/runtime/session';
 import { countingGpu } from '../src/runtime/test/counting-gpu';
+import type { SourceDescription } from '../src/sources/source';
 import { between } from './library-page';
 import { runToExit } from './run';
 

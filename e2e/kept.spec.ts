@@ -1,7 +1,7 @@
 /** The chat page keeps its conversation: what was said, and the cache with which it goes on at once. */
 import type { Page } from '@playwright/test';
 import type { SavedCache } from '../src/protocol';
-import type { ChatSession } from '../src/ui/session';
+import type { ChatSession } from '../src/ui/conversation/session';
 import { inStore } from './in-store';
 import { Chat, expect, TINY, test } from './product';
 

@@ -1,7 +1,7 @@
 /** What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import type { ChatSession } from '../src/ui/session';
+import type { ChatSession } from '../src/ui/conversation/session';
 import { Chat, expect, TINY, TINY_GGUF, test } from './product';
 
 const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');

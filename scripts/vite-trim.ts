@@ -3,7 +3,7 @@ import type { Plugin } from 'vite';
 
 /**
  * marked's lexer without the rest of marked: its module ends by making a default instance, which pulls in parser and
- * renderer; ui/markdown.ts draws the tokens itself. What only options do that it does not set goes, too. Saves 6 KB
+ * renderer; ui/markdown/markdown.ts draws the tokens itself. What only options do that it does not set goes, too. Saves 6 KB
  * gzipped.
  */
 export function markedLexerOnly(): Plugin {

@@ -5,8 +5,8 @@
 import { del, get, promisifyRequest, set } from 'idb-keyval';
 import { database } from '../platform/database';
 import type { ChatMessage, EngineOptions } from '../protocol';
+import type { Cut } from '../ui/conversation/session';
 import { pageFolder } from '../ui/remember';
-import type { Cut } from '../ui/session';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
 export interface NamedModel {

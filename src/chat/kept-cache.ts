@@ -3,7 +3,7 @@
  * conversation with one model, under a name of its own; when that is over, it is deleted.
  */
 import type { GenerateResult } from '../protocol';
-import type { ChatSession, Talk } from '../ui/session';
+import type { ChatSession, Talk } from '../ui/conversation/session';
 import type { ConversationRecord } from './conversation-store';
 
 /** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */

@@ -1,9 +1,9 @@
 import { clear, createStore, get, set } from 'idb-keyval';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
-import type { ModelChoice } from '../ui/model-choice';
+import { ChatSession } from '../ui/conversation/session';
+import type { ModelChoice } from '../ui/models/model-choice';
 import { pageFolder } from '../ui/remember';
-import { ChatSession } from '../ui/session';
 import { FakeEngine, fakeLoad } from '../ui/test/fake-engine';
 import { KeptChat } from './kept-chat';
 

@@ -4,9 +4,9 @@
  * Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
 import { NibbleError } from '../errors';
-import type { ModelChoice } from '../ui/model-choice';
+import { type ChatSession, isSaid } from '../ui/conversation/session';
+import type { ModelChoice } from '../ui/models/model-choice';
 import { recall, remember } from '../ui/remember';
-import { type ChatSession, isSaid } from '../ui/session';
 import {
   type ConversationRecord,
   type NamedModel,

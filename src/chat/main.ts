@@ -17,12 +17,12 @@ import {
 import { asNibbleError, NibbleError } from '../errors';
 import type { EngineOptions, SamplingOptions } from '../protocol';
 import { registerServiceWorker } from '../pwa/register';
-import { rememberedBudget } from '../ui/budget';
-import { chooseByName, type ModelChoice } from '../ui/model-choice';
-import type { ModelLibrary } from '../ui/model-library';
+import { previewModel } from '../ui/conversation/preview';
+import { ChatSession } from '../ui/conversation/session';
+import { rememberedBudget } from '../ui/memory/budget';
+import { chooseByName, type ModelChoice } from '../ui/models/model-choice';
+import type { ModelLibrary } from '../ui/models/model-library';
 import { describeUnknown, OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
-import { previewModel } from '../ui/preview';
-import { ChatSession } from '../ui/session';
 import type { NamedModel } from './conversation-store';
 import type { KeptChat } from './kept-chat';
 import type { ChatPage } from './page';

@@ -2,15 +2,15 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import type { Inspection } from '../engine';
 import type { NibbleError } from '../errors';
-import { rememberBudget } from '../ui/budget';
-import '../ui/chat-view';
+import { rememberBudget } from '../ui/memory/budget';
+import '../ui/conversation/chat-view';
 import { define } from '../ui/define';
-import '../ui/drop-target';
-import type { ChosenOptions } from '../ui/memory-words';
-import type { ModelChoice } from '../ui/model-choice';
-import type { ModelLibrary } from '../ui/model-library';
-import type { ModelsDialog } from '../ui/models-dialog';
-import type { ChatSession } from '../ui/session';
+import '../ui/models/drop-target';
+import type { ChatSession } from '../ui/conversation/session';
+import type { ChosenOptions } from '../ui/memory/memory-words';
+import type { ModelChoice } from '../ui/models/model-choice';
+import type { ModelLibrary } from '../ui/models/model-library';
+import type { ModelsDialog } from '../ui/models/models-dialog';
 import { theme } from '../ui/theme';
 import type { KeptChat } from './kept-chat';
 import './kept-setting';
@@ -129,7 +129,7 @@ export class ChatPage extends LitElement {
     if (!library || !session) return;
     try {
       const looking = library.inspect(model, { ...session.engineOptions, ...hub, sizes: false });
-      const [inspection] = await Promise.all([looking, import('../ui/memory-panel')]);
+      const [inspection] = await Promise.all([looking, import('../ui/memory/memory-panel')]);
       this.offered = { inspection, model };
       this.#changed();
     } catch {
@@ -162,7 +162,7 @@ export class ChatPage extends LitElement {
 
   /** The dialog's code is fetched when it is first needed. */
   async #models(show: (dialog: ModelsDialog) => Promise<void>) {
-    await import('../ui/models-dialog');
+    await import('../ui/models/models-dialog');
     await show(this.dialog);
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
-import { ChatSession, type LoadEngine } from '../ui/session';
+import { ChatSession, type LoadEngine } from '../ui/conversation/session';
 import { FakeEngine, fakeLoad, PROGRESS } from '../ui/test/fake-engine';
 import { SharedEngines } from './shared-engines';
 

@@ -4,7 +4,7 @@
  */
 import { NibbleError } from '../errors';
 import type { Progress } from '../protocol';
-import type { ChatEngine, LoadEngine, Talk } from '../ui/session';
+import type { ChatEngine, LoadEngine, Talk } from '../ui/conversation/session';
 
 type Model = Parameters<LoadEngine>[0];
 type Options = Parameters<LoadEngine>[1];

@@ -11,7 +11,7 @@ import type {
   Progress,
   SamplingOptions,
 } from '../../protocol';
-import type { ChatEngine, LoadEngine, Talk } from '../session';
+import type { ChatEngine, LoadEngine, Talk } from '../conversation/session';
 
 const MEMORY: MemoryInfo = {
   weights: 84e6,

@@ -3,7 +3,7 @@
 import type { Inspection } from '../../engine';
 import { NibbleError } from '../../errors';
 import type { ModelCost, PlanInfo, PlanQuery, StoredModel } from '../../protocol';
-import type { ModelLibrary } from '../model-library';
+import type { ModelLibrary } from '../models/model-library';
 
 export const PLAN: PlanInfo = {
   weights: 80 * 2 ** 20,

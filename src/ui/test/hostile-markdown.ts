@@ -1,7 +1,7 @@
 /** Hostile Markdown: the pieces that Markdown is made of, again and again. */
 import fc from 'fast-check';
 import type { Hostile } from '../../formats/test/hostile';
-import { renderMarkdown } from '../markdown';
+import { renderMarkdown } from '../markdown/markdown';
 import { seen } from './rendered';
 
 const FRAGMENTS =

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { PlanOffer } from '../protocol';
+import type { PlanOffer } from '../../protocol';
 import { describeLength, describeOptions, judge, offeredTokens, queryFor, takeOffer } from './memory-words';
 
 const device = { bytes: 1000 * 2 ** 20, reason: '' };

@@ -1,11 +1,11 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import { guard } from 'lit/directives/guard.js';
-import type { ChatMessage, Prefill } from '../protocol';
-import { define } from './define';
-import { directionOf, longText, PIECE } from './long-text';
-import { DEEPEST, StreamingMarkdown } from './streaming-markdown';
-import { theme } from './theme';
+import type { ChatMessage, Prefill } from '../../protocol';
+import { define } from '../define';
+import { directionOf, longText, PIECE } from '../markdown/long-text';
+import { DEEPEST, StreamingMarkdown } from '../markdown/streaming-markdown';
+import { theme } from '../theme';
 
 /** How near to its end the list must be for new text to pull it along, px. */
 const NEAR_END = 80;
@@ -196,7 +196,7 @@ export class MessageList extends LitElement {
   async #fetchMarkdown() {
     this.#fetching = true;
     try {
-      const { BoundedLexer } = await import('./bounded-lexer');
+      const { BoundedLexer } = await import('../markdown/bounded-lexer');
       this.#streaming = new StreamingMarkdown((text) => new BoundedLexer(DEEPEST).lex(text));
       this.requestUpdate();
     } catch {

@@ -1,6 +1,6 @@
 /** What a plan means to a person: words, a verdict, and what could be asked for otherwise. */
-import type { DeviceEstimate, EngineOptions, PlanChange, PlanInfo, PlanOffer, PlanQuery } from '../protocol';
-import { formatMemory } from './format';
+import type { DeviceEstimate, EngineOptions, PlanChange, PlanInfo, PlanOffer, PlanQuery } from '../../protocol';
+import { formatMemory } from '../format';
 
 /** English words a token, as tokenizers of these families have it. */
 const WORDS_PER_TOKEN = 0.75;

@@ -1,5 +1,5 @@
 /** The person's memory limit: where its slider stands, and how this browser remembers it. */
-import { recall, remember } from './remember';
+import { recall, remember } from '../remember';
 
 const MIB = 2 ** 20;
 const LEAST = 64 * MIB;

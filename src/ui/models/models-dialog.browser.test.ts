@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Locator, page, userEvent } from 'vitest/browser';
-import { NibbleError } from '../errors';
-import type { PlanOffer } from '../protocol';
+import { NibbleError } from '../../errors';
+import type { PlanOffer } from '../../protocol';
 import type { ModelsDialog } from './models-dialog';
 import './models-dialog';
-import { ChatSession } from './session';
-import { FakeEngine, fakeLoad, INFO } from './test/fake-engine';
-import { COST, FakeLibrary, KEPT, PLAN } from './test/fake-library';
+import { ChatSession } from '../conversation/session';
+import { FakeEngine, fakeLoad, INFO } from '../test/fake-engine';
+import { COST, FakeLibrary, KEPT, PLAN } from '../test/fake-library';
 
 afterEach(() => document.body.replaceChildren());
 

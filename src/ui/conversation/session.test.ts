@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
-import { NibbleError } from '../errors';
-import type { Progress } from '../protocol';
+import { NibbleError } from '../../errors';
+import type { Progress } from '../../protocol';
+import { FakeEngine, fakeLoad, INFO, PROGRESS } from '../test/fake-engine';
 import { ChatSession, type LoadEngine } from './session';
-import { FakeEngine, fakeLoad, INFO, PROGRESS } from './test/fake-engine';
 
 const session = (load: LoadEngine, system?: string) =>
   new ChatSession(load, {

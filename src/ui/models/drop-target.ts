@@ -1,9 +1,9 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
-import { modelFromDrop } from '../engine';
-import { asNibbleError } from '../errors';
-import { define } from './define';
-import { theme } from './theme';
+import { modelFromDrop } from '../../engine';
+import { asNibbleError } from '../../errors';
+import { define } from '../define';
+import { theme } from '../theme';
 
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
 

@@ -1,12 +1,12 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
-import type { Inspection } from '../engine';
-import type { PlanInfo, PlanOffer } from '../protocol';
+import type { Inspection } from '../../engine';
+import type { PlanInfo, PlanOffer } from '../../protocol';
+import { define } from '../define';
+import { formatMemory } from '../format';
+import { theme } from '../theme';
 import { budgetAt, LAST_PLACE, placeOf } from './budget';
-import { define } from './define';
-import { formatMemory } from './format';
 import { type ChosenOptions, describeLength, describeOptions, judge, queryFor, takeOffer } from './memory-words';
-import { theme } from './theme';
 
 /** 2,000 words */
 const LONG_CHAT_TOKENS = 2667;

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { page } from 'vitest/browser';
-import type { ChatMessage } from '../protocol';
-import { BoundedLexer } from './bounded-lexer';
+import type { ChatMessage } from '../../protocol';
+import { BoundedLexer } from '../markdown/bounded-lexer';
 import './message-list';
 import type { MessageList } from './message-list';
 
@@ -18,7 +18,7 @@ async function show(answer: Partial<ChatMessage>, fields: Partial<MessageList> =
   document.body.append(list);
   await list.updateComplete;
   // which the list fetches with its first message
-  await import('./bounded-lexer');
+  await import('../markdown/bounded-lexer');
   await list.updateComplete;
   return list;
 }

@@ -1,6 +1,6 @@
 /** From what a person types, picks or drops to what load() is given. */
-import type { HubOptions, ModelInput } from '../engine';
-import { type EngineOptions, HUB_ID, type StoredModel } from '../protocol';
+import type { HubOptions, ModelInput } from '../../engine';
+import { type EngineOptions, HUB_ID, type StoredModel } from '../../protocol';
 
 /** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
 export interface ModelChoice extends HubOptions {

@@ -1,10 +1,10 @@
 import { css, html, LitElement } from 'lit';
 import { property, query } from 'lit/decorators.js';
-import { asNibbleError } from '../errors';
-import { define } from './define';
+import { asNibbleError } from '../../errors';
+import { define } from '../define';
+import { theme } from '../theme';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFiles, pickFolder } from './pick-files';
-import { theme } from './theme';
 
 /** Ways to name a model: an id or address, a folder, files. Events: `choose` (ModelChoice), `refuse` (NibbleError). */
 export class ModelForm extends LitElement {

@@ -1,7 +1,7 @@
 /** What loading the model that a page offers would cost, found out before any of its weights are downloaded. */
-import type { HubOptions, ModelInput } from '../engine';
-import type { LoadAttempt } from '../protocol';
-import type { ModelChoice } from './model-choice';
+import type { HubOptions, ModelInput } from '../../engine';
+import type { LoadAttempt } from '../../protocol';
+import type { ModelChoice } from '../models/model-choice';
 
 export interface ModelPreview {
   /** bytes of the whole model; null where there is no manifest to tell */

@@ -1,9 +1,9 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { GenerateResult, GenerateStats, MemoryInfo, ModelInfo } from '../protocol';
-import { define } from './define';
-import { formatMemory, formatRate } from './format';
-import { theme } from './theme';
+import type { GenerateResult, GenerateStats, MemoryInfo, ModelInfo } from '../../protocol';
+import { define } from '../define';
+import { formatMemory, formatRate } from '../format';
+import { theme } from '../theme';
 
 /** "WebGPU (Apple M2)" or "CPU" */
 export function describeBackend(info: ModelInfo): string {

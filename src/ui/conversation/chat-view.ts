@@ -5,11 +5,11 @@ import './error-notice';
 import './message-list';
 import './progress-bar';
 import './stats-line';
+import { define } from '../define';
+import { formatBytes, formatMemory } from '../format';
+import { theme } from '../theme';
 import type { Composer } from './composer';
-import { define } from './define';
-import { formatBytes, formatMemory } from './format';
 import type { ChatSession } from './session';
-import { theme } from './theme';
 
 const MIB = 2 ** 20;
 

@@ -1,13 +1,13 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
-import { asNibbleError, type NibbleError, withoutSecrets } from '../errors';
-import type { ModelInfo, StoredModel } from '../protocol';
-import { define } from './define';
-import './error-notice';
-import { formatAgo, formatBytes } from './format';
+import { asNibbleError, type NibbleError, withoutSecrets } from '../../errors';
+import type { ModelInfo, StoredModel } from '../../protocol';
+import { define } from '../define';
+import '../conversation/error-notice';
+import { formatAgo, formatBytes } from '../format';
+import { theme } from '../theme';
 import { chooseStored } from './model-choice';
 import type { ModelLibrary } from './model-library';
-import { theme } from './theme';
 
 interface Room {
   usage: number;

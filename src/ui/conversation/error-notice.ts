@@ -1,8 +1,8 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { NibbleError } from '../errors';
-import { define } from './define';
-import { theme } from './theme';
+import type { NibbleError } from '../../errors';
+import { define } from '../define';
+import { theme } from '../theme';
 
 /**
  * What went wrong, in the error's own sentence; its code and numbers are in the console, for who looks into it. What is

@@ -1,13 +1,13 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
-import type { Inspection } from '../engine';
-import type { ModelCost as Cost } from '../protocol';
-import { define } from './define';
-import { formatBytes, formatCount } from './format';
-import './memory-panel';
-import type { ChosenOptions } from './memory-words';
+import type { Inspection } from '../../engine';
+import type { ModelCost as Cost } from '../../protocol';
+import { define } from '../define';
+import { formatBytes, formatCount } from '../format';
+import '../memory/memory-panel';
+import type { ChosenOptions } from '../memory/memory-words';
+import { theme } from '../theme';
 import type { ModelChoice } from './model-choice';
-import { theme } from './theme';
 
 /** "98 MB, once", "98 MB, of which 40 MB are here", "nothing: it is on this device" */
 export function describeDownload({ bytes, storedBytes, here }: Cost): string {

@@ -1,18 +1,18 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
-import type { Inspection } from '../engine';
-import { asNibbleError, type NibbleError } from '../errors';
-import { define } from './define';
-import './error-notice';
-import type { ChosenOptions } from './memory-words';
+import type { Inspection } from '../../engine';
+import { asNibbleError, type NibbleError } from '../../errors';
+import { define } from '../define';
+import '../conversation/error-notice';
+import type { ChosenOptions } from '../memory/memory-words';
 import './model-cost';
 import type { ModelChoice } from './model-choice';
 import './model-form';
+import type { ChatSession } from '../conversation/session';
 import type { ModelForm } from './model-form';
 import type { ModelLibrary } from './model-library';
-import type { ChatSession } from './session';
 import './stored-list';
-import { theme } from './theme';
+import { theme } from '../theme';
 
 /**
  * A dialog in two steps: which model, from the web or from this device; then what it takes, and

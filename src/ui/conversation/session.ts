@@ -2,8 +2,8 @@
  * One conversation with one model, as a state that elements draw: what is loaded, what was said, what went wrong.
  * It knows the engine by its shape only, so tests drive it with a fake one.
  */
-import type { HubOptions, ModelInput } from '../engine';
-import { asNibbleError, type NibbleError } from '../errors';
+import type { HubOptions, ModelInput } from '../../engine';
+import { asNibbleError, type NibbleError } from '../../errors';
 import type {
   AnswerPart,
   ChatMessage,
@@ -15,8 +15,8 @@ import type {
   Progress,
   SamplingOptions,
   SavedCache,
-} from '../protocol';
-import type { ModelChoice } from './model-choice';
+} from '../../protocol';
+import type { ModelChoice } from '../models/model-choice';
 import type { ModelPreview } from './preview';
 
 /** A conversation with a cache of its own. */

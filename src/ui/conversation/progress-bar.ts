@@ -1,9 +1,9 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { Progress } from '../protocol';
-import { define } from './define';
-import { formatBytes, formatBytesOf, formatSeconds } from './format';
-import { theme } from './theme';
+import type { Progress } from '../../protocol';
+import { define } from '../define';
+import { formatBytes, formatBytesOf, formatSeconds } from '../format';
+import { theme } from '../theme';
 
 const PHASES: Record<Progress['phase'], string> = {
   header: 'Reading the model’s description',

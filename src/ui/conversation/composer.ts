@@ -1,7 +1,7 @@
 import { css, html, LitElement } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
-import { define } from './define';
-import { theme } from './theme';
+import { define } from '../define';
+import { theme } from '../theme';
 
 /** Where a question is typed: Enter sends, Shift+Enter breaks the line, Escape stops. Events: `send` (text), `stop`. */
 export class Composer extends LitElement {

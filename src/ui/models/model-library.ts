@@ -1,6 +1,6 @@
 /** What the dialog of models asks of the engine, so that tests can put something else in its place. */
-import type { HubOptions, Inspection, ModelInput } from '../engine';
-import type { EngineOptions, StoredModel, VerifyResult } from '../protocol';
+import type { HubOptions, Inspection, ModelInput } from '../../engine';
+import type { EngineOptions, StoredModel, VerifyResult } from '../../protocol';
 import type { ModelChoice } from './model-choice';
 
 export interface ModelLibrary {

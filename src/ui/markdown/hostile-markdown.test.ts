@@ -4,13 +4,13 @@
  */
 import { Lexer } from 'marked';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { RUNS, SEED } from '../formats/test/hostile';
+import { RUNS, SEED } from '../../formats/test/hostile';
+import { hostileMarkdown } from '../test/hostile-markdown';
+import { type Seen, seen } from '../test/rendered';
 import { BoundedLexer } from './bounded-lexer';
 import { PIECE } from './long-text';
 import { renderMarkdown, StreamingMarkdown } from './markdown';
 import { DEEPEST } from './streaming-markdown';
-import { hostileMarkdown } from './test/hostile-markdown';
-import { type Seen, seen } from './test/rendered';
 
 /** Far more than thirty thousand characters take, in ms: for those that never end. */
 const NEVER = 20_000;
