@@ -15,31 +15,29 @@
  * Memory: at most CACHED chunks and those parts; IN_FLIGHT requests for chunks.
  */
 import { NibbleError } from '../errors';
-import { createGate } from '../platform/gate';
 import { gitName, sha256 } from '../platform/sha256';
 import type { Sha256 } from '../platform/sha256-in-pieces';
-import type { Source } from '../sources/source';
-import { changedFile, isChange, isSameVersion, isTold } from '../sources/versions';
+import type { Listing, Source } from '../sources/source';
+import { changedFile, isChange, isSameVersion } from '../sources/versions';
 import { createChunkCache, type Held } from './chunk-cache';
 import {
   begunKey,
   CHUNK_BYTES,
-  type Chunk,
   chunkKey,
   deleteFile,
   filePrefix,
   isForeign,
   isWhole,
-  keptBytes,
   type ModelRecord,
   type ModelStore,
   partsKey,
   RECORD_FORMAT,
   samplesKey,
 } from './chunk-store';
-import { createKeeper } from './keeper';
 import { readManifest } from './manifest';
-import { findPart, firstDifference, type Part, packParts, unpackParts } from './parts';
+import { type FilesOptions, type MakeBytes, type OpenedRecord, openModelFiles } from './model-files';
+import { createOrigin } from './origin';
+import { findPart, firstDifference, type Part } from './parts';
 import { isWeights } from './progress';
 import {
   beginningOf,
@@ -47,7 +45,6 @@ import {
   partsIn,
   placesIn,
   type Samples,
-  samplesOf,
   spreadOver,
   takeFirst,
   takeFrom,
@@ -58,11 +55,8 @@ import {
 const CACHED = 4;
 /** of headers, before weights are read: as many as are read side by side */
 const CACHED_FIRST = 6;
-const IN_FLIGHT = 3;
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
-/** the browser copies what it stores or gives back, twice: one chunk at a time each way */
-const STORE_IN_FLIGHT = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
 
@@ -112,18 +106,12 @@ export interface StoredSource extends Source {
   close(): Promise<void>;
 }
 
-export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
-
-export interface StoredOptions {
+export interface StoredOptions extends FilesOptions {
   /** what the person chose that decides what is made of the files (keepInstead()); absent: what is kept will do */
   choice?: string;
   signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
-  /** told of the size of every file that belongs to the model, as soon as it is known */
-  onSize?: (path: string, bytes: number) => void;
-  /** go on without keeping the rest when there is no room for it, or nothing can be written */
-  ifRoom?: boolean;
 }
 
 const FOREIGN =
@@ -145,25 +133,17 @@ interface FileCheck {
   done: Promise<void>;
 }
 
-/**
- * @param given null: nothing is kept, but what arrives is still verified
- * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
- * which the browser says that it has no room
- */
-export async function openStored(
+/** The source's files as the ledger has them, and what the place itself says of them where they are not all here. */
+async function openRecord(
   inner: Source,
-  given: ModelStore | null,
-  { choice: wanted, signal, onStored, onSize, ifRoom = false }: StoredOptions = {},
-): Promise<StoredSource> {
+  store: ModelStore | null,
+  old: ModelRecord | undefined,
+  choice: string,
+  signal?: AbortSignal,
+): Promise<OpenedRecord & { listing: Listing | null }> {
   const key = modelKey(inner);
-  const found = await given?.ledger.get(key);
-  const foreign = isForeign(found);
-  const store = foreign ? null : given;
-  const old = foreign ? undefined : found;
-  const choice = wanted ?? old?.made?.choice ?? '';
   const complete = isInstalled(old, choice);
   const anew = old?.made !== undefined && old.made.choice !== choice;
-  /** what is known from earlier loads: it counts until this one has an answer about the file */
   const earlier = { ...old?.files };
   if (anew && store) {
     await deleteFile(store, key, old.made!.path);
@@ -185,98 +165,37 @@ export async function openStored(
         kept: 0,
         lastUsed: Date.now(),
       };
-  const cache = createChunkCache(load, () => (streaming ? CACHED : CACHED_FIRST));
+  return { record, old, earlier, complete, anew, listing };
+}
+
+/**
+ * @param given null: nothing is kept, but what arrives is still verified
+ * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
+ * which the browser says that it has no room
+ */
+export async function openStored(
+  inner: Source,
+  given: ModelStore | null,
+  { choice: wanted, signal, onStored, ...options }: StoredOptions = {},
+): Promise<StoredSource> {
+  const found = await given?.ledger.get(modelKey(inner));
+  const foreign = isForeign(found);
+  const store = foreign ? null : given;
+  const old = foreign ? undefined : found;
+  const choice = wanted ?? old?.made?.choice ?? '';
+  const { listing, ...opened } = await openRecord(inner, store, old, choice, signal);
+  const files = await openModelFiles(store, opened, options, foreign ? FOREIGN : '');
+  const { record, earlier, complete, kept, faults, apart, sampled } = files;
+  const { key, keeper } = kept;
+  const origin = createOrigin(inner, signal);
+  const cache = createChunkCache(load, () => (files.streaming ? CACHED : CACHED_FIRST));
   const checks = new Map<string, FileCheck>();
   /** sizes that are being asked for, by path */
   const sizes = new Map<string, Promise<number | null>>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
-  /** what was read apart, by path: as it comes from the store, and then all of it */
-  const apart = new Map<string, Promise<Part[]>>();
-  /** files of which more was read apart than is stored */
-  const unsaved = new Set<string>();
-  /** of files whose server tells nothing of versions */
-  const sampled = new Map<string, Promise<Samples>>();
-  /** files that have become others since this load began to read them */
-  const changed = new Set<string>();
-  /** something was not what had been read before: everything that was made of that may be wrong */
-  let refuted: NibbleError | null = null;
-  let streaming: readonly string[] | null = null;
-  let making: { path: string; of: readonly string[]; make: MakeBytes; headers: ReadonlySet<string> } | null = null;
-  const stop = new AbortController();
-  const onAbort = () => stop.abort();
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener('abort', onAbort);
-  const gate = createGate(IN_FLIGHT);
-  const readGate = createGate(STORE_IN_FLIGHT);
-  const keeper = createKeeper(store, ifRoom, missingBytes, foreign ? FOREIGN : '');
-  const { write } = keeper;
-  let dropped = false;
-  let sourceFailed = false;
+  let headers: ReadonlySet<string> = new Set();
   let saving = Promise.resolve();
-  for (const [path, { bytes }] of Object.entries(record.files)) {
-    if (!complete) await forgetOther(path, bytes, null);
-    if (bytes !== null) await expectFile(path, bytes);
-  }
-  // known before this load has come to it: another choice must find it
-  if (!complete && !anew && old?.made) {
-    record.made = old.made;
-    record.files[old.made.path] = earlier[old.made.path];
-  }
-  // a model that is all here can be read where nothing can be written
-  await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : saveRecord());
-
-  async function saveRecord(): Promise<void> {
-    const files = record.complete ? record.files : { ...earlier, ...record.files };
-    if (store) await write(() => store.ledger.put({ ...record, files }));
-  }
-
-  /**
-   * A file of another size or digest than last time is another file: what is kept of it goes; and so does what is kept
-   * of one of which nothing is known, unless a manifest says what it must be.
-   */
-  async function forgetOther(path: string, bytes: number | null, digest: string | null) {
-    const before = earlier[path];
-    if (!store || (!before && record.files[path])) return;
-    if (!before) return deleteAll(path);
-    const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
-    if (same) return;
-    await dropKept(path);
-  }
-
-  /** Deletes what is kept of a file, and of what was made of it. */
-  async function dropKept(path: string): Promise<void> {
-    for (const name of [path, old?.made?.path, making?.path]) if (name) await deleteAll(name);
-  }
-
-  async function deleteAll(path: string): Promise<void> {
-    if (store) await deleteFile(store, key, path);
-    for (const known of [apart, sampled, unsaved]) known.delete(path);
-  }
-
-  /** Whether a file is kept as it is served. */
-  function isKept(path: string): boolean {
-    return store !== null && !making?.of.includes(path);
-  }
-
-  async function missingOf(path: string, bytes: number): Promise<number> {
-    return bytes - keptBytes(await store!.chunks.keys(filePrefix(key, path)), bytes);
-  }
-
-  /** of all files that are known by now */
-  async function missingBytes(): Promise<number> {
-    let sum = 0;
-    for (const [path, { bytes }] of Object.entries(record.files)) {
-      if (bytes && isKept(path)) sum += await missingOf(path, bytes);
-    }
-    return sum;
-  }
-
-  /** @throws quota-exceeded, unless the rest need not be kept */
-  async function expectFile(path: string, bytes: number): Promise<void> {
-    onSize?.(path, bytes);
-    if (store && !complete) await keeper.expect(await missingOf(path, bytes));
-  }
 
   async function size(path: string): Promise<number | null> {
     const known = record.files[path];
@@ -290,20 +209,20 @@ export async function openStored(
   async function findSize(path: string): Promise<number | null> {
     const listed = listing?.files[path];
     if (record.manifest || (record.closed && !listed)) return null;
-    if (complete) return inner.size(path, stop.signal).catch(() => null);
+    if (complete) return inner.size(path, origin.signal).catch(() => null);
     const bytes = listed ? listed.bytes : await askSize(path);
     const digest = listed?.digest ?? null;
-    await forgetOther(path, bytes, digest);
+    await files.forgetOther(path, bytes, digest);
     if (bytes && !listed) await forgetUnproven(path);
     record.files[path] = { bytes, chunks: [], digest, version: inner.versions?.get(path) };
-    await saveRecord();
-    if (bytes !== null) await expectFile(path, bytes);
+    await files.save();
+    if (bytes !== null) await files.expect(path, bytes);
     return bytes;
   }
 
   /** A file's size; if it is no longer of the version that is kept of it, that goes. */
   async function askSize(path: string): Promise<number | null> {
-    const ask = () => inner.size(path, stop.signal);
+    const ask = () => inner.size(path, origin.signal);
     inner.versions?.set(path, earlier[path]?.version ?? null);
     try {
       return await ask();
@@ -320,19 +239,19 @@ export async function openStored(
     const now = inner.versions?.get(path);
     if (!store || !before || !now) return;
     const same = (before.version && isSameVersion(before.version, now)) ?? (await matches(path, await keptParts(path)));
-    if (!same) await dropKept(path);
+    if (!same) await files.drop(path);
   }
 
   /** What of a file is to be compared: samples of weights, all that is kept of a small file. */
   async function keptParts(path: string): Promise<Part[]> {
-    const samples = await samplesFor(path);
+    const samples = await sampled.of(path);
     if (isWeights(path) && samples.first.some((part) => !isEmpty(part))) return partsIn(samples);
     // a small file, or weights whose matrices no load has come to, or an earlier version of Nibble
     const prefix = filePrefix(key, path);
     const parts: Part[] = [];
     for (const name of await store!.chunks.keys(prefix)) {
       const index = Number.parseInt(name.slice(prefix.length), 10);
-      const chunk = index >= 0 ? await sound(name, () => true) : null;
+      const chunk = index >= 0 ? await kept.sound(name) : null;
       if (chunk && isWeights(path)) {
         takeFrom(samples, index, chunk.bytes);
         parts.push(...spreadOver(index, chunk.bytes));
@@ -346,71 +265,38 @@ export async function openStored(
     const some = parts.filter((part) => !isEmpty(part));
     // to come to one further on, the file would be downloaded anew
     for (const { start, bytes } of inner.inOrder?.(path) ? some.slice(0, 1) : some) {
-      const again = await gate(() => inner.read(path, start, start + bytes.length, stop.signal));
+      const again = await origin.inTurn(() => inner.read(path, start, start + bytes.length, origin.signal));
       if (firstDifference([{ start, bytes }], start, again) !== null) return false;
     }
     return true;
   }
 
-  /** Whether nothing but its bytes tells one version of a file from another. */
-  function isUntold(path: string): boolean {
-    const version = inner.versions?.get(path);
-    return version !== undefined && !(version && isTold(version));
-  }
-
-  function samplesFor(path: string): Promise<Samples> {
-    const known =
-      sampled.get(path) ??
-      sound(samplesKey(key, path), () => true).then((kept) => samplesOf(kept ? unpackParts(kept.bytes) : []));
-    sampled.set(path, known);
-    return known;
-  }
-
   /** Takes samples, and stores them before what they are to vouch for. */
   async function sample(path: string, take: (samples: Samples) => void): Promise<void> {
-    const samples = await samplesFor(path);
+    const samples = await sampled.of(path);
     take(samples);
-    const bytes = packParts(partsIn(samples));
-    const digest = store && (await sha256(bytes));
-    if (digest) await write(() => store.chunks.put(samplesKey(key, path), { sha256: digest, bytes }));
+    await sampled.save(path);
   }
 
   async function sampleFirst(path: string, places: readonly number[], index: number, chunk: Uint8Array): Promise<void> {
-    const which = placesIn(await samplesFor(path), places, index);
+    const which = placesIn(await sampled.of(path), places, index);
     if (which.length > 0) await sample(path, (samples) => takeFirst(samples, places, which, index, chunk));
   }
 
-  /** Notes that a file has changed, if that is what an error says: all that was read of it counts no more. */
-  function noteChange(error: unknown): void {
-    if (!isChange(error)) return;
-    changed.add(String(error.details.path));
-    refuted ??= error;
-    dropped = true;
-  }
-
   async function unchanged(): Promise<void> {
-    if (refuted) throw refuted;
+    if (faults.refuted) throw faults.refuted;
     const asked = [...(inner.versions ?? [])].filter(([path, version]) => version && record.files[path]?.bytes);
     try {
       await Promise.all(
         asked.map(async ([path]) => {
-          if (!isUntold(path)) await gate(() => inner.confirm!(path, stop.signal));
-          if (!(await matches(path, partsIn(await samplesFor(path))))) throw changedFile(path);
+          if (!origin.isUntold(path)) await origin.inTurn(() => inner.confirm!(path, origin.signal));
+          if (!(await matches(path, partsIn(await sampled.of(path))))) throw changedFile(path);
         }),
       );
     } catch (error) {
-      noteChange(error);
+      faults.noteChange(error);
       throw error;
     }
-  }
-
-  /** A chunk, or the beginning of one, whose bytes are still those that were stored. */
-  async function sound(name: string, fits: (bytes: number) => boolean): Promise<Chunk | null> {
-    const kept = store && (await readGate(() => store.chunks.get(name)));
-    if (!kept) return null;
-    if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
-    await store!.chunks.delete(name);
-    return null;
   }
 
   /** Says whether a chunk's bytes are what they must be; a file of one chunk has its author's digest. */
@@ -425,14 +311,10 @@ export async function openStored(
 
   /** Whether the folder's manifest says otherwise by now. A model that was all here is then here in part. */
   async function isPublishedAnew(path: string, index: number): Promise<boolean> {
-    const now = record.manifest ? await readManifest(inner, null, stop.signal).catch(() => null) : null;
+    const now = record.manifest ? await readManifest(inner, null, origin.signal).catch(() => null) : null;
     if (!now || now.files[path]?.chunks[index] === record.files[path].chunks[index]) return false;
-    if (complete) await forgetComplete();
+    if (complete) await files.saveIncomplete();
     return true;
-  }
-
-  async function forgetComplete(): Promise<void> {
-    await write(() => store!.ledger.put({ ...record, complete: false })).catch(() => {});
   }
 
   /** What is missing of a chunk, put behind what of it came before. */
@@ -451,40 +333,23 @@ export async function openStored(
     if (complete && version && !record.manifest) inner.versions?.set(path, version);
     try {
       return join(
-        await gate(() =>
-          inner.read(path, start + have, end, stop.signal, (bytes) => {
+        await origin.inTurn(() =>
+          inner.read(path, start + have, end, origin.signal, (bytes) => {
             came = bytes;
           }),
         ),
       );
     } catch (error) {
-      sourceFailed = true;
-      noteChange(error);
       // the error of the read is what counts, whether or not its beginning can be kept
-      if (isKept(path) && came) await keepPart(path, index, join(came)).catch(() => {});
-      throw error;
+      if (files.isKept(path) && came) await kept.put(begunKey(key, path, index), join(came)).catch(() => {});
+      return faults.readFailed(error);
     }
   }
 
-  async function keepPart(path: string, index: number, bytes: Uint8Array<ArrayBuffer>) {
-    const digest = await sha256(bytes);
-    await write(() => store!.chunks.put(begunKey(key, path, index), { sha256: digest!, bytes }));
-  }
-
-  /** What is known of a file's parts. */
-  function partsOf(path: string): Promise<Part[]> {
-    const known =
-      apart.get(path) ?? sound(partsKey(key, path), () => true).then((kept) => (kept ? unpackParts(kept.bytes) : []));
-    apart.set(path, known);
-    return known;
-  }
-
   async function saveParts(): Promise<void> {
-    for (const path of unsaved) {
-      unsaved.delete(path);
-      const bytes = packParts(await partsOf(path));
-      const digest = store && (await sha256(bytes));
-      if (digest) await write(() => store.chunks.put(partsKey(key, path), { sha256: digest, bytes }));
+    for (const path of apart.unsaved) {
+      apart.unsaved.delete(path);
+      await apart.save(path);
     }
   }
 
@@ -493,16 +358,15 @@ export async function openStored(
    * @throws integrity-mismatch
    */
   async function compare(path: string, index: number, bytes: Uint8Array): Promise<void> {
-    const at = apart.has(path) ? firstDifference(await partsOf(path), index * CHUNK_BYTES, bytes) : null;
+    const at = apart.has(path) ? firstDifference(await apart.of(path), index * CHUNK_BYTES, bytes) : null;
     if (at === null) return;
     const message = `Byte ${at} of ${path} was not the same when it arrived twice. It was deleted; load the model again.`;
-    refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
-    dropped = true;
-    apart.delete(path);
-    unsaved.delete(path);
+    faults.refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
+    faults.dropped = true;
+    apart.forget(path);
     record.files[path].chunks[index] = '';
     for (const name of [partsKey(key, path), chunkKey(key, path, index)]) await store?.chunks.delete(name);
-    throw refuted;
+    throw faults.refuted;
   }
 
   async function load(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -510,23 +374,23 @@ export async function openStored(
     const name = chunkKey(key, path, index);
     const start = index * CHUNK_BYTES;
     const end = Math.min(start + CHUNK_BYTES, size!);
-    const kept = await sound(name, (length) => length === end - start);
-    if (kept) {
-      if (!(await mismatch(path, index, kept.bytes, kept.sha256))) {
-        await compare(path, index, kept.bytes);
-        chunks[index] = kept.sha256;
-        if (!met.has(name)) onStored?.(path, kept.bytes.length);
+    const here = await kept.sound(name, (length) => length === end - start);
+    if (here) {
+      if (!(await mismatch(path, index, here.bytes, here.sha256))) {
+        await compare(path, index, here.bytes);
+        chunks[index] = here.sha256;
+        if (!met.has(name)) onStored?.(path, here.bytes.length);
         met.add(name);
-        return kept.bytes;
+        return here.bytes;
       }
       await store!.chunks.delete(name);
     }
-    let part = (await sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
+    let part = (await kept.sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
     if (part) onStored?.(path, part.length);
     met.add(name);
     for (let attempt = part ? -1 : 0; ; attempt++) {
       const bytes =
-        path === making?.path ? await making.make(start, end) : await fetchChunk(path, index, start, end, part);
+        path === files.made?.path ? await files.made.make(start, end) : await fetchChunk(path, index, start, end, part);
       // where nothing is kept and nothing is known there is nothing to compare
       const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
       const wrong = await mismatch(path, index, bytes, digest);
@@ -534,11 +398,11 @@ export async function openStored(
       part = null;
       if (!wrong) {
         await compare(path, index, bytes);
-        if (isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
+        if (origin.isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
-          if (isKept(path)) await write(() => store!.chunks.put(name, { sha256: digest, bytes }));
+          if (files.isKept(path)) await kept.put(name, bytes, digest);
           // read for a header: its weights would be fetched again
-          if (keeper.full && !streaming && isWeights(path)) cache.pin(path, index);
+          if (keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
         }
         return bytes;
@@ -593,23 +457,23 @@ export async function openStored(
     checks.delete(path);
     if (actual === digest) return;
     await forget(path);
-    if (making) await forget(making.path);
-    dropped = true;
+    if (files.made) await forget(files.made.path);
+    faults.dropped = true;
     const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
     throw new NibbleError('integrity-mismatch', message, { path, bytes: size, expected: digest!, actual });
   }
 
   async function forget(path: string): Promise<void> {
-    await deleteAll(path);
+    await files.delete(path);
     record.files[path].chunks = [];
   }
 
   /** The chunk that is read after this one, null after the last. */
   function following({ path, index }: ChunkPlace): ChunkPlace | null {
     // what is made asks for what it is made of
-    if (path === making?.path) return null;
+    if (path === files.made?.path) return null;
     if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
-    const order = streaming ?? [];
+    const order = files.streaming ?? [];
     const next = order[order.indexOf(path) + 1];
     return next && order.includes(path) ? { path: next, index: 0 } : null;
   }
@@ -626,17 +490,13 @@ export async function openStored(
     const bytes = await expectBytes(path, end);
     const here = cache.has(path, Math.floor(start / CHUNK_BYTES));
     if (record.manifest || bytes <= CHUNK_BYTES || here || inner.inOrder?.(path)) return read(path, start, end, until);
-    const parts = await partsOf(path);
+    const parts = await apart.of(path);
     const known = findPart(parts, start, end);
     if (known) return known;
     if (complete) return read(path, start, end, until);
-    const got = await inner.read(path, start, end, until ?? stop.signal).catch((error) => {
-      sourceFailed = true;
-      noteChange(error);
-      throw error;
-    });
+    const got = await inner.read(path, start, end, until ?? origin.signal).catch(faults.readFailed);
     parts.push({ start, bytes: got.slice() });
-    unsaved.add(path);
+    apart.unsaved.add(path);
     return got;
   }
 
@@ -650,14 +510,19 @@ export async function openStored(
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
-    if (!complete && !streaming && bytes > CHUNK_BYTES && !(await hasChunk(path, Math.floor(start / CHUNK_BYTES)))) {
-      const got = await gate(() => inner.read(path, start, end, until ?? stop.signal));
-      if (start === 0 && isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
+    if (
+      !complete &&
+      !files.streaming &&
+      bytes > CHUNK_BYTES &&
+      !(await hasChunk(path, Math.floor(start / CHUNK_BYTES)))
+    ) {
+      const got = await origin.inTurn(() => inner.read(path, start, end, until ?? origin.signal));
+      if (start === 0 && origin.isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
       return got;
     }
     const result = new Uint8Array(end - start);
-    const sequential = streaming !== null && end - start >= SEQUENTIAL_BYTES;
-    const places = isUntold(path) ? source.places.get(path) : undefined;
+    const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const places = origin.isUntold(path) ? source.places.get(path) : undefined;
     const first = Math.floor(start / CHUNK_BYTES);
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
@@ -686,7 +551,7 @@ export async function openStored(
       if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
       piece = after;
     }
-    if (refuted) throw refuted;
+    if (faults.refuted) throw faults.refuted;
     return result;
   }
 
@@ -697,30 +562,31 @@ export async function openStored(
     names: inner.names,
     complete,
     original: complete && !record.made,
-    anew,
+    anew: files.anew,
     places: new Map(),
     async keepInstead(path, bytes, of, make) {
-      making = { path, of, make, headers: new Set(met) };
+      files.made = { path, of, make };
+      headers = new Set(met);
       if (complete && record.files[path]?.bytes !== bytes) {
         // an older version of this program made another of the same files, such as one without a head of its own
         await store!.ledger.put({ ...record, complete: false });
-        dropped = true;
+        faults.dropped = true;
         throw new NibbleError('integrity-mismatch', `${path} was made otherwise. Load the model again.`, {
           path,
           bytes,
         });
       }
       if (complete) return;
-      await forgetOther(path, bytes, null);
+      await files.forgetOther(path, bytes, null);
       record.files[path] = { bytes, chunks: [], digest: null };
       record.made = { path, choice };
-      await saveRecord();
+      await files.save();
     },
     get streaming() {
-      return streaming;
+      return files.streaming;
     },
-    set streaming(files) {
-      streaming = files;
+    set streaming(paths) {
+      files.streaming = paths;
       // a write that fails is told of by the next one
       saving = saveParts().catch(() => {});
     },
@@ -731,7 +597,7 @@ export async function openStored(
       return keeper.unwritable;
     },
     get dropped() {
-      return dropped;
+      return faults.dropped;
     },
     size,
     read,
@@ -739,43 +605,42 @@ export async function openStored(
     refusal: (path) => inner.refusal?.(path),
     unchanged,
     async markComplete() {
-      if (refuted) throw refuted;
+      if (faults.refuted) throw faults.refuted;
       if (complete) return;
       await unchanged();
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
       if (!store || keeper.full) return;
-      for (const path of making?.of ?? []) {
+      for (const path of files.made?.of ?? []) {
         for (const name of await store.chunks.keys(filePrefix(key, path))) {
-          if (!making!.headers.has(name)) await store.chunks.delete(name);
+          if (!headers.has(name)) await store.chunks.delete(name);
         }
       }
       for (const path of Object.keys(record.files)) {
         await store.chunks.delete(samplesKey(key, path));
         record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
       }
-      for (const path of Object.keys(earlier)) if (!record.files[path]) await deleteAll(path);
+      for (const path of Object.keys(earlier)) if (!record.files[path]) await files.delete(path);
       record.complete = true;
-      await saveRecord();
+      await files.save();
     },
     async dropUnproven() {
-      if (complete || record.manifest || sourceFailed) return;
-      stop.abort();
+      if (complete || record.manifest || faults.sourceFailed) return;
+      origin.stop();
       await Promise.allSettled([...cache.running, saving]);
-      for (const path of Object.keys({ ...earlier, ...record.files })) await deleteAll(path);
+      for (const path of Object.keys({ ...earlier, ...record.files })) await files.delete(path);
       for (const file of Object.values(record.files)) file.chunks = [];
       await store?.ledger.delete(key);
-      dropped = listing !== null;
+      faults.dropped = listing !== null;
     },
     async close() {
       await saveParts().catch(() => {});
-      stop.abort();
-      signal?.removeEventListener('abort', onAbort);
+      origin.stop();
       await Promise.allSettled([...cache.running, saving]);
       // not before nothing more of it can be written
-      for (const path of changed) await dropKept(path).catch(() => {});
-      if (complete && changed.size > 0) await forgetComplete();
+      for (const path of faults.changed) await files.drop(path).catch(() => {});
+      if (complete && faults.changed.size > 0) await files.saveIncomplete();
       cache.clear();
       await inner.close?.();
     },
