@@ -13,8 +13,8 @@ export interface Faults {
   readonly changed: ReadonlySet<string>;
   /** Notes that a file has changed, if that is what an error says: all that was read of it counts no more. */
   noteChange(error: unknown): void;
-  /** Notes that a read of the source has failed. @throws that error */
-  readFailed(error: unknown): never;
+  /** Notes that a read of the source has failed. */
+  noteFailure(error: unknown): void;
 }
 
 export function createFaults(): Faults {
@@ -33,10 +33,9 @@ export function createFaults(): Faults {
       faults.refuted ??= error;
       faults.dropped = true;
     },
-    readFailed(error) {
+    noteFailure(error) {
       sourceFailed = true;
       faults.noteChange(error);
-      throw error;
     },
   };
   return faults;

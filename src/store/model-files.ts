@@ -49,6 +49,8 @@ export interface ModelFiles extends OpenedRecord {
   readonly sampled: PartEntries<Samples>;
   /** the weight files in the order they are read, once that is about to begin */
   streaming: readonly string[] | null;
+  /** from where the first samples of a file are to be (samples.ts) */
+  places: ReadonlyMap<string, readonly [number, number]>;
   made: MadeFile | null;
   /** Writes the record to the ledger, with what earlier loads knew. @throws storage-unavailable, quota-exceeded */
   save(): Promise<void>;
@@ -108,6 +110,7 @@ export async function openModelFiles(
     apart,
     sampled,
     streaming: null,
+    places: new Map(),
     made: null,
     async save() {
       const all = record.complete ? record.files : { ...earlier, ...record.files };

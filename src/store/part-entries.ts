@@ -11,7 +11,7 @@ export interface PartEntries<T> {
   /** What is known of a file's parts; whoever changes it sees that it is saved. */
   of(path: string): Promise<T>;
   /** @throws quota-exceeded, storage-unavailable */
-  save(path: string): Promise<void>;
+  save(path: string, value: T): Promise<void>;
   /** Forgets what is in memory, not what is stored. */
   forget(path: string): void;
 }
@@ -36,7 +36,7 @@ export function createPartEntries<T>(
     unsaved,
     has: (path) => known.has(path),
     of,
-    save: async (path) => kept.put(nameOf(kept.key, path), packParts(partsOf(await of(path)))),
+    save: (path, value) => kept.put(nameOf(kept.key, path), packParts(partsOf(value))),
     forget(path) {
       known.delete(path);
       unsaved.delete(path);

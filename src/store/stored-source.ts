@@ -18,7 +18,7 @@ import { NibbleError } from '../errors';
 import { gitName, sha256 } from '../platform/sha256';
 import type { Sha256 } from '../platform/sha256-in-pieces';
 import type { Listing, Source } from '../sources/source';
-import { changedFile, isChange, isSameVersion } from '../sources/versions';
+import { changedFile } from '../sources/versions';
 import { createChunkCache, type Held } from './chunk-cache';
 import {
   begunKey,
@@ -34,22 +34,13 @@ import {
   RECORD_FORMAT,
   samplesKey,
 } from './chunk-store';
+import { createFileSizes } from './file-sizes';
+import { createFileVersions } from './file-versions';
 import { readManifest } from './manifest';
 import { type FilesOptions, type MakeBytes, type OpenedRecord, openModelFiles } from './model-files';
 import { createOrigin } from './origin';
-import { findPart, firstDifference, type Part } from './parts';
+import { findPart, firstDifference } from './parts';
 import { isWeights } from './progress';
-import {
-  beginningOf,
-  isEmpty,
-  partsIn,
-  placesIn,
-  type Samples,
-  spreadOver,
-  takeFirst,
-  takeFrom,
-  thinned,
-} from './samples';
 
 /** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
 const CACHED = 4;
@@ -185,119 +176,17 @@ export async function openStored(
   const choice = wanted ?? old?.made?.choice ?? '';
   const { listing, ...opened } = await openRecord(inner, store, old, choice, signal);
   const files = await openModelFiles(store, opened, options, foreign ? FOREIGN : '');
-  const { record, earlier, complete, kept, faults, apart, sampled } = files;
+  const { record, earlier, complete, kept, faults, apart } = files;
   const { key, keeper } = kept;
   const origin = createOrigin(inner, signal);
+  const versions = createFileVersions(files, origin);
+  const size = createFileSizes(files, listing, origin, versions);
   const cache = createChunkCache(load, () => (files.streaming ? CACHED : CACHED_FIRST));
   const checks = new Map<string, FileCheck>();
-  /** sizes that are being asked for, by path */
-  const sizes = new Map<string, Promise<number | null>>();
   /** chunks that have been counted: one that was here for a header is read again for its weights */
   const met = new Set<string>();
   let headers: ReadonlySet<string> = new Set();
   let saving = Promise.resolve();
-
-  async function size(path: string): Promise<number | null> {
-    const known = record.files[path];
-    if (known) return known.bytes;
-    // once: what is kept may go before the answer, what is fetched after it must not
-    const asking = sizes.get(path) ?? findSize(path).finally(() => sizes.delete(path));
-    sizes.set(path, asking);
-    return asking;
-  }
-
-  async function findSize(path: string): Promise<number | null> {
-    const listed = listing?.files[path];
-    if (record.manifest || (record.closed && !listed)) return null;
-    if (complete) return inner.size(path, origin.signal).catch(() => null);
-    const bytes = listed ? listed.bytes : await askSize(path);
-    const digest = listed?.digest ?? null;
-    await files.forgetOther(path, bytes, digest);
-    if (bytes && !listed) await forgetUnproven(path);
-    record.files[path] = { bytes, chunks: [], digest, version: inner.versions?.get(path) };
-    await files.save();
-    if (bytes !== null) await files.expect(path, bytes);
-    return bytes;
-  }
-
-  /** A file's size; if it is no longer of the version that is kept of it, that goes. */
-  async function askSize(path: string): Promise<number | null> {
-    const ask = () => inner.size(path, origin.signal);
-    inner.versions?.set(path, earlier[path]?.version ?? null);
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isChange(error)) throw error;
-      inner.versions!.set(path, null);
-      return ask();
-    }
-  }
-
-  /** What is kept of a file from another visit goes unless it is still the same. */
-  async function forgetUnproven(path: string): Promise<void> {
-    const before = earlier[path];
-    const now = inner.versions?.get(path);
-    if (!store || !before || !now) return;
-    const same = (before.version && isSameVersion(before.version, now)) ?? (await matches(path, await keptParts(path)));
-    if (!same) await files.drop(path);
-  }
-
-  /** What of a file is to be compared: samples of weights, all that is kept of a small file. */
-  async function keptParts(path: string): Promise<Part[]> {
-    const samples = await sampled.of(path);
-    if (isWeights(path) && samples.first.some((part) => !isEmpty(part))) return partsIn(samples);
-    // a small file, or weights whose matrices no load has come to, or an earlier version of Nibble
-    const prefix = filePrefix(key, path);
-    const parts: Part[] = [];
-    for (const name of await store!.chunks.keys(prefix)) {
-      const index = Number.parseInt(name.slice(prefix.length), 10);
-      const chunk = index >= 0 ? await kept.sound(name) : null;
-      if (chunk && isWeights(path)) {
-        takeFrom(samples, index, chunk.bytes);
-        parts.push(...spreadOver(index, chunk.bytes));
-      } else if (chunk) parts.push({ start: index * CHUNK_BYTES, bytes: chunk.bytes });
-    }
-    return [...(isWeights(path) ? thinned(parts) : parts), ...partsIn(samples)];
-  }
-
-  /** Whether the place still says the same. */
-  async function matches(path: string, parts: readonly Part[]): Promise<boolean> {
-    const some = parts.filter((part) => !isEmpty(part));
-    // to come to one further on, the file would be downloaded anew
-    for (const { start, bytes } of inner.inOrder?.(path) ? some.slice(0, 1) : some) {
-      const again = await origin.inTurn(() => inner.read(path, start, start + bytes.length, origin.signal));
-      if (firstDifference([{ start, bytes }], start, again) !== null) return false;
-    }
-    return true;
-  }
-
-  /** Takes samples, and stores them before what they are to vouch for. */
-  async function sample(path: string, take: (samples: Samples) => void): Promise<void> {
-    const samples = await sampled.of(path);
-    take(samples);
-    await sampled.save(path);
-  }
-
-  async function sampleFirst(path: string, places: readonly number[], index: number, chunk: Uint8Array): Promise<void> {
-    const which = placesIn(await sampled.of(path), places, index);
-    if (which.length > 0) await sample(path, (samples) => takeFirst(samples, places, which, index, chunk));
-  }
-
-  async function unchanged(): Promise<void> {
-    if (faults.refuted) throw faults.refuted;
-    const asked = [...(inner.versions ?? [])].filter(([path, version]) => version && record.files[path]?.bytes);
-    try {
-      await Promise.all(
-        asked.map(async ([path]) => {
-          if (!origin.isUntold(path)) await origin.inTurn(() => inner.confirm!(path, origin.signal));
-          if (!(await matches(path, partsIn(await sampled.of(path))))) throw changedFile(path);
-        }),
-      );
-    } catch (error) {
-      faults.noteChange(error);
-      throw error;
-    }
-  }
 
   /** Says whether a chunk's bytes are what they must be; a file of one chunk has its author's digest. */
   async function mismatch(path: string, index: number, bytes: Uint8Array<ArrayBuffer>, actual: string | null) {
@@ -307,14 +196,6 @@ export async function openStored(
     if (!digest || size! > CHUNK_BYTES) return null;
     const whole = digest.length === 64 ? actual : await gitName(bytes);
     return whole === digest ? null : { expected: digest, actual: whole };
-  }
-
-  /** Whether the folder's manifest says otherwise by now. A model that was all here is then here in part. */
-  async function isPublishedAnew(path: string, index: number): Promise<boolean> {
-    const now = record.manifest ? await readManifest(inner, null, origin.signal).catch(() => null) : null;
-    if (!now || now.files[path]?.chunks[index] === record.files[path].chunks[index]) return false;
-    if (complete) await files.saveIncomplete();
-    return true;
   }
 
   /** What is missing of a chunk, put behind what of it came before. */
@@ -340,16 +221,17 @@ export async function openStored(
         ),
       );
     } catch (error) {
+      faults.noteFailure(error);
       // the error of the read is what counts, whether or not its beginning can be kept
       if (files.isKept(path) && came) await kept.put(begunKey(key, path, index), join(came)).catch(() => {});
-      return faults.readFailed(error);
+      throw error;
     }
   }
 
   async function saveParts(): Promise<void> {
     for (const path of apart.unsaved) {
       apart.unsaved.delete(path);
-      await apart.save(path);
+      await apart.save(path, await apart.of(path));
     }
   }
 
@@ -398,7 +280,7 @@ export async function openStored(
       part = null;
       if (!wrong) {
         await compare(path, index, bytes);
-        if (origin.isUntold(path)) await sample(path, (samples) => takeFrom(samples, index, bytes));
+        await versions.sampleArrived(path, index, bytes);
         if (digest) {
           if (files.isKept(path)) await kept.put(name, bytes, digest);
           // read for a header: its weights would be fetched again
@@ -408,7 +290,7 @@ export async function openStored(
         return bytes;
       }
       if (attempt > 0) {
-        if (await isPublishedAnew(path, index)) throw changedFile(path);
+        if (await versions.isPublishedAnew(path, index)) throw changedFile(path);
         const said = record.manifest
           ? 'its manifest says'
           : chunks[index]
@@ -494,7 +376,10 @@ export async function openStored(
     const known = findPart(parts, start, end);
     if (known) return known;
     if (complete) return read(path, start, end, until);
-    const got = await inner.read(path, start, end, until ?? origin.signal).catch(faults.readFailed);
+    const got = await inner.read(path, start, end, until ?? origin.signal).catch((error) => {
+      faults.noteFailure(error);
+      throw error;
+    });
     parts.push({ start, bytes: got.slice() });
     apart.unsaved.add(path);
     return got;
@@ -517,12 +402,12 @@ export async function openStored(
       !(await hasChunk(path, Math.floor(start / CHUNK_BYTES)))
     ) {
       const got = await origin.inTurn(() => inner.read(path, start, end, until ?? origin.signal));
-      if (start === 0 && origin.isUntold(path)) await sample(path, (samples) => (samples.header = beginningOf(got, 0)));
+      if (start === 0) await versions.sampleHeader(path, got);
       return got;
     }
     const result = new Uint8Array(end - start);
     const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
-    const places = origin.isUntold(path) ? source.places.get(path) : undefined;
+    const places = origin.isUntold(path) ? files.places.get(path) : undefined;
     const first = Math.floor(start / CHUNK_BYTES);
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
@@ -530,7 +415,7 @@ export async function openStored(
         hold(path, i),
         async (got) => {
           const from = i * CHUNK_BYTES;
-          if (places) await sampleFirst(path, places, i, got);
+          if (places) await versions.sampleFirst(path, places, i, got);
           const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
           result.set(part, Math.max(0, from - start));
         },
@@ -563,7 +448,12 @@ export async function openStored(
     complete,
     original: complete && !record.made,
     anew: files.anew,
-    places: new Map(),
+    get places() {
+      return files.places;
+    },
+    set places(places) {
+      files.places = places;
+    },
     async keepInstead(path, bytes, of, make) {
       files.made = { path, of, make };
       headers = new Set(met);
@@ -603,11 +493,11 @@ export async function openStored(
     read,
     readApart,
     refusal: (path) => inner.refusal?.(path),
-    unchanged,
+    unchanged: versions.unchanged,
     async markComplete() {
       if (faults.refuted) throw faults.refuted;
       if (complete) return;
-      await unchanged();
+      await versions.unchanged();
       for (const [path, { bytes, digest }] of Object.entries(record.files)) {
         if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
       }
