@@ -15,13 +15,8 @@
  * Memory: at most CACHED chunks and those parts; IN_FLIGHT requests for chunks.
  */
 import { NibbleError } from '../errors';
-import { gitName, sha256 } from '../platform/sha256';
-import type { Sha256 } from '../platform/sha256-in-pieces';
 import type { Listing, Source } from '../sources/source';
-import { changedFile } from '../sources/versions';
-import { createChunkCache, type Held } from './chunk-cache';
 import {
-  begunKey,
   CHUNK_BYTES,
   chunkKey,
   deleteFile,
@@ -30,22 +25,18 @@ import {
   isWhole,
   type ModelRecord,
   type ModelStore,
-  partsKey,
   RECORD_FORMAT,
   samplesKey,
 } from './chunk-store';
+import { createChunks } from './chunks';
+import { createFileDigests } from './file-digests';
 import { createFileSizes } from './file-sizes';
 import { createFileVersions } from './file-versions';
 import { readManifest } from './manifest';
 import { type FilesOptions, type MakeBytes, type OpenedRecord, openModelFiles } from './model-files';
 import { createOrigin } from './origin';
-import { findPart, firstDifference } from './parts';
-import { isWeights } from './progress';
+import { createApartReader } from './read-apart';
 
-/** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 4;
-/** of headers, before weights are read: as many as are read side by side */
-const CACHED_FIRST = 6;
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
@@ -116,14 +107,6 @@ interface ChunkPlace {
   index: number;
 }
 
-/** The digest of a file of several chunks, taken in the order of the file as they pass. */
-interface FileCheck {
-  hash: Promise<Sha256>;
-  /** the chunk that the hash takes next */
-  next: number;
-  done: Promise<void>;
-}
-
 /** The source's files as the ledger has them, and what the place itself says of them where they are not all here. */
 async function openRecord(
   inner: Source,
@@ -176,179 +159,17 @@ export async function openStored(
   const choice = wanted ?? old?.made?.choice ?? '';
   const { listing, ...opened } = await openRecord(inner, store, old, choice, signal);
   const files = await openModelFiles(store, opened, options, foreign ? FOREIGN : '');
-  const { record, earlier, complete, kept, faults, apart } = files;
+  const { record, earlier, complete, kept, faults } = files;
   const { key, keeper } = kept;
   const origin = createOrigin(inner, signal);
   const versions = createFileVersions(files, origin);
   const size = createFileSizes(files, listing, origin, versions);
-  const cache = createChunkCache(load, () => (files.streaming ? CACHED : CACHED_FIRST));
-  const checks = new Map<string, FileCheck>();
-  /** chunks that have been counted: one that was here for a header is read again for its weights */
-  const met = new Set<string>();
+  const apart = createApartReader(files, origin);
+  const { cache, met } = createChunks(files, origin, versions, apart, onStored);
+  const digests = createFileDigests(files, cache);
+  const { hold } = digests;
   let headers: ReadonlySet<string> = new Set();
   let saving = Promise.resolve();
-
-  /** Says whether a chunk's bytes are what they must be; a file of one chunk has its author's digest. */
-  async function mismatch(path: string, index: number, bytes: Uint8Array<ArrayBuffer>, actual: string | null) {
-    const { chunks, digest, bytes: size } = record.files[path];
-    if (!actual) return null;
-    if (chunks[index]) return chunks[index] === actual ? null : { expected: chunks[index], actual };
-    if (!digest || size! > CHUNK_BYTES) return null;
-    const whole = digest.length === 64 ? actual : await gitName(bytes);
-    return whole === digest ? null : { expected: digest, actual: whole };
-  }
-
-  /** What is missing of a chunk, put behind what of it came before. */
-  async function fetchChunk(path: string, index: number, start: number, end: number, part: Uint8Array | null) {
-    const have = part?.length ?? 0;
-    const join = (rest: Uint8Array<ArrayBuffer>) => {
-      if (!part) return rest;
-      const bytes = new Uint8Array(have + rest.length);
-      bytes.set(part);
-      bytes.set(rest, have);
-      return bytes;
-    };
-    let came: Uint8Array<ArrayBuffer> | null = null;
-    const { version } = record.files[path];
-    // of a model that was all here nothing has been asked yet
-    if (complete && version && !record.manifest) inner.versions?.set(path, version);
-    try {
-      return join(
-        await origin.inTurn(() =>
-          inner.read(path, start + have, end, origin.signal, (bytes) => {
-            came = bytes;
-          }),
-        ),
-      );
-    } catch (error) {
-      faults.noteFailure(error);
-      // the error of the read is what counts, whether or not its beginning can be kept
-      if (files.isKept(path) && came) await kept.put(begunKey(key, path, index), join(came)).catch(() => {});
-      throw error;
-    }
-  }
-
-  async function saveParts(): Promise<void> {
-    for (const path of apart.unsaved) {
-      apart.unsaved.delete(path);
-      await apart.save(path, await apart.of(path));
-    }
-  }
-
-  /**
-   * A chunk must say what its parts said. Which of them arrived altered nobody knows: both go.
-   * @throws integrity-mismatch
-   */
-  async function compare(path: string, index: number, bytes: Uint8Array): Promise<void> {
-    const at = apart.has(path) ? firstDifference(await apart.of(path), index * CHUNK_BYTES, bytes) : null;
-    if (at === null) return;
-    const message = `Byte ${at} of ${path} was not the same when it arrived twice. It was deleted; load the model again.`;
-    faults.refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
-    faults.dropped = true;
-    apart.forget(path);
-    record.files[path].chunks[index] = '';
-    for (const name of [partsKey(key, path), chunkKey(key, path, index)]) await store?.chunks.delete(name);
-    throw faults.refuted;
-  }
-
-  async function load(path: string, index: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { chunks, bytes: size } = record.files[path];
-    const name = chunkKey(key, path, index);
-    const start = index * CHUNK_BYTES;
-    const end = Math.min(start + CHUNK_BYTES, size!);
-    const here = await kept.sound(name, (length) => length === end - start);
-    if (here) {
-      if (!(await mismatch(path, index, here.bytes, here.sha256))) {
-        await compare(path, index, here.bytes);
-        chunks[index] = here.sha256;
-        if (!met.has(name)) onStored?.(path, here.bytes.length);
-        met.add(name);
-        return here.bytes;
-      }
-      await store!.chunks.delete(name);
-    }
-    let part = (await kept.sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
-    if (part) onStored?.(path, part.length);
-    met.add(name);
-    for (let attempt = part ? -1 : 0; ; attempt++) {
-      const bytes =
-        path === files.made?.path ? await files.made.make(start, end) : await fetchChunk(path, index, start, end, part);
-      // where nothing is kept and nothing is known there is nothing to compare
-      const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
-      const wrong = await mismatch(path, index, bytes, digest);
-      if (part) await store!.chunks.delete(begunKey(key, path, index));
-      part = null;
-      if (!wrong) {
-        await compare(path, index, bytes);
-        await versions.sampleArrived(path, index, bytes);
-        if (digest) {
-          if (files.isKept(path)) await kept.put(name, bytes, digest);
-          // read for a header: its weights would be fetched again
-          if (keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
-          chunks[index] = digest;
-        }
-        return bytes;
-      }
-      if (attempt > 0) {
-        if (await versions.isPublishedAnew(path, index)) throw changedFile(path);
-        const said = record.manifest
-          ? 'its manifest says'
-          : chunks[index]
-            ? 'was first downloaded'
-            : 'its author lists';
-        const message = `Bytes ${start}-${end - 1} of ${path} are not what ${said}. Delete the model and download it again, or tell who serves it.`;
-        throw new NibbleError('integrity-mismatch', message, { path, chunk: index, ...wrong });
-      }
-    }
-  }
-
-  /** A chunk of the cache, which the file's digest takes as it passes. */
-  function hold(path: string, index: number): Held {
-    const held = cache.hold(path, index);
-    follow(path, index, held);
-    return held;
-  }
-
-  /** Lets the file's digest take a chunk when it is the next one. */
-  function follow(path: string, index: number, held: Held) {
-    const { digest, bytes: size } = record.files[path];
-    if (complete || record.manifest || digest?.length !== 64 || size! <= CHUNK_BYTES) return;
-    const check = checks.get(path) ?? { hash: newSha256(), next: 0, done: Promise.resolve() };
-    checks.set(path, check);
-    if (check.next !== index) return;
-    check.next++;
-    const before = check.done;
-    check.done = cache.use(held, async (bytes) => {
-      await before;
-      (await check.hash).update(bytes);
-    });
-    check.done.catch(() => checks.delete(path));
-  }
-
-  /** @throws integrity-mismatch when all of a file has been here and is not what its author says */
-  async function checkFile(path: string): Promise<void> {
-    const { bytes: size, digest } = record.files[path];
-    const count = Math.ceil(size! / CHUNK_BYTES);
-    const here = new Set(await store?.chunks.keys(filePrefix(key, path)));
-    const begun = checks.get(path)?.next ?? 0;
-    for (let i = begun; i < count; i++) if (!here.has(chunkKey(key, path, i))) return;
-    for (let i = begun; i < count; i++) await cache.use(hold(path, i), () => {});
-    const check = checks.get(path)!;
-    await check.done;
-    const actual = (await check.hash).digest();
-    checks.delete(path);
-    if (actual === digest) return;
-    await forget(path);
-    if (files.made) await forget(files.made.path);
-    faults.dropped = true;
-    const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
-    throw new NibbleError('integrity-mismatch', message, { path, bytes: size, expected: digest!, actual });
-  }
-
-  async function forget(path: string): Promise<void> {
-    await files.delete(path);
-    record.files[path].chunks = [];
-  }
 
   /** The chunk that is read after this one, null after the last. */
   function following({ path, index }: ChunkPlace): ChunkPlace | null {
@@ -372,17 +193,9 @@ export async function openStored(
     const bytes = await expectBytes(path, end);
     const here = cache.has(path, Math.floor(start / CHUNK_BYTES));
     if (record.manifest || bytes <= CHUNK_BYTES || here || inner.inOrder?.(path)) return read(path, start, end, until);
-    const parts = await apart.of(path);
-    const known = findPart(parts, start, end);
+    const known = await apart.known(path, start, end);
     if (known) return known;
-    if (complete) return read(path, start, end, until);
-    const got = await inner.read(path, start, end, until ?? origin.signal).catch((error) => {
-      faults.noteFailure(error);
-      throw error;
-    });
-    parts.push({ start, bytes: got.slice() });
-    apart.unsaved.add(path);
-    return got;
+    return complete ? read(path, start, end, until) : apart.fetch(path, start, end, until);
   }
 
   /** Whether a chunk is here, or will be kept once it is. */
@@ -478,7 +291,7 @@ export async function openStored(
     set streaming(paths) {
       files.streaming = paths;
       // a write that fails is told of by the next one
-      saving = saveParts().catch(() => {});
+      saving = apart.save().catch(() => {});
     },
     get full() {
       return keeper.full;
@@ -498,9 +311,7 @@ export async function openStored(
       if (faults.refuted) throw faults.refuted;
       if (complete) return;
       await versions.unchanged();
-      for (const [path, { bytes, digest }] of Object.entries(record.files)) {
-        if (!record.manifest && digest?.length === 64 && bytes! > CHUNK_BYTES) await checkFile(path);
-      }
+      await digests.check();
       if (!store || keeper.full) return;
       for (const path of files.made?.of ?? []) {
         for (const name of await store.chunks.keys(filePrefix(key, path))) {
@@ -525,7 +336,7 @@ export async function openStored(
       faults.dropped = listing !== null;
     },
     async close() {
-      await saveParts().catch(() => {});
+      await apart.save().catch(() => {});
       origin.stop();
       await Promise.allSettled([...cache.running, saving]);
       // not before nothing more of it can be written
@@ -541,5 +352,3 @@ export async function openStored(
 /** Whether a model is all here, for that choice. */
 export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
   record?.complete === true && !isForeign(record) && (record.made?.choice ?? choice) === choice;
-
-const newSha256 = async () => (await import('../platform/sha256-in-pieces')).createSha256();
