@@ -1,4 +1,4 @@
-/** The SHA-256 of whole files, taken from their chunks as those pass in the order of the file, and what the author lists. */
+/** The SHA-256 of whole files, taken as their chunks pass in the order of the file, and what their author lists. */
 import { NibbleError } from '../errors';
 import type { Sha256 } from '../platform/sha256-in-pieces';
 import type { ChunkCache, Held } from './chunk-cache';

@@ -1,4 +1,4 @@
-/** The sizes of a model's files: as a manifest or a listing says them, or as each file's server does when it is asked. */
+/** The sizes of a model's files: as a manifest or a listing says them, or as a file's server does when it is asked. */
 import type { Listing } from '../sources/source';
 import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';

@@ -1,6 +1,6 @@
 /**
- * What a store keeps of one model, by the names of its entries (chunk-store.ts): one of them is read at a time, only what
- * is still as it was stored is given back, and what is written goes through the keeper.
+ * What a store keeps of one model, by the names of its entries (chunk-store.ts): one of them is read at a time, only
+ * what is still as it was stored is given back, and what is written goes through the keeper.
  */
 import { createGate } from '../platform/gate';
 import { sha256 } from '../platform/sha256';

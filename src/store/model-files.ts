@@ -43,7 +43,7 @@ export interface FilesOptions {
 export interface ModelFiles extends OpenedRecord {
   readonly kept: KeptModel;
   readonly faults: Faults;
-  /** what was read apart from the chunks (apart.ts) */
+  /** what was read apart from the chunks (read-apart.ts) */
   readonly apart: PartEntries<Part[]>;
   /** of files whose server tells nothing of versions */
   readonly sampled: PartEntries<Samples>;
@@ -54,7 +54,7 @@ export interface ModelFiles extends OpenedRecord {
   made: MadeFile | null;
   /** Writes the record to the ledger, with what earlier loads knew. @throws storage-unavailable, quota-exceeded */
   save(): Promise<void>;
-  /** Says in the ledger that something of a model that was all here is missing; no error where that cannot be written. */
+  /** Says in the ledger that a model which was all here no longer is; where that cannot be written, it is no error. */
   saveIncomplete(): Promise<void>;
   /** Whether a file is kept as it is served. */
   isKept(path: string): boolean;

@@ -1,46 +1,32 @@
 /**
  * A Source that reads another one in verified chunks of 4 MiB and keeps them in a ModelStore. A chunk is stored as soon
  * as it is here, and so is the beginning of one whose download was cut, so that a load goes on where it stopped; a
- * stored chunk that fails its digest is dropped and fetched again. What a chunk must be is said by the folder's
- * manifest.json, else by its first arrival; what a whole file must be, by its author's digest where the source lists
- * one: checked when all of the file has been here.
+ * stored chunk that fails its digest is dropped and fetched again (chunks.ts). What a chunk must be is said by the
+ * folder's manifest.json, else by its first arrival; what a whole file must be, by its author's digest where the source
+ * lists one: checked when all of the file has been here (file-digests.ts).
  *
- * Where neither says it, a file is of the version that its server tells (versions.ts), or else of the one that samples of
- * it show (samples.ts): both are compared when a later load goes on with what is kept, and when all has been read. What
+ * Where neither says it, a file is of the version that its server tells, or else of the one that samples of it show
+ * (file-versions.ts): both are compared when a later load goes on with what is kept, and when all has been read. What
  * is kept of another version goes, and all that was made of it; a load that is under way has to be begun anew.
  *
  * Where the digests are those of first arrival, small parts that a header needs from all over a file are fetched alone,
- * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew.
+ * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew (read-apart.ts).
  *
- * Memory: at most CACHED chunks and those parts; IN_FLIGHT requests for chunks.
+ * What these share is in model-files.ts (the record of the files, and what is kept of them) and origin.ts (the source
+ * that is asked). Memory: the chunks of chunks.ts and those parts.
  */
-import { NibbleError } from '../errors';
 import type { Listing, Source } from '../sources/source';
-import {
-  CHUNK_BYTES,
-  chunkKey,
-  deleteFile,
-  filePrefix,
-  isForeign,
-  isWhole,
-  type ModelRecord,
-  type ModelStore,
-  RECORD_FORMAT,
-  samplesKey,
-} from './chunk-store';
+import { deleteFile, isForeign, type ModelRecord, type ModelStore, RECORD_FORMAT } from './chunk-store';
 import { createChunks } from './chunks';
 import { createFileDigests } from './file-digests';
 import { createFileSizes } from './file-sizes';
 import { createFileVersions } from './file-versions';
+import { createInstalling } from './installing';
 import { readManifest } from './manifest';
 import { type FilesOptions, type MakeBytes, type OpenedRecord, openModelFiles } from './model-files';
 import { createOrigin } from './origin';
 import { createApartReader } from './read-apart';
-
-/** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
-const AHEAD = 1;
-/** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
-const SEQUENTIAL_BYTES = 32 << 10;
+import { createStoredReader } from './stored-reader';
 
 export interface StoredSource extends Source {
   /**
@@ -73,8 +59,9 @@ export interface StoredSource extends Source {
    */
   unchanged(): Promise<void>;
   /**
-   * Compares files with their author's digests and the server's versions, and says in the ledger that the model is installed. Call it only when
-   * all of it has been read. @throws integrity-mismatch, and that file is then no longer kept; network, aborted
+   * Compares files with their author's digests and the server's versions, and says in the ledger that the model is
+   * installed. Call it only when all of it has been read.
+   * @throws integrity-mismatch, and that file is then no longer kept; network, aborted
    */
   markComplete(): Promise<void>;
   /**
@@ -101,11 +88,6 @@ const FOREIGN =
 
 /** The key under which all that is kept of a source's model is filed. */
 export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
-
-interface ChunkPlace {
-  path: string;
-  index: number;
-}
 
 /** The source's files as the ledger has them, and what the place itself says of them where they are not all here. */
 async function openRecord(
@@ -144,8 +126,8 @@ async function openRecord(
 
 /**
  * @param given null: nothing is kept, but what arrives is still verified
- * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded for
- * which the browser says that it has no room
+ * @throws network, storage-unavailable, aborted; quota-exceeded, here and from size(), before anything is downloaded
+ * for which the browser says that it has no room
  */
 export async function openStored(
   inner: Source,
@@ -159,101 +141,20 @@ export async function openStored(
   const choice = wanted ?? old?.made?.choice ?? '';
   const { listing, ...opened } = await openRecord(inner, store, old, choice, signal);
   const files = await openModelFiles(store, opened, options, foreign ? FOREIGN : '');
-  const { record, earlier, complete, kept, faults } = files;
-  const { key, keeper } = kept;
+  const { record, complete, faults } = files;
+  const { keeper } = files.kept;
   const origin = createOrigin(inner, signal);
   const versions = createFileVersions(files, origin);
   const size = createFileSizes(files, listing, origin, versions);
   const apart = createApartReader(files, origin);
   const { cache, met } = createChunks(files, origin, versions, apart, onStored);
   const digests = createFileDigests(files, cache);
-  const { hold } = digests;
-  let headers: ReadonlySet<string> = new Set();
   let saving = Promise.resolve();
-
-  /** The chunk that is read after this one, null after the last. */
-  function following({ path, index }: ChunkPlace): ChunkPlace | null {
-    // what is made asks for what it is made of
-    if (path === files.made?.path) return null;
-    if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
-    const order = files.streaming ?? [];
-    const next = order[order.indexOf(path) + 1];
-    return next && order.includes(path) ? { path: next, index: 0 } : null;
-  }
-
-  /** @returns the file's size @throws corrupt-checkpoint when it is less */
-  async function expectBytes(path: string, end: number): Promise<number> {
-    const bytes = await size(path);
-    if (bytes !== null && end <= bytes) return bytes;
-    const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
-    throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
-  }
-
-  async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
-    const bytes = await expectBytes(path, end);
-    const here = cache.has(path, Math.floor(start / CHUNK_BYTES));
-    if (record.manifest || bytes <= CHUNK_BYTES || here || inner.inOrder?.(path)) return read(path, start, end, until);
-    const known = await apart.known(path, start, end);
-    if (known) return known;
-    return complete ? read(path, start, end, until) : apart.fetch(path, start, end, until);
-  }
-
-  /** Whether a chunk is here, or will be kept once it is. */
-  async function hasChunk(path: string, index: number): Promise<boolean> {
-    if (cache.has(path, index) || (store && !keeper.full)) return true;
-    const name = chunkKey(key, path, index);
-    return store !== null && (await store.chunks.keys(name)).includes(name);
-  }
-
-  async function read(path: string, start: number, end: number, until?: AbortSignal) {
-    const bytes = await expectBytes(path, end);
-    // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
-    if (
-      !complete &&
-      !files.streaming &&
-      bytes > CHUNK_BYTES &&
-      !(await hasChunk(path, Math.floor(start / CHUNK_BYTES)))
-    ) {
-      const got = await origin.inTurn(() => inner.read(path, start, end, until ?? origin.signal));
-      if (start === 0) await versions.sampleHeader(path, got);
-      return got;
-    }
-    const result = new Uint8Array(end - start);
-    const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
-    const places = origin.isUntold(path) ? files.places.get(path) : undefined;
-    const first = Math.floor(start / CHUNK_BYTES);
-    const last = Math.ceil(end / CHUNK_BYTES);
-    const copy = (i: number) =>
-      cache.use(
-        hold(path, i),
-        async (got) => {
-          const from = i * CHUNK_BYTES;
-          if (places) await versions.sampleFirst(path, places, i, got);
-          const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
-          result.set(part, Math.max(0, from - start));
-        },
-        until,
-      );
-    let piece = first < last ? copy(first) : null;
-    for (let i = first; piece; i++) {
-      // claimed before this one is waited for: a later read may be done with it sooner, and drop it
-      const after: Promise<void> | null = i + 1 < last ? copy(i + 1) : null;
-      after?.catch(() => {});
-      let next: ChunkPlace | null = { path, index: i };
-      for (let ahead = 0; ahead < AHEAD && next; ahead++) {
-        next = sequential || next.index + 1 < last ? following(next) : null;
-        if (next) hold(next.path, next.index);
-      }
-      await piece;
-      // what was read in order to its end is not read again
-      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
-      piece = after;
-    }
-    if (faults.refuted) throw faults.refuted;
-    return result;
-  }
-
-  const source: StoredSource = {
+  const stop = () => {
+    origin.stop();
+    return Promise.allSettled([...cache.running, saving]);
+  };
+  return {
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
@@ -261,29 +162,16 @@ export async function openStored(
     complete,
     original: complete && !record.made,
     anew: files.anew,
+    ...createStoredReader(files, origin, size, versions, apart, cache, digests),
+    ...createInstalling(files, choice, versions, digests, met, stop),
+    size,
+    unchanged: versions.unchanged,
+    refusal: (path) => inner.refusal?.(path),
     get places() {
       return files.places;
     },
     set places(places) {
       files.places = places;
-    },
-    async keepInstead(path, bytes, of, make) {
-      files.made = { path, of, make };
-      headers = new Set(met);
-      if (complete && record.files[path]?.bytes !== bytes) {
-        // an older version of this program made another of the same files, such as one without a head of its own
-        await store!.ledger.put({ ...record, complete: false });
-        faults.dropped = true;
-        throw new NibbleError('integrity-mismatch', `${path} was made otherwise. Load the model again.`, {
-          path,
-          bytes,
-        });
-      }
-      if (complete) return;
-      await files.forgetOther(path, bytes, null);
-      record.files[path] = { bytes, chunks: [], digest: null };
-      record.made = { path, choice };
-      await files.save();
     },
     get streaming() {
       return files.streaming;
@@ -302,43 +190,9 @@ export async function openStored(
     get dropped() {
       return faults.dropped;
     },
-    size,
-    read,
-    readApart,
-    refusal: (path) => inner.refusal?.(path),
-    unchanged: versions.unchanged,
-    async markComplete() {
-      if (faults.refuted) throw faults.refuted;
-      if (complete) return;
-      await versions.unchanged();
-      await digests.check();
-      if (!store || keeper.full) return;
-      for (const path of files.made?.of ?? []) {
-        for (const name of await store.chunks.keys(filePrefix(key, path))) {
-          if (!headers.has(name)) await store.chunks.delete(name);
-        }
-      }
-      for (const path of Object.keys(record.files)) {
-        await store.chunks.delete(samplesKey(key, path));
-        record.kept += (await store.chunks.keys(filePrefix(key, path))).filter(isWhole).length;
-      }
-      for (const path of Object.keys(earlier)) if (!record.files[path]) await files.delete(path);
-      record.complete = true;
-      await files.save();
-    },
-    async dropUnproven() {
-      if (complete || record.manifest || faults.sourceFailed) return;
-      origin.stop();
-      await Promise.allSettled([...cache.running, saving]);
-      for (const path of Object.keys({ ...earlier, ...record.files })) await files.delete(path);
-      for (const file of Object.values(record.files)) file.chunks = [];
-      await store?.ledger.delete(key);
-      faults.dropped = listing !== null;
-    },
     async close() {
       await apart.save().catch(() => {});
-      origin.stop();
-      await Promise.allSettled([...cache.running, saving]);
+      await stop();
       // not before nothing more of it can be written
       for (const path of faults.changed) await files.drop(path).catch(() => {});
       if (complete && faults.changed.size > 0) await files.saveIncomplete();
@@ -346,7 +200,6 @@ export async function openStored(
       await inner.close?.();
     },
   };
-  return source;
 }
 
 /** Whether a model is all here, for that choice. */
