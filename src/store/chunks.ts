@@ -12,6 +12,7 @@ import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
 import { isWeights } from './progress';
 import type { ApartReader } from './read-apart';
+import { takeFrom } from './samples';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -30,13 +31,12 @@ export interface Chunks {
 /** @param onStored told of bytes that came from the store */
 export function createChunks(
   files: ModelFiles,
-  { source, inTurn, signal }: Origin,
+  { source, inTurn, isUntold, signal }: Origin,
   versions: FileVersions,
-  apart: ApartReader,
+  apart: ApartReader | null,
   onStored?: (path: string, bytes: number) => void,
 ): Chunks {
-  const { record, kept, faults } = files;
-  const { key, store } = kept;
+  const { record, key, store, sound, put } = files;
   const met = new Set<string>();
   const cache = createChunkCache(load, () => (files.streaming ? CACHED : CACHED_FIRST));
 
@@ -55,9 +55,10 @@ export function createChunks(
       );
       return join(before, rest);
     } catch (error) {
-      faults.noteFailure(error);
+      files.sourceFailed = true;
+      files.noteChange(error);
       // the error of the read is what counts, whether or not its beginning can be kept
-      if (files.isKept(path) && came) await kept.put(begunKey(key, path, index), join(before, came)).catch(() => {});
+      if (files.isKept(path) && came) await put(begunKey(key, path, index), join(before, came)).catch(() => {});
       throw error;
     }
   }
@@ -67,10 +68,10 @@ export function createChunks(
     const name = chunkKey(key, path, index);
     const start = index * CHUNK_BYTES;
     const end = Math.min(start + CHUNK_BYTES, size!);
-    const here = await kept.sound(name, (length) => length === end - start);
+    const here = await sound(name, (length) => length === end - start);
     if (here) {
       if (!(await mismatch(record.files[path], index, here.bytes, here.sha256))) {
-        await apart.compare(path, index, here.bytes);
+        await apart?.compare(path, index, here.bytes);
         chunks[index] = here.sha256;
         if (!met.has(name)) onStored?.(path, here.bytes.length);
         met.add(name);
@@ -78,7 +79,7 @@ export function createChunks(
       }
       await store!.chunks.delete(name);
     }
-    let before = (await kept.sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
+    let before = (await sound(begunKey(key, path, index), (length) => length < end - start))?.bytes ?? null;
     if (before) onStored?.(path, before.length);
     met.add(name);
     for (let attempt = before ? -1 : 0; ; attempt++) {
@@ -91,12 +92,12 @@ export function createChunks(
       if (before) await store!.chunks.delete(begunKey(key, path, index));
       before = null;
       if (!wrong) {
-        await apart.compare(path, index, bytes);
-        await versions.sampleArrived(path, index, bytes);
+        await apart?.compare(path, index, bytes);
+        if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
-          if (files.isKept(path)) await kept.put(name, bytes, digest);
+          if (files.isKept(path)) await put(name, bytes, digest);
           // read for a header: its weights would be fetched again
-          if (kept.keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
+          if (files.keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
         }
         return bytes;

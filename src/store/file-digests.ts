@@ -1,12 +1,15 @@
-/** The SHA-256 of whole files, taken as their chunks pass in the order of the file, and what their author lists. */
+/**
+ * The SHA-256 of whole files, taken as their chunks pass in the order of the file, and what their author lists. Fetched
+ * only where one does.
+ */
 import { NibbleError } from '../errors';
-import type { Sha256 } from '../platform/sha256-in-pieces';
+import { createSha256, type Sha256 } from '../platform/sha256-in-pieces';
 import type { ChunkCache, Held } from './chunk-cache';
 import { CHUNK_BYTES, chunkKey } from './chunk-store';
 import type { ModelFiles } from './model-files';
 
 interface FileHash {
-  hash: Promise<Sha256>;
+  hash: Sha256;
   /** the chunk that the hash takes next */
   next: number;
   done: Promise<void>;
@@ -22,8 +25,9 @@ export interface FileDigests {
   check(): Promise<void>;
 }
 
+/** @param files of a model that is not all here */
 export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDigests {
-  const { record, kept, faults } = files;
+  const { record } = files;
   const begun = new Map<string, FileHash>();
 
   /** Whether its author's digest says more of a file than the digests of its chunks do. */
@@ -34,15 +38,15 @@ export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDig
 
   function hold(path: string, index: number): Held {
     const held = cache.hold(path, index);
-    if (files.complete || !isListed(path)) return held;
-    const file = begun.get(path) ?? { hash: newSha256(), next: 0, done: Promise.resolve() };
+    if (!isListed(path)) return held;
+    const file = begun.get(path) ?? { hash: createSha256(), next: 0, done: Promise.resolve() };
     begun.set(path, file);
     if (file.next !== index) return held;
     file.next++;
     const before = file.done;
     file.done = cache.use(held, async (bytes) => {
       await before;
-      (await file.hash).update(bytes);
+      file.hash.update(bytes);
     });
     file.done.catch(() => begun.delete(path));
     return held;
@@ -51,13 +55,13 @@ export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDig
   async function checkFile(path: string): Promise<void> {
     const { bytes, digest } = record.files[path];
     const count = Math.ceil(bytes! / CHUNK_BYTES);
-    const here = new Set(await kept.names(path));
+    const here = new Set(await files.names(path));
     const next = begun.get(path)?.next ?? 0;
-    for (let i = next; i < count; i++) if (!here.has(chunkKey(kept.key, path, i))) return;
+    for (let i = next; i < count; i++) if (!here.has(chunkKey(files.key, path, i))) return;
     for (let i = next; i < count; i++) await cache.use(hold(path, i), () => {});
     const file = begun.get(path)!;
     await file.done;
-    const actual = (await file.hash).digest();
+    const actual = file.hash.digest();
     begun.delete(path);
     if (actual === digest) return;
     for (const name of [path, files.made?.path]) {
@@ -65,7 +69,7 @@ export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDig
       await files.delete(name);
       record.files[name].chunks = [];
     }
-    faults.dropped = true;
+    files.dropped = true;
     const message = `${path} arrived altered: its SHA-256 is not what its author lists. It was deleted; load the model again.`;
     throw new NibbleError('integrity-mismatch', message, { path, bytes, expected: digest!, actual });
   }
@@ -77,5 +81,3 @@ export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDig
     },
   };
 }
-
-const newSha256 = async () => (await import('../platform/sha256-in-pieces')).createSha256();

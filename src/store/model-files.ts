@@ -1,11 +1,23 @@
 /**
- * A model's files, as one load knows them: the ledger's record of them, what is kept of them and what of that goes. It
- * owns what chunks, versions, digests and installing share.
+ * A model's files, as one load knows them: the ledger's record of them, what is kept of them and what of that goes, and
+ * what was found to be wrong. It owns what chunks, versions, digests and installing share.
  */
-import { deleteFile, keptBytes, type ModelRecord, type ModelStore, partsKey, samplesKey } from './chunk-store';
-import { createFaults, type Faults } from './faults';
+import type { NibbleError } from '../errors';
+import type { Listing, Source } from '../sources/source';
+import { isChange } from '../sources/versions';
+import {
+  deleteFile,
+  isForeign,
+  keptBytes,
+  type ModelRecord,
+  type ModelStore,
+  partsKey,
+  RECORD_FORMAT,
+  samplesKey,
+} from './chunk-store';
 import { createKeeper } from './keeper';
 import { createKeptModel, type KeptModel } from './kept-model';
+import { readManifest } from './manifest';
 import { createPartEntries, type PartEntries } from './part-entries';
 import type { Part } from './parts';
 import { partsIn, type Samples, samplesOf } from './samples';
@@ -20,38 +32,44 @@ export interface MadeFile {
   make: MakeBytes;
 }
 
-/** What the ledger had of a model when a load began, and the record that the load goes on with. */
-export interface OpenedRecord {
-  record: ModelRecord;
-  /** of earlier loads; undefined: there was none, or it is a later version's */
-  old: ModelRecord | undefined;
-  /** what is known from earlier loads, by path: it counts until this one has an answer about the file */
-  earlier: ModelRecord['files'];
-  /** everything was here when the model was opened */
-  complete: boolean;
-  /** what was kept had been made for another choice, and was dropped */
-  anew: boolean;
-}
-
 export interface FilesOptions {
+  /** what the person chose that decides what is made of the files; absent: what is kept will do */
+  choice?: string;
+  signal?: AbortSignal;
   /** told of the size of every file that belongs to the model, as soon as it is known */
   onSize?: (path: string, bytes: number) => void;
   /** go on without keeping the rest when there is no room for it, or nothing can be written */
   ifRoom?: boolean;
 }
 
-export interface ModelFiles extends OpenedRecord {
-  readonly kept: KeptModel;
-  readonly faults: Faults;
+export interface ModelFiles extends KeptModel {
+  readonly record: ModelRecord;
+  /** what is known from earlier loads, by path: it counts until this one has an answer about the file */
+  readonly earlier: ModelRecord['files'];
+  /** what the place says of all its files at once; null where it does not, or all was here when the model was opened */
+  readonly listing: Listing | null;
+  /** everything was here when the model was opened */
+  readonly complete: boolean;
+  readonly choice: string;
+  /** what was kept had been made for another choice, and was dropped */
+  readonly anew: boolean;
   /** what was read apart from the chunks (read-apart.ts) */
   readonly apart: PartEntries<Part[]>;
-  /** of files whose server tells nothing of versions */
+  /** of files whose server tells nothing of versions (file-versions.ts) */
   readonly sampled: PartEntries<Samples>;
   /** the weight files in the order they are read, once that is about to begin */
   streaming: readonly string[] | null;
-  /** from where the first samples of a file are to be (samples.ts) */
-  places: ReadonlyMap<string, readonly [number, number]>;
   made: MadeFile | null;
+  /** something was not what had been read before: everything that was made of that may be wrong */
+  refuted: NibbleError | null;
+  /** what had arrived was dropped, and another load may find it whole */
+  dropped: boolean;
+  /** it was the source that failed, not what it gave */
+  sourceFailed: boolean;
+  /** files that have become others since this load began to read them */
+  readonly changed: Set<string>;
+  /** Notes that a file has changed, if that is what an error says: all that was read of it counts no more. */
+  noteChange(error: unknown): void;
   /** Writes the record to the ledger, with what earlier loads knew. @throws storage-unavailable, quota-exceeded */
   save(): Promise<void>;
   /** Says in the ledger that a model which was all here no longer is; where that cannot be written, it is no error. */
@@ -71,25 +89,59 @@ export interface ModelFiles extends OpenedRecord {
   delete(path: string): Promise<void>;
 }
 
+const FOREIGN =
+  'What is kept of this model was stored by a later version of this page or program: it is left as it is, and nothing is kept by this one.';
+
+/** The key under which all that is kept of a source's model is filed. */
+export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
+
+/** Whether a model is all here, for that choice. */
+export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
+  record?.complete === true && !isForeign(record) && (record.made?.choice ?? choice) === choice;
+
 /**
- * @param unwritable why nothing may be written from the beginning; empty: it may
- * @throws quota-exceeded, storage-unavailable
+ * Finds a model in the ledger and, where it is not all here, what the place itself says of its files.
+ * @param given null: nothing is kept
+ * @throws network, aborted, quota-exceeded, storage-unavailable
  */
 export async function openModelFiles(
-  store: ModelStore | null,
-  opened: OpenedRecord,
-  { onSize, ifRoom = false }: FilesOptions,
-  unwritable: string,
+  inner: Source,
+  given: ModelStore | null,
+  { choice: wanted, signal, onSize, ifRoom = false }: FilesOptions,
 ): Promise<ModelFiles> {
-  const { record, old, earlier, complete, anew } = opened;
-  const kept = createKeptModel(store, record.key, createKeeper(store, ifRoom, missingBytes, unwritable));
-  const { write } = kept.keeper;
-  const apart = createPartEntries<Part[]>(
-    kept,
-    partsKey,
-    (parts) => parts,
-    (parts) => parts,
-  );
+  const key = modelKey(inner);
+  const found = await given?.ledger.get(key);
+  const foreign = isForeign(found);
+  const store = foreign ? null : given;
+  const old = foreign ? undefined : found;
+  const made = old?.made;
+  const choice = wanted ?? made?.choice ?? '';
+  const complete = isInstalled(old, choice);
+  const anew = made !== undefined && made.choice !== choice;
+  const earlier = { ...old?.files };
+  if (anew && store) {
+    await deleteFile(store, key, made.path);
+    delete earlier[made.path];
+  }
+  const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
+  const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
+  const record: ModelRecord = complete
+    ? { ...old!, lastUsed: Date.now() }
+    : {
+        format: RECORD_FORMAT,
+        key,
+        name: inner.name,
+        revision: manifest?.revision ?? listing?.revision ?? inner.revision,
+        files: manifest?.files ?? {},
+        manifest: manifest !== null,
+        closed: manifest !== null || listing !== null,
+        complete: false,
+        kept: 0,
+        lastUsed: Date.now(),
+      };
+  const kept = createKeptModel(store, key, createKeeper(store, ifRoom, missingBytes, foreign ? FOREIGN : ''));
+  const { write, expect } = kept.keeper;
+  const apart = createPartEntries<Part[]>(kept, partsKey);
   const sampled = createPartEntries(kept, samplesKey, samplesOf, partsIn);
 
   const missingOf = async (path: string, bytes: number) => bytes - keptBytes(await kept.names(path), bytes);
@@ -104,14 +156,27 @@ export async function openModelFiles(
   }
 
   const files: ModelFiles = {
-    ...opened,
-    kept,
-    faults: createFaults(),
+    ...kept,
+    record,
+    earlier,
+    listing,
+    complete,
+    choice,
+    anew,
     apart,
     sampled,
     streaming: null,
-    places: new Map(),
     made: null,
+    refuted: null,
+    dropped: false,
+    sourceFailed: false,
+    changed: new Set(),
+    noteChange(error) {
+      if (!isChange(error)) return;
+      files.changed.add(String(error.details.path));
+      files.refuted ??= error;
+      files.dropped = true;
+    },
     async save() {
       const all = record.complete ? record.files : { ...earlier, ...record.files };
       if (store) await write(() => store.ledger.put({ ...record, files: all }));
@@ -122,7 +187,7 @@ export async function openModelFiles(
     isKept: (path) => store !== null && !files.made?.of.includes(path),
     async expect(path, bytes) {
       onSize?.(path, bytes);
-      if (store && !complete) await kept.keeper.expect(await missingOf(path, bytes));
+      if (!complete) await expect(await missingOf(path, bytes));
     },
     async forgetOther(path, bytes, digest) {
       const before = earlier[path];
@@ -132,10 +197,10 @@ export async function openModelFiles(
       if (!same) await files.drop(path);
     },
     async drop(path) {
-      for (const name of [path, old?.made?.path, files.made?.path]) if (name) await files.delete(name);
+      for (const name of [path, made?.path, files.made?.path]) if (name) await files.delete(name);
     },
     async delete(path) {
-      if (store) await deleteFile(store, record.key, path);
+      if (store) await deleteFile(store, key, path);
       apart.forget(path);
       sampled.forget(path);
     },
@@ -146,9 +211,9 @@ export async function openModelFiles(
     if (bytes !== null) await files.expect(path, bytes);
   }
   // known before this load has come to it: another choice must find it
-  if (!complete && !anew && old?.made) {
-    record.made = old.made;
-    record.files[old.made.path] = earlier[old.made.path];
+  if (!complete && !anew && made) {
+    record.made = made;
+    record.files[made.path] = earlier[made.path];
   }
   // a model that is all here can be read where nothing can be written
   await (complete ? write(() => store!.ledger.put(record)).catch(() => {}) : files.save());

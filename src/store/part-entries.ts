@@ -4,8 +4,6 @@ import { type Part, packParts, unpackParts } from './parts';
 
 /** @template T what the parts of a file are made into */
 export interface PartEntries<T> {
-  /** files of which there is more than is stored */
-  readonly unsaved: Set<string>;
   /** Whether a file's parts are in memory. */
   has(path: string): boolean;
   /** What is known of a file's parts; whoever changes it sees that it is saved. */
@@ -16,30 +14,26 @@ export interface PartEntries<T> {
   forget(path: string): void;
 }
 
-/** @param nameOf the name of a file's entry: partsKey() or samplesKey() */
+/**
+ * @param nameOf the name of a file's entry: partsKey() or samplesKey()
+ * @param from makes T of parts, and partsOf the parts again; absent: T is Part[]
+ */
 export function createPartEntries<T>(
-  kept: KeptModel,
+  { key, sound, put }: KeptModel,
   nameOf: (model: string, path: string) => string,
-  from: (parts: Part[]) => T,
-  partsOf: (value: T) => readonly Part[],
+  from = (parts: Part[]) => parts as T,
+  partsOf = (value: T) => value as readonly Part[],
 ): PartEntries<T> {
   const known = new Map<string, Promise<T>>();
-  const unsaved = new Set<string>();
-  const of = (path: string): Promise<T> => {
-    const value =
-      known.get(path) ??
-      kept.sound(nameOf(kept.key, path)).then((entry) => from(entry ? unpackParts(entry.bytes) : []));
-    known.set(path, value);
-    return value;
-  };
   return {
-    unsaved,
     has: (path) => known.has(path),
-    of,
-    save: (path, value) => kept.put(nameOf(kept.key, path), packParts(partsOf(value))),
-    forget(path) {
-      known.delete(path);
-      unsaved.delete(path);
+    of(path) {
+      const value =
+        known.get(path) ?? sound(nameOf(key, path)).then((entry) => from(entry ? unpackParts(entry.bytes) : []));
+      known.set(path, value);
+      return value;
     },
+    save: (path, value) => put(nameOf(key, path), packParts(partsOf(value))),
+    forget: (path) => void known.delete(path),
   };
 }

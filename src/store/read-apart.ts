@@ -1,6 +1,6 @@
 /**
  * Small parts of a file that a header needs before the weights around them: fetched alone, kept in one entry, and
- * compared with the chunks that hold them when those arrive.
+ * compared with the chunks that hold them when those arrive. Fetched only where no manifest says what chunks must be.
  */
 import { NibbleError } from '../errors';
 import { CHUNK_BYTES, chunkKey, partsKey } from './chunk-store';
@@ -11,10 +11,11 @@ import { findPart, firstDifference } from './parts';
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface ApartReader {
-  /** Bytes [start, end) of a file if they were read before, else null. */
-  known(path: string, start: number, end: number): Promise<Bytes | null>;
-  /** Fetches bytes [start, end) of a file. @throws network, corrupt-checkpoint, integrity-mismatch, aborted */
-  fetch(path: string, start: number, end: number, until?: AbortSignal): Promise<Bytes>;
+  /**
+   * Bytes [start, end) of a file, fetched if they were not read before; null instead where all of the model is here.
+   * @throws network, corrupt-checkpoint, integrity-mismatch, aborted
+   */
+  read(path: string, start: number, end: number, until?: AbortSignal): Promise<Bytes | null>;
   /**
    * A chunk must say what its parts said. Which of them arrived altered nobody knows: both go.
    * @throws integrity-mismatch
@@ -25,35 +26,40 @@ export interface ApartReader {
 }
 
 export function createApartReader(files: ModelFiles, { source, signal }: Origin): ApartReader {
-  const { kept, apart, faults } = files;
+  const { key, store, record, apart } = files;
+  /** files of which more was read than is stored */
+  const unsaved = new Set<string>();
   return {
-    known: async (path, start, end) => findPart(await apart.of(path), start, end),
-    async fetch(path, start, end, until = signal) {
+    async read(path, start, end, until = signal) {
       const parts = await apart.of(path);
+      const known = findPart(parts, start, end);
+      if (known || files.complete) return known;
       const bytes = await source.read(path, start, end, until).catch((error) => {
-        faults.noteFailure(error);
+        files.sourceFailed = true;
+        files.noteChange(error);
         throw error;
       });
       parts.push({ start, bytes: bytes.slice() });
-      apart.unsaved.add(path);
+      unsaved.add(path);
       return bytes;
     },
     async compare(path, index, chunk) {
       const at = apart.has(path) ? firstDifference(await apart.of(path), index * CHUNK_BYTES, chunk) : null;
       if (at === null) return;
       const message = `Byte ${at} of ${path} was not the same when it arrived twice. It was deleted; load the model again.`;
-      faults.refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
-      faults.dropped = true;
+      files.refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
+      files.dropped = true;
       apart.forget(path);
-      files.record.files[path].chunks[index] = '';
-      for (const name of [partsKey(kept.key, path), chunkKey(kept.key, path, index)])
-        await kept.store?.chunks.delete(name);
-      throw faults.refuted;
+      unsaved.delete(path);
+      record.files[path].chunks[index] = '';
+      for (const name of [partsKey(key, path), chunkKey(key, path, index)]) await store?.chunks.delete(name);
+      throw files.refuted;
     },
     async save() {
-      for (const path of apart.unsaved) {
-        apart.unsaved.delete(path);
-        await apart.save(path, await apart.of(path));
+      for (const path of unsaved) {
+        unsaved.delete(path);
+        // of one that was deleted meanwhile nothing is known
+        if (apart.has(path)) await apart.save(path, await apart.of(path));
       }
     },
   };

@@ -90,19 +90,14 @@ export function takeFrom({ random }: Samples, index: number, chunk: Uint8Array):
   }
 }
 
-/** Which of the places lie in a chunk, and have no sample yet. */
-export const placesIn = ({ first }: Samples, places: readonly number[], index: number): number[] =>
-  [0, 1].filter((i) => Math.floor(places[i] / CHUNK_BYTES) === index && isEmpty(first[i]));
-
-/** Takes samples at places of a chunk; random samples of the header before them go. Changes `samples`. */
-export function takeFirst(
-  { first, random }: Samples,
-  places: readonly number[],
-  which: readonly number[],
-  index: number,
-  chunk: Uint8Array,
-): void {
+/**
+ * Takes samples at those of the places that lie in a chunk, and have none yet; random samples of the header before them
+ * go. Changes `samples`.
+ * @returns whether there was one to take
+ */
+export function takeFirst({ first, random }: Samples, places: readonly number[], index: number, chunk: Uint8Array) {
   const from = index * CHUNK_BYTES;
+  const which = [0, 1].filter((i) => Math.floor(places[i] / CHUNK_BYTES) === index && isEmpty(first[i]));
   for (const i of which) {
     const start = places[i];
     const rest = chunk.subarray(start - from);
@@ -110,4 +105,5 @@ export function takeFirst(
     if (i > 0) continue;
     for (const j of [0, 1]) if (random[j].start < start) random[j] = anywhereIn(rest, start);
   }
+  return which.length > 0;
 }

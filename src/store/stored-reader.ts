@@ -3,11 +3,11 @@ import { NibbleError } from '../errors';
 import type { Source } from '../sources/source';
 import type { ChunkCache } from './chunk-cache';
 import { CHUNK_BYTES, chunkKey } from './chunk-store';
-import type { FileDigests } from './file-digests';
 import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
 import type { ApartReader } from './read-apart';
+import { beginningOf, takeFirst } from './samples';
 
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
@@ -21,21 +21,24 @@ interface ChunkPlace {
 
 const chunkAt = (byte: number) => Math.floor(byte / CHUNK_BYTES);
 
-/** @param size of a file, null when it is not there */
+/**
+ * @param hold a chunk of the cache, in whatever else takes it as it passes
+ * @param placesOf where the first samples of a file are to be
+ */
 export function createStoredReader(
   files: ModelFiles,
   { source, inTurn, isUntold, signal }: Origin,
-  size: (path: string) => Promise<number | null>,
   versions: FileVersions,
-  apart: ApartReader,
+  apart: ApartReader | null,
   cache: ChunkCache,
-  { hold }: FileDigests,
+  hold: ChunkCache['hold'],
+  placesOf: (path: string) => readonly number[] | undefined,
 ): Required<Pick<Source, 'read' | 'readApart'>> {
-  const { record, complete, kept, faults } = files;
+  const { record, complete } = files;
 
   /** @returns the file's size @throws corrupt-checkpoint when it is less */
   async function expectBytes(path: string, end: number): Promise<number> {
-    const bytes = await size(path);
+    const bytes = await versions.size(path);
     if (bytes !== null && end <= bytes) return bytes;
     const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
     throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
@@ -43,7 +46,7 @@ export function createStoredReader(
 
   /** Whether a chunk is here, or will be kept once it is. */
   async function hasChunk(path: string, index: number): Promise<boolean> {
-    const { store, key, keeper } = kept;
+    const { store, key, keeper } = files;
     if (cache.has(path, index) || (store && !keeper.full)) return true;
     const name = chunkKey(key, path, index);
     return store !== null && (await store.chunks.keys(name)).includes(name);
@@ -65,19 +68,20 @@ export function createStoredReader(
     // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
     if (!complete && !files.streaming && bytes > CHUNK_BYTES && !(await hasChunk(path, first))) {
       const got = await inTurn(() => source.read(path, start, end, until ?? signal));
-      if (start === 0) await versions.sampleHeader(path, got);
+      if (start === 0 && isUntold(path))
+        await versions.sample(path, (samples) => (samples.header = beginningOf(got, 0)));
       return got;
     }
     const result = new Uint8Array(end - start);
     const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
-    const places = isUntold(path) ? files.places.get(path) : undefined;
+    const places = isUntold(path) ? placesOf(path) : undefined;
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
       cache.use(
         hold(path, i),
         async (got) => {
           const from = i * CHUNK_BYTES;
-          if (places) await versions.sampleFirst(path, places, i, got);
+          if (places) await versions.sample(path, (samples) => takeFirst(samples, places, i, got));
           const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
           result.set(part, Math.max(0, from - start));
         },
@@ -98,17 +102,15 @@ export function createStoredReader(
       if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
       copied = after;
     }
-    if (faults.refuted) throw faults.refuted;
+    if (files.refuted) throw files.refuted;
     return result;
   }
 
   async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     const here = cache.has(path, chunkAt(start));
-    if (record.manifest || bytes <= CHUNK_BYTES || here || source.inOrder?.(path)) return read(path, start, end, until);
-    const known = await apart.known(path, start, end);
-    if (known) return known;
-    return complete ? read(path, start, end, until) : apart.fetch(path, start, end, until);
+    if (!apart || bytes <= CHUNK_BYTES || here || source.inOrder?.(path)) return read(path, start, end, until);
+    return (await apart.read(path, start, end, until)) ?? read(path, start, end, until);
   }
 
   return { read, readApart };

@@ -15,18 +15,16 @@
  * What these share is in model-files.ts (the record of the files, and what is kept of them) and origin.ts (the source
  * that is asked). Memory: the chunks of chunks.ts and those parts.
  */
-import type { Listing, Source } from '../sources/source';
-import { deleteFile, isForeign, type ModelRecord, type ModelStore, RECORD_FORMAT } from './chunk-store';
+import type { Source } from '../sources/source';
+import type { ModelStore } from './chunk-store';
 import { createChunks } from './chunks';
-import { createFileDigests } from './file-digests';
-import { createFileSizes } from './file-sizes';
 import { createFileVersions } from './file-versions';
 import { createInstalling } from './installing';
-import { readManifest } from './manifest';
-import { type FilesOptions, type MakeBytes, type OpenedRecord, openModelFiles } from './model-files';
+import { type FilesOptions, type MakeBytes, openModelFiles } from './model-files';
 import { createOrigin } from './origin';
-import { createApartReader } from './read-apart';
 import { createStoredReader } from './stored-reader';
+
+export { isInstalled, modelKey } from './model-files';
 
 export interface StoredSource extends Source {
   /**
@@ -76,52 +74,8 @@ export interface StoredSource extends Source {
 }
 
 export interface StoredOptions extends FilesOptions {
-  /** what the person chose that decides what is made of the files (keepInstead()); absent: what is kept will do */
-  choice?: string;
-  signal?: AbortSignal;
   /** told of bytes that came from the store */
   onStored?: (path: string, bytes: number) => void;
-}
-
-const FOREIGN =
-  'What is kept of this model was stored by a later version of this page or program: it is left as it is, and nothing is kept by this one.';
-
-/** The key under which all that is kept of a source's model is filed. */
-export const modelKey = (source: Pick<Source, 'name' | 'revision'>) => `${source.name}@${source.revision ?? ''}`;
-
-/** The source's files as the ledger has them, and what the place itself says of them where they are not all here. */
-async function openRecord(
-  inner: Source,
-  store: ModelStore | null,
-  old: ModelRecord | undefined,
-  choice: string,
-  signal?: AbortSignal,
-): Promise<OpenedRecord & { listing: Listing | null }> {
-  const key = modelKey(inner);
-  const complete = isInstalled(old, choice);
-  const anew = old?.made !== undefined && old.made.choice !== choice;
-  const earlier = { ...old?.files };
-  if (anew && store) {
-    await deleteFile(store, key, old.made!.path);
-    delete earlier[old.made!.path];
-  }
-  const listing = complete ? null : ((await inner.list?.(signal)) ?? null);
-  const manifest = complete || inner.gguf ? null : await readManifest(inner, listing, signal);
-  const record: ModelRecord = complete
-    ? { ...old!, lastUsed: Date.now() }
-    : {
-        format: RECORD_FORMAT,
-        key,
-        name: inner.name,
-        revision: manifest?.revision ?? listing?.revision ?? inner.revision,
-        files: manifest?.files ?? {},
-        manifest: manifest !== null,
-        closed: manifest !== null || listing !== null,
-        complete: false,
-        kept: 0,
-        lastUsed: Date.now(),
-      };
-  return { record, old, earlier, complete, anew, listing };
 }
 
 /**
@@ -132,29 +86,23 @@ async function openRecord(
 export async function openStored(
   inner: Source,
   given: ModelStore | null,
-  { choice: wanted, signal, onStored, ...options }: StoredOptions = {},
+  { onStored, ...options }: StoredOptions = {},
 ): Promise<StoredSource> {
-  const found = await given?.ledger.get(modelKey(inner));
-  const foreign = isForeign(found);
-  const store = foreign ? null : given;
-  const old = foreign ? undefined : found;
-  const choice = wanted ?? old?.made?.choice ?? '';
-  const { listing, ...opened } = await openRecord(inner, store, old, choice, signal);
-  const files = await openModelFiles(store, opened, options, foreign ? FOREIGN : '');
-  const { record, complete, faults } = files;
-  const { keeper } = files.kept;
-  const origin = createOrigin(inner, signal);
+  const files = await openModelFiles(inner, given, options);
+  const { record, complete, keeper } = files;
+  const origin = createOrigin(inner, options.signal);
   const versions = createFileVersions(files, origin);
-  const size = createFileSizes(files, listing, origin, versions);
-  const apart = createApartReader(files, origin);
+  const apart = record.manifest ? null : (await import('./read-apart')).createApartReader(files, origin);
   const { cache, met } = createChunks(files, origin, versions, apart, onStored);
-  const digests = createFileDigests(files, cache);
+  const digests = files.listing && (await import('./file-digests')).createFileDigests(files, cache);
+  const hold = digests?.hold ?? cache.hold;
+  const reader = createStoredReader(files, origin, versions, apart, cache, hold, (path) => source.places.get(path));
   let saving = Promise.resolve();
   const stop = () => {
     origin.stop();
     return Promise.allSettled([...cache.running, saving]);
   };
-  return {
+  const source: StoredSource = {
     name: inner.name,
     revision: record.revision,
     gguf: inner.gguf,
@@ -162,24 +110,19 @@ export async function openStored(
     complete,
     original: complete && !record.made,
     anew: files.anew,
-    ...createStoredReader(files, origin, size, versions, apart, cache, digests),
-    ...createInstalling(files, choice, versions, digests, met, stop),
-    size,
+    places: new Map(),
+    ...reader,
+    ...createInstalling(files, versions, digests, met, stop),
+    size: versions.size,
     unchanged: versions.unchanged,
     refusal: (path) => inner.refusal?.(path),
-    get places() {
-      return files.places;
-    },
-    set places(places) {
-      files.places = places;
-    },
     get streaming() {
       return files.streaming;
     },
     set streaming(paths) {
       files.streaming = paths;
       // a write that fails is told of by the next one
-      saving = apart.save().catch(() => {});
+      if (apart) saving = apart.save().catch(() => {});
     },
     get full() {
       return keeper.full;
@@ -188,20 +131,17 @@ export async function openStored(
       return keeper.unwritable;
     },
     get dropped() {
-      return faults.dropped;
+      return files.dropped;
     },
     async close() {
-      await apart.save().catch(() => {});
+      await apart?.save().catch(() => {});
       await stop();
       // not before nothing more of it can be written
-      for (const path of faults.changed) await files.drop(path).catch(() => {});
-      if (complete && faults.changed.size > 0) await files.saveIncomplete();
+      for (const path of files.changed) await files.drop(path).catch(() => {});
+      if (complete && files.changed.size > 0) await files.saveIncomplete();
       cache.clear();
       await inner.close?.();
     },
   };
+  return source;
 }
-
-/** Whether a model is all here, for that choice. */
-export const isInstalled = (record: ModelRecord | undefined, choice: string): boolean =>
-  record?.complete === true && !isForeign(record) && (record.made?.choice ?? choice) === choice;
