@@ -1,4 +1,6 @@
-/** What of a file is compared where an earlier visit kept some of it, and no version or digest tells whether it changed. */
+/**
+ * What of a file is compared where an earlier visit kept some of it, and no version or digest tells whether it changed.
+ */
 import { CHUNK_BYTES, filePrefix } from './chunk-store';
 import type { ModelFiles } from './model-files';
 import type { Part } from './parts';

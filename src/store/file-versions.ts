@@ -1,6 +1,6 @@
 /**
- * Whether a file is still the one that was read, or of which something is kept: by its size, by what its server tells of
- * versions (versions.ts), or by samples of its bytes (samples.ts), or by the folder's manifest, read once more.
+ * Whether a file is still the one that was read, or of which something is kept: by its size, by what its server tells
+ * of versions (versions.ts), or by samples of its bytes (samples.ts), or by the folder's manifest, read once more.
  */
 import { changedFile, isChange, isSameVersion } from '../sources/versions';
 import { readManifest } from './manifest';
@@ -43,7 +43,9 @@ export function createFileVersions(files: ModelFiles, { source, inTurn, isUntold
     return true;
   }
 
-  /** A file's size as the source tells it; if the file is no longer of the version that is kept, that counts no more. */
+  /**
+   * A file's size as the source tells it; if the file is no longer of the version that is kept, that counts no more.
+   */
   async function askSize(path: string): Promise<number | null> {
     const ask = () => source.size(path, signal);
     source.versions?.set(path, earlier[path]?.version ?? null);
