@@ -10,7 +10,7 @@ Object.assign(process.env, vulkanEnvironment(executable));
 const BROWSER = 'src/**/*.browser.test.ts';
 const GPU = 'src/**/*.gpu.test.ts';
 
-const LIBRARIES = ['@huggingface/tokenizers', 'comlink', 'idb-keyval', 'lit', 'marked'];
+const LIBRARIES = ['@huggingface/tokenizers', '@noble/hashes/sha2.js', 'comlink', 'idb-keyval', 'lit', 'marked'];
 
 // How long a test may take is for one that hangs: stages run side by side, on machines that have other work.
 export default defineConfig({

@@ -1,9 +1,9 @@
 /**
- * What is kept of a checkpoint of 16 or 32 bits that runs in fewer: the result, as one more file of the model, which the
- * stored source keeps in chunks as it keeps any other. The file has the tensors in the order of the checkpoint, one behind
- * the other, without a header: quantised ones as blocks of a scale and its codes (NF4: bitsandbytes' absmax and codes, a
- * block of 64 in 36 bytes; int8: LLM.int8's, a row a block), the others as they are stored. Any of its bytes can be made
- * from the checkpoint's own, so that a chunk that is missing or altered is made again without the rest.
+ * What is kept of a checkpoint of 16 or 32 bits that runs in fewer: the result, as one more file of the model, which
+ * the stored source keeps in chunks as it keeps any other. The file has the tensors in the order of the checkpoint, one
+ * behind the other, without a header: quantised ones as blocks of a scale and its codes (NF4: bitsandbytes' absmax and
+ * codes, a block of 64 in 36 bytes; int8: LLM.int8's, a row a block), the others as they are stored. Any of its bytes
+ * can be made from the checkpoint's own, so that a chunk that is missing or altered is made again without the rest.
  */
 import { denseValues } from '../formats/half';
 import { type ByteRange, type FileLayout, type ReadBytes, recordsInOrder, type TensorRecord } from '../formats/layout';

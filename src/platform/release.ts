@@ -4,10 +4,10 @@
  * (f32 values are a view of their bytes, 16 bits become a copy). None of them may be used again. Where the browser
  * cannot (before 2024), it is left to the collector.
  *
- * Not so for what the browser was shown as an argument (of writeBuffer, digest): Chromium 156 wraps that in an object of
- * its own, which keeps the memory until it is collected, while V8, which no longer counts it, sees no reason to collect
- * (measured: 383 MiB of such memory beside a JavaScript heap of 38). So such calls, which copy at once, are shown one
- * and the same memory again and again.
+ * Not so for what the browser was shown as an argument (of writeBuffer, digest): Chromium 156 wraps that in an object
+ * of its own, which keeps the memory until it is collected, while V8, which no longer counts it, sees no reason to
+ * collect (measured: 383 MiB of such memory beside a JavaScript heap of 38). So such calls, which copy at once, are
+ * shown one and the same memory again and again.
  */
 export function release(...arrays: readonly ArrayBufferView[]): void {
   for (const buffer of new Set(arrays.map((array) => array.buffer))) {

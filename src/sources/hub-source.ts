@@ -26,7 +26,9 @@ interface ApiAnswer {
 
 const hexOf = (value: unknown) => (typeof value === 'string' && /^[0-9a-f]{40,64}$/.test(value) ? value : null);
 
-/** @returns the Source; nothing is fetched yet. Its errors are `network`, with `status`, `url` and the Hub's `reason` */
+/**
+ * @returns the Source; nothing is fetched yet. Its errors are `network`, with `status`, `url` and the Hub's `reason`
+ */
 export function createHubSource(
   { id, revision = 'main', token, file: named, hub = HUB }: Extract<SourceDescription, { kind: 'hub' }>,
   options: HttpOptions = {},

@@ -1,6 +1,6 @@
 /**
- * What the Content-Security-Policy of this page or worker has forbidden. To fetch() it looks like a dead line: only this
- * event tells, which may come a moment after the failure.
+ * What the Content-Security-Policy of this page or worker has forbidden. To fetch() it looks like a dead line: only
+ * this event tells, which may come a moment after the failure.
  */
 const forbidden = new Set<string>();
 

@@ -9,7 +9,10 @@ export interface Source {
   readonly name: string;
   /** what was asked for: of a Hub repository its branch, tag or commit */
   readonly revision: string | null;
-  /** Path of the .gguf that this source is about, of several files the first; absent for a folder in Hugging Face layout. */
+  /**
+   * Path of the .gguf that this source is about, of several files the first; absent for a folder in Hugging Face
+   * layout.
+   */
   readonly gguf?: string;
   /** Everything at once, where the place can tell: then nothing is there but what is listed. */
   list?(signal?: AbortSignal): Promise<Listing>;
@@ -18,8 +21,8 @@ export interface Source {
   /** Size of a file in bytes, or null when it is not there. */
   size(path: string, signal?: AbortSignal): Promise<number | null>;
   /**
-   * Bytes [start, end) of a file, never fewer. The array is the whole of its buffer, and the caller's: the stored source
-   * empties it when it is done with it.
+   * Bytes [start, end) of a file, never fewer. The array is the whole of its buffer, and the caller's: the stored
+   * source empties it when it is done with it.
    * @param keepPart told, before a read fails, of the bytes from `start` on that did come
    * @throws NibbleError network (status, url), corrupt-checkpoint (file shorter than asked), aborted
    */

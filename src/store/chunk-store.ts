@@ -19,13 +19,14 @@ export interface Chunk {
 }
 
 /**
- * A key-value store of chunks. Another kind of storage (a folder of Node's, OPFS) is another implementation, and promises:
- * - what put() was given comes back from get() byte for byte once put() has resolved, in this process and in later ones,
- *   or not at all (undefined): never a part of it. Its digest is compared by whoever asked, not here;
+ * A key-value store of chunks. Another kind of storage (a folder of Node's, OPFS) is another implementation, and
+ * promises:
+ * - what put() was given comes back from get() byte for byte once put() has resolved, in this process and in later
+ *   ones, or not at all (undefined): never a part of it. Its digest is compared by whoever asked, not here;
  * - put() copies: its caller may change or give away the bytes when it resolves. What get() brings is the caller's own;
  * - put() takes the place of what was there; delete() of what is not there is no error;
- * - keys are any text (addresses and paths, with /, :, # and ~), told apart by every character. keys() lists exactly the
- *   keys that begin so, in any order; '' lists all;
+ * - keys are any text (addresses and paths, with /, :, # and ~), told apart by every character. keys() lists exactly
+ *   the keys that begin so, in any order; '' lists all;
  * - calls may overlap. Those for one key take effect in the order in which they were made, if each is awaited;
  * - one process, tab or worker writes a model at a time (locks.ts); others may read it meanwhile.
  */
@@ -202,8 +203,8 @@ async function storageError(cause: unknown, bytes: number): Promise<NibbleError>
 
 /**
  * Opens the databases.
- * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque origin,
- * another tab that holds them)
+ * @returns the store, or null and one sentence for the person where the browser gives none (private mode, opaque
+ * origin, another tab that holds them)
  */
 export async function openModelStore(
   options: DatabaseOptions = {},

@@ -16,7 +16,9 @@ const PATH = 'manifest.json';
 const MAX_FILES = 10_000;
 
 const isHex = (digest: unknown) => typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest);
-/** Of a file in the folder: nothing that climbs out of it, names another host, or means something else on some system. */
+/**
+ * Of a file in the folder: nothing that climbs out of it, names another host, or means something else on some system.
+ */
 const isInside = (path: unknown): path is string =>
   typeof path === 'string' && path.length <= 500 && /^[^\\:\0]+$/.test(path) && path.split('/').every(isName);
 const isName = (name: string) => !['', '.', '..', '__proto__'].includes(name);

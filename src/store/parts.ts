@@ -1,7 +1,7 @@
 /**
- * Small parts of a file that were read apart from its chunks, because a header needs them before the weights around them
- * (bitsandbytes' quant_states lie all over the file). They are compared with each chunk that arrives, and all those of a
- * file are kept in one entry of the store. Pure.
+ * Small parts of a file that were read apart from its chunks, because a header needs them before the weights around
+ * them (bitsandbytes' quant_states lie all over the file). They are compared with each chunk that arrives, and all
+ * those of a file are kept in one entry of the store. Pure.
  */
 export interface Part {
   /** its first byte's place in the file */

@@ -39,8 +39,8 @@ export const partsIn = ({ first: [a, b], random, header }: Samples): Part[] => [
 export const isEmpty = ({ bytes }: Part): boolean => bytes.length === 0;
 
 /**
- * By file, where its first tensor begins, and its first matrix: small tensors often come first, and may be the same in a
- * model that has been quantised anew.
+ * By file, where its first tensor begins, and its first matrix: small tensors often come first, and may be the same in
+ * a model that has been quantised anew.
  */
 export function samplePlaces({ records }: Pick<FileLayout, 'records'>): Map<string, [number, number]> {
   const places = new Map<string, [number, number]>();
@@ -67,7 +67,9 @@ function anywhereIn(bytes: Uint8Array, start: number): Part {
   return beginningOf(bytes.subarray(at), start + at);
 }
 
-/** One place in each quarter of a chunk: what a model that is quantised anew keeps, such as an embedding, lies together. */
+/**
+ * One place in each quarter of a chunk: what a model that is quantised anew keeps, such as an embedding, lies together.
+ */
 export function spreadOver(index: number, chunk: Uint8Array): Part[] {
   const quarter = Math.ceil(chunk.length / SPREAD_A_CHUNK);
   return Array.from({ length: SPREAD_A_CHUNK }, (_, i) => {
@@ -83,26 +85,23 @@ export function thinned(parts: readonly Part[]): Part[] {
   return Array.from({ length: Math.min(parts.length, MOST_SPREAD) }, (_, i) => parts[Math.floor(i * step)]);
 }
 
-/** Takes a chunk into account, so that each that came so far is as likely to hold a random sample. Changes `samples`. */
+/**
+ * Takes a chunk into account, so that each that came so far is as likely to hold a random sample. Changes `samples`.
+ */
 export function takeFrom({ random }: Samples, index: number, chunk: Uint8Array): void {
   for (const i of [0, 1]) {
     if (isEmpty(random[i]) || Math.random() * (index + 1) < 1) random[i] = anywhereIn(chunk, index * CHUNK_BYTES);
   }
 }
 
-/** Which of the places lie in a chunk, and have no sample yet. */
-export const placesIn = ({ first }: Samples, places: readonly number[], index: number): number[] =>
-  [0, 1].filter((i) => Math.floor(places[i] / CHUNK_BYTES) === index && isEmpty(first[i]));
-
-/** Takes samples at places of a chunk; random samples of the header before them go. Changes `samples`. */
-export function takeFirst(
-  { first, random }: Samples,
-  places: readonly number[],
-  which: readonly number[],
-  index: number,
-  chunk: Uint8Array,
-): void {
+/**
+ * Takes samples at those of the places that lie in a chunk, and have none yet; random samples of the header before them
+ * go. Changes `samples`.
+ * @returns whether there was one to take
+ */
+export function takeFirst({ first, random }: Samples, places: readonly number[], index: number, chunk: Uint8Array) {
   const from = index * CHUNK_BYTES;
+  const which = [0, 1].filter((i) => Math.floor(places[i] / CHUNK_BYTES) === index && isEmpty(first[i]));
   for (const i of which) {
     const start = places[i];
     const rest = chunk.subarray(start - from);
@@ -110,4 +109,5 @@ export function takeFirst(
     if (i > 0) continue;
     for (const j of [0, 1]) if (random[j].start < start) random[j] = anywhereIn(rest, start);
   }
+  return which.length > 0;
 }

@@ -71,8 +71,8 @@ export function checkName(name: unknown): asserts name is string {
  * @param about its tokens, model and revision
  * @param rows brings the pieces; each is written before the next is asked for
  * @param signal is looked at before each piece
- * @throws quota-exceeded, storage-unavailable (a later version's stands there), aborted, and what `rows` throws: what was
- * saved before is then still there
+ * @throws quota-exceeded, storage-unavailable (a later version's stands there), aborted, and what `rows` throws: what
+ * was saved before is then still there
  */
 export function writeSaved(
   store: ModelStore,

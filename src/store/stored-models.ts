@@ -24,7 +24,10 @@ export async function describeStored(store: ModelStore, key: string): Promise<St
   return { key, name, revision, complete, storedBytes, lastUsed, lastAttempt: await lastAttempt(store, key) };
 }
 
-/** Frees the space of a model and of what conversations with it have saved. Its ledger entry goes last, so that a cut deletion can be repeated. What a later version has stored stays. */
+/**
+ * Frees the space of a model and of what conversations with it have saved. Its ledger entry goes last, so that a cut
+ * deletion can be repeated. What a later version has stored stays.
+ */
 export async function deleteModel(store: ModelStore, key: string): Promise<void> {
   const record = await store.ledger.get(key);
   if (!record || isForeign(record)) return;

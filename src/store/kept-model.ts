@@ -1,0 +1,53 @@
+/**
+ * What a store keeps of one model, by the names of its entries (chunk-store.ts): one of them is read at a time, only
+ * what is still as it was stored is given back, and what is written goes through the keeper.
+ */
+import { createGate } from '../platform/gate';
+import { sha256 } from '../platform/sha256';
+import { type Chunk, filePrefix, type ModelStore } from './chunk-store';
+import type { Keeper } from './keeper';
+
+/** the browser copies what it gives back, twice: one chunk at a time */
+const READS_IN_FLIGHT = 1;
+
+export interface KeptModel {
+  /** null: nothing is kept */
+  readonly store: ModelStore | null;
+  /** of the model */
+  readonly key: string;
+  readonly keeper: Keeper;
+  /** The names of all that is kept of a file. */
+  names(path: string): Promise<string[]>;
+  /**
+   * An entry whose bytes are still those that were stored, else null: then it is deleted.
+   * @param fits whether it may have that many bytes
+   */
+  sound(name: string, fits?: (bytes: number) => boolean): Promise<Chunk | null>;
+  /**
+   * Stores an entry, as long as the keeper does.
+   * @param digest hex SHA-256 of the bytes, where it is known
+   * @throws quota-exceeded, storage-unavailable
+   */
+  put(name: string, bytes: Uint8Array<ArrayBuffer>, digest?: string): Promise<void>;
+}
+
+export function createKeptModel(store: ModelStore | null, key: string, keeper: Keeper): KeptModel {
+  const gate = createGate(READS_IN_FLIGHT);
+  return {
+    store,
+    key,
+    keeper,
+    names: async (path) => store?.chunks.keys(filePrefix(key, path)) ?? [],
+    async sound(name, fits = () => true) {
+      const kept = store && (await gate(() => store.chunks.get(name)));
+      if (!kept) return null;
+      if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
+      await store.chunks.delete(name);
+      return null;
+    },
+    async put(name, bytes, known) {
+      const digest = store && (known ?? (await sha256(bytes)));
+      if (digest) await keeper.write(() => store.chunks.put(name, { sha256: digest, bytes }));
+    },
+  };
+}

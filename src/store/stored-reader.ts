@@ -1,0 +1,117 @@
+/** Reads of a model's files out of their chunks, those that come next fetched ahead. */
+import { NibbleError } from '../errors';
+import type { Source } from '../sources/source';
+import type { ChunkCache } from './chunk-cache';
+import { CHUNK_BYTES, chunkKey } from './chunk-store';
+import type { FileVersions } from './file-versions';
+import type { ModelFiles } from './model-files';
+import type { Origin } from './origin';
+import type { ApartReader } from './read-apart';
+import { beginningOf, takeFirst } from './samples';
+
+/** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
+const AHEAD = 1;
+/** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
+const SEQUENTIAL_BYTES = 32 << 10;
+
+interface ChunkPlace {
+  path: string;
+  index: number;
+}
+
+const chunkAt = (byte: number) => Math.floor(byte / CHUNK_BYTES);
+
+/**
+ * @param hold a chunk of the cache, in whatever else takes it as it passes
+ * @param placesOf where the first samples of a file are to be
+ */
+export function createStoredReader(
+  files: ModelFiles,
+  { source, inTurn, isUntold, signal }: Origin,
+  versions: FileVersions,
+  apart: ApartReader | null,
+  cache: ChunkCache,
+  hold: ChunkCache['hold'],
+  placesOf: (path: string) => readonly number[] | undefined,
+): Required<Pick<Source, 'read' | 'readApart'>> {
+  const { record, complete } = files;
+
+  /** @returns the file's size @throws corrupt-checkpoint when it is less */
+  async function expectBytes(path: string, end: number): Promise<number> {
+    const bytes = await versions.size(path);
+    if (bytes !== null && end <= bytes) return bytes;
+    const message = `${path} has ${bytes ?? 'no'} bytes where ${end} are needed. Get the model again.`;
+    throw new NibbleError('corrupt-checkpoint', message, { path, bytes, expected: end });
+  }
+
+  /** Whether a chunk is here, or will be kept once it is. */
+  async function hasChunk(path: string, index: number): Promise<boolean> {
+    const { store, key, keeper } = files;
+    if (cache.has(path, index) || (store && !keeper.full)) return true;
+    const name = chunkKey(key, path, index);
+    return store !== null && (await store.chunks.keys(name)).includes(name);
+  }
+
+  /** The chunk that is read after this one, null after the last. */
+  function following({ path, index }: ChunkPlace): ChunkPlace | null {
+    // what is made asks for what it is made of
+    if (path === files.made?.path) return null;
+    if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
+    const order = files.streaming ?? [];
+    const next = order[order.indexOf(path) + 1];
+    return next && order.includes(path) ? { path: next, index: 0 } : null;
+  }
+
+  async function read(path: string, start: number, end: number, until?: AbortSignal) {
+    const bytes = await expectBytes(path, end);
+    const first = chunkAt(start);
+    // headers of a model that is not kept: whole chunks would be thrown away and fetched twice
+    if (!complete && !files.streaming && bytes > CHUNK_BYTES && !(await hasChunk(path, first))) {
+      const got = await inTurn(() => source.read(path, start, end, until ?? signal));
+      if (start === 0 && isUntold(path))
+        await versions.sample(path, (samples) => (samples.header = beginningOf(got, 0)));
+      return got;
+    }
+    const result = new Uint8Array(end - start);
+    const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const places = isUntold(path) ? placesOf(path) : undefined;
+    const last = Math.ceil(end / CHUNK_BYTES);
+    const copy = (i: number) =>
+      cache.use(
+        hold(path, i),
+        async (got) => {
+          const from = i * CHUNK_BYTES;
+          if (places) await versions.sample(path, (samples) => takeFirst(samples, places, i, got));
+          const part = got.subarray(Math.max(0, start - from), Math.min(got.length, end - from));
+          result.set(part, Math.max(0, from - start));
+        },
+        until,
+      );
+    let copied = first < last ? copy(first) : null;
+    for (let i = first; copied; i++) {
+      // claimed before this one is waited for: a later read may be done with it sooner, and drop it
+      const after: Promise<void> | null = i + 1 < last ? copy(i + 1) : null;
+      after?.catch(() => {});
+      let next: ChunkPlace | null = { path, index: i };
+      for (let ahead = 0; ahead < AHEAD && next; ahead++) {
+        next = sequential || next.index + 1 < last ? following(next) : null;
+        if (next) hold(next.path, next.index);
+      }
+      await copied;
+      // what was read in order to its end is not read again
+      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
+      copied = after;
+    }
+    if (files.refuted) throw files.refuted;
+    return result;
+  }
+
+  async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
+    const bytes = await expectBytes(path, end);
+    const here = cache.has(path, chunkAt(start));
+    if (!apart || bytes <= CHUNK_BYTES || here || source.inOrder?.(path)) return read(path, start, end, until);
+    return (await apart.read(path, start, end, until)) ?? read(path, start, end, until);
+  }
+
+  return { read, readApart };
+}
