@@ -246,7 +246,7 @@ export class MessageList extends LitElement {
     this.#late = this.#streaming?.behind ?? false;
     this.#frame ||= requestAnimationFrame(this.#nextFrame);
     const waits = streaming && content === '';
-    return html`<div class="assistant" part="assistant" dir=${directionOf(content)}>
+    return html`<div class="assistant" part="assistant" dir=${directionOf(content || thought || '')}>
       ${
         thought
           ? html`<details><summary class=${waits ? 'waiting' : ''}>Thinking</summary><p class="thought">${longText(thought)}</p></details>`
