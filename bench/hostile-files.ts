@@ -12,8 +12,8 @@ import { parseArgs } from 'node:util';
 import { openSafetensorsFolder } from '../src/formats/folder';
 import { readHeader } from '../src/formats/safetensors';
 import { createHttpSource } from '../src/sources/http-source';
-import { readManifest } from '../src/store/manifest';
 import { createMemorySource } from '../src/sources/memory-source';
+import { readManifest } from '../src/store/manifest';
 
 const safetensors = (text: string): Uint8Array => {
   const bytes = new Uint8Array(8 + text.length);

@@ -12,11 +12,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { NibbleError } from '../src/errors';
 import type { Hostile } from '../src/formats/test/hostile';
+import { hostileFiles } from '../src/runtime/test/hostile-files';
 import { Refusal, TemplateError } from '../src/text/jinja';
 import { hostileTemplates } from '../src/text/test/hostile-templates';
 import { hostileTokenizer } from '../src/text/test/hostile-tokenizers';
 import { hostileMarkdown } from '../src/ui/test/hostile-markdown';
-import { hostileFiles } from '../src/runtime/test/hostile-files';
 
 const MAX_SECONDS = 1;
 const MAX_MIB = 256;

@@ -4,10 +4,10 @@
  */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonObject } from '../src/formats/json';
 import { NF4_CODEBOOK } from '../src/formats/matrix';
 import { tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
-import type { JsonObject } from '../src/formats/json';
 
 interface Piece {
   name: string;

@@ -8,6 +8,8 @@
  * in the environment is how often each runs (4); the best counts. Exit status 1 when none ran.
  */
 import { readFileSync } from 'node:fs';
+import { loadWeights } from '../src/checkpoint/load-weights';
+import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import type { KernelShapes } from '../src/execute/gpu/lower';
 import { SHAPES } from '../src/execute/gpu/shapes';
@@ -18,8 +20,6 @@ import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
-import { loadWeights } from '../src/checkpoint/load-weights';
-import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { runToExit } from './run';
 
 const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };

@@ -10,13 +10,13 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { createCpuExecutor } from '../src/execute/cpu/executor';
 import { GREEDY, request, take } from '../src/execute/cpu/test/models';
+import type { JsonObject } from '../src/formats/json';
 import { type MatrixFormat, NF4_CODEBOOK } from '../src/formats/matrix';
 import { NO_LIMITS, planMemory } from '../src/memory/plan';
 import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { parse } from '../src/node/arguments';
 import { nextId, open } from '../src/node/open';
-import type { JsonObject } from '../src/formats/json';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
 

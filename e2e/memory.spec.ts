@@ -4,8 +4,8 @@ import type { Page } from '@playwright/test';
 import { serveFakeHub } from '../scripts/fake-hub';
 import { SELF_ONLY_CSP } from '../scripts/policy';
 import { serveProduct } from '../scripts/server';
-import { createMemorySource } from '../src/sources/memory-source';
 import { createSession } from '../src/runtime/session';
+import { createMemorySource } from '../src/sources/memory-source';
 import { Chat, expect, MODELS, TINY, test } from './product';
 
 /** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned. */

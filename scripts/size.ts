@@ -2,10 +2,10 @@
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it imports at once.
  * The library and the widget take their worker as one file, when somebody first needs it; it counts apart, for all that
  * it can do is in it. The chat page is our own build, whose worker fetches what a model needs: of the two executors the
- * larger counts, and some chunks come later and count apart: `text` and `answer` (what a question needs, fetched while
+ * larger counts, and some chunks come later and count apart: `text` and `answering` (what a question needs, fetched while
  * the weights stream), `advice` (on memory, likewise), `sha256-in-pieces` (for the Hub's weights, as they stream),
  * `hub-source`, `gguf`, `lora`, `quantised` and `convert-dense` (only for such a model), `stored-models` and `inspect`
- * (for who asks what is kept, or what a model would take), `saved-caches` and `kv-rows` (for who saves conversations),
+ * (for who asks what is kept, or what a model would take), `saved-caches`, `prompt-cache` and `kv-rows` (for who saves conversations),
  * `kept-chat` (at a first visit, once the model is here), `bounded-lexer` (of Markdown, with the first message),
  * `timestamps` (for profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA),
  * `read-rows` (for adapters with trained tokens), `tied-head` (for checkpoints that have a head beside an embedding that
@@ -19,7 +19,7 @@ import { gzipSync } from 'node:zlib';
 import { minifySync, type Rolldown } from 'vite';
 
 const LATER =
-  'worker-text|advice|text|answer|hub-source|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|kv-rows|inspect|timestamps|shift-rings|row-norms|read-rows|other-files|tied-head|kept-chat|bounded-lexer';
+  'worker-text|advice|text|answering|hub-source|gguf|lora|quantised|convert-dense|sha256-in-pieces|stored-models|saved-caches|prompt-cache|kv-rows|inspect|timestamps|shift-rings|row-norms|read-rows|other-files|tied-head|kept-chat|bounded-lexer';
 const EXECUTORS = 'on-cpu|on-gpu';
 const named = (names: string) => new RegExp(`/(${names})(-[^/]+)?\\.js$`);
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);

@@ -1,6 +1,6 @@
 /** Runs a prompt from position 0 on a loaded model, for what measures logits and not text. */
 import type { KvCache } from '../execute/executor';
-import type { Model } from '../runtime/open-model';
+import type { Model } from '../runtime/model';
 import { checkFits, planFor } from '../runtime/planning';
 
 /**

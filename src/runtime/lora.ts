@@ -10,7 +10,10 @@ import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { isChange } from '../sources/versions';
 import { openStored, type StoredSource } from '../store/stored-source';
-import { CHANGES, changeBehind, type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
+import { CHANGES, changeBehind, dropUnusable } from './changing-files';
+import { keepFirst } from './fingerprint';
+import type { Host } from './host';
+import type { Fingerprint, Model } from './model';
 import { checkFits, planRequest } from './planning';
 
 /**
@@ -45,14 +48,14 @@ async function trySetLora(
   const open: StoredSource[] = [];
   try {
     for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
-    const samples: Samples = new Map();
+    const fingerprint: Fingerprint = new Map();
     const files = open.map((source, i) => ({
       name: source.name,
       scale: wanted[i].scale,
       async read(path: string, start: number, end: number) {
         const bytes = await source.read(path, start, end, signal);
         // how strongly an adapter acts stands anywhere in its config
-        sample(samples, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
+        keepFirst(fingerprint, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
         return bytes;
       },
       size: (path: string) => source.size(path, signal),
@@ -70,20 +73,18 @@ async function trySetLora(
       for (const source of open) await source.markComplete();
     } catch (error) {
       await model.executor.setAdapters(null);
-      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraSamples: new Map() });
+      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraFingerprint: new Map() });
       model.conversations.forget();
       throw error;
     }
     model.plan = plan;
     model.lora = opened?.infos ?? [];
-    model.loraSamples = samples;
+    model.loraFingerprint = fingerprint;
     model.conversations.forget();
   } catch (thrown) {
     let error = thrown;
     for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
-    // what arrived broken would be found again by every later attempt
-    const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
-    if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
+    for (const source of open) await dropUnusable(source, error);
     throw error;
   } finally {
     for (const source of open) await source.close();

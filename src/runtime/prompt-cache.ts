@@ -7,7 +7,8 @@ import { hex, sha256 } from '../platform/sha256';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
 import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../store/saved-caches';
-import type { Model, Samples } from './open-model';
+import { choiceOfWeights } from './engine-options';
+import type { Fingerprint, Model } from './model';
 import { checkFits, planFor, within } from './planning';
 
 export { deleteSaved, listSaved } from '../store/saved-caches';
@@ -23,26 +24,26 @@ async function storeOf(model: Model): Promise<ModelStore> {
 
 const digestOf = async (text: string) => (await sha256(new TextEncoder().encode(text)))!;
 
-/** One digest for samples of weights, in whichever order they came. */
-const digestOfAll = (samples: Samples) =>
+/** One digest for all, in whichever order they came. */
+const digestOfAll = (fingerprint: Fingerprint) =>
   digestOf(
-    [...samples]
+    [...fingerprint]
       .map(([place, bytes]) => `${place} ${hex(bytes)}`)
       .sort()
       .join('\n'),
   );
 
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
-async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
+async function computedWith({ key, checkpoint, plan, options, fingerprint, lora, loraFingerprint }: Model) {
   const { layers, kvHeads, headSize } = plan.spec;
   return {
     model: key,
     revision: checkpoint.revision ?? 'none',
-    'choice of weights': [options.weights, ...options.keep].join(' '),
-    'set of weights': await digestOfAll(samples),
+    'choice of weights': choiceOfWeights(options),
+    'set of weights': await digestOfAll(fingerprint),
     'set of LoRA adapters': [
       ...lora.map(({ name, scale }) => `${name} × ${scale}`),
-      await digestOfAll(loraSamples),
+      await digestOfAll(loraFingerprint),
     ].join(', '),
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
