@@ -15,6 +15,7 @@ import { NibbleError } from '../errors';
 import { refuse, shown } from '../options/spec';
 import { HUB_ID } from '../protocol';
 import type { NamedFile, SourceDescription } from '../sources/source';
+import type { HubOptions } from './hub-options';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 import { place } from './place';
 
@@ -32,7 +33,7 @@ const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
  */
 export async function describeModel(
   given: ModelInput,
-  { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
+  { revision, token, hub }: HubOptions = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
   option = 'model',
 ): Promise<SourceDescription> {
