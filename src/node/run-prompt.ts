@@ -24,7 +24,7 @@ export async function reserveFor(model: Model, promptTokens: number, newTokens: 
   const plan = planFor(model, promptTokens, newTokens);
   await checkFits(model, plan);
   const planOf = (_: number, snapshots?: 0) => planFor(model, promptTokens, newTokens, snapshots);
-  const { conversation } = await model.conversations.reserve(0, 1, planOf);
-  conversation.ids = [];
-  return conversation.cache;
+  const { sequence } = await model.sequences.reserve(0, 1, planOf);
+  sequence.ids = [];
+  return sequence.cache;
 }

@@ -1,5 +1,5 @@
 /** What only a question needs, in one piece: its code arrives while weights do, and is here, offline too, when they are. */
-export { Conversations } from '../generate/conversations';
+export { Sequences } from '../generate/sequences';
 export { encodeMessages, encodeText, tokenizerOf } from './prompt';
 export { respond } from './respond';
 export { textParts } from './text-parts';

@@ -74,13 +74,13 @@ async function trySetLora(
     } catch (error) {
       await model.executor.setAdapters(null);
       Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraFingerprint: new Map() });
-      model.conversations.forget();
+      model.sequences.forget();
       throw error;
     }
     model.plan = plan;
     model.lora = opened?.infos ?? [];
     model.loraFingerprint = fingerprint;
-    model.conversations.forget();
+    model.sequences.forget();
   } catch (thrown) {
     let error = thrown;
     for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
@@ -103,7 +103,7 @@ const formatOf =
  * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
  * for what the new ones are made from
  */
-function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
+function makeRoom({ plan, limits, target, sequences }: Model, planned: MemoryPlan, request: PlanRequest): void {
   const budget = request.budget ?? Number.POSITIVE_INFINITY;
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
   const now = bytes(planMemory(plan, request, limits, target));
@@ -111,7 +111,7 @@ function makeRoom({ plan, limits, target, conversations }: Model, planned: Memor
   const making = target === 'webgpu' ? makingBytes(planned.adapters, planned.staging) : 0;
   const needed = now + bytes(planned) - without + making;
   // where no cache that goes would help, none does
-  if (needed <= budget && conversations.shrink(budget - needed)) return;
+  if (needed <= budget && sequences.shrink(budget - needed)) return;
   const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
   throw new NibbleError('out-of-memory', text, { needed, budget });
 }

@@ -2,7 +2,7 @@
 
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import type { Executor } from '../execute/executor';
-import type { Conversations } from '../generate/conversations';
+import type { Sequences } from '../generate/sequences';
 import type { Gpu } from '../gpu/device';
 import type { LayoutTarget } from '../memory/layout';
 import type { PlanLimits, PlanModel } from '../memory/plan';
@@ -30,7 +30,7 @@ export interface Planned {
   target: LayoutTarget;
   options: EffectiveEngineOptions;
   checkpoint: Pick<Checkpoint, 'tensors'>;
-  conversations?: Conversations;
+  sequences?: Sequences;
 }
 
 export interface Model extends Planned {
@@ -46,7 +46,7 @@ export interface Model extends Planned {
   stopIds: ReadonlySet<number>;
   /** see ModelInfo */
   notes: readonly string[];
-  conversations: Conversations;
+  sequences: Sequences;
   /** the active adapters, in order */
   lora: readonly LoraInfo[];
   /** what the model is kept under, where it is */

@@ -105,7 +105,7 @@ async function loadModel(loading: Loading): Promise<Model> {
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));
   const placed = await placeWeights(loading, source, layout, planned, least);
   meter.phase('compile');
-  const { Conversations, ...parts } = await text;
+  const { Sequences, ...parts } = await text;
   const estimated = await estimate;
   await source.markComplete();
   gpu?.health.check();
@@ -118,7 +118,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     ...placed,
     ...parts,
     deviceEstimate: estimated,
-    conversations: new Conversations(placed.executor, plan.spec),
+    sequences: new Sequences(placed.executor, plan.spec),
     lora: [],
     key,
     loraFingerprint: new Map(),
@@ -142,8 +142,8 @@ const isQuantised = ({ records }: FileLayout, { formats }: PlanModel) =>
 
 /** The tokenizer and the chat template, with the code that answers: it arrives while weights do. */
 async function openText(checkpoint: Checkpoint, given: string | null) {
-  const [{ Conversations, textParts }, text] = await Promise.all([import('./answering'), import('../text/index')]);
-  return { Conversations, ...textParts(text, checkpoint, given) };
+  const [{ Sequences, textParts }, text] = await Promise.all([import('./answering'), import('../text/index')]);
+  return { Sequences, ...textParts(text, checkpoint, given) };
 }
 
 /** The plan of the shortest request. @throws out-of-memory where there is no room for it */

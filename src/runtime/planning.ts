@@ -122,7 +122,7 @@ export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanIn
     staging,
     total,
     peak,
-    peakNow: model.conversations?.peak(conversation, plan) ?? null,
+    peakNow: model.sequences?.peak(conversation, plan) ?? null,
     fits,
     suggestions: offers.map(({ text }) => text),
     offers,
@@ -144,10 +144,10 @@ function kvFullContext({ plan, options, limits, target }: Planned): number {
 /** What is allocated now, beside what the model's full context would have taken. */
 export function memoryInfo(model: Model): MemoryInfo {
   const slots = (kind: 'global' | 'sliding') =>
-    model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
+    model.sequences.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
   return {
     ...model.executor.memory(),
-    conversations: model.conversations.count,
+    conversations: model.sequences.count,
     kvFullContext: kvFullContext(model),
     kvSlots: { global: slots('global'), sliding: slots('sliding') },
   };

@@ -1,6 +1,6 @@
 /** A conversation's cache, saved and put back: what of it, for which model, and whether it still serves. */
 import { NibbleError, throwIfAborted } from '../errors';
-import type { Conversation } from '../generate/conversations';
+import type { Sequence } from '../generate/sequences';
 import { kvBytes } from '../memory/kv';
 import { isLong } from '../model/rope';
 import { hex, sha256 } from '../platform/sha256';
@@ -64,7 +64,7 @@ export async function saveCache(
 ): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
-  const held = model.conversations.get(conversation);
+  const held = model.sequences.get(conversation);
   if (!held?.plan || held.ids.length === 0) {
     const text =
       'There is nothing to save: ask something first. A cache goes with the device, and where others need room.';
@@ -128,14 +128,14 @@ async function restore(
   const planOf = (newTokens: number, snapshots?: 0) =>
     planFor(model, Math.max(tokens, reach ?? 0), newTokens, snapshots);
   await checkFits(model, planOf(1));
-  const { long } = talk as unknown as Pick<Conversation, 'ids' | 'long'>;
+  const { long } = talk as unknown as Pick<Sequence, 'ids' | 'long'>;
   if (reach !== undefined && long !== isLong(model.plan.spec, Math.max(tokens, reach))) {
     const text = `The saved conversation “${name}” has keys for ${long ? 'longer' : 'shorter'} conversations.`;
     throw new NibbleError('invalid-option', text, { name, tokens, reach });
   }
-  model.conversations.use(conversation).ids = [];
-  const reserved = await model.conversations.reserve(conversation, 1, planOf);
-  const { cache } = reserved.conversation;
+  model.sequences.use(conversation).ids = [];
+  const reserved = await model.sequences.reserve(conversation, 1, planOf);
+  const { cache } = reserved.sequence;
   // from here on the rings hold some of this and some of that
   cache.held.adopt({ last: -1, oldest });
   for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
@@ -143,7 +143,7 @@ async function restore(
     await cache.write(layer, from, end, bytes);
   }
   cache.held.adopt({ last: tokens - 1, oldest });
-  Object.assign(reserved.conversation, talk);
+  Object.assign(reserved.sequence, talk);
   return tokens;
 }
 
@@ -165,7 +165,7 @@ export async function tryRestore(
   reach: number,
   signal?: AbortSignal,
 ): Promise<string | null> {
-  if ((model.conversations.get(conversation)?.ids.length ?? 0) > 0) return null;
+  if ((model.sequences.get(conversation)?.ids.length ?? 0) > 0) return null;
   try {
     await restore(model, conversation, name, reach, signal);
     return null;

@@ -105,7 +105,7 @@ export async function respond(
   const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./prompt-cache');
   const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request), signal));
   const asked = plan.request.maxNewTokens;
-  const reserved = await model.conversations.reserve(conversation, asked, planOf);
+  const reserved = await model.sequences.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
   const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
@@ -120,7 +120,7 @@ export async function respond(
     ids,
     made: checkIds(made, spec.vocab),
     window,
-    shift: (shift) => model.conversations.shift(conversation, shift, reserved.plan),
+    shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
     options,
     stopIds: model.stopIds,
     text,
@@ -128,7 +128,7 @@ export async function respond(
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,
   };
-  const answering = generate(model.executor, reserved.conversation, turn);
+  const answering = generate(model.executor, reserved.sequence, turn);
   for (;;) {
     const { value, done } = await answering.next();
     if (done) {

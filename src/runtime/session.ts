@@ -131,7 +131,7 @@ export function createSession(host: Host): Session {
         return onDevice((model) => respond(model, request, (message) => tokens.postMessage(message), signal));
       }),
     cancel: async (id) => running.get(id)?.abort(),
-    close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
+    close: (conversation) => enqueue(0, null, async () => loaded?.sequences.close(conversation)),
     saveCache: (conversation, name, id = 0) =>
       enqueue(id, null, async (signal) => {
         const { saveCache } = await promptCache();
