@@ -4,7 +4,6 @@
  */
 import { NibbleError, throwIfAborted } from '../errors';
 import { checkIds } from '../execute/check-prompt';
-import { parameterCount } from '../model/decoder';
 import type {
   GenerateRequest,
   GenerateResult,
@@ -21,7 +20,7 @@ import { modelKey } from '../store/stored-source';
 import type { Host } from './host';
 import type { Model, Planned } from './model';
 import { openModel } from './open-model';
-import { memoryInfo, planFor, planInfo } from './planning';
+import { memoryInfo, planInfo } from './planning';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
 export interface Port<T> {
@@ -84,6 +83,8 @@ export function createSession(host: Host): Session {
       throw (await current.gpu?.health.explain(error)) ?? error;
     }
   }
+
+  const info = async (of: Model) => (await answering()).modelInfo(of);
 
   async function setLora(wanted: readonly LoraDescription[], signal: AbortSignal) {
     const part = await import('./lora');
@@ -185,35 +186,5 @@ export function createSession(host: Host): Session {
       await tail;
       await unload();
     },
-  };
-}
-
-function info(model: Model): ModelInfo {
-  const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
-  const { backendReason, storageReason, deviceEstimate } = model;
-  const weightTypes: ModelInfo['weightTypes'] = {};
-  for (const { format, bytes } of planFor(model, 1, 1).matrices) {
-    weightTypes[format.type] ??= { count: 0, bytes: 0 };
-    weightTypes[format.type].count++;
-    weightTypes[format.type].bytes += bytes.codes + bytes.scales + bytes.offsets;
-  }
-  return {
-    name: checkpoint.name,
-    revision: checkpoint.revision,
-    family: plan.spec.family,
-    parameters: parameterCount(plan.spec),
-    contextLength: plan.spec.contextLength,
-    backend: executor.backend,
-    backendReason,
-    adapter: gpu?.adapter ?? null,
-    deviceEstimate,
-    options,
-    storageReason,
-    weightTypes,
-    variants: executor.stats().variants,
-    lora: model.lora,
-    hasTokenizer: tokenizer !== null,
-    hasChatTemplate: template !== null,
-    notes: [...checkpoint.notes, ...model.notes],
   };
 }
