@@ -9,9 +9,6 @@ import type { SourceDescription } from './sources/source';
 
 export type Backend = 'webgpu' | 'cpu';
 
-/** How a model of the Hub is named: a repository (1), or one file of it (2). */
-export const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
-
 /** Options of load(): every one of them shows up in info() as its effective value, or is refused. */
 export interface EngineOptions {
   backend?: 'auto' | Backend;
