@@ -22,14 +22,18 @@ export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
   signal?: AbortSignal;
 }
 
-/** Firefox asks the person whether to keep what is stored: the load goes on meanwhile, and info() tells when it is known. */
+/**
+ * Firefox asks the person whether to keep what is stored: the load goes on meanwhile, and info() tells when it is
+ * known.
+ */
 const PERSIST_MS = 250;
 
 /**
  * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
  * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
- * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a stop
- * within two seconds is ended, as often as that happens, and the next request loads the model again, with a note, too.
+ * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a
+ * stop within two seconds is ended, as often as that happens, and the next request loads the model again, with a note,
+ * too.
  * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {

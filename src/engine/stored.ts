@@ -1,4 +1,6 @@
-/** What this browser keeps, of models and of conversations: listed, checked, deleted, each time by a worker of its own. */
+/**
+ * What this browser keeps, of models and of conversations: listed, checked, deleted, each time by a worker of its own.
+ */
 import { STORED_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
 import type { LoadAttempt, SavedCache, StoredModel, StoredRef, VerifyResult } from '../protocol';

@@ -1,8 +1,8 @@
 /**
- * A sequence is the tokens of one conversation with the cache that was made from them; a loaded model has one for each of
- * its conversations. Room is made in a stated order: first snapshots go, then the caches of other sequences, the one used
- * longest ago first, then the sequence's own, and only then does the answer get shorter. What went is computed again when
- * it is asked for.
+ * A sequence is the tokens of one conversation with the cache that was made from them; a loaded model has one for each
+ * of its conversations. Room is made in a stated order: first snapshots go, then the caches of other sequences, the one
+ * used longest ago first, then the sequence's own, and only then does the answer get shorter. What went is computed
+ * again when it is asked for.
  */
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
@@ -114,8 +114,8 @@ export class Sequences {
 
   /**
    * Makes room for a request and reserves it.
-   * @param planOf the plan for an answer of so many new tokens, with as many snapshots as were asked for or with none; it
-   * fits the budget if it is alone
+   * @param planOf the plan for an answer of so many new tokens, with as many snapshots as were asked for or with none;
+   * it fits the budget if it is alone
    * @throws out-of-memory when there is no room for one new token even alone; the sequence stays usable
    */
   async reserve(
@@ -163,7 +163,8 @@ export class Sequences {
   /**
    * Shifts the cache of a sequence that has been reserved, where that can be done exactly and where there is room for
    * what it takes meanwhile: snapshots and others' caches go for it.
-   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its own
+   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its
+   * own
    * @returns whether it was; else nothing has changed
    */
   async shift(id: number, shift: Shift, now: Pick<MemoryPlan, 'request' | 'weights' | 'scratch'>): Promise<boolean> {
@@ -225,7 +226,10 @@ export const emptySequence = (cache: KvCache): Sequence => ({
   plan: null,
 });
 
-/** How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are wanted. */
+/**
+ * How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are
+ * wanted.
+ */
 function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Sequence, ids: readonly number[]): number {
   const at = (n: number) => (n < keep ? held[n] : n < keep + gone.length ? gone[n - keep] : held[n - gone.length]);
   let n = 0;

@@ -1,4 +1,4 @@
-/** What only a loaded model needs, in one piece: its code arrives while weights do, and is here, offline too, when they are. */
+/** What only a loaded model needs, in one lazy module: it is fetched while weights are, so it is here offline too. */
 export { Sequences } from '../generate/sequences';
 export { modelInfo } from './model-info';
 export { encodeMessages, encodeText, tokenizerOf } from './prompt';

@@ -16,7 +16,10 @@ export const isUnsupported = (error: unknown): boolean =>
 /** Whether a checkpoint's (or an adapter's) own bytes are to blame. */
 const isUnusable = (error: unknown): boolean => error instanceof NibbleError && UNUSABLE.includes(error.code);
 
-/** What does not fit together may be of two versions. @returns the error that says so, where files have changed meanwhile */
+/**
+ * What does not fit together may be of two versions.
+ * @returns the error that says so, where files have changed meanwhile
+ */
 export async function changeBehind(source: StoredSource, error: unknown): Promise<NibbleError | undefined> {
   if (!(error instanceof NibbleError)) return undefined;
   if (!isUnusable(error) && ![404, 410].includes(Number(error.details.status))) return undefined;

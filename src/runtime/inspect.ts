@@ -83,7 +83,8 @@ interface Headers extends Pick<Checkpoint, 'config' | 'tensors' | 'notes'> {
 
 /**
  * @param ask false: of the weight files nothing is asked that a manifest does not say
- * @param here the files are on this device: whether a tied model has a head of its own is looked up, elsewhere it is not
+ * @param here the files are on this device: whether a tied model has a head of its own is looked up, elsewhere it is
+ * not
  */
 async function readFolder(source: Source, ask: boolean, here: boolean): Promise<Headers> {
   // where the place lists its files, their sizes need no request

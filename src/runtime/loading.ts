@@ -28,7 +28,11 @@ export interface Loading {
   passing: UndoList;
 }
 
-/** @param about what is said with all progress: why this is not the first try */
+/**
+ * Begins a try: from here on `held` and `passing` have to be undone.
+ * @param stop the caller's, who may stop it
+ * @param about what is said with all progress: why this is not the first try
+ */
 export function beginLoading(
   host: Host,
   request: LoadRequest,

@@ -17,10 +17,10 @@ import type { Fingerprint, Model } from './model';
 import { checkFits, planRequest } from './planning';
 
 /**
- * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
- * the caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
- * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
- * adapter is active.
+ * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What the
+ * caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
+ * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no adapter is
+ * active.
  * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
  * out-of-memory, network, aborted
  */

@@ -4,6 +4,7 @@ import type { ModelInfo } from '../protocol';
 import type { Model } from './model';
 import { planFor } from './planning';
 
+/** What info() tells of it. */
 export function modelInfo(model: Model): ModelInfo {
   const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
   const { backendReason, storageReason, deviceEstimate } = model;

@@ -21,7 +21,11 @@ export interface OpenFiles {
   marks: ModelStore | null;
 }
 
-/** Opens the files, when nobody else downloads the model or deletes what is kept of it. */
+/**
+ * Opens the files, when nobody else downloads the model or deletes what is kept of it. What it takes is undone from the
+ * load's two lists.
+ * @throws network, storage-unavailable, quota-exceeded, aborted
+ */
 export async function openFiles(loading: Loading): Promise<OpenFiles> {
   const { host, request, options, meter, signal, held, passing } = loading;
   const { kept, marks } = await openStores(loading);

@@ -64,7 +64,10 @@ export async function openModel(
   }
 }
 
-/** Undoes what a failed try has done. @returns why it failed: that the device was lost or files have changed, where they have */
+/**
+ * Undoes what a failed try has done.
+ * @returns why it failed: that the device was lost or files have changed, where they have
+ */
 async function undoFailed({ backend, source, held }: Loading, thrown: unknown): Promise<unknown> {
   const { gpu } = await backend.catch(() => ({ gpu: null }));
   const known = (await gpu?.health.explain(thrown)) ?? thrown;
@@ -79,7 +82,7 @@ function keepsChanging({ code, details }: NibbleError): NibbleError {
   return new NibbleError(code, message, { ...details, times: CHANGES + 1 });
 }
 
-/** The stages of one try. */
+/** The stages of one try. What they leave to be undone, openModel() undoes. @throws every code of load() */
 async function loadModel(loading: Loading): Promise<Model> {
   const { host, request, options, meter, held, passing } = loading;
   const { source, key, kept, marks } = await openFiles(loading);

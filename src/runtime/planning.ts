@@ -1,4 +1,4 @@
-/** From a checkpoint to what is planned with, from a request's numbers to a memory plan, and that in the protocol's words. */
+/** From a checkpoint's tensors and a request's numbers to a memory plan, and the plan in the protocol's words. */
 
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { checkShapes } from '../checkpoint/load-weights';
@@ -16,7 +16,10 @@ import type { EffectiveEngineOptions, Model, Planned } from './model';
 /** The part of the code that only talks about memory. */
 const advice = () => import('../memory/advice');
 
-/** @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none) */
+/**
+ * What a checkpoint's config and tensors are as a model: its spec, its steps, and the format of each matrix.
+ * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none)
+ */
 export function planModel(
   checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,

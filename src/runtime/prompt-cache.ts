@@ -91,8 +91,8 @@ export async function saveCache(
 }
 
 /**
- * Puts a saved cache in the place of a conversation's. What is refused before room is made leaves the conversation as it
- * was; after a failure from there on it holds nothing, and what it is asked next is computed from the beginning.
+ * Puts a saved cache in the place of a conversation's. What is refused before room is made leaves the conversation as
+ * it was; after a failure from there on it holds nothing, and what it is asked next is computed from the beginning.
  * @param maxContext of the conversation, where that is less than the model's
  * @returns tokens that it holds now; null when nothing was saved under that name
  * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, …),

@@ -1,6 +1,6 @@
 /**
- * The runtime behind WorkerApi, without Worker and comlink: the worker exposes it, the CLI calls it. One model; requests
- * wait for each other; an error ends its own request and no other.
+ * The runtime behind WorkerApi, without Worker and comlink: the worker exposes it, the CLI calls it. One model;
+ * requests wait for each other; an error ends its own request and no other.
  */
 import { NibbleError, throwIfAborted } from '../errors';
 import { checkIds } from '../execute/check-prompt';

@@ -4,8 +4,10 @@ import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { stopIds } from '../generate/stop-ids';
 
 /**
+ * From the checkpoint's small files.
  * @param text the module src/text, which is fetched beside this one
  * @param given the caller's own chat template
+ * @throws corrupt-checkpoint for a tokenizer that cannot be read, invalid-option for a given template that cannot
  */
 export function textParts(
   { createTokenizer, createChatTemplate, GIVEN, templateSource }: typeof import('../text/index'),
