@@ -35,7 +35,9 @@ const TOKENIZE_OPTIONS = {
 /** What a worker is given, and the next one if that is lost. */
 export type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
 
-/** What was said when it was asked, also where it is changed meanwhile; what is wrong with it is the answer's failure. */
+/**
+ * What was said when it was asked, also where it is changed meanwhile; what is wrong with it is the answer's failure.
+ */
 function said(input: () => GenerateRequest['input']): Asked['input'] {
   try {
     const copy = input();
@@ -45,6 +47,7 @@ function said(input: () => GenerateRequest['input']): Asked['input'] {
   }
 }
 
+/** A loaded model, in a worker of its own. load() makes one. */
 export class Engine {
   /** dispose(), for `using` */
   declare [Symbol.dispose]: () => void;
@@ -89,9 +92,10 @@ export class Engine {
   }
 
   /**
-   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the device
-   * is full, the cache of the one used longest ago goes first; it is computed again when that one is asked. Without a
-   * budget too, eight caches are kept at most.
+   * A conversation with a cache of its own, so that several can take turns. Under the memory budget, or where the
+   * device is full, the cache of the one used longest ago goes first; it is computed again when that one is asked.
+   * Without a budget too, eight caches are kept at most.
+   * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
     const conversation = nextId();
@@ -149,9 +153,9 @@ export class Engine {
   }
 
   /**
-   * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's limits.
-   * The query may suppose another cache, context, budget, chunk or weights than the model was loaded with. For a
-   * conversation's next question see Conversation.plan().
+   * What a request would take, before it is made; `fits` and `offers` are about the memory budget and the device's
+   * limits. The query may suppose another cache, context, budget, chunk or weights than the model was loaded with. For
+   * a conversation's next question see Conversation.plan().
    * @param query says how long the prompt is: `promptTokens`, or the `messages` themselves
    * @throws invalid-option, context-overflow
    */
@@ -174,6 +178,11 @@ export class Engine {
    * @throws invalid-option for messages that chat() would refuse
    */
   applyChatTemplate(messages: readonly MessageInput[], options?: PromptOptions & { tokenize?: false }): Promise<string>;
+  /**
+   * The prompt that chat() makes of these messages, as text, or with `tokenize` as ids. In the text, names of control
+   * tokens that were typed look like those of the template; in the ids they are characters.
+   * @throws invalid-option for messages that chat() would refuse
+   */
   applyChatTemplate(messages: readonly MessageInput[], options: ChatTemplateOptions): Promise<string | number[]>;
   async applyChatTemplate(
     messages: readonly MessageInput[],
@@ -183,6 +192,10 @@ export class Engine {
     return options?.tokenize ? ids : text;
   }
 
+  /**
+   * The loaded model, its backend, and the options that are in effect.
+   * @throws disposed, worker-failed
+   */
   async info(): Promise<ModelInfo> {
     return this.#withAnswer(await this.#model.query(({ api }) => api.info()));
   }
@@ -193,23 +206,37 @@ export class Engine {
     return { ...info, options: { ...info.options, persist: persist ?? false } };
   }
 
+  /**
+   * Bytes that the model takes now, and the most it ever took.
+   * @throws disposed, worker-failed
+   */
   memory(): Promise<MemoryInfo> {
     return this.#model.query(({ api }) => api.memory());
   }
 
-  /** @param options.special parse special tokens that stand in the text */
+  /**
+   * The token ids of a text, as it stands: nothing is put before it.
+   * @param options - `special`: names of special tokens in the text are read as such (default: false)
+   * @throws invalid-option without a tokenizer, and for a text that is none; disposed
+   */
   async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
     const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
     const checked = textOf('text', text);
     return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
+  /**
+   * The text of token ids, special tokens by their names.
+   * @throws invalid-option for ids that the model does not have, and without a tokenizer; disposed
+   */
   async detokenize(ids: readonly number[]): Promise<string> {
     const checked = idsOf('ids', ids);
     return this.#model.query(({ api }) => api.detokenize(checked));
   }
 
-  /** Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`. */
+  /**
+   * Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`.
+   */
   dispose(): void {
     this.#model.dispose();
   }

@@ -1,8 +1,9 @@
+/** Where on the Hugging Face Hub a model is. For other models these throw invalid-option. */
 export interface HubOptions {
-  /** of a Hub repository: branch, tag or commit */
+  /** Branch, tag or commit. Default: 'main'. */
   revision?: string;
-  /** of a Hub repository that is not public; sent to the Hub only */
+  /** Access token for a repository that is not public; sent to the Hub only, and never stored. Default: none. */
   token?: string;
-  /** address of the Hub, or of what stands for it; https://huggingface.co when absent */
+  /** Address of the Hub, or of what stands for it. Default: https://huggingface.co. */
   hub?: string;
 }

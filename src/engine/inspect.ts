@@ -14,14 +14,20 @@ import { type WorkerOptions, workersFrom } from './workers-from';
 
 /** A model that was looked at: what it would take, and what else it could take, asked as often as one likes. */
 export interface Inspection {
+  /** What a short chat with it would take. */
   cost: ModelCost;
   /** Another length, cache or budget; makes no request. @throws invalid-option, context-overflow */
   plan(query: PlanQuery): Promise<PlanInfo>;
   /** Ends the worker that answers; what is asked later fails as `disposed`. */
   dispose(): void;
+  /** dispose(), for `using`. */
   [Symbol.dispose](): void;
+  /** dispose(), for `await using`. */
   [Symbol.asyncDispose](): void;
-  /** @deprecated the name that dispose() had */
+  /**
+   * Ends the worker that answers.
+   * @deprecated the name that dispose() had
+   */
   close(): void;
 }
 
@@ -53,15 +59,19 @@ class OpenInspection implements Inspection {
 
 disposable(OpenInspection.prototype);
 
+/** Options of inspectModel() and openInspection(). */
 export interface InspectOptions extends EngineOptions, WorkerOptions, HubOptions {
-  /** false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown */
+  /**
+   * false: of a folder nothing but config.json and manifest.json is asked for, so that its size may stay unknown.
+   * Default: true.
+   */
   sizes?: boolean;
 }
 
 /**
  * What load() with the same options would take: bytes to download and memory. Fetches headers only (of a folder its
- * config.json and the sizes of its files), and keeps nothing.
- * @throws what load() throws before it downloads: network, unsupported-architecture, unsupported-quantization, …
+ * config.json and the sizes of its files), and keeps nothing. Call dispose() when there is nothing more to ask.
+ * @throws what load() throws before it downloads, such as network, unsupported-architecture, unsupported-quantization
  */
 export async function openInspection(model: ModelInput, options: InspectOptions = {}): Promise<Inspection> {
   const checked = checkOptions<InspectOptions>(INSPECT_OPTIONS, options);
@@ -77,7 +87,10 @@ export async function openInspection(model: ModelInput, options: InspectOptions 
   }
 }
 
-/** What load() with the same options would take, as openInspection() tells; for one question. */
+/**
+ * What load() with the same options would take, as openInspection() tells; for one question.
+ * @throws what openInspection() throws
+ */
 export async function inspectModel(model: ModelInput, options: InspectOptions = {}): Promise<ModelCost> {
   const inspection = await openInspection(model, options);
   inspection.dispose();

@@ -14,27 +14,30 @@ import { hasTouch } from './place';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
 import { type WorkerOptions, workersFrom } from './workers-from';
 
+/** Options of load(). */
 export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
-  /** adapters that are active from the start; see Engine.setLora() */
+  /** Adapters that are active from the start; see Engine.setLora(). Default: none. */
   lora?: LoraInput | readonly LoraInput[];
+  /** Told how far loading has come: often while bytes come, and again whenever the model is loaded anew by itself. */
   onProgress?: (progress: Progress) => void;
-  /** stops the download; what is here stays stored */
+  /** Stops the load, which then throws `aborted`; what was downloaded stays stored. */
   signal?: AbortSignal;
 }
 
 /**
- * Firefox asks the person whether to keep what is stored: the load goes on meanwhile, and info() tells when it is
- * known.
+ * Firefox asks the person whether to keep what is stored. The load goes on meanwhile, and info() tells the answer when
+ * there is one.
  */
 const PERSIST_MS = 250;
 
 /**
- * Starts a worker and loads a model into it; see model-source.ts for what `model` may be. When the graphics device or
- * the worker is lost, in the download or ever after, the model is loaded again by itself, once a minute at most:
- * `onProgress` tells of it, with a note, and answers under way go on where they stopped. A worker that does not hear a
- * stop within two seconds is ended, as often as that happens, and the next request loads the model again, with a note,
- * too.
- * @throws NibbleError, see ErrorCode: invalid-option for an argument that it does not take; with `signal`, aborted
+ * Starts a worker and loads a model into it. When the graphics device or the worker is lost, in the download or ever
+ * after, the model is loaded again by itself, once a minute at most: `onProgress` tells of it, with a note, and answers
+ * under way go on where they stopped. A worker that does not hear a stop within two seconds is ended, as often as that
+ * happens, and the next request loads the model again, with a note, too.
+ * @param model - see ModelInput for the ways to name one
+ * @throws NibbleError: invalid-option for an argument that it does not take, aborted by `signal`, and any other code of
+ * ErrorCode
  */
 export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
   const {

@@ -5,7 +5,10 @@ import type { LoraDescription } from '../protocol';
 import type { HubOptions } from './hub-options';
 import { describeModel, type ModelInput } from './model-source';
 
-/** A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (1 as it was trained). */
+/**
+ * A LoRA adapter as PEFT saves it, named as a model is; `scale` multiplies its own scaling (default: 1, as it was
+ * trained).
+ */
 export type LoraInput = ModelInput | ({ adapter: ModelInput; scale?: number } & HubOptions);
 
 const LORA_INPUT = {

@@ -43,8 +43,9 @@ async function refOf(model: StoredInput, { revision, token, hub }: HubOptions): 
 }
 
 /**
- * The size of a model that this browser keeps whole, so that loading it needs no network; else null. `lastAttempt`: the
- * tab died when it was loaded last, so ask before it is loaded again.
+ * The size in bytes of a model that this browser keeps whole, so that loading it needs no network; else null.
+ * `lastAttempt`: the tab died when it was loaded last, so ask before it is loaded again.
+ * @throws invalid-option, storage-unavailable, worker-failed
  */
 export async function isStored(
   model: StoredInput,
@@ -54,7 +55,10 @@ export async function isStored(
   return stored?.complete ? unlessLeft({ bytes: stored.storedBytes, lastAttempt: stored.lastAttempt }) : null;
 }
 
-/** Every model that this browser keeps, whole or in part, the one used last first. */
+/**
+ * Every model that this browser keeps, whole or in part, the one used last first.
+ * @throws storage-unavailable, worker-failed
+ */
 export async function storedModels(options: WorkerOptions = {}): Promise<StoredModel[]> {
   return (await askWorker(checked(options), (api) => api.storedModels())).map(unlessLeft);
 }
@@ -79,11 +83,18 @@ export async function deleteStored(model: StoredInput, options: WorkerOptions & 
   return askAbout(model, options, (api, ref) => api.forget(ref));
 }
 
-/** The conversations' caches that this browser keeps, with their sizes, the newest first; see Conversation.save(). */
+/**
+ * The conversations' caches that this browser keeps, with their sizes, the newest first; see Conversation.save().
+ * @throws storage-unavailable, worker-failed
+ */
 export async function savedCaches(options: WorkerOptions = {}): Promise<SavedCache[]> {
   return askWorker(checked(options), (api) => api.savedCaches());
 }
 
+/**
+ * Deletes a conversation's saved cache; nothing happens where there is none of that name.
+ * @throws invalid-option for a name that is no text, storage-unavailable
+ */
 export async function deleteSavedCache(name: string, options: WorkerOptions = {}): Promise<void> {
   return askWorker(checked(options), (api) => api.deleteSavedCache(textOf('name', name)));
 }
