@@ -44,7 +44,7 @@ export function beginLoading(
   const meter = createProgress((progress) =>
     report(loading.about && !progress.note ? { ...progress, note: loading.about } : progress),
   );
-  // AbortSignal.any() is younger than the browsers that the CPU answers in
+  // AbortSignal.any() is younger than the browsers that this runs in
   const halt = new AbortController();
   const stopped = () => halt.abort();
   if (stop?.aborted) stopped();
