@@ -23,7 +23,12 @@ export default defineConfig({
     lib: { entry: { index: at('src/index.ts'), widget: at('src/widget/package.ts') }, formats: ['es'] },
     rolldownOptions: {
       // beside the entries, for packed-worker.ts names worker.js as its neighbour
-      output: { minify: true, chunkFileNames },
+      output: {
+        minify: true,
+        chunkFileNames,
+        // one file with all that both entries share: what the library has alone is less than another file would cost
+        codeSplitting: { groups: [{ name: 'engine', test: /\/src\/engine\// }] },
+      },
     },
   },
 });

@@ -14,8 +14,8 @@ import process from 'node:process';
 import { type Arguments, invalid, parse } from '../src/node/arguments';
 import { measure } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
-import { tokenizerOf } from '../src/runtime/answer';
-import type { Model } from '../src/runtime/open-model';
+import type { Model } from '../src/runtime/model';
+import { tokenizerOf } from '../src/runtime/prompt';
 import { answerOf } from '../src/runtime/test/answer-of';
 import {
   expectedGemma3,

@@ -14,7 +14,7 @@ import process from 'node:process';
 import { type Arguments, invalid, parse } from '../src/node/arguments';
 import { measure } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
-import { tokenizerOf } from '../src/runtime/answer';
+import { tokenizerOf } from '../src/runtime/prompt';
 import { answerOf } from '../src/runtime/test/answer-of';
 import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from '../src/runtime/test/default-model';
 import { difference, sureSteps } from '../src/runtime/test/prompts';

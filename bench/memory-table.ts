@@ -19,9 +19,8 @@ import { type Arguments, engineOptions, parse } from '../src/node/arguments';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
 import type { PlanInfo } from '../src/protocol';
-import { effectiveEngineOptions } from '../src/runtime/engine-options';
-import { optionsFor, planModel } from '../src/runtime/open-model';
-import { planInfo } from '../src/runtime/planning';
+import { completeEngineOptions, effectiveEngineOptions } from '../src/runtime/engine-options';
+import { planInfo, planModel } from '../src/runtime/planning';
 import { createSession } from '../src/runtime/session';
 import { countingGpu } from '../src/runtime/test/counting-gpu';
 import type { SourceDescription } from '../src/sources/source';
@@ -68,9 +67,15 @@ const request = { promptTokens: PROMPT, maxNewTokens: TOKENS - PROMPT + 1 };
 /** Of the GPU, whatever this machine has. */
 async function planned(config: JsonObject): Promise<PlanInfo> {
   const checkpoint = await openCheckpoint(createRandomSource(config));
-  const options = effectiveEngineOptions({});
+  const options = completeEngineOptions({});
   const plan = planModel(checkpoint, options);
-  const model = { plan, limits: NO_LIMITS, target: 'webgpu', options: optionsFor(plan, options), checkpoint } as const;
+  const model = {
+    plan,
+    limits: NO_LIMITS,
+    target: 'webgpu',
+    options: effectiveEngineOptions(options, plan.spec),
+    checkpoint,
+  } as const;
   return planInfo(model, request);
 }
 

@@ -16,8 +16,8 @@ import { seenOf } from '../src/generate/overflow';
 import { parse } from '../src/node/arguments';
 import { surprise } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
-import { tokenizerOf } from '../src/runtime/answer';
 import { planFor } from '../src/runtime/planning';
+import { tokenizerOf } from '../src/runtime/prompt';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
 

@@ -11,9 +11,6 @@ import type { SourceDescription } from './sources/source';
 /** What computes: the graphics device (WebGPU), or the processor in plain JavaScript. */
 export type Backend = 'webgpu' | 'cpu';
 
-/** How a model of the Hub is named: a repository (1), or one file of it (2). */
-export const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:\/(.+\.gguf))?$/;
-
 /**
  * How a model is loaded and held. Every option shows up in info() as its effective value, or is refused; `null` counts
  * as absent.

@@ -11,6 +11,9 @@ import type { DenseType, MatrixFormat, QuantisedRows } from '../formats/matrix';
 import { quantizeInt8 } from '../formats/quantize-int8';
 import { quantizeNf4 } from '../formats/quantize-nf4';
 import { release } from '../platform/release';
+import type { StoredSource } from '../store/stored-source';
+import type { Checkpoint } from './checkpoint';
+import { checkpointOf } from './open-checkpoint';
 
 /** the file's name; no model's own file is called so */
 export const QUANTISED = 'nibble.quantised';
@@ -41,6 +44,23 @@ export interface QuantisedFile {
   bytes: number;
   /** Makes bytes [start, end) of the file from the checkpoint's own. */
   make(start: number, end: number, read: ReadBytes): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Keeps, in the place of the files themselves, what their matrices of 16 or 32 bits are made into.
+ * @param formats of the matrices that run in other formats than they are stored in, by name
+ * @returns the checkpoint over what is kept: over the files themselves, where nothing is made
+ */
+export async function keepQuantised(
+  source: StoredSource,
+  layout: FileLayout,
+  formats: ReadonlyMap<string, MatrixFormat>,
+): Promise<Checkpoint> {
+  const made = quantisedFile(layout, formats);
+  if (!made) return checkpointOf(layout, source);
+  const of = layout.files.map(({ path }) => path);
+  await source.keepInstead(QUANTISED, made.bytes, of, (start, end) => made.make(start, end, source.read));
+  return checkpointOf(made.layout, source);
 }
 
 const NF4_BLOCK = 64;

@@ -3,8 +3,9 @@
  * cannot be cloned would fail without a name.
  */
 import { NibbleError } from '../errors';
-import { refuse } from '../options/spec';
-import type { MessageInput } from '../protocol';
+import { PLAN_QUERY } from '../options/load';
+import { allowed, checkOptions, refuse } from '../options/spec';
+import type { MessageInput, PlanQuery } from '../protocol';
 
 const MESSAGES = "a list of messages, such as [{ role: 'user', content: 'Hello' }]";
 
@@ -68,4 +69,14 @@ export function idsOf(name: string, given: unknown, allowed = 'a list of token i
 /** @throws invalid-option */
 export function textOf(name: string, given: unknown): string {
   return typeof given === 'string' ? given : refuse(name, given, 'a text');
+}
+
+/** A query as the worker takes it. @throws invalid-option */
+export function planQuery(query: PlanQuery): PlanQuery {
+  const checked = checkOptions<Omit<PlanQuery, 'conversation'>>(PLAN_QUERY, query);
+  for (const name of ['promptTokens', 'maxNewTokens'] as const) {
+    if (checked[name] === undefined) refuse(name, undefined, allowed(PLAN_QUERY[name]));
+  }
+  // here null says something: no budget
+  return { ...checked, ...(query.memoryBudget === null && { memoryBudget: null }) } as PlanQuery;
 }

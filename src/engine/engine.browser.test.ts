@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createMemorySource } from '../sources/memory-source';
 import { openModelStore } from '../store/chunk-store';
 import { openStored } from '../store/stored-source';
+import { deleteSavedCache, type Engine, isStored, load, savedCaches } from '.';
 import type { Conversation } from './conversation';
-import { deleteSavedCache, type Engine, isStored, load, savedCaches } from './engine';
 import { startWorker } from './start-worker';
 
 const MODEL = '/reference/fixtures/tiny-llama-128/nf4/';

@@ -7,24 +7,20 @@ export type {
   ConversationQuery,
   MessageQuery,
 } from './conversation';
+export { Engine } from './engine';
+export type { HubOptions } from './hub-options';
+export { type Inspection, type InspectOptions, inspectModel, openInspection } from './inspect';
+export { type LoadOptions, load } from './load';
+export type { LoraInput } from './lora-input';
+export { type ModelFiles, modelFromDrop } from './model-files';
+export type { ModelInput } from './model-source';
 export {
   deleteSavedCache,
   deleteStored,
-  Engine,
-  type HubOptions,
-  type Inspection,
-  type InspectOptions,
-  inspectModel,
   isStored,
-  type LoadOptions,
-  type LoraInput,
-  load,
-  openInspection,
   type StoredInput,
   savedCaches,
   storedModels,
   verifyStored,
-} from './engine';
-export { type ModelFiles, modelFromDrop } from './model-files';
-export type { ModelInput } from './model-source';
+} from './stored';
 export type { WorkerOptions } from './worker-options';

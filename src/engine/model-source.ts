@@ -1,20 +1,16 @@
 /**
  * What a caller may call a model:
  *
- *   'org/name'                   a repository of the Hugging Face Hub; 'org/name/file.gguf' one file of it
- *   'https://…/folder/'          a folder in Hugging Face layout; 'https://…/file.gguf' one file
- *   './path', '../path', '/path' the same, relative to the page
- *   URL                          the same as its text
+ *   string, URL                  its name (src/options/model-name.ts)
  *   File, File[], FileList       chosen or dropped files: a folder's, or one .gguf
  *   FileSystemDirectoryHandle    a folder from showDirectoryPicker()
  *   ModelFiles                   what was dropped, from modelFromDrop()
- *
- * In Node a name is first looked for on the disk, relative to the folder that the program runs in (src/node/locate.ts).
  */
 import { NibbleError } from '../errors';
+import { baseOf, parseModelName } from '../options/model-name';
 import { refuse, shown } from '../options/spec';
-import { HUB_ID } from '../protocol';
 import type { NamedFile, SourceDescription } from '../sources/source';
+import type { HubOptions } from './hub-options';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
 import { place } from './place';
 
@@ -33,8 +29,6 @@ export type ModelInput = string | URL | File | readonly File[] | FileList | File
 const INPUTS =
   'org/name of the Hub, a URL, a path that begins with ./ or /, a File, a list of Files, a folder, or what modelFromDrop() gave';
 
-const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
-
 /**
  * @param option what the caller calls it
  * @throws invalid-option for anything else, and for hub options without a Hub id; storage-unavailable for a folder that
@@ -42,28 +36,21 @@ const ADDRESS = /^(https?:\/\/|\.{0,2}\/)/;
  */
 export async function describeModel(
   given: ModelInput,
-  { revision, token, hub }: { revision?: string; token?: string; hub?: string } = {},
+  { revision, token, hub }: HubOptions = {},
   base = globalThis.document?.baseURI ?? globalThis.location?.href,
   option = 'model',
 ): Promise<SourceDescription> {
   const model = given instanceof URL ? given.href : given;
   if (typeof model === 'string' && place.locate) return place.locate(model, { revision, token, hub });
-  if (typeof model === 'string') {
-    const id = HUB_ID.exec(model);
-    if (id) return { kind: 'hub', id: id[1], file: id[2], revision, token, hub };
-  }
+  const named = typeof model === 'string' ? parseModelName(model, base) : null;
+  if (named?.kind === 'hub') return { ...named, revision, token, hub };
   if (revision !== undefined || token !== undefined || hub !== undefined) {
     throw new NibbleError('invalid-option', 'revision, token and hub are for models of the Hub, named as org/name.');
   }
   if (typeof model === 'string') {
-    if (!ADDRESS.test(model) || !URL.canParse(model, base)) {
-      const text = `${shown(model)} names no model: give org/name of the Hub, a URL, or a path that begins with ./ or /.`;
-      throw new NibbleError('invalid-option', text, { option: 'model', value: model.slice(0, 200) });
-    }
-    const url = new URL(model, base);
-    url.hash = '';
-    if (!/(\.gguf|\/)$/.test(url.pathname)) url.pathname += '/';
-    return { kind: 'http', base: url.href };
+    if (named) return { kind: 'http', base: baseOf(named.url) };
+    const text = `${shown(model)} names no model: give org/name of the Hub, a URL, or a path that begins with ./ or /.`;
+    throw new NibbleError('invalid-option', text, { option: 'model', value: model.slice(0, 200) });
   }
   if (isFile(model)) return { kind: 'files', ...oneModel(namedFiles([model])) };
   if (isObject(model)) {

@@ -3,6 +3,7 @@
  * otherwise (src/node/index.ts), before the first call.
  */
 import type { SourceDescription } from '../sources/source';
+import type { HubOptions } from './hub-options';
 
 export interface Place {
   /**
@@ -11,7 +12,7 @@ export interface Place {
    */
   createWorker(url?: string | URL): Worker;
   /** Where a model is that was named in words. @throws invalid-option when it is nowhere */
-  locate(model: string, hub: { revision?: string; token?: string; hub?: string }): SourceDescription;
+  locate(model: string, hub: HubOptions): SourceDescription;
   /** what helps when the worker does not start */
   workerAdvice: string;
   /** what helps when it is lost, the beginning of a sentence */
@@ -32,3 +33,6 @@ export const place = PAGE;
 export function runIn(other: Place): void {
   Object.assign(place, other);
 }
+
+/** An iPad calls itself a Mac; only its page, not its worker, can tell. */
+export const hasTouch = () => globalThis.navigator?.maxTouchPoints > 1;

@@ -7,8 +7,8 @@ import { NibbleError } from '../errors';
 import type { GenerateRequest, LoadRequest, Progress } from '../protocol';
 import type { Session } from '../runtime/session';
 import { createMemoryStore } from '../store/chunk-store';
+import { type Engine, type LoadOptions, load } from '.';
 import type { GenerateOptions } from './answer';
-import { type Engine, type LoadOptions, load } from './engine';
 import { sessionWorkers } from './test/session-worker';
 
 const CHATS = JSON.parse(readFileSync('reference/fixtures/tiny-llama-128/nf4/chat.json', 'utf8'));

@@ -36,6 +36,11 @@ export function workerFailed(reason: string, next = `${place.again}.`): NibbleEr
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
 }
 
+let lastId = 0;
+
+/** The number of a request, unique in the page, so that a cancelled load and a later answer never share one. */
+export const nextId = (): number => ++lastId;
+
 /**
  * Makes a call that the signal can cancel, by its number. A worker that does not hear that is ended, and the call fails.
  * @param ask makes it

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import type { TokenMessage } from '../protocol';
-import { type Conversation, emptyConversation } from './conversations';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
+import { emptySequence, type Sequence } from './sequences';
 import { stopIds } from './stop-ids';
 
 /** Says the ids of `answer`, and keeps account of what a real cache would hold. */
@@ -58,10 +58,10 @@ const codes = (text: string) => Array.from(text, (c) => c.charCodeAt(0));
 
 const anywhere = { rewind: (position: number) => position, snapshot() {}, held: { snapshots: { count: 0 } } };
 
-/** A conversation whose cache can be taken back anywhere. */
-const conversation = (): Conversation => emptyConversation(anywhere as unknown as KvCache);
+/** A sequence whose cache can be taken back anywhere. */
+const sequence = (): Sequence => emptySequence(anywhere as unknown as KvCache);
 
-async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = conversation(), maxNewTokens = 8) {
+async function run(executor: FakeExecutor, turn: Partial<Turn>, cached = sequence(), maxNewTokens = 8) {
   const messages: TokenMessage[] = [];
   const ids = turn.ids ?? [1, 2, 3];
   const generator = generate(executor as unknown as Executor, cached, {
@@ -125,7 +125,7 @@ describe('generate', () => {
   it('forgets the cache when the executor fails', async () => {
     const executor = new FakeExecutor(codes('abcdefgh'));
     executor.failAt = 2;
-    const cached = conversation();
+    const cached = sequence();
     await expect(run(executor, {}, cached)).rejects.toMatchObject({ code: 'device-lost' });
     expect(cached.ids).toEqual([]);
   });

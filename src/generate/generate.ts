@@ -4,9 +4,9 @@ import type { Executor } from '../execute/executor';
 import type { Shift } from '../memory/shift';
 import type { FinishReason, GenerateResult, Prefill, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
-import { type Conversation, reuse } from './conversations';
 import { droppedOf, seenOf, type Window } from './overflow';
 import type { EffectiveOptions } from './sampling-options';
+import { reuse, type Sequence } from './sequences';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
 export interface TextStream {
@@ -22,7 +22,7 @@ export interface Turn {
   made: readonly number[];
   /** what of the ids may be seen; null: all of them, for which there is room */
   window: Window | null;
-  /** see Conversations.shift() */
+  /** see Sequences.shift() */
   shift(shift: Shift): Promise<boolean>;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
@@ -48,14 +48,14 @@ function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
 /**
  * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
  * the answer is among the ids and not in the text. An abort ends the answer as `aborted`, with what there is.
- * The conversation must have been reserved for prompt + maxNewTokens - 1 positions, or for those of the window: where it
+ * The sequence must have been reserved for prompt + maxNewTokens - 1 positions, or for those of the window: where it
  * ends, ids are dropped and the answer goes on.
  *
- * @param talk whose ids are kept true to its cache, also when this throws
+ * @param sequence whose ids are kept true to its cache, also when this throws
  */
 export async function* generate(
   executor: Executor,
-  talk: Conversation,
+  sequence: Sequence,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
   const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
@@ -84,20 +84,20 @@ export async function* generate(
       dropped = window ? droppedOf(all.length, window) : 0;
       const keep = window?.keep ?? 0;
       const seen = seenOf(all, keep, dropped);
-      const held = await reuse(talk, all, keep, dropped, turn.shift);
+      const held = await reuse(sequence, all, keep, dropped, turn.shift);
       const first = done === known.length;
       if (first) [reused, prefilled] = [held, seen.length - held];
       const onProgress = (done: number) => first && turn.onPrefill?.({ done, total: prefilled });
       onProgress(0);
       // room for copies came with the growth for this answer
-      if (held > 0 && talk.cache.held.snapshots.count === 0) talk.cache.snapshot(held);
-      await executor.prefill(talk.cache, seen.slice(held), held, { signal, onProgress });
-      talk.ids = seen;
+      if (held > 0 && sequence.cache.held.snapshots.count === 0) sequence.cache.snapshot(held);
+      await executor.prefill(sequence.cache, seen.slice(held), held, { signal, onProgress });
+      sequence.ids = seen;
       // from here the same question is answered again; an edited one goes on from here or from the turn before
-      talk.cache.snapshot(seen.length);
+      sequence.cache.snapshot(seen.length);
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
       const count = Math.min(options.maxNewTokens - done, room);
-      yield* executor.decode(talk.cache, seen.length, count, { ...options, firstStep: done }, signal);
+      yield* executor.decode(sequence.cache, seen.length, count, { ...options, firstStep: done }, signal);
     }
   }
   try {
@@ -107,7 +107,7 @@ export async function* generate(
         lastAt = performance.now();
         firstAt ||= lastAt;
         // asking for this id has put the one before it into the cache
-        if (ids.length + made.length > talk.ids.length + dropped) talk.ids.push(made[made.length - 1]);
+        if (ids.length + made.length > sequence.ids.length + dropped) sequence.ids.push(made[made.length - 1]);
       }
       made.push(id);
       if (!options.ignoreEos && stopIds.has(id)) {
@@ -128,7 +128,7 @@ export async function* generate(
   } catch (thrown) {
     const error = asNibbleError(thrown);
     if (error.code !== 'aborted') {
-      talk.ids = [];
+      sequence.ids = [];
       throw error;
     }
     finish = 'aborted';

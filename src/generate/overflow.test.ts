@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Executor, KvCache } from '../execute/executor';
 import type { Shift } from '../memory/shift';
-import { type Conversation, emptyConversation } from './conversations';
 import { generate } from './generate';
 import { checkWindow, droppedNote, droppedOf, SINKS, seenOf, type Window } from './overflow';
 import { effectiveOptions } from './sampling-options';
+import { emptySequence, type Sequence } from './sequences';
 
 const windows = fc
   .record({ limit: fc.integer({ min: 8, max: 200 }), share: fc.double({ min: 0, max: 0.5, noNaN: true }) })
@@ -99,7 +99,7 @@ class FakeExecutor {
 
 async function answer(
   fake: FakeExecutor,
-  talk: Conversation,
+  talk: Sequence,
   ids: number[],
   window: Window,
   maxNewTokens: number,
@@ -147,7 +147,7 @@ describe('a conversation beyond its context', () => {
     fc.assert(
       fc.asyncProperty(windows, turns, async (window, script) => {
         const fake = new FakeExecutor(window.limit, able);
-        const talk = emptyConversation(fake.cache);
+        const talk = emptySequence(fake.cache);
         let ids: number[] = [];
         let seed = 1;
         for (const { question, newTokens, back } of script) {
@@ -170,7 +170,7 @@ describe('a conversation beyond its context', () => {
     const whole = expected(ids, window, 60);
     for (const known of [0, 1, 10, 11, 12, 35, 59, 60]) {
       const fake = new FakeExecutor(window.limit, true);
-      const made = await answer(fake, emptyConversation(fake.cache), ids, window, 60, whole.slice(0, known));
+      const made = await answer(fake, emptySequence(fake.cache), ids, window, 60, whole.slice(0, known));
       expect(made.ids).toEqual(whole);
     }
   });
@@ -178,7 +178,7 @@ describe('a conversation beyond its context', () => {
   it('computes nothing twice in three times its context, turn by turn and within an answer', async () => {
     const window = { limit: 96, keep: 20 };
     const fake = new FakeExecutor(window.limit, true);
-    const talk = emptyConversation(fake.cache);
+    const talk = emptySequence(fake.cache);
     let ids = Array.from({ length: 30 }, (_, i) => i);
     let asked = ids.length;
     let answers = 0;

@@ -1,7 +1,7 @@
 /** The command `nibble`: which command, its errors, its exit status. Flags and JSON are a contract: other programs call it. */
 import { readFileSync } from 'node:fs';
 import { asNibbleError } from '../errors';
-import { effectiveEngineOptions } from '../runtime/engine-options';
+import { completeEngineOptions } from '../runtime/engine-options';
 import { engineOptions, invalid, parse, samplingOptions, tableOf } from './arguments';
 import { COMMANDS } from './commands';
 import { SwiftShaderChild } from './dawn';
@@ -29,7 +29,7 @@ async function run([name = '--help', ...rest]: readonly string[], interrupt: Int
   const args = parse(name, rest, tableOf(flagsOf(command)), command.positionals, interrupt);
   if (args.flag('help')) return say(helpOf(name, command));
   // also where nothing is loaded: an option that cannot be is refused, not passed over
-  effectiveEngineOptions(engineOptions(args));
+  completeEngineOptions(engineOptions(args));
   if (command.request) samplingOptions(args);
   await command.run(args);
 }

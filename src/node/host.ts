@@ -1,6 +1,6 @@
 /** What a session needs of Node: files on disk, models over HTTP, the cache folder, the machine. */
 import { totalmem } from 'node:os';
-import type { Host } from '../runtime/open-model';
+import type { Host } from '../runtime/host';
 import { openSource } from '../runtime/open-source';
 import type { Source, SourceDescription } from '../sources/source';
 import { lockBy } from '../store/locks';

@@ -2,15 +2,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { HubOptions } from '../engine/hub-options';
 import { NibbleError } from '../errors';
-import { HUB_ID } from '../protocol';
+import { baseOf, parseModelName } from '../options/model-name';
 import type { SourceDescription } from '../sources/source';
-
-interface HubOptions {
-  revision?: string;
-  token?: string;
-  hub?: string;
-}
 
 /**
  * @param model a folder in Hugging Face layout or a .gguf file, by its path from the folder that the program runs in or
@@ -21,12 +16,11 @@ interface HubOptions {
 export function locate(model: string, { revision, token, hub }: HubOptions = {}): SourceDescription {
   const refuse = (text: string) => new NibbleError('invalid-option', text, { option: 'model', value: model });
   const path = /^file:/i.test(model) ? pathOf(model) : model;
-  const named = existsSync(path) || path !== model || isPath(model) ? null : HUB_ID.exec(model);
-  if (named) {
+  const isDisk = existsSync(path) || path !== model || isPath(model);
+  const named = isDisk ? null : parseModelName(model.replace(/^https?:/i, (scheme) => scheme.toLowerCase()));
+  if (named?.kind === 'hub') {
     return {
-      kind: 'hub',
-      id: named[1],
-      file: named[2],
+      ...named,
       revision,
       token: token ?? (hub ? undefined : process.env.HF_TOKEN || undefined),
       hub: hub ?? (process.env.HF_ENDPOINT || undefined),
@@ -42,12 +36,7 @@ export function locate(model: string, { revision, token, hub }: HubOptions = {})
     }
     return { kind: 'files', name: path, files: [], path };
   }
-  if (/^https?:\/\//i.test(model) && URL.canParse(model)) {
-    const url = new URL(model);
-    url.hash = '';
-    if (!/(\.gguf|\/)$/.test(url.pathname)) url.pathname += '/';
-    return { kind: 'http', base: url.href };
-  }
+  if (named) return { kind: 'http', base: baseOf(named.url) };
   throw refuse(
     path !== model || isPath(model)
       ? `There is no folder or file ${path}.`

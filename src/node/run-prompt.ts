@@ -1,6 +1,6 @@
 /** Runs a prompt from position 0 on a loaded model, for what measures logits and not text. */
 import type { KvCache } from '../execute/executor';
-import type { Model } from '../runtime/open-model';
+import type { Model } from '../runtime/model';
 import { checkFits, planFor } from '../runtime/planning';
 
 /**
@@ -24,7 +24,7 @@ export async function reserveFor(model: Model, promptTokens: number, newTokens: 
   const plan = planFor(model, promptTokens, newTokens);
   await checkFits(model, plan);
   const planOf = (_: number, snapshots?: 0) => planFor(model, promptTokens, newTokens, snapshots);
-  const { conversation } = await model.conversations.reserve(0, 1, planOf);
-  conversation.ids = [];
-  return conversation.cache;
+  const { sequence } = await model.sequences.reserve(0, 1, planOf);
+  sequence.ids = [];
+  return sequence.cache;
 }

@@ -1,8 +1,13 @@
-/** Which executor answers: a real GPU, else the CPU; a software GPU only when asked for, as it is the slower of the two. */
+/**
+ * Which executor answers: a real GPU, else the CPU; a software GPU only when asked for, as it is the slower of the two.
+ */
 import { NibbleError } from '../errors';
 import { describeAdapter, findAdapter, type Gpu, type GpuOptions, requestGpu } from '../gpu/device';
 
-/** @returns the GPU, or null for the CPU, with a sentence for the person @throws webgpu-unavailable when asked for in vain */
+/**
+ * @returns the GPU, or null for the CPU, with a sentence for the person
+ * @throws webgpu-unavailable when asked for in vain
+ */
 export async function chooseBackend(
   wanted: 'auto' | 'webgpu' | 'cpu',
   gpu: GPU | null,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../node/cli';
 import { createFolderSource } from '../node/folder-source';
-import type { Model } from './open-model';
+import type { Model } from './model';
 import { createSession } from './session';
 import { answerOf } from './test/answer-of';
 import { DEFAULT_MODEL, expectedPerplexity, expectedPrompts, TOLERANCE } from './test/default-model';

@@ -1,17 +1,32 @@
-/** load()'s options, completed to what is in effect. */
+/** load()'s options: completed with their defaults, and then within what a model can do. */
+import { contextLimit } from '../memory/plan';
+import type { ModelSpec } from '../model/spec';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { checkOptions, type Spec } from '../options/spec';
-import type { EngineOptions, ModelInfo } from '../protocol';
+import type { EngineOptions } from '../protocol';
+import type { EffectiveEngineOptions } from './model';
 
-export type EffectiveEngineOptions = ModelInfo['options'];
+/** Nothing is left open but the context, where the model's own counts: null. */
+export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext'> & { maxContext: number | null };
 
 const DEFAULTS = Object.fromEntries(
   Object.entries<Spec>(ENGINE_OPTIONS).map(([name, spec]) => [name, spec.default ?? null]),
 );
 
 /** @throws invalid-option for an unknown name or value */
-export function effectiveEngineOptions(given: EngineOptions): Omit<EffectiveEngineOptions, 'maxContext'> & {
-  maxContext: number | null;
-} {
-  return { ...DEFAULTS, keep: [], ...checkOptions(ENGINE_OPTIONS, given) } as ReturnType<typeof effectiveEngineOptions>;
+export const completeEngineOptions = (given: EngineOptions): CompleteEngineOptions =>
+  ({ ...DEFAULTS, keep: [], ...checkOptions(ENGINE_OPTIONS, given) }) as CompleteEngineOptions;
+
+/** The options within what the model can do. */
+export function effectiveEngineOptions(options: CompleteEngineOptions, spec: ModelSpec): EffectiveEngineOptions {
+  const maxContext = contextLimit(spec, options);
+  const { kvCapacity } = options;
+  return {
+    ...options,
+    maxContext,
+    kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
+  };
 }
+
+/** What decides which weights are made of the files: what is kept of a model was made for one such choice. */
+export const choiceOfWeights = ({ weights, keep }: CompleteEngineOptions): string => [weights, ...keep].join(' ');

@@ -19,9 +19,10 @@ import { type Manifest, readManifest } from '../store/manifest';
 import { describeStored } from '../store/stored-models';
 import { modelKey, openStored } from '../store/stored-source';
 import { chooseBackend } from './choose-backend';
-import { effectiveEngineOptions } from './engine-options';
-import { type Host, optionsFor, planModel } from './open-model';
-import { deviceEstimate, type Planned, planInfo, shortChat } from './planning';
+import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
+import type { Host } from './host';
+import type { Planned } from './model';
+import { deviceEstimate, planInfo, planModel, shortChat } from './planning';
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
@@ -33,7 +34,7 @@ export async function inspectModel(
   host: Host,
   { source: description, options: given, touch, sizes = true }: InspectRequest,
 ): Promise<{ cost: ModelCost; planned: Planned }> {
-  const options = effectiveEngineOptions(given);
+  const options = completeEngineOptions(given);
   const inner = await host.openSource(description, () => {});
   const local = description.kind === 'files';
   const { store } = local ? { store: null } : await host.openStore();
@@ -47,7 +48,7 @@ export async function inspectModel(
     const plan = planModel(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
-    const effective = optionsFor(plan, options);
+    const effective = effectiveEngineOptions(options, plan.spec);
     const planned: Planned = {
       plan,
       limits: gpu?.limits ?? NO_LIMITS,
@@ -82,7 +83,8 @@ interface Headers extends Pick<Checkpoint, 'config' | 'tensors' | 'notes'> {
 
 /**
  * @param ask false: of the weight files nothing is asked that a manifest does not say
- * @param here the files are on this device: whether a tied model has a head of its own is looked up, elsewhere it is not
+ * @param here the files are on this device: whether a tied model has a head of its own is looked up, elsewhere it is
+ * not
  */
 async function readFolder(source: Source, ask: boolean, here: boolean): Promise<Headers> {
   // where the place lists its files, their sizes need no request

@@ -10,14 +10,17 @@ import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
 import type { LoraDescription } from '../protocol';
 import { isChange } from '../sources/versions';
 import { openStored, type StoredSource } from '../store/stored-source';
-import { CHANGES, changeBehind, type Host, type Model, type Samples, sample, UNUSABLE } from './open-model';
+import { CHANGES, changeBehind, dropUnusable } from './changing-files';
+import { keepFirst } from './fingerprint';
+import type { Host } from './host';
+import type { Fingerprint, Model } from './model';
 import { checkFits, planRequest } from './planning';
 
 /**
- * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What
- * the caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
- * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no
- * adapter is active.
+ * Puts these adapters, in this order, in the place of those that were active; the weights stay where they are. What the
+ * caches hold was computed otherwise, so it is forgotten; under the budget, caches make room for new and old adapters
+ * side by side. On failure nothing changes, unless bytes prove altered after they were placed: then no adapter is
+ * active.
  * @throws invalid-option (another base, a scale that is no number), corrupt-checkpoint, unsupported-architecture,
  * out-of-memory, network, aborted
  */
@@ -45,14 +48,14 @@ async function trySetLora(
   const open: StoredSource[] = [];
   try {
     for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
-    const samples: Samples = new Map();
+    const fingerprint: Fingerprint = new Map();
     const files = open.map((source, i) => ({
       name: source.name,
       scale: wanted[i].scale,
       async read(path: string, start: number, end: number) {
         const bytes = await source.read(path, start, end, signal);
         // how strongly an adapter acts stands anywhere in its config
-        sample(samples, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
+        keepFirst(fingerprint, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
         return bytes;
       },
       size: (path: string) => source.size(path, signal),
@@ -70,20 +73,18 @@ async function trySetLora(
       for (const source of open) await source.markComplete();
     } catch (error) {
       await model.executor.setAdapters(null);
-      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraSamples: new Map() });
-      model.conversations.forget();
+      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraFingerprint: new Map() });
+      model.sequences.forget();
       throw error;
     }
     model.plan = plan;
     model.lora = opened?.infos ?? [];
-    model.loraSamples = samples;
-    model.conversations.forget();
+    model.loraFingerprint = fingerprint;
+    model.sequences.forget();
   } catch (thrown) {
     let error = thrown;
     for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
-    // what arrived broken would be found again by every later attempt
-    const unusable = error instanceof NibbleError && UNUSABLE.includes(error.code);
-    if (unusable) for (const source of open) await source.dropUnproven().catch(() => {});
+    for (const source of open) await dropUnusable(source, error);
     throw error;
   } finally {
     for (const source of open) await source.close();
@@ -102,7 +103,7 @@ const formatOf =
  * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
  * for what the new ones are made from
  */
-function makeRoom({ plan, limits, target, conversations }: Model, planned: MemoryPlan, request: PlanRequest): void {
+function makeRoom({ plan, limits, target, sequences }: Model, planned: MemoryPlan, request: PlanRequest): void {
   const budget = request.budget ?? Number.POSITIVE_INFINITY;
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
   const now = bytes(planMemory(plan, request, limits, target));
@@ -110,7 +111,7 @@ function makeRoom({ plan, limits, target, conversations }: Model, planned: Memor
   const making = target === 'webgpu' ? makingBytes(planned.adapters, planned.staging) : 0;
   const needed = now + bytes(planned) - without + making;
   // where no cache that goes would help, none does
-  if (needed <= budget && conversations.shrink(budget - needed)) return;
+  if (needed <= budget && sequences.shrink(budget - needed)) return;
   const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;
   throw new NibbleError('out-of-memory', text, { needed, budget });
 }

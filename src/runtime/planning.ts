@@ -1,22 +1,35 @@
-/** From a model and a request's numbers to a memory plan, and the plan in the protocol's words. */
+/** From a checkpoint's tensors and a request's numbers to a memory plan, and the plan in the protocol's words. */
 
 import type { Checkpoint } from '../checkpoint/checkpoint';
+import { checkShapes } from '../checkpoint/load-weights';
 import { NibbleError } from '../errors';
 import type { Gpu } from '../gpu/device';
 import { chooseFormats } from '../memory/formats';
 import { type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from '../memory/plan';
+import { forwardSteps, tensorTable } from '../model/decoder';
+import { parseSpec } from '../model/parse';
 import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from '../protocol';
-import { type EffectiveEngineOptions, effectiveEngineOptions } from './engine-options';
-import type { Host, Model } from './open-model';
-
-/** What plans are made from: a loaded model, or one of which only the headers are known. */
-export interface Planned extends Pick<Model, 'plan' | 'limits' | 'target' | 'options'> {
-  checkpoint: Pick<Checkpoint, 'tensors'>;
-  conversations?: Model['conversations'];
-}
+import { completeEngineOptions } from './engine-options';
+import type { Host } from './host';
+import type { EffectiveEngineOptions, Model, Planned } from './model';
 
 /** The part of the code that only talks about memory. */
 const advice = () => import('../memory/advice');
+
+/**
+ * What a checkpoint's config and tensors are as a model: its spec, its steps, and the format of each matrix.
+ * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none)
+ */
+export function planModel(
+  checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
+  { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
+): PlanModel {
+  const spec = parseSpec(checkpoint.config);
+  const needed = tensorTable(spec);
+  checkShapes(checkpoint, needed);
+  const matrices = needed.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
+  return { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, matrices, weights, keep) };
+}
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
@@ -26,7 +39,7 @@ export function planRequest(options: EffectiveEngineOptions, promptTokens: numbe
 
 /** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */
 export function within(model: Model, asked: number | undefined): Model {
-  const { maxContext } = effectiveEngineOptions({ maxContext: asked });
+  const { maxContext } = completeEngineOptions({ maxContext: asked });
   const { options } = model;
   return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
 }
@@ -86,7 +99,7 @@ function suppose(
   const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
   const unknown = names.find((name) => !SUPPOSED.includes(name));
   if (unknown) throw new NibbleError('invalid-option', `plan() knows no ${unknown}.`, { option: unknown });
-  const checked = effectiveEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
+  const checked = completeEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
   const picked = Object.fromEntries(names.map((name) => [name, checked[name as keyof typeof checked]]));
   const options: EffectiveEngineOptions = { ...model.options, ...picked };
   if (memoryBudget !== undefined) options.memoryBudget = memoryBudget;
@@ -112,7 +125,7 @@ export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanIn
     staging,
     total,
     peak,
-    peakNow: model.conversations?.peak(conversation, plan) ?? null,
+    peakNow: model.sequences?.peak(conversation, plan) ?? null,
     fits,
     suggestions: offers.map(({ text }) => text),
     offers,
@@ -134,10 +147,10 @@ function kvFullContext({ plan, options, limits, target }: Planned): number {
 /** What is allocated now, beside what the model's full context would have taken. */
 export function memoryInfo(model: Model): MemoryInfo {
   const slots = (kind: 'global' | 'sliding') =>
-    model.conversations.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
+    model.sequences.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
   return {
     ...model.executor.memory(),
-    conversations: model.conversations.count,
+    conversations: model.sequences.count,
     kvFullContext: kvFullContext(model),
     kvSlots: { global: slots('global'), sliding: slots('sliding') },
   };

@@ -1,10 +1,9 @@
 /**
- * The runtime behind WorkerApi, without Worker and comlink: the worker exposes it, the CLI calls it. One model; requests
- * wait for each other; an error ends its own request and no other.
+ * The runtime behind WorkerApi, without Worker and comlink: the worker exposes it, the CLI calls it. One model;
+ * requests wait for each other; an error ends its own request and no other.
  */
 import { NibbleError, throwIfAborted } from '../errors';
 import { checkIds } from '../execute/check-prompt';
-import { parameterCount } from '../model/decoder';
 import type {
   GenerateRequest,
   GenerateResult,
@@ -18,8 +17,10 @@ import type {
 } from '../protocol';
 import { holdWhileAlive, whileUnused } from '../store/locks';
 import { modelKey } from '../store/stored-source';
-import { type Host, type Model, openModel } from './open-model';
-import { memoryInfo, type Planned, planFor, planInfo } from './planning';
+import type { Host } from './host';
+import type { Model, Planned } from './model';
+import { openModel } from './open-model';
+import { memoryInfo, planInfo } from './planning';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
 export interface Port<T> {
@@ -35,9 +36,9 @@ export interface Session extends WorkerApi {
 }
 
 /** here since openModel(), which waits for it */
-const answering = () => import('./answer');
+const answering = () => import('./answering');
 /** for conversations that are to last */
-const savedCaches = () => import('./saved-caches');
+const promptCache = () => import('./prompt-cache');
 /** for who asks what is kept: not needed to load a model */
 const storedModels = () => import('../store/stored-models');
 
@@ -67,11 +68,10 @@ export function createSession(host: Host): Session {
     return loaded;
   }
 
-  function unload(): void {
-    loaded?.executor.dispose();
-    loaded?.gpu?.device.destroy();
-    loaded?.release();
+  async function unload(): Promise<void> {
+    const model = loaded;
     loaded = null;
+    await model?.dispose();
   }
 
   /** Runs work on the loaded model; that its device was lost is what it fails with then. */
@@ -84,13 +84,17 @@ export function createSession(host: Host): Session {
     }
   }
 
+  const info = async (of: Model) => (await answering()).modelInfo(of);
+
   async function setLora(wanted: readonly LoraDescription[], signal: AbortSignal) {
     const part = await import('./lora');
     await onDevice((model) => part.setLora(host, model, wanted, signal));
   }
 
+  const openStore = async () => (await host.openStore()).store;
+
   async function storeOf(ref: StoredRef) {
-    const { store } = ref.kind === 'files' ? { store: null } : await host.openStore();
+    const store = ref.kind === 'files' ? null : await openStore();
     return { store, key: ref.kind === 'stored' ? ref.key : modelKey(await host.openSource(ref, () => {})) };
   }
 
@@ -100,12 +104,12 @@ export function createSession(host: Host): Session {
     load: (request, progress) =>
       enqueue(request.id, progress, async (signal) => {
         throwIfAborted(signal);
-        unload();
+        await unload();
         loaded = await openModel(host, request, (message) => progress.postMessage(message), signal);
         try {
           if (request.lora?.length) await setLora(request.lora, signal);
         } catch (error) {
-          unload();
+          await unload();
           throw error;
         }
         return info(loaded);
@@ -124,41 +128,34 @@ export function createSession(host: Host): Session {
       }),
     generate: (request, tokens) =>
       enqueue(request.id, tokens, async (signal) => {
-        const { answer } = await answering();
-        return onDevice((model) => answer(model, request, (message) => tokens.postMessage(message), signal));
+        const { respond } = await answering();
+        return onDevice((model) => respond(model, request, (message) => tokens.postMessage(message), signal));
       }),
     cancel: async (id) => running.get(id)?.abort(),
-    close: (conversation) => enqueue(0, null, async () => loaded?.conversations.close(conversation)),
+    close: (conversation) => enqueue(0, null, async () => loaded?.sequences.close(conversation)),
     saveCache: (conversation, name, id = 0) =>
       enqueue(id, null, async (signal) => {
-        const { saveCache } = await savedCaches();
+        const { saveCache } = await promptCache();
         return onDevice((model) => saveCache(model, conversation, name, signal));
       }),
     restoreCache: (conversation, name, maxContext) =>
       enqueue(0, null, async () => {
-        const { restoreCache } = await savedCaches();
+        const { restoreCache } = await promptCache();
         return onDevice((model) => restoreCache(model, conversation, name, maxContext));
       }),
     savedCaches: async () => {
-      const { store } = await host.openStore();
-      return store ? (await savedCaches()).listSaved(store) : [];
+      const store = await openStore();
+      return store ? (await promptCache()).listSaved(store) : [];
     },
     deleteSavedCache: async (name) => {
-      const { store } = await host.openStore();
-      if (store) await (await savedCaches()).deleteSaved(store, { name });
+      const store = await openStore();
+      if (store) await (await promptCache()).deleteSaved(store, { name });
     },
     plan: async (query) => planInfo(loaded || !inspected ? model() : inspected, query),
-    prompt: async (messages, options) => {
-      const { promptSteps, inTurns } = await answering();
-      const { text, ids } = (await inTurns(promptSteps(model(), messages, options)))!;
-      return { text, ids };
-    },
+    prompt: async (messages, options) => (await answering()).encodeMessages(model(), messages, options),
     info: async () => info(model()),
     memory: async () => memoryInfo(model()),
-    tokenize: async (text, special) => {
-      const { tokenizerOf, inTurns } = await answering();
-      return (await inTurns(tokenizerOf(model()).steps(text, { special, bos: false })))!;
-    },
+    tokenize: async (text, special) => (await answering()).encodeText(model(), text, special),
     detokenize: async (ids) => {
       const { tokenizerOf } = await answering();
       const tokenizer = tokenizerOf(model());
@@ -171,7 +168,7 @@ export function createSession(host: Host): Session {
       return store && (await storedModels()).describeStored(store, key);
     },
     storedModels: async () => {
-      const { store } = await host.openStore();
+      const store = await openStore();
       return store ? (await storedModels()).listModels(store) : [];
     },
     verify: async (ref) => {
@@ -187,37 +184,7 @@ export function createSession(host: Host): Session {
     dispose: async () => {
       for (const controller of running.values()) controller.abort();
       await tail;
-      unload();
+      await unload();
     },
-  };
-}
-
-function info(model: Model): ModelInfo {
-  const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
-  const { backendReason, storageReason, deviceEstimate } = model;
-  const weightTypes: ModelInfo['weightTypes'] = {};
-  for (const { format, bytes } of planFor(model, 1, 1).matrices) {
-    weightTypes[format.type] ??= { count: 0, bytes: 0 };
-    weightTypes[format.type].count++;
-    weightTypes[format.type].bytes += bytes.codes + bytes.scales + bytes.offsets;
-  }
-  return {
-    name: checkpoint.name,
-    revision: checkpoint.revision,
-    family: plan.spec.family,
-    parameters: parameterCount(plan.spec),
-    contextLength: plan.spec.contextLength,
-    backend: executor.backend,
-    backendReason,
-    adapter: gpu?.adapter ?? null,
-    deviceEstimate,
-    options,
-    storageReason,
-    weightTypes,
-    variants: executor.stats().variants,
-    lora: model.lora,
-    hasTokenizer: tokenizer !== null,
-    hasChatTemplate: template !== null,
-    notes: [...checkpoint.notes, ...model.notes],
   };
 }

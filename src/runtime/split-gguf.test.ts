@@ -11,7 +11,7 @@ import { splitGguf } from '../formats/test/split-gguf';
 import { createFolderSource } from '../node/folder-source';
 import type { Source, SourceDescription } from '../sources/source';
 import { createMemoryStore } from '../store/chunk-store';
-import type { Host } from './open-model';
+import type { Host } from './host';
 import { openSource } from './open-source';
 import { createSession } from './session';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createHttpSource } from '../sources/http-source';
 import { createMemoryStore } from '../store/chunk-store';
 import { lockBy } from '../store/locks';
-import type { Host } from './open-model';
+import type { Host } from './host';
 import { createSession } from './session';
 import { fixture, host, load } from './test/tiny';
 

@@ -2,7 +2,7 @@
 import { NibbleError } from '../errors';
 
 /** An address without what may be secret in it: the name and password, and the query. */
-export function withoutSecrets(url: string): string {
+export function publicAddress(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }
@@ -18,7 +18,7 @@ export function networkError(
   next: string,
   details = {},
 ): NibbleError {
-  const url = withoutSecrets(address);
+  const url = publicAddress(address);
   const [status, type] = typeof answer === 'number' ? [answer] : [answer.status, answer.headers.get('content-type')];
   const said = [status || [], type ?? []].flat().join(', ');
   const message = `${what} (${url}${said && `: ${said}`}). ${next}`;

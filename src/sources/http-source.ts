@@ -1,7 +1,7 @@
 /** A Source over any HTTP base: a folder URL (trailing slash), or the URL of one .gguf. Nothing is fetched yet. */
 import { NibbleError } from '../errors';
 import { ggufParts } from '../formats/gguf-parts';
-import { encodePath, withoutSecrets } from './http-errors';
+import { encodePath, publicAddress } from './http-errors';
 import { createHttpRanges } from './http-ranges';
 import type { HttpOptions } from './http-request';
 import type { Source } from './source';
@@ -16,7 +16,7 @@ export function createHttpSource(base: string, options: HttpOptions = {}): Sourc
     try {
       return decodeURIComponent(text);
     } catch (cause) {
-      const address = withoutSecrets(base);
+      const address = publicAddress(base);
       const message = `A % in the address ${address}, or in its name and password, stands for no character. Write %25 for the sign itself.`;
       throw new NibbleError('invalid-option', message, { option: 'model', value: address }, { cause });
     }

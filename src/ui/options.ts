@@ -5,9 +5,10 @@
  */
 import { NibbleError } from '../errors';
 import { ENGINE_OPTIONS } from '../options/engine';
+import { parseModelName } from '../options/model-name';
 import { REQUEST_OPTIONS } from '../options/request';
 import { fromText, namedInText, type Specs } from '../options/spec';
-import { type EngineOptions, HUB_ID, type SamplingOptions } from '../protocol';
+import type { EngineOptions, SamplingOptions } from '../protocol';
 
 const ENGINE_NAMES = namedInText<EngineOptions>(ENGINE_OPTIONS, 'page');
 const SAMPLING_NAMES = namedInText<SamplingOptions>(REQUEST_OPTIONS, 'page');
@@ -70,27 +71,12 @@ export function parseOptions(entries: Iterable<readonly [name: string, value: st
  * @throws NibbleError invalid-option for anything else, and for another origin where `sameOrigin` is set
  */
 export function parseModel(model: string, base: string, sameOrigin: boolean): string {
-  if (HUB_ID.test(model)) return model;
-  const url = /^(\.{0,2}\/|https?:\/\/)/.test(model) && URL.canParse(model, base) ? new URL(model, base) : null;
-  if (url === null) {
-    throw new NibbleError(
-      'invalid-option',
-      `The model "${model}" is neither a path such as /models/name/ nor a Hub id.`,
-      {
-        option: 'model',
-        value: model,
-      },
-    );
-  }
-  if (sameOrigin && url.origin !== new URL(base).origin) {
-    throw new NibbleError(
-      'invalid-option',
-      `This page loads models from its own origin only, and ${model} is elsewhere.`,
-      {
-        option: 'model',
-        value: model,
-      },
-    );
-  }
-  return url.href;
+  const refuse = (text: string) => new NibbleError('invalid-option', text, { option: 'model', value: model });
+  const named = parseModelName(model, base);
+  if (!named) throw refuse(`The model "${model}" is neither a path such as /models/name/ nor a Hub id.`);
+  if (named.kind === 'hub') return model;
+  const { href, origin } = named.url;
+  if (sameOrigin && origin !== new URL(base).origin)
+    throw refuse(`This page loads models from its own origin only, and ${model} is elsewhere.`);
+  return href;
 }

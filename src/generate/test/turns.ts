@@ -11,9 +11,9 @@ import { growthPeak } from '../../memory/growth';
 import type { KvType } from '../../memory/kv';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { Conversations } from '../conversations';
 import { type Turn as AnswerTurn, generate } from '../generate';
 import { effectiveOptions } from '../sampling-options';
+import { Sequences } from '../sequences';
 
 const VOCAB = 97;
 
@@ -179,7 +179,7 @@ export async function expectFresh(maker: Maker, script: Script, met: Met) {
     const largest = planOf(spec, { ...size, promptTokens: longest(turns) }, undefined, maker.target);
     const kvRoom = largest.kv + Math.floor((largest.kv * room) / 2);
     const budget = full ? null : largest.weights + largest.scratch + kvRoom;
-    const talks = new Conversations(full ? fullAt(kvRoom, executor) : executor, spec);
+    const talks = new Sequences(full ? fullAt(kvRoom, executor) : executor, spec);
     const said = new Map<number, number[]>();
     const answers = new Map<number, number>();
     for (const [i, one] of turns.entries()) {
@@ -194,11 +194,11 @@ export async function expectFresh(maker: Maker, script: Script, met: Met) {
       );
       const planFor = (maxNewTokens: number, snapshots = size.snapshots) =>
         planOf(spec, { ...size, promptTokens: ids.length, maxNewTokens, budget, snapshots }, undefined, maker.target);
-      const { conversation, note } = await talks.reserve(talk, newTokens, planFor);
-      const { cache } = conversation;
-      const shared = conversation.ids.findIndex((id, at) => id !== ids[at]);
-      const direct = cache.held.canResume(Math.min(shared < 0 ? conversation.ids.length : shared, ids.length - 1));
-      const { request } = conversation.plan!;
+      const { sequence, note } = await talks.reserve(talk, newTokens, planFor);
+      const { cache } = sequence;
+      const shared = sequence.ids.findIndex((id, at) => id !== ids[at]);
+      const direct = cache.held.canResume(Math.min(shared < 0 ? sequence.ids.length : shared, ids.length - 1));
+      const { request } = sequence.plan!;
       const [bare, whole] = [0, snapshots].map(
         (copies) => planOf(spec, { ...request, snapshots: copies }, undefined, maker.target).kv,
       );
@@ -214,7 +214,7 @@ export async function expectFresh(maker: Maker, script: Script, met: Met) {
         text: null,
         startedAt: 0,
       };
-      const answering = generate(executor, conversation, turn);
+      const answering = generate(executor, sequence, turn);
       let step = await answering.next();
       while (!step.done) step = await answering.next();
       const { ids: made, stats } = step.value;

@@ -1,8 +1,8 @@
 /** nibble bench: how fast, with what memory. Greedy, end-of-text ignored, so that the ids are generate's. */
 import { NibbleError } from '../../errors';
-import { encodeInput } from '../../runtime/answer';
-import type { Model } from '../../runtime/open-model';
+import type { Model } from '../../runtime/model';
 import { memoryInfo } from '../../runtime/planning';
+import { encodeInput } from '../../runtime/prompt';
 import { type Arguments, invalid } from '../arguments';
 import { open } from '../open';
 import { createRandomSource } from '../random-source';

@@ -1,5 +1,5 @@
 /** nibble logits: what the model predicts after --ids. */
-import { encodeInput } from '../../runtime/answer';
+import { encodeInput } from '../../runtime/prompt';
 import type { Arguments } from '../arguments';
 import { open } from '../open';
 import { runPrompt } from '../run-prompt';

@@ -4,8 +4,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
-import { tokenizerOf } from '../../runtime/answer';
-import type { Model } from '../../runtime/open-model';
+import type { Model } from '../../runtime/model';
+import { tokenizerOf } from '../../runtime/prompt';
 import type { Arguments } from '../arguments';
 import { open } from '../open';
 import { runPrompt } from '../run-prompt';

@@ -9,8 +9,7 @@ import { forwardSteps, tensorTable } from '../../model/decoder';
 import { expectedTensors } from '../../model/expected-tensors';
 import { parseSpec } from '../../model/parse';
 import { chooseBackend } from '../../runtime/choose-backend';
-import { effectiveEngineOptions } from '../../runtime/engine-options';
-import { optionsFor } from '../../runtime/open-model';
+import { completeEngineOptions, effectiveEngineOptions } from '../../runtime/engine-options';
 import { deviceEstimate, planInfo } from '../../runtime/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
@@ -27,7 +26,7 @@ export async function readConfig(path: string): Promise<JsonObject> {
 
 export async function plan(args: Arguments): Promise<void> {
   const path = args.positional(0, 'MODEL or config.json');
-  const options = effectiveEngineOptions(engineOptions(args));
+  const options = completeEngineOptions(engineOptions(args));
   const alone = path.endsWith('.json') && (await stat(path).catch(() => null));
   const headers = alone ? null : await openHeaders(args, path);
   headers?.close();
@@ -42,7 +41,7 @@ export async function plan(args: Arguments): Promise<void> {
     plan: model,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? 'webgpu' : 'cpu',
-    options: optionsFor(model, options),
+    options: effectiveEngineOptions(options, spec),
     checkpoint: { tensors },
   } as const;
   const made = await planInfo(planned, {

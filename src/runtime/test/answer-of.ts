@@ -1,6 +1,6 @@
 /** Runs a prompt on a loaded model, for comparison with what a reference said. */
 import { runPrompt } from '../../node/run-prompt';
-import type { Model } from '../open-model';
+import type { Model } from '../model';
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 

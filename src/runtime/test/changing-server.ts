@@ -1,4 +1,7 @@
-/** A server of one folder that puts another version in its place after a number of bytes, in the middle of an answer too. */
+/**
+ * A server of one folder that puts another version in its place after a number of bytes, in the middle of an answer
+ * too.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

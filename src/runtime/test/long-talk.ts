@@ -14,9 +14,9 @@ const QUESTION = 7;
 export async function expectLongTalk(gpu: GPU | null, options: EngineOptions): Promise<void> {
   const session = createSession(host({ gpu }));
   await load(session, { maxContext: CONTEXT, ...options });
-  const { executor, conversations } = session.model();
+  const { executor, sequences } = session.model();
   const prefill = vi.spyOn(executor, 'prefill');
-  const shift = vi.spyOn(conversations, 'shift');
+  const shift = vi.spyOn(sequences, 'shift');
   const question = (turn: number) => Array.from({ length: QUESTION }, (_, i) => 40 + ((turn * 31 + i * 7) % 80));
   const ids: number[] = [];
   let dropped = 0;

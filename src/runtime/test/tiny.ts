@@ -4,7 +4,7 @@ import type { EngineOptions, GenerateRequest, Progress, TokenMessage } from '../
 import { createMemorySource } from '../../sources/memory-source';
 import type { Source } from '../../sources/source';
 import type { ModelStore } from '../../store/chunk-store';
-import type { Host } from '../open-model';
+import type { Host } from '../host';
 import type { Session } from '../session';
 
 const FOLDER = 'reference/fixtures/tiny-llama-128/nf4/';

@@ -1,6 +1,7 @@
 /** From what a person types, picks or drops to what load() is given. */
 import type { HubOptions, ModelInput } from '../../engine';
-import { type EngineOptions, HUB_ID, type StoredModel } from '../../protocol';
+import { parseHubPage, parseModelName } from '../../options/model-name';
+import type { EngineOptions, StoredModel } from '../../protocol';
 
 /** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
 export interface ModelChoice extends HubOptions {
@@ -9,10 +10,6 @@ export interface ModelChoice extends HubOptions {
   /** what the person chose for this model, beside the page's own options */
   options?: EngineOptions;
 }
-
-/** As it stands in the address bar of who looks at it there. */
-const HUB_PAGE =
-  /^https:\/\/(?:huggingface\.co|hf\.co)\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|blob|resolve)\/([^/]+)(?:\/(.+))?)?$/;
 
 function decoded(text: string): string {
   try {
@@ -35,16 +32,16 @@ export function chooseByName(
   access: { revision?: string; token?: string } = {},
   hub?: string,
 ): ModelChoice {
-  const [, id, page, file] = HUB_PAGE.exec(text.trim().replace(/[?#].*$|\/+$/g, '')) ?? [];
-  const model = id ? (file?.endsWith('.gguf') ? `${id}/${file}` : id) : text.trim();
-  const revision = access.revision?.trim() || (page && decoded(page));
+  const page = parseHubPage(text.trim());
+  const model = page?.name ?? text.trim();
+  const revision = access.revision?.trim() || (page?.revision && decoded(page.revision));
   const token = access.token?.trim();
   return {
     model,
     name: modelName(model),
     ...(revision && { revision }),
     ...(token && { token }),
-    ...(hub && HUB_ID.test(model) && { hub }),
+    ...(hub && parseModelName(model)?.kind === 'hub' && { hub }),
   };
 }
 

@@ -6,7 +6,7 @@ import type { KvCache } from '../execute/executor';
 import { tiny } from '../execute/gpu/test/maker';
 import type { MemoryPlan } from '../memory/plan';
 import { Rings } from '../memory/rings';
-import { Conversations, emptyConversation, reuse } from './conversations';
+import { emptySequence, reuse, Sequences } from './sequences';
 
 const spec = tiny();
 
@@ -74,10 +74,10 @@ const planner =
   (maxNewTokens: number, spared = snapshots): MemoryPlan =>
     planOf(spec, { promptTokens, maxNewTokens, budget, chunk: 8, snapshots: spared });
 
-describe('Conversations', () => {
+describe('Sequences', () => {
   it('gives prompts normal, longer, shorter and medium one allocation, one growth, nothing and nothing', async () => {
     const device = new FakeDevice();
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     const sizes: number[] = [];
     for (const tokens of [60, 150, 10, 90]) {
       await talks.reserve(0, 20, planner(tokens));
@@ -105,19 +105,19 @@ describe('Conversations', () => {
           const { weights, scratch, kv } = planner(200, null, snapshots)(50);
           const budget = weights + scratch + kv + (extra % (2 * kv));
           const device = new FakeDevice();
-          const talks = new Conversations(device, spec);
+          const talks = new Sequences(device, spec);
           for (const { id, prompt, close } of script) {
             if (close) talks.close(id);
             const plan = planner(prompt, budget, snapshots)(50);
             const said = talks.peak(id, plan);
             const before = device.made;
             device.peak = device.taken;
-            const { conversation, note } = await talks.reserve(id, 50, planner(prompt, budget, snapshots));
+            const { sequence, note } = await talks.reserve(id, 50, planner(prompt, budget, snapshots));
             if (said <= budget) expect(weights + scratch + device.peak).toBe(said);
             expect(weights + scratch + device.peak).toBeLessThanOrEqual(budget);
             const least = note?.includes('snapshots') ? planner(prompt)(50) : plan;
-            expect(conversation.cache.bytes).toBeGreaterThanOrEqual(least.kv);
-            expect(talks.latest).toBe(conversation);
+            expect(sequence.cache.bytes).toBeGreaterThanOrEqual(least.kv);
+            expect(talks.latest).toBe(sequence);
             if (note?.includes('no room to grow')) renewed++;
             if (said > budget && device.made === before) evicted++;
           }
@@ -134,19 +134,19 @@ describe('Conversations', () => {
   it('lets the one used longest ago go first', async () => {
     const { weights, scratch, kv } = planner(10)(20);
     const device = new FakeDevice();
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     const ask = (id: number) => talks.reserve(id, 20, planner(10, weights + scratch + 2 * kv));
-    (await ask(1)).conversation.ids = [1];
-    (await ask(2)).conversation.ids = [2];
+    (await ask(1)).sequence.ids = [1];
+    (await ask(2)).sequence.ids = [2];
     await ask(1);
     await ask(3);
-    expect((await ask(1)).conversation.ids).toEqual([1]);
-    expect((await ask(2)).conversation.ids).toEqual([]);
+    expect((await ask(1)).sequence.ids).toEqual([1]);
+    expect((await ask(2)).sequence.ids).toEqual([]);
   });
 
   it('keeps eight without a budget', async () => {
     const device = new FakeDevice();
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     for (let id = 0; id < 20; id++) await talks.reserve(id, 5, planner(10));
     expect(talks.count).toBe(8);
     expect(device.taken).toBe(8 * planner(10)(5).kv);
@@ -155,17 +155,17 @@ describe('Conversations', () => {
   it('steps down when the device is full: others, its own, a shorter answer', async () => {
     const { kv } = planner(100)(60);
     const device = new FakeDevice(kv);
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     await talks.reserve(1, 5, planner(20));
     expect((await talks.reserve(2, 60, planner(100))).note).toBe(null);
     expect(talks.count).toBe(1);
 
     const tight = new FakeDevice(kv);
-    const two = new Conversations(tight, spec);
+    const two = new Sequences(tight, spec);
     const first = await two.reserve(1, 5, planner(60));
-    first.conversation.ids = [1, 2, 3];
+    first.sequence.ids = [1, 2, 3];
     const grown = await two.reserve(1, 60, planner(100));
-    expect(grown.conversation.ids).toEqual([]);
+    expect(grown.sequence.ids).toEqual([]);
     expect(grown.note).toMatch(/computed again/);
 
     const shorter = await two.reserve(1, 140, planner(100));
@@ -182,18 +182,18 @@ describe('Conversations', () => {
     const bare = planner(100)(20).kv;
     expect(bare).toBeLessThan(kv);
     const device = new FakeDevice(budgeted ? undefined : 2 * bare);
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     const ask = (id: number) => talks.reserve(id, 20, planner(100, budgeted ? weights + scratch + 2 * bare : null, 1));
     const first = await ask(1);
-    first.conversation.ids = [1, 2];
+    first.sequence.ids = [1, 2];
     expect([first.note, device.taken]).toEqual([null, kv]);
     const second = await ask(2);
     expect(second.note).toMatch(/^There was no room for snapshots/);
     expect([device.taken, talks.count]).toEqual([2 * bare, 2]);
-    expect((await ask(1)).conversation.ids).toEqual([1, 2]);
+    expect((await ask(1)).sequence.ids).toEqual([1, 2]);
     expect((await ask(3)).note).toMatch(/^There was no room for snapshots/);
     expect([device.taken, talks.count]).toEqual([2 * bare, 2]);
-    const alone = new Conversations(device, spec);
+    const alone = new Sequences(device, spec);
     talks.shrink(0);
     talks.close(3);
     await alone.reserve(1, 20, planner(100, null, 1));
@@ -202,7 +202,7 @@ describe('Conversations', () => {
 
   it('fails when not even one new token has room, and answers the next request', async () => {
     const device = new FakeDevice(planner(30)(1).kv);
-    const talks = new Conversations(device, spec);
+    const talks = new Sequences(device, spec);
     await expect(talks.reserve(1, 50, planner(150))).rejects.toMatchObject({ code: 'out-of-memory' });
     expect((await talks.reserve(1, 1, planner(30))).newTokens).toBe(1);
   });
@@ -212,7 +212,7 @@ describe('reuse', () => {
   const cache = (resumes: (position: number) => boolean) =>
     ({ rewind: (n: number) => (resumes(n) ? n : 0) }) as unknown as KvCache;
   const reusable = (resumes: (position: number) => boolean, ids: number[]) =>
-    reuse({ ...emptyConversation(cache(resumes)), ids: [5, 6, 7, 8] }, ids, 0, 0, async () => false);
+    reuse({ ...emptySequence(cache(resumes)), ids: [5, 6, 7, 8] }, ids, 0, 0, async () => false);
 
   it('is of the longest common prefix without the last id', async () => {
     const anywhere = () => true;

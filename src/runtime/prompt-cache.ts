@@ -1,13 +1,14 @@
 /** A conversation's cache, saved and put back: what of it, for which model, and whether it still serves. */
 import { NibbleError, throwIfAborted } from '../errors';
-import type { Conversation } from '../generate/conversations';
+import type { Sequence } from '../generate/sequences';
 import { kvBytes } from '../memory/kv';
 import { isLong } from '../model/rope';
 import { hex, sha256 } from '../platform/sha256';
 import type { SavedCache } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
 import { checkName, openSaved, readSaved, type SavedHeader, writeSaved } from '../store/saved-caches';
-import type { Model, Samples } from './open-model';
+import { choiceOfWeights } from './engine-options';
+import type { Fingerprint, Model } from './model';
 import { checkFits, planFor, within } from './planning';
 
 export { deleteSaved, listSaved } from '../store/saved-caches';
@@ -23,26 +24,26 @@ async function storeOf(model: Model): Promise<ModelStore> {
 
 const digestOf = async (text: string) => (await sha256(new TextEncoder().encode(text)))!;
 
-/** One digest for samples of weights, in whichever order they came. */
-const digestOfAll = (samples: Samples) =>
+/** One digest for all, in whichever order they came. */
+const digestOfAll = (fingerprint: Fingerprint) =>
   digestOf(
-    [...samples]
+    [...fingerprint]
       .map(([place, bytes]) => `${place} ${hex(bytes)}`)
       .sort()
       .join('\n'),
   );
 
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
-async function computedWith({ key, checkpoint, plan, options, samples, lora, loraSamples }: Model) {
+async function computedWith({ key, checkpoint, plan, options, fingerprint, lora, loraFingerprint }: Model) {
   const { layers, kvHeads, headSize } = plan.spec;
   return {
     model: key,
     revision: checkpoint.revision ?? 'none',
-    'choice of weights': [options.weights, ...options.keep].join(' '),
-    'set of weights': await digestOfAll(samples),
+    'choice of weights': choiceOfWeights(options),
+    'set of weights': await digestOfAll(fingerprint),
     'set of LoRA adapters': [
       ...lora.map(({ name, scale }) => `${name} × ${scale}`),
-      await digestOfAll(loraSamples),
+      await digestOfAll(loraFingerprint),
     ].join(', '),
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
@@ -63,7 +64,7 @@ export async function saveCache(
 ): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
-  const held = model.conversations.get(conversation);
+  const held = model.sequences.get(conversation);
   if (!held?.plan || held.ids.length === 0) {
     const text =
       'There is nothing to save: ask something first. A cache goes with the device, and where others need room.';
@@ -90,8 +91,8 @@ export async function saveCache(
 }
 
 /**
- * Puts a saved cache in the place of a conversation's. What is refused before room is made leaves the conversation as it
- * was; after a failure from there on it holds nothing, and what it is asked next is computed from the beginning.
+ * Puts a saved cache in the place of a conversation's. What is refused before room is made leaves the conversation as
+ * it was; after a failure from there on it holds nothing, and what it is asked next is computed from the beginning.
  * @param maxContext of the conversation, where that is less than the model's
  * @returns tokens that it holds now; null when nothing was saved under that name
  * @throws integrity-mismatch (altered, cut short), invalid-option (of another model, revision, KV type, …),
@@ -127,14 +128,14 @@ async function restore(
   const planOf = (newTokens: number, snapshots?: 0) =>
     planFor(model, Math.max(tokens, reach ?? 0), newTokens, snapshots);
   await checkFits(model, planOf(1));
-  const { long } = talk as unknown as Pick<Conversation, 'ids' | 'long'>;
+  const { long } = talk as unknown as Pick<Sequence, 'ids' | 'long'>;
   if (reach !== undefined && long !== isLong(model.plan.spec, Math.max(tokens, reach))) {
     const text = `The saved conversation “${name}” has keys for ${long ? 'longer' : 'shorter'} conversations.`;
     throw new NibbleError('invalid-option', text, { name, tokens, reach });
   }
-  model.conversations.use(conversation).ids = [];
-  const reserved = await model.conversations.reserve(conversation, 1, planOf);
-  const { cache } = reserved.conversation;
+  model.sequences.use(conversation).ids = [];
+  const reserved = await model.sequences.reserve(conversation, 1, planOf);
+  const { cache } = reserved.sequence;
   // from here on the rings hold some of this and some of that
   cache.held.adopt({ last: -1, oldest });
   for await (const { layer, from, end, bytes } of readSaved(store, name, saved)) {
@@ -142,7 +143,7 @@ async function restore(
     await cache.write(layer, from, end, bytes);
   }
   cache.held.adopt({ last: tokens - 1, oldest });
-  Object.assign(reserved.conversation, talk);
+  Object.assign(reserved.sequence, talk);
   return tokens;
 }
 
@@ -164,7 +165,7 @@ export async function tryRestore(
   reach: number,
   signal?: AbortSignal,
 ): Promise<string | null> {
-  if ((model.conversations.get(conversation)?.ids.length ?? 0) > 0) return null;
+  if ((model.sequences.get(conversation)?.ids.length ?? 0) > 0) return null;
   try {
     await restore(model, conversation, name, reach, signal);
     return null;

@@ -1,5 +1,4 @@
-/** One request, whole: input -> ids -> plan -> cache -> answer. Its code arrives while weights do. */
-import { NibbleError } from '../errors';
+/** One request, whole: input -> ids -> plan -> cache -> answer. */
 import { checkIds } from '../execute/check-prompt';
 import { generate, type Turn } from '../generate/generate';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
@@ -10,84 +9,11 @@ import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, MessageInput, PromptOptions, TokenMessage } from '../protocol';
-import { type ChatPrompt, chatPromptSteps } from '../text/chat-prompt';
-import { textOf } from '../text/messages';
-import { atOnce } from '../text/steps';
-import type { Tokenizer } from '../text/tokenizer';
+import type { GenerateRequest, GenerateResult, PromptOptions, TokenMessage } from '../protocol';
 import { inTurns } from './in-turns';
-import type { Model } from './open-model';
+import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
-
-/** for open-model.ts, whose own code comes before weights do */
-export { Conversations } from '../generate/conversations';
-export { modelDefaults, undoneNote } from '../generate/model-defaults';
-export { inTurns } from './in-turns';
-
-/** @throws invalid-option when the model came without tokenizer.json */
-export function tokenizerOf({ tokenizer, checkpoint }: Model): Tokenizer {
-  if (tokenizer) return tokenizer;
-  throw new NibbleError('invalid-option', `${checkpoint.name} has no tokenizer.json: give ids instead of text.`);
-}
-
-interface Prompt {
-  ids: number[];
-  form: ChatPrompt['form'];
-}
-
-/** @throws invalid-option for an empty or malformed prompt, and ids out of range */
-export const encodeInput = (model: Model, input: GenerateRequest['input']): Prompt => atOnce(inputSteps(model, input));
-
-/**
- * @yields how many ids there will be at least
- * @throws invalid-option for an empty or malformed prompt, and ids out of range
- */
-function* inputSteps(
-  model: Model,
-  input: GenerateRequest['input'],
-  options: PromptOptions = {},
-): Generator<number, Prompt> {
-  const { ids, form } =
-    'ids' in input ? { ids: Array.from(input.ids ?? []), form: null } : yield* textSteps(model, input, options);
-  if (ids.length === 0) {
-    throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
-  }
-  return { ids: checkIds(ids, model.plan.spec.vocab), form };
-}
-
-function* textSteps(
-  model: Model,
-  input: { prompt: string } | { messages: MessageInput[] },
-  options: PromptOptions,
-): Generator<number, Prompt> {
-  if ('messages' in input) return yield* promptSteps(model, input.messages, options);
-  const tokenizer = tokenizerOf(model);
-  // a beginning-of-text token alone is not a question
-  const ids = input.prompt ? yield* tokenizer.steps(input.prompt, { special: true, bos: true }) : [];
-  return { ids, form: null };
-}
-
-/**
- * What the model is given for these messages; nothing for none.
- * @yields how many ids there will be at least
- * @throws invalid-option
- */
-export function* promptSteps(
-  model: Model,
-  messages: readonly MessageInput[],
-  options: PromptOptions,
-): Generator<number, ChatPrompt> {
-  const tokenizer = tokenizerOf(model);
-  const { template, plan, checkpoint } = model;
-  if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
-  if (!template) {
-    throw new NibbleError(
-      'invalid-option',
-      `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
-    );
-  }
-  return yield* chatPromptSteps({ tokenizer, template, rows: plan.spec.vocab }, messages, options);
-}
+import { inputSteps, systemTokens, tokenizerOf } from './prompt';
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
@@ -103,23 +29,6 @@ async function windowOf(
   const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
   if (limit === 0) await checkFits(model, planFor(model, 1, 1));
   return { limit, keep: Math.max(SINKS, systemTokens(model, input, template, ids)) };
-}
-
-/** How many ids come before the first message that is not the system's, its template's included: as in another chat. */
-function systemTokens(
-  model: Model,
-  input: GenerateRequest['input'],
-  options: PromptOptions,
-  ids: readonly number[],
-): number {
-  if (!('messages' in input)) return 0;
-  const first = input.messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
-  if (first < 0) return ids.length;
-  const { role, content } = input.messages[first];
-  const other = { role, content: textOf((content ?? '') as string).startsWith('1') ? '2' : '1' };
-  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], options)).ids;
-  const parted = ids.findIndex((id, i) => id !== otherIds[i]);
-  return parted < 0 ? ids.length : parted;
 }
 
 /** Models whose bad defaults have been told of. */
@@ -144,7 +53,7 @@ function unanswered(promptTokens: number, options: Turn['options']): Omit<Genera
  * Answers one request; requests must not overlap.
  * @throws invalid-option, context-overflow, out-of-memory, device-lost
  */
-export async function answer(
+export async function respond(
   loaded: Model,
   request: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
@@ -193,10 +102,10 @@ export async function answer(
   await checkFits(model, plan);
   // stopped while it waited: nobody's cache makes room for it
   if (signal?.aborted && made.length === 0) return { ...unanswered(ids.length, options), memory: memoryInfo(model) };
-  const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./saved-caches');
+  const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./prompt-cache');
   const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request), signal));
   const asked = plan.request.maxNewTokens;
-  const reserved = await model.conversations.reserve(conversation, asked, planOf);
+  const reserved = await model.sequences.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
   const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
@@ -211,7 +120,7 @@ export async function answer(
     ids,
     made: checkIds(made, spec.vocab),
     window,
-    shift: (shift) => model.conversations.shift(conversation, shift, reserved.plan),
+    shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
     options,
     stopIds: model.stopIds,
     text,
@@ -219,7 +128,7 @@ export async function answer(
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,
   };
-  const answering = generate(model.executor, reserved.conversation, turn);
+  const answering = generate(model.executor, reserved.sequence, turn);
   for (;;) {
     const { value, done } = await answering.next();
     if (done) {

@@ -1,7 +1,8 @@
 /**
- * The conversations of one loaded model, each with a cache of its own. Room is made in a stated order: first snapshots go,
- * then the caches of other conversations, the one used longest ago first, then the conversation's own, and only then does
- * the answer get shorter. What went is computed again when it is asked for.
+ * A sequence is the tokens of one conversation with the cache that was made from them; a loaded model has one for each
+ * of its conversations. Room is made in a stated order: first snapshots go, then the caches of other sequences, the one
+ * used longest ago first, then the sequence's own, and only then does the answer get shorter. What went is computed
+ * again when it is asked for.
  */
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
@@ -18,11 +19,12 @@ const RENEWED = 'There was no room to grow this conversation where it was, so it
 /** Caches that are kept, at most, where no budget says less. */
 const KEPT = 8;
 
-export interface Conversation {
+/** The tokens of one conversation, and the cache that was made from them. */
+export interface Sequence {
   readonly cache: KvCache;
   /** the id at each position that the cache holds, from 0 */
   ids: number[];
-  /** what the conversation says between ids[keep - 1] and ids[keep], which the cache no longer holds */
+  /** what the sequence says between ids[keep - 1] and ids[keep], which the cache no longer holds */
   dropped: { keep: number; ids: readonly number[] };
   /** keys were turned with the frequencies of long conversations */
   long: boolean;
@@ -32,18 +34,18 @@ export interface Conversation {
 
 /** A request's place in memory. */
 export interface Reserved {
-  conversation: Conversation;
+  sequence: Sequence;
   plan: MemoryPlan;
   newTokens: number;
   /** what had to change to make room, beside a shorter answer, for the person; null: nothing that they would notice */
   note: string | null;
 }
 
-export class Conversations {
+export class Sequences {
   readonly #executor: Pick<Executor, 'createCache'>;
   readonly #spec: ModelSpec;
   /** by number, the one used longest ago first */
-  readonly #open = new Map<number, Conversation>();
+  readonly #open = new Map<number, Sequence>();
 
   constructor(executor: Pick<Executor, 'createCache'>, spec: ModelSpec) {
     this.#executor = executor;
@@ -51,7 +53,7 @@ export class Conversations {
   }
 
   /** The one used last; null before the first request. */
-  get latest(): Conversation | null {
+  get latest(): Sequence | null {
     return [...this.#open.values()].at(-1) ?? null;
   }
 
@@ -60,21 +62,21 @@ export class Conversations {
     return [...this.#open.values()].filter(({ cache }) => cache.bytes > 0).length;
   }
 
-  /** A conversation by its number, where there is one. */
-  get(id: number): Conversation | null {
+  /** A sequence by its conversation's number, where there is one. */
+  get(id: number): Sequence | null {
     return this.#open.get(id) ?? null;
   }
 
-  /** A conversation by its number, with an empty cache where there was none; from now on the one used last. */
-  use(id: number): Conversation {
+  /** A sequence by its number, with an empty cache where there was none; from now on the one used last. */
+  use(id: number): Sequence {
     const known = this.#open.get(id);
-    const conversation = known ?? emptyConversation(this.#executor.createCache());
+    const sequence = known ?? emptySequence(this.#executor.createCache());
     this.#open.delete(id);
-    this.#open.set(id, conversation);
-    return conversation;
+    this.#open.set(id, sequence);
+    return sequence;
   }
 
-  /** Frees a conversation's cache; numbers without one are ignored. */
+  /** Frees a sequence's cache; numbers without one are ignored. */
   close(id: number): void {
     this.#open.get(id)?.cache.dispose();
     this.#open.delete(id);
@@ -97,12 +99,12 @@ export class Conversations {
 
   /** What the caches hold was computed with other weights. */
   forget(): void {
-    for (const conversation of this.#open.values()) conversation.ids = [];
+    for (const sequence of this.#open.values()) sequence.ids = [];
   }
 
   /**
-   * The most bytes that there are at once when a conversation is reserved for a plan, with what others hold.
-   * @param id of the conversation, which need not exist
+   * The most bytes that there are at once when a sequence is reserved for a plan, with what others hold.
+   * @param id of the sequence, which need not exist
    */
   peak(id: number, plan: MemoryPlan): number {
     const own = this.#open.get(id)?.cache;
@@ -112,9 +114,9 @@ export class Conversations {
 
   /**
    * Makes room for a request and reserves it.
-   * @param planOf the plan for an answer of so many new tokens, with as many snapshots as were asked for or with none; it
-   * fits the budget if it is alone
-   * @throws out-of-memory when there is no room for one new token even alone; the conversation stays usable
+   * @param planOf the plan for an answer of so many new tokens, with as many snapshots as were asked for or with none;
+   * it fits the budget if it is alone
+   * @throws out-of-memory when there is no room for one new token even alone; the sequence stays usable
    */
   async reserve(
     id: number,
@@ -124,7 +126,7 @@ export class Conversations {
     const budget = planOf(newTokens).request.budget ?? Number.POSITIVE_INFINITY;
     let noSnapshots = false;
     let renewed = false;
-    let conversation = this.use(id);
+    let sequence = this.use(id);
     for (const other of [...this.#open.keys()].slice(0, -KEPT)) this.close(other);
     let allowed = newTokens;
     for (;;) {
@@ -136,21 +138,21 @@ export class Conversations {
       };
       const over = this.peak(id, plan) > budget;
       if (over && (spare() || this.#evict(id))) continue;
-      const grows = conversation.cache.bytes > 0;
+      const grows = sequence.cache.bytes > 0;
       if (over && grows) {
-        conversation = this.#renew(id);
+        sequence = this.#renew(id);
         renewed = true;
         continue;
       }
       try {
-        await conversation.cache.reserve(plan);
-        this.#note(conversation, plan);
+        await sequence.cache.reserve(plan);
+        this.#note(sequence, plan);
         const notes = [noSnapshots && NO_SNAPSHOTS, renewed && allowed === newTokens && RENEWED];
-        return { conversation, plan, newTokens: allowed, note: notes.filter(Boolean).join(' ') || null };
+        return { sequence, plan, newTokens: allowed, note: notes.filter(Boolean).join(' ') || null };
       } catch (error) {
         if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
         if (spare() || this.#evict(id)) continue;
-        conversation = this.#renew(id);
+        sequence = this.#renew(id);
         if (grows) renewed = true;
         else if (allowed === 1) throw error;
         else allowed = Math.floor(allowed / 2);
@@ -159,9 +161,10 @@ export class Conversations {
   }
 
   /**
-   * Shifts the cache of a conversation that has been reserved, where that can be done exactly and where there is room for
+   * Shifts the cache of a sequence that has been reserved, where that can be done exactly and where there is room for
    * what it takes meanwhile: snapshots and others' caches go for it.
-   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its own
+   * @param now the plan of the request that asks for it: adapters may have come since the cache was reserved for its
+   * own
    * @returns whether it was; else nothing has changed
    */
   async shift(id: number, shift: Shift, now: Pick<MemoryPlan, 'request' | 'weights' | 'scratch'>): Promise<boolean> {
@@ -183,14 +186,14 @@ export class Conversations {
     return false;
   }
 
-  /** Frees the copies of all conversations. @returns whether there were any */
+  /** Frees the copies of all sequences. @returns whether there were any */
   #dropSnapshots(): boolean {
     const before = this.#bytes;
     for (const { cache } of this.#open.values()) cache.dropSnapshots();
     return this.#bytes < before;
   }
 
-  /** Frees the cache of the conversation, other than `id`, that was used longest ago. @returns whether there was one */
+  /** Frees the cache of the sequence, other than `id`, that was used longest ago. @returns whether there was one */
   #evict(id: number): boolean {
     for (const [other, { cache }] of this.#open) {
       if (other === id || cache.bytes === 0) continue;
@@ -200,22 +203,22 @@ export class Conversations {
     return false;
   }
 
-  #renew(id: number): Conversation {
+  #renew(id: number): Sequence {
     this.close(id);
     return this.use(id);
   }
 
-  #note(conversation: Conversation, plan: MemoryPlan): void {
+  #note(sequence: Sequence, plan: MemoryPlan): void {
     const long = isLong(this.#spec, reachedTokens(plan.request));
-    if (long !== conversation.long) conversation.ids = [];
-    conversation.long = long;
-    if (plan.contextTokens > (conversation.plan?.contextTokens ?? 0)) conversation.plan = plan;
+    if (long !== sequence.long) sequence.ids = [];
+    sequence.long = long;
+    if (plan.contextTokens > (sequence.plan?.contextTokens ?? 0)) sequence.plan = plan;
   }
 }
 
 const plansSnapshots = ({ kvByLayer }: MemoryPlan): boolean => kvByLayer.some(({ snapshots }) => snapshots > 0);
 
-export const emptyConversation = (cache: KvCache): Conversation => ({
+export const emptySequence = (cache: KvCache): Sequence => ({
   cache,
   ids: [],
   dropped: { keep: 0, ids: [] },
@@ -223,8 +226,11 @@ export const emptyConversation = (cache: KvCache): Conversation => ({
   plan: null,
 });
 
-/** How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are wanted. */
-function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Conversation, ids: readonly number[]): number {
+/**
+ * How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are
+ * wanted.
+ */
+function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Sequence, ids: readonly number[]): number {
   const at = (n: number) => (n < keep ? held[n] : n < keep + gone.length ? gone[n - keep] : held[n - gone.length]);
   let n = 0;
   while (n < ids.length - 1 && at(n) === ids[n]) n++;
@@ -232,22 +238,22 @@ function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Conversation,
 }
 
 /**
- * Makes the most of a conversation's cache for `ids`, of which `drop` from the `keep`-th on are not to be seen: it is
- * shifted where it holds more than that, and taken back to where they part. What the conversation holds is true to the
+ * Makes the most of a sequence's cache for `ids`, of which `drop` from the `keep`-th on are not to be seen: it is
+ * shifted where it holds more than that, and taken back to where they part. What the sequence holds is true to the
  * cache afterwards.
- * @param shift see Conversations.shift()
+ * @param shift see Sequences.shift()
  * @returns how many of the ids that are seen need no prefill: never the last
  */
 export async function reuse(
-  talk: Conversation,
+  sequence: Sequence,
   ids: readonly number[],
   keep: number,
   drop: number,
   shift: (shift: Shift) => Promise<boolean>,
 ): Promise<number> {
-  const { cache, dropped } = talk;
+  const { cache, dropped } = sequence;
   const gone = dropped.ids.length;
-  const shared = sharedPrefix(talk, ids);
+  const shared = sharedPrefix(sequence, ids);
   let reused = Math.min(shared, gone > 0 ? dropped.keep : shared, drop > 0 ? keep : shared);
   const fits = drop === 0 ? gone === 0 : shared >= keep + drop && (gone === 0 || dropped.keep === keep);
   const more = drop - gone;
@@ -255,7 +261,7 @@ export async function reuse(
     reused = shared - drop;
   }
   reused = cache.rewind(reused);
-  talk.ids = seenOf(ids, keep, drop).slice(0, reused);
-  talk.dropped = { keep, ids: ids.slice(keep, keep + drop) };
+  sequence.ids = seenOf(ids, keep, drop).slice(0, reused);
+  sequence.dropped = { keep, ids: ids.slice(keep, keep + drop) };
   return reused;
 }

@@ -1,0 +1,36 @@
+/** What a loaded model is, and what it runs on, in the protocol's words. */
+import { parameterCount } from '../model/decoder';
+import type { ModelInfo } from '../protocol';
+import type { Model } from './model';
+import { planFor } from './planning';
+
+/** What info() tells of it. */
+export function modelInfo(model: Model): ModelInfo {
+  const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
+  const { backendReason, storageReason, deviceEstimate } = model;
+  const weightTypes: ModelInfo['weightTypes'] = {};
+  for (const { format, bytes } of planFor(model, 1, 1).matrices) {
+    weightTypes[format.type] ??= { count: 0, bytes: 0 };
+    weightTypes[format.type].count++;
+    weightTypes[format.type].bytes += bytes.codes + bytes.scales + bytes.offsets;
+  }
+  return {
+    name: checkpoint.name,
+    revision: checkpoint.revision,
+    family: plan.spec.family,
+    parameters: parameterCount(plan.spec),
+    contextLength: plan.spec.contextLength,
+    backend: executor.backend,
+    backendReason,
+    adapter: gpu?.adapter ?? null,
+    deviceEstimate,
+    options,
+    storageReason,
+    weightTypes,
+    variants: executor.stats().variants,
+    lora: model.lora,
+    hasTokenizer: tokenizer !== null,
+    hasChatTemplate: template !== null,
+    notes: [...checkpoint.notes, ...model.notes],
+  };
+}
