@@ -9,7 +9,7 @@ const LINES = 200;
 export function endOfPiece(text: string, from: number, most = PIECE): number {
   const end = from + most;
   let line = from;
-  for (let lines = 0; lines < LINES * (most / PIECE); lines++) {
+  for (let lines = 0; lines < LINES * Math.max(1, most / PIECE); lines++) {
     const next = text.indexOf('\n', line) + 1;
     if (next === 0 || next > end) {
       if (text.length <= end) return text.length;

@@ -59,8 +59,21 @@ function table({ header, rows }: Tokens.Table): Rendered {
 
 /** Characters of code that stand in one box. */
 const CODE = 5 * PIECE;
-/** What a line takes that is a block of its own, as characters of a long one. */
-const LINE = 20;
+/** What may begin a block, or an element, takes as long as so many characters that do not. */
+const BLOCK_COST = 25;
+const COST = 5;
+const MARKS = /[\n<[*_~`!@|:&\\]/g;
+
+/** How much of a text is read at once: a piece, or less where it is full of marks. @returns characters, and their cost */
+function readAtOnce(text: string, from: number): { most: number; cost: number } {
+  const piece = text.slice(from, from + PIECE);
+  let more = 0;
+  for (const { 0: mark, index } of piece.matchAll(MARKS)) {
+    if (index + more >= PIECE) return { most: index, cost: PIECE };
+    more += mark === '\n' ? BLOCK_COST : COST;
+  }
+  return { most: PIECE, cost: piece.length + more };
+}
 
 /** Code without an end; `open` is its first line. */
 type Open = Tokens.Code & { open: string };
@@ -205,10 +218,11 @@ export class StreamingMarkdown {
   #readPiece(leave: { left: number }): Rendered[] | null {
     const text = this.#text;
     const code = codeAt(this.#opening + text.slice(this.#done, endOfPiece(text, this.#done, CODE)));
-    const end = code ? this.#done + code.raw.length - this.#opening.length : endOfPiece(text, this.#done);
+    const { most, cost } = readAtOnce(text, this.#done);
+    const end = code ? this.#done + code.raw.length - this.#opening.length : endOfPiece(text, this.#done, most);
     const isLast = end === text.length;
     const piece = this.#opening + text.slice(this.#done, end);
-    leave.left -= piece.length + LINE * piece.split('\n').length;
+    leave.left -= code ? piece.length + BLOCK_COST : cost;
     const tokens = code?.open ? [code] : this.#read(piece);
     // A block may go on after a blank line (a list does): it is finished only when another one follows. A definition
     // changes how other blocks read: then all of the piece stays open.
