@@ -179,7 +179,7 @@ export class GpuExecutor implements Executor {
   }
 
   createCache(): KvCache {
-    const cache = new GpuKvCache({
+    const cache: GpuKvCache = new GpuKvCache({
       device: this.#device,
       ledger: this.#ledger,
       pipelines: this.#pipelines,
@@ -188,7 +188,7 @@ export class GpuExecutor implements Executor {
       spec: this.#model.spec,
       plan: this.#plan,
       health: this.#gpu.health,
-      dispose: (cache) => this.#caches.delete(cache),
+      dispose: () => this.#caches.delete(cache),
     });
     this.#caches.add(cache);
     return cache;

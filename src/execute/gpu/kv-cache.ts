@@ -1,12 +1,8 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
-import type { DeviceHealth } from '../../gpu/device-health';
-import type { Ledger } from '../../gpu/ledger';
-import type { Pipelines } from '../../gpu/pipelines';
 import {
   type KvLayerPlan,
   type KvPart,
-  type KvShape,
   type KvType,
   kvBuffer,
   kvBuffers,
@@ -18,51 +14,22 @@ import { type MemoryPlan, reachedTokens } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
 import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
-import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
-
-/** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-export const KV_USAGE = 0x80 | 0x8 | 0x4;
+import { type GpuCacheOwner, type GpuRings, KV_USAGE, type Place } from './kv-owner';
 
 /** Only long conversations need it. */
 export const shiftPart = () => import('./shift-rings');
 
 const KINDS = ['k', 'v'] as const;
 
-/** A ring, or rows of one, and where its buffers are. */
-export interface Place extends KvShape {
-  /** @param name of the ring's buffer */
-  buffer(name: string): GPUBuffer;
-}
-
-/** What it shares with the executor that made it. */
-export interface GpuCacheOwner {
-  device: GPUDevice;
-  ledger: Ledger;
-  pipelines: Pipelines;
-  spec: ModelSpec;
-  /** what the model was loaded with: type and chunk are the same for every conversation */
-  plan: MemoryPlan;
-  /** of those that all conversations share, by the plan's name */
-  buffer(name: string): GPUBuffer;
-  /** puts the frequencies of conversations that reach so far in place */
-  useFrequencies(reach: number): void;
-  health: DeviceHealth;
-  dispose(cache: GpuKvCache): void;
-}
-
-export class GpuKvCache implements KvCache {
+export class GpuKvCache implements KvCache, GpuRings {
   readonly held: Rings;
-  /** by layer, which heads its buffers hold */
   readonly parts: (readonly KvPart[])[];
   /** by layer, how many copies there are of its ring */
   readonly #copies: number[];
-  /** by the plan's names */
   readonly buffers = new Map<string, GPUBuffer>();
-  /** positions that the reserved request reaches */
   reach = 0;
-  /** the passes on these buffers; null: to be bound anew */
   passes: Record<'decode' | 'prefill', Bound[]> | null = null;
   readonly #owner: GpuCacheOwner;
 
@@ -238,6 +205,6 @@ export class GpuKvCache implements KvCache {
     this.buffers.clear();
     this.held.clear();
     this.passes = null;
-    this.#owner.dispose(this);
+    this.#owner.dispose();
   }
 }

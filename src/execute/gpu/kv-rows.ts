@@ -3,7 +3,7 @@ import { readThrough } from '../../gpu/readback';
 import { kvBuffer, kvCopies, kvRows } from '../../memory/kv';
 import { READBACK } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
-import type { GpuCacheOwner, Place } from './kv-cache';
+import type { GpuCacheOwner, Place } from './kv-owner';
 
 /** As KvCache.read(), of a layer's ring. */
 export function readRows(

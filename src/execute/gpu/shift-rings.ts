@@ -4,7 +4,7 @@ import { kvBuffer, kvCopies } from '../../memory/kv';
 import { distinctRopes } from '../../memory/plan';
 import { moveSegments } from '../../memory/ring';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
-import { type GpuCacheOwner, type GpuKvCache, KV_USAGE } from './kv-cache';
+import { type GpuCacheOwner, type GpuRings, KV_USAGE } from './kv-owner';
 
 const KINDS = ['k', 'v'] as const;
 /** Buffers by kind and part. */
@@ -14,7 +14,7 @@ type Ring = Record<(typeof KINDS)[number], GPUBuffer[]>;
 type Turn = { pipelines: GPUComputePipeline[]; frequencies: GPUBuffer } | null;
 
 /** @throws out-of-memory, webgpu-unavailable; nothing has changed then */
-export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift: Shift): Promise<void> {
+export async function shiftRings(owner: GpuCacheOwner, cache: GpuRings, shift: Shift): Promise<void> {
   const { held, buffers, parts } = cache;
   // All that may fail comes first: a layer's old ring then serves the next layer of its size.
   const turns = await turnsOf(owner, cache);
@@ -38,7 +38,7 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift:
   noteShift(held, shift);
 }
 
-function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuKvCache): Promise<Turn[]> {
+function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuRings): Promise<Turn[]> {
   const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
   return Promise.all(
     spec.layers.map(async ({ rope }, layer) => {
@@ -53,7 +53,7 @@ function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: Gp
 }
 
 /** One ring of each size, by slots. */
-async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache): Promise<Map<number, Ring>> {
+async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuRings): Promise<Map<number, Ring>> {
   const sizes = new Map(held.slots.map((slots, layer) => [slots, parts[layer]]));
   const wanted = [...sizes.values()].flatMap((parts) => KINDS.flatMap(() => parts));
   const made = await ledger.allocate(
@@ -66,7 +66,7 @@ async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache
 
 function moveLayer(
   { device, spec, plan, buffer }: GpuCacheOwner,
-  { held, parts }: GpuKvCache,
+  { held, parts }: GpuRings,
   shift: Shift,
   layer: number,
   turn: Turn,
