@@ -1,7 +1,7 @@
 /** The ring's kernels: append, attend (split for decode, whole for prefill) and merge (shaders/append, attend, merge). */
 import type { Constants } from '../gpu/preprocess';
 import type { KvPart, KvType } from '../memory/kv';
-import { CHUNK_COLUMNS } from '../memory/layout';
+import { wholeChunks } from '../memory/layout';
 import { MAX_SPLITS } from '../memory/plan';
 import type { ModelSpec, Rope } from '../model/spec';
 import { type Kernel, kernel } from './library';
@@ -122,7 +122,7 @@ export function attendKernel(spec: Heads, shape: AttendShape, part: Part, split:
       OUT_LANES: lanes,
       OUT_UNITS: outUnits,
       OUT_SLOTS: Math.floor(THREADS / lanes),
-      OUT_STRIDE: split ? Math.ceil(width / CHUNK_COLUMNS) * CHUNK_COLUMNS : width,
+      OUT_STRIDE: split ? wholeChunks(width) : width,
     },
     split ? 'attend_split' : 'attend',
   );
@@ -134,7 +134,7 @@ export function mergeKernel(spec: Heads): Kernel {
     HEADS: spec.heads,
     HEAD_SIZE: spec.headSize,
     COLUMNS: width,
-    X_WORDS: (Math.ceil(width / CHUNK_COLUMNS) * CHUNK_COLUMNS) / 4,
+    X_WORDS: wholeChunks(width) / 4,
     MAX_SPLITS,
     THREADS,
   });

@@ -1,7 +1,7 @@
 /** Linear layers: matvec for one token, matmul for many (shaders/matvec.wgsl, matmul.wgsl). */
 import type { Constants } from '../gpu/preprocess';
-import type { DeviceMatrix } from '../memory/layout';
-import { CHUNK_COLUMNS } from '../memory/layout';
+import { type DeviceMatrix, wholeChunks } from '../memory/layout';
+
 import { MAX_SPLITS } from '../memory/plan';
 import type { Activation } from '../model/spec';
 import { type Kernel, kernel } from './library';
@@ -49,7 +49,7 @@ export interface LinearFusion {
 
 function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants {
   const { norm, merge, gated } = fusion;
-  const xWords = (Math.ceil(matrix.cols / CHUNK_COLUMNS) * CHUNK_COLUMNS) / 4;
+  const xWords = wholeChunks(matrix.cols) / 4;
   return {
     NORM: norm !== undefined,
     NORM_WORDS: xWords,

@@ -9,8 +9,8 @@
  * Pure.
  */
 import type { DenseType, MatrixFormat, RowSlice } from '../formats/matrix';
-import type { Step } from '../model/steps';
-import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
+import type { Step, StepOf } from '../model/steps';
+import { type DeviceMatrix, deviceMatrices, type LayoutTarget, wholeChunks } from './layout';
 
 /** A tensor that takes the place of the model's, whole. Two steps may share one: a tied head and its embedding. */
 export interface WholeTensor {
@@ -48,11 +48,11 @@ export interface WholeSink {
 /** What the adapters must know of the weights they stand on; the executor has them. */
 export interface BaseWeights {
   /** L2 norm of each row of W + b a, W [rows, cols] as it is computed with, b [rows, rank], a [rank, cols] */
-  rowNorms(step: LinearStep, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
+  rowNorms(step: StepOf<'linear'>, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
   /** Some rows of one of a step's matrices, [indices, cols], as it is computed with. */
   rows(step: Step, tensor: string, indices: readonly number[]): Promise<Float32Array>;
   /** The biases of a step that has some, [rows], zero where a part has none. */
-  biases(step: LinearStep): Promise<Float32Array>;
+  biases(step: StepOf<'linear'>): Promise<Float32Array>;
 }
 
 /** What Executor.setAdapters() takes. */
@@ -158,7 +158,7 @@ export function makingBytes(adapters: StepAdapters, uploadBytes: number): number
   const values = [...adapters].map(([step, { rank, multiplier }]) => {
     if (!multiplier) return 0;
     const [rows, cols] = outputShape(step);
-    return rank * Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS + rank * rows + rows;
+    return rank * wholeChunks(cols) + rank * rows + rows;
   });
   const whole = wholeTensors(adapters).matrices.length > 0 ? uploadBytes : 0;
   return Math.max(whole, 4 * Math.max(0, ...values));

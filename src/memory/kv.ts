@@ -10,6 +10,7 @@
  * heads each. Why one scale a head, and what becomes of biased keys: bench/kv.md.
  */
 import type { LayerSpec, ModelSpec } from '../model/spec';
+import { roundUp } from './layout';
 import type { CopySegment } from './ring';
 
 export type KvType = 'f16' | 'f32' | 'int8';
@@ -42,8 +43,6 @@ export interface KvLayerPlan extends KvShape {
   /** copies of it that there is room for: none where it keeps everything */
   snapshots: number;
 }
-
-const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
 
 /** A stretch of a buffer, [slots][heads][headBytes] from `at`. */
 interface Region {

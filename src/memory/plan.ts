@@ -8,12 +8,12 @@
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
 import type { ModelSpec, Rope } from '../model/spec';
-import type { Step } from '../model/steps';
+import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
-import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
+import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, roundUp, wholeChunks } from './layout';
 
 /** The most parts that decode attention splits a context into. */
 export const MAX_SPLITS = 16;
@@ -210,8 +210,6 @@ function plannedContext(spec: ModelSpec, request: PlanRequest): number {
   return Math.min(roundUp(need, KV_TILE), roundUp(limit, KV_TILE));
 }
 
-const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
-
 const bindingLimit = (limits: PlanLimits): number => Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 
 function formatOf(model: PlanModel, name: string): MatrixFormat {
@@ -228,7 +226,7 @@ function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget
   const binding = bindingLimit(limits);
   const seen = new Set<string>();
   return model.steps.flatMap((step) => {
-    const linear: Pick<LinearStep, 'parts' | 'cols'> | null =
+    const linear: Pick<StepOf<'linear'>, 'parts' | 'cols'> | null =
       step.op === 'linear'
         ? step
         : step.op === 'embed'
@@ -250,7 +248,7 @@ function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
 
 function adapterBuffers(adapters: StepAdapters): BufferPlan[] {
   const vector = (name: string, length: number) =>
-    ({ name, purpose: 'weights', bytes: roundUp(length, CHUNK_COLUMNS) * 4 }) as const;
+    ({ name, purpose: 'weights', bytes: wholeChunks(length) * 4 }) as const;
   const { matrices, vectors } = wholeTensors(adapters);
   return [
     ...matrixBuffers(matrices),
@@ -278,7 +276,7 @@ export function stepVectors(steps: readonly Step[], spec: ModelSpec): Map<string
 }
 
 /** The biases of a linear step are one buffer, stacked like its rows. */
-export const biasBuffer = (step: LinearStep): string | null =>
+export const biasBuffer = (step: StepOf<'linear'>): string | null =>
   step.parts.some((part) => part.bias) ? `${step.parts[0].name}.biases` : null;
 
 function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
@@ -291,7 +289,7 @@ function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
   return [...single, ...stacked].map(([name, length]) => ({
     name,
     purpose: 'weights',
-    bytes: roundUp(length, CHUNK_COLUMNS) * 4,
+    bytes: wholeChunks(length) * 4,
   }));
 }
 
@@ -339,8 +337,8 @@ function scratchBuffers(
   const { spec, steps } = model;
   const scratch = (name: string, bytes: number): BufferPlan => ({ name, purpose: 'scratch', bytes });
   const widths = activationWidths(model);
-  const gateUps = steps.filter((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
-  const fused = (step: LinearStep) =>
+  const gateUps = steps.filter((step): step is StepOf<'linear'> => step.op === 'linear' && step.out === 'gateUp');
+  const fused = (step: StepOf<'linear'>) =>
     !adapters.has(step) && !biasBuffer(step) && gateUpFused(matrices, spec, step.parts[0].name);
   if (target === 'webgpu' && gateUps.every(fused)) widths.delete('gateUp');
   const rank = Math.max(0, ...[...adapters.values()].map((adapter) => adapter.rank));
@@ -354,10 +352,7 @@ function scratchBuffers(
   return [
     ...buffers,
     ...distinctRopes(spec).map((rope, i) => scratch(`rope.${i}`, roundUp(rope.dim / 2, 4) * 4)),
-    scratch(
-      'partials',
-      16 + MAX_SPLITS * (roundUp(spec.heads * spec.headSize, CHUNK_COLUMNS) + roundUp(2 * spec.heads, 4)) * 4,
-    ),
+    scratch('partials', 16 + MAX_SPLITS * (wholeChunks(spec.heads * spec.headSize) + roundUp(2 * spec.heads, 4)) * 4),
     scratch('state', 64),
     scratch('ids', Math.max(chunk, 4) * 4),
     scratch('sampled', ID_RING * 4),

@@ -5,7 +5,6 @@
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import type { LinearStep } from '../../memory/layout';
 import {
   activationWidths,
   biasBuffer,
@@ -16,7 +15,7 @@ import {
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import type { LinearPart, Step } from '../../model/steps';
+import type { LinearPart, Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
@@ -52,8 +51,6 @@ export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor 
 
 const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
 
-type RotateStep = Extract<Step, { op: 'rotate' }>;
-
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
 interface Pass {
   cache: CpuKvCache;
@@ -62,7 +59,7 @@ interface Pass {
   tokens: number;
   start: number;
   /** of the layer that runs: where its keys came from, and their bias */
-  qkv?: LinearStep;
+  qkv?: StepOf<'linear'>;
   keyBias?: KeyBias | null;
 }
 
@@ -331,7 +328,7 @@ class CpuExecutor implements Executor {
   }
 
   /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
-  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { qkv, cache }: Pass): KeyBias | null {
+  private biasOfKeys({ layer, rope, kNorm }: StepOf<'rotate'>, { qkv, cache }: Pass): KeyBias | null {
     if (cache.rings[layer].type !== 'int8' || kNorm || !qkv) return null;
     const { heads, kvHeads, headSize } = this.model.spec;
     const { parts } = qkv;
@@ -343,7 +340,7 @@ class CpuExecutor implements Executor {
     return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
-  private *runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): Generator<number, void> {
+  private *runEmbed(step: StepOf<'embed'>, { ids, first, tokens }: Pass): Generator<number, void> {
     const { x, [LORA_BUFFER]: products } = this.activations;
     const { tile } = this.scratch;
     const adapter = this.adapters.steps.get(step);
@@ -355,13 +352,13 @@ class CpuExecutor implements Executor {
   }
 
   /** By part of the step; an adapter's own take the place of the model's. */
-  private biases(step: LinearStep): (Float32Array | null)[] {
+  private biases(step: StepOf<'linear'>): (Float32Array | null)[] {
     const own = this.adapters.steps.get(step)?.biases;
     return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
   }
 
   /** @param row the first of so many tokens; their output is written from its beginning */
-  private *runLinear(step: LinearStep, row: number, tokens: number): Generator<number, void> {
+  private *runLinear(step: StepOf<'linear'>, row: number, tokens: number): Generator<number, void> {
     const adapter = this.adapters.steps.get(step);
     const run: LinearRun = {
       step,
@@ -390,7 +387,7 @@ class CpuExecutor implements Executor {
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: RotateStep, at: number, position: number, reach: number): void {
+  private rotate(step: StepOf<'rotate'>, at: number, position: number, reach: number): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;

@@ -10,7 +10,7 @@
  * Sums are f64, results are rounded to f32 once. At Gemma-7B's geometry one step takes seconds, so it is cut into pieces
  * by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something else.
  */
-import type { LinearStep } from '../../memory/layout';
+import type { StepOf } from '../../model/steps';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
 import { PIECE } from './pieces';
 
@@ -23,7 +23,7 @@ export type LinearScratch = Record<'x' | 'y' | 'tile' | 'table', Float64Array>;
 
 /** What a linear step reads and writes. */
 export interface LinearRun {
-  step: Pick<LinearStep, 'cols' | 'accumulate' | 'scale' | 'softcap'>;
+  step: Pick<StepOf<'linear'>, 'cols' | 'accumulate' | 'scale' | 'softcap'>;
   matrices: readonly CpuMatrix[];
   /** by matrix; null: no bias */
   biases: readonly (Float32Array | null)[];

@@ -35,10 +35,10 @@ import {
 import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
-import type { DeviceMatrix, LinearStep } from '../../memory/layout';
+import type { DeviceMatrix } from '../../memory/layout';
 import { biasBuffer, distinctRopes, gateUpFused, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
-import type { BufferName, Step } from '../../model/steps';
+import type { BufferName, Step, StepOf } from '../../model/steps';
 
 /** Shapes by use; `head` is the vocabulary's matvec. */
 export interface KernelShapes {
@@ -114,19 +114,14 @@ interface LinearInput {
   buffers: Bindings;
 }
 
-type EmbedStep = Extract<Step, { op: 'embed' }>;
-type NormStep = Extract<Step, { op: 'norm' }>;
-type RotateStep = Extract<Step, { op: 'rotate' }>;
-type AttendStep = Extract<Step, { op: 'attend' }>;
-
 class Lowering {
   readonly #options: LowerOptions;
   readonly #mode: Mode;
   readonly #ops: Op[] = [];
   readonly #ropes: readonly string[];
   /** a norm whose only reader is the linear step that follows */
-  #norm: NormStep | null = null;
-  #rotate: RotateStep | null = null;
+  #norm: StepOf<'norm'> | null = null;
+  #rotate: StepOf<'rotate'> | null = null;
   /** the biases of q, k and v, where int8 keys are kept without theirs: a norm that comes after keeps it in */
   #keyBias: string | null = null;
   /** attention's parts wait in `partials` for the matvec that merges them */
@@ -200,7 +195,7 @@ class Lowering {
     }
   }
 
-  #embed(step: EmbedStep): void {
+  #embed(step: StepOf<'embed'>): void {
     const gather = (matrices: readonly DeviceMatrix[], scale: number, out: string) => {
       for (const matrix of matrices) {
         this.#push(
@@ -218,7 +213,7 @@ class Lowering {
     this.#addAdapter(adapter.b, fusion, 'x', this.#mode === 'decode');
   }
 
-  #normOp(step: NormStep): void {
+  #normOp(step: StepOf<'norm'>): void {
     // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
     const out = step.in === step.out ? 'h' : step.out;
     this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
@@ -228,7 +223,7 @@ class Lowering {
   }
 
   /** Norms q and k by themselves, so that what is left to rotate has none. */
-  #projectionNorm(step: RotateStep): RotateStep {
+  #projectionNorm(step: StepOf<'rotate'>): StepOf<'rotate'> {
     const { qNorm, kNorm, eps, offset } = step;
     if (!qNorm || !kNorm) return step;
     this.#push(
@@ -240,12 +235,12 @@ class Lowering {
   }
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
-  #usesMatvec(step: LinearStep): boolean {
+  #usesMatvec(step: StepOf<'linear'>): boolean {
     return this.#mode === 'decode' || step.lastOnly;
   }
 
   /** Layer by layer: in a checkpoint of mixed types gate and up are one matrix in some and two in others. */
-  #gated(gate: LinearStep): boolean {
+  #gated(gate: StepOf<'linear'>): boolean {
     const { model, matrices } = this.#options;
     return !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
   }
@@ -254,7 +249,7 @@ class Lowering {
     return weightsOf(this.#options.matrices, this.#options.adapters.get(step), names);
   }
 
-  #linear(step: LinearStep, next: Step | undefined): void {
+  #linear(step: StepOf<'linear'>, next: Step | undefined): void {
     const { spec } = this.#options.model;
     const matvec = this.#usesMatvec(step);
     const adapter = this.#options.adapters.get(step);
@@ -287,7 +282,7 @@ class Lowering {
     this.#partsPending = false;
   }
 
-  #input(step: LinearStep, matvec: boolean): LinearInput {
+  #input(step: StepOf<'linear'>, matvec: boolean): LinearInput {
     const { spec } = this.#options.model;
     const last = step.lastOnly && matvec;
     const norm = this.#norm;
@@ -329,7 +324,7 @@ class Lowering {
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */
-  #adapt(step: LinearStep, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
+  #adapt(step: StepOf<'linear'>, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
     for (const matrix of a) {
       const fusion = { ...input.fusion, outputStride: rank };
       this.#product(
@@ -357,7 +352,7 @@ class Lowering {
   }
 
   #headShape(weight: string | null): HeadShape {
-    const rotate = this.#rotate as RotateStep;
+    const rotate = this.#rotate as StepOf<'rotate'>;
     return {
       rope: rotate.rope,
       norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
@@ -368,7 +363,7 @@ class Lowering {
 
   /** What append and attend both read and write. */
   #headBuffers(layer: number, part: number, norm: string | null): Bindings {
-    const { rope } = this.#rotate as RotateStep;
+    const { rope } = this.#rotate as StepOf<'rotate'>;
     return {
       0: 'qkv',
       1: kvBuffer(layer, 'k', part),
@@ -382,7 +377,7 @@ class Lowering {
 
   #append(layer: number): void {
     const { model, kv, parts } = this.#options;
-    const { kNorm } = this.#rotate as RotateStep;
+    const { kNorm } = this.#rotate as StepOf<'rotate'>;
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
         appendKernel(model.spec, this.#headShape(kNorm), part),
@@ -393,10 +388,10 @@ class Lowering {
     }
   }
 
-  #attend({ layer, scale, softcap, window }: AttendStep, next: Step | undefined): void {
+  #attend({ layer, scale, softcap, window }: StepOf<'attend'>, next: Step | undefined): void {
     const { model, parts, shapes } = this.#options;
     const { spec } = model;
-    const { qNorm } = this.#rotate as RotateStep;
+    const { qNorm } = this.#rotate as StepOf<'rotate'>;
     const split = this.#mode === 'decode';
     const shape = { ...this.#headShape(qNorm), scale, softcap, window };
     for (const [i, part] of parts[layer].entries()) {

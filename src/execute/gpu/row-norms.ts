@@ -2,7 +2,7 @@
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
 import { rowNormsGroups, rowNormsKernel } from '../../kernels/row-norms';
-import { CHUNK_COLUMNS, type DeviceMatrix } from '../../memory/layout';
+import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
 import { matrixBuffers } from './lower';
 
 /**
@@ -21,7 +21,7 @@ export async function rowNorms(
 ): Promise<Float32Array> {
   const cols = a.length / rank;
   const rows = b.length / rank;
-  const wide = Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS;
+  const wide = wholeChunks(cols);
   const padded = new Float32Array(rank * wide);
   for (let k = 0; k < rank; k++) padded.set(a.subarray(k * cols, (k + 1) * cols), k * wide);
   const sizes = { 'norms.a': padded.length, 'norms.b': b.length, norms: rows };

@@ -9,7 +9,7 @@ import type { Pipelines } from '../../gpu/pipelines';
 import { submittedWorkDone } from '../../gpu/wait';
 import type { Kernel } from '../../kernels/library';
 import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload';
-import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix } from '../../memory/layout';
+import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
 import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
 import type { Step } from '../../model/steps';
 import type { WeightSink } from '../executor';
@@ -251,7 +251,7 @@ async function plannedRows(
 
 /** Rows of `bytes`, each filled up with zeros to a multiple of `multiple`. */
 function padded(data: Uint8Array, rows: number, bytes: number, multiple: number): Uint8Array {
-  const wide = Math.ceil(bytes / multiple) * multiple;
+  const wide = roundUp(bytes, multiple);
   if (wide === bytes) return data;
   const out = new Uint8Array(rows * wide);
   for (let r = 0; r < rows; r++) out.set(data.subarray(r * bytes, (r + 1) * bytes), r * wide);
