@@ -13,7 +13,7 @@
 #if LESS_BIAS
 @group(0) @binding(7) var<storage, read> bias: array<f32>;
 #end
-#include head_value
+#include head-value
 #include kv
 
 #if KV_INT8

@@ -27,7 +27,7 @@
 #if KEY_BIAS
 @group(0) @binding(7) var<storage, read> bias: array<f32>;
 #end
-#include head_value
+#include head-value
 #include kv
 
 const M = $M;

@@ -6,15 +6,9 @@ import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
-import {
-  type LinearFusion,
-  type MatmulShape,
-  type MatvecShape,
-  matmulGroups,
-  matmulKernel,
-  matvecGroups,
-  matvecKernel,
-} from './linear';
+import type { LinearFusion } from './linear';
+import { type MatmulShape, matmulGroups, matmulKernel } from './matmul';
+import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
@@ -79,11 +73,11 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
   const state = lab.buffer(passState(3, tokens));
   const buffers = {
     ...matrixBindings(lab, format, slice),
-    3: lab.buffer(input),
-    4: out,
-    ...(fusion.norm ? { 5: lab.buffer(weight) } : {}),
-    ...(fusion.bias ? { 6: lab.buffer(biases) } : {}),
-    ...(matmul || fusion.last ? { 7: state } : {}),
+    x: lab.buffer(input),
+    out,
+    ...(fusion.norm ? { norm_weight: lab.buffer(weight) } : {}),
+    ...(fusion.bias ? { bias: lab.buffer(biases) } : {}),
+    ...(matmul || fusion.last ? { state } : {}),
   };
   const matrix = deviceMatrix(format, rows, cols, at);
   if (matmul) {

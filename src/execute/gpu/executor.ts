@@ -10,7 +10,8 @@ import { Pipelines } from '../../gpu/pipelines';
 import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { submittedWorkDone } from '../../gpu/wait';
-import { STATE } from '../../kernels/sample';
+import { bindGroup, named } from '../../kernels/kernel';
+import { STATE } from '../../kernels/sample-pick';
 import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
 import {
   type BufferPlan,
@@ -322,12 +323,8 @@ export class GpuExecutor implements Executor {
     return Promise.all(
       ops.map(async (op) => {
         const pipeline = await this.#pipelines.get(op.kernel);
-        const entries = Object.entries(op.buffers).map(([binding, name]) => ({
-          binding: Number(binding),
-          resource: { buffer: cache?.buffers.get(name as string) ?? this.#buffer(name as string) },
-        }));
-        const layout = pipeline.getBindGroupLayout(0);
-        return { op, pipeline, group: this.#device.createBindGroup({ layout, entries }) };
+        const bound = named(op.buffers, (name) => cache?.buffers.get(name) ?? this.#buffer(name));
+        return { op, pipeline, group: bindGroup(this.#device, pipeline, op.kernel, bound) };
       }),
     );
   }
@@ -341,7 +338,7 @@ export class GpuExecutor implements Executor {
     const { chunk } = this.#plan.request;
     const { prefill } = await this.#use(cache);
     const { signal, onLogits, onProgress } = options;
-    const head = prefill.findIndex(({ op }) => op.buffers[4] === 'logits');
+    const head = prefill.findIndex(({ op }) => op.buffers.out === 'logits');
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);

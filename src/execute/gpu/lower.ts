@@ -4,35 +4,22 @@
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
-import {
-  appendGroups,
-  appendKernel,
-  attendGroupsOf,
-  attendKernel,
-  type HeadShape,
-  mergeGroups,
-  mergeKernel,
-} from '../../kernels/attention';
-import {
-  activateKernel,
-  addKernel,
-  embedGroups,
-  embedKernel,
-  normKernel,
-  projectionNormKernel,
-  rowGroups,
-} from '../../kernels/elementwise';
-import type { Kernel } from '../../kernels/library';
-import {
-  type LinearFusion,
-  type MatmulShape,
-  type MatvecShape,
-  matmulGroups,
-  matmulKernel,
-  matvecGroups,
-  matvecKernel,
-} from '../../kernels/linear';
-import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
+import { activateKernel } from '../../kernels/activate';
+import { addKernel, rowGroups } from '../../kernels/add';
+import { appendGroups, appendKernel } from '../../kernels/append';
+import { attendGroupsOf, attendKernel } from '../../kernels/attend';
+import { embedGroups, embedKernel } from '../../kernels/embed';
+import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
+import type { ByBinding, Kernel } from '../../kernels/kernel';
+import type { LinearFusion } from '../../kernels/linear';
+import { type MatmulShape, matmulGroups, matmulKernel } from '../../kernels/matmul';
+import type { MATRIX_BINDINGS } from '../../kernels/matrix';
+import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
+import { mergeGroups, mergeKernel } from '../../kernels/merge';
+import { normKernel } from '../../kernels/norm';
+import { projectionNormKernel } from '../../kernels/projection-norm';
+import { sampleMaxKernel } from '../../kernels/sample-max';
+import { samplePickKernel } from '../../kernels/sample-pick';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import type { DeviceMatrix } from '../../memory/layout';
@@ -51,13 +38,16 @@ export interface KernelShapes {
 
 export type Groups = readonly [number, number?, number?];
 
-type Bindings = { readonly [binding: number]: string | undefined };
+/** Names of buffers by binding. */
+type Buffers<B extends string = string> = ByBinding<B, string>;
+
+type MatrixBinding = keyof typeof MATRIX_BINDINGS;
+type LinearBinding = keyof typeof MATVEC.bindings;
 
 /** One dispatch. */
 export interface Op {
   kernel: Kernel;
-  /** binding number -> buffer name */
-  buffers: Bindings;
+  buffers: Buffers;
   /** workgroups for `tokens` tokens, the last at position `last`, with rings of `slots` by layer; 0 = skip */
   groups(tokens: number, last: number, slots: readonly number[]): Groups;
   /** whose rings it uses; null: none */
@@ -99,19 +89,28 @@ export function lower(options: LowerOptions, mode: Mode): Op[] {
 /** Samples from the logits and prepares the next token's pass. */
 export function lowerSampler(vocab: number): Op[] {
   return [
-    op(sampleMaxKernel(vocab), { 0: 'logits', 1: 'maxima' }, () => [SAMPLE_GROUPS]),
-    op(samplePickKernel(vocab), { 0: 'logits', 1: 'maxima', 2: 'state', 3: 'ids', 4: 'sampled' }, () => [1]),
+    op(sampleMaxKernel(vocab), { logits: 'logits', maxima: 'maxima' }, () => [SAMPLE_GROUPS]),
+    op(
+      samplePickKernel(vocab),
+      { logits: 'logits', maxima: 'maxima', state: 'state', ids: 'ids', sampled: 'sampled' },
+      () => [1],
+    ),
   ];
 }
 
-function op(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): Op {
+function op<B extends string>(
+  kernel: Kernel<B>,
+  buffers: Buffers<NoInfer<B>>,
+  groups: Op['groups'],
+  layer: number | null = null,
+): Op {
   return { kernel, buffers, groups, layer };
 }
 
 /** What a kernel does to get its input, and the buffers it is in. */
 interface LinearInput {
   fusion: Pick<LinearFusion, 'norm' | 'merge' | 'last'>;
-  buffers: Bindings;
+  buffers: Buffers<LinearBinding>;
 }
 
 class Lowering {
@@ -148,8 +147,8 @@ class Lowering {
     return this.#options.adapters.get(step)?.vectors.get(name ?? '')?.name ?? name;
   }
 
-  #push(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): void {
-    this.#ops.push(op(kernel, buffers, groups, layer));
+  #push<B extends string>(...of: Parameters<typeof op<B>>): void {
+    this.#ops.push(op(...of));
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -180,14 +179,16 @@ class Lowering {
         return;
       case 'activate':
         if (!this.#gateFused) {
-          this.#push(activateKernel(step.width, step.activation), { 0: 'gateUp', 1: 'mlp', 2: 'state' }, (tokens) =>
-            rowGroups(step.width, tokens),
+          this.#push(
+            activateKernel(step.width, step.activation),
+            { x: 'gateUp', out: 'mlp', state: 'state' },
+            (tokens) => rowGroups(step.width, tokens),
           );
         }
         return;
       case 'add': {
         const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
-        this.#push(addKernel(step.width, step.scale), { 0: from, 1: step.out, 2: 'state' }, (tokens) =>
+        this.#push(addKernel(step.width, step.scale), { x: from, out: step.out, state: 'state' }, (tokens) =>
           rowGroups(step.width, tokens),
         );
         return;
@@ -200,7 +201,7 @@ class Lowering {
       for (const matrix of matrices) {
         this.#push(
           embedKernel(matrix, scale, this.#options.shapes.matvec.table),
-          { ...matrixBuffers(matrix), 3: 'ids', 4: out, 7: 'state' },
+          { ...matrixBuffers(matrix), ids: 'ids', out, state: 'state' },
           (tokens) => [embedGroups(matrix.cols, tokens)],
         );
       }
@@ -217,9 +218,11 @@ class Lowering {
     // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
     const out = step.in === step.out ? 'h' : step.out;
     this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
-    this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [
-      tokens,
-    ]);
+    this.#push(
+      normKernel(step.width, step.eps, step.offset),
+      { x: step.in, norm_weight: step.weight, out },
+      (tokens) => [tokens],
+    );
   }
 
   /** Norms q and k by themselves, so that what is left to rotate has none. */
@@ -228,7 +231,7 @@ class Lowering {
     if (!qNorm || !kNorm) return step;
     this.#push(
       projectionNormKernel(this.#options.model.spec, eps, offset),
-      { 0: 'qkv', 1: qNorm, 2: kNorm },
+      { qkv: 'qkv', q_norm: qNorm, k_norm: kNorm },
       (tokens) => [tokens, 2],
     );
     return { ...step, qNorm: null, kNorm: null };
@@ -276,7 +279,7 @@ class Lowering {
       step,
       step.parts.map((part) => part.name),
     ))
-      this.#product(matrix, fusion, { ...input.buffers, 4: out, ...(bias ? { 6: bias } : {}) }, matvec && shape, name);
+      this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
     this.#partsPending = false;
@@ -294,9 +297,9 @@ class Lowering {
         last,
       },
       buffers: {
-        3: norm ? norm.in : merge ? 'partials' : step.in,
-        ...(norm ? { 5: norm.weight } : {}),
-        ...(!matvec || last ? { 7: 'state' } : {}),
+        x: norm ? norm.in : merge ? 'partials' : step.in,
+        ...(norm ? { norm_weight: norm.weight } : {}),
+        ...(!matvec || last ? { state: 'state' } : {}),
       },
     };
   }
@@ -305,7 +308,7 @@ class Lowering {
   #product(
     matrix: DeviceMatrix,
     fusion: LinearFusion,
-    buffers: Bindings,
+    buffers: Buffers<LinearBinding>,
     matvec: MatvecShape | false,
     name: string,
   ): void {
@@ -330,7 +333,7 @@ class Lowering {
       this.#product(
         matrix,
         fusion,
-        { ...input.buffers, 4: LORA_BUFFER },
+        { ...input.buffers, out: LORA_BUFFER },
         matvec && this.#options.shapes.matvec,
         'lora a',
       );
@@ -344,9 +347,9 @@ class Lowering {
     // B has many rows and next to no columns, so that lanes that share a row would idle.
     const { lanes, table } = this.#options.shapes.matvec;
     const shape: MatvecShape = { lanes: lanes === 'even' ? lanes : 64, slices: 1, tile: 1, table };
-    const state = matvec ? {} : { 7: 'state' };
+    const state = matvec ? {} : { state: 'state' };
     for (const matrix of b) {
-      const buffers = { 3: LORA_BUFFER, 4: out, ...state };
+      const buffers = { x: LORA_BUFFER, out, ...state };
       this.#product(matrix, { ...fusion, accumulate: true }, buffers, matvec && shape, 'lora b');
     }
   }
@@ -362,16 +365,16 @@ class Lowering {
   }
 
   /** What append and attend both read and write. */
-  #headBuffers(layer: number, part: number, norm: string | null): Bindings {
+  #headBuffers(layer: number, part: number, norm: string | null): Buffers<keyof typeof HEAD_BINDINGS> {
     const { rope } = this.#rotate as StepOf<'rotate'>;
     return {
-      0: 'qkv',
-      1: kvBuffer(layer, 'k', part),
-      2: kvBuffer(layer, 'v', part),
-      3: 'state',
-      ...(rope ? { 4: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {}),
-      ...(norm ? { 5: norm } : {}),
-      ...(this.#keyBias ? { 7: this.#keyBias } : {}),
+      qkv: 'qkv',
+      keys: kvBuffer(layer, 'k', part),
+      values: kvBuffer(layer, 'v', part),
+      state: 'state',
+      ...(rope ? { frequencies: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {}),
+      ...(norm ? { head_norm: norm } : {}),
+      ...(this.#keyBias ? { bias: this.#keyBias } : {}),
     };
   }
 
@@ -397,14 +400,14 @@ class Lowering {
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
         attendKernel(spec, shape, part, split, shapes.attendRows),
-        { ...this.#headBuffers(layer, i, qNorm), 6: split ? 'partials' : 'attn' },
+        { ...this.#headBuffers(layer, i, qNorm), out: split ? 'partials' : 'attn' },
         attendGroupsOf(spec, part, split, shapes.attendRows, layer),
         layer,
       );
     }
     if (!split) return;
     if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
-    else this.#push(mergeKernel(spec), { 0: 'partials', 1: 'attn' }, () => [mergeGroups(spec)]);
+    else this.#push(mergeKernel(spec), { x: 'partials', out: 'attn' }, () => [mergeGroups(spec)]);
   }
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
@@ -433,10 +436,10 @@ export function weightsOf(
 }
 
 /** The bindings of a kernel that reads a matrix. */
-export function matrixBuffers(matrix: DeviceMatrix): Bindings {
+export function matrixBuffers(matrix: DeviceMatrix): Buffers<MatrixBinding> {
   return {
-    0: `${matrix.name}.codes`,
-    ...(matrix.bytes.scales ? { 1: `${matrix.name}.scales` } : {}),
-    ...(matrix.bytes.offsets ? { 2: `${matrix.name}.offsets` } : {}),
+    codes: `${matrix.name}.codes`,
+    ...(matrix.bytes.scales ? { scales: `${matrix.name}.scales` } : {}),
+    ...(matrix.bytes.offsets ? { offsets: `${matrix.name}.offsets` } : {}),
   };
 }

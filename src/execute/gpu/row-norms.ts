@@ -1,6 +1,7 @@
 /** L2 norms of the rows of W + b a, on the GPU: what DoRA asks of the weights underneath. */
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
+import { bindGroup, named } from '../../kernels/kernel';
 import { rowNormsGroups, rowNormsKernel } from '../../kernels/row-norms';
 import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
 import { matrixBuffers } from './lower';
@@ -35,15 +36,11 @@ export async function rowNorms(
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const matrix of matrices) {
-      const pipeline = await pipelines.get(rowNormsKernel(matrix, rank));
-      const weights = Object.values(matrixBuffers(matrix)).map((name) => buffer(name as string));
-      const bindings = Object.keys(matrixBuffers(matrix)).map(Number);
-      const entries = [...weights, ...made].map((bound, i) => ({
-        binding: bindings[i] ?? 3 + i - weights.length,
-        resource: { buffer: bound },
-      }));
+      const kernel = rowNormsKernel(matrix, rank);
+      const pipeline = await pipelines.get(kernel);
+      const bound = { ...named(matrixBuffers(matrix), buffer), a: made[0], b: made[1], norms: made[2] };
       pass.setPipeline(pipeline);
-      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
       pass.dispatchWorkgroups(rowNormsGroups(matrix.rows));
     }
     pass.end();

@@ -1,4 +1,5 @@
 /** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
+import { bindGroup } from '../../kernels/kernel';
 import { shiftGroups, shiftKernel } from '../../kernels/shift';
 import { kvBuffer, kvCopies } from '../../memory/kv';
 import { distinctRopes } from '../../memory/plan';
@@ -10,8 +11,12 @@ const KINDS = ['k', 'v'] as const;
 /** Buffers by kind and part. */
 type Ring = Record<(typeof KINDS)[number], GPUBuffer[]>;
 
-/** What turns a layer's keys: pipelines by part, and the buffer of frequencies; null: they have no positions. */
-type Turn = { pipelines: GPUComputePipeline[]; frequencies: GPUBuffer } | null;
+/** What turns the keys of a part of a layer. */
+interface Turn {
+  kernel: ReturnType<typeof shiftKernel>;
+  pipeline: GPUComputePipeline;
+  frequencies: GPUBuffer;
+}
 
 /** @throws out-of-memory, webgpu-unavailable; nothing has changed then */
 export async function shiftRings(owner: GpuCacheOwner, cache: GpuRings, shift: Shift): Promise<void> {
@@ -38,16 +43,19 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuRings, shift: S
   noteShift(held, shift);
 }
 
-function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuRings): Promise<Turn[]> {
+/** By layer, then by part; null: its keys have no positions. */
+function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuRings): Promise<(Turn[] | null)[]> {
   const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
   return Promise.all(
     spec.layers.map(async ({ rope }, layer) => {
       if (!rope) return null;
-      const kernels = parts[layer].map((part) => shiftKernel(spec, rope, plan.request.kvType, part));
-      return {
-        pipelines: await Promise.all(kernels.map((kernel) => pipelines.get(kernel))),
-        frequencies: buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`),
-      };
+      const frequencies = buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`);
+      return Promise.all(
+        parts[layer].map(async (part) => {
+          const kernel = shiftKernel(spec, rope, plan.request.kvType, part);
+          return { kernel, pipeline: await pipelines.get(kernel), frequencies };
+        }),
+      );
     }),
   );
 }
@@ -69,7 +77,7 @@ function moveLayer(
   { held, parts }: GpuRings,
   shift: Shift,
   layer: number,
-  turn: Turn,
+  turns: Turn[] | null,
   old: Ring,
   fresh: Ring,
 ): void {
@@ -80,21 +88,20 @@ function moveLayer(
   const moving = moveSegments(move.from, move.to, shift.drop, slots, slots);
   const encoder = device.createCommandEncoder();
   for (const kind of KINDS) {
-    const segments = kind === 'k' && turn ? staying : [...staying, ...moving];
+    const segments = kind === 'k' && turns ? staying : [...staying, ...moving];
     for (const copy of kvCopies(plan.request.kvType, spec.headSize, shape, shape, segments)) {
       encoder.copyBufferToBuffer(old[kind][copy.fromPart], copy.from, fresh[kind][copy.toPart], copy.to, copy.bytes);
     }
   }
-  if (turn) {
+  if (turns) {
     const state = buffer('state');
     device.queue.writeBuffer(state, 0, new Uint32Array([move.from, move.to, shift.drop]));
     const pass = encoder.beginComputePass();
     for (const [i, part] of parts[layer].entries()) {
-      const bound = [old.k[i], fresh.k[i], turn.frequencies, state];
-      const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      const layout = turn.pipelines[i].getBindGroupLayout(0);
-      pass.setPipeline(turn.pipelines[i]);
-      pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+      const { kernel, pipeline, frequencies } = turns[i];
+      const bound = { old_keys: old.k[i], keys: fresh.k[i], frequencies, state };
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
       pass.dispatchWorkgroups(...shiftGroups(part, move.to - move.from));
     }
     pass.end();

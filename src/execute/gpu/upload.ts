@@ -7,8 +7,9 @@ import { NibbleError } from '../../errors';
 import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
 import { submittedWorkDone } from '../../gpu/wait';
-import type { Kernel } from '../../kernels/library';
-import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload';
+import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
+import { quantizeKernel } from '../../kernels/quantize';
+import { scatterKernel, uploadGroups } from '../../kernels/scatter';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
 import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
 import type { Step } from '../../model/steps';
@@ -130,7 +131,7 @@ export class GpuSink implements WeightSink {
         quantizeKernel(slice.dense),
         0,
         [...place, slice.cols],
-        ['upload.codes', `${matrix.name}.codes`, `${matrix.name}.scales`],
+        { source: 'upload.codes', codes: `${matrix.name}.codes`, scales: `${matrix.name}.scales` },
         (rows * slice.cols) / 64,
       );
     } else {
@@ -145,7 +146,7 @@ export class GpuSink implements WeightSink {
           scatterKernel(),
           job,
           [...place, words, chunk],
-          [`upload.${kind}`, `${matrix.name}.${kind}`],
+          { source: `upload.${kind}`, destination: `${matrix.name}.${kind}` },
           rows * words,
         );
       }
@@ -162,23 +163,23 @@ export class GpuSink implements WeightSink {
     this.#device.queue.writeBuffer(this.#buffer(name), 0, this.#shown, 0, padded);
   }
 
-  async #run(kernel: Kernel, job: number, words: number[], names: string[], items: number): Promise<void> {
+  async #run<B extends string>(
+    kernel: Kernel<B | 'job'>,
+    job: number,
+    words: number[],
+    names: ByBinding<NoInfer<B>, string>,
+    items: number,
+  ): Promise<void> {
     const pipeline = await this.#pipelines.get(kernel);
     const device = this.#device;
     const jobs = this.#buffer('upload.jobs');
     device.queue.writeBuffer(jobs, job * 256, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
-    const group = device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0),
-      entries: [
-        { binding: 0, resource: { buffer: jobs, offset: job * 256, size: 32 } },
-        ...names.map((name, i) => ({ binding: i + 1, resource: { buffer: this.#buffer(name) } })),
-      ],
-    });
+    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * 256, size: 32 } };
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...flatGroups(items));
+    pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
+    pass.dispatchWorkgroups(...uploadGroups(items));
     pass.end();
     device.queue.submit([encoder.finish()]);
   }
