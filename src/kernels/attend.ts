@@ -3,8 +3,8 @@
  * execute/cpu/attend.ts, test: attention.gpu.test.ts.
  */
 import source from '../../shaders/attend.wgsl?raw';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { wholeChunks } from '../memory/layout';
-import { MAX_SPLITS } from '../memory/plan';
 import { HEAD_BINDINGS, HEAD_THREADS, type HeadPart, type HeadShape, type Heads, headConstants, UNITS } from './heads';
 import { type Description, kernel } from './kernel';
 import { wgslFloat } from './matrix';

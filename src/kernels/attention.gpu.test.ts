@@ -6,8 +6,8 @@ import { append, createRing, type KeyBias, type KvRing, type KvStore, kvStore } 
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { f16Table } from '../formats/half';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { type KvPart, type KvShape, type KvType, kvBytes, kvCopies } from '../memory/kv';
-import { MAX_SPLITS } from '../memory/plan';
 import type { Rope } from '../model/spec';
 import { appendGroups, appendKernel } from './append';
 import { type AttendShape, attendGroupsOf, attendKernel } from './attend';

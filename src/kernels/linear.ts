@@ -1,7 +1,7 @@
 /** What the kernels of linear layers fuse around the product: matvec.ts, matmul.ts, matmul-tiled.ts. */
 import type { Constants } from '../gpu/preprocess';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { type DeviceMatrix, wholeChunks } from '../memory/layout';
-import { MAX_SPLITS } from '../memory/plan';
 import type { Activation } from '../model/spec';
 import { wgslFloat } from './matrix';
 

@@ -3,8 +3,8 @@
  * execute/cpu/attend.ts, test: attention.gpu.test.ts.
  */
 import source from '../../shaders/merge.wgsl?raw';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { wholeChunks } from '../memory/layout';
-import { MAX_SPLITS } from '../memory/plan';
 import { HEAD_THREADS, type Heads } from './heads';
 import { type Description, kernel } from './kernel';
 

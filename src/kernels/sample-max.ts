@@ -3,7 +3,7 @@
  * test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-max.wgsl?raw';
-import { SAMPLE_GROUPS } from '../memory/plan';
+import { SAMPLE_GROUPS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
 
 export const SAMPLE_MAX = { label: 'sample_max', source, bindings: { logits: 0, maxima: 1 } } satisfies Description;

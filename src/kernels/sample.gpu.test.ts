@@ -10,9 +10,9 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomValues } from '../execute/cpu/test/models';
 import type { SampleOptions } from '../execute/executor';
 import { argmax, gumbel, keepThreshold, sampleToken, stepKey } from '../execute/sampling';
-import { ID_RING, SAMPLE_GROUPS } from '../memory/plan';
+import { ID_RING, SAMPLE_GROUPS, STATE } from '../memory/gpu-scratch';
 import { sampleMaxKernel } from './sample-max';
-import { STATE, samplePickKernel } from './sample-pick';
+import { samplePickKernel } from './sample-pick';
 import { Lab } from './test/lab';
 
 let lab: Lab;

@@ -71,6 +71,13 @@ export interface DeviceMatrix {
   bytes: MatrixBytes;
 }
 
+/** The names of a matrix's buffers: scales and offsets where its format has them. */
+export const matrixBuffers = ({ name, bytes }: Pick<DeviceMatrix, 'name' | 'bytes'>) => ({
+  codes: `${name}.codes`,
+  ...(bytes.scales ? { scales: `${name}.scales` } : {}),
+  ...(bytes.offsets ? { offsets: `${name}.offsets` } : {}),
+});
+
 /**
  * The device matrices of a linear step: neighbouring parts of one format are joined by rows (q, k, v; gate, up), and
  * what would exceed one binding is split by rows (the vocabulary of a large head).

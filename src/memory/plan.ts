@@ -7,31 +7,23 @@
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
-import type { ModelSpec, Rope } from '../model/spec';
+import type { ModelSpec } from '../model/spec';
 import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
+import { gpuScratch, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
-import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, roundUp, wholeChunks } from './layout';
-
-/** The most parts that decode attention splits a context into. */
-export const MAX_SPLITS = 16;
-/** Sampled ids are kept in a ring of this many on the GPU. */
-export const ID_RING = 64;
-/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
-export const STEPS_AHEAD = 3;
-/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
-export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
-/** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
-export const READBACK = 'readback.piece';
-/** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
-const READBACK_BYTES = 256 << 10;
-/** Workgroups of the sampler's first pass, each with a maximum and its id. */
-export const SAMPLE_GROUPS = 64;
-/** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
-export const SLICE_BYTES = 4 << 20;
-export const SLICE_SCALE_BYTES = 1 << 20;
+import {
+  CHUNK_COLUMNS,
+  type DeviceMatrix,
+  deviceMatrices,
+  type LayoutTarget,
+  type MatrixBytes,
+  matrixBuffers,
+  roundUp,
+  wholeChunks,
+} from './layout';
 
 export interface PlanRequest {
   promptTokens: number;
@@ -127,12 +119,14 @@ export function planMemory(
   const matrices = planMatrices(model, limits, target);
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
-    ...matrixBuffers(matrices),
+    ...weightBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
     ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
-    ...(target === 'webgpu' ? STAGING_BUFFERS : []),
+    ...(target === 'webgpu'
+      ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
+      : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>
     buffers.reduce((bytes, buffer) => bytes + (buffer.purpose === purpose ? buffer.bytes : 0), 0);
@@ -238,11 +232,13 @@ function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget
   });
 }
 
-function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
+function weightBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
   return matrices.flatMap((matrix) =>
-    (['codes', 'scales', 'offsets'] as const)
-      .filter((kind) => matrix.bytes[kind] > 0)
-      .map((kind) => ({ name: `${matrix.name}.${kind}`, purpose: 'weights' as const, bytes: matrix.bytes[kind] })),
+    Object.entries(matrixBuffers(matrix)).map(([kind, name]) => ({
+      name,
+      purpose: 'weights' as const,
+      bytes: matrix.bytes[kind as keyof MatrixBytes],
+    })),
   );
 }
 
@@ -251,10 +247,10 @@ function adapterBuffers(adapters: StepAdapters): BufferPlan[] {
     ({ name, purpose: 'weights', bytes: wholeChunks(length) * 4 }) as const;
   const { matrices, vectors } = wholeTensors(adapters);
   return [
-    ...matrixBuffers(matrices),
+    ...weightBuffers(matrices),
     ...vectors.map(({ name, cols }) => vector(name, cols)),
     ...[...adapters.values()].flatMap(({ a, b, biases }) => [
-      ...matrixBuffers([...a, ...b]),
+      ...weightBuffers([...a, ...b]),
       ...(biases ? [vector(biases.buffer, biases.length)] : []),
     ]),
   ];
@@ -320,13 +316,6 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
   return matrix !== undefined && matrix.outputRow === 0 && matrix.rows === 2 * spec.mlpWidth;
 }
 
-/** The rotary embeddings of a model, each once (Gemma 3 has two): their frequencies are buffers of the GPU. */
-export function distinctRopes(spec: ModelSpec): Rope[] {
-  const seen = new Map<string, Rope>();
-  for (const { rope } of spec.layers) if (rope) seen.set(JSON.stringify(rope), rope);
-  return [...seen.values()];
-}
-
 function scratchBuffers(
   model: PlanModel,
   chunk: number,
@@ -349,22 +338,5 @@ function scratchBuffers(
     const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
-  return [
-    ...buffers,
-    ...distinctRopes(spec).map((rope, i) => scratch(`rope.${i}`, roundUp(rope.dim / 2, 4) * 4)),
-    scratch('partials', 16 + MAX_SPLITS * (wholeChunks(spec.heads * spec.headSize) + roundUp(2 * spec.heads, 4)) * 4),
-    scratch('state', 64),
-    scratch('ids', Math.max(chunk, 4) * 4),
-    scratch('sampled', ID_RING * 4),
-    scratch('maxima', SAMPLE_GROUPS * 8),
-    ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step) => scratch(idReadback(step), 16)),
-    scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
-  ];
+  return [...buffers, ...gpuScratch(spec, chunk).map(([name, bytes]) => scratch(name, bytes))];
 }
-
-const STAGING_BUFFERS: BufferPlan[] = [
-  { name: 'upload.jobs', purpose: 'staging', bytes: 768 },
-  { name: 'upload.codes', purpose: 'staging', bytes: SLICE_BYTES },
-  { name: 'upload.scales', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
-  { name: 'upload.offsets', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
-];

@@ -9,21 +9,27 @@ import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped, readThrough } from '../../gpu/readback';
 import type { KernelProfile, Profiler } from '../../gpu/timestamps';
+import { READ_USAGE, STORAGE_USAGE, usage } from '../../gpu/usage';
 import { submittedWorkDone } from '../../gpu/wait';
 import { bindGroup, named } from '../../kernels/kernel';
-import { STATE } from '../../kernels/sample-pick';
 import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
 import {
-  type BufferPlan,
-  biasBuffer,
   distinctRopes,
   ID_RING,
   idReadback,
+  isReadback,
+  READBACK,
+  ropeBuffer,
+  STATE,
+  STATE_WORDS,
+  STEPS_AHEAD,
+} from '../../memory/gpu-scratch';
+import {
+  type BufferPlan,
+  biasBuffer,
   type MemoryPlan,
   type PlanModel,
   planMemory,
-  READBACK,
-  STEPS_AHEAD,
   stepVectors,
 } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
@@ -62,15 +68,8 @@ interface Pass {
   cache: GpuKvCache;
 }
 
-/** GPUBufferUsage flags by purpose (the global does not exist in Node before Dawn is loaded). */
-const usageOf = ({ name, purpose }: BufferPlan): number => {
-  const [MAP_READ, COPY_SRC, COPY_DST, STORAGE] = [0x1, 0x4, 0x8, 0x80];
-  return name.startsWith('readback')
-    ? MAP_READ | COPY_DST
-    : purpose === 'staging'
-      ? STORAGE | COPY_DST
-      : STORAGE | COPY_DST | COPY_SRC;
-};
+const usageOf = ({ name, purpose }: BufferPlan): number =>
+  isReadback(name) ? READ_USAGE : purpose === 'staging' ? usage('STORAGE', 'COPY_DST') : STORAGE_USAGE;
 
 /**
  * Allocates weights, scratch and upload buffers of the plan and compiles every kernel; reserve() allocates the cache.
@@ -235,10 +234,11 @@ export class GpuExecutor implements Executor {
   #useFrequencies(reach: number): void {
     if (reach === this.#reach) return;
     this.#reach = reach;
-    distinctRopes(this.#model.spec).forEach((rope, i) => {
+    const { spec } = this.#model;
+    for (const rope of distinctRopes(spec)) {
       const frequencies = Float32Array.from(frequenciesFor(rope, reach));
-      this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, frequencies);
-    });
+      this.#device.queue.writeBuffer(this.#buffer(ropeBuffer(spec, rope)), 0, frequencies);
+    }
   }
 
   /** The weights as adapters see them: those that they bring are in `fresh`. */
@@ -445,7 +445,7 @@ export class GpuExecutor implements Executor {
   }
 
   #writeRequest(start: number, { temperature, topK, topP, seed, firstStep = 0 }: SampleOptions): void {
-    const state = new Uint32Array(16);
+    const state = new Uint32Array(STATE_WORDS);
     const floats = new Float32Array(state.buffer);
     // The sampler moves to the next position before it hands the id on.
     state[STATE.position] = start - 1;

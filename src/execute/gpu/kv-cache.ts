@@ -1,5 +1,6 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
 import { NibbleError } from '../../errors';
+import { STORAGE_USAGE } from '../../gpu/usage';
 import {
   type KvLayerPlan,
   type KvPart,
@@ -16,7 +17,7 @@ import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
 import type { KvCache } from '../executor';
 import type { Bound } from './bound';
-import { type GpuCacheOwner, type GpuRings, KV_USAGE, type Place } from './kv-owner';
+import type { GpuCacheOwner, GpuRings, Place } from './kv-owner';
 
 /** Only long conversations need it. */
 export const shiftPart = () => import('./shift-rings');
@@ -124,7 +125,7 @@ export class GpuKvCache implements KvCache, GpuRings {
   }
 
   async #allocate(wanted: { name: string; bytes: number }[]): Promise<Map<string, GPUBuffer>> {
-    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE }));
+    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: STORAGE_USAGE }));
     const made = await this.#owner.ledger.allocate(requests);
     return new Map(wanted.map(({ name }, i) => [name, made[i]]));
   }

@@ -8,9 +8,6 @@ import type { Rings } from '../../memory/rings';
 import type { ModelSpec } from '../../model/spec';
 import type { Bound } from './bound';
 
-/** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-export const KV_USAGE = 0x80 | 0x8 | 0x4;
-
 /** A ring, or rows of one, and where its buffers are. */
 export interface Place extends KvShape {
   /** @param name of the ring's buffer */

@@ -13,7 +13,6 @@ import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { ByBinding, Kernel } from '../../kernels/kernel';
 import type { LinearFusion } from '../../kernels/linear';
 import { type MatmulShape, matmulGroups, matmulKernel } from '../../kernels/matmul';
-import type { MATRIX_BINDINGS } from '../../kernels/matrix';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
 import { mergeGroups, mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
@@ -21,9 +20,10 @@ import { projectionNormKernel } from '../../kernels/projection-norm';
 import { sampleMaxKernel } from '../../kernels/sample-max';
 import { samplePickKernel } from '../../kernels/sample-pick';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
+import { ropeBuffer, SAMPLE_GROUPS } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
-import type { DeviceMatrix } from '../../memory/layout';
-import { biasBuffer, distinctRopes, gateUpFused, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
+import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
+import { biasBuffer, gateUpFused, type PlanModel } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step, StepOf } from '../../model/steps';
 
@@ -41,7 +41,6 @@ export type Groups = readonly [number, number?, number?];
 /** Names of buffers by binding. */
 type Buffers<B extends string = string> = ByBinding<B, string>;
 
-type MatrixBinding = keyof typeof MATRIX_BINDINGS;
 type LinearBinding = keyof typeof MATVEC.bindings;
 
 /** One dispatch. */
@@ -117,7 +116,6 @@ class Lowering {
   readonly #options: LowerOptions;
   readonly #mode: Mode;
   readonly #ops: Op[] = [];
-  readonly #ropes: readonly string[];
   /** a norm whose only reader is the linear step that follows */
   #norm: StepOf<'norm'> | null = null;
   #rotate: StepOf<'rotate'> | null = null;
@@ -133,7 +131,6 @@ class Lowering {
   constructor(options: LowerOptions, mode: Mode) {
     this.#options = options;
     this.#mode = mode;
-    this.#ropes = distinctRopes(options.model.spec).map((rope) => JSON.stringify(rope));
   }
 
   run(): Op[] {
@@ -372,7 +369,7 @@ class Lowering {
       keys: kvBuffer(layer, 'k', part),
       values: kvBuffer(layer, 'v', part),
       state: 'state',
-      ...(rope ? { frequencies: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {}),
+      ...(rope ? { frequencies: ropeBuffer(this.#options.model.spec, rope) } : {}),
       ...(norm ? { head_norm: norm } : {}),
       ...(this.#keyBias ? { bias: this.#keyBias } : {}),
     };
@@ -433,13 +430,4 @@ export function weightsOf(
     ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
     ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
   ];
-}
-
-/** The bindings of a kernel that reads a matrix. */
-export function matrixBuffers(matrix: DeviceMatrix): Buffers<MatrixBinding> {
-  return {
-    codes: `${matrix.name}.codes`,
-    ...(matrix.bytes.scales ? { scales: `${matrix.name}.scales` } : {}),
-    ...(matrix.bytes.offsets ? { offsets: `${matrix.name}.offsets` } : {}),
-  };
 }

@@ -3,8 +3,7 @@ import type { Pipelines } from '../../gpu/pipelines';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { CodebookTable } from '../../kernels/matrix';
-import type { DeviceMatrix } from '../../memory/layout';
-import { matrixBuffers } from './lower';
+import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 
 /**
  * The rows go through the buffers of an embedding, a chunk of tokens at a time: nothing may run meanwhile.

@@ -1,10 +1,10 @@
 /** L2 norms of the rows of W + b a, on the GPU: what DoRA asks of the weights underneath. */
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
+import { STORAGE_USAGE } from '../../gpu/usage';
 import { bindGroup, named } from '../../kernels/kernel';
 import { rowNormsGroups, rowNormsKernel } from '../../kernels/row-norms';
-import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
-import { matrixBuffers } from './lower';
+import { type DeviceMatrix, matrixBuffers, wholeChunks } from '../../memory/layout';
 
 /**
  * @param matrices that make up W [rows, cols]
@@ -27,8 +27,8 @@ export async function rowNorms(
   for (let k = 0; k < rank; k++) padded.set(a.subarray(k * cols, (k + 1) * cols), k * wide);
   const sizes = { 'norms.a': padded.length, 'norms.b': b.length, norms: rows };
   const made = await ledger.allocate(
-    // they exist only while the question is answered; STORAGE, COPY_SRC and COPY_DST
-    Object.entries(sizes).map(([name, size]) => ({ name, purpose: 'staging', bytes: size * 4, usage: 0x8c })),
+    // they exist only while the question is answered
+    Object.entries(sizes).map(([name, size]) => ({ name, purpose: 'staging', bytes: size * 4, usage: STORAGE_USAGE })),
   );
   try {
     device.queue.writeBuffer(made[0], 0, padded);

@@ -1,11 +1,12 @@
 /** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
+import { STORAGE_USAGE } from '../../gpu/usage';
 import { bindGroup } from '../../kernels/kernel';
 import { shiftGroups, shiftKernel } from '../../kernels/shift';
+import { ropeBuffer } from '../../memory/gpu-scratch';
 import { kvBuffer, kvCopies } from '../../memory/kv';
-import { distinctRopes } from '../../memory/plan';
 import { moveSegments } from '../../memory/ring';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
-import { type GpuCacheOwner, type GpuRings, KV_USAGE } from './kv-owner';
+import type { GpuCacheOwner, GpuRings } from './kv-owner';
 
 const KINDS = ['k', 'v'] as const;
 /** Buffers by kind and part. */
@@ -45,11 +46,10 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuRings, shift: S
 
 /** By layer, then by part; null: its keys have no positions. */
 function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuRings): Promise<(Turn[] | null)[]> {
-  const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
   return Promise.all(
     spec.layers.map(async ({ rope }, layer) => {
       if (!rope) return null;
-      const frequencies = buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`);
+      const frequencies = buffer(ropeBuffer(spec, rope));
       return Promise.all(
         parts[layer].map(async (part) => {
           const kernel = shiftKernel(spec, rope, plan.request.kvType, part);
@@ -65,7 +65,7 @@ async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuRings):
   const sizes = new Map(held.slots.map((slots, layer) => [slots, parts[layer]]));
   const wanted = [...sizes.values()].flatMap((parts) => KINDS.flatMap(() => parts));
   const made = await ledger.allocate(
-    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: KV_USAGE })),
+    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: STORAGE_USAGE })),
   );
   return new Map(
     [...sizes].map(([slots, { length }]) => [slots, { k: made.splice(0, length), v: made.splice(0, length) }]),

@@ -10,8 +10,9 @@ import { submittedWorkDone } from '../../gpu/wait';
 import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
 import { quantizeKernel } from '../../kernels/quantize';
 import { scatterKernel, uploadGroups } from '../../kernels/scatter';
+import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
-import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
+import { biasBuffer } from '../../memory/plan';
 import type { Step } from '../../model/steps';
 import type { WeightSink } from '../executor';
 
@@ -173,8 +174,8 @@ export class GpuSink implements WeightSink {
     const pipeline = await this.#pipelines.get(kernel);
     const device = this.#device;
     const jobs = this.#buffer('upload.jobs');
-    device.queue.writeBuffer(jobs, job * 256, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
-    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * 256, size: 32 } };
+    device.queue.writeBuffer(jobs, job * UPLOAD_JOB, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
+    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * UPLOAD_JOB, size: 32 } };
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);

@@ -6,6 +6,7 @@ import type { MatrixFormat, RowSlice } from '../../formats/matrix';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import { testGpu } from '../../gpu/test-device';
+import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes } from '../../memory/layout';
 import { type ByBinding, bindGroup, type Kernel } from '../kernel';
 import type { MATRIX_BINDINGS } from '../matrix';
@@ -15,8 +16,6 @@ const shared = testGpu();
 export type Data = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
 export type Buffers<B extends string = string> = ByBinding<B, GPUBuffer>;
-
-const USAGE = 0x4 | 0x8 | 0x80; // COPY_SRC | COPY_DST | STORAGE
 
 /** Makes buffers, runs kernels, reads back; dispose() frees what was made. */
 export class Lab {
@@ -30,7 +29,7 @@ export class Lab {
   /** A storage buffer with these bytes, padded to whole words, or of this many zero bytes. */
   buffer(content: Data | number): GPUBuffer {
     const bytes = typeof content === 'number' ? content : content.byteLength;
-    const buffer = this.device.createBuffer({ size: Math.max(4, Math.ceil(bytes / 4) * 4), usage: USAGE });
+    const buffer = this.device.createBuffer({ size: Math.max(4, Math.ceil(bytes / 4) * 4), usage: STORAGE_USAGE });
     this.made.push(buffer);
     if (typeof content !== 'number') {
       const padded = new Uint8Array(buffer.size);
@@ -66,7 +65,7 @@ export class Lab {
   }
 
   async bytes(buffer: GPUBuffer): Promise<ArrayBuffer> {
-    const target = this.device.createBuffer({ size: buffer.size, usage: 0x1 | 0x8 });
+    const target = this.device.createBuffer({ size: buffer.size, usage: READ_USAGE });
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, 0, target, 0, buffer.size);
     this.device.queue.submit([encoder.finish()]);
