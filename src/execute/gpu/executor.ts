@@ -338,7 +338,7 @@ export class GpuExecutor implements Executor {
     const { chunk } = this.#plan.request;
     const { prefill } = await this.#use(cache);
     const { signal, onLogits, onProgress } = options;
-    const head = prefill.findIndex(({ op }) => op.buffers.out === 'logits');
+    const head = prefill.findIndex(({ op }) => op.head);
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);

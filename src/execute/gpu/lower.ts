@@ -51,6 +51,8 @@ export interface Op {
   groups(tokens: number, last: number, slots: readonly number[]): Groups;
   /** whose rings it uses; null: none */
   layer: number | null;
+  /** whether it belongs to the head: a prefill runs that for one token alone */
+  head: boolean;
 }
 
 export interface LowerOptions {
@@ -103,7 +105,7 @@ function op<B extends string>(
   groups: Op['groups'],
   layer: number | null = null,
 ): Op {
-  return { kernel, buffers, groups, layer };
+  return { kernel, buffers, groups, layer, head: false };
 }
 
 /** What a kernel does to get its input, and the buffers it is in. */
@@ -125,6 +127,8 @@ class Lowering {
   #partsPending = false;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
+  /** whether the step that is lowered is the head */
+  #head = false;
   /** where a norm written onto its own input went instead */
   #moved: { from: BufferName; to: BufferName } | null = null;
 
@@ -145,7 +149,7 @@ class Lowering {
   }
 
   #push<B extends string>(...of: Parameters<typeof op<B>>): void {
-    this.#ops.push(op(...of));
+    this.#ops.push({ ...op(...of), head: this.#head });
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -160,6 +164,7 @@ class Lowering {
         return;
       }
       case 'linear':
+        this.#head = step.lastOnly;
         this.#linear(step, next);
         return;
       case 'rotate': {
@@ -270,7 +275,7 @@ class Lowering {
       outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
     };
     const out = gated ? 'mlp' : step.out;
-    const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
+    const shape = step.lastOnly ? this.#options.shapes.head : this.#options.shapes.matvec;
     const name = step.out === 'x' ? step.in : step.out;
     for (const matrix of this.#matricesOf(
       step,
