@@ -4,12 +4,12 @@ import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
-import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
 import type { LinearFusion } from './linear';
 import { type MatmulShape, matmulGroups, matmulKernel } from './matmul';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
+import { VARIANTS } from './variants';
 
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
 
@@ -223,7 +223,7 @@ describe('what is fused', () => {
 });
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {
-  const { matvec, head, matmul } = SHAPES[variant];
+  const { matvec, head, matmul } = VARIANTS[variant];
   const blocks16: MatrixFormat = { type: 'q8', block: 16, offset: false };
   const five: MatrixFormat = { type: 'q8', block: 32, offset: true };
   it.each([

@@ -12,6 +12,7 @@ import type { KernelProfile, Profiler } from '../../gpu/timestamps';
 import { READ_USAGE, STORAGE_USAGE, usage } from '../../gpu/usage';
 import { submittedWorkDone } from '../../gpu/wait';
 import { bindGroup, named } from '../../kernels/kernel';
+import type { KernelShapes } from '../../kernels/variants';
 import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
 import {
   distinctRopes,
@@ -45,7 +46,7 @@ import type {
 } from '../executor';
 import type { Bound } from './bound';
 import { GpuKvCache, shiftPart } from './kv-cache';
-import { checkSizes, type KernelShapes, lower, lowerSampler, type Op, weightsOf } from './lower';
+import { checkSizes, lower, lowerSampler, type Op, weightsOf } from './lower';
 import { GpuSink } from './upload';
 
 /** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
@@ -207,7 +208,7 @@ export class GpuExecutor implements Executor {
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
       parts: this.#plan.kvByLayer.map(({ parts }) => parts),
-      workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
+      profile: this.#gpu.profile,
     };
   }
 

@@ -4,6 +4,7 @@
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
+import type { DeviceProfile } from '../../gpu/device-profile';
 import { activateKernel } from '../../kernels/activate';
 import { addKernel, rowGroups } from '../../kernels/add';
 import { appendGroups, appendKernel } from '../../kernels/append';
@@ -12,13 +13,14 @@ import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { ByBinding, Kernel } from '../../kernels/kernel';
 import type { LinearFusion } from '../../kernels/linear';
-import { type MatmulShape, matmulGroups, matmulKernel } from '../../kernels/matmul';
+import { matmulGroups, matmulKernel } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
 import { mergeGroups, mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import { sampleMaxKernel } from '../../kernels/sample-max';
 import { samplePickKernel } from '../../kernels/sample-pick';
+import type { KernelShapes } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
 import { ropeBuffer, SAMPLE_GROUPS } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
@@ -26,15 +28,6 @@ import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type PlanModel } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step, StepOf } from '../../model/steps';
-
-/** Shapes by use; `head` is the vocabulary's matvec. */
-export interface KernelShapes {
-  matvec: MatvecShape;
-  head: MatvecShape;
-  matmul: MatmulShape;
-  /** query rows that a workgroup of prefill attention holds in registers */
-  attendRows: number;
-}
 
 export type Groups = readonly [number, number?, number?];
 
@@ -63,8 +56,7 @@ export interface LowerOptions {
   kv: KvType;
   /** which heads each layer's KV buffers hold */
   parts: readonly (readonly KvPart[])[];
-  /** bytes of workgroup memory that the device allows */
-  workgroupMemory: number;
+  profile: DeviceProfile;
 }
 
 /**
@@ -414,10 +406,10 @@ class Lowering {
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
   #mergeFits(): boolean {
-    const { model, shapes, workgroupMemory } = this.#options;
+    const { model, shapes, profile } = this.#options;
     const { lanes, slices, tile } = shapes.matvec;
     const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
-    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= workgroupMemory;
+    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
   }
 }
 
