@@ -1,4 +1,5 @@
 // x[t] = table[id[t]] * SCALE: a thread decodes 32 columns of one token. A table split by rows runs once a part.
+// Defaults: THREADS = 64; MATRIX = matrix-q4; CHUNKS = 4; X_STRIDE = 32; FIRST_ROW = 0; SCALE = 1.0
 #include $MATRIX
 #include chunk-scale
 @group(0) @binding(3) var<storage, read> ids: array<u32>;

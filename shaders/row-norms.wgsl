@@ -1,5 +1,6 @@
 // norms[FIRST + r] = L2 norm of row r of W + b a: what DoRA divides by. A thread a row; a [RANK, columns in whole chunks],
 // b [rows of the step, RANK], of which this matrix is a block that begins at FIRST.
+// Defaults: THREADS = 64; MATRIX = matrix-q4; CHUNKS = 4; RANK = 8; FIRST = 0
 #include $MATRIX
 #include chunk-scale
 @group(0) @binding(3) var<storage, read> a: array<vec4f>;

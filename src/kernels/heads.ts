@@ -41,7 +41,7 @@ export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Co
     ROPE_DIM: shape.rope?.dim ?? 0,
     ROPE_MAGNITUDE: wgslFloat(shape.rope?.magnitude ?? 1),
     HEAD_NORM: shape.norm !== null,
-    NORM_OFFSET: shape.norm?.offset ? ' + 1.0' : '',
+    NORM_PLUS_ONE: shape.norm?.offset === 1,
     EPS: wgslFloat(shape.norm?.eps ?? 0),
     FIRST_HEAD: part.firstHead,
     PART_HEADS: part.heads,

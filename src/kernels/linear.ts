@@ -32,9 +32,8 @@ export function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Con
   return {
     NORM: norm !== undefined,
     NORM_WORDS: xWords,
-    NORM_OFFSET: norm?.offset ? ' + 1.0' : '',
+    NORM_PLUS_ONE: norm?.offset === 1,
     EPS: wgslFloat(norm?.eps ?? 0),
-    RMS: norm ? ' * rms' : '',
     MERGE: merge !== undefined,
     HEADS: merge?.heads ?? 0,
     HEAD_SIZE: merge?.headSize ?? 1,

@@ -50,7 +50,8 @@ export function matrixConstants(
     // Chunks that share a scale are summed first.
     UNIT: scaled ? chunksAScale : 1,
     LINEAR: linear,
-    LINEAR_BASE: linear && base !== 0 ? ` + vec4f(${wgslFloat(base)})` : '',
+    LINEAR_SHIFTED: base !== 0,
+    LINEAR_BASE: wgslFloat(base),
     TABLE_CONST: table === 'constant' && !linear,
     CODEBOOK: values.join(', '),
     BYTE_VALUES:

@@ -47,8 +47,6 @@ export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
       SLICED: shape.slices > 1,
       PARTIALS: sums + (fusion.norm ? threads : 0),
       SQUARES_AT: sums,
-      PART: base.SCALED ? 'part' : 'sum',
-      UPART: base.SCALED ? 'upart' : 'up',
     },
     label,
   );

@@ -13,5 +13,5 @@ export const normKernel = (width: number, eps: number, offset: 0 | 1) =>
     X_STRIDE: width / 4,
     NORM_WORDS: wholeChunks(width) / 4,
     EPS: wgslFloat(eps),
-    NORM_OFFSET: offset ? ' + 1.0' : '',
+    NORM_PLUS_ONE: offset === 1,
   });

@@ -24,5 +24,5 @@ export const projectionNormKernel = (
     K_WIDTH: kvHeads * headSize,
     QKV_WIDTH: (heads + 2 * kvHeads) * headSize,
     EPS: wgslFloat(eps),
-    NORM_OFFSET: offset ? ' + 1.0' : '',
+    NORM_PLUS_ONE: offset === 1,
   });
