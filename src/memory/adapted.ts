@@ -138,6 +138,22 @@ function firstRow(step: Step, tensor: string): number {
   return before.reduce((sum, { rows }) => sum + rows, 0);
 }
 
+/**
+ * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it writes
+ * its rows of the output after the stack has written all.
+ */
+export function weightsOf(
+  matrices: readonly DeviceMatrix[],
+  adapter: StepAdapter | undefined,
+  names: readonly string[],
+): DeviceMatrix[] {
+  const own = names.filter((name) => !adapter?.matrices.has(name));
+  return [
+    ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
+    ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
+  ];
+}
+
 /** All whole matrices of some adapters, and vectors, each once. */
 export function wholeTensors(adapters: StepAdapters): { matrices: DeviceMatrix[]; vectors: WholeTensor[] } {
   const once = <T extends { name: string }>(all: T[]) => [...new Map(all.map((one) => [one.name, one])).values()];

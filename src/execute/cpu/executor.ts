@@ -3,19 +3,11 @@
  * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
-import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
+import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import {
-  activationWidths,
-  biasBuffer,
-  type MemoryPlan,
-  NO_LIMITS,
-  type PlanModel,
-  planMemory,
-  stepVectors,
-} from '../../memory/plan';
+import { activationWidths, type MemoryPlan, NO_LIMITS, type PlanModel, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import type { LinearPart, Step, StepOf } from '../../model/steps';
+import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
@@ -27,7 +19,7 @@ import type {
   WeightSink,
 } from '../executor';
 import { sampleToken } from '../sampling';
-import { type CpuAdapter, type CpuAdapters, fillAdapters, rowNorms } from './adapters';
+import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
 import { breathe } from './breathe';
@@ -35,7 +27,8 @@ import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
-import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
+import type { CpuMatrix } from './matrix';
+import { CpuWeights } from './weights';
 
 /** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see pieces.ts. */
 const TURN_MS = 50;
@@ -66,8 +59,7 @@ interface Pass {
 class CpuExecutor implements Executor {
   readonly backend = 'cpu';
   readonly sink: WeightSink;
-  private readonly matrices = new Map<string, CpuMatrix>();
-  private readonly vectors = new Map<string, Float32Array>();
+  private readonly weights: CpuWeights;
   private readonly activations: Record<string, Float32Array> = {};
   private readonly plan: MemoryPlan;
   private scratch: Record<keyof CpuScratchSizes, Float64Array>;
@@ -84,32 +76,14 @@ class CpuExecutor implements Executor {
     plan: MemoryPlan,
   ) {
     this.plan = plan;
+    this.weights = new CpuWeights(model, plan);
+    this.sink = this.weights.sink;
     const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
-    for (const { name, rows, cols, format } of plan.matrices)
-      this.matrices.set(name, createMatrix(name, rows, cols, format));
-    const lengths = stepVectors(model.steps, model.spec);
-    const missing = new Set(lengths.keys());
-    this.createVectors(lengths, planned);
     for (const name of [...activationWidths(model).keys(), 'logits']) {
       this.activations[name] = new Float32Array(planned.get(name)! / 4);
     }
     this.scratch = this.createScratch(0);
     this.chunk = Math.min(plan.request.chunk, CPU_CHUNK);
-    this.sink = {
-      write: async (name, slice) => writeRows(this.matrix(name), slice),
-      writeVector: (name, values) => {
-        const length = lengths.get(name) ?? 0;
-        if (values.length !== length) throw damaged(name, `${values.length} values came, ${length} are needed`);
-        this.vector(name).set(values);
-        missing.delete(name);
-      },
-      finish: async () => {
-        for (const name of missing) throw damaged(name, 'it never came');
-        for (const { name, rows, filled } of this.matrices.values()) {
-          if (filled !== rows) throw damaged(name, `${filled} of ${rows} rows came`);
-        }
-      },
-    };
     this.note();
   }
 
@@ -120,60 +94,21 @@ class CpuExecutor implements Executor {
     return Object.fromEntries(arrays) as typeof this.scratch;
   }
 
-  /** The biases of a step's parts stand in one array, as the plan has them. */
-  private createVectors(lengths: ReadonlyMap<string, number>, planned: ReadonlyMap<string, number>): void {
-    for (const step of this.model.steps) {
-      const stacked = step.op === 'linear' ? biasBuffer(step) : null;
-      if (step.op !== 'linear' || stacked === null) continue;
-      const values = new Float32Array(planned.get(stacked)! / 4);
-      let at = 0;
-      for (const { bias, rows } of step.parts) {
-        if (bias) this.vectors.set(bias, values.subarray(at, at + rows));
-        at += rows;
-      }
-    }
-    for (const name of lengths.keys()) {
-      if (!this.vectors.has(name)) this.vectors.set(name, new Float32Array(planned.get(name)! / 4));
-    }
-  }
-
   /** A step's, or an adapter's in its place. */
   private matrix(name: string, adapter?: Pick<CpuAdapter, 'matrices'>): CpuMatrix {
-    return adapter?.matrices.get(name) ?? this.matrices.get(name) ?? never(name);
+    return adapter?.matrices.get(name) ?? this.weights.matrix(name);
   }
 
   private vector(name: string, step?: Step): Float32Array {
-    return (step && this.adapters.steps.get(step)?.vectors.get(name)) ?? this.vectors.get(name) ?? never(name);
-  }
-
-  /** The weights as adapters see them, beside their own. */
-  private base(own: ReadonlyMap<Step, CpuAdapter['matrices']>): BaseWeights {
-    return {
-      rowNorms: (step, ...product) =>
-        rowNorms(
-          step.parts.map(({ name }) => own.get(step)?.get(name) ?? this.matrix(name)),
-          ...product,
-        ),
-      rows: async (step, tensor, indices) => {
-        const matrix = own.get(step)?.get(tensor) ?? this.matrix(tensor);
-        const rows = new Float64Array(indices.length * matrix.cols);
-        indices.forEach((index, i) => {
-          rowValues(matrix, index, rows, i * matrix.cols);
-        });
-        return Float32Array.from(rows);
-      },
-      biases: async ({ parts }) => {
-        const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
-        return Float32Array.from(parts.flatMap(of));
-      },
-    };
+    return (step && this.adapters.steps.get(step)?.vectors.get(name)) ?? this.weights.vector(name);
   }
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     const plan = planMemory({ ...this.model, adapted: active?.steps }, this.plan.request, NO_LIMITS, 'cpu');
     try {
-      const base = this.base.bind(this);
-      const adapters = active ? await fillAdapters(active, plan.adapters, base) : NO_ADAPTERS;
+      const adapters = active
+        ? await fillAdapters(active, plan.adapters, (own) => this.weights.base(own))
+        : NO_ADAPTERS;
       const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
       const between = new Float32Array((products?.bytes ?? 0) / 4);
       this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
@@ -412,10 +347,7 @@ class CpuExecutor implements Executor {
   memory(): MemoryReport {
     const sum = (arrays: Iterable<{ byteLength: number }>) =>
       [...arrays].reduce((bytes, array) => bytes + array.byteLength, 0);
-    const weights = [...this.matrices.values()].reduce(
-      (bytes, matrix) => bytes + matrixBytes(matrix),
-      sum(this.vectors.values()),
-    );
+    const weights = this.weights.bytes;
     const { steps, wholeBytes } = this.adapters;
     const adapters = [...steps.values()].reduce((bytes, adapter) => bytes + adapter.bytes, wholeBytes);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
@@ -429,18 +361,9 @@ class CpuExecutor implements Executor {
   }
 
   dispose(): void {
-    this.matrices.clear();
-    this.vectors.clear();
+    this.weights.clear();
     this.adapters = NO_ADAPTERS;
     this.caches.clear();
     this.hasLogits = false;
   }
-}
-
-function damaged(name: string, why: string): NibbleError {
-  return new NibbleError('corrupt-checkpoint', `${name}: ${why}.`, { name });
-}
-
-function never(name: string): never {
-  throw damaged(name, 'the plan does not have it');
 }

@@ -16,8 +16,8 @@ import { copySegments } from '../../memory/ring';
 import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
 import type { KvCache } from '../executor';
-import type { Bound } from './bound';
 import type { GpuCacheOwner, GpuRings, Place } from './kv-owner';
+import type { Bound } from './op';
 
 /** Only long conversations need it. */
 export const shiftPart = () => import('./shift-rings');

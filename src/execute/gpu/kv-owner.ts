@@ -6,7 +6,7 @@ import type { KvPart, KvShape } from '../../memory/kv';
 import type { MemoryPlan } from '../../memory/plan';
 import type { Rings } from '../../memory/rings';
 import type { ModelSpec } from '../../model/spec';
-import type { Bound } from './bound';
+import type { Bound } from './op';
 
 /** A ring, or rows of one, and where its buffers are. */
 export interface Place extends KvShape {

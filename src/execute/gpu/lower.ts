@@ -11,42 +11,23 @@ import { appendGroups, appendKernel } from '../../kernels/append';
 import { attendGroupsOf, attendKernel } from '../../kernels/attend';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
-import type { ByBinding, Kernel } from '../../kernels/kernel';
 import type { LinearFusion } from '../../kernels/linear';
 import { matmulGroups, matmulKernel } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
 import { mergeGroups, mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
-import { sampleMaxKernel } from '../../kernels/sample-max';
-import { samplePickKernel } from '../../kernels/sample-pick';
 import type { KernelShapes } from '../../kernels/variants';
-import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
-import { ropeBuffer, SAMPLE_GROUPS } from '../../memory/gpu-scratch';
+import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
+import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type PlanModel } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step, StepOf } from '../../model/steps';
-
-export type Groups = readonly [number, number?, number?];
-
-/** Names of buffers by binding. */
-type Buffers<B extends string = string> = ByBinding<B, string>;
+import { type Buffers, type Op, op } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
-
-/** One dispatch. */
-export interface Op {
-  kernel: Kernel;
-  buffers: Buffers;
-  /** workgroups for `tokens` tokens, the last at position `last`, with rings of `slots` by layer; 0 = skip */
-  groups(tokens: number, last: number, slots: readonly number[]): Groups;
-  /** whose rings it uses; null: none */
-  layer: number | null;
-  /** whether it belongs to the head: a prefill runs that for one token alone */
-  head: boolean;
-}
 
 export interface LowerOptions {
   model: PlanModel;
@@ -77,27 +58,6 @@ type Mode = 'decode' | 'prefill';
 /** Dispatches of one token (decode) or one chunk of tokens, the head's last. */
 export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
-}
-
-/** Samples from the logits and prepares the next token's pass. */
-export function lowerSampler(vocab: number): Op[] {
-  return [
-    op(sampleMaxKernel(vocab), { logits: 'logits', maxima: 'maxima' }, () => [SAMPLE_GROUPS]),
-    op(
-      samplePickKernel(vocab),
-      { logits: 'logits', maxima: 'maxima', state: 'state', ids: 'ids', sampled: 'sampled' },
-      () => [1],
-    ),
-  ];
-}
-
-function op<B extends string>(
-  kernel: Kernel<B>,
-  buffers: Buffers<NoInfer<B>>,
-  groups: Op['groups'],
-  layer: number | null = null,
-): Op {
-  return { kernel, buffers, groups, layer, head: false };
 }
 
 /** What a kernel does to get its input, and the buffers it is in. */
@@ -411,20 +371,4 @@ class Lowering {
     const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
     return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
   }
-}
-
-/**
- * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it writes
- * its rows of the output after the stack has written all.
- */
-export function weightsOf(
-  matrices: readonly DeviceMatrix[],
-  adapter: StepAdapter | undefined,
-  names: readonly string[],
-): DeviceMatrix[] {
-  const own = names.filter((name) => !adapter?.matrices.has(name));
-  return [
-    ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
-    ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
-  ];
 }
