@@ -1,5 +1,6 @@
-// The new tokens' keys (normed, rotated) and values into the ring: slot = position mod capacity, [slot][kv head][HEAD_SIZE].
-// The capacity follows from the buffer's own length. A buffer holds PART_HEADS of the KV heads, from FIRST_HEAD on.
+// The new tokens' keys (normed, rotated) and values into the ring: slot = position mod capacity,
+// [slot][kv head][HEAD_SIZE]. The capacity follows from the buffer's own length. A buffer holds PART_HEADS of the KV
+// heads, from FIRST_HEAD on.
 // Defaults: THREADS = 64; THREAD_QUADS = 1
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;

@@ -9,7 +9,8 @@
 //   MERGE       x is the parts that split attention left (see attend.wgsl), merged into workgroup memory first.
 //   GATED       rows r and r + OUT_ROWS are gate and up; out = act(gate) * up.
 //   ACCUMULATE  out += SCALE * W x (the residual).
-// Defaults: THREADS = 32; LANES = 8; SLICES = 4; SLICED = true; TILE = 2; LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
+// Defaults: THREADS = 32; LANES = 8; SLICES = 4; SLICED = true; TILE = 2
+// Defaults: LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
 // Defaults: MATRIX = matrix-q4; COLUMNS = 128; CHUNKS = 4; RAGGED = false; SCALED = true; ROW_SCALED = false; UNIT = 2
 // Defaults: X_WORDS = 32; NORM = false; NORM_PLUS_ONE = false; NORM_WORDS = 32; EPS = 1e-5; MERGE = false; LAST = false
 // Defaults: GATED = false; BIAS = false; OUT_ROWS = 64

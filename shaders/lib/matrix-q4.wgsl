@@ -1,7 +1,8 @@
 // A matrix of 4-bit codes: value = codebook[code] * scale (+ offset).
 // codes [chunk of 32 columns][row]: one vec4u; byte k of a word holds columns 2k (high nibble) and 2k + 1 (low).
 // Defaults: ROWS = 64; CODE_WORDS = 256; SCALES = 128; CHUNKS_A_SCALE = 2; OFFSET = false
-// Defaults: TABLE_CONST = false; CODEBOOK = ; BYTE_VALUES = ; LINEAR = false; LINEAR_SHIFTED = false; LINEAR_BASE = -8.0
+// Defaults: TABLE_CONST = false; CODEBOOK = ; BYTE_VALUES = ; LINEAR = false
+// Defaults: LINEAR_SHIFTED = false; LINEAR_BASE = -8.0
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(1) var<storage, read> scales: array<f32, $SCALES>;
 #if OFFSET

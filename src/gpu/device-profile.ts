@@ -1,6 +1,7 @@
 /**
- * What a device can do, as far as the choice of a kernel's variant may depend on it: a pure function of what its adapter
- * says. kernels/variants.ts chooses by it, and the lowering has it for choices that depend on a model's sizes, too.
+ * What a device can do, as far as the choice of a kernel's variant may depend on it: a pure function of what its
+ * adapter says. kernels/variants.ts chooses by it, and the lowering has it for choices that depend on a model's sizes,
+ * too.
  */
 
 /** Of a GPUAdapterInfo; a browser may leave any of it empty. */

@@ -1,4 +1,6 @@
-/** mlp = act(gate) * up over [tokens, 2 width] rows. Reference: execute/cpu/kernels.ts, test: elementwise.gpu.test.ts. */
+/**
+ * mlp = act(gate) * up over [tokens, 2 width] rows. Reference: execute/cpu/kernels.ts, test: elementwise.gpu.test.ts.
+ */
 import source from '../../shaders/activate.wgsl?raw';
 import type { Activation } from '../model/spec';
 import { ROW_THREADS } from './add';

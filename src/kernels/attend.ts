@@ -1,6 +1,6 @@
 /**
- * Attention over a conversation's ring: split for decode (merge.ts puts the parts together), whole for prefill. Reference:
- * execute/cpu/attend.ts, test: attention.gpu.test.ts.
+ * Attention over a conversation's ring: split for decode (merge.ts puts the parts together), whole for prefill.
+ * Reference: execute/cpu/attend.ts, test: attention.gpu.test.ts.
  */
 import source from '../../shaders/attend.wgsl?raw';
 import { MAX_SPLITS } from '../memory/gpu-scratch';

@@ -5,8 +5,12 @@
  * the CPU function that is the reference. What several kernels share stands beside them: matrix.ts (a weight matrix),
  * linear.ts (what is fused around a product), heads.ts (heads and rings), and shaders/lib.
  *
- * The lowering (execute/gpu/lower.ts) says which kernel runs with which buffers, by binding name. No number of a binding
- * stands anywhere but in the description and in the shader; kernels.test.ts compares the two.
+ * The lowering (execute/gpu/lower.ts) says which kernel runs with which buffers, by binding name. No number of a
+ * binding stands anywhere but in the description and in the shader; kernels.test.ts compares the two.
+ *
+ * A kernel's variant (subgroups, f16, integer dot products) touches that kernel, and the choice by the device's profile
+ * (variants.ts, gpu/device-profile.ts). Constants of a shader are values, never code: each shader is valid WGSL with
+ * the defaults at its head, and alone.gpu.test.ts compiles it so.
  *
  * To add an operation of its own: its step (model/steps.ts), its kernel (WGSL and description of one name), its CPU
  * function (execute/cpu), and its line in the memory plan (memory/gpu-scratch.ts) where it needs a buffer that no step

@@ -1,4 +1,6 @@
-/** matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them. */
+/**
+ * matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them.
+ */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';

@@ -1,6 +1,6 @@
 /**
- * RMSNorm of q and of k over all their heads at once, in place; workgroups: [tokens, 2]. Reference: execute/cpu/kernels.ts,
- * test: elementwise.gpu.test.ts.
+ * RMSNorm of q and of k over all their heads at once, in place; workgroups: [tokens, 2]. Reference:
+ * execute/cpu/kernels.ts, test: elementwise.gpu.test.ts.
  */
 import source from '../../shaders/projection-norm.wgsl?raw';
 import type { ModelSpec } from '../model/spec';

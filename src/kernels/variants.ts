@@ -1,9 +1,11 @@
 /**
- * The variants of the kernels, and which of them a device gets. Software adapters pay for memory instructions and nothing
- * else, and want big register tiles and no workgroup memory; real GPUs want many threads that share a row's columns.
+ * The variants of the kernels, and which of them a device gets. Software adapters pay for memory instructions and
+ * nothing else, and want big register tiles and no workgroup memory; real GPUs want many threads that share a row's
+ * columns.
  *
  * To add a variant of a kernel (subgroups, f16, integer dot products): the kernel's own files have it as a shape or a
- * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile. Nothing else changes.
+ * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile. Nothing else
+ * changes.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { MatmulShape } from './matmul';

@@ -139,8 +139,8 @@ function firstRow(step: Step, tensor: string): number {
 }
 
 /**
- * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it writes
- * its rows of the output after the stack has written all.
+ * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it
+ * writes its rows of the output after the stack has written all.
  */
 export function weightsOf(
   matrices: readonly DeviceMatrix[],
@@ -165,9 +165,9 @@ export function wholeTensors(adapters: StepAdapters): { matrices: DeviceMatrix[]
 }
 
 /**
- * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's norms
- * are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one; or, before that, the
- * buffers that whole tensors come through.
+ * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's
+ * norms are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one; or, before that,
+ * the buffers that whole tensors come through.
  * @param uploadBytes of those, the plan's staging
  */
 export function makingBytes(adapters: StepAdapters, uploadBytes: number): number {

@@ -1,7 +1,7 @@
 /**
- * What the GPU's executor needs beside weights, rings and activations: names and bytes of its buffers, and the constants
- * that these sizes and the kernels both follow from. An operation that needs a buffer of its own has its line here;
- * cpu-scratch.ts is the same for the CPU. Pure.
+ * What the GPU's executor needs beside weights, rings and activations: names and bytes of its buffers, and the
+ * constants that these sizes and the kernels both follow from. An operation that needs a buffer of its own has its line
+ * here; cpu-scratch.ts is the same for the CPU. Pure.
  */
 import type { ModelSpec, Rope } from '../model/spec';
 import { roundUp, wholeChunks } from './layout';

@@ -72,7 +72,9 @@ export function kvBytes(type: KvType, headSize: number, heads: number, slots: nu
   return type === 'int8' && headSize % 16 === 0 ? roundUp(bytes, 16) : bytes;
 }
 
-/** As few parts as a buffer of `maxBytes` allows, of as even sizes as can be; where not one head fits, one head each. */
+/**
+ * As few parts as a buffer of `maxBytes` allows, of as even sizes as can be; where not one head fits, one head each.
+ */
 export function kvParts(type: KvType, { kvHeads, headSize }: KvHeads, slots: number, maxBytes: number): KvPart[] {
   let heads = kvHeads;
   while (heads > 1 && kvBytes(type, headSize, heads, slots) > maxBytes) heads--;

@@ -3,7 +3,8 @@
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
  * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (kv.ts); slots are
- * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a tile.
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a
+ * tile.
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';

@@ -1,7 +1,8 @@
 /**
- * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and both
- * are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings grew. A
- * sampled id stays on the GPU and feeds the next step; ids are read back late, four bytes each, while further steps run.
+ * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and
+ * both are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings
+ * grew. A sampled id stays on the GPU and feeds the next step; ids are read back late, four bytes each, while further
+ * steps run.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';

@@ -1,4 +1,7 @@
-/** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
+/**
+ * Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are
+ * turned.
+ */
 import { STORAGE_USAGE } from '../../gpu/usage';
 import { bindGroup } from '../../kernels/kernel';
 import { shiftGroups, shiftKernel } from '../../kernels/shift';
