@@ -43,7 +43,7 @@ export default defineConfig({
             // own.
             {
               name: 'on-gpu',
-              test: /\/(shaders|src\/kernels|src\/execute\/(on-)?gpu)(\.ts|\/)(?!row-norms|read-rows|shift|kv-rows)/,
+              test: /\/(shaders|src\/kernels|src\/execute\/(on-)?gpu)(\.ts|\/)(?!adapters|quantize|row-norms|read-rows|shift|kv-rows)/,
             },
           ],
         },

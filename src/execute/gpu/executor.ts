@@ -34,7 +34,7 @@ import type {
   SampleOptions,
   WeightSink,
 } from '../executor';
-import { fillAdapters, type GpuContext } from './adapters';
+import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower } from './lower';
@@ -206,7 +206,10 @@ export class GpuExecutor implements Executor {
     const wanted = buffers.filter(({ name, purpose }) => purpose !== 'kv' && !always.has(name));
     const fresh = await this.#buffers.allocate(wanted);
     try {
-      if (active) await fillAdapters(this.#context(), active, adapters, fresh);
+      if (active) {
+        const { fillAdapters } = await import('./adapters');
+        await fillAdapters(this.#context(), active, adapters, fresh);
+      }
       await this.#compile(adapters);
       this.#gpu.health.check();
     } catch (error) {

@@ -8,7 +8,6 @@ import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
 import { submittedWorkDone } from '../../gpu/wait';
 import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
-import { quantizeKernel } from '../../kernels/quantize';
 import { scatterKernel, uploadGroups } from '../../kernels/scatter';
 import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
@@ -126,6 +125,7 @@ export class GpuSink implements WeightSink {
       const { format } = matrix;
       if (format.block !== 64 || format.offset || format.codebook.some((value, i) => value !== NF4_CODEBOOK[i]))
         throw mismatch(matrix, slice.dense);
+      const { quantizeKernel } = await import('../../kernels/quantize');
       const bytes = slice.cols * (slice.dense === 'f32' ? 4 : 2);
       this.#write('upload.codes', slice.data.subarray(first * bytes, (first + rows) * bytes));
       await this.#run(
