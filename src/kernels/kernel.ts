@@ -56,7 +56,7 @@ export function kernel<B extends string>(
 /** The buffers of a dispatch, from their names. */
 export const named = <B extends string, T>(names: ByBinding<B, string>, buffer: (name: string) => T): ByBinding<B, T> =>
   Object.fromEntries(
-    Object.entries<string | undefined>(names).flatMap(([binding, name]) => (name ? [[binding, buffer(name)]] : [])),
+    Object.entries<string | undefined>(names).map(([binding, name]) => [binding, name && buffer(name)]),
   ) as ByBinding<B, T>;
 
 /** The bind group of a dispatch; a pipeline has exactly the bindings that its code has. */
