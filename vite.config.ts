@@ -31,7 +31,22 @@ export default defineConfig({
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session
         // that has no model: so all that others share stands in a file beside it.
-        codeSplitting: { groups: [{ name: 'session', tags: ['$initial'], test: /^(?!.*\/src\/worker\/worker\.ts$)/ }] },
+        codeSplitting: {
+          groups: [
+            { name: 'session', tags: ['$initial'], test: /^(?!.*\/src\/worker\/worker\.ts$)/ },
+            // What both executors need and nothing before them: neither waits for the other's file.
+            {
+              name: 'ring-cache',
+              test: /\/src\/(execute\/(ring-cache|check-prompt)|memory\/(rings?|snapshots|shift))\.ts$/,
+            },
+            // One file for all kernels but those that few need: what these share with the others would be a file of its
+            // own.
+            {
+              name: 'on-gpu',
+              test: /\/(shaders|src\/kernels|src\/execute\/(on-)?gpu)(\.ts|\/)(?!adapters|quantize|row-norms|read-rows|shift|kv-rows)/,
+            },
+          ],
+        },
       },
     },
   },

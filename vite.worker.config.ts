@@ -2,14 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/licences.ts';
-import { comlinkHalves, withoutSentences } from './scripts/vite-trim.ts';
+import { comlinkHalves, nothingLazy, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
+  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -23,9 +23,9 @@ import {
   take,
 } from '../src/execute/cpu/test/models';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
-import { SHAPES } from '../src/execute/gpu/shapes';
 import { type OneCache, withOneCache } from '../src/execute/test/one-cache';
 import { type Gpu, requestGpu } from '../src/gpu/device';
+import { VARIANTS } from '../src/kernels/variants';
 import { active, baseOf, EXPECTED } from '../src/lora/test/adapters';
 import type { WeightsOption } from '../src/memory/formats';
 import type { KvType } from '../src/memory/kv';
@@ -73,7 +73,7 @@ async function compare({ gpu, variant, kvType, path, weights, adapters, facts }:
     target: 'webgpu',
     limits: gpu.limits,
     make: async (model, plan) =>
-      withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] })),
+      withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] })),
   };
   const { logitScale, prompts } = facts();
   const { executor, model } = await openFixture(path, { kvType }, weights, maker);
@@ -111,7 +111,7 @@ async function run(argv: readonly string[]): Promise<number> {
   });
   const instance = await gpuFor('webgpu', values.adapter);
   const cases = CASES.filter(({ name }) => name.includes(values.only));
-  const variants = Object.keys(SHAPES).filter((name) => !values.shapes || name === values.shapes);
+  const variants = Object.keys(VARIANTS).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
   let count = 0;
   for (const options of [
@@ -142,7 +142,7 @@ async function run(argv: readonly string[]): Promise<number> {
     }
   }
   if (count === 0)
-    throw new Error(`Nothing to check: no case and no shapes are called so (shapes: ${Object.keys(SHAPES)}).`);
+    throw new Error(`Nothing to check: no case and no shapes are called so (shapes: ${Object.keys(VARIANTS)}).`);
   console.log(`${count - failed} of ${count} ok`);
   return failed ? 1 : 0;
 }

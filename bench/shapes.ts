@@ -11,9 +11,8 @@ import { readFileSync } from 'node:fs';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
-import type { KernelShapes } from '../src/execute/gpu/lower';
-import { SHAPES } from '../src/execute/gpu/shapes';
 import { requestGpu } from '../src/gpu/device';
+import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
 import { chooseFormats } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
 import { forwardSteps, tensorTable } from '../src/model/decoder';
@@ -103,8 +102,8 @@ async function run([
   profile = '',
 ]: readonly string[]): Promise<number> {
   if (!configFile) throw new Error('Whose geometry? node scripts/run.mjs ../bench/shapes CONFIG.json');
-  const base = SHAPES[baseName];
-  if (!base) throw new Error(`There are no shapes ${baseName}; there are ${Object.keys(SHAPES).join(', ')}.`);
+  const base = VARIANTS[baseName];
+  if (!base) throw new Error(`There are no shapes ${baseName}; there are ${Object.keys(VARIANTS).join(', ')}.`);
   const gpu = await requestGpu(await gpuFor('webgpu', undefined), { limits: 'adapter', features: 'all' });
   console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '), gpu.limits.maxComputeWorkgroupStorageSize);
   const config = JSON.parse(readFileSync(configFile, 'utf8'));

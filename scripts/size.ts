@@ -9,7 +9,7 @@
  * kept, or what a model would take), `saved-caches`, `prompt-cache` and `kv-rows` (for who saves conversations), `kept-chat` (at a
  * first visit, once the model is here), `bounded-lexer` (of Markdown, with the first message), `timestamps` (for
  * profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA), `read-rows` (for
- * adapters with trained tokens), `tied-head` (for checkpoints that have a head beside an embedding that is said to be
+ * adapters with trained tokens), `adapters` (for who has any), `quantize` (for dense weights), `tied-head` (for checkpoints that have a head beside an embedding that is said to be
  * it), `other-files` (for errors that say what a folder has instead of a model). Fails above the limits, on wasm or
  * code made from strings, and where something imports the entry of a worker, which WebKit would run again.
  */
@@ -19,7 +19,7 @@ import { gzipSync } from 'node:zlib';
 import { minifySync, type Rolldown } from 'vite';
 
 const LATER =
-  'worker-text|advice|text|answering|hub-source|gguf|lora|quantised|convert-dense|file-digests|read-apart|earlier-parts|stored-models|saved-caches|prompt-cache|kv-rows|inspect|timestamps|shift-rings|row-norms|read-rows|other-files|tied-head|kept-chat|bounded-lexer';
+  'worker-text|advice|text|answering|hub-source|gguf|lora|quantised|convert-dense|file-digests|read-apart|earlier-parts|stored-models|saved-caches|prompt-cache|kv-rows|inspect|timestamps|shift-rings|row-norms|read-rows|adapters|quantize|other-files|tied-head|kept-chat|bounded-lexer';
 const EXECUTORS = 'on-cpu|on-gpu';
 const named = (names: string) => new RegExp(`/(${names})(-[^/]+)?\\.js$`);
 const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);

@@ -16,6 +16,7 @@ fn main( ) -> f32 { /* one /* two */ still */
     // `- -` must not become `--`, nor `/ *` a comment
     expect(minifyWgsl('let x = a - -b / *c;')).toBe('let x=a - -b / *c;');
     expect(minifyWgsl('return\nx')).toBe('return\nx');
+    expect(minifyWgsl('sum += a[i] * (b * -c) / *d * $Nu;')).toBe('sum+=a[i]*(b * -c)/ *d*$Nu;');
   });
 
   test('leaves the preprocessor’s lines alone', () => {

@@ -31,7 +31,13 @@ export function minifyWgsl(source: string): string {
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .map((line) =>
-      line.startsWith('#') ? line : line.replace(/\s+/g, ' ').replace(/ ?([{}()[\];:,=<>!|&^%?]) ?/g, '$1'),
+      line.startsWith('#')
+        ? line
+        : line
+            .replace(/\s+/g, ' ')
+            // products and the like of `a += b`: a pointer's star has no blank behind it
+            .replace(/(?<=[\w)\]]) (?:\* (?=[\w($])|([-+*|])=)/g, (op, assigned) => (assigned ? op.trim() : '*'))
+            .replace(/ ?([{}()[\];:,=<>!|&^%?]) ?/g, '$1'),
     )
     .join('\n');
 }

@@ -1,4 +1,5 @@
 // out[t] += SCALE * x[t]
+// Defaults: THREADS = 64; COLUMNS = 64; SCALE = 1.0
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(2) var<storage, read> state: array<u32>;

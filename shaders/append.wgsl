@@ -1,5 +1,7 @@
-// The new tokens' keys (normed, rotated) and values into the ring: slot = position mod capacity, [slot][kv head][HEAD_SIZE].
-// The capacity follows from the buffer's own length. A buffer holds PART_HEADS of the KV heads, from FIRST_HEAD on.
+// The new tokens' keys (normed, rotated) and values into the ring: slot = position mod capacity,
+// [slot][kv head][HEAD_SIZE]. The capacity follows from the buffer's own length. A buffer holds PART_HEADS of the KV
+// heads, from FIRST_HEAD on.
+// Defaults: THREADS = 64; THREAD_QUADS = 1
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;
 @group(0) @binding(2) var<storage, read_write> values: array<u32>;
@@ -13,7 +15,7 @@
 #if LESS_BIAS
 @group(0) @binding(7) var<storage, read> bias: array<f32>;
 #end
-#include head_value
+#include head-value
 #include kv
 
 #if KV_INT8

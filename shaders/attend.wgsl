@@ -9,6 +9,10 @@
 //
 // The ring's buffers hold PART_HEADS of the KV heads, from FIRST_HEAD on. int8 keys were stored without their bias
 // (KEY_BIAS), which is added, turned, as they are read.
+// Defaults: THREADS = 64; GROUP = 2; QUERIES = 1; M = 2; QUERY_VALUES = 32; SCORE_VALUES = 128; TOP_VALUES = 16
+// Defaults: SPLIT = false; MAX_SPLITS = 16; SCALE = 0.25; SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
+// Defaults: KEY_BIAS = false; KV_VECTORS = true; UNIT = 2; QUAD_WORDS = 2; LOAD_QUADS = 2; LOAD = 8
+// Defaults: OUT_LANES = 8; OUT_UNITS = 1; OUT_SLOTS = 8; OUT_STRIDE = 64
 @group(0) @binding(0) var<storage, read> qkv: array<f32>;
 #if KV_VECTORS
 @group(0) @binding(1) var<storage, read> keys: array<vec4u>;
@@ -27,7 +31,7 @@
 #if KEY_BIAS
 @group(0) @binding(7) var<storage, read> bias: array<f32>;
 #end
-#include head_value
+#include head-value
 #include kv
 
 const M = $M;

@@ -1,6 +1,7 @@
 // x[t] = table[id[t]] * SCALE: a thread decodes 32 columns of one token. A table split by rows runs once a part.
+// Defaults: THREADS = 64; MATRIX = matrix-q4; CHUNKS = 4; X_STRIDE = 32; FIRST_ROW = 0; SCALE = 1.0
 #include $MATRIX
-#include chunk_scale
+#include chunk-scale
 @group(0) @binding(3) var<storage, read> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;

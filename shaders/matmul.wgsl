@@ -2,6 +2,9 @@
 // every weight is decoded once for all its tokens and every activation is read once for all its rows, which is all
 // that counts where a load costs as much as twenty multiply-adds (software adapters). No workgroup memory.
 // Flags as in matvec.wgsl.
+// Defaults: THREADS = 16; LANES = 16; TILE = 2; LANES_TILE = 32; TOKENS = 3
+// Defaults: MATRIX = matrix-q4; CHUNKS = 4; X_STRIDE = 32
+// Defaults: SCALED = true; ROW_SCALED = false; GATED = false; BIAS = false; OUT_ROWS = 64
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;

@@ -9,6 +9,11 @@
 //   MERGE       x is the parts that split attention left (see attend.wgsl), merged into workgroup memory first.
 //   GATED       rows r and r + OUT_ROWS are gate and up; out = act(gate) * up.
 //   ACCUMULATE  out += SCALE * W x (the residual).
+// Defaults: THREADS = 32; LANES = 8; SLICES = 4; SLICED = true; TILE = 2
+// Defaults: LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
+// Defaults: MATRIX = matrix-q4; COLUMNS = 128; CHUNKS = 4; RAGGED = false; SCALED = true; ROW_SCALED = false; UNIT = 2
+// Defaults: X_WORDS = 32; NORM = false; NORM_PLUS_ONE = false; NORM_WORDS = 32; EPS = 1e-5; MERGE = false; LAST = false
+// Defaults: GATED = false; BIAS = false; OUT_ROWS = 64
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
@@ -86,7 +91,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let raw$i = x[x_at + c * 8u + $iu];
 #end
       squares += dot(raw$i, raw$i);
-      let x$i = raw$i * (norm_weight[c * 8u + $iu]$NORM_OFFSET);
+#if NORM_PLUS_ONE
+      let x$i = raw$i * (norm_weight[c * 8u + $iu] + 1.0);
+#else
+      let x$i = raw$i * norm_weight[c * 8u + $iu];
+#end
 #else
       let x$i = x[x_at + c * 8u + $iu];
 #end
@@ -96,9 +105,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       x_sum += dot(x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7, vec4f(1.0));
 #end
 #repeat r TILE
-      $PART$r += dot_chunk(load_chunk(c, row$r), x0, x1, x2, x3, x4, x5, x6, x7);
+#if SCALED
+      part$r += dot_chunk(load_chunk(c, row$r), x0, x1, x2, x3, x4, x5, x6, x7);
 #if GATED
-      $UPART$r += dot_chunk(load_chunk(c, row$r + $OUT_ROWSu), x0, x1, x2, x3, x4, x5, x6, x7);
+      upart$r += dot_chunk(load_chunk(c, row$r + $OUT_ROWSu), x0, x1, x2, x3, x4, x5, x6, x7);
+#end
+#else
+      sum$r += dot_chunk(load_chunk(c, row$r), x0, x1, x2, x3, x4, x5, x6, x7);
+#if GATED
+      up$r += dot_chunk(load_chunk(c, row$r + $OUT_ROWSu), x0, x1, x2, x3, x4, x5, x6, x7);
+#end
 #end
 #end
     }
@@ -157,10 +173,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
     }
     let row = group.x * $LANES_TILEu + o;
+#if NORM
+    total *= rms;
 #if GATED
-    finish(0u, row, total$RMS, total_up$RMS);
+    total_up *= rms;
+#end
+#end
+#if GATED
+    finish(0u, row, total, total_up);
 #else
-    finish(0u, row, total$RMS, 0.0);
+    finish(0u, row, total, 0.0);
 #end
   }
 #else
@@ -168,10 +190,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let rms = inverseSqrt(squares / $COLUMNS.0 + $EPS);
 #end
 #repeat r TILE
+#if NORM
+  sum$r *= rms;
 #if GATED
-  finish(0u, first + $ru * $LANESu, sum$r$RMS, up$r$RMS);
+  up$r *= rms;
+#end
+#end
+#if GATED
+  finish(0u, first + $ru * $LANESu, sum$r, up$r);
 #else
-  finish(0u, first + $ru * $LANESu, sum$r$RMS, 0.0);
+  finish(0u, first + $ru * $LANESu, sum$r, 0.0);
 #end
 #end
 #end

@@ -1,7 +1,8 @@
 // Dense rows from an upload buffer to NF4 (blocks of 64), straight into the layout that kernels read. A thread takes a
-// block. Codes are bitsandbytes' bit for bit: nearest(w * (1 / absmax)), ties to the lower index, so the reciprocal must
-// be the correctly rounded one, which WGSL's division (2.5 ULP) does not promise.
+// block. Codes are bitsandbytes' bit for bit: nearest(w * (1 / absmax)), ties to the lower index, so the reciprocal
+// must be the correctly rounded one, which WGSL's division (2.5 ULP) does not promise.
 // job as in scatter.wgsl: 0 rows, 1 first row, 2 rows of the matrix, 3 elements in a row.
+// Defaults: THREADS = 64; F32 = false; BF16 = false; THRESHOLDS =
 @group(0) @binding(0) var<storage, read> job: array<u32, 8>;
 @group(0) @binding(1) var<storage, read> source: array<u32>;
 @group(0) @binding(2) var<storage, read_write> codes: array<u32>;

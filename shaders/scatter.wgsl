@@ -1,6 +1,7 @@
-// Rows of a matrix from upload buffers (row-major) into the layout that kernels read: [chunk][row] codes and [block][row]
-// scales. A thread moves one word. job: 0 rows of the slice, 1 first row in the matrix, 2 rows of the matrix,
-// 3 words in a row, 4 words of a chunk (1 for scales).
+// Rows of a matrix from upload buffers (row-major) into the layout that kernels read: [chunk][row] codes and
+// [block][row] scales. A thread moves one word. job: 0 rows of the slice, 1 first row in the matrix, 2 rows of the
+// matrix, 3 words in a row, 4 words of a chunk (1 for scales).
+// Defaults: THREADS = 64
 @group(0) @binding(0) var<storage, read> job: array<u32, 8>;
 @group(0) @binding(1) var<storage, read> source: array<u32>;
 @group(0) @binding(2) var<storage, read_write> destination: array<u32>;

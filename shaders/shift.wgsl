@@ -1,6 +1,7 @@
-// Keys of one layer that move to the front of their ring, into another buffer of the same size. A key that was turned for
-// its position is turned back by as many positions as were dropped before it; its length, a magnitude included, stays.
-// A workgroup takes a head of a position, a thread four neighbouring dimensions (or more such quads).
+// Keys of one layer that move to the front of their ring, into another buffer of the same size. A key that was turned
+// for its position is turned back by as many positions as were dropped before it; its length, a magnitude included,
+// stays. A workgroup takes a head of a position, a thread four neighbouring dimensions (or more such quads).
+// Defaults: THREADS = 64; THREAD_QUADS = 1; HEAD_SIZE = 16; QUAD_WORDS = 2
 @group(0) @binding(0) var<storage, read> old_keys: array<u32>;
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;
 @group(0) @binding(2) var<storage, read> frequencies: array<f32>;

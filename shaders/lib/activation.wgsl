@@ -1,3 +1,4 @@
+// Defaults: GELU = false
 #if GELU
 // tanh saturates long before its argument overflows exp, which some drivers do not see.
 fn activate(v: f32) -> f32 {

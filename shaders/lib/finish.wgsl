@@ -1,4 +1,6 @@
 // Everything after the sum: at = where the token's outputs begin, row = which of them.
+// Defaults: OUT_AT = 0; OUT_STRIDE = 64; SCALE = 1.0; SOFTCAP = false
+// Defaults: CAP = 30.0; MULTIPLIER = false; ACCUMULATE = false
 fn finish(at: u32, row: u32, value: f32, up: f32) {
   if (row >= $OUT_ROWSu) {
     return;

@@ -1,5 +1,6 @@
 // What split attention left, merged: x[0].x is the number of splits as bits, then follow the sums
 // [split][heads * HEAD_SIZE, padded], then per split and head the maximum and the weight sum (see attend.wgsl).
+// Defaults: HEADS = 4; HEAD_SIZE = 32; MAX_SPLITS = 16
 fn merged_word(word: u32) -> vec4f {
   if (word * 4u >= $COLUMNSu) {
     return vec4f(0.0);

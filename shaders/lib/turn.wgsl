@@ -1,4 +1,5 @@
 // Rotary embedding of one value of a head, from the buffer `frequencies`.
+// Defaults: ROPE_DIM = 16; ROPE_MAGNITUDE = 1.0
 #include rope
 
 // The dimension that turns together with d; itself where d does not turn.

@@ -4,6 +4,7 @@
  */
 import { NibbleError } from '../errors';
 import { DeviceHealth } from './device-health';
+import { type DeviceProfile, deviceProfile, isSoftware } from './device-profile';
 
 /** The only limits that the kernels profit from; asking for more would only hide what is needed. */
 const WANTED_LIMITS = [
@@ -30,6 +31,7 @@ export interface Gpu {
   adapter: AdapterDescription;
   features: ReadonlySet<string>;
   limits: GPUSupportedLimits;
+  profile: DeviceProfile;
   health: DeviceHealth;
 }
 
@@ -38,19 +40,15 @@ export interface GpuOptions {
   features: 'all' | 'none';
 }
 
-/** Software Vulkan drivers do not always say so in isFallbackAdapter; their names do. */
-const SOFTWARE = /swiftshader|llvmpipe|lavapipe|microsoft basic render/i;
-
 export function describeAdapter(adapter: GPUAdapter): AdapterDescription {
   const info = adapter.info ?? ({} as Partial<GPUAdapterInfo>);
   const text = (value: string | undefined) => value ?? '';
-  const names = [info.vendor, info.architecture, info.device, info.description].map(text).join(' ');
   return {
     vendor: text(info.vendor),
     architecture: text(info.architecture),
     device: text(info.device),
     description: text(info.description),
-    isFallback: Boolean((info as { isFallbackAdapter?: boolean }).isFallbackAdapter) || SOFTWARE.test(names),
+    isFallback: isSoftware(info),
   };
 }
 
@@ -90,11 +88,13 @@ export async function requestGpu(gpu: GPU | null | undefined, options: GpuOption
   } catch (cause) {
     throw new NibbleError('webgpu-unavailable', `The GPU gave no device: ${(cause as Error).message}`, {}, { cause });
   }
+  const features = new Set<string>(requiredFeatures);
   return {
     device,
     adapter: describeAdapter(adapter),
-    features: new Set(requiredFeatures),
+    features,
     limits: device.limits,
+    profile: deviceProfile(adapter.info ?? {}, features, gpu?.wgslLanguageFeatures ?? new Set(), device.limits),
     health: new DeviceHealth(device),
   };
 }

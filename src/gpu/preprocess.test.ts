@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Constants, preprocess } from './preprocess';
+import { type Constants, defaultsOf, preprocess } from './preprocess';
 
 const run = (source: string, constants: Constants = {}, library: Record<string, string> = {}) =>
   preprocess(source, constants, library);
@@ -49,5 +49,13 @@ describe('the WGSL preprocessor', () => {
     ['#else', '#else without a block, line 1'],
   ])('refuses %j', (source, message) => {
     expect(() => run(source, { ON: true })).toThrow(message);
+  });
+});
+
+describe('a shader taken alone', () => {
+  it('has the values of its comments, before those of what it includes', () => {
+    const library = { a: '// Defaults: N = 1; LIST =\n#include b', b: '// Defaults: M = 2; SCALE = 1.0' };
+    const source = '// Of its own.\n// Defaults: N = 3; KIND = a\n// Defaults: ON = true\n#include $KIND\n';
+    expect(defaultsOf(source, library)).toEqual({ N: 3, KIND: 'a', ON: true, LIST: '', M: 2, SCALE: '1.0' });
   });
 });

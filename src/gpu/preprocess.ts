@@ -6,6 +6,10 @@
  *   #if FLAG / #if !FLAG      kept when the constant is true (false); #else; #end
  *   #repeat I COUNT … #end    repeated COUNT times with $I = 0, 1, …: registers have no index at run time,
  *                             so tiles that live in registers are unrolled in the text
+ *   // Defaults: A = 1; B = x  a comment: values with which the shader can be read, and compiled, alone. A kernel gives
+ *                             every constant itself; what is included gets the includer's values where both have one
+ *
+ * A constant is a value (a number, a flag, a list of numbers, the name of an include), never a piece of code.
  */
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
@@ -69,4 +73,17 @@ function blockAt(lines: readonly string[], start: number): { body: string[]; oth
     }
   }
   throw new Error(`WGSL block of line ${start + 1} has no #end`);
+}
+
+/** The constants with which a shader is taken alone, those of all that it then includes among them. */
+export function defaultsOf(source: string, library: Readonly<Record<string, string>>): Constants {
+  const own: Record<string, number | boolean | string> = {};
+  for (const [, list] of source.matchAll(/^\/\/ Defaults: (.*)$/gm)) {
+    for (const [, name, value] of list.matchAll(/(\w+) = ?([^;]*)/g))
+      own[name] = /^(true|false|\d+)$/.test(value) ? JSON.parse(value) : value;
+  }
+  const included = [...source.matchAll(/^\s*#include (\$?)(\S+)/gm)].map(([, constant, name]) =>
+    defaultsOf(library[constant ? String(own[name]) : name], library),
+  );
+  return Object.assign({}, ...included, own);
 }

@@ -3,6 +3,7 @@
  * 100 us unless developer features are on, so sums over many dispatches mean more than single ones.
  */
 import { readMapped } from './readback';
+import { READ_USAGE, usage } from './usage';
 
 /** Passes that one query set can time. */
 const CAPACITY = 2048;
@@ -32,7 +33,7 @@ export function createProfiler(device: GPUDevice, features: ReadonlySet<string>)
       if (!current || current.labels.length === CAPACITY) {
         current = {
           queries: device.createQuerySet({ type: 'timestamp', count: 2 * CAPACITY }),
-          buffer: device.createBuffer({ size: 16 * CAPACITY, usage: 0x200 | 0x4 /* QUERY_RESOLVE | COPY_SRC */ }),
+          buffer: device.createBuffer({ size: 16 * CAPACITY, usage: usage('QUERY_RESOLVE', 'COPY_SRC') }),
           labels: [],
         };
         sets.push(current);
@@ -49,7 +50,7 @@ export function createProfiler(device: GPUDevice, features: ReadonlySet<string>)
     async finish() {
       const totals = new Map<string, KernelProfile>();
       for (const { queries, buffer, labels } of sets) {
-        const target = device.createBuffer({ size: 16 * CAPACITY, usage: 0x1 | 0x8 /* MAP_READ | COPY_DST */ });
+        const target = device.createBuffer({ size: 16 * CAPACITY, usage: READ_USAGE });
         const encoder = device.createCommandEncoder();
         encoder.copyBufferToBuffer(buffer, 0, target, 0, 16 * CAPACITY);
         device.queue.submit([encoder.finish()]);

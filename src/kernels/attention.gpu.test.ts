@@ -6,18 +6,12 @@ import { append, createRing, type KeyBias, type KvRing, type KvStore, kvStore } 
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { f16Table } from '../formats/half';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { type KvPart, type KvShape, type KvType, kvBytes, kvCopies } from '../memory/kv';
-import { MAX_SPLITS } from '../memory/plan';
 import type { Rope } from '../model/spec';
-import {
-  type AttendShape,
-  appendGroups,
-  appendKernel,
-  attendGroupsOf,
-  attendKernel,
-  mergeGroups,
-  mergeKernel,
-} from './attention';
+import { appendGroups, appendKernel } from './append';
+import { type AttendShape, attendGroupsOf, attendKernel } from './attend';
+import { mergeGroups, mergeKernel } from './merge';
 import { Lab, passState } from './test/lab';
 
 const ROWS = 4;
@@ -399,7 +393,7 @@ describe.each(CASES)('%s', (_, run) => {
     const keys = parts.map(({ bytes }) => lab.buffer(bytes));
     const values = parts.map(({ bytes }) => lab.buffer(bytes));
     const frequencies = run.rope && lab.buffer(Float32Array.from(run.rope.frequencies));
-    const norm = (name: 'q' | 'k'): Record<number, GPUBuffer> => (run.norm ? { 5: lab.buffer(norms[name]) } : {});
+    const norm = (name: 'q' | 'k') => (run.norm ? { head_norm: lab.buffer(norms[name]) } : {});
     const scratch = new Float64Array(1100 * (heads / kvHeads) * (headSize + 2) + 3 * headSize);
     const attended = new Set<string>();
     // Angles are f32 on the GPU: at position p they are off by half an ulp of p, at most.
@@ -413,12 +407,12 @@ describe.each(CASES)('%s', (_, run) => {
 
       const last = start + tokens - 1;
       const common = {
-        0: lab.buffer(qkv),
-        3: lab.buffer(passState(start, tokens)),
-        ...(frequencies ? { 4: frequencies } : {}),
-        ...(run.bias ? { 7: lab.buffer(biases) } : {}),
+        qkv: lab.buffer(qkv),
+        state: lab.buffer(passState(start, tokens)),
+        ...(frequencies ? { frequencies } : {}),
+        ...(run.bias ? { bias: lab.buffer(biases) } : {}),
       };
-      const ring = (part: number) => ({ 1: keys[part], 2: values[part] });
+      const ring = (part: number) => ({ keys: keys[part], values: values[part] });
       for (const [i, part] of parts.entries()) {
         const groups = appendGroups(run, kv, part, tokens);
         await lab.run(appendKernel(run, shape, part), { ...common, ...ring(i), ...norm('k') }, groups);
@@ -435,10 +429,10 @@ describe.each(CASES)('%s', (_, run) => {
         : out;
       for (const [i, part] of parts.entries()) {
         const groups = attendGroupsOf(run, part, split, ROWS, 0)(tokens, last, [slots]);
-        const buffers = { ...common, ...ring(i), ...norm('q'), 6: target };
+        const buffers = { ...common, ...ring(i), ...norm('q'), out: target };
         await lab.run(attendKernel(run, shape, part, split, ROWS), buffers, groups);
       }
-      if (split) await lab.run(mergeKernel(run), { 0: target, 1: out }, [mergeGroups(run)]);
+      if (split) await lab.run(mergeKernel(run), { x: target, out }, [mergeGroups(run)]);
       const right = new Float32Array(tokens * heads * headSize);
       const its = { ...run, scale: shape.scale, softcap: shape.softcap, window: shape.window };
       // Of int8 the GPU's own ring, so that a code that became another is no difference here.

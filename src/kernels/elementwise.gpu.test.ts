@@ -4,15 +4,11 @@ import { activate, add, embed, rmsNorm } from '../execute/cpu/kernels';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { deviceMatrices } from '../memory/layout';
-import {
-  activateKernel,
-  addKernel,
-  embedGroups,
-  embedKernel,
-  normKernel,
-  projectionNormKernel,
-  rowGroups,
-} from './elementwise';
+import { activateKernel } from './activate';
+import { addKernel, rowGroups } from './add';
+import { embedGroups, embedKernel } from './embed';
+import { normKernel } from './norm';
+import { projectionNormKernel } from './projection-norm';
 import { cpuMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 
 let lab: Lab;
@@ -62,7 +58,7 @@ describe('embed', () => {
       }
       await lab.run(
         embedKernel(part, Math.fround(11.3), table),
-        { ...matrixBindings(lab, format, piece), 3: lab.buffer(ids), 4: out, 7: lab.buffer(passState(0, tokens)) },
+        { ...matrixBindings(lab, format, piece), ids: lab.buffer(ids), out, state: lab.buffer(passState(0, tokens)) },
         [embedGroups(cols, tokens)],
       );
     }
@@ -80,7 +76,9 @@ describe('rows of activations', () => {
       const weight = new Float32Array(320);
       weight.set(randomValues(width, 2));
       const out = lab.buffer(width * tokens * 4);
-      await lab.run(normKernel(width, 1e-5, offset), { 0: lab.buffer(x), 1: lab.buffer(weight), 2: out }, [tokens]);
+      await lab.run(normKernel(width, 1e-5, offset), { x: lab.buffer(x), norm_weight: lab.buffer(weight), out }, [
+        tokens,
+      ]);
       const right = x.slice();
       for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
       expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
@@ -95,7 +93,7 @@ describe('rows of activations', () => {
       const qkv = randomValues(width * 4, 1).map((v) => v / 100);
       const weights = [randomValues(q, 2), randomValues(k, 3)];
       const buffer = lab.buffer(qkv);
-      const bindings = { 0: buffer, 1: lab.buffer(weights[0]), 2: lab.buffer(weights[1]) };
+      const bindings = { qkv: buffer, q_norm: lab.buffer(weights[0]), k_norm: lab.buffer(weights[1]) };
       await lab.run(projectionNormKernel(spec, 1e-5, offset), bindings, [tokens, 2]);
       const right = qkv.slice();
       for (let t = 0; t < tokens; t++) {
@@ -115,7 +113,7 @@ describe('rows of activations', () => {
     activate(x, right, tokens, width, activation);
     await lab.run(
       activateKernel(width, activation),
-      { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) },
+      { x: lab.buffer(x), out, state: lab.buffer(passState(0, tokens)) },
       rowGroups(width, tokens),
     );
     const got = await lab.floats(out);
@@ -131,7 +129,7 @@ describe('rows of activations', () => {
     const out = lab.buffer(before);
     await lab.run(
       addKernel(width, 0.3),
-      { 0: lab.buffer(x), 1: out, 2: lab.buffer(passState(0, tokens)) },
+      { x: lab.buffer(x), out, state: lab.buffer(passState(0, tokens)) },
       rowGroups(width, 3),
     );
     const right = before.slice();

@@ -1,21 +1,17 @@
-/** matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them. */
+/**
+ * matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them.
+ */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
-import { SHAPES } from '../execute/gpu/shapes';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
-import {
-  type LinearFusion,
-  type MatmulShape,
-  type MatvecShape,
-  matmulGroups,
-  matmulKernel,
-  matvecGroups,
-  matvecKernel,
-} from './linear';
+import type { LinearFusion } from './linear';
+import { type MatmulShape, matmulGroups, matmulKernel } from './matmul';
+import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
+import { VARIANTS } from './variants';
 
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
 
@@ -79,11 +75,11 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case
   const state = lab.buffer(passState(3, tokens));
   const buffers = {
     ...matrixBindings(lab, format, slice),
-    3: lab.buffer(input),
-    4: out,
-    ...(fusion.norm ? { 5: lab.buffer(weight) } : {}),
-    ...(fusion.bias ? { 6: lab.buffer(biases) } : {}),
-    ...(matmul || fusion.last ? { 7: state } : {}),
+    x: lab.buffer(input),
+    out,
+    ...(fusion.norm ? { norm_weight: lab.buffer(weight) } : {}),
+    ...(fusion.bias ? { bias: lab.buffer(biases) } : {}),
+    ...(matmul || fusion.last ? { state } : {}),
   };
   const matrix = deviceMatrix(format, rows, cols, at);
   if (matmul) {
@@ -229,7 +225,7 @@ describe('what is fused', () => {
 });
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {
-  const { matvec, head, matmul } = SHAPES[variant];
+  const { matvec, head, matmul } = VARIANTS[variant];
   const blocks16: MatrixFormat = { type: 'q8', block: 16, offset: false };
   const five: MatrixFormat = { type: 'q8', block: 32, offset: true };
   it.each([

@@ -1,30 +1,9 @@
-/** Linear layers: matvec for one token, matmul for many (shaders/matvec.wgsl, matmul.wgsl). */
+/** What the kernels of linear layers fuse around the product: matvec.ts, matmul.ts, matmul-tiled.ts. */
 import type { Constants } from '../gpu/preprocess';
-import type { DeviceMatrix } from '../memory/layout';
-import { CHUNK_COLUMNS } from '../memory/layout';
-import { MAX_SPLITS } from '../memory/plan';
+import { MAX_SPLITS } from '../memory/gpu-scratch';
+import { type DeviceMatrix, wholeChunks } from '../memory/layout';
 import type { Activation } from '../model/spec';
-import { type Kernel, kernel } from './library';
-import { type CodebookTable, matrixConstants, wgslFloat } from './matrix';
-
-/**
- * Shape of a matvec workgroup: `lanes` x `slices` threads, `tile` rows a lane. 'even' takes as many lanes as make an
- * even number of equal workgroups of at most 64: a software adapter has few cores and waits for the last of them.
- */
-export interface MatvecShape {
-  lanes: number | 'even';
-  slices: number;
-  tile: number;
-  table: CodebookTable;
-}
-
-/**
- * Shape of a matmul. In registers: `lanes` threads a workgroup, `tile` rows x `tokens` tokens a thread. Tiled through
- * workgroup memory: 64 rows x 16 * `tokens` tokens a workgroup of 256.
- */
-export type MatmulShape =
-  | { kind: 'registers'; lanes: number; tile: number; tokens: number; table: CodebookTable }
-  | { kind: 'tiled'; tokens: number; table: CodebookTable };
+import { wgslFloat } from './matrix';
 
 /** What is fused around the product. */
 export interface LinearFusion {
@@ -47,15 +26,14 @@ export interface LinearFusion {
   outputStride: number;
 }
 
-function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants {
+export function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants {
   const { norm, merge, gated } = fusion;
-  const xWords = (Math.ceil(matrix.cols / CHUNK_COLUMNS) * CHUNK_COLUMNS) / 4;
+  const xWords = wholeChunks(matrix.cols) / 4;
   return {
     NORM: norm !== undefined,
     NORM_WORDS: xWords,
-    NORM_OFFSET: norm?.offset ? ' + 1.0' : '',
+    NORM_PLUS_ONE: norm?.offset === 1,
     EPS: wgslFloat(norm?.eps ?? 0),
-    RMS: norm ? ' * rms' : '',
     MERGE: merge !== undefined,
     HEADS: merge?.heads ?? 0,
     HEAD_SIZE: merge?.headSize ?? 1,
@@ -75,65 +53,4 @@ function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Constants 
     X_STRIDE: matrix.cols / 4,
     X_WORDS: merge ? xWords : matrix.cols / 4,
   };
-}
-
-/** Lanes of a workgroup for a matrix of `rows` output rows. */
-function lanesFor(rows: number, { lanes, tile }: MatvecShape): number {
-  if (lanes !== 'even') return lanes;
-  const groups = 2 * Math.ceil(rows / (2 * 64 * tile));
-  // SwiftShader runs four lanes at a time.
-  return 4 * Math.ceil(rows / (groups * tile * 4));
-}
-
-export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape, label: string): Kernel {
-  const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
-  const lanes = lanesFor(Number(base.OUT_ROWS), shape);
-  const threads = lanes * shape.slices;
-  const sums = shape.tile * threads * (fusion.gated ? 2 : 1);
-  return kernel(
-    'matvec',
-    {
-      ...base,
-      LANES: lanes,
-      SLICES: shape.slices,
-      TILE: shape.tile,
-      LANES_TILE: lanes * shape.tile,
-      THREADS: threads,
-      SLICED: shape.slices > 1,
-      PARTIALS: sums + (fusion.norm ? threads : 0),
-      SQUARES_AT: sums,
-      PART: base.SCALED ? 'part' : 'sum',
-      UPART: base.SCALED ? 'upart' : 'up',
-    },
-    label,
-  );
-}
-
-/** Workgroups of a matvec over `rows` output rows. */
-export const matvecGroups = (outputRows: number, shape: MatvecShape): number =>
-  Math.ceil(outputRows / (lanesFor(outputRows, shape) * shape.tile));
-
-export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string): Kernel {
-  const base = {
-    ...matrixConstants(matrix, shape.table),
-    ...fusionConstants(matrix, fusion),
-    TOKENS: shape.tokens,
-  };
-  if (shape.kind === 'tiled') {
-    const tiled = { TILE_ROWS: fusion.gated ? 32 : 64, INPUT_WORDS: 16 * shape.tokens * 9, THREADS: 256 };
-    return kernel('matmul_tiled', { ...base, ...tiled }, label);
-  }
-  const tile = tileOf(shape, fusion.gated !== undefined);
-  const registers = { LANES: shape.lanes, THREADS: shape.lanes, TILE: tile, LANES_TILE: shape.lanes * tile };
-  return kernel('matmul', { ...base, ...registers }, label);
-}
-
-/** Rows of gate (and as many of up), or rows, that a thread keeps. */
-const tileOf = (shape: { tile: number }, gated: boolean): number => (gated ? Math.max(1, shape.tile / 2) : shape.tile);
-
-/** Workgroups of a matmul over `rows` output rows and `tokens` tokens. */
-export function matmulGroups(outputRows: number, tokens: number, gated: boolean, shape: MatmulShape): [number, number] {
-  const [rows, columns] =
-    shape.kind === 'tiled' ? [gated ? 32 : 64, 16 * shape.tokens] : [shape.lanes * tileOf(shape, gated), shape.tokens];
-  return [Math.ceil(outputRows / rows), Math.ceil(tokens / columns)];
 }

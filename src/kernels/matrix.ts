@@ -1,17 +1,18 @@
-/** What every kernel that reads a matrix has to know of it (shaders/lib/matrix_*.wgsl). */
+/** What every kernel that reads a matrix has to know of it (shaders/lib/matrix-*.wgsl). */
 import type { Constants } from '../gpu/preprocess';
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, scalesPerRow } from '../memory/layout';
+
+/** Its buffers; scales and offsets where its format has them. */
+export const MATRIX_BINDINGS = { codes: 0, scales: 1, offsets: 2 };
 
 /** Where a kernel keeps the codebook: a constant array of byte pairs, or workgroup memory. */
 export type CodebookTable = 'constant' | 'workgroup';
 
-const float = (value: number): string => {
+/** WGSL text of a number as f32. */
+export const wgslFloat = (value: number): string => {
   const text = String(Math.fround(value));
   return /[.e]/.test(text) ? text : `${text}.0`;
 };
-
-/** WGSL text of a number as f32. */
-export const wgslFloat = float;
 
 export function matrixConstants(
   matrix: Pick<DeviceMatrix, 'rows' | 'cols' | 'format' | 'bytes'>,
@@ -30,9 +31,9 @@ export function matrixConstants(
   // Codes that are the values less a constant need no table.
   const base = q4?.codebook[0] ?? 0;
   const linear = q4?.codebook.every((value, i) => value === base + i) ?? false;
-  const values = (q4?.codebook ?? []).map(float);
+  const values = (q4?.codebook ?? []).map(wgslFloat);
   return {
-    MATRIX: q4 ? 'matrix_q4' : format.type === 'q8' ? 'matrix_q8' : 'matrix_dense',
+    MATRIX: q4 ? 'matrix-q4' : format.type === 'q8' ? 'matrix-q8' : 'matrix-dense',
     ROWS: rows,
     COLUMNS: cols,
     CHUNKS: chunks,
@@ -49,7 +50,8 @@ export function matrixConstants(
     // Chunks that share a scale are summed first.
     UNIT: scaled ? chunksAScale : 1,
     LINEAR: linear,
-    LINEAR_BASE: linear && base !== 0 ? ` + vec4f(${float(base)})` : '',
+    LINEAR_SHIFTED: base !== 0,
+    LINEAR_BASE: wgslFloat(base),
     TABLE_CONST: table === 'constant' && !linear,
     CODEBOOK: values.join(', '),
     BYTE_VALUES:

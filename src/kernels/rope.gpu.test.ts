@@ -21,8 +21,8 @@ afterAll(() => lab.dispose());
 
 async function worst(angles: Float32Array): Promise<{ error: number; angle: number }> {
   const out = lab.buffer(angles.length * 8);
-  const code = preprocess(PROBE, {}, { rope });
-  await lab.run({ label: 'sin_cos', code }, { 0: lab.buffer(angles), 1: out }, [Math.ceil(angles.length / 64)]);
+  const kernel = { label: 'sin_cos', code: preprocess(PROBE, {}, { rope }), bindings: { angles: 0, out: 1 } };
+  await lab.run(kernel, { angles: lab.buffer(angles), out }, [Math.ceil(angles.length / 64)]);
   const got = await lab.floats(out);
   let found = { error: 0, angle: 0 };
   angles.forEach((angle, i) => {

@@ -29,7 +29,7 @@ it.each(FORMATS)('%s: a block of rows within a step', async (_, format, cols) =>
   const padded = new Float32Array(rank * wide);
   for (let k = 0; k < rank; k++) padded.set(a.subarray(k * cols, (k + 1) * cols), k * wide);
   const out = lab.buffer(new Float32Array(all).fill(-1));
-  const bindings = { ...matrixBindings(lab, format, slice), 3: lab.buffer(padded), 4: lab.buffer(b), 5: out };
+  const bindings = { ...matrixBindings(lab, format, slice), a: lab.buffer(padded), b: lab.buffer(b), norms: out };
   await lab.run(rowNormsKernel(deviceMatrix(format, rows, cols, first), rank), bindings, [rowNormsGroups(rows)]);
   const expected = new Float32Array(all).fill(-1);
   for (let r = 0; r < rows; r++) {

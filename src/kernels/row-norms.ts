@@ -1,15 +1,19 @@
-/** The norms that DoRA divides by (shaders/row_norms.wgsl). */
-import rowNorms from '../../shaders/row_norms.wgsl?raw';
+/** The norms that DoRA divides by. Reference: execute/cpu/adapters.ts, test: row-norms.gpu.test.ts. */
+import source from '../../shaders/row-norms.wgsl?raw';
 import type { DeviceMatrix } from '../memory/layout';
-import { type Kernel, kernelFrom } from './library';
-import { matrixConstants } from './matrix';
+import { type Description, kernel } from './kernel';
+import { MATRIX_BINDINGS, matrixConstants } from './matrix';
+
+export const ROW_NORMS = {
+  label: 'row_norms',
+  source,
+  bindings: { ...MATRIX_BINDINGS, a: 3, b: 4, norms: 5 },
+} satisfies Description;
 
 const THREADS = 64;
 
 /** @param rank rows of a, columns of b */
-export function rowNormsKernel(matrix: DeviceMatrix, rank: number): Kernel {
-  const constants = { ...matrixConstants(matrix, 'workgroup'), THREADS, RANK: rank, FIRST: matrix.outputRow };
-  return kernelFrom(rowNorms, constants, 'row_norms');
-}
+export const rowNormsKernel = (matrix: DeviceMatrix, rank: number) =>
+  kernel(ROW_NORMS, { ...matrixConstants(matrix, 'workgroup'), THREADS, RANK: rank, FIRST: matrix.outputRow });
 
 export const rowNormsGroups = (rows: number): number => Math.ceil(rows / THREADS);

@@ -10,8 +10,9 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomValues } from '../execute/cpu/test/models';
 import type { SampleOptions } from '../execute/executor';
 import { argmax, gumbel, keepThreshold, sampleToken, stepKey } from '../execute/sampling';
-import { ID_RING, SAMPLE_GROUPS } from '../memory/plan';
-import { STATE, sampleMaxKernel, samplePickKernel } from './sample';
+import { ID_RING, SAMPLE_GROUPS, STATE } from '../memory/gpu-scratch';
+import { sampleMaxKernel } from './sample-max';
+import { samplePickKernel } from './sample-pick';
 import { Lab } from './test/lab';
 
 let lab: Lab;
@@ -45,8 +46,8 @@ async function draws(
   const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
   await lab.runAll(
     [
-      [sampleMaxKernel(logits.length), { 0: logitsBuffer, 1: maxima }, [SAMPLE_GROUPS]],
-      [samplePickKernel(logits.length), { 0: logitsBuffer, 1: maxima, 2: stateBuffer, 3: ids, 4: sampled }, [1]],
+      [sampleMaxKernel(logits.length), { logits: logitsBuffer, maxima }, [SAMPLE_GROUPS]],
+      [samplePickKernel(logits.length), { logits: logitsBuffer, maxima, state: stateBuffer, ids, sampled }, [1]],
     ],
     count,
   );

@@ -1,19 +1,27 @@
-/** Turns the keys that a shift moves (shaders/shift): fetched beside the weights, as only long conversations need it. */
-import shift from '../../shaders/shift.wgsl?raw';
+/**
+ * Turns the keys that a shift moves; fetched beside the weights, as only long conversations need it. Reference:
+ * execute/cpu/kv-ring.ts (shiftInto), test: execute/gpu/shift.gpu.test.ts.
+ */
+import source from '../../shaders/shift.wgsl?raw';
 import type { KvPart, KvType } from '../memory/kv';
 import type { ModelSpec, Rope } from '../model/spec';
-import { UNITS } from './attention';
-import { type Kernel, kernelFrom } from './library';
+import { HEAD_THREADS, UNITS } from './heads';
+import { type Description, kernel } from './kernel';
 
-const THREADS = 64;
+export const SHIFT = {
+  label: 'shift',
+  source,
+  bindings: { old_keys: 0, keys: 1, frequencies: 2, state: 3 },
+} satisfies Description;
+
 /** Workgroups of one dimension, at most half of what every device takes. */
 const MAX_ROW = 32768;
 
 type Part = Pick<KvPart, 'heads'>;
 
-export function shiftKernel({ headSize }: Pick<ModelSpec, 'headSize'>, { dim }: Rope, kv: KvType, part: Part): Kernel {
+export function shiftKernel({ headSize }: Pick<ModelSpec, 'headSize'>, { dim }: Rope, kv: KvType, part: Part) {
   const { unit, unitWords, quadWords } = UNITS[kv];
-  const constants = {
+  return kernel(SHIFT, {
     HEAD_SIZE: headSize,
     PART_HEADS: part.heads,
     ROPE_DIM: dim,
@@ -23,10 +31,9 @@ export function shiftKernel({ headSize }: Pick<ModelSpec, 'headSize'>, { dim }: 
     KV_INT8: kv === 'int8',
     HEAD_WORDS: (headSize / unit) * unitWords,
     QUAD_WORDS: quadWords,
-    THREAD_QUADS: Math.ceil(headSize / 4 / THREADS),
-    THREADS,
-  };
-  return kernelFrom(shift, constants, 'shift');
+    THREAD_QUADS: Math.ceil(headSize / 4 / HEAD_THREADS),
+    THREADS: HEAD_THREADS,
+  });
 }
 
 export const shiftGroups = ({ heads }: Part, positions: number): [number, number, number] => [

@@ -9,8 +9,8 @@
  * Pure.
  */
 import type { DenseType, MatrixFormat, RowSlice } from '../formats/matrix';
-import type { Step } from '../model/steps';
-import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
+import type { Step, StepOf } from '../model/steps';
+import { type DeviceMatrix, deviceMatrices, type LayoutTarget, wholeChunks } from './layout';
 
 /** A tensor that takes the place of the model's, whole. Two steps may share one: a tied head and its embedding. */
 export interface WholeTensor {
@@ -48,11 +48,11 @@ export interface WholeSink {
 /** What the adapters must know of the weights they stand on; the executor has them. */
 export interface BaseWeights {
   /** L2 norm of each row of W + b a, W [rows, cols] as it is computed with, b [rows, rank], a [rank, cols] */
-  rowNorms(step: LinearStep, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
+  rowNorms(step: StepOf<'linear'>, a: Float32Array, b: Float32Array, rank: number): Promise<Float32Array>;
   /** Some rows of one of a step's matrices, [indices, cols], as it is computed with. */
   rows(step: Step, tensor: string, indices: readonly number[]): Promise<Float32Array>;
   /** The biases of a step that has some, [rows], zero where a part has none. */
-  biases(step: LinearStep): Promise<Float32Array>;
+  biases(step: StepOf<'linear'>): Promise<Float32Array>;
 }
 
 /** What Executor.setAdapters() takes. */
@@ -138,6 +138,22 @@ function firstRow(step: Step, tensor: string): number {
   return before.reduce((sum, { rows }) => sum + rows, 0);
 }
 
+/**
+ * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it
+ * writes its rows of the output after the stack has written all.
+ */
+export function weightsOf(
+  matrices: readonly DeviceMatrix[],
+  adapter: StepAdapter | undefined,
+  names: readonly string[],
+): DeviceMatrix[] {
+  const own = names.filter((name) => !adapter?.matrices.has(name));
+  return [
+    ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
+    ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
+  ];
+}
+
 /** All whole matrices of some adapters, and vectors, each once. */
 export function wholeTensors(adapters: StepAdapters): { matrices: DeviceMatrix[]; vectors: WholeTensor[] } {
   const once = <T extends { name: string }>(all: T[]) => [...new Map(all.map((one) => [one.name, one])).values()];
@@ -149,16 +165,16 @@ export function wholeTensors(adapters: StepAdapters): { matrices: DeviceMatrix[]
 }
 
 /**
- * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's norms
- * are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one; or, before that, the
- * buffers that whole tensors come through.
+ * The most bytes that may exist on the GPU, beside all that is planned, while adapters are made ready: what DoRA's
+ * norms are computed from (execute/gpu/row-norms.ts), for all adapters of a step as if they were one; or, before that,
+ * the buffers that whole tensors come through.
  * @param uploadBytes of those, the plan's staging
  */
 export function makingBytes(adapters: StepAdapters, uploadBytes: number): number {
   const values = [...adapters].map(([step, { rank, multiplier }]) => {
     if (!multiplier) return 0;
     const [rows, cols] = outputShape(step);
-    return rank * Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS + rank * rows + rows;
+    return rank * wholeChunks(cols) + rank * rows + rows;
   });
   const whole = wholeTensors(adapters).matrices.length > 0 ? uploadBytes : 0;
   return Math.max(whole, 4 * Math.max(0, ...values));

@@ -10,6 +10,7 @@
  * heads each. Why one scale a head, and what becomes of biased keys: bench/kv.md.
  */
 import type { LayerSpec, ModelSpec } from '../model/spec';
+import { roundUp } from './layout';
 import type { CopySegment } from './ring';
 
 export type KvType = 'f16' | 'f32' | 'int8';
@@ -43,8 +44,6 @@ export interface KvLayerPlan extends KvShape {
   snapshots: number;
 }
 
-const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
-
 /** A stretch of a buffer, [slots][heads][headBytes] from `at`. */
 interface Region {
   at: number;
@@ -73,7 +72,9 @@ export function kvBytes(type: KvType, headSize: number, heads: number, slots: nu
   return type === 'int8' && headSize % 16 === 0 ? roundUp(bytes, 16) : bytes;
 }
 
-/** As few parts as a buffer of `maxBytes` allows, of as even sizes as can be; where not one head fits, one head each. */
+/**
+ * As few parts as a buffer of `maxBytes` allows, of as even sizes as can be; where not one head fits, one head each.
+ */
 export function kvParts(type: KvType, { kvHeads, headSize }: KvHeads, slots: number, maxBytes: number): KvPart[] {
   let heads = kvHeads;
   while (heads > 1 && kvBytes(type, headSize, heads, slots) > maxBytes) heads--;

@@ -7,10 +7,15 @@
  * row-major and unpadded.
  */
 import type { MatrixFormat } from '../formats/matrix';
-import type { Step } from '../model/steps';
+import type { StepOf } from '../model/steps';
 
 /** columns a chunk covers */
 export const CHUNK_COLUMNS = 32;
+
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
+/** Columns as the GPU stores them: whole chunks. */
+export const wholeChunks = (columns: number): number => roundUp(columns, CHUNK_COLUMNS);
 
 export type LayoutTarget = 'webgpu' | 'cpu';
 
@@ -43,7 +48,7 @@ export interface MatrixBytes {
 
 /** Bytes of a [rows, cols] matrix, by buffer. */
 export function matrixBytes(format: MatrixFormat, rows: number, cols: number, target: LayoutTarget): MatrixBytes {
-  const columns = target === 'webgpu' ? Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS : cols;
+  const columns = target === 'webgpu' ? wholeChunks(cols) : cols;
   const scales = rows * scalesPerRow(format, cols) * 4;
   const offset = (format.type === 'q4' || format.type === 'q8') && format.offset;
   return { codes: (rows * columns * chunkBytes(format)) / CHUNK_COLUMNS, scales, offsets: offset ? scales : 0 };
@@ -66,14 +71,19 @@ export interface DeviceMatrix {
   bytes: MatrixBytes;
 }
 
-export type LinearStep = Extract<Step, { op: 'linear' }>;
+/** The names of a matrix's buffers: scales and offsets where its format has them. */
+export const matrixBuffers = ({ name, bytes }: Pick<DeviceMatrix, 'name' | 'bytes'>) => ({
+  codes: `${name}.codes`,
+  ...(bytes.scales ? { scales: `${name}.scales` } : {}),
+  ...(bytes.offsets ? { offsets: `${name}.offsets` } : {}),
+});
 
 /**
  * The device matrices of a linear step: neighbouring parts of one format are joined by rows (q, k, v; gate, up), and
  * what would exceed one binding is split by rows (the vocabulary of a large head).
  */
 export function deviceMatrices(
-  step: Pick<LinearStep, 'parts' | 'cols'>,
+  step: Pick<StepOf<'linear'>, 'parts' | 'cols'>,
   formatOf: (name: string) => MatrixFormat,
   maxBinding: number,
   target: LayoutTarget,

@@ -3,35 +3,28 @@
  * exist, and one place (execute/) allocates from it. Every entry point goes through both. Bytes everywhere.
  *
  * The KV formula is 2 * kvHeads * headSize * bytes * slots a layer (kv.ts); slots are
- * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a tile.
+ * prompt + new - 1 for global layers and min(that, window + chunk - 1) for sliding ones (ring.ts), rounded up to a
+ * tile.
  */
 import { NibbleError } from '../errors';
 import type { MatrixFormat } from '../formats/matrix';
-import type { ModelSpec, Rope } from '../model/spec';
-import type { Step } from '../model/steps';
+import type { ModelSpec } from '../model/spec';
+import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
+import { gpuScratch, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
-import { CHUNK_COLUMNS, type DeviceMatrix, deviceMatrices, type LayoutTarget, type LinearStep } from './layout';
-
-/** The most parts that decode attention splits a context into. */
-export const MAX_SPLITS = 16;
-/** Sampled ids are kept in a ring of this many on the GPU. */
-export const ID_RING = 64;
-/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
-export const STEPS_AHEAD = 3;
-/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
-export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
-/** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
-export const READBACK = 'readback.piece';
-/** Its bytes, at most: more would be there in every plan for what few ask, less would take more turns. */
-const READBACK_BYTES = 256 << 10;
-/** Workgroups of the sampler's first pass, each with a maximum and its id. */
-export const SAMPLE_GROUPS = 64;
-/** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
-export const SLICE_BYTES = 4 << 20;
-export const SLICE_SCALE_BYTES = 1 << 20;
+import {
+  CHUNK_COLUMNS,
+  type DeviceMatrix,
+  deviceMatrices,
+  type LayoutTarget,
+  type MatrixBytes,
+  matrixBuffers,
+  roundUp,
+  wholeChunks,
+} from './layout';
 
 export interface PlanRequest {
   promptTokens: number;
@@ -127,12 +120,14 @@ export function planMemory(
   const matrices = planMatrices(model, limits, target);
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
-    ...matrixBuffers(matrices),
+    ...weightBuffers(matrices),
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
     ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
-    ...(target === 'webgpu' ? STAGING_BUFFERS : []),
+    ...(target === 'webgpu'
+      ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
+      : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>
     buffers.reduce((bytes, buffer) => bytes + (buffer.purpose === purpose ? buffer.bytes : 0), 0);
@@ -210,8 +205,6 @@ function plannedContext(spec: ModelSpec, request: PlanRequest): number {
   return Math.min(roundUp(need, KV_TILE), roundUp(limit, KV_TILE));
 }
 
-const roundUp = (value: number, tile: number): number => Math.ceil(value / tile) * tile;
-
 const bindingLimit = (limits: PlanLimits): number => Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 
 function formatOf(model: PlanModel, name: string): MatrixFormat {
@@ -228,7 +221,7 @@ function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget
   const binding = bindingLimit(limits);
   const seen = new Set<string>();
   return model.steps.flatMap((step) => {
-    const linear: Pick<LinearStep, 'parts' | 'cols'> | null =
+    const linear: Pick<StepOf<'linear'>, 'parts' | 'cols'> | null =
       step.op === 'linear'
         ? step
         : step.op === 'embed'
@@ -240,23 +233,25 @@ function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget
   });
 }
 
-function matrixBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
+function weightBuffers(matrices: readonly DeviceMatrix[]): BufferPlan[] {
   return matrices.flatMap((matrix) =>
-    (['codes', 'scales', 'offsets'] as const)
-      .filter((kind) => matrix.bytes[kind] > 0)
-      .map((kind) => ({ name: `${matrix.name}.${kind}`, purpose: 'weights' as const, bytes: matrix.bytes[kind] })),
+    Object.entries(matrixBuffers(matrix)).map(([kind, name]) => ({
+      name,
+      purpose: 'weights' as const,
+      bytes: matrix.bytes[kind as keyof MatrixBytes],
+    })),
   );
 }
 
 function adapterBuffers(adapters: StepAdapters): BufferPlan[] {
   const vector = (name: string, length: number) =>
-    ({ name, purpose: 'weights', bytes: roundUp(length, CHUNK_COLUMNS) * 4 }) as const;
+    ({ name, purpose: 'weights', bytes: wholeChunks(length) * 4 }) as const;
   const { matrices, vectors } = wholeTensors(adapters);
   return [
-    ...matrixBuffers(matrices),
+    ...weightBuffers(matrices),
     ...vectors.map(({ name, cols }) => vector(name, cols)),
     ...[...adapters.values()].flatMap(({ a, b, biases }) => [
-      ...matrixBuffers([...a, ...b]),
+      ...weightBuffers([...a, ...b]),
       ...(biases ? [vector(biases.buffer, biases.length)] : []),
     ]),
   ];
@@ -278,7 +273,7 @@ export function stepVectors(steps: readonly Step[], spec: ModelSpec): Map<string
 }
 
 /** The biases of a linear step are one buffer, stacked like its rows. */
-export const biasBuffer = (step: LinearStep): string | null =>
+export const biasBuffer = (step: StepOf<'linear'>): string | null =>
   step.parts.some((part) => part.bias) ? `${step.parts[0].name}.biases` : null;
 
 function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
@@ -291,7 +286,7 @@ function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
   return [...single, ...stacked].map(([name, length]) => ({
     name,
     purpose: 'weights',
-    bytes: roundUp(length, CHUNK_COLUMNS) * 4,
+    bytes: wholeChunks(length) * 4,
   }));
 }
 
@@ -322,13 +317,6 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
   return matrix !== undefined && matrix.outputRow === 0 && matrix.rows === 2 * spec.mlpWidth;
 }
 
-/** The rotary embeddings of a model, each once (Gemma 3 has two): their frequencies are buffers of the GPU. */
-export function distinctRopes(spec: ModelSpec): Rope[] {
-  const seen = new Map<string, Rope>();
-  for (const { rope } of spec.layers) if (rope) seen.set(JSON.stringify(rope), rope);
-  return [...seen.values()];
-}
-
 function scratchBuffers(
   model: PlanModel,
   chunk: number,
@@ -339,8 +327,8 @@ function scratchBuffers(
   const { spec, steps } = model;
   const scratch = (name: string, bytes: number): BufferPlan => ({ name, purpose: 'scratch', bytes });
   const widths = activationWidths(model);
-  const gateUps = steps.filter((step): step is LinearStep => step.op === 'linear' && step.out === 'gateUp');
-  const fused = (step: LinearStep) =>
+  const gateUps = steps.filter((step): step is StepOf<'linear'> => step.op === 'linear' && step.out === 'gateUp');
+  const fused = (step: StepOf<'linear'>) =>
     !adapters.has(step) && !biasBuffer(step) && gateUpFused(matrices, spec, step.parts[0].name);
   if (target === 'webgpu' && gateUps.every(fused)) widths.delete('gateUp');
   const rank = Math.max(0, ...[...adapters.values()].map((adapter) => adapter.rank));
@@ -351,25 +339,5 @@ function scratchBuffers(
     const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
-  return [
-    ...buffers,
-    ...distinctRopes(spec).map((rope, i) => scratch(`rope.${i}`, roundUp(rope.dim / 2, 4) * 4)),
-    scratch(
-      'partials',
-      16 + MAX_SPLITS * (roundUp(spec.heads * spec.headSize, CHUNK_COLUMNS) + roundUp(2 * spec.heads, 4)) * 4,
-    ),
-    scratch('state', 64),
-    scratch('ids', Math.max(chunk, 4) * 4),
-    scratch('sampled', ID_RING * 4),
-    scratch('maxima', SAMPLE_GROUPS * 8),
-    ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step) => scratch(idReadback(step), 16)),
-    scratch(READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)),
-  ];
+  return [...buffers, ...gpuScratch(spec, chunk).map(([name, bytes]) => scratch(name, bytes))];
 }
-
-const STAGING_BUFFERS: BufferPlan[] = [
-  { name: 'upload.jobs', purpose: 'staging', bytes: 768 },
-  { name: 'upload.codes', purpose: 'staging', bytes: SLICE_BYTES },
-  { name: 'upload.scales', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
-  { name: 'upload.offsets', purpose: 'staging', bytes: SLICE_SCALE_BYTES },
-];

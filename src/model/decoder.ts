@@ -3,7 +3,7 @@
  * checkpoint must hold. Tensor names are those of transformers' modeling_*.py for a language model alone.
  */
 import type { ModelSpec } from './spec';
-import type { BufferName, LinearPart, Step } from './steps';
+import type { BufferName, LinearPart, Step, StepOf } from './steps';
 
 export interface TensorSlot {
   /** Hugging Face name with `.weight` or `.bias` */
@@ -42,9 +42,7 @@ export function forwardSteps(spec: ModelSpec): Step[] {
   return [embed, ...layers, norm(spec, 'x', 'h', 'model.norm.weight'), head];
 }
 
-type LinearStep = Extract<Step, { op: 'linear' }>;
-
-function linear(input: BufferName, out: BufferName, parts: LinearPart[], cols: number): LinearStep {
+function linear(input: BufferName, out: BufferName, parts: LinearPart[], cols: number): StepOf<'linear'> {
   return { op: 'linear', in: input, out, parts, cols, accumulate: false, scale: 1, lastOnly: false, softcap: null };
 }
 

@@ -72,3 +72,6 @@ export type Step =
   | { op: 'activate'; activation: Activation; width: number }
   /** out += scale * in */
   | { op: 'add'; in: BufferName; out: BufferName; width: number; scale: number };
+
+/** The steps of one operation. */
+export type StepOf<Op extends Step['op']> = Extract<Step, { op: Op }>;

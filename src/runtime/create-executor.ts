@@ -1,8 +1,8 @@
 /** The executor of the chosen backend, the only one whose code is fetched. */
 import { NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
-import { SHAPES } from '../execute/gpu/shapes';
 import type { Gpu } from '../gpu/device';
+import { VARIANTS, variantFor } from '../kernels/variants';
 import type { MemoryPlan, PlanModel } from '../memory/plan';
 
 const cpuPart = () => import('../execute/on-cpu');
@@ -23,7 +23,7 @@ export async function createExecutor(
   plan: MemoryPlan,
   tune: string,
 ): Promise<Executor> {
-  const names = Object.keys(SHAPES);
+  const names = Object.keys(VARIANTS);
   const named = names.includes(tune);
   if (!named && tune !== 'auto' && tune !== 'off') {
     throw new NibbleError('invalid-option', `tune is ${tune}; it must be one of auto, off, ${names.join(', ')}.`, {
@@ -32,7 +32,7 @@ export async function createExecutor(
     });
   }
   if (!gpu) return (await cpuPart()).createCpuExecutor(model, plan);
-  const variant = named ? tune : gpu.adapter.isFallback ? 'software' : 'gpu';
+  const variant = named ? tune : variantFor(gpu.profile);
   const { createGpuExecutor } = await gpuPart();
-  return createGpuExecutor(gpu, model, plan, { variant, shapes: SHAPES[variant] });
+  return createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] });
 }

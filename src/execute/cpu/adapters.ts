@@ -6,7 +6,7 @@ import {
   type StepAdapters,
   wholeTensors,
 } from '../../memory/adapted';
-import { CHUNK_COLUMNS, type DeviceMatrix } from '../../memory/layout';
+import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
 import type { Step } from '../../model/steps';
 import { breathe } from './breathe';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
@@ -40,9 +40,7 @@ export async function fillAdapters(
   const matrices = new Map(
     whole.matrices.map(({ name, rows, cols, format }) => [name, createMatrix(name, rows, cols, format)]),
   );
-  const vectors = new Map(
-    whole.vectors.map(({ name, cols }) => [name, new Float32Array(Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS)]),
-  );
+  const vectors = new Map(whole.vectors.map(({ name, cols }) => [name, new Float32Array(wholeChunks(cols))]));
   await active.fill({
     write: async (name, slice) => {
       writeRows(matrices.get(name)!, slice);

@@ -3,20 +3,11 @@
  * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
-import { type ActiveAdapters, type BaseWeights, LORA_BUFFER } from '../../memory/adapted';
+import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import type { LinearStep } from '../../memory/layout';
-import {
-  activationWidths,
-  biasBuffer,
-  type MemoryPlan,
-  NO_LIMITS,
-  type PlanModel,
-  planMemory,
-  stepVectors,
-} from '../../memory/plan';
+import { activationWidths, type MemoryPlan, NO_LIMITS, type PlanModel, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import type { LinearPart, Step } from '../../model/steps';
+import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
   Executor,
@@ -28,7 +19,7 @@ import type {
   WeightSink,
 } from '../executor';
 import { sampleToken } from '../sampling';
-import { type CpuAdapter, type CpuAdapters, fillAdapters, rowNorms } from './adapters';
+import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
 import { breathe } from './breathe';
@@ -36,7 +27,8 @@ import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
-import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
+import type { CpuMatrix } from './matrix';
+import { CpuWeights } from './weights';
 
 /** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see pieces.ts. */
 const TURN_MS = 50;
@@ -52,8 +44,6 @@ export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor 
 
 const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
 
-type RotateStep = Extract<Step, { op: 'rotate' }>;
-
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
 interface Pass {
   cache: CpuKvCache;
@@ -62,15 +52,14 @@ interface Pass {
   tokens: number;
   start: number;
   /** of the layer that runs: where its keys came from, and their bias */
-  qkv?: LinearStep;
+  qkv?: StepOf<'linear'>;
   keyBias?: KeyBias | null;
 }
 
 class CpuExecutor implements Executor {
   readonly backend = 'cpu';
   readonly sink: WeightSink;
-  private readonly matrices = new Map<string, CpuMatrix>();
-  private readonly vectors = new Map<string, Float32Array>();
+  private readonly weights: CpuWeights;
   private readonly activations: Record<string, Float32Array> = {};
   private readonly plan: MemoryPlan;
   private scratch: Record<keyof CpuScratchSizes, Float64Array>;
@@ -87,32 +76,14 @@ class CpuExecutor implements Executor {
     plan: MemoryPlan,
   ) {
     this.plan = plan;
+    this.weights = new CpuWeights(model, plan);
+    this.sink = this.weights.sink;
     const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
-    for (const { name, rows, cols, format } of plan.matrices)
-      this.matrices.set(name, createMatrix(name, rows, cols, format));
-    const lengths = stepVectors(model.steps, model.spec);
-    const missing = new Set(lengths.keys());
-    this.createVectors(lengths, planned);
     for (const name of [...activationWidths(model).keys(), 'logits']) {
       this.activations[name] = new Float32Array(planned.get(name)! / 4);
     }
     this.scratch = this.createScratch(0);
     this.chunk = Math.min(plan.request.chunk, CPU_CHUNK);
-    this.sink = {
-      write: async (name, slice) => writeRows(this.matrix(name), slice),
-      writeVector: (name, values) => {
-        const length = lengths.get(name) ?? 0;
-        if (values.length !== length) throw damaged(name, `${values.length} values came, ${length} are needed`);
-        this.vector(name).set(values);
-        missing.delete(name);
-      },
-      finish: async () => {
-        for (const name of missing) throw damaged(name, 'it never came');
-        for (const { name, rows, filled } of this.matrices.values()) {
-          if (filled !== rows) throw damaged(name, `${filled} of ${rows} rows came`);
-        }
-      },
-    };
     this.note();
   }
 
@@ -123,60 +94,21 @@ class CpuExecutor implements Executor {
     return Object.fromEntries(arrays) as typeof this.scratch;
   }
 
-  /** The biases of a step's parts stand in one array, as the plan has them. */
-  private createVectors(lengths: ReadonlyMap<string, number>, planned: ReadonlyMap<string, number>): void {
-    for (const step of this.model.steps) {
-      const stacked = step.op === 'linear' ? biasBuffer(step) : null;
-      if (step.op !== 'linear' || stacked === null) continue;
-      const values = new Float32Array(planned.get(stacked)! / 4);
-      let at = 0;
-      for (const { bias, rows } of step.parts) {
-        if (bias) this.vectors.set(bias, values.subarray(at, at + rows));
-        at += rows;
-      }
-    }
-    for (const name of lengths.keys()) {
-      if (!this.vectors.has(name)) this.vectors.set(name, new Float32Array(planned.get(name)! / 4));
-    }
-  }
-
   /** A step's, or an adapter's in its place. */
   private matrix(name: string, adapter?: Pick<CpuAdapter, 'matrices'>): CpuMatrix {
-    return adapter?.matrices.get(name) ?? this.matrices.get(name) ?? never(name);
+    return adapter?.matrices.get(name) ?? this.weights.matrix(name);
   }
 
   private vector(name: string, step?: Step): Float32Array {
-    return (step && this.adapters.steps.get(step)?.vectors.get(name)) ?? this.vectors.get(name) ?? never(name);
-  }
-
-  /** The weights as adapters see them, beside their own. */
-  private base(own: ReadonlyMap<Step, CpuAdapter['matrices']>): BaseWeights {
-    return {
-      rowNorms: (step, ...product) =>
-        rowNorms(
-          step.parts.map(({ name }) => own.get(step)?.get(name) ?? this.matrix(name)),
-          ...product,
-        ),
-      rows: async (step, tensor, indices) => {
-        const matrix = own.get(step)?.get(tensor) ?? this.matrix(tensor);
-        const rows = new Float64Array(indices.length * matrix.cols);
-        indices.forEach((index, i) => {
-          rowValues(matrix, index, rows, i * matrix.cols);
-        });
-        return Float32Array.from(rows);
-      },
-      biases: async ({ parts }) => {
-        const of = ({ bias, rows }: LinearPart) => [...(bias ? this.vector(bias) : new Float32Array(rows))];
-        return Float32Array.from(parts.flatMap(of));
-      },
-    };
+    return (step && this.adapters.steps.get(step)?.vectors.get(name)) ?? this.weights.vector(name);
   }
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
     const plan = planMemory({ ...this.model, adapted: active?.steps }, this.plan.request, NO_LIMITS, 'cpu');
     try {
-      const base = this.base.bind(this);
-      const adapters = active ? await fillAdapters(active, plan.adapters, base) : NO_ADAPTERS;
+      const adapters = active
+        ? await fillAdapters(active, plan.adapters, (own) => this.weights.base(own))
+        : NO_ADAPTERS;
       const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
       const between = new Float32Array((products?.bytes ?? 0) / 4);
       this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
@@ -331,7 +263,7 @@ class CpuExecutor implements Executor {
   }
 
   /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
-  private biasOfKeys({ layer, rope, kNorm }: RotateStep, { qkv, cache }: Pass): KeyBias | null {
+  private biasOfKeys({ layer, rope, kNorm }: StepOf<'rotate'>, { qkv, cache }: Pass): KeyBias | null {
     if (cache.rings[layer].type !== 'int8' || kNorm || !qkv) return null;
     const { heads, kvHeads, headSize } = this.model.spec;
     const { parts } = qkv;
@@ -343,7 +275,7 @@ class CpuExecutor implements Executor {
     return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
-  private *runEmbed(step: Extract<Step, { op: 'embed' }>, { ids, first, tokens }: Pass): Generator<number, void> {
+  private *runEmbed(step: StepOf<'embed'>, { ids, first, tokens }: Pass): Generator<number, void> {
     const { x, [LORA_BUFFER]: products } = this.activations;
     const { tile } = this.scratch;
     const adapter = this.adapters.steps.get(step);
@@ -355,13 +287,13 @@ class CpuExecutor implements Executor {
   }
 
   /** By part of the step; an adapter's own take the place of the model's. */
-  private biases(step: LinearStep): (Float32Array | null)[] {
+  private biases(step: StepOf<'linear'>): (Float32Array | null)[] {
     const own = this.adapters.steps.get(step)?.biases;
     return own ?? step.parts.map((part) => (part.bias ? this.vector(part.bias) : null));
   }
 
   /** @param row the first of so many tokens; their output is written from its beginning */
-  private *runLinear(step: LinearStep, row: number, tokens: number): Generator<number, void> {
+  private *runLinear(step: StepOf<'linear'>, row: number, tokens: number): Generator<number, void> {
     const adapter = this.adapters.steps.get(step);
     const run: LinearRun = {
       step,
@@ -390,7 +322,7 @@ class CpuExecutor implements Executor {
   }
 
   /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: RotateStep, at: number, position: number, reach: number): void {
+  private rotate(step: StepOf<'rotate'>, at: number, position: number, reach: number): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;
@@ -415,10 +347,7 @@ class CpuExecutor implements Executor {
   memory(): MemoryReport {
     const sum = (arrays: Iterable<{ byteLength: number }>) =>
       [...arrays].reduce((bytes, array) => bytes + array.byteLength, 0);
-    const weights = [...this.matrices.values()].reduce(
-      (bytes, matrix) => bytes + matrixBytes(matrix),
-      sum(this.vectors.values()),
-    );
+    const weights = this.weights.bytes;
     const { steps, wholeBytes } = this.adapters;
     const adapters = [...steps.values()].reduce((bytes, adapter) => bytes + adapter.bytes, wholeBytes);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
@@ -432,18 +361,9 @@ class CpuExecutor implements Executor {
   }
 
   dispose(): void {
-    this.matrices.clear();
-    this.vectors.clear();
+    this.weights.clear();
     this.adapters = NO_ADAPTERS;
     this.caches.clear();
     this.hasLogits = false;
   }
-}
-
-function damaged(name: string, why: string): NibbleError {
-  return new NibbleError('corrupt-checkpoint', `${name}: ${why}.`, { name });
-}
-
-function never(name: string): never {
-  throw damaged(name, 'the plan does not have it');
 }

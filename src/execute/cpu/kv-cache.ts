@@ -1,11 +1,11 @@
 /** One conversation's rings on the CPU, and copies of those that slide. */
-import { NibbleError } from '../../errors';
-import { type MemoryPlan, reachedTokens } from '../../memory/plan';
-import { Rings } from '../../memory/rings';
+import type { KvLayerPlan, KvType } from '../../memory/kv';
+import type { MemoryPlan } from '../../memory/plan';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
 import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
+import { RingCache } from '../ring-cache';
 import { outOfMemoryAsError } from './allocate';
 import { breathe } from './breathe';
 import { rotateHead } from './kernels';
@@ -18,85 +18,51 @@ interface Owner {
   dispose(): void;
 }
 
-export class CpuKvCache implements KvCache {
+export class CpuKvCache extends RingCache implements KvCache {
   rings: readonly KvRing[] = [];
-  readonly held: Rings;
+  /** by layer, then by place */
+  private readonly snapshotRings: KvRing[][];
   /** that it was reserved for last */
   private plan: MemoryPlan | null = null;
-  /** by layer, then by place */
-  private copies: readonly (readonly KvRing[])[] = [];
 
   constructor(
     private readonly spec: ModelSpec,
     private readonly owner: Owner,
   ) {
-    this.held = new Rings(spec);
-    this.copies = spec.layers.map(() => []);
+    super(spec);
+    this.snapshotRings = spec.layers.map(() => []);
   }
 
-  async reserve(plan: MemoryPlan): Promise<void> {
-    const { kvType } = plan.request;
-    const { spec } = this;
-    const [first] = this.rings;
-    if (first && first.type !== kvType) {
-      throw new NibbleError(
-        'invalid-option',
-        `The cache is ${first.type} and cannot become ${kvType}; load the model again.`,
-      );
-    }
-    const rings = [...this.rings];
-    this.rings = rings;
-    const copies = [...this.copies];
-    this.copies = copies;
-    // none is made of some layers only, should this fail in between
-    this.held.snapshots.places = 0;
-    const create = (slots: number) => createRing(kvType, slots, spec);
-    // One layer at a time: at most one old ring exists beside its successor, and each stays usable if the next fails.
-    for (const { layer, slots, snapshots } of plan.kvByLayer) {
-      const old = rings[layer];
-      if (!old || old.slots < slots) {
-        // a worker that copies gigabytes hears a stop meanwhile
-        await breathe();
-        this.dropCopies(copies, layer);
-        const grown = () => (old ? resized(old, slots, this.held.last) : create(slots));
-        const ring = outOfMemoryAsError(plan, grown);
-        this.owner.note(ringBytes(ring));
-        rings[layer] = ring;
-        this.held.slots[layer] = slots;
-      }
-      if (snapshots > copies[layer].length) {
-        // those that there are have no copy of this layer
-        this.held.snapshots.drop(0);
-        const all = () => Array.from({ length: snapshots }, () => create(slots));
-        copies[layer] = outOfMemoryAsError(plan, all);
-      }
-    }
-    this.held.snapshots.places = Math.max(...copies.map(({ length }) => length));
+  protected get type(): KvType | null {
+    return this.rings[0]?.type ?? null;
+  }
+
+  override async reserve(plan: MemoryPlan): Promise<void> {
+    await super.reserve(plan);
     this.plan = plan;
     this.owner.note();
   }
 
-  /** A state without a copy of one layer is none. */
-  private dropCopies(copies: (readonly KvRing[])[], layer: number): void {
-    if (copies[layer].length > 0) this.held.snapshots.drop(0);
-    copies[layer] = [];
+  protected async grow({ layer, slots }: KvLayerPlan, plan: MemoryPlan): Promise<void> {
+    // a worker that copies gigabytes hears a stop meanwhile
+    await breathe();
+    const old = this.rings[layer];
+    const ring = outOfMemoryAsError(plan, () =>
+      old ? resized(old, slots, this.held.last) : createRing(plan.request.kvType, slots, this.spec),
+    );
+    this.owner.note(ringBytes(ring));
+    const rings = [...this.rings];
+    rings[layer] = ring;
+    this.rings = rings;
   }
 
-  dropSnapshots(): void {
-    const copies = [...this.copies];
-    for (const layer of copies.keys()) this.dropCopies(copies, layer);
-    this.copies = copies;
-    this.held.snapshots.places = 0;
+  protected async makeCopies({ layer, slots, snapshots }: KvLayerPlan, plan: MemoryPlan): Promise<void> {
+    const create = () => createRing(plan.request.kvType, slots, this.spec);
+    this.snapshotRings[layer] = outOfMemoryAsError(plan, () => Array.from({ length: snapshots }, create));
   }
 
-  /** Positions that the reserved request reaches. */
-  get reach(): number {
-    return this.plan ? reachedTokens(this.plan.request) : 0;
-  }
-
-  /** Positions that it can hold. */
-  get capacity(): number {
-    return this.held.capacity(this.plan?.request.chunk ?? 0);
+  protected freeCopies(layer: number): void {
+    this.snapshotRings[layer] = [];
   }
 
   async shift(shift: Shift): Promise<void> {
@@ -126,24 +92,12 @@ export class CpuKvCache implements KvCache {
     return (key) => rotateHead(key, 0, -drop, { dim: rope.dim, magnitude: 1 }, frequencies);
   }
 
-  snapshot(end: number): void {
-    this.held.keep(end, (place, last) =>
-      this.eachCopy(place, (copy, ring) => {
-        copyRing(ring, copy, last);
-      }),
-    );
-  }
-
-  rewind(position: number): number {
-    return this.held.rewind(position, (place, last) =>
-      this.eachCopy(place, (copy, ring) => {
-        copyRing(copy, ring, last);
-      }),
-    );
-  }
-
-  private eachCopy(place: number, run: (copy: KvRing, ring: KvRing) => void): void {
-    for (const [layer, copies] of this.copies.entries()) if (copies[place]) run(copies[place], this.rings[layer]);
+  protected copyRings(place: number, last: number, way: 'into copies' | 'back'): void {
+    for (const [layer, copies] of this.snapshotRings.entries()) {
+      const [copy, ring] = [copies[place], this.rings[layer]];
+      if (copy && way === 'back') copyRing(copy, ring, last);
+      else if (copy) copyRing(ring, copy, last);
+    }
   }
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -166,18 +120,16 @@ export class CpuKvCache implements KvCache {
     copyRing(rows, ring, end - 1);
   }
 
-  get bytes(): number {
-    return this.layerBytes.reduce((sum, bytes) => sum + bytes, 0);
-  }
-
   get layerBytes(): number[] {
-    return this.rings.map((ring, layer) => [ring, ...this.copies[layer]].reduce((sum, one) => sum + ringBytes(one), 0));
+    return this.rings.map((ring, layer) =>
+      [ring, ...this.snapshotRings[layer]].reduce((sum, one) => sum + ringBytes(one), 0),
+    );
   }
 
-  dispose(): void {
+  override dispose(): void {
     this.rings = [];
-    this.copies = this.copies.map(() => []);
-    this.held.clear();
+    for (const layer of this.snapshotRings.keys()) this.freeCopies(layer);
+    super.dispose();
     this.owner.dispose();
   }
 }

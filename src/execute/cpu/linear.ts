@@ -7,10 +7,11 @@
  * many tokens  two rows are dequantised, then multiplied with four tokens at a time in registers (2.2 GMAC/s; four
  *              rows by four tokens spill: 1.8). Float64Array beats Float32Array, which V8 converts at every load.
  *
- * Sums are f64, results are rounded to f32 once. At Gemma-7B's geometry one step takes seconds, so it is cut into pieces
- * by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something else.
+ * Sums are f64, results are rounded to f32 once. At Gemma-7B's geometry one step takes seconds, so it is cut into
+ * pieces by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something
+ * else.
  */
-import type { LinearStep } from '../../memory/layout';
+import type { StepOf } from '../../model/steps';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
 import { PIECE } from './pieces';
 
@@ -23,7 +24,7 @@ export type LinearScratch = Record<'x' | 'y' | 'tile' | 'table', Float64Array>;
 
 /** What a linear step reads and writes. */
 export interface LinearRun {
-  step: Pick<LinearStep, 'cols' | 'accumulate' | 'scale' | 'softcap'>;
+  step: Pick<StepOf<'linear'>, 'cols' | 'accumulate' | 'scale' | 'softcap'>;
   matrices: readonly CpuMatrix[];
   /** by matrix; null: no bias */
   biases: readonly (Float32Array | null)[];
@@ -156,7 +157,9 @@ function sharesTable(a: CpuMatrix, b: CpuMatrix): boolean {
   return a.format.codebook.every((value, i) => value === other[i]);
 }
 
-/** table[j * 256 + byte] = the two products that `byte` stands for at columns 2j, 2j + 1. @returns the block's sum of x */
+/**
+ * table[j * 256 + byte] = the two products that `byte` stands for at columns 2j, 2j + 1. @returns the block's sum of x
+ */
 function fillTable(
   table: Float64Array,
   codebook: readonly number[],

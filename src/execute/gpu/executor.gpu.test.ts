@@ -1,11 +1,11 @@
 import { afterEach, describe, it } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
+import { VARIANTS } from '../../kernels/variants';
 import { FAMILY_SAMPLE, FORMAT_FIXTURES, GGUF_FIXTURES } from '../cpu/test/fixtures';
 import type { Maker } from '../cpu/test/models';
 import { compareWithTransformers } from '../cpu/test/transformers';
 import { type OneCache, withOneCache } from '../test/one-cache';
 import { createGpuExecutor } from './executor';
-import { SHAPES } from './shapes';
 
 const gpu = testGpu();
 const open: OneCache[] = [];
@@ -16,7 +16,7 @@ afterEach(() => {
 const webgpu = (variant: string): Maker => ({
   target: 'webgpu',
   async make(model, plan) {
-    const made = await createGpuExecutor(await gpu, model, plan, { variant, shapes: SHAPES[variant] });
+    const made = await createGpuExecutor(await gpu, model, plan, { variant, shapes: VARIANTS[variant] });
     const executor = withOneCache(made);
     open.push(executor);
     return executor;

@@ -1,30 +1,28 @@
 /**
- * The executor on WebGPU. Buffers come from the plan through the ledger, dispatches from lower.ts, and bind groups and
- * pipelines are made once (those of a conversation's rings for each conversation, and again when it grew). A sampled id stays on the GPU and feeds the next step;
- * ids are read back late, four bytes each, while further steps already run.
+ * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and
+ * both are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings
+ * grew. A sampled id stays on the GPU and feeds the next step; ids are read back late, four bytes each, while further
+ * steps run.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';
-import { type BufferRequest, Ledger } from '../../gpu/ledger';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped, readThrough } from '../../gpu/readback';
-import type { KernelProfile, Profiler } from '../../gpu/timestamps';
-import { submittedWorkDone } from '../../gpu/wait';
-import { STATE } from '../../kernels/sample';
-import { type ActiveAdapters, type BaseWeights, type StepAdapters, wholeTensors } from '../../memory/adapted';
+import type { KernelProfile } from '../../gpu/timestamps';
+import { bindGroup, named } from '../../kernels/kernel';
+import type { KernelShapes } from '../../kernels/variants';
+import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
 import {
-  type BufferPlan,
-  biasBuffer,
   distinctRopes,
   ID_RING,
   idReadback,
-  type MemoryPlan,
-  type PlanModel,
-  planMemory,
   READBACK,
+  ropeBuffer,
+  STATE,
+  STATE_WORDS,
   STEPS_AHEAD,
-  stepVectors,
-} from '../../memory/plan';
+} from '../../memory/gpu-scratch';
+import { type MemoryPlan, type PlanModel, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
@@ -36,13 +34,14 @@ import type {
   SampleOptions,
   WeightSink,
 } from '../executor';
-import type { Bound } from './bound';
+import type { GpuContext } from './adapters';
+import { PlanBuffers } from './buffers';
 import { GpuKvCache, shiftPart } from './kv-cache';
-import { checkSizes, type KernelShapes, lower, lowerSampler, type Op, weightsOf } from './lower';
+import { checkSizes, lower } from './lower';
+import { lowerSampler } from './lower-sampler';
+import type { Bound, Op } from './op';
+import { SUBMIT_MS, Submitter } from './submitter';
 import { GpuSink } from './upload';
-
-/** Work is cut into submits of about this long, ms: Windows resets a GPU that is busy for 2 s. */
-const SUBMIT_MS = 100;
 
 export interface GpuExecutorOptions {
   shapes: KernelShapes;
@@ -52,24 +51,6 @@ export interface GpuExecutorOptions {
 
 /** Whether it uses a conversation's rings. */
 const isOwn = ({ layer }: Op): boolean => layer !== null;
-
-/** One chunk of prefill or one step of decode. */
-interface Pass {
-  tokens: number;
-  /** position of the newest token */
-  last: number;
-  cache: GpuKvCache;
-}
-
-/** GPUBufferUsage flags by purpose (the global does not exist in Node before Dawn is loaded). */
-const usageOf = ({ name, purpose }: BufferPlan): number => {
-  const [MAP_READ, COPY_SRC, COPY_DST, STORAGE] = [0x1, 0x4, 0x8, 0x80];
-  return name.startsWith('readback')
-    ? MAP_READ | COPY_DST
-    : purpose === 'staging'
-      ? STORAGE | COPY_DST
-      : STORAGE | COPY_DST | COPY_SRC;
-};
 
 /**
  * Allocates weights, scratch and upload buffers of the plan and compiles every kernel; reserve() allocates the cache.
@@ -100,9 +81,9 @@ export class GpuExecutor implements Executor {
   readonly #model: PlanModel;
   readonly #options: GpuExecutorOptions;
   readonly #plan: MemoryPlan;
-  readonly #ledger: Ledger;
   readonly #pipelines: Pipelines;
-  readonly #buffers = new Map<string, GPUBuffer>();
+  readonly #buffers: PlanBuffers;
+  readonly #submitter: Submitter;
   readonly #caches = new Set<GpuKvCache>();
   #adapters: StepAdapters = new Map();
   /** names of the buffers that exist for the active adapters only */
@@ -114,12 +95,7 @@ export class GpuExecutor implements Executor {
   #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
-  #dispatches = 0;
-  #submits = 0;
-  /** dispatches a submit, steered towards SUBMIT_MS */
-  #batch = 64;
   #stepMs = Number.POSITIVE_INFINITY;
-  #profiler: Profiler | null = null;
 
   constructor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions) {
     this.#gpu = gpu;
@@ -127,16 +103,17 @@ export class GpuExecutor implements Executor {
     this.#model = model;
     this.#plan = plan;
     this.#options = options;
-    this.#ledger = new Ledger(gpu.device);
+    this.#buffers = new PlanBuffers(gpu.device);
+    this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
-      (name) => this.#buffer(name),
+      this.#buffers.get,
       plan.matrices,
       stepVectors(model.steps, model.spec),
       model.steps,
-      () => this.#release((buffer) => buffer.purpose === 'staging'),
+      () => this.#buffers.release(plan.buffers.flatMap(({ name, purpose }) => (purpose === 'staging' ? [name] : []))),
     );
   }
 
@@ -144,7 +121,7 @@ export class GpuExecutor implements Executor {
     const wanted = plan.buffers.filter(({ purpose }) => purpose !== 'kv');
     // so that it is here, offline too, when weights are
     shiftPart().catch(() => {});
-    await this.#allocate(wanted);
+    this.#buffers.adopt(await this.#buffers.allocate(wanted));
     await this.#compile(this.#adapters);
     await this.#bindShared();
   }
@@ -179,16 +156,16 @@ export class GpuExecutor implements Executor {
   }
 
   createCache(): KvCache {
-    const cache = new GpuKvCache({
+    const cache: GpuKvCache = new GpuKvCache({
       device: this.#device,
-      ledger: this.#ledger,
+      ledger: this.#buffers.ledger,
       pipelines: this.#pipelines,
-      buffer: (name) => this.#buffer(name),
+      buffer: this.#buffers.get,
       useFrequencies: (reach) => this.#useFrequencies(reach),
       spec: this.#model.spec,
       plan: this.#plan,
       health: this.#gpu.health,
-      dispose: (cache) => this.#caches.delete(cache),
+      dispose: () => this.#caches.delete(cache),
     });
     this.#caches.add(cache);
     return cache;
@@ -207,80 +184,17 @@ export class GpuExecutor implements Executor {
       shapes: this.#options.shapes,
       kv: this.#plan.request.kvType,
       parts: this.#plan.kvByLayer.map(({ parts }) => parts),
-      workgroupMemory: this.#gpu.limits.maxComputeWorkgroupStorageSize,
+      profile: this.#gpu.profile,
     };
-  }
-
-  #buffer(name: string): GPUBuffer {
-    const buffer = this.#buffers.get(name);
-    if (!buffer) throw new Error(`the plan has no buffer ${name}`);
-    return buffer;
-  }
-
-  async #allocate(plans: readonly BufferPlan[]): Promise<void> {
-    const requests: BufferRequest[] = plans.map((plan) => ({ ...plan, usage: usageOf(plan) }));
-    const made = await this.#ledger.allocate(requests);
-    for (const [i, { name }] of plans.entries()) this.#buffers.set(name, made[i]);
-  }
-
-  #release(which: (plan: BufferPlan) => boolean): void {
-    for (const plan of this.#plan.buffers.filter(which)) {
-      const buffer = this.#buffers.get(plan.name);
-      if (buffer) this.#ledger.release(buffer);
-      this.#buffers.delete(plan.name);
-    }
   }
 
   #useFrequencies(reach: number): void {
     if (reach === this.#reach) return;
     this.#reach = reach;
-    distinctRopes(this.#model.spec).forEach((rope, i) => {
+    const { spec } = this.#model;
+    for (const rope of distinctRopes(spec)) {
       const frequencies = Float32Array.from(frequenciesFor(rope, reach));
-      this.#device.queue.writeBuffer(this.#buffer(`rope.${i}`), 0, frequencies);
-    });
-  }
-
-  /** The weights as adapters see them: those that they bring are in `fresh`. */
-  #base(adapters: StepAdapters, fresh: ReadonlyMap<string, GPUBuffer>): BaseWeights {
-    return {
-      rowNorms: async (step, ...product) => {
-        const names = step.parts.map((part) => part.name);
-        const matrices = weightsOf(this.#plan.matrices, adapters.get(step), names);
-        const buffer = (name: string) => fresh.get(name) ?? this.#buffer(name);
-        const read = (from: GPUBuffer, values: number) => this.#read(from, values);
-        const { rowNorms } = await import('./row-norms');
-        return rowNorms(this.#device, this.#ledger, this.#pipelines, matrices, buffer, product, read);
-      },
-      rows: async (step, tensor, indices) => {
-        const matrices = weightsOf(this.#plan.matrices, adapters.get(step), [tensor]);
-        const buffer = (name: string) => fresh.get(name) ?? this.#buffer(name);
-        const room = { chunk: this.#plan.request.chunk, table: this.#options.shapes.matvec.table };
-        const read = (from: GPUBuffer, values: number) => this.#read(from, values);
-        const { readRows } = await import('./read-rows');
-        return readRows(this.#device, this.#pipelines, matrices, indices, room, buffer, read);
-      },
-      biases: (step) =>
-        this.#read(
-          this.#buffer(biasBuffer(step)!),
-          step.parts.reduce((rows, part) => rows + part.rows, 0),
-        ),
-    };
-  }
-
-  /** Brings what adapters have whole into its buffers, as weights come into theirs. */
-  async #fillWhole(active: ActiveAdapters, adapters: StepAdapters, fresh: ReadonlyMap<string, GPUBuffer>) {
-    const { matrices, vectors } = wholeTensors(adapters);
-    const plans = matrices.length > 0 ? this.#plan.buffers.filter(({ purpose }) => purpose === 'staging') : [];
-    const staging = await this.#ledger.allocate(plans.map((plan) => ({ ...plan, usage: usageOf(plan) })));
-    try {
-      const buffers = new Map([...fresh, ...plans.map(({ name }, i) => [name, staging[i]] as const)]);
-      const lengths = new Map(vectors.map(({ name, cols }) => [name, cols]));
-      const buffer = (name: string) => buffers.get(name)!;
-      const sink = new GpuSink(this.#device, this.#pipelines, buffer, matrices, lengths, [], () => {});
-      await active.fill(sink);
-      await sink.finish();
-    } finally {
-      for (const buffer of staging) this.#ledger.release(buffer);
+      this.#device.queue.writeBuffer(this.#buffers.get(ropeBuffer(spec, rope)), 0, frequencies);
     }
   }
 
@@ -290,44 +204,43 @@ export class GpuExecutor implements Executor {
     const { adapters, buffers } = planMemory(model, this.#plan.request, this.#gpu.limits, 'webgpu');
     const always = new Set(this.#plan.buffers.map(({ name }) => name));
     const wanted = buffers.filter(({ name, purpose }) => purpose !== 'kv' && !always.has(name));
-    const made = await this.#ledger.allocate(wanted.map((plan) => ({ ...plan, usage: usageOf(plan) })));
+    const fresh = await this.#buffers.allocate(wanted);
     try {
-      const fresh = new Map(wanted.map(({ name }, i) => [name, made[i]]));
-      if (active) await this.#fillWhole(active, adapters, fresh);
-      const base = this.#base(adapters, fresh);
-      for (const adapter of adapters.values()) {
-        const contents = await active!.read(adapter, 'webgpu', base);
-        for (const [name, bytes] of contents) this.#device.queue.writeBuffer(fresh.get(name)!, 0, bytes);
-        // so that no more than one step's values wait in the queue
-        await submittedWorkDone(this.#device);
+      if (active) {
+        const { fillAdapters } = await import('./adapters');
+        await fillAdapters(this.#context(), active, adapters, fresh);
       }
       await this.#compile(adapters);
       this.#gpu.health.check();
     } catch (error) {
-      for (const buffer of made) this.#ledger.release(buffer);
+      this.#buffers.free(fresh);
       throw error;
     }
-    for (const name of this.#adapterBuffers) {
-      this.#ledger.release(this.#buffer(name));
-      this.#buffers.delete(name);
-    }
-    for (const [i, { name }] of wanted.entries()) this.#buffers.set(name, made[i]);
-    this.#adapterBuffers = wanted.map(({ name }) => name);
+    this.#buffers.release(this.#adapterBuffers);
+    this.#buffers.adopt(fresh);
+    this.#adapterBuffers = [...fresh.keys()];
     this.#adapters = adapters;
     this.#logits = 'none';
     await this.#bindShared();
+  }
+
+  #context(): GpuContext {
+    return {
+      device: this.#device,
+      pipelines: this.#pipelines,
+      buffers: this.#buffers,
+      plan: this.#plan,
+      table: this.#options.shapes.matvec.table,
+      read: (from, values) => this.#read(from, values),
+    };
   }
 
   #bind(ops: readonly Op[], cache?: GpuKvCache): Promise<Bound[]> {
     return Promise.all(
       ops.map(async (op) => {
         const pipeline = await this.#pipelines.get(op.kernel);
-        const entries = Object.entries(op.buffers).map(([binding, name]) => ({
-          binding: Number(binding),
-          resource: { buffer: cache?.buffers.get(name as string) ?? this.#buffer(name as string) },
-        }));
-        const layout = pipeline.getBindGroupLayout(0);
-        return { op, pipeline, group: this.#device.createBindGroup({ layout, entries }) };
+        const bound = named(op.buffers, (name) => cache?.buffers.get(name) ?? this.#buffers.get(name));
+        return { op, pipeline, group: bindGroup(this.#device, pipeline, op.kernel, bound) };
       }),
     );
   }
@@ -341,73 +254,26 @@ export class GpuExecutor implements Executor {
     const { chunk } = this.#plan.request;
     const { prefill } = await this.#use(cache);
     const { signal, onLogits, onProgress } = options;
-    const head = prefill.findIndex(({ op }) => op.buffers[4] === 'logits');
+    const head = prefill.findIndex(({ op }) => op.head);
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-      this.#device.queue.writeBuffer(this.#buffer('ids'), 0, piece);
-      this.#device.queue.writeBuffer(this.#buffer('state'), 0, new Uint32Array([start + at, tokens]));
+      this.#device.queue.writeBuffer(this.#buffers.get('ids'), 0, piece);
+      this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, new Uint32Array([start + at, tokens]));
       const last = start + at + tokens - 1;
-      const pass = { tokens, last, cache };
+      const pass = { tokens, last, slots: cache.held.slots };
       cache.held.write(start + at, last);
       const wantsHead = !onLogits && at + tokens === ids.length;
-      await this.#submitInPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
+      await this.#submitter.inPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
         // the head takes the last of so many tokens
-        this.#device.queue.writeBuffer(this.#buffer('state'), STATE.tokens * 4, new Uint32Array([row + 1]));
-        await this.#submitInPieces(prefill.slice(head), pass, signal);
+        this.#device.queue.writeBuffer(this.#buffers.get('state'), STATE.tokens * 4, new Uint32Array([row + 1]));
+        await this.#submitter.inPieces(prefill.slice(head), pass, signal);
         onLogits(start + at + row, await this.#readLogits());
       }
       onProgress?.(at + tokens);
     }
     this.#logits = 'ready';
-  }
-
-  /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
-  async #submitInPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal): Promise<void> {
-    for (let from = 0; from < bound.length; ) {
-      throwIfAborted(signal);
-      const size = this.#batch;
-      const piece = bound.slice(from, from + size);
-      const began = performance.now();
-      const encoder = this.#device.createCommandEncoder();
-      this.#encode(encoder, piece, pass);
-      this.#submit(encoder);
-      await submittedWorkDone(this.#device);
-      this.#gpu.health.check();
-      const ms = performance.now() - began;
-      if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
-      else if (ms < 0.5 * SUBMIT_MS && piece.length === size) this.#batch = Math.min(4096, size * 2);
-      from += piece.length;
-    }
-  }
-
-  #encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
-    if (this.#profiler) {
-      for (const item of bound) {
-        const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
-        this.#dispatch(pass, item, work);
-        pass.end();
-      }
-      this.#profiler.resolve(encoder);
-      return;
-    }
-    const pass = encoder.beginComputePass();
-    for (const item of bound) this.#dispatch(pass, item, work);
-    pass.end();
-  }
-
-  #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, { tokens, last, cache }: Pass): void {
-    const [x, y = 1, z = 1] = op.groups(tokens, last, cache.held.slots);
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(x, y, z);
-    this.#dispatches++;
-  }
-
-  #submit(encoder: GPUCommandEncoder): void {
-    this.#device.queue.submit([encoder.finish()]);
-    this.#submits++;
   }
 
   async *decode(
@@ -448,7 +314,7 @@ export class GpuExecutor implements Executor {
   }
 
   #writeRequest(start: number, { temperature, topK, topP, seed, firstStep = 0 }: SampleOptions): void {
-    const state = new Uint32Array(16);
+    const state = new Uint32Array(STATE_WORDS);
     const floats = new Float32Array(state.buffer);
     // The sampler moves to the next position before it hands the id on.
     state[STATE.position] = start - 1;
@@ -458,21 +324,21 @@ export class GpuExecutor implements Executor {
     state[STATE.topK] = topK;
     floats[STATE.topP] = topP;
     state[STATE.seed] = seed;
-    this.#device.queue.writeBuffer(this.#buffer('state'), 0, state);
+    this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
   }
 
   /** One submit: the previous id's pass (none before the first), the sampler, and the id on its way back. */
   #step(cache: GpuKvCache, decode: readonly Bound[], start: number, index: number): Promise<ArrayBuffer> {
     const encoder = this.#device.createCommandEncoder();
-    const pass = { tokens: 1, last: start + index - 1, cache };
+    const pass = { tokens: 1, last: start + index - 1, slots: cache.held.slots };
     if (index > 0) {
       cache.held.write(pass.last, pass.last);
-      this.#encode(encoder, decode, pass);
+      this.#submitter.encode(encoder, decode, pass);
     }
-    this.#encode(encoder, this.#sampler, pass);
-    const readback = this.#buffer(idReadback(index));
-    encoder.copyBufferToBuffer(this.#buffer('sampled'), (index % ID_RING) * 4, readback, 0, 4);
-    this.#submit(encoder);
+    this.#submitter.encode(encoder, this.#sampler, pass);
+    const readback = this.#buffers.get(idReadback(index));
+    encoder.copyBufferToBuffer(this.#buffers.get('sampled'), (index % ID_RING) * 4, readback, 0, 4);
+    this.#submitter.submit(encoder);
     return readMapped(this.#device, readback, 4);
   }
 
@@ -484,40 +350,32 @@ export class GpuExecutor implements Executor {
   }
 
   #readLogits(): Promise<Float32Array> {
-    return this.#read(this.#buffer('logits'), this.#model.spec.vocab);
+    return this.#read(this.#buffers.get('logits'), this.#model.spec.vocab);
   }
 
   /** f32 values of a buffer. */
   async #read(from: GPUBuffer, values: number): Promise<Float32Array> {
     const bytes = values * 4;
-    const read = await readThrough(this.#device, this.#buffer(READBACK), [{ from, at: 0, to: 0, bytes }], bytes);
+    const read = await readThrough(this.#device, this.#buffers.get(READBACK), [{ from, at: 0, to: 0, bytes }], bytes);
     return new Float32Array(read.buffer);
   }
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */
-  async profile(work: () => Promise<void>): Promise<KernelProfile[] | null> {
-    const { createProfiler } = await import('../../gpu/timestamps');
-    this.#profiler = createProfiler(this.#device, this.#gpu.features);
-    if (!this.#profiler) return null;
-    try {
-      await work();
-      return await this.#profiler.finish();
-    } finally {
-      this.#profiler = null;
-    }
+  profile(work: () => Promise<void>): Promise<KernelProfile[] | null> {
+    return this.#submitter.profile(work);
   }
 
   memory(): MemoryReport {
-    return this.#ledger.report();
+    return this.#buffers.ledger.report();
   }
 
   stats(): ExecutorStats {
-    return { dispatches: this.#dispatches, submits: this.#submits, variants: { shapes: this.#options.variant } };
+    const { dispatches, submits } = this.#submitter;
+    return { dispatches, submits, variants: { shapes: this.#options.variant } };
   }
 
   dispose(): void {
     this.#caches.clear();
-    this.#ledger.dispose();
-    this.#buffers.clear();
+    this.#buffers.dispose();
   }
 }

@@ -1,12 +1,8 @@
 /** One conversation's rings on the GPU, copies of those that slide, and the dispatches that are bound to them. */
-import { NibbleError } from '../../errors';
-import type { DeviceHealth } from '../../gpu/device-health';
-import type { Ledger } from '../../gpu/ledger';
-import type { Pipelines } from '../../gpu/pipelines';
+import { STORAGE_USAGE } from '../../gpu/usage';
 import {
   type KvLayerPlan,
   type KvPart,
-  type KvShape,
   type KvType,
   kvBuffer,
   kvBuffers,
@@ -14,67 +10,33 @@ import {
   snapshotBuffers,
   snapshotOf,
 } from '../../memory/kv';
-import { type MemoryPlan, reachedTokens } from '../../memory/plan';
+import type { MemoryPlan } from '../../memory/plan';
 import { copySegments } from '../../memory/ring';
-import { Rings } from '../../memory/rings';
 import type { Shift } from '../../memory/shift';
-import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
-import type { Bound } from './bound';
-
-/** GPUBufferUsage: STORAGE, COPY_DST, COPY_SRC (the global does not exist in Node before Dawn is loaded). */
-export const KV_USAGE = 0x80 | 0x8 | 0x4;
+import { RingCache } from '../ring-cache';
+import type { GpuCacheOwner, GpuRings, Place } from './kv-owner';
+import type { Bound } from './op';
 
 /** Only long conversations need it. */
 export const shiftPart = () => import('./shift-rings');
 
 const KINDS = ['k', 'v'] as const;
 
-/** A ring, or rows of one, and where its buffers are. */
-export interface Place extends KvShape {
-  /** @param name of the ring's buffer */
-  buffer(name: string): GPUBuffer;
-}
-
-/** What it shares with the executor that made it. */
-export interface GpuCacheOwner {
-  device: GPUDevice;
-  ledger: Ledger;
-  pipelines: Pipelines;
-  spec: ModelSpec;
-  /** what the model was loaded with: type and chunk are the same for every conversation */
-  plan: MemoryPlan;
-  /** of those that all conversations share, by the plan's name */
-  buffer(name: string): GPUBuffer;
-  /** puts the frequencies of conversations that reach so far in place */
-  useFrequencies(reach: number): void;
-  health: DeviceHealth;
-  dispose(cache: GpuKvCache): void;
-}
-
-export class GpuKvCache implements KvCache {
-  readonly held: Rings;
-  /** by layer, which heads its buffers hold */
+export class GpuKvCache extends RingCache implements KvCache, GpuRings {
   readonly parts: (readonly KvPart[])[];
-  /** by layer, how many copies there are of its ring */
-  readonly #copies: number[];
-  /** by the plan's names */
   readonly buffers = new Map<string, GPUBuffer>();
-  /** positions that the reserved request reaches */
-  reach = 0;
-  /** the passes on these buffers; null: to be bound anew */
   passes: Record<'decode' | 'prefill', Bound[]> | null = null;
   readonly #owner: GpuCacheOwner;
 
   constructor(owner: GpuCacheOwner) {
+    super(owner.spec);
     this.#owner = owner;
-    this.held = new Rings(owner.spec);
     this.parts = owner.plan.kvByLayer.map(({ parts }) => parts);
-    this.#copies = this.parts.map(() => 0);
   }
 
-  get bytes(): number {
-    return this.layerBytes.reduce((sum, bytes) => sum + bytes, 0);
+  protected get type(): KvType {
+    return this.#owner.plan.request.kvType;
   }
 
   get layerBytes(): number[] {
@@ -87,12 +49,7 @@ export class GpuKvCache implements KvCache {
   }
 
   #copiesOf(layer: number): { name: string; bytes: number }[] {
-    return snapshotBuffers({ layer, parts: this.parts[layer], snapshots: this.#copies[layer] });
-  }
-
-  /** Positions that it can hold. */
-  get capacity(): number {
-    return this.held.capacity(this.#owner.plan.request.chunk);
+    return snapshotBuffers({ layer, parts: this.parts[layer], snapshots: this.copies[layer] });
   }
 
   async shift(shift: Shift): Promise<void> {
@@ -101,30 +58,14 @@ export class GpuKvCache implements KvCache {
     await shiftRings(this.#owner, this, shift);
   }
 
-  async reserve(plan: MemoryPlan): Promise<void> {
+  override async reserve(plan: MemoryPlan): Promise<void> {
     this.#owner.health.check();
-    this.#checkType(plan.request.kvType);
-    // none is made of some layers only, should this fail in between
-    this.held.snapshots.places = 0;
-    for (const ring of plan.kvByLayer) {
-      if (ring.slots > this.held.slots[ring.layer]) await this.#growLayer(ring);
-      if (ring.snapshots > this.#copies[ring.layer]) await this.#makeCopies(ring);
-    }
-    this.held.snapshots.places = Math.max(...this.#copies);
-    this.reach = reachedTokens(plan.request);
+    await super.reserve(plan);
   }
 
-  #checkType(kvType: KvType): void {
-    const own = this.#owner.plan.request.kvType;
-    if (kvType === own) return;
-    throw new NibbleError('invalid-option', `The cache is ${own} and cannot become ${kvType}; load the model again.`);
-  }
-
-  /** A new ring for one layer, what was cached copied over, the old one freed; on failure the old one stays. */
-  async #growLayer(ring: KvLayerPlan): Promise<void> {
+  protected async grow(ring: KvLayerPlan): Promise<void> {
     const { held, parts } = this;
     const { layer } = ring;
-    this.#dropCopies(layer);
     const fresh = await this.#allocate(kvBuffers(ring));
     if (held.slots[layer] > 0) {
       const next = { ...ring, buffer: (name: string) => fresh.get(name)! };
@@ -132,32 +73,20 @@ export class GpuKvCache implements KvCache {
       this.#free(kvBuffers({ layer, parts: parts[layer] }));
     }
     for (const [name, buffer] of fresh) this.buffers.set(name, buffer);
-    held.slots[layer] = ring.slots;
     parts[layer] = ring.parts;
     this.passes = null;
   }
 
-  dropSnapshots(): void {
-    for (const layer of this.#copies.keys()) this.#dropCopies(layer);
-    this.held.snapshots.places = 0;
-  }
-
-  /** A state without a copy of one layer is none. */
-  #dropCopies(layer: number): void {
-    if (this.#copies[layer] > 0) this.held.snapshots.drop(0);
-    this.#free(this.#copiesOf(layer));
-    this.#copies[layer] = 0;
-  }
-
-  async #makeCopies(ring: KvLayerPlan): Promise<void> {
-    // those that there are have no copy of this layer
-    this.held.snapshots.drop(0);
+  protected async makeCopies(ring: KvLayerPlan): Promise<void> {
     for (const [name, buffer] of await this.#allocate(snapshotBuffers(ring))) this.buffers.set(name, buffer);
-    this.#copies[ring.layer] = ring.snapshots;
+  }
+
+  protected freeCopies(layer: number): void {
+    this.#free(this.#copiesOf(layer));
   }
 
   async #allocate(wanted: { name: string; bytes: number }[]): Promise<Map<string, GPUBuffer>> {
-    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: KV_USAGE }));
+    const requests = wanted.map((one) => ({ ...one, purpose: 'kv' as const, usage: STORAGE_USAGE }));
     const made = await this.#owner.ledger.allocate(requests);
     return new Map(wanted.map(({ name }, i) => [name, made[i]]));
   }
@@ -198,27 +127,16 @@ export class GpuKvCache implements KvCache {
     }
   }
 
-  snapshot(end: number): void {
-    this.held.keep(end, (place, last) =>
-      this.#submit((encoder) =>
-        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, ring, copy, last)),
-      ),
-    );
-  }
-
-  rewind(position: number): number {
-    return this.held.rewind(position, (place, last) =>
-      this.#submit((encoder) =>
-        this.#eachCopy(place, (layer, ring, copy) => this.#copy(encoder, layer, copy, ring, last)),
-      ),
-    );
-  }
-
-  #eachCopy(place: number, run: (layer: number, ring: Place, copy: Place) => void): void {
-    for (const [layer, copies] of this.#copies.entries()) {
-      const ring = this.#ring(layer);
-      if (place < copies) run(layer, ring, { ...ring, buffer: (name) => ring.buffer(snapshotOf(name, place)) });
-    }
+  protected copyRings(place: number, last: number, way: 'into copies' | 'back'): void {
+    this.#submit((encoder) => {
+      for (const [layer, copies] of this.copies.entries()) {
+        if (place >= copies) continue;
+        const ring = this.#ring(layer);
+        const copy = { ...ring, buffer: (name: string) => ring.buffer(snapshotOf(name, place)) };
+        if (way === 'back') this.#copy(encoder, layer, copy, ring, last);
+        else this.#copy(encoder, layer, ring, copy, last);
+      }
+    });
   }
 
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -233,11 +151,11 @@ export class GpuKvCache implements KvCache {
     writeRows(this.#owner, layer, this.#ring(layer), from, end, bytes);
   }
 
-  dispose(): void {
+  override dispose(): void {
     for (const buffer of this.buffers.values()) this.#owner.ledger.release(buffer);
     this.buffers.clear();
-    this.held.clear();
     this.passes = null;
-    this.#owner.dispose(this);
+    super.dispose();
+    this.#owner.dispose();
   }
 }

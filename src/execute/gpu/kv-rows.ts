@@ -1,9 +1,10 @@
 /** Rows of a ring on the GPU, read and written; for who saves them, so that its code comes when somebody does. */
 import { readThrough } from '../../gpu/readback';
+import { READBACK } from '../../memory/gpu-scratch';
 import { kvBuffer, kvCopies, kvRows } from '../../memory/kv';
-import { READBACK } from '../../memory/plan';
+
 import { copySegments } from '../../memory/ring';
-import type { GpuCacheOwner, Place } from './kv-cache';
+import type { GpuCacheOwner, Place } from './kv-owner';
 
 /** As KvCache.read(), of a layer's ring. */
 export function readRows(

@@ -4,65 +4,30 @@
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
-import {
-  appendGroups,
-  appendKernel,
-  attendGroupsOf,
-  attendKernel,
-  type HeadShape,
-  mergeGroups,
-  mergeKernel,
-} from '../../kernels/attention';
-import {
-  activateKernel,
-  addKernel,
-  embedGroups,
-  embedKernel,
-  normKernel,
-  projectionNormKernel,
-  rowGroups,
-} from '../../kernels/elementwise';
-import type { Kernel } from '../../kernels/library';
-import {
-  type LinearFusion,
-  type MatmulShape,
-  type MatvecShape,
-  matmulGroups,
-  matmulKernel,
-  matvecGroups,
-  matvecKernel,
-} from '../../kernels/linear';
-import { sampleMaxKernel, samplePickKernel } from '../../kernels/sample';
-import { LORA_BUFFER, type StepAdapter, type StepAdapters } from '../../memory/adapted';
+import type { DeviceProfile } from '../../gpu/device-profile';
+import { activateKernel } from '../../kernels/activate';
+import { addKernel, rowGroups } from '../../kernels/add';
+import { appendGroups, appendKernel } from '../../kernels/append';
+import { attendGroupsOf, attendKernel } from '../../kernels/attend';
+import { embedGroups, embedKernel } from '../../kernels/embed';
+import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
+import type { LinearFusion } from '../../kernels/linear';
+import { matmulGroups, matmulKernel } from '../../kernels/matmul';
+import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
+import { mergeGroups, mergeKernel } from '../../kernels/merge';
+import { normKernel } from '../../kernels/norm';
+import { projectionNormKernel } from '../../kernels/projection-norm';
+import type { KernelShapes } from '../../kernels/variants';
+import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
+import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
-import type { DeviceMatrix, LinearStep } from '../../memory/layout';
-import { biasBuffer, distinctRopes, gateUpFused, type PlanModel, SAMPLE_GROUPS } from '../../memory/plan';
+import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
+import { biasBuffer, gateUpFused, type PlanModel } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
-import type { BufferName, Step } from '../../model/steps';
+import type { BufferName, Step, StepOf } from '../../model/steps';
+import { type Buffers, type Op, op } from './op';
 
-/** Shapes by use; `head` is the vocabulary's matvec. */
-export interface KernelShapes {
-  matvec: MatvecShape;
-  head: MatvecShape;
-  matmul: MatmulShape;
-  /** query rows that a workgroup of prefill attention holds in registers */
-  attendRows: number;
-}
-
-export type Groups = readonly [number, number?, number?];
-
-type Bindings = { readonly [binding: number]: string | undefined };
-
-/** One dispatch. */
-export interface Op {
-  kernel: Kernel;
-  /** binding number -> buffer name */
-  buffers: Bindings;
-  /** workgroups for `tokens` tokens, the last at position `last`, with rings of `slots` by layer; 0 = skip */
-  groups(tokens: number, last: number, slots: readonly number[]): Groups;
-  /** whose rings it uses; null: none */
-  layer: number | null;
-}
+type LinearBinding = keyof typeof MATVEC.bindings;
 
 export interface LowerOptions {
   model: PlanModel;
@@ -72,8 +37,7 @@ export interface LowerOptions {
   kv: KvType;
   /** which heads each layer's KV buffers hold */
   parts: readonly (readonly KvPart[])[];
-  /** bytes of workgroup memory that the device allows */
-  workgroupMemory: number;
+  profile: DeviceProfile;
 }
 
 /**
@@ -96,50 +60,33 @@ export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
 
-/** Samples from the logits and prepares the next token's pass. */
-export function lowerSampler(vocab: number): Op[] {
-  return [
-    op(sampleMaxKernel(vocab), { 0: 'logits', 1: 'maxima' }, () => [SAMPLE_GROUPS]),
-    op(samplePickKernel(vocab), { 0: 'logits', 1: 'maxima', 2: 'state', 3: 'ids', 4: 'sampled' }, () => [1]),
-  ];
-}
-
-function op(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): Op {
-  return { kernel, buffers, groups, layer };
-}
-
 /** What a kernel does to get its input, and the buffers it is in. */
 interface LinearInput {
   fusion: Pick<LinearFusion, 'norm' | 'merge' | 'last'>;
-  buffers: Bindings;
+  buffers: Buffers<LinearBinding>;
 }
-
-type EmbedStep = Extract<Step, { op: 'embed' }>;
-type NormStep = Extract<Step, { op: 'norm' }>;
-type RotateStep = Extract<Step, { op: 'rotate' }>;
-type AttendStep = Extract<Step, { op: 'attend' }>;
 
 class Lowering {
   readonly #options: LowerOptions;
   readonly #mode: Mode;
   readonly #ops: Op[] = [];
-  readonly #ropes: readonly string[];
   /** a norm whose only reader is the linear step that follows */
-  #norm: NormStep | null = null;
-  #rotate: RotateStep | null = null;
+  #norm: StepOf<'norm'> | null = null;
+  #rotate: StepOf<'rotate'> | null = null;
   /** the biases of q, k and v, where int8 keys are kept without theirs: a norm that comes after keeps it in */
   #keyBias: string | null = null;
   /** attention's parts wait in `partials` for the matvec that merges them */
   #partsPending = false;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
+  /** whether the step that is lowered is the head */
+  #head = false;
   /** where a norm written onto its own input went instead */
   #moved: { from: BufferName; to: BufferName } | null = null;
 
   constructor(options: LowerOptions, mode: Mode) {
     this.#options = options;
     this.#mode = mode;
-    this.#ropes = distinctRopes(options.model.spec).map((rope) => JSON.stringify(rope));
   }
 
   run(): Op[] {
@@ -153,8 +100,8 @@ class Lowering {
     return this.#options.adapters.get(step)?.vectors.get(name ?? '')?.name ?? name;
   }
 
-  #push(kernel: Kernel, buffers: Bindings, groups: Op['groups'], layer: number | null = null): void {
-    this.#ops.push(op(kernel, buffers, groups, layer));
+  #push<B extends string>(...of: Parameters<typeof op<B>>): void {
+    this.#ops.push({ ...op(...of), head: this.#head });
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -169,6 +116,7 @@ class Lowering {
         return;
       }
       case 'linear':
+        this.#head = step.lastOnly;
         this.#linear(step, next);
         return;
       case 'rotate': {
@@ -185,14 +133,16 @@ class Lowering {
         return;
       case 'activate':
         if (!this.#gateFused) {
-          this.#push(activateKernel(step.width, step.activation), { 0: 'gateUp', 1: 'mlp', 2: 'state' }, (tokens) =>
-            rowGroups(step.width, tokens),
+          this.#push(
+            activateKernel(step.width, step.activation),
+            { x: 'gateUp', out: 'mlp', state: 'state' },
+            (tokens) => rowGroups(step.width, tokens),
           );
         }
         return;
       case 'add': {
         const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
-        this.#push(addKernel(step.width, step.scale), { 0: from, 1: step.out, 2: 'state' }, (tokens) =>
+        this.#push(addKernel(step.width, step.scale), { x: from, out: step.out, state: 'state' }, (tokens) =>
           rowGroups(step.width, tokens),
         );
         return;
@@ -200,12 +150,12 @@ class Lowering {
     }
   }
 
-  #embed(step: EmbedStep): void {
+  #embed(step: StepOf<'embed'>): void {
     const gather = (matrices: readonly DeviceMatrix[], scale: number, out: string) => {
       for (const matrix of matrices) {
         this.#push(
           embedKernel(matrix, scale, this.#options.shapes.matvec.table),
-          { ...matrixBuffers(matrix), 3: 'ids', 4: out, 7: 'state' },
+          { ...matrixBuffers(matrix), ids: 'ids', out, state: 'state' },
           (tokens) => [embedGroups(matrix.cols, tokens)],
         );
       }
@@ -218,34 +168,36 @@ class Lowering {
     this.#addAdapter(adapter.b, fusion, 'x', this.#mode === 'decode');
   }
 
-  #normOp(step: NormStep): void {
+  #normOp(step: StepOf<'norm'>): void {
     // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
     const out = step.in === step.out ? 'h' : step.out;
     this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
-    this.#push(normKernel(step.width, step.eps, step.offset), { 0: step.in, 1: step.weight, 2: out }, (tokens) => [
-      tokens,
-    ]);
+    this.#push(
+      normKernel(step.width, step.eps, step.offset),
+      { x: step.in, norm_weight: step.weight, out },
+      (tokens) => [tokens],
+    );
   }
 
   /** Norms q and k by themselves, so that what is left to rotate has none. */
-  #projectionNorm(step: RotateStep): RotateStep {
+  #projectionNorm(step: StepOf<'rotate'>): StepOf<'rotate'> {
     const { qNorm, kNorm, eps, offset } = step;
     if (!qNorm || !kNorm) return step;
     this.#push(
       projectionNormKernel(this.#options.model.spec, eps, offset),
-      { 0: 'qkv', 1: qNorm, 2: kNorm },
+      { qkv: 'qkv', q_norm: qNorm, k_norm: kNorm },
       (tokens) => [tokens, 2],
     );
     return { ...step, qNorm: null, kNorm: null };
   }
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
-  #usesMatvec(step: LinearStep): boolean {
+  #usesMatvec(step: StepOf<'linear'>): boolean {
     return this.#mode === 'decode' || step.lastOnly;
   }
 
   /** Layer by layer: in a checkpoint of mixed types gate and up are one matrix in some and two in others. */
-  #gated(gate: LinearStep): boolean {
+  #gated(gate: StepOf<'linear'>): boolean {
     const { model, matrices } = this.#options;
     return !biasBuffer(gate) && gateUpFused(matrices, model.spec, gate.parts[0].name);
   }
@@ -254,7 +206,7 @@ class Lowering {
     return weightsOf(this.#options.matrices, this.#options.adapters.get(step), names);
   }
 
-  #linear(step: LinearStep, next: Step | undefined): void {
+  #linear(step: StepOf<'linear'>, next: Step | undefined): void {
     const { spec } = this.#options.model;
     const matvec = this.#usesMatvec(step);
     const adapter = this.#options.adapters.get(step);
@@ -275,19 +227,19 @@ class Lowering {
       outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
     };
     const out = gated ? 'mlp' : step.out;
-    const shape = step.out === 'logits' ? this.#options.shapes.head : this.#options.shapes.matvec;
+    const shape = step.lastOnly ? this.#options.shapes.head : this.#options.shapes.matvec;
     const name = step.out === 'x' ? step.in : step.out;
     for (const matrix of this.#matricesOf(
       step,
       step.parts.map((part) => part.name),
     ))
-      this.#product(matrix, fusion, { ...input.buffers, 4: out, ...(bias ? { 6: bias } : {}) }, matvec && shape, name);
+      this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
     this.#partsPending = false;
   }
 
-  #input(step: LinearStep, matvec: boolean): LinearInput {
+  #input(step: StepOf<'linear'>, matvec: boolean): LinearInput {
     const { spec } = this.#options.model;
     const last = step.lastOnly && matvec;
     const norm = this.#norm;
@@ -299,9 +251,9 @@ class Lowering {
         last,
       },
       buffers: {
-        3: norm ? norm.in : merge ? 'partials' : step.in,
-        ...(norm ? { 5: norm.weight } : {}),
-        ...(!matvec || last ? { 7: 'state' } : {}),
+        x: norm ? norm.in : merge ? 'partials' : step.in,
+        ...(norm ? { norm_weight: norm.weight } : {}),
+        ...(!matvec || last ? { state: 'state' } : {}),
       },
     };
   }
@@ -310,7 +262,7 @@ class Lowering {
   #product(
     matrix: DeviceMatrix,
     fusion: LinearFusion,
-    buffers: Bindings,
+    buffers: Buffers<LinearBinding>,
     matvec: MatvecShape | false,
     name: string,
   ): void {
@@ -329,13 +281,13 @@ class Lowering {
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */
-  #adapt(step: LinearStep, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
+  #adapt(step: StepOf<'linear'>, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
     for (const matrix of a) {
       const fusion = { ...input.fusion, outputStride: rank };
       this.#product(
         matrix,
         fusion,
-        { ...input.buffers, 4: LORA_BUFFER },
+        { ...input.buffers, out: LORA_BUFFER },
         matvec && this.#options.shapes.matvec,
         'lora a',
       );
@@ -349,15 +301,15 @@ class Lowering {
     // B has many rows and next to no columns, so that lanes that share a row would idle.
     const { lanes, table } = this.#options.shapes.matvec;
     const shape: MatvecShape = { lanes: lanes === 'even' ? lanes : 64, slices: 1, tile: 1, table };
-    const state = matvec ? {} : { 7: 'state' };
+    const state = matvec ? {} : { state: 'state' };
     for (const matrix of b) {
-      const buffers = { 3: LORA_BUFFER, 4: out, ...state };
+      const buffers = { x: LORA_BUFFER, out, ...state };
       this.#product(matrix, { ...fusion, accumulate: true }, buffers, matvec && shape, 'lora b');
     }
   }
 
   #headShape(weight: string | null): HeadShape {
-    const rotate = this.#rotate as RotateStep;
+    const rotate = this.#rotate as StepOf<'rotate'>;
     return {
       rope: rotate.rope,
       norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
@@ -367,22 +319,22 @@ class Lowering {
   }
 
   /** What append and attend both read and write. */
-  #headBuffers(layer: number, part: number, norm: string | null): Bindings {
-    const { rope } = this.#rotate as RotateStep;
+  #headBuffers(layer: number, part: number, norm: string | null): Buffers<keyof typeof HEAD_BINDINGS> {
+    const { rope } = this.#rotate as StepOf<'rotate'>;
     return {
-      0: 'qkv',
-      1: kvBuffer(layer, 'k', part),
-      2: kvBuffer(layer, 'v', part),
-      3: 'state',
-      ...(rope ? { 4: `rope.${this.#ropes.indexOf(JSON.stringify(rope))}` } : {}),
-      ...(norm ? { 5: norm } : {}),
-      ...(this.#keyBias ? { 7: this.#keyBias } : {}),
+      qkv: 'qkv',
+      keys: kvBuffer(layer, 'k', part),
+      values: kvBuffer(layer, 'v', part),
+      state: 'state',
+      ...(rope ? { frequencies: ropeBuffer(this.#options.model.spec, rope) } : {}),
+      ...(norm ? { head_norm: norm } : {}),
+      ...(this.#keyBias ? { bias: this.#keyBias } : {}),
     };
   }
 
   #append(layer: number): void {
     const { model, kv, parts } = this.#options;
-    const { kNorm } = this.#rotate as RotateStep;
+    const { kNorm } = this.#rotate as StepOf<'rotate'>;
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
         appendKernel(model.spec, this.#headShape(kNorm), part),
@@ -393,55 +345,30 @@ class Lowering {
     }
   }
 
-  #attend({ layer, scale, softcap, window }: AttendStep, next: Step | undefined): void {
+  #attend({ layer, scale, softcap, window }: StepOf<'attend'>, next: Step | undefined): void {
     const { model, parts, shapes } = this.#options;
     const { spec } = model;
-    const { qNorm } = this.#rotate as RotateStep;
+    const { qNorm } = this.#rotate as StepOf<'rotate'>;
     const split = this.#mode === 'decode';
     const shape = { ...this.#headShape(qNorm), scale, softcap, window };
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
         attendKernel(spec, shape, part, split, shapes.attendRows),
-        { ...this.#headBuffers(layer, i, qNorm), 6: split ? 'partials' : 'attn' },
+        { ...this.#headBuffers(layer, i, qNorm), out: split ? 'partials' : 'attn' },
         attendGroupsOf(spec, part, split, shapes.attendRows, layer),
         layer,
       );
     }
     if (!split) return;
     if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
-    else this.#push(mergeKernel(spec), { 0: 'partials', 1: 'attn' }, () => [mergeGroups(spec)]);
+    else this.#push(mergeKernel(spec), { x: 'partials', out: 'attn' }, () => [mergeGroups(spec)]);
   }
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
   #mergeFits(): boolean {
-    const { model, shapes, workgroupMemory } = this.#options;
+    const { model, shapes, profile } = this.#options;
     const { lanes, slices, tile } = shapes.matvec;
     const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
-    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= workgroupMemory;
+    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
   }
-}
-
-/**
- * The matrices that a step computes with, in this order: where one of several that are stacked is an adapter's, it writes
- * its rows of the output after the stack has written all.
- */
-export function weightsOf(
-  matrices: readonly DeviceMatrix[],
-  adapter: StepAdapter | undefined,
-  names: readonly string[],
-): DeviceMatrix[] {
-  const own = names.filter((name) => !adapter?.matrices.has(name));
-  return [
-    ...matrices.filter(({ parts }) => parts.some(({ tensor }) => own.includes(tensor))),
-    ...names.flatMap((name) => adapter?.matrices.get(name) ?? []),
-  ];
-}
-
-/** The bindings of a kernel that reads a matrix. */
-export function matrixBuffers(matrix: DeviceMatrix): Bindings {
-  return {
-    0: `${matrix.name}.codes`,
-    ...(matrix.bytes.scales ? { 1: `${matrix.name}.scales` } : {}),
-    ...(matrix.bytes.offsets ? { 2: `${matrix.name}.offsets` } : {}),
-  };
 }

@@ -1,9 +1,9 @@
 /** Some rows of a weight matrix, back from the GPU as f32: what trained tokens are compared with. */
 import type { Pipelines } from '../../gpu/pipelines';
-import { embedGroups, embedKernel } from '../../kernels/elementwise';
+import { embedGroups, embedKernel } from '../../kernels/embed';
+import { bindGroup, named } from '../../kernels/kernel';
 import type { CodebookTable } from '../../kernels/matrix';
-import type { DeviceMatrix } from '../../memory/layout';
-import { matrixBuffers } from './lower';
+import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 
 /**
  * The rows go through the buffers of an embedding, a chunk of tokens at a time: nothing may run meanwhile.
@@ -29,14 +29,11 @@ export async function readRows(
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const matrix of matrices) {
-      const pipeline = await pipelines.get(embedKernel(matrix, 1, table));
-      const names = { ...matrixBuffers(matrix), 3: 'ids', 4: 'x', 7: 'state' };
-      const entries = Object.entries(names).map(([binding, name]) => ({
-        binding: Number(binding),
-        resource: { buffer: buffer(name as string) },
-      }));
+      const kernel = embedKernel(matrix, 1, table);
+      const pipeline = await pipelines.get(kernel);
+      const bound = named({ ...matrixBuffers(matrix), ids: 'ids', out: 'x', state: 'state' }, buffer);
       pass.setPipeline(pipeline);
-      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
       pass.dispatchWorkgroups(embedGroups(cols, some.length));
     }
     pass.end();

@@ -1,9 +1,10 @@
 /** L2 norms of the rows of W + b a, on the GPU: what DoRA asks of the weights underneath. */
 import type { Ledger } from '../../gpu/ledger';
 import type { Pipelines } from '../../gpu/pipelines';
+import { STORAGE_USAGE } from '../../gpu/usage';
+import { bindGroup, named } from '../../kernels/kernel';
 import { rowNormsGroups, rowNormsKernel } from '../../kernels/row-norms';
-import { CHUNK_COLUMNS, type DeviceMatrix } from '../../memory/layout';
-import { matrixBuffers } from './lower';
+import { type DeviceMatrix, matrixBuffers, wholeChunks } from '../../memory/layout';
 
 /**
  * @param matrices that make up W [rows, cols]
@@ -21,13 +22,13 @@ export async function rowNorms(
 ): Promise<Float32Array> {
   const cols = a.length / rank;
   const rows = b.length / rank;
-  const wide = Math.ceil(cols / CHUNK_COLUMNS) * CHUNK_COLUMNS;
+  const wide = wholeChunks(cols);
   const padded = new Float32Array(rank * wide);
   for (let k = 0; k < rank; k++) padded.set(a.subarray(k * cols, (k + 1) * cols), k * wide);
   const sizes = { 'norms.a': padded.length, 'norms.b': b.length, norms: rows };
   const made = await ledger.allocate(
-    // they exist only while the question is answered; STORAGE, COPY_SRC and COPY_DST
-    Object.entries(sizes).map(([name, size]) => ({ name, purpose: 'staging', bytes: size * 4, usage: 0x8c })),
+    // they exist only while the question is answered
+    Object.entries(sizes).map(([name, size]) => ({ name, purpose: 'staging', bytes: size * 4, usage: STORAGE_USAGE })),
   );
   try {
     device.queue.writeBuffer(made[0], 0, padded);
@@ -35,15 +36,11 @@ export async function rowNorms(
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const matrix of matrices) {
-      const pipeline = await pipelines.get(rowNormsKernel(matrix, rank));
-      const weights = Object.values(matrixBuffers(matrix)).map((name) => buffer(name as string));
-      const bindings = Object.keys(matrixBuffers(matrix)).map(Number);
-      const entries = [...weights, ...made].map((bound, i) => ({
-        binding: bindings[i] ?? 3 + i - weights.length,
-        resource: { buffer: bound },
-      }));
+      const kernel = rowNormsKernel(matrix, rank);
+      const pipeline = await pipelines.get(kernel);
+      const bound = { ...named(matrixBuffers(matrix), buffer), a: made[0], b: made[1], norms: made[2] };
       pass.setPipeline(pipeline);
-      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
       pass.dispatchWorkgroups(rowNormsGroups(matrix.rows));
     }
     pass.end();

@@ -1,20 +1,29 @@
-/** Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are turned. */
+/**
+ * Moves the rings of one conversation to the front (see KvCache.shift): what stays is copied, keys that move are
+ * turned.
+ */
+import { STORAGE_USAGE } from '../../gpu/usage';
+import { bindGroup } from '../../kernels/kernel';
 import { shiftGroups, shiftKernel } from '../../kernels/shift';
+import { ropeBuffer } from '../../memory/gpu-scratch';
 import { kvBuffer, kvCopies } from '../../memory/kv';
-import { distinctRopes } from '../../memory/plan';
 import { moveSegments } from '../../memory/ring';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
-import { type GpuCacheOwner, type GpuKvCache, KV_USAGE } from './kv-cache';
+import type { GpuCacheOwner, GpuRings } from './kv-owner';
 
 const KINDS = ['k', 'v'] as const;
 /** Buffers by kind and part. */
 type Ring = Record<(typeof KINDS)[number], GPUBuffer[]>;
 
-/** What turns a layer's keys: pipelines by part, and the buffer of frequencies; null: they have no positions. */
-type Turn = { pipelines: GPUComputePipeline[]; frequencies: GPUBuffer } | null;
+/** What turns the keys of a part of a layer. */
+interface Turn {
+  kernel: ReturnType<typeof shiftKernel>;
+  pipeline: GPUComputePipeline;
+  frequencies: GPUBuffer;
+}
 
 /** @throws out-of-memory, webgpu-unavailable; nothing has changed then */
-export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift: Shift): Promise<void> {
+export async function shiftRings(owner: GpuCacheOwner, cache: GpuRings, shift: Shift): Promise<void> {
   const { held, buffers, parts } = cache;
   // All that may fail comes first: a layer's old ring then serves the next layer of its size.
   const turns = await turnsOf(owner, cache);
@@ -38,26 +47,28 @@ export async function shiftRings(owner: GpuCacheOwner, cache: GpuKvCache, shift:
   noteShift(held, shift);
 }
 
-function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuKvCache): Promise<Turn[]> {
-  const ropes = distinctRopes(spec).map((rope) => JSON.stringify(rope));
+/** By layer, then by part; null: its keys have no positions. */
+function turnsOf({ spec, plan, pipelines, buffer }: GpuCacheOwner, { parts }: GpuRings): Promise<(Turn[] | null)[]> {
   return Promise.all(
     spec.layers.map(async ({ rope }, layer) => {
       if (!rope) return null;
-      const kernels = parts[layer].map((part) => shiftKernel(spec, rope, plan.request.kvType, part));
-      return {
-        pipelines: await Promise.all(kernels.map((kernel) => pipelines.get(kernel))),
-        frequencies: buffer(`rope.${ropes.indexOf(JSON.stringify(rope))}`),
-      };
+      const frequencies = buffer(ropeBuffer(spec, rope));
+      return Promise.all(
+        parts[layer].map(async (part) => {
+          const kernel = shiftKernel(spec, rope, plan.request.kvType, part);
+          return { kernel, pipeline: await pipelines.get(kernel), frequencies };
+        }),
+      );
     }),
   );
 }
 
 /** One ring of each size, by slots. */
-async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache): Promise<Map<number, Ring>> {
+async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuRings): Promise<Map<number, Ring>> {
   const sizes = new Map(held.slots.map((slots, layer) => [slots, parts[layer]]));
   const wanted = [...sizes.values()].flatMap((parts) => KINDS.flatMap(() => parts));
   const made = await ledger.allocate(
-    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: KV_USAGE })),
+    wanted.map(({ bytes }) => ({ name: 'kv.spare', purpose: 'kv', bytes, usage: STORAGE_USAGE })),
   );
   return new Map(
     [...sizes].map(([slots, { length }]) => [slots, { k: made.splice(0, length), v: made.splice(0, length) }]),
@@ -66,10 +77,10 @@ async function spareRings({ ledger }: GpuCacheOwner, { held, parts }: GpuKvCache
 
 function moveLayer(
   { device, spec, plan, buffer }: GpuCacheOwner,
-  { held, parts }: GpuKvCache,
+  { held, parts }: GpuRings,
   shift: Shift,
   layer: number,
-  turn: Turn,
+  turns: Turn[] | null,
   old: Ring,
   fresh: Ring,
 ): void {
@@ -80,21 +91,20 @@ function moveLayer(
   const moving = moveSegments(move.from, move.to, shift.drop, slots, slots);
   const encoder = device.createCommandEncoder();
   for (const kind of KINDS) {
-    const segments = kind === 'k' && turn ? staying : [...staying, ...moving];
+    const segments = kind === 'k' && turns ? staying : [...staying, ...moving];
     for (const copy of kvCopies(plan.request.kvType, spec.headSize, shape, shape, segments)) {
       encoder.copyBufferToBuffer(old[kind][copy.fromPart], copy.from, fresh[kind][copy.toPart], copy.to, copy.bytes);
     }
   }
-  if (turn) {
+  if (turns) {
     const state = buffer('state');
     device.queue.writeBuffer(state, 0, new Uint32Array([move.from, move.to, shift.drop]));
     const pass = encoder.beginComputePass();
     for (const [i, part] of parts[layer].entries()) {
-      const bound = [old.k[i], fresh.k[i], turn.frequencies, state];
-      const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      const layout = turn.pipelines[i].getBindGroupLayout(0);
-      pass.setPipeline(turn.pipelines[i]);
-      pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+      const { kernel, pipeline, frequencies } = turns[i];
+      const bound = { old_keys: old.k[i], keys: fresh.k[i], frequencies, state };
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
       pass.dispatchWorkgroups(...shiftGroups(part, move.to - move.from));
     }
     pass.end();

@@ -6,8 +6,8 @@ import { type DenseType, LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type 
 import { NF4_THRESHOLDS, quantizeNf4 } from '../../formats/quantize-nf4';
 import { Pipelines } from '../../gpu/pipelines';
 import { deviceMatrix, Lab, laidOut, randomSlice } from '../../kernels/test/lab';
+import { SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/gpu-scratch';
 import { type DeviceMatrix, deviceMatrices } from '../../memory/layout';
-import { SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
 import { randomValues } from '../cpu/test/models';
 import { GpuSink } from './upload';
 

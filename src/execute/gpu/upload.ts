@@ -7,10 +7,11 @@ import { NibbleError } from '../../errors';
 import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
 import { submittedWorkDone } from '../../gpu/wait';
-import type { Kernel } from '../../kernels/library';
-import { flatGroups, quantizeKernel, scatterKernel } from '../../kernels/upload';
-import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix } from '../../memory/layout';
-import { biasBuffer, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/plan';
+import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
+import { scatterKernel, uploadGroups } from '../../kernels/scatter';
+import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
+import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
+import { biasBuffer } from '../../memory/plan';
 import type { Step } from '../../model/steps';
 import type { WeightSink } from '../executor';
 
@@ -124,13 +125,14 @@ export class GpuSink implements WeightSink {
       const { format } = matrix;
       if (format.block !== 64 || format.offset || format.codebook.some((value, i) => value !== NF4_CODEBOOK[i]))
         throw mismatch(matrix, slice.dense);
+      const { quantizeKernel } = await import('../../kernels/quantize');
       const bytes = slice.cols * (slice.dense === 'f32' ? 4 : 2);
       this.#write('upload.codes', slice.data.subarray(first * bytes, (first + rows) * bytes));
       await this.#run(
         quantizeKernel(slice.dense),
         0,
         [...place, slice.cols],
-        ['upload.codes', `${matrix.name}.codes`, `${matrix.name}.scales`],
+        { source: 'upload.codes', codes: `${matrix.name}.codes`, scales: `${matrix.name}.scales` },
         (rows * slice.cols) / 64,
       );
     } else {
@@ -145,7 +147,7 @@ export class GpuSink implements WeightSink {
           scatterKernel(),
           job,
           [...place, words, chunk],
-          [`upload.${kind}`, `${matrix.name}.${kind}`],
+          { source: `upload.${kind}`, destination: `${matrix.name}.${kind}` },
           rows * words,
         );
       }
@@ -162,23 +164,23 @@ export class GpuSink implements WeightSink {
     this.#device.queue.writeBuffer(this.#buffer(name), 0, this.#shown, 0, padded);
   }
 
-  async #run(kernel: Kernel, job: number, words: number[], names: string[], items: number): Promise<void> {
+  async #run<B extends string>(
+    kernel: Kernel<B | 'job'>,
+    job: number,
+    words: number[],
+    names: ByBinding<NoInfer<B>, string>,
+    items: number,
+  ): Promise<void> {
     const pipeline = await this.#pipelines.get(kernel);
     const device = this.#device;
     const jobs = this.#buffer('upload.jobs');
-    device.queue.writeBuffer(jobs, job * 256, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
-    const group = device.createBindGroup({
-      layout: pipeline.getBindGroupLayout(0),
-      entries: [
-        { binding: 0, resource: { buffer: jobs, offset: job * 256, size: 32 } },
-        ...names.map((name, i) => ({ binding: i + 1, resource: { buffer: this.#buffer(name) } })),
-      ],
-    });
+    device.queue.writeBuffer(jobs, job * UPLOAD_JOB, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
+    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * UPLOAD_JOB, size: 32 } };
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...flatGroups(items));
+    pass.setBindGroup(0, bindGroup(device, pipeline, kernel, bound));
+    pass.dispatchWorkgroups(...uploadGroups(items));
     pass.end();
     device.queue.submit([encoder.finish()]);
   }
@@ -251,7 +253,7 @@ async function plannedRows(
 
 /** Rows of `bytes`, each filled up with zeros to a multiple of `multiple`. */
 function padded(data: Uint8Array, rows: number, bytes: number, multiple: number): Uint8Array {
-  const wide = Math.ceil(bytes / multiple) * multiple;
+  const wide = roundUp(bytes, multiple);
   if (wide === bytes) return data;
   const out = new Uint8Array(rows * wide);
   for (let r = 0; r < rows; r++) out.set(data.subarray(r * bytes, (r + 1) * bytes), r * wide);

@@ -6,16 +6,16 @@ import type { MatrixFormat, RowSlice } from '../../formats/matrix';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import { testGpu } from '../../gpu/test-device';
+import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes } from '../../memory/layout';
-import type { Kernel } from '../library';
+import { type ByBinding, bindGroup, type Kernel } from '../kernel';
+import type { MATRIX_BINDINGS } from '../matrix';
 
 const shared = testGpu();
 
 export type Data = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
-export type Bindings = { readonly [binding: number]: GPUBuffer | undefined };
-
-const USAGE = 0x4 | 0x8 | 0x80; // COPY_SRC | COPY_DST | STORAGE
+export type Buffers<B extends string = string> = ByBinding<B, GPUBuffer>;
 
 /** Makes buffers, runs kernels, reads back; dispose() frees what was made. */
 export class Lab {
@@ -29,7 +29,7 @@ export class Lab {
   /** A storage buffer with these bytes, padded to whole words, or of this many zero bytes. */
   buffer(content: Data | number): GPUBuffer {
     const bytes = typeof content === 'number' ? content : content.byteLength;
-    const buffer = this.device.createBuffer({ size: Math.max(4, Math.ceil(bytes / 4) * 4), usage: USAGE });
+    const buffer = this.device.createBuffer({ size: Math.max(4, Math.ceil(bytes / 4) * 4), usage: STORAGE_USAGE });
     this.made.push(buffer);
     if (typeof content !== 'number') {
       const padded = new Uint8Array(buffer.size);
@@ -40,20 +40,15 @@ export class Lab {
   }
 
   /** One dispatch; a call that the GPU refuses throws. */
-  run(kernel: Kernel, buffers: Bindings, groups: readonly number[]): Promise<void> {
+  run<B extends string>(kernel: Kernel<B>, buffers: Buffers<NoInfer<B>>, groups: readonly number[]): Promise<void> {
     return this.runAll([[kernel, buffers, groups]]);
   }
 
   /** Dispatches one after another, `times` over, in one submit. */
-  async runAll(jobs: readonly (readonly [Kernel, Bindings, readonly number[]])[], times = 1): Promise<void> {
+  async runAll(jobs: readonly (readonly [Kernel, Buffers, readonly number[]])[], times = 1): Promise<void> {
     const pipelines = await Promise.all(jobs.map(([kernel]) => Pipelines.of(this.device).get(kernel)));
     this.device.pushErrorScope('validation');
-    const bound = jobs.map(([, buffers], i) => {
-      const entries = Object.entries(buffers).flatMap(([binding, buffer]) =>
-        buffer ? [{ binding: Number(binding), resource: { buffer } }] : [],
-      );
-      return this.device.createBindGroup({ layout: pipelines[i].getBindGroupLayout(0), entries });
-    });
+    const bound = jobs.map(([kernel, buffers], i) => bindGroup(this.device, pipelines[i], kernel, buffers));
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (let n = 0; n < times; n++) {
@@ -70,7 +65,7 @@ export class Lab {
   }
 
   async bytes(buffer: GPUBuffer): Promise<ArrayBuffer> {
-    const target = this.device.createBuffer({ size: buffer.size, usage: 0x1 | 0x8 });
+    const target = this.device.createBuffer({ size: buffer.size, usage: READ_USAGE });
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, 0, target, 0, buffer.size);
     this.device.queue.submit([encoder.finish()]);
@@ -164,13 +159,13 @@ export function laidOut(
   };
 }
 
-/** Bindings 0 to 2 of a kernel that reads a matrix. */
-export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Bindings {
+/** What a kernel that reads a matrix binds for it. */
+export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Buffers<keyof typeof MATRIX_BINDINGS> {
   const { codes, scales, offsets } = laidOut(format, slice);
   return {
-    0: lab.buffer(codes),
-    ...(scales ? { 1: lab.buffer(scales) } : {}),
-    ...(offsets ? { 2: lab.buffer(offsets) } : {}),
+    codes: lab.buffer(codes),
+    ...(scales ? { scales: lab.buffer(scales) } : {}),
+    ...(offsets ? { offsets: lab.buffer(offsets) } : {}),
   };
 }
 

@@ -1,12 +1,12 @@
 /** For tests: executors on WebGPU by the makers of ../../cpu/test/models.ts. */
 import type { Gpu } from '../../../gpu/device';
+import { VARIANTS } from '../../../kernels/variants';
 import { DEFAULT_LIMITS, type PlanLimits, planMemory } from '../../../memory/plan';
 import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import type { Maker } from '../../cpu/test/models';
 import { type OneCache, withOneCache } from '../../test/one-cache';
 import { createGpuExecutor } from '../executor';
-import { SHAPES } from '../shapes';
 
 export const limitsOf = (binding?: number): PlanLimits =>
   binding ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding } : DEFAULT_LIMITS;
@@ -17,7 +17,7 @@ export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number): M
   limits: limitsOf(binding),
   async make(model, plan) {
     const planned = planMemory(model, plan.request, limitsOf(binding), 'webgpu');
-    const shapes = { variant: 'small', shapes: SHAPES.small };
+    const shapes = { variant: 'small', shapes: VARIANTS.small };
     const made = withOneCache(await createGpuExecutor(await gpu, model, planned, shapes));
     open.push(made);
     return made;

@@ -1,7 +1,10 @@
-// Many tokens' linear layer for real GPUs: a workgroup of 16 x 16 threads takes 64 rows x 16 * TOKENS tokens, 32 columns
-// at a time. Every weight is decoded once a workgroup into workgroup memory, where rows are 9 words apart so that
-// neighbouring rows fall into different banks. A thread keeps 4 rows x TOKENS tokens, 16 apart, in registers.
+// Many tokens' linear layer for real GPUs: a workgroup of 16 x 16 threads takes 64 rows x 16 * TOKENS tokens, 32
+// columns at a time. Every weight is decoded once a workgroup into workgroup memory, where rows are 9 words apart so
+// that neighbouring rows fall into different banks. A thread keeps 4 rows x TOKENS tokens, 16 apart, in registers.
 // GATED: rows 0..31 of the tile are gate and 32..63 up. Flags as in matvec.wgsl.
+// Defaults: TOKENS = 2; TILE_ROWS = 64; INPUT_WORDS = 288; MATRIX = matrix-q4
+// Defaults: CHUNKS = 4; X_STRIDE = 32; RAGGED = false
+// Defaults: SCALED = true; ROW_SCALED = false; GATED = false; BIAS = false; OUT_ROWS = 64
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;

@@ -1,12 +1,18 @@
 // One value of a q or k head: dimension d of the HEAD_SIZE values of qkv that begin at `base`, normed (qk-norm) and
 // rotated for `position`. LESS_BIAS: without the bias that was added to it.
+// Defaults: HEADS = 4; KV_HEADS = 2; HEAD_SIZE = 16; QKV_WIDTH = 128; ROPE = true; LESS_BIAS = false
+// Defaults: HEAD_NORM = false; NORM_PLUS_ONE = false; EPS = 1e-5
 #if ROPE
 #include turn
 #end
 
 fn normed(base: u32, d: u32, rms: f32) -> f32 {
 #if HEAD_NORM
-  return qkv[base + d] * rms * (head_norm[d]$NORM_OFFSET);
+#if NORM_PLUS_ONE
+  return qkv[base + d] * rms * (head_norm[d] + 1.0);
+#else
+  return qkv[base + d] * rms * head_norm[d];
+#end
 #else
 #if LESS_BIAS
   return qkv[base + d] - bias[base % $QKV_WIDTHu + d];

@@ -1,4 +1,5 @@
 // A dense matrix. codes [chunk of 32 columns][row]: 64 bytes of f16 or bf16, 128 of f32.
+// Defaults: ROWS = 64; CODE_WORDS = 1024; WORDS = 4; F32 = false; BF16 = false; OFFSET = false
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 
 // Where the chunk of a row begins; its words are read as they are used.

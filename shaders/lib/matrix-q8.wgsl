@@ -1,6 +1,7 @@
 // A matrix of signed bytes: value = code * scale (+ offset). codes [chunk of 32 columns][row]: two vec4u.
 // HALVES: blocks of 16, so a chunk has two scales. They travel with its codes and are applied as these are decoded; to
 // the kernel such a matrix has no scales.
+// Defaults: ROWS = 64; CODE_WORDS = 512; SCALES = 128; CHUNKS_A_SCALE = 2; OFFSET = false; HALVES = false
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(1) var<storage, read> scales: array<f32, $SCALES>;
 #if OFFSET

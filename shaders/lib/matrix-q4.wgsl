@@ -1,5 +1,8 @@
 // A matrix of 4-bit codes: value = codebook[code] * scale (+ offset).
 // codes [chunk of 32 columns][row]: one vec4u; byte k of a word holds columns 2k (high nibble) and 2k + 1 (low).
+// Defaults: ROWS = 64; CODE_WORDS = 256; SCALES = 128; CHUNKS_A_SCALE = 2; OFFSET = false
+// Defaults: TABLE_CONST = false; CODEBOOK = ; BYTE_VALUES = ; LINEAR = false
+// Defaults: LINEAR_SHIFTED = false; LINEAR_BASE = -8.0
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(1) var<storage, read> scales: array<f32, $SCALES>;
 #if OFFSET
@@ -53,9 +56,13 @@ struct Octet { a: vec4f, b: vec4f }
 fn octet(c: Chunk, index: u32) -> Octet {
   let w = c[index];
 #if LINEAR
-  return Octet(
-    vec4f(vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u))$LINEAR_BASE,
-    vec4f(vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u))$LINEAR_BASE);
+  let a = vec4f(vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u));
+  let b = vec4f(vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u));
+#if LINEAR_SHIFTED
+  return Octet(a + vec4f($LINEAR_BASE), b + vec4f($LINEAR_BASE));
+#else
+  return Octet(a, b);
+#end
 #else
   return Octet(
     vec4f(byte_values(w & 255u), byte_values((w >> 8u) & 255u)),

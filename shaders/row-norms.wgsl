@@ -1,7 +1,8 @@
-// norms[FIRST + r] = L2 norm of row r of W + b a: what DoRA divides by. A thread a row; a [RANK, columns in whole chunks],
-// b [rows of the step, RANK], of which this matrix is a block that begins at FIRST.
+// norms[FIRST + r] = L2 norm of row r of W + b a: what DoRA divides by. A thread a row; a [RANK, columns in whole
+// chunks], b [rows of the step, RANK], of which this matrix is a block that begins at FIRST.
+// Defaults: THREADS = 64; MATRIX = matrix-q4; CHUNKS = 4; RANK = 8; FIRST = 0
 #include $MATRIX
-#include chunk_scale
+#include chunk-scale
 @group(0) @binding(3) var<storage, read> a: array<vec4f>;
 @group(0) @binding(4) var<storage, read> b: array<f32>;
 @group(0) @binding(5) var<storage, read_write> norms: array<f32>;

@@ -1,4 +1,6 @@
-// The largest logit and its lowest id, a workgroup a part of the vocabulary. maxima: [group] of (bits of the logit, id).
+// The largest logit and its lowest id, a workgroup a part of the vocabulary. maxima: [group] of (bits of the logit,
+// id).
+// Defaults: THREADS = 64; VOCAB = 1024; GROUPS = 64
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read_write> maxima: array<vec2u>;
 #include best

@@ -1,4 +1,5 @@
 // RMSNorm of q and of k over all their heads at once, in place (OLMo 2): a workgroup for one of the two of a token.
+// Defaults: THREADS = 64; Q_WIDTH = 64; K_WIDTH = 32; QKV_WIDTH = 128; NORM_PLUS_ONE = false; EPS = 1e-5
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> q_norm: array<f32>;
 @group(0) @binding(2) var<storage, read> k_norm: array<f32>;
@@ -16,6 +17,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let rms = inverseSqrt(sum_of_all(thread, squares) / f32(width) + $EPS);
   for (var i = thread; i < width; i += $THREADSu) {
     let weight = select(q_norm[min(i, $Q_WIDTHu - 1u)], k_norm[min(i, $K_WIDTHu - 1u)], keys);
-    qkv[at + i] *= rms * (weight$NORM_OFFSET);
+#if NORM_PLUS_ONE
+    qkv[at + i] *= rms * (weight + 1.0);
+#else
+    qkv[at + i] *= rms * weight;
+#end
   }
 }

@@ -1,0 +1,62 @@
+/** Every shader is valid WGSL without a description's help: with its own defaults, and in each of its branches. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Pipelines } from '../gpu/pipelines';
+import { type Constants, defaultsOf, preprocess } from '../gpu/preprocess';
+import { testGpu } from '../gpu/test-device';
+import { INCLUDES } from './includes';
+
+const { device } = await testGpu();
+const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
+
+/** What has to change with a flag. */
+const WITH: Record<string, Constants> = {
+  KV_INT8: { UNIT: 4, QUAD_WORDS: 1, LOAD_QUADS: 4, LOAD: 16, OUT_LANES: 4 },
+  KV_F32: { UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4 },
+  LESS_BIAS: { KEY_BIAS: true },
+  MULTIPLIER: { BIAS: true },
+  HALVES: { SCALED: false, QUANTISED: false },
+};
+/** Kinds of matrices, and what is settled by them. */
+const MATRICES: readonly Constants[] = [
+  { MATRIX: 'matrix-q8' },
+  { MATRIX: 'matrix-dense', SCALED: false, ROW_SCALED: false, QUANTISED: false, OFFSET: false, UNIT: 1 },
+];
+
+/** Defaults, one flag of them turned over at a time, and the other kinds of matrices with their flags. */
+function variants(source: string): Constants[] {
+  const flags = (defaults: Constants, settled: Constants = {}) =>
+    Object.entries(defaults).flatMap(([name, value]) =>
+      typeof value === 'boolean' && !(name in settled) ? [{ ...defaults, [name]: !value, ...WITH[name] }] : [],
+    );
+  const own = defaultsOf(source, INCLUDES);
+  const others = 'MATRIX' in own ? MATRICES : [];
+  return [
+    ...flags(own),
+    ...others.flatMap((other) => {
+      const defaults = { ...defaultsOf(source.replace('matrix-q4', String(other.MATRIX)), INCLUDES), ...other };
+      return [defaults, ...flags(defaults, other)];
+    }),
+  ];
+}
+
+async function errors(code: string): Promise<string[]> {
+  device.pushErrorScope('validation');
+  const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+  await device.popErrorScope();
+  return messages.filter(({ type }) => type === 'error').map(({ lineNum, message }) => `${lineNum}: ${message}`);
+}
+
+describe('a shader alone', () => {
+  it.each(shaders)('%s is compiled', async (file) => {
+    const source = readFileSync(`shaders/${file}`, 'utf8');
+    const code = preprocess(source, defaultsOf(source, INCLUDES), INCLUDES);
+    expect(await Pipelines.of(device).get({ label: file, code })).toBeInstanceOf(GPUComputePipeline);
+  });
+
+  it.each(shaders)('%s is valid in all of its branches', async (file) => {
+    const source = readFileSync(`shaders/${file}`, 'utf8');
+    for (const constants of variants(source))
+      expect(await errors(preprocess(source, constants, INCLUDES)), JSON.stringify(constants)).toEqual([]);
+  });
+});

@@ -1,0 +1,13 @@
+/** The sampler's second half: one workgroup that chooses. Reference: execute/sampling.ts, test: sample.gpu.test.ts. */
+import source from '../../shaders/sample-pick.wgsl?raw';
+import { ID_RING, SAMPLE_GROUPS } from '../memory/gpu-scratch';
+import { type Description, kernel } from './kernel';
+
+export const SAMPLE_PICK = {
+  label: 'sample_pick',
+  source,
+  bindings: { logits: 0, maxima: 1, state: 2, ids: 3, sampled: 4 },
+} satisfies Description;
+
+export const samplePickKernel = (vocab: number) =>
+  kernel(SAMPLE_PICK, { THREADS: 256, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING });

@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { type AdapterInfo, deviceProfile } from '../gpu/device-profile';
+import { VARIANTS, variantFor } from './variants';
+
+const LIMITS = { maxComputeWorkgroupStorageSize: 16384, maxComputeInvocationsPerWorkgroup: 256 };
+
+it.each<[AdapterInfo, string]>([
+  [{ vendor: 'google', architecture: 'swiftshader' }, 'software'],
+  [{ isFallbackAdapter: true }, 'software'],
+  [{ vendor: 'nvidia', architecture: 'hopper' }, 'gpu'],
+  [{}, 'gpu'],
+])('a device that says %j gets the variant %s, which there is', (info, variant) => {
+  expect(variantFor(deviceProfile(info, new Set(), new Set(), LIMITS))).toBe(variant);
+  expect(VARIANTS).toHaveProperty(variant);
+});

@@ -1,0 +1,48 @@
+/**
+ * The variants of the kernels, and which of them a device gets. Software adapters pay for memory instructions and
+ * nothing else, and want big register tiles and no workgroup memory; real GPUs want many threads that share a row's
+ * columns.
+ *
+ * To add a variant of a kernel (subgroups, f16, integer dot products): the kernel's own files have it as a shape or a
+ * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile. Nothing else
+ * changes.
+ */
+import type { DeviceProfile } from '../gpu/device-profile';
+import type { MatmulShape } from './matmul';
+import type { MatvecShape } from './matvec';
+
+/** Shapes by use; `head` is the vocabulary's matvec. */
+export interface KernelShapes {
+  matvec: MatvecShape;
+  head: MatvecShape;
+  matmul: MatmulShape;
+  /** query rows that a workgroup of prefill attention holds in registers */
+  attendRows: number;
+}
+
+/** By the name that the option `tune` knows them by. */
+export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
+  software: {
+    matvec: { lanes: 'even', slices: 1, tile: 8, table: 'constant' },
+    head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
+    matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
+    attendRows: 6,
+  },
+  /** compiles quickly and takes every path: for tests */
+  small: {
+    matvec: { lanes: 8, slices: 4, tile: 2, table: 'workgroup' },
+    head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
+    matmul: { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
+    attendRows: 4,
+  },
+  /** the best of those tried on an H100 (bench/h100.md) */
+  gpu: {
+    matvec: { lanes: 8, slices: 32, tile: 1, table: 'workgroup' },
+    head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
+    matmul: { kind: 'tiled', tokens: 2, table: 'workgroup' },
+    attendRows: 4,
+  },
+};
+
+/** The variant for a device, where none is asked for by name. */
+export const variantFor = ({ software }: DeviceProfile): string => (software ? 'software' : 'gpu');

@@ -1,0 +1,79 @@
+/**
+ * What the GPU's executor needs beside weights, rings and activations: names and bytes of its buffers, and the
+ * constants that these sizes and the kernels both follow from. An operation that needs a buffer of its own has its line
+ * here; cpu-scratch.ts is the same for the CPU. Pure.
+ */
+import type { ModelSpec, Rope } from '../model/spec';
+import { roundUp, wholeChunks } from './layout';
+
+/** The most parts that decode attention splits a context into. */
+export const MAX_SPLITS = 16;
+/** Sampled ids are kept in a ring of this many on the GPU. */
+export const ID_RING = 64;
+/** Workgroups of the sampler's first pass, each with a maximum and its id. */
+export const SAMPLE_GROUPS = 64;
+/** Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). */
+export const STATE = {
+  position: 0,
+  tokens: 1,
+  step: 2,
+  written: 3,
+  temperature: 4,
+  topK: 5,
+  topP: 6,
+  seed: 7,
+} as const;
+/** How many words `state` has. */
+export const STATE_WORDS = 16;
+
+/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
+export const STEPS_AHEAD = 3;
+/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
+export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
+/** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
+export const READBACK = 'readback.piece';
+/** Its bytes, at most: more would be there in every plan for what few ask, less would take more round trips. */
+const READBACK_BYTES = 256 << 10;
+/** Whether a buffer is mapped for reading: no kernel can use it. */
+export const isReadback = (name: string): boolean => name.startsWith('readback.');
+
+/** The rotary embeddings of a model, each once (Gemma 3 has two). */
+export function distinctRopes(spec: Pick<ModelSpec, 'layers'>): Rope[] {
+  const seen = new Map<string, Rope>();
+  for (const { rope } of spec.layers) if (rope) seen.set(JSON.stringify(rope), rope);
+  return [...seen.values()];
+}
+
+/** The buffer of a rotary embedding's frequencies. */
+export function ropeBuffer(spec: Pick<ModelSpec, 'layers'>, rope: Rope): string {
+  const text = JSON.stringify(rope);
+  return `rope.${distinctRopes(spec).findIndex((one) => JSON.stringify(one) === text)}`;
+}
+
+/** Buffers by name, bytes, for passes of at most `chunk` tokens. */
+export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes: number][] => [
+  ...distinctRopes(spec).map((rope): [string, number] => [ropeBuffer(spec, rope), roundUp(rope.dim / 2, 4) * 4]),
+  // a count, then sums and two statistics a head of each part (shaders/attend.wgsl)
+  ['partials', 16 + MAX_SPLITS * (wholeChunks(spec.heads * spec.headSize) + roundUp(2 * spec.heads, 4)) * 4],
+  ['state', STATE_WORDS * 4],
+  ['ids', Math.max(chunk, 4) * 4],
+  ['sampled', ID_RING * 4],
+  ['maxima', SAMPLE_GROUPS * 8],
+  ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step): [string, number] => [idReadback(step), 16]),
+  [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
+];
+
+/** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
+export const SLICE_BYTES = 4 << 20;
+export const SLICE_SCALE_BYTES = 1 << 20;
+
+/** Bytes from one job of an upload to the next: what WebGPU's default limits allow as the offset of a binding. */
+export const UPLOAD_JOB = 256;
+
+/** Buffers that weights come through. */
+export const UPLOAD_BUFFERS: readonly [name: string, bytes: number][] = [
+  ['upload.jobs', 3 * UPLOAD_JOB],
+  ['upload.codes', SLICE_BYTES],
+  ['upload.scales', SLICE_SCALE_BYTES],
+  ['upload.offsets', SLICE_SCALE_BYTES],
+];
