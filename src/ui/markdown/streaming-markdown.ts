@@ -60,9 +60,9 @@ function table({ header, rows }: Tokens.Table): Rendered {
 /** Characters of code that stand in one box. */
 const CODE = 5 * PIECE;
 /** What may begin a block, or an element, takes as long as so many characters that do not. */
-const BLOCK_COST = 25;
+const BLOCK_COST = 40;
 const COST = 5;
-const MARKS = /[\n<[*_~`!@|:&\\]/g;
+const MARKS = /\n(?!\n)|[<[*_~`!@|:&\\]/g;
 
 /** How much of a text is read at once: a piece, or less where it is full of marks. @returns characters, and their cost */
 function readAtOnce(text: string, from: number): { most: number; cost: number } {
