@@ -79,6 +79,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| nf4 \| \d+ \| IndexedDB \|/m,
     },
   ],
+  [bench('long-answers')]: [{ args: '--characters 5000 --only list', says: /^\| a list \| \d+ \|/m }],
   [bench('logits')]: [
     { args: '--backend cpu --only prompts --prompts 1 --new-tokens 1', says: /All within bounds/ },
     {
