@@ -5,7 +5,6 @@
  *   node scripts/run.mjs ../bench/hostile-files [--only TEXT]
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
@@ -14,6 +13,7 @@ import { readHeader } from '../src/formats/safetensors';
 import { createHttpSource } from '../src/sources/http-source';
 import { createMemorySource } from '../src/sources/memory-source';
 import { readManifest } from '../src/store/manifest';
+import { fromHere, resident } from './resident';
 
 const safetensors = (text: string): Uint8Array => {
   const bytes = new Uint8Array(8 + text.length);
@@ -90,23 +90,17 @@ const CASES: Record<string, () => Promise<() => Promise<unknown>>> = {
   'tokenizer.json without a length or an end': endless(200, {}, 'tokenizer.json'),
 };
 
-/** KiB, of Linux. */
-const resident = (what: string) =>
-  Number(new RegExp(`${what}:\\s*(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
-
 async function measure(name: string): Promise<void> {
   const run = await CASES[name]();
   globalThis.gc?.();
-  // from here on the peak is counted (man 5 proc)
-  writeFileSync('/proc/self/clear_refs', '5');
-  const before = resident('VmRSS');
+  const before = fromHere();
   const start = performance.now();
   const end = await run().then(
     () => 'read',
     (error) => `${error.code}: ${error.message}`,
   );
   const seconds = (performance.now() - start) / 1000;
-  const mib = (resident('VmHWM') - before) / 1024;
+  const mib = (resident('VmHWM') - before) / 2 ** 20;
   console.log(`| ${name} | ${seconds.toFixed(2)} | ${mib.toFixed(0)} | ${end.slice(0, 140)} |`);
 }
 

@@ -8,7 +8,6 @@
  * when one neither gives a result nor refuses with a sentence. Linux alone counts memory so.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { NibbleError } from '../src/errors';
 import type { Hostile } from '../src/formats/test/hostile';
@@ -17,6 +16,7 @@ import { Refusal, TemplateError } from '../src/text/jinja';
 import { hostileTemplates } from '../src/text/test/hostile-templates';
 import { hostileTokenizer } from '../src/text/test/hostile-tokenizers';
 import { hostileMarkdown } from '../src/ui/test/hostile-markdown';
+import { fromHere, resident } from './resident';
 
 const MAX_SECONDS = 1;
 const MAX_MIB = 256;
@@ -33,19 +33,13 @@ const KINDS: Record<string, (seed: number, count: number) => Iterable<Hostile>> 
   markdown: (seed, count) => hostileMarkdown(seed, count, LONGEST),
 };
 
-/** KiB, of Linux. */
-const resident = (what: string) =>
-  Number(new RegExp(`${what}:\\s*(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
-
 const REFUSALS = [NibbleError, TemplateError, Refusal];
 
 async function measure(kind: string, seed: number, count: number): Promise<number> {
   let [slowest, largest, refused, faults] = [0, 0, 0, 0];
   for (const { said, bytes, take } of KINDS[kind](seed, count)) {
     globalThis.gc!();
-    // from here on the peak is counted (man 5 proc)
-    writeFileSync('/proc/self/clear_refs', '5');
-    const before = resident('VmRSS');
+    const before = fromHere();
     const start = process.cpuUsage();
     let end = 'a result';
     try {
@@ -60,7 +54,7 @@ async function measure(kind: string, seed: number, count: number): Promise<numbe
     }
     const { user, system } = process.cpuUsage(start);
     const seconds = (user + system) / 1e6;
-    const mib = (resident('VmHWM') - before) / 1024 - bytes / 2 ** 20;
+    const mib = (resident('VmHWM') - before) / 2 ** 20 - bytes / 2 ** 20;
     slowest = Math.max(slowest, seconds);
     largest = Math.max(largest, mib);
     if (seconds > MAX_SECONDS || mib > MAX_MIB) {

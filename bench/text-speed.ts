@@ -9,7 +9,7 @@
  * library.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { createTokenizer } from '../src/text/tokenizer';
+import { fromHere, resident } from './resident';
 
 const path = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 const DEFAULT = path('public/models/smollm2-135m-instruct-nf4');
@@ -32,8 +33,6 @@ const FAMILIES: Record<string, string | null> = {
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-const status = (key: string) =>
-  Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? Number.NaN) * 1024;
 
 let seed = 1;
 const random = (n: number) => {
@@ -83,12 +82,11 @@ function measure(encode: Encode | null, text: string): string {
   if (!encode) return '| | |';
   encode('Warm up the engine with words 123. '.repeat(300));
   collect();
-  writeFileSync('/proc/self/clear_refs', '5');
-  const before = status('VmRSS');
+  const before = fromHere();
   const started = process.cpuUsage();
   const count = encode(text).length;
   const { user, system } = process.cpuUsage(started);
-  const bytes = Math.max(0, status('VmHWM') - before) / text.length;
+  const bytes = Math.max(0, resident('VmHWM') - before) / text.length;
   return `| ${count} | ${(Buffer.byteLength(text) / (user + system)).toFixed(2)} | ${bytes.toFixed(0)} |`;
 }
 

@@ -1,6 +1,7 @@
 /**
- * `npm test -- engines`: a visitor's journey in three engines (Firefox also in private windows), each where it is installed, as a table. Names of
- * engines try only those: `node --experimental-websocket scripts/run.mjs engines WebKitGTK` (Node 20 needs the flag).
+ * `npm test -- engines`: a visitor's journey in three engines (Firefox also in private windows), each where it is
+ * installed, as a table. Names of engines try only those: `node --experimental-websocket scripts/run.mjs engines
+ * WebKitGTK` (Node 20 needs the flag).
  */
 import { writeFileSync } from 'node:fs';
 import type { Engine } from './engines/browser.ts';
