@@ -18,7 +18,7 @@ import {
   randomValues,
   take,
 } from '../src/execute/cpu/test/models';
-import { argmax } from '../src/execute/sampling';
+import { argmax } from '../src/execute/sampler/chain';
 import type { OneCache } from '../src/execute/test/one-cache';
 import type { KvType } from '../src/memory/kv';
 import type { PlanRequest } from '../src/memory/plan';

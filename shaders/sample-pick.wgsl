@@ -1,17 +1,21 @@
-// Chooses the next token as src/execute/sampling.ts defines it, hands it to the next step (ids[0], state) and keeps it
-// for the host (sampled). One workgroup.
+// Chooses the next token as src/execute/sampler/chain.ts defines it, hands it to the next step (ids[0], state) and keeps
+// it for the host (sampled). One workgroup.
 //
 // state: 0 position of the first token of this pass, 1 tokens, 2 samples drawn, 3 ids written, then the request:
 // 4 temperature bits, 5 top-k, 6 top-p bits, 7 seed.
 //
 // The threshold of top-k and of top-p is found digit by digit over the logits' order-preserving integer keys: a
 // histogram of one byte's 256 values, of counts for top-k and of probability in units of 2^-30 for top-p, four times.
-// Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; RING = 64
+// Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; RING = 64; COUNTS = false
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read> maxima: array<vec2u, $GROUPS>;
 @group(0) @binding(2) var<storage, read_write> state: array<u32, 16>;
 @group(0) @binding(3) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> sampled: array<u32, $RING>;
+#if COUNTS
+// as in sample-adjust.wgsl
+@group(0) @binding(5) var<storage, read_write> tokens: array<u32>;
+#end
 #include best
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
@@ -108,6 +112,9 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     state[1] = 1u;
     state[2] += 1u;
     state[3] += 1u;
+#if COUNTS
+    tokens[chosen] += 1u;
+#end
   }
 }
 

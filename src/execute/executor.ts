@@ -9,21 +9,9 @@ import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
 import type { Rings } from '../memory/rings';
 import type { Shift } from '../memory/shift';
+import type { SampleOptions } from './sampler/options';
 
 export type { MemoryReport };
-
-export interface SampleOptions {
-  /** 0 = greedy */
-  temperature: number;
-  /** 0 = off */
-  topK: number;
-  /** 1 = off */
-  topP: number;
-  /** 32-bit */
-  seed: number;
-  /** number of the first sample for the random generator; 0 when absent */
-  firstStep?: number;
-}
 
 /** Where the loader puts weights, tensor by tensor, slice by slice; sized by the plan before anything is read. */
 export interface WeightSink {
@@ -115,16 +103,18 @@ export interface Executor {
   setAdapters(active: ActiveAdapters | null): Promise<void>;
 
   /**
-   * Runs `ids` at absolute positions start.. of a conversation in chunks; afterwards the last token's logits are ready for decode() or
-   * logits(). A rejected or aborted prefill leaves positions below `start` valid.
+   * Runs `ids` at absolute positions start.. of a conversation in chunks; afterwards the last token's logits are ready
+   * for decode() or logits(). A rejected or aborted prefill leaves positions below `start` valid.
    */
   prefill(cache: KvCache, ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
 
   /**
-   * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them at position `start` (= tokens so far).
-   * Sampled ids are written to the cache only when a further id is asked for, so the last id yielded is not in the
-   * cache. The caller stops by leaving the loop; steps encoded ahead are discarded and do no harm. Yields at most
-   * `count` ids.
+   * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them
+   * at position `start` (= tokens so far). Sampled ids are written to the cache only when a further id is asked for, so
+   * the last id yielded is not in the cache. The caller stops by leaving the loop; steps encoded ahead are discarded
+   * and do no harm. Yields at most `count` ids.
+   * @throws invalid-option for a mask or a bias that fits no vocabulary; out-of-memory where a bias or a mask needs
+   * buffers that the device has no room for (memory/gpu-scratch.ts, tokenBuffers)
    */
   decode(
     cache: KvCache,

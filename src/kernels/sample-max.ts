@@ -1,5 +1,5 @@
 /**
- * The sampler's first half: maxima of parts of the vocabulary, SAMPLE_GROUPS of them. Reference: execute/sampling.ts,
+ * The sampler's first half: maxima of parts of the vocabulary, SAMPLE_GROUPS of them. Reference: execute/sampler/chain.ts,
  * test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-max.wgsl?raw';

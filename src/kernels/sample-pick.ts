@@ -1,4 +1,4 @@
-/** The sampler's second half: one workgroup that chooses. Reference: execute/sampling.ts, test: sample.gpu.test.ts. */
+/** The sampler's second half: one workgroup that chooses. Reference: execute/sampler/chain.ts, test: sample.gpu.test.ts. */
 import source from '../../shaders/sample-pick.wgsl?raw';
 import { ID_RING, SAMPLE_GROUPS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
@@ -6,8 +6,9 @@ import { type Description, kernel } from './kernel';
 export const SAMPLE_PICK = {
   label: 'sample_pick',
   source,
-  bindings: { logits: 0, maxima: 1, state: 2, ids: 3, sampled: 4 },
+  bindings: { logits: 0, maxima: 1, state: 2, ids: 3, sampled: 4, tokens: 5 },
 } satisfies Description;
 
-export const samplePickKernel = (vocab: number) =>
-  kernel(SAMPLE_PICK, { THREADS: 256, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING });
+/** @param counts whether it counts what is drawn, in the buffer of what is known of each token */
+export const samplePickKernel = (vocab: number, counts: boolean) =>
+  kernel(SAMPLE_PICK, { THREADS: 256, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING, COUNTS: counts });

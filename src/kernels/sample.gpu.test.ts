@@ -1,5 +1,5 @@
 /**
- * The sampler against its definition (execute/sampling.ts), id for id.
+ * The sampler against its definition (execute/sampler/chain.ts), id for id.
  *
  * Where may they differ? Every comparison of logits is exact on both sides. Two are not: the winner's score against the
  * runner-up's, where WGSL promises log only to 2^-21 near 1 (so a Gumbel number to about 5e-5) and the score is an f32;
@@ -8,9 +8,11 @@
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomValues } from '../execute/cpu/test/models';
-import type { SampleOptions } from '../execute/executor';
-import { argmax, gumbel, keepThreshold, sampleToken, stepKey } from '../execute/sampling';
-import { ID_RING, SAMPLE_GROUPS, STATE } from '../memory/gpu-scratch';
+import { argmax, keepThreshold, sampleToken } from '../execute/sampler/chain';
+import { gumbel, stepKey } from '../execute/sampler/noise';
+import type { SampleOptions } from '../execute/sampler/options';
+import { ID_RING, requestWords, SAMPLE_GROUPS, STATE, STATE_WORDS } from '../memory/gpu-scratch';
+import { sampleAdjustGroups, sampleAdjustKernel } from './sample-adjust';
 import { sampleMaxKernel } from './sample-max';
 import { samplePickKernel } from './sample-pick';
 import { Lab } from './test/lab';
@@ -30,24 +32,16 @@ const options = (more: Partial<SampleOptions>): SampleOptions => ({
 });
 
 /** `count` draws from the same logits, as one request makes them. */
-async function draws(
-  logits: Float32Array,
-  { temperature, topK, topP, seed }: SampleOptions,
-  count: number,
-): Promise<number[]> {
-  const state = new Uint32Array(16);
-  const floats = new Float32Array(state.buffer);
-  floats[STATE.temperature] = temperature;
-  state[STATE.topK] = topK;
-  floats[STATE.topP] = topP;
-  state[STATE.seed] = seed;
+async function draws(logits: Float32Array, sample: SampleOptions, count: number): Promise<number[]> {
+  const state = new Uint32Array(STATE_WORDS);
   state[STATE.position] = 41;
+  state.set(requestWords(sample), STATE.request);
   const [logitsBuffer, maxima, stateBuffer] = [lab.buffer(logits), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
   const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
   await lab.runAll(
     [
       [sampleMaxKernel(logits.length), { logits: logitsBuffer, maxima }, [SAMPLE_GROUPS]],
-      [samplePickKernel(logits.length), { logits: logitsBuffer, maxima, state: stateBuffer, ids, sampled }, [1]],
+      [samplePickKernel(logits.length, false), { logits: logitsBuffer, maxima, state: stateBuffer, ids, sampled }, [1]],
     ],
     count,
   );
@@ -151,5 +145,52 @@ describe('sampling', () => {
     expect(await check(large, options({ temperature: 0.7, seed: 9 }), 2)).toBeLessThan(2);
     expect(await check(large, options({ temperature: 0.8, topK: 300, topP: 0.95, seed: 5 }), 2)).toBeLessThan(2);
     expect(await check(large, options({ temperature: 1.2, topP: 0.9, seed: 6 }), 2)).toBeLessThan(3);
+  });
+});
+
+describe('single tokens', () => {
+  it.each([97, 4099])('logits get their bias and mask, and what is drawn is counted (%i ids)', async (vocab) => {
+    const logits = randomValues(vocab, 41).map((v) => 3 * v);
+    const bias = new Map([0, 33, 64, vocab - 1].map((id, i) => [id, [2.5, -0.1, 1e4, 1e-3][i]]));
+    const mask = new Uint32Array(Math.ceil(vocab / 32)).map((_, i) => 0xb6db6db6 ^ (i << 7));
+    mask[2] &= ~1;
+    const words = new Uint32Array(2 * vocab + mask.length);
+    new Float32Array(words.buffer, vocab * 4, vocab).set(
+      Float32Array.from({ length: vocab }, (_, id) => bias.get(id) ?? 0),
+    );
+    words.set(mask, 2 * vocab);
+    words[7] = 3;
+    const sample = options({ temperature: 2, topK: 40, topP: 0.97, seed: 77 });
+    const state = new Uint32Array(STATE_WORDS);
+    state.set(requestWords(sample), STATE.request);
+    const [from, adjusted] = [lab.buffer(logits), lab.buffer(vocab * 4)];
+    const [tokens, maxima, stateBuffer] = [lab.buffer(words), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
+    const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
+    await lab.runAll(
+      [
+        [sampleAdjustKernel(vocab), { logits: from, tokens, adjusted }, sampleAdjustGroups(vocab)],
+        [sampleMaxKernel(vocab), { logits: adjusted, maxima }, [SAMPLE_GROUPS]],
+        [samplePickKernel(vocab, true), { logits: adjusted, maxima, state: stateBuffer, ids, sampled, tokens }, [1]],
+      ],
+      30,
+    );
+    const got = [...(await lab.words(sampled)).slice(0, 30)];
+    const full: SampleOptions = { ...sample, bias, mask: () => mask };
+    const adjustedHere = Float32Array.from(logits, (logit, id) =>
+      (mask[id >> 5] >>> (id & 31)) & 1 ? Math.fround(logit + Math.fround(bias.get(id) ?? 0)) : -3.4e38,
+    );
+    expect(await lab.floats(adjusted)).toEqual(adjustedHere);
+    const sure = got.map((_, step) => isSure(adjustedHere, sample, step));
+    expect(sure.filter((one) => !one).length).toBeLessThan(3);
+    const wanted = got.map((_, step) => sampleToken(logits, full, step, { counts: new Map(), mask }));
+    expect(got.filter((_, i) => sure[i])).toEqual(wanted.filter((_, i) => sure[i]));
+    expect(new Set(got).size).toBeGreaterThan(5);
+    const counts = Array.from(
+      { length: vocab },
+      (_, id) => got.filter((one) => one === id).length + (id === 7 ? 3 : 0),
+    );
+    const known = await lab.words(tokens);
+    expect([...known.slice(0, vocab)]).toEqual(counts);
+    expect(known.slice(vocab)).toEqual(words.slice(vocab));
   });
 });

@@ -13,18 +13,32 @@ export const ID_RING = 64;
 /** Workgroups of the sampler's first pass, each with a maximum and its id. */
 export const SAMPLE_GROUPS = 64;
 /** Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). */
-export const STATE = {
-  position: 0,
-  tokens: 1,
-  step: 2,
-  written: 3,
-  temperature: 4,
-  topK: 5,
-  topP: 6,
-  seed: 7,
-} as const;
+export const STATE = { position: 0, tokens: 1, step: 2, written: 3, request: 4 } as const;
+/** What of a request the sampler's shaders read, from STATE.request on, and how each word is read. */
+export const REQUEST_WORDS = { temperature: 'f32', topK: 'u32', topP: 'f32', seed: 'u32' } as const;
 /** How many words `state` has. */
 export const STATE_WORDS = 16;
+
+/** The words of a request in `state`. */
+export function requestWords(request: Readonly<Record<keyof typeof REQUEST_WORDS, number>>): Uint32Array<ArrayBuffer> {
+  const names = Object.keys(REQUEST_WORDS) as (keyof typeof REQUEST_WORDS)[];
+  const words = new Uint32Array(names.length);
+  const floats = new Float32Array(words.buffer);
+  names.forEach((name, i) => {
+    (REQUEST_WORDS[name] === 'f32' ? floats : words)[i] = request[name];
+  });
+  return words;
+}
+
+/** The buffer of what the sampler knows of each token: counts, biases, then a mask (shaders/sample-adjust.wgsl). */
+export const TOKENS = 'tokens';
+/** The buffer of the logits that it makes of that. */
+export const ADJUSTED = 'logits.adjusted';
+/** Buffers by name, bytes, that are there where a request changes the logits of single tokens. */
+export const tokenBuffers = (vocab: number): [name: string, bytes: number][] => [
+  [TOKENS, roundUp(2 * vocab + Math.ceil(vocab / 32), 4) * 4],
+  [ADJUSTED, vocab * 4],
+];
 
 /** Steps encoded ahead of the id that the caller waits for, where steps are short. */
 export const STEPS_AHEAD = 3;

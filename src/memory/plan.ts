@@ -13,7 +13,7 @@ import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, UPLOAD_BUFFERS } from './gpu-scratch';
+import { gpuScratch, tokenBuffers, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -39,6 +39,8 @@ export interface PlanRequest {
   budget: number | null;
   /** copies of the sliding rings that a conversation may keep, to be taken back to */
   snapshots: number;
+  /** whether answers may change the logits of single tokens (bias, mask); absent: no */
+  adjusts?: boolean;
 }
 
 /** What of the device's limits the plan depends on. */
@@ -124,7 +126,7 @@ export function planMemory(
     ...vectorBuffers(model.steps, spec),
     ...adapterBuffers(adapters),
     ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
-    ...scratchBuffers(model, request.chunk, matrices, adapters, target),
+    ...scratchBuffers(model, request, matrices, adapters, target),
     ...(target === 'webgpu'
       ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
@@ -319,7 +321,7 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
 
 function scratchBuffers(
   model: PlanModel,
-  chunk: number,
+  { chunk, adjusts }: PlanRequest,
   matrices: readonly DeviceMatrix[],
   adapters: StepAdapters,
   target: LayoutTarget,
@@ -339,5 +341,6 @@ function scratchBuffers(
     const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
-  return [...buffers, ...gpuScratch(spec, chunk).map(([name, bytes]) => scratch(name, bytes))];
+  const own = [...gpuScratch(spec, chunk), ...(adjusts ? tokenBuffers(spec.vocab) : [])];
+  return [...buffers, ...own.map(([name, bytes]) => scratch(name, bytes))];
 }

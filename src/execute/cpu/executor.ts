@@ -9,16 +9,9 @@ import { activationWidths, type MemoryPlan, NO_LIMITS, type PlanModel, planMemor
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
-import type {
-  Executor,
-  ExecutorStats,
-  KvCache,
-  MemoryReport,
-  PrefillOptions,
-  SampleOptions,
-  WeightSink,
-} from '../executor';
-import { sampleToken } from '../sampling';
+import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import { sampleToken } from '../sampler/chain';
+import { checkBias, nextMask, type SampleOptions } from '../sampler/options';
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
@@ -165,9 +158,17 @@ class CpuExecutor implements Executor {
     signal?: AbortSignal,
   ): AsyncGenerator<number> {
     const cache = this.own(into);
+    const { vocab } = this.model.spec;
+    checkBias(sample.bias, vocab);
+    this.checkLogits();
+    const counts = new Map<number, number>();
+    const note1 = (id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
+    Array.from(sample.counted ?? []).forEach(note1);
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
-      const id = sampleToken(await this.logits(), sample, (sample.firstStep ?? 0) + step);
+      const state = { counts, mask: await nextMask(sample, vocab) };
+      const id = sampleToken(this.activations.logits, sample, (sample.firstStep ?? 0) + step, state);
+      note1(id);
       yield id;
       if (step + 1 < count) {
         await this.pass({ cache, ids: [id], first: 0, tokens: 1, start: start + step }, signal);
@@ -177,8 +178,12 @@ class CpuExecutor implements Executor {
   }
 
   async logits(): Promise<Float32Array> {
-    if (!this.hasLogits) throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
+    this.checkLogits();
     return this.activations.logits.slice();
+  }
+
+  private checkLogits(): void {
+    if (!this.hasLogits) throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
   }
 
   /** All but the head. */

@@ -21,6 +21,10 @@ export class PlanBuffers {
     return buffer;
   };
 
+  has(name: string): boolean {
+    return this.#made.has(name);
+  }
+
   /** Makes all of these or none; nobody finds them here before adopt(). @throws out-of-memory, limit-exceeded */
   async allocate(plans: readonly BufferPlan[]): Promise<Map<string, GPUBuffer>> {
     const made = await this.ledger.allocate(plans.map((plan) => ({ ...plan, usage: usageOf(plan) })));

@@ -16,7 +16,7 @@ import {
   TOLERANCE,
   take,
 } from '../cpu/test/models';
-import { argmax } from '../sampling';
+import { argmax } from '../sampler/chain';
 import type { OneCache } from '../test/one-cache';
 import { limitsOf, prompt, tiny, unringed, webgpu } from './test/maker';
 

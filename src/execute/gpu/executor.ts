@@ -12,34 +12,19 @@ import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
 import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
-import {
-  distinctRopes,
-  ID_RING,
-  idReadback,
-  READBACK,
-  ropeBuffer,
-  STATE,
-  STATE_WORDS,
-  STEPS_AHEAD,
-} from '../../memory/gpu-scratch';
+import { distinctRopes, ID_RING, idReadback, READBACK, ropeBuffer, STATE, STEPS_AHEAD } from '../../memory/gpu-scratch';
 import { type MemoryPlan, type PlanModel, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
-import type {
-  Executor,
-  ExecutorStats,
-  KvCache,
-  MemoryReport,
-  PrefillOptions,
-  SampleOptions,
-  WeightSink,
-} from '../executor';
+import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import type { Bound, Op } from './op';
+import { GpuSampler } from './sampler';
 import { SUBMIT_MS, Submitter } from './submitter';
 import { GpuSink } from './upload';
 
@@ -90,7 +75,7 @@ export class GpuExecutor implements Executor {
   #adapterBuffers: readonly string[] = [];
   /** of a pass, in order, what is the same for every conversation */
   readonly #shared: Record<'decode' | 'prefill', Bound[]> = { decode: [], prefill: [] };
-  #sampler: Bound[] = [];
+  readonly #sampler: GpuSampler;
   /** what the buffers of frequencies hold: how far the conversation reaches that they were written for */
   #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
@@ -106,6 +91,7 @@ export class GpuExecutor implements Executor {
     this.#buffers = new PlanBuffers(gpu.device);
     this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
+    this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, (ops) => this.#bind(ops));
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -129,7 +115,11 @@ export class GpuExecutor implements Executor {
   /** Compiling needs no buffers. */
   async #compile(adapters: StepAdapters): Promise<void> {
     const common = this.#lowerOptions(adapters);
-    const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...lowerSampler(this.#model.spec.vocab)];
+    const ops = [
+      ...lower(common, 'decode'),
+      ...lower(common, 'prefill'),
+      ...lowerSampler(this.#model.spec.vocab, false),
+    ];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
   }
 
@@ -138,7 +128,6 @@ export class GpuExecutor implements Executor {
     const common = this.#lowerOptions();
     for (const mode of ['decode', 'prefill'] as const)
       this.#shared[mode] = await this.#bind(lower(common, mode).filter((op) => !isOwn(op)));
-    this.#sampler = await this.#bind(lowerSampler(this.#model.spec.vocab));
     for (const cache of this.#caches) cache.passes = null;
   }
 
@@ -291,16 +280,33 @@ export class GpuExecutor implements Executor {
     checkPosition(start + count - 1, cache.capacity);
     const { decode } = await this.#use(cache);
     this.#logits = 'used';
-    this.#writeRequest(start, sample);
+    const { dispatches, useMask } = await this.#sampler.begin(start, sample);
     const pending: Promise<ArrayBuffer>[] = [];
-    let encoded = 0;
+    // Pass n makes the logits of draw n; the prompt's are there.
+    let [passes, draws] = [1, 0];
+    const pass = (encoder = this.#device.createCommandEncoder()): GPUCommandEncoder => {
+      this.#encodePass(encoder, cache, decode, start + passes++ - 1);
+      return encoder;
+    };
+    const draw = (): void => {
+      const encoder = passes > draws ? this.#device.createCommandEncoder() : pass();
+      pending.push(this.#draw(encoder, dispatches, draws++));
+    };
     let began = performance.now();
     try {
       for (let yielded = 0; yielded < count; yielded++) {
         throwIfAborted(signal);
         // A sliding ring has room for a chunk: what is thrown away later must not overwrite what is still seen.
         const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
-        while (encoded < count && encoded <= yielded + ahead) pending.push(this.#step(cache, decode, start, encoded++));
+        if (sample.mask) {
+          // The mask is made while the pass runs.
+          if (passes === draws) this.#submitter.submit(pass());
+          await useMask();
+          draw();
+          if (ahead > 0 && draws < count) this.#submitter.submit(pass());
+        } else {
+          while (draws < count && draws <= yielded + ahead) draw();
+        }
         const bytes = await (pending.shift() as Promise<ArrayBuffer>);
         this.#gpu.health.check();
         const now = performance.now();
@@ -313,29 +319,15 @@ export class GpuExecutor implements Executor {
     }
   }
 
-  #writeRequest(start: number, { temperature, topK, topP, seed, firstStep = 0 }: SampleOptions): void {
-    const state = new Uint32Array(STATE_WORDS);
-    const floats = new Float32Array(state.buffer);
-    // The sampler moves to the next position before it hands the id on.
-    state[STATE.position] = start - 1;
-    state[STATE.tokens] = 1;
-    state[STATE.step] = firstStep;
-    floats[STATE.temperature] = temperature;
-    state[STATE.topK] = topK;
-    floats[STATE.topP] = topP;
-    state[STATE.seed] = seed;
-    this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
+  /** The pass of the id that was drawn last, at the position `last`. */
+  #encodePass(encoder: GPUCommandEncoder, cache: GpuKvCache, decode: readonly Bound[], last: number): void {
+    cache.held.write(last, last);
+    this.#submitter.encode(encoder, decode, { tokens: 1, last, slots: cache.held.slots });
   }
 
-  /** One submit: the previous id's pass (none before the first), the sampler, and the id on its way back. */
-  #step(cache: GpuKvCache, decode: readonly Bound[], start: number, index: number): Promise<ArrayBuffer> {
-    const encoder = this.#device.createCommandEncoder();
-    const pass = { tokens: 1, last: start + index - 1, slots: cache.held.slots };
-    if (index > 0) {
-      cache.held.write(pass.last, pass.last);
-      this.#submitter.encode(encoder, decode, pass);
-    }
-    this.#submitter.encode(encoder, this.#sampler, pass);
+  /** Encodes and submits a draw; its id is on its way back. */
+  #draw(encoder: GPUCommandEncoder, dispatches: readonly Bound[], index: number): Promise<ArrayBuffer> {
+    this.#submitter.encode(encoder, dispatches, { tokens: 1, last: 0, slots: [] });
     const readback = this.#buffers.get(idReadback(index));
     encoder.copyBufferToBuffer(this.#buffers.get('sampled'), (index % ID_RING) * 4, readback, 0, 4);
     this.#submitter.submit(encoder);

@@ -7,7 +7,7 @@ import { ownGpu, testGpu } from '../../gpu/test-device';
 import { type MemoryPlan, planMemory } from '../../memory/plan';
 import { forwardSteps } from '../../model/decoder';
 import { expected, GREEDY, largestDifference, openFixture, planOf, randomModel, take } from '../cpu/test/models';
-import { argmax } from '../sampling';
+import { argmax } from '../sampler/chain';
 import type { OneCache } from '../test/one-cache';
 import { limitsOf, prompt, tiny, webgpu } from './test/maker';
 import { watch } from './test/watch';

@@ -1,6 +1,7 @@
 /** For tests: an executor with one conversation, whose cache need not be named. */
 import type { MemoryPlan } from '../../memory/plan';
-import type { Executor, KvCache, PrefillOptions, SampleOptions } from '../executor';
+import type { Executor, KvCache, PrefillOptions } from '../executor';
+import type { SampleOptions } from '../sampler/options';
 
 export interface OneCache extends Omit<Executor, 'prefill' | 'decode'> {
   /** itself */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SampleOptions } from './executor';
-import { argmax, gumbel, keepThreshold, mix, sampleToken, stepKey } from './sampling';
+import { argmax, keepThreshold, sampleToken } from './chain';
+import { gumbel, mix, stepKey } from './noise';
+import type { SampleOptions } from './options';
 
 const options = (more: Partial<SampleOptions> = {}): SampleOptions => ({
   temperature: 1,
@@ -77,6 +78,27 @@ describe('what is kept', () => {
         },
       ),
     );
+  });
+});
+
+describe('single tokens', () => {
+  const logits = f32(0, 4, 2, 3);
+  const greedy = options({ temperature: 0 });
+  const state = (...words: number[]) => ({ counts: new Map<number, number>(), mask: Uint32Array.from(words) });
+  it('have their bias added, as f32, and the logits stay', () => {
+    expect(sampleToken(logits, { ...greedy, bias: new Map([[2, 2.5]]) }, 0)).toBe(2);
+    expect(sampleToken(logits, { ...greedy, bias: new Map([[3, 1]]) }, 0)).toBe(1);
+    // less than half a unit in the last place of 4
+    expect(sampleToken(logits, { ...greedy, bias: new Map([[3, 1 + 1e-8]]) }, 0)).toBe(1);
+    expect([...logits]).toEqual([0, 4, 2, 3]);
+  });
+  it('do not come where the mask has no bit, whatever else is asked', () => {
+    const masked = { ...greedy, mask: () => null };
+    expect(sampleToken(logits, masked, 0, state(0b1101))).toBe(3);
+    expect(sampleToken(logits, masked, 0, { ...state(), mask: null })).toBe(1);
+    for (const more of [{}, { topK: 3 }, { topP: 0.5 }, { temperature: 50 }, { bias: new Map([[1, 1e30]]) }])
+      for (let step = 0; step < 50; step++)
+        expect(sampleToken(logits, { ...options(more), mask: () => null }, step, state(0b0101)) % 2).toBe(0);
   });
 });
 

@@ -1,0 +1,129 @@
+/** What decode() makes of what a request asks for single tokens, for every executor. */
+import { describe, expect, it } from 'vitest';
+import { parseSpec } from '../../model/parse';
+import { GREEDY, type Maker, randomModel, take } from '../cpu/test/models';
+import { sampleToken } from '../sampler/chain';
+import { maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
+import type { OneCache } from './one-cache';
+
+const VOCAB = 97;
+const PROMPT = Array.from({ length: 20 }, (_, i) => (i * 31 + 7) % VOCAB);
+const sliding = { sliding_window: 9, layer_types: ['sliding_attention', 'full_attention'] };
+const DRAW: SampleOptions = { temperature: 1.3, topK: 20, topP: 0.95, seed: 5 };
+
+const spec = parseSpec({
+  model_type: 'mistral',
+  hidden_size: 64,
+  intermediate_size: 128,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 16,
+  vocab_size: VOCAB,
+  max_position_embeddings: 256,
+  ...sliding,
+});
+
+const allowing = (allowed: (id: number) => boolean): TokenMask => {
+  const mask = new Uint32Array(maskWords(VOCAB));
+  for (let id = 0; id < VOCAB; id++) if (allowed(id)) mask[id >> 5] |= 1 << (id & 31);
+  return mask;
+};
+
+/** The ids that the definition draws from the logits of whole prompts, one after another. */
+async function defined(
+  executor: OneCache,
+  count: number,
+  sample: SampleOptions,
+  maskAfter: (ids: readonly number[]) => TokenMask | null,
+): Promise<number[]> {
+  const made: number[] = [];
+  for (let step = 0; step < count; step++) {
+    await executor.prefill([...PROMPT, ...made], 0);
+    const state = { counts: new Map<number, number>(), mask: maskAfter(made) };
+    made.push(sampleToken(await executor.logits(), { ...sample, mask: () => null }, step, state));
+  }
+  return made;
+}
+
+export function describeSampler(maker: Maker): void {
+  const open = (chunk = 16) => randomModel(spec, { promptTokens: 40, maxNewTokens: 9, chunk }, { type: 'f32' }, maker);
+
+  describe('what a request asks for single tokens', () => {
+    // A ring with a chunk of one has no room for a pass ahead.
+    it.each([
+      [16, DRAW],
+      [1, GREEDY],
+    ])('a mask is asked for before each draw, with all ids known (chunks of %i)', async (chunk, sample) => {
+      const executor = await open(chunk);
+      // neither the same remainder as the last id, nor one that a fixed mask would give
+      const maskAfter = (ids: readonly number[]) =>
+        ids.length === 3 ? null : allowing((id) => id % 3 !== (ids.at(-1) ?? 1) % 3);
+      const made: number[] = [];
+      const asked: number[] = [];
+      const mask = async () => {
+        asked.push(made.length);
+        await new Promise((resolve) => setTimeout(resolve));
+        return maskAfter(made);
+      };
+      await executor.prefill(PROMPT, 0);
+      const free = await take(executor.decode(PROMPT.length, 5, sample));
+      await executor.prefill(PROMPT, 0);
+      for await (const id of executor.decode(PROMPT.length, 5, { ...sample, mask })) made.push(id);
+      expect(asked).toEqual([0, 1, 2, 3, 4]);
+      expect(made).toEqual(await defined(executor, 5, sample, maskAfter));
+      expect(made).not.toEqual(free);
+    });
+
+    it('a step that was left, or refused, does no harm to the next request', async () => {
+      const executor = await open();
+      await executor.prefill(PROMPT, 0);
+      const free = await take(executor.decode(PROMPT.length, 8, DRAW));
+      const odd = allowing((id) => id % 2 === 1);
+      await executor.prefill(PROMPT, 0);
+      for await (const id of executor.decode(PROMPT.length, 8, { ...DRAW, mask: () => odd })) {
+        expect(id % 2).toBe(1);
+        break;
+      }
+      const masks = [odd, new Uint32Array(maskWords(VOCAB))];
+      const refused = executor.decode(PROMPT.length, 8, { ...DRAW, mask: () => masks.shift() ?? null });
+      await executor.prefill(PROMPT, 0);
+      await expect(take(refused)).rejects.toMatchObject({ code: 'invalid-option', message: /none of the 97 ids/ });
+      await executor.prefill(PROMPT, 0);
+      expect(await take(executor.decode(PROMPT.length, 8, DRAW))).toEqual(free);
+    });
+
+    it('a bias moves single logits, and only in its request', async () => {
+      const executor = await open();
+      await executor.prefill(PROMPT, 0);
+      const logits = await executor.logits();
+      const free = await take(executor.decode(PROMPT.length, 6, GREEDY));
+      // so that the second likeliest is level with the likeliest, and the lower id wins
+      const second = logits.indexOf(logits.toSorted()[VOCAB - 2]);
+      await executor.prefill(PROMPT, 0);
+      const bias = new Map([
+        [96, 1e4],
+        [free[0], 5],
+      ]);
+      expect(await take(executor.decode(PROMPT.length, 3, { ...DRAW, bias }))).toEqual([96, 96, 96]);
+      await executor.prefill(PROMPT, 0);
+      const away = new Map([[free[0], -100]]);
+      expect((await take(executor.decode(PROMPT.length, 1, { ...GREEDY, bias: away })))[0]).toBe(second);
+      await executor.prefill(PROMPT, 0);
+      expect(await take(executor.decode(PROMPT.length, 6, GREEDY))).toEqual(free);
+    });
+
+    it.each<[string, Partial<SampleOptions>, RegExp]>([
+      ['a mask of another length', { mask: () => new Uint32Array(3) }, /97 ids has 4 words, not 3/],
+      ['a mask of ids beyond the last', { mask: () => Uint32Array.of(0, 0, 0, 0xfffffffe) }, /none of the 97 ids/],
+      ['a bias of an id that does not exist', { bias: new Map([[97, 1]]) }, /bias has 1 for id 97/],
+      ['a bias that is no number', { bias: new Map([[0, Number.NaN]]) }, /bias has NaN for id 0/],
+      ['a bias that no f32 holds', { bias: new Map([[0, 1e39]]) }, /numbers finite/],
+    ])('refuses %s', async (_, more, message) => {
+      const executor = await open();
+      await executor.prefill(PROMPT, 0);
+      const ids = executor.decode(PROMPT.length, 3, { ...GREEDY, ...more });
+      await expect(take(ids)).rejects.toMatchObject({ code: 'invalid-option', message });
+    });
+  });
+}
