@@ -1,4 +1,4 @@
-/** What a request asks of the sampler, and what the sampler knows of single tokens while it draws. */
+/** What a request asks of the sampler: what is not named is off. */
 import { NibbleError } from '../../errors';
 
 export interface SampleOptions {
