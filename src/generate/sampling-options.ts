@@ -1,7 +1,7 @@
 /** What a request asks for, checked, and completed by the model's generation_config. */
 import type { JsonObject } from '../formats/json';
 import { REQUEST_OPTIONS } from '../options/request';
-import { checkOptions } from '../options/spec';
+import { checkOptions, defaultsOf } from '../options/spec';
 import type { SamplingOptions } from '../protocol';
 import { modelDefaults } from './model-defaults';
 
@@ -21,16 +21,14 @@ export function effectiveOptions(given: SamplingOptions, model: JsonObject | nul
   const own = modelDefaults(model).options;
   const asked = checked.topK !== undefined || checked.topP !== undefined;
   const options: EffectiveOptions = {
+    ...defaultsOf(REQUEST_OPTIONS),
     maxNewTokens: Math.max(1, Math.min(own.maxNewTokens ?? DEFAULT_NEW_TOKENS, room)),
     temperature: samples || asked ? (own.temperature ?? 1) : 0,
     topK: samples ? (own.topK ?? 0) : 0,
     topP: samples ? (own.topP ?? 1) : 1,
     seed: crypto.getRandomValues(new Uint32Array(1))[0],
     stop: own.stop ?? [],
-    ignoreEos: false,
-    overflow: 'error',
     templateOptions: {},
-    parseSpecial: false,
     ...checked,
   };
   if (typeof options.stop === 'string') options.stop = [options.stop];

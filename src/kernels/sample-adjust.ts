@@ -8,7 +8,7 @@ import { type Description, kernel } from './kernel';
 export const SAMPLE_ADJUST = {
   label: 'sample_adjust',
   source,
-  bindings: { logits: 0, tokens: 1, adjusted: 2 },
+  bindings: { logits: 0, tokens: 1, adjusted: 2, state: 3 },
 } satisfies Description;
 
 const THREADS = 64;

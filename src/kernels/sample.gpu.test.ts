@@ -168,7 +168,7 @@ describe('single tokens', () => {
     const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
     await lab.runAll(
       [
-        [sampleAdjustKernel(vocab), { logits: from, tokens, adjusted }, sampleAdjustGroups(vocab)],
+        [sampleAdjustKernel(vocab), { logits: from, tokens, adjusted, state: stateBuffer }, sampleAdjustGroups(vocab)],
         [sampleMaxKernel(vocab), { logits: adjusted, maxima }, [SAMPLE_GROUPS]],
         [samplePickKernel(vocab, true), { logits: adjusted, maxima, state: stateBuffer, ids, sampled, tokens }, [1]],
       ],

@@ -20,7 +20,9 @@ export const REQUEST_WORDS = { temperature: 'f32', topK: 'u32', topP: 'f32', see
 export const STATE_WORDS = 16;
 
 /** The words of a request in `state`; what it does not name is 0. */
-export function requestWords(request: Readonly<Partial<Record<keyof typeof REQUEST_WORDS, number>>>): Uint32Array<ArrayBuffer> {
+export function requestWords(
+  request: Readonly<Partial<Record<keyof typeof REQUEST_WORDS, number>>>,
+): Uint32Array<ArrayBuffer> {
   const names = Object.keys(REQUEST_WORDS) as (keyof typeof REQUEST_WORDS)[];
   const words = new Uint32Array(names.length);
   const floats = new Float32Array(words.buffer);

@@ -151,6 +151,16 @@ export function over<T extends object>(always: T, given: T | null | undefined): 
   return Object.assign(Object.create(null), always, Object.fromEntries(said));
 }
 
+type Defaults<S> = {
+  [K in keyof S as S[K] extends { default: unknown } ? K : never]: S[K] extends { default: infer D } ? D : never;
+};
+
+/** Those options of a table that have a value where nothing is said, whatever the model. */
+export function defaultsOf<S extends object>(specs: S): Defaults<S> {
+  const own = Object.entries<Spec>(specs as Specs).filter(([, spec]) => spec.default !== undefined);
+  return Object.fromEntries(own.map(([name, spec]) => [name, spec.default])) as Defaults<S>;
+}
+
 /** An option's name in flags, queries and attributes: kvCapacity is kv-capacity. */
 export const flagOf = (name: string, { flag }: Spec): string =>
   flag ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

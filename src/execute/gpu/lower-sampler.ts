@@ -8,8 +8,10 @@ import { type Op, op } from './op';
 /** @param adjusts whether links of the chain change single logits, by the buffer of what is known of each token */
 export function lowerSampler(vocab: number, adjusts: boolean): Op[] {
   const logits = adjusts ? ADJUSTED : 'logits';
-  const adjust = op(sampleAdjustKernel(vocab), { logits: 'logits', tokens: TOKENS, adjusted: ADJUSTED }, () =>
-    sampleAdjustGroups(vocab),
+  const adjust = op(
+    sampleAdjustKernel(vocab),
+    { logits: 'logits', tokens: TOKENS, adjusted: ADJUSTED, state: 'state' },
+    () => sampleAdjustGroups(vocab),
   );
   const shared = { logits, maxima: 'maxima' };
   const drawn = { state: 'state', ids: 'ids', sampled: 'sampled', ...(adjusts && { tokens: TOKENS }) };
