@@ -11,7 +11,7 @@ import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampler/chain';
-import { checkBias, nextMask, type SampleOptions } from '../sampler/options';
+import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/options';
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
@@ -164,16 +164,26 @@ class CpuExecutor implements Executor {
     const counts = new Map<number, number>();
     const note1 = (id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
     Array.from(sample.counted ?? []).forEach(note1);
+    /** ids of the newest pass behind its first, until they are drawn or something else is */
+    let drafted: number[] = [];
+    let row = 0;
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
       const state = { counts, mask: await nextMask(sample, vocab) };
       const id = sampleToken(this.activations.logits, sample, (sample.firstStep ?? 0) + step, state);
       note1(id);
       yield id;
-      if (step + 1 < count) {
-        await this.pass({ cache, ids: [id], first: 0, tokens: 1, start: start + step }, signal);
-        await this.head(0, signal);
+      if (step + 1 === count) break;
+      if (drafted[0] === id) {
+        drafted.shift();
+        row++;
+      } else {
+        drafted = nextDraft(sample, Math.min(this.chunk - 1, count - step - 2), vocab);
+        row = 0;
+        const ids = [id, ...drafted];
+        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step }, signal);
       }
+      await this.head(row, signal);
     }
   }
 

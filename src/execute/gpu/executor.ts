@@ -1,18 +1,17 @@
 /**
  * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and
  * both are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings
- * grew. A sampled id stays on the GPU and feeds the next step; ids are read back late, four bytes each, while further
- * steps run.
+ * grew. Draws and the passes between them: decode.ts.
  */
-import { NibbleError, throwIfAborted } from '../../errors';
+import { NibbleError } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { Pipelines } from '../../gpu/pipelines';
-import { readMapped, readThrough } from '../../gpu/readback';
+import { readThrough } from '../../gpu/readback';
 import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
 import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
-import { distinctRopes, ID_RING, idReadback, READBACK, ropeBuffer, STATE, STEPS_AHEAD } from '../../memory/gpu-scratch';
+import { distinctRopes, READBACK, ropeBuffer, STATE } from '../../memory/gpu-scratch';
 import { type MemoryPlan, type PlanModel, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
@@ -20,12 +19,13 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
+import { Decoding, headOf } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import type { Bound, Op } from './op';
 import { GpuSampler } from './sampler';
-import { SUBMIT_MS, Submitter } from './submitter';
+import { Submitter } from './submitter';
 import { GpuSink } from './upload';
 
 export interface GpuExecutorOptions {
@@ -76,11 +76,11 @@ export class GpuExecutor implements Executor {
   /** of a pass, in order, what is the same for every conversation */
   readonly #shared: Record<'decode' | 'prefill', Bound[]> = { decode: [], prefill: [] };
   readonly #sampler: GpuSampler;
+  readonly #decoding: Decoding;
   /** what the buffers of frequencies hold: how far the conversation reaches that they were written for */
   #reach = 0;
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
-  #stepMs = Number.POSITIVE_INFINITY;
 
   constructor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions) {
     this.#gpu = gpu;
@@ -92,6 +92,8 @@ export class GpuExecutor implements Executor {
     this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
     this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, (ops) => this.#bind(ops));
+    const { vocab } = model.spec;
+    this.#decoding = new Decoding(gpu, this.#buffers, this.#submitter, plan.request.chunk, vocab);
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -243,7 +245,7 @@ export class GpuExecutor implements Executor {
     const { chunk } = this.#plan.request;
     const { prefill } = await this.#use(cache);
     const { signal, onLogits, onProgress } = options;
-    const head = prefill.findIndex(({ op }) => op.head);
+    const head = headOf(prefill);
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
@@ -278,60 +280,10 @@ export class GpuExecutor implements Executor {
       throw new NibbleError('invalid-option', 'There are no logits to sample from: prefill a prompt first.');
     // The last id is never written.
     checkPosition(start + count - 1, cache.capacity);
-    const { decode } = await this.#use(cache);
+    const passes = await this.#use(cache);
     this.#logits = 'used';
-    const { dispatches, useMask } = await this.#sampler.begin(start, sample);
-    const pending: Promise<ArrayBuffer>[] = [];
-    // Pass n makes the logits of draw n; the prompt's are there.
-    let [passes, draws] = [1, 0];
-    const pass = (encoder = this.#device.createCommandEncoder()): GPUCommandEncoder => {
-      this.#encodePass(encoder, cache, decode, start + passes++ - 1);
-      return encoder;
-    };
-    const draw = (): void => {
-      const encoder = passes > draws ? this.#device.createCommandEncoder() : pass();
-      pending.push(this.#draw(encoder, dispatches, draws++));
-    };
-    let began = performance.now();
-    try {
-      for (let yielded = 0; yielded < count; yielded++) {
-        throwIfAborted(signal);
-        // A sliding ring has room for a chunk: what is thrown away later must not overwrite what is still seen.
-        const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#plan.request.chunk - 1);
-        if (sample.mask) {
-          // The mask is made while the pass runs.
-          if (passes === draws) this.#submitter.submit(pass());
-          await useMask();
-          draw();
-          if (ahead > 0 && draws < count) this.#submitter.submit(pass());
-        } else {
-          while (draws < count && draws <= yielded + ahead) draw();
-        }
-        const bytes = await (pending.shift() as Promise<ArrayBuffer>);
-        this.#gpu.health.check();
-        const now = performance.now();
-        if (yielded > 0) this.#stepMs = now - began;
-        began = now;
-        yield new Uint32Array(bytes)[0];
-      }
-    } finally {
-      await Promise.allSettled(pending);
-    }
-  }
-
-  /** The pass of the id that was drawn last, at the position `last`. */
-  #encodePass(encoder: GPUCommandEncoder, cache: GpuKvCache, decode: readonly Bound[], last: number): void {
-    cache.held.write(last, last);
-    this.#submitter.encode(encoder, decode, { tokens: 1, last, slots: cache.held.slots });
-  }
-
-  /** Encodes and submits a draw; its id is on its way back. */
-  #draw(encoder: GPUCommandEncoder, dispatches: readonly Bound[], index: number): Promise<ArrayBuffer> {
-    this.#submitter.encode(encoder, dispatches, { tokens: 1, last: 0, slots: [] });
-    const readback = this.#buffers.get(idReadback(index));
-    encoder.copyBufferToBuffer(this.#buffers.get('sampled'), (index % ID_RING) * 4, readback, 0, 4);
-    this.#submitter.submit(encoder);
-    return readMapped(this.#device, readback, 4);
+    const draws = await this.#sampler.begin(start, sample);
+    yield* this.#decoding.run(cache, passes, draws, start, count, sample, signal);
   }
 
   async logits(): Promise<Float32Array> {

@@ -22,6 +22,12 @@ export interface SampleOptions {
    * again. While it is asked, the pass that makes the logits may run, but no draw is made ahead.
    */
   mask?: () => TokenMask | null | Promise<TokenMask | null>;
+  /**
+   * Proposes the ids that may come next, the likeliest way on. Asked before a pass, when the caller has had all ids so
+   * far; the same ids are drawn with it and without it, those that were proposed right at the price of one pass. As many
+   * of them are tried as there is room for; none: the next ids are drawn one by one.
+   */
+  draft?: () => readonly number[];
 }
 
 export type TokenMask = Uint32Array<ArrayBuffer>;
@@ -45,6 +51,17 @@ export async function nextMask({ mask }: SampleOptions, vocab: number): Promise<
   const allows = words.some((word, i) => (rest && i === words.length - 1 ? word << (32 - rest) : word) !== 0);
   if (!allows) throw new NibbleError('invalid-option', `The mask allows none of the ${vocab} ids.`);
   return words;
+}
+
+/**
+ * What is proposed to come next: `most` ids at most.
+ * @throws invalid-option for an id that does not exist
+ */
+export function nextDraft({ draft }: SampleOptions, most: number, vocab: number): number[] {
+  const ids = draft?.().slice(0, Math.max(0, most)) ?? [];
+  const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab));
+  if (wrong === undefined) return ids;
+  throw new NibbleError('invalid-option', `A draft proposes id ${wrong}: ids are 0 to ${vocab - 1}.`);
 }
 
 /** @throws invalid-option for a bias of an id that does not exist, or that is no finite number */

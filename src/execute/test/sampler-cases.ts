@@ -1,7 +1,7 @@
 /** What decode() makes of what a request asks for single tokens, for every executor. */
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../model/parse';
-import { GREEDY, type Maker, randomModel, take } from '../cpu/test/models';
+import { GREEDY, largestDifference, type Maker, randomModel, take } from '../cpu/test/models';
 import { sampleToken } from '../sampler/chain';
 import { maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
 import type { OneCache } from './one-cache';
@@ -47,7 +47,7 @@ async function defined(
 }
 
 export function describeSampler(maker: Maker): void {
-  const open = (chunk = 16) => randomModel(spec, { promptTokens: 40, maxNewTokens: 9, chunk }, { type: 'f32' }, maker);
+  const open = (chunk = 16) => randomModel(spec, { promptTokens: 40, maxNewTokens: 30, chunk }, { type: 'f32' }, maker);
 
   describe('what a request asks for single tokens', () => {
     // A ring with a chunk of one has no room for a pass ahead.
@@ -113,11 +113,51 @@ export function describeSampler(maker: Maker): void {
       expect(await take(executor.decode(PROMPT.length, 6, GREEDY))).toEqual(free);
     });
 
+    // A sliding window of 9 and chunks of 16 or 4: what is thrown away wraps around the ring.
+    it.each<[number, SampleOptions, string]>([
+      [16, GREEDY, 'right'],
+      [16, DRAW, 'right'],
+      [16, DRAW, 'wrong'],
+      [4, GREEDY, 'in part'],
+      [16, GREEDY, 'now and then'],
+      [16, DRAW, 'under a mask'],
+      [1, GREEDY, 'right'],
+    ])('a draft changes no id (chunks of %i, %j, %s)', async (chunk, sample, kind) => {
+      const executor = await open(chunk);
+      const count = 30;
+      const end = PROMPT.length + count - 1;
+      const options = kind === 'under a mask' ? { ...sample, mask: () => allowing((id) => id % 3 > 0) } : sample;
+      await executor.prefill(PROMPT, 0);
+      const plain = await take(executor.decode(PROMPT.length, count, options));
+      await executor.prefill([...PROMPT, ...plain].slice(0, end), 0);
+      const after = await executor.logits();
+
+      const made: number[] = [];
+      let asked = 0;
+      const draft = (): number[] => {
+        asked++;
+        const right = plain.slice(made.length, made.length + 5);
+        if (kind === 'wrong') return right.map((id) => (id + 1) % VOCAB);
+        if (kind === 'in part') return right.map((id, i) => (i > 1 ? (id + 1) % VOCAB : id));
+        return kind === 'now and then' && asked % 2 ? [] : right;
+      };
+      await executor.prefill(PROMPT, 0);
+      for await (const id of executor.decode(PROMPT.length, count, { ...options, draft })) made.push(id);
+      expect(made).toEqual(plain);
+      if (kind === 'right' || kind === 'under a mask') expect(asked).toBe(Math.ceil((count - 1) / Math.min(6, chunk)));
+      if (kind === 'wrong') expect(asked).toBe(count - 1);
+      if (kind === 'in part') expect(asked).toBe(Math.ceil((count - 1) / 3));
+      // and the rings are as they would be
+      await executor.prefill(plain.slice(-2, -1), end - 1);
+      expect(largestDifference(await executor.logits(), after)).toBeLessThan(1e-3);
+    });
+
     it.each<[string, Partial<SampleOptions>, RegExp]>([
       ['a mask of another length', { mask: () => new Uint32Array(3) }, /97 ids has 4 words, not 3/],
       ['a mask of ids beyond the last', { mask: () => Uint32Array.of(0, 0, 0, 0xfffffffe) }, /none of the 97 ids/],
       ['a bias of an id that does not exist', { bias: new Map([[97, 1]]) }, /bias has 1 for id 97/],
       ['a bias that is no number', { bias: new Map([[0, Number.NaN]]) }, /bias has NaN for id 0/],
+      ['a draft of an id that does not exist', { draft: () => [97] }, /proposes id 97: ids are 0 to 96/],
       ['a bias that no f32 holds', { bias: new Map([[0, 1e39]]) }, /numbers finite/],
     ])('refuses %s', async (_, more, message) => {
       const executor = await open();
