@@ -269,6 +269,11 @@ export interface SamplingOptions extends TemplateOptions {
    * system prompt and the newest ones, before the answer or within it, and says so in `note` and `stats.droppedTokens`.
    */
   overflow?: 'error' | 'shift';
+  /**
+   * 'prompt' proposes what followed the same tokens earlier in the conversation and tries several of them in one pass,
+   * for as long as that is faster; the tokens are the same, but for ties within the rounding of a pass. 'off' (default).
+   */
+  speculate?: 'off' | 'prompt';
 }
 
 export interface GenerateRequest {

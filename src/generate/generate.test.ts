@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
+import type { SampleOptions } from '../execute/sampler/options';
 import type { TokenMessage } from '../protocol';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
@@ -92,6 +93,34 @@ describe('generate', () => {
     expect(messages.flatMap(({ ids }) => ids)).toEqual(result.ids);
     expect(result.stats).toMatchObject({ promptTokens: 3, reusedTokens: 0, newTokens: 8 });
     expect(result.stats.decodeTps).toBeGreaterThan(0);
+  });
+
+  it('proposes what followed the same ids before, where that is asked for', async () => {
+    const text = codes('abcdabcdabcdabcdabcd');
+    class Asking extends FakeExecutor {
+      proposed: number[][] = [];
+      override async *decode(
+        cache: KvCache,
+        start: number,
+        count: number,
+        sample: SampleOptions,
+        signal?: AbortSignal,
+      ) {
+        for await (const id of super.decode(cache, start, count, sample, signal)) {
+          yield id;
+          this.proposed.push([...(sample.draft?.() ?? [])]);
+        }
+      }
+    }
+    for (const speculate of ['prompt', 'off'] as const) {
+      const executor = new Asking(text);
+      const options = effectiveOptions({ maxNewTokens: 20, speculate }, null, 100);
+      const { result } = await run(executor, { options, ids: codes('zabcd') });
+      expect(result.ids).toEqual(text);
+      // four steps are timed without a draft, and then the prompt and the answer say how it goes on
+      expect(executor.proposed.slice(0, 3)).toEqual([[], [], []]);
+      expect(executor.proposed[3]).toEqual(speculate === 'prompt' ? codes('abc') : []);
+    }
   });
 
   it('ends at an end-of-sequence id, which is not in the text', async () => {

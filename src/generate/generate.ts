@@ -7,6 +7,7 @@ import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
 import type { EffectiveOptions } from './sampling-options';
 import { reuse, type Sequence } from './sequences';
+import { Speculation } from './speculation';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
 export interface TextStream {
@@ -97,7 +98,12 @@ export async function* generate(
       sequence.cache.snapshot(seen.length);
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
       const count = Math.min(options.maxNewTokens - done, room);
-      yield* executor.decode(sequence.cache, seen.length, count, { ...options, firstStep: done }, signal);
+      const speculation = options.speculate === 'prompt' ? new Speculation(seen) : null;
+      const sample = { ...options, firstStep: done, draft: speculation?.propose };
+      for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
+        speculation?.push(id);
+        yield id;
+      }
     }
   }
   try {

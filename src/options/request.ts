@@ -35,6 +35,12 @@ export const REQUEST_OPTIONS = {
     default: 'error',
     says: 'What is done beyond the context: refuse with the numbers, or go on without the oldest tokens.',
   },
+  speculate: {
+    type: 'choice',
+    of: ['off', 'prompt'],
+    default: 'off',
+    says: 'Tries several tokens at once, as they stood earlier in the conversation, for as long as that is faster.',
+  },
   templateOptions: {
     type: 'object',
     only: 'cli',
