@@ -16,6 +16,10 @@ interface Described {
   only?: 'cli' | 'page' | 'code';
   /** on the command line it is named by the file that holds it */
   file?: boolean;
+  /** plan() may suppose another value than the model was loaded with */
+  planned?: boolean;
+  /** its name in a model's generation_config.json, which is followed */
+  generationConfig?: string;
 }
 
 export type Spec = Described &
@@ -144,6 +148,12 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
   }
   return checked as Partial<T>;
 }
+
+/** What is in effect of a table when nobody says anything; what the model or the device decides is absent. */
+export const defaultsOf = (specs: Readonly<Record<string, Spec>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(specs).flatMap(([name, spec]) => (spec.default === undefined ? [] : [[name, spec.default]])),
+  );
 
 /** One object's options, and over them another's that say something: null is as good as absent. Has no prototype. */
 export function over<T extends object>(always: T, given: T | null | undefined): T {

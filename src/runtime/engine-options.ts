@@ -2,20 +2,23 @@
 import { contextLimit } from '../memory/plan';
 import type { ModelSpec } from '../model/spec';
 import { ENGINE_OPTIONS } from '../options/engine';
-import { checkOptions, type Spec } from '../options/spec';
+import { checkOptions, defaultsOf } from '../options/spec';
 import type { EngineOptions } from '../protocol';
 import type { EffectiveEngineOptions } from './model';
 
 /** Nothing is left open but the context, where the model's own counts: null. */
 export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext'> & { maxContext: number | null };
 
-const DEFAULTS = Object.fromEntries(
-  Object.entries<Spec>(ENGINE_OPTIONS).map(([name, spec]) => [name, spec.default ?? null]),
-);
+/** What has no default is null, but for the list of names to keep. */
+const DEFAULTS = {
+  ...Object.fromEntries(Object.keys(ENGINE_OPTIONS).map((name) => [name, null])),
+  ...defaultsOf(ENGINE_OPTIONS),
+  keep: [],
+};
 
 /** @throws invalid-option for an unknown name or value */
 export const completeEngineOptions = (given: EngineOptions): CompleteEngineOptions =>
-  ({ ...DEFAULTS, keep: [], ...checkOptions(ENGINE_OPTIONS, given) }) as CompleteEngineOptions;
+  ({ ...DEFAULTS, ...checkOptions(ENGINE_OPTIONS, given) }) as CompleteEngineOptions;
 
 /** The options within what the model can do. */
 export function effectiveEngineOptions(options: CompleteEngineOptions, spec: ModelSpec): EffectiveEngineOptions {

@@ -8,6 +8,7 @@ import { chooseFormats } from '../memory/formats';
 import { type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
+import { plannedOptions } from '../options/engine';
 import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from '../protocol';
 import { completeEngineOptions } from './engine-options';
 import type { Host } from './host';
@@ -88,16 +89,13 @@ export async function checkFits(model: Planned, plan: MemoryPlan, wanted = () =>
   throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, enough, budget, suggestions });
 }
 
-/** The options that a query may suppose otherwise. */
-const SUPPOSED: readonly string[] = ['kv', 'kvCapacity', 'maxContext', 'snapshots', 'weights', 'chunk'];
-
 /** The model with what the query supposes. @throws invalid-option */
 function suppose(
   model: Planned,
   { memoryBudget, ...given }: Omit<PlanQuery, 'promptTokens' | 'maxNewTokens' | 'conversation'>,
 ): Planned {
   const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  const unknown = names.find((name) => !SUPPOSED.includes(name));
+  const unknown = names.find((name) => !Object.hasOwn(plannedOptions(), name));
   if (unknown) throw new NibbleError('invalid-option', `plan() knows no ${unknown}.`, { option: unknown });
   const checked = completeEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
   const picked = Object.fromEntries(names.map((name) => [name, checked[name as keyof typeof checked]]));
