@@ -1,6 +1,7 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { chunkName, LATER } from './scripts/lazy-modules.ts';
 import { licences } from './scripts/licences.ts';
 import { inMeta, PAGE_CSP } from './scripts/policy.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
@@ -8,6 +9,8 @@ import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+const LAZY = Object.keys(LATER).map(chunkName).join('|');
 
 export default defineConfig({
   root: at('src/chat'),
@@ -39,11 +42,11 @@ export default defineConfig({
               name: 'ring-cache',
               test: /\/src\/(execute\/(ring-cache|check-prompt)|memory\/(rings?|snapshots|shift))\.ts$/,
             },
-            // One file for all kernels but those that few need: what these share with the others would be a file of its
-            // own.
+            // One file for all kernels but those of lazy modules, which have their names: what these share with the others
+            // would be a file of its own.
             {
               name: 'on-gpu',
-              test: /\/(shaders|src\/kernels|src\/execute\/(on-)?gpu)(\.ts|\/)(?!adapters|quantize|row-norms|read-rows|shift|kv-rows)/,
+              test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY})\\.)`),
             },
           ],
         },

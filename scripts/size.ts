@@ -2,27 +2,19 @@
  * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it imports at once.
  * The library and the widget take their worker as one file, when somebody first needs it; it counts apart, for all that
  * it can do is in it. The chat page is our own build, whose worker fetches what a model needs: of the two executors the
- * larger counts, and some chunks come later and count apart: `text` and `answering` (what a question needs, fetched while
- * the weights stream), `advice` (on memory, likewise), `file-digests` (for the Hub's weights), `read-apart` (for
- * weights without a manifest), `earlier-parts` (to compare what an earlier visit kept of those), `hub-source`, `gguf`,
- * `lora`, `quantised` and `convert-dense` (only for such a model), `stored-models` and `inspect` (for who asks what is
- * kept, or what a model would take), `saved-caches`, `prompt-cache` and `kv-rows` (for who saves conversations), `kept-chat` (at a
- * first visit, once the model is here), `bounded-lexer` (of Markdown, with the first message), `timestamps` (for
- * profiles), `shift-rings` (for conversations that outgrow their context), `row-norms` (for DoRA), `read-rows` (for
- * adapters with trained tokens), `adapters` (for who has any), `quantize` (for dense weights), `tied-head` (for checkpoints that have a head beside an embedding that is said to be
- * it), `other-files` (for errors that say what a folder has instead of a model). Fails above the limits, on wasm or
- * code made from strings, and where something imports the entry of a worker, which WebKit would run again.
+ * larger counts, and what comes later counts apart (lazy-modules.ts). Fails above the limits, on wasm or code made from
+ * strings, and where something imports the entry of a worker, which WebKit would run again.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { minifySync, type Rolldown } from 'vite';
+import { chunkName, EXECUTORS, LATER } from './lazy-modules.ts';
 
-const LATER =
-  'worker-text|advice|text|answering|hub-source|gguf|lora|quantised|convert-dense|file-digests|read-apart|earlier-parts|stored-models|saved-caches|prompt-cache|kv-rows|inspect|timestamps|shift-rings|row-norms|read-rows|adapters|quantize|other-files|tied-head|kept-chat|bounded-lexer';
-const EXECUTORS = 'on-cpu|on-gpu';
-const named = (names: string) => new RegExp(`/(${names})(-[^/]+)?\\.js$`);
-const NOT_FIRST = named(`${LATER}|${EXECUTORS}`);
+const named = (names: readonly string[]) => new RegExp(`/(${names.join('|')})(-[^/]+)?\\.js$`);
+const executor = named(EXECUTORS.map(chunkName));
+/** `worker-text`: the package's worker, as a module that making it imports (vite-worker.ts) */
+const NOT_FIRST = named(['worker-text', ...[...Object.keys(LATER), ...EXECUTORS].map(chunkName)]);
 
 /** KB = 1,000 bytes. Where a limit is raised, the reason stands beside it. */
 export const ENTRIES = [
@@ -102,7 +94,7 @@ export function checkSizes(folders: string[] = []): boolean {
     const bytes = (list: string[]) => list.reduce((sum, file) => sum + size(file), 0);
     const first = graph(entry, NOT_FIRST);
     const besides = (file: string) => [...graph(file, NOT_FIRST)].filter((each) => !first.has(each));
-    const executors = files.filter((file) => named(EXECUTORS).test(file)).map(besides);
+    const executors = files.filter((file) => executor.test(file)).map(besides);
     const total = bytes(files.filter((file) => first.has(file))) + Math.max(0, ...executors.map(bytes));
     const later = bytes(files.filter((file) => !first.has(file) && !executors.flat().includes(file)));
     const over = total > limitKB * 1000;

@@ -19,7 +19,7 @@ import type { GpuCacheOwner, GpuRings, Place } from './kv-owner';
 import type { Bound } from './op';
 
 /** Only long conversations need it. */
-export const shiftPart = () => import('./shift-rings');
+export const shiftPart = () => import('./shift');
 
 const KINDS = ['k', 'v'] as const;
 
