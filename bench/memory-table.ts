@@ -20,7 +20,7 @@ import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
 import type { PlanInfo } from '../src/protocol';
 import { completeEngineOptions, effectiveEngineOptions } from '../src/runtime/engine-options';
-import { planInfo, planModel } from '../src/runtime/planning';
+import { graphOf, planInfo } from '../src/runtime/planning';
 import { createSession } from '../src/runtime/session';
 import { countingGpu } from '../src/runtime/test/counting-gpu';
 import type { SourceDescription } from '../src/sources/source';
@@ -68,12 +68,12 @@ const request = { promptTokens: PROMPT, maxNewTokens: TOKENS - PROMPT + 1 };
 async function planned(config: JsonObject): Promise<PlanInfo> {
   const checkpoint = await openCheckpoint(createRandomSource(config));
   const options = completeEngineOptions({});
-  const plan = planModel(checkpoint, options);
+  const graph = graphOf(checkpoint, options);
   const model = {
-    plan,
+    graph,
     limits: NO_LIMITS,
     target: 'webgpu',
-    options: effectiveEngineOptions(options, plan.spec),
+    options: effectiveEngineOptions(options, graph.spec),
     checkpoint,
   } as const;
   return planInfo(model, request);

@@ -2,7 +2,7 @@
 import { shiftSpare } from './growth';
 import { largest } from './largest';
 import type { LayoutTarget } from './layout';
-import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMemory } from './plan';
+import { contextLimit, type ModelGraph, type PlanLimits, type PlanRequest, planMemory } from './plan';
 
 /**
  * Positions up to which a plan is allowed and fits, whatever the request's own numbers of tokens; 0 when there are none.
@@ -11,7 +11,7 @@ import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMe
  * @throws invalid-option, as planMemory()
  */
 export function longestContext(
-  model: PlanModel,
+  model: ModelGraph,
   request: PlanRequest,
   limits: PlanLimits,
   target: LayoutTarget,

@@ -5,7 +5,7 @@ import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { ModelSpec } from '../model/spec';
 import { kvBytes } from './kv';
-import { DEFAULT_LIMITS, type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from './plan';
+import { DEFAULT_LIMITS, type MemoryPlan, type ModelGraph, type PlanRequest, planMemory } from './plan';
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
 const MIB = 2 ** 20;
@@ -23,7 +23,7 @@ const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
   ...more,
 });
 
-function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): PlanModel {
+function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
 }

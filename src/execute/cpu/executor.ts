@@ -5,7 +5,7 @@
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import { activationWidths, type MemoryPlan, NO_LIMITS, type PlanModel, planMemory } from '../../memory/plan';
+import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
@@ -38,7 +38,7 @@ const TURN_MS = 50;
  * @param plan made for the target 'cpu'; its prefill chunk bounds the tokens of one pass
  * @throws out-of-memory
  */
-export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor {
+export function createCpuExecutor(model: ModelGraph, plan: MemoryPlan): Executor {
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
 }
 
@@ -72,7 +72,7 @@ class CpuExecutor implements Executor {
   private peak = 0;
 
   constructor(
-    private readonly model: PlanModel,
+    private readonly model: ModelGraph,
     plan: MemoryPlan,
   ) {
     this.plan = plan;

@@ -22,7 +22,7 @@ import {
   STATE_WORDS,
   STEPS_AHEAD,
 } from '../../memory/gpu-scratch';
-import { type MemoryPlan, type PlanModel, planMemory, stepVectors } from '../../memory/plan';
+import { type MemoryPlan, type ModelGraph, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type {
@@ -58,7 +58,7 @@ const isOwn = ({ layer }: Op): boolean => layer !== null;
  */
 export async function createGpuExecutor(
   gpu: Gpu,
-  model: PlanModel,
+  model: ModelGraph,
   plan: MemoryPlan,
   options: GpuExecutorOptions,
 ): Promise<GpuExecutor> {
@@ -78,7 +78,7 @@ export class GpuExecutor implements Executor {
   readonly sink: WeightSink;
   readonly #gpu: Gpu;
   readonly #device: GPUDevice;
-  readonly #model: PlanModel;
+  readonly #model: ModelGraph;
   readonly #options: GpuExecutorOptions;
   readonly #plan: MemoryPlan;
   readonly #pipelines: Pipelines;
@@ -97,7 +97,7 @@ export class GpuExecutor implements Executor {
   #logits: 'none' | 'ready' | 'used' = 'none';
   #stepMs = Number.POSITIVE_INFINITY;
 
-  constructor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions) {
+  constructor(gpu: Gpu, model: ModelGraph, plan: MemoryPlan, options: GpuExecutorOptions) {
     this.#gpu = gpu;
     this.#device = gpu.device;
     this.#model = model;

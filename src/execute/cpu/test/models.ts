@@ -9,8 +9,8 @@ import type { LayoutTarget } from '../../../memory/layout';
 import {
   DEFAULT_LIMITS,
   type MemoryPlan,
+  type ModelGraph,
   type PlanLimits,
-  type PlanModel,
   type PlanRequest,
   planMemory,
 } from '../../../memory/plan';
@@ -76,7 +76,7 @@ export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
 /** Which executor a test is about. */
 export interface Maker {
   target: LayoutTarget;
-  make(model: PlanModel, plan: MemoryPlan): OneCache | Promise<OneCache>;
+  make(model: ModelGraph, plan: MemoryPlan): OneCache | Promise<OneCache>;
   limits?: PlanLimits;
 }
 
@@ -88,7 +88,7 @@ export async function openFixture(
   more: Partial<PlanRequest> = {},
   weights: WeightsOption = 'keep',
   maker: Maker = CPU,
-): Promise<{ executor: OneCache; model: PlanModel; plan: MemoryPlan }> {
+): Promise<{ executor: OneCache; model: ModelGraph; plan: MemoryPlan }> {
   const checkpoint = await openCheckpoint(createFolderSource(join(FIXTURES, path)));
   const spec = parseSpec(checkpoint.config);
   const table = tensorTable(spec);
@@ -119,10 +119,10 @@ export function planOf(
   target: LayoutTarget = 'cpu',
   limits: PlanLimits = DEFAULT_LIMITS,
 ): MemoryPlan {
-  return planMemory(planModel(spec, format), request(more), limits, target);
+  return planMemory(graphOf(spec, format), request(more), limits, target);
 }
 
-function planModel(spec: ModelSpec, format: MatrixFormat): PlanModel {
+function graphOf(spec: ModelSpec, format: MatrixFormat): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
 }
@@ -136,7 +136,7 @@ export async function randomModel(
 ): Promise<OneCache> {
   const table = tensorTable(spec);
   const plan = planOf(spec, more, format, maker.target, maker.limits);
-  const executor = await maker.make(planModel(spec, format), plan);
+  const executor = await maker.make(graphOf(spec, format), plan);
   for (const [i, { name, rows, cols, kind }] of table.entries()) {
     const values = randomValues(rows * cols, i + 1).map((v) =>
       kind === 'vector' ? 1 + 0.3 * v : (2 * v) / Math.sqrt(cols),
