@@ -42,8 +42,8 @@ export default defineConfig({
               name: 'ring-cache',
               test: /\/src\/(execute\/(ring-cache|check-prompt)|memory\/(rings?|snapshots|shift))\.ts$/,
             },
-            // One file for all kernels but those of lazy modules, which have their names: what these share with the others
-            // would be a file of its own.
+            // One file for all kernels but those of lazy modules, which have their names: what these share with the
+            // others would be a file of its own.
             {
               name: 'on-gpu',
               test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY})\\.)`),

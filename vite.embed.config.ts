@@ -1,4 +1,6 @@
-/** The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed. */
+/**
+ * The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed.
+ */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/licences.ts';

@@ -1,6 +1,6 @@
 /**
- * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of it
- * (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
+ * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of
+ * it (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';

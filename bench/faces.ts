@@ -1,7 +1,7 @@
 /**
  * One question through every face of the engine: the library, the chat page and the widget in a browser, and the
- * command line. The buffers that their workers make are counted by a wrapper around createBuffer and destroy in front of
- * the worker's script (e2e/counted.ts); the command line's process starts with the same wrapper.
+ * command line. The buffers that their workers make are counted by a wrapper around createBuffer and destroy in front
+ * of the worker's script (e2e/counted.ts); the command line's process starts with the same wrapper.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';

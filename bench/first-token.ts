@@ -1,8 +1,9 @@
 /**
- * From load() to the first token, over a network of a stated latency and bandwidth, beside the time that the bytes alone
- * would take:
+ * From load() to the first token, over a network of a stated latency and bandwidth, beside the time that the bytes
+ * alone would take:
  *
- *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER] [--write]
+ *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER]
+ *   [--write]
  *
  * The default model from a server that behaves as the Hub does (scripts/fake-hub.ts), into headless Chromium with an
  * empty profile each time, backend cpu. Once as the folder is, and once without its manifest.json, as most repositories

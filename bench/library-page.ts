@@ -1,4 +1,6 @@
-/** A Chromium with an empty page from which the built library can be imported: `/lib/index.js`. Needs `npm run build`. */
+/**
+ * A Chromium with an empty page from which the built library can be imported: `/lib/index.js`. Needs `npm run build`.
+ */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';

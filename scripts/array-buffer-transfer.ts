@@ -1,6 +1,7 @@
 /**
- * Node 20 lacks ArrayBuffer.prototype.transfer(), by which buffers are given back in browsers (src/platform/release.ts).
- * The tests get one that takes the memory away as theirs does: what is used after it, or given back twice, fails here too.
+ * Node 20 lacks ArrayBuffer.prototype.transfer(), by which buffers are given back in browsers
+ * (src/platform/release.ts). The tests get one that takes the memory away as theirs does: what is used after it, or
+ * given back twice, fails here too.
  */
 const { prototype } = ArrayBuffer as unknown as { prototype: { transfer?: (length: number) => ArrayBuffer } };
 const gone = new WeakSet<ArrayBuffer>();

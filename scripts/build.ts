@@ -1,6 +1,6 @@
 /**
- * Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. Fails over
- * a size limit, and where a public name has no docstring (docs.ts).
+ * Builds everything into dist/: worker, library, widget, types, chat page, the widget's demo page, and the CLI. Fails
+ * over a size limit, and where a public name has no docstring (docs.ts).
  */
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { build, type Rolldown } from 'vite';

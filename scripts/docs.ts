@@ -1,7 +1,7 @@
 /**
- * The pages of docs/ that are made: api.md from the docstrings of what the package exports, options.md from the schema in
- * src/options. `node scripts/run.mjs docs` writes them; the build fails where api.md is not as it would be written, or
- * where a public name has no docstring, and scripts/docs.test.ts where options.md is not.
+ * The pages of docs/ that are made: api.md from the docstrings of what the package exports, options.md from the schema
+ * in src/options. `node scripts/run.mjs docs` writes them; the build fails where api.md is not as it would be written,
+ * or where a public name has no docstring, and scripts/docs.test.ts where options.md is not.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

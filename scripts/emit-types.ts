@@ -11,7 +11,10 @@ const ENTRIES = ['index.d.ts', 'widget/element.d.ts', 'worker.d.ts'];
 const NO_COMMENT = /^(?! *(?:\*|\/)).+$/gm;
 const IMPORT = /(\bfrom |\bimport\(|\bimport )(['"])([^'"]+)\2/g;
 
-/** Completes the imports of a file, './spec' to './spec.js' and './engine', a folder, to './engine/index.js', and of what it imports. */
+/**
+ * Completes the imports of a file, './spec' to './spec.js' and './engine', a folder, to './engine/index.js', and of
+ * what it imports.
+ */
 function complete(file: string, seen: Set<string>): void {
   if (seen.has(file)) return;
   seen.add(file);

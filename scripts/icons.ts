@@ -1,4 +1,7 @@
-/** Draws the PNG icons of the web manifest from public/icon.svg: `node scripts/run.mjs icons`. Their results are committed. */
+/**
+ * Draws the PNG icons of the web manifest from public/icon.svg: `node scripts/run.mjs icons`. Their results are
+ * committed.
+ */
 import { readFile } from 'node:fs/promises';
 import { chromium } from '@playwright/test';
 import { installChromium, QUIET_FLAGS } from './chromium.ts';

@@ -4,7 +4,10 @@
  * with the code. The service worker keeps them all, whatever they are called.
  */
 
-/** What a visitor does not wait for, by path in src/, and what needs it. It does not count where limits of sizes are checked. */
+/**
+ * What a visitor does not wait for, by path in src/, and what needs it. It does not count where limits of sizes are
+ * checked.
+ */
 export const LATER: Readonly<Record<string, string>> = {
   'chat/kept-chat': 'a first visit, once the model is here',
   'checkpoint/quantised': 'weights that are kept as they were quantised here',

@@ -1,8 +1,9 @@
 /**
  * `npm test -- packaging`: the library as a stranger gets it. Packs it, installs the tarball beside bundlers from npm,
- * puts an example (with a fixture's address for its model's) into a fresh folder for each way to build a page, and opens
- * what comes out in Chromium. Each must answer as the command line does. `node scripts/run.mjs packaging --all` also tries
- * what `npm test` leaves out; names of projects try only those. KEEP=1 keeps the folders. It is long for being one list.
+ * puts an example (with a fixture's address for its model's) into a fresh folder for each way to build a page, and
+ * opens what comes out in Chromium. Each must answer as the command line does. `node scripts/run.mjs packaging --all`
+ * also tries what `npm test` leaves out; names of projects try only those. KEEP=1 keeps the folders. It is long
+ * because all ways to build a page stand in one list.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -134,7 +135,9 @@ class Workplace {
     return join(this.folder, 'node_modules', ...path);
   }
 
-  /** A fresh folder with the files of these folders, the README's lines as main.js, and the model where they expect it. */
+  /**
+   * A fresh folder with the files of these folders, the README's lines as main.js, and the model where they expect it.
+   */
   project(name: string, ...from: string[]): string {
     const folder = join(this.folder, name);
     rmSync(folder, { recursive: true, force: true });

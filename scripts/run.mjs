@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Runs a TypeScript script of this folder: `node scripts/run.mjs start --port 8000`. Node 20 strips no types; Vite does.
+// Runs a TypeScript script of this folder: `node scripts/run.mjs start --port 8000`. Node 20 strips no types; Vite
+// does.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { createServer } from 'vite';

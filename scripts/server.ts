@@ -43,8 +43,8 @@ export interface ServerOptions {
   /** 0 takes any free port */
   port?: number;
   /**
-   * Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with; of JSON and
-   * text, too, which run nothing. Without one no file is sent with any
+   * Content-Security-Policy of HTML pages, and of scripts: a worker has the policy that its script comes with; of JSON
+   * and text, too, which run nothing. Without one no file is sent with any
    */
   csp?: string;
   /**
@@ -77,7 +77,10 @@ export interface StaticServer {
 export const etagOf = ({ size, mtimeMs }: { size: number; mtimeMs: number }): string =>
   `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
 
-/** Bytes [start, end) of a Range header; null when there is none or it counts something else, 'bad' when it cannot be served. */
+/**
+ * Bytes [start, end) of a Range header; null when there is none or it counts something else, 'bad' when it cannot be
+ * served.
+ */
 function parseRange(header: string | undefined, size: number): [number, number] | 'bad' | null {
   if (!header?.startsWith('bytes=')) return null;
   const match = /^bytes=(\d*)-(\d*)$/.exec(header);

@@ -21,11 +21,13 @@ export const ENTRIES = [
   { name: 'library', entry: 'dist/index.js', limitKB: 12 },
   // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have
   { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 30 },
-  // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed as
-  // text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and folders as
-  // people have them; 3 for files that change while they download; 2 for servers that are silent, busy, endless or wrong,
-  // limits of small files and headers, databases that others hold, and stores that are full; 2 for the SHA-256 of
-  // @noble/hashes, which takes little more than half the time that our own took; 1 for loading in stages and a store in parts
+  // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed
+  // as text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and
+  // folders as people have them; 3 for files that change while they download; 2 for servers that are silent, busy,
+  // endless or wrong, limits of small files and headers, databases that others hold, and stores that are full; 2 for
+  // the SHA-256 of
+  // @noble/hashes, which takes little more than half the time that our own took; 1 for loading in stages and a store in
+  // parts
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 147 },
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 103 },
 ];
@@ -51,7 +53,10 @@ const gzipped = (data: string | Buffer) => gzipSync(data, { level: 9 }).length;
 const size = (file: string) => gzipped(readFileSync(file));
 const line = (name: string, bytes: number) => `  ${name.padEnd(50)}${(bytes / 1000).toFixed(1).padStart(7)} KB`;
 
-/** A file of one piece, by folder of src/ (or library): what each would take by itself, scaled to what all take together. */
+/**
+ * A file of one piece, by folder of src/ (or library): what each would take by itself, scaled to what all take
+ * together.
+ */
 export function byFolder({ code, modules }: Rolldown.OutputChunk): string[] {
   const texts = new Map<string, string>();
   for (const [id, module] of Object.entries(modules)) {

@@ -4,8 +4,8 @@
  *
  *   npm start -- [--port N] [--host NAME] [--no-demo] [--no-build] [--self-only] [--ask "A question"]
  *
- * `--host` (several times) is a name besides localhost, 127.0.0.1 and [::1] under which the server may be asked, as by a
- * proxy. With `--self-only` the page may ask no other origin for anything, the Hub included.
+ * `--host` (several times) is a name besides localhost, 127.0.0.1 and [::1] under which the server may be asked, as by
+ * a proxy. With `--self-only` the page may ask no other origin for anything, the Hub included.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -121,7 +121,9 @@ interface Browser {
   close(): Promise<void>;
 }
 
-/** A headless Chromium with a profile of its own, or null where there is none. No WebGPU flags: what is here is here. */
+/**
+ * A headless Chromium with a profile of its own, or null where there is none. No WebGPU flags: what is here is here.
+ */
 async function openBrowser(): Promise<Browser | null> {
   const executablePath = await findChromium();
   if (executablePath === null) return null;

@@ -53,7 +53,9 @@ export function serviceWorker(fileName: string): Plugin {
   };
 }
 
-/** Writes a Content-Security-Policy into the built pages, for servers that send none. The dev server has scripts inline. */
+/**
+ * Writes a Content-Security-Policy into the built pages, for servers that send none. The dev server has scripts inline.
+ */
 export function policy(csp: string): Plugin {
   return {
     name: 'nibble:policy',

@@ -3,8 +3,8 @@ import type { Plugin } from 'vite';
 
 /**
  * marked's lexer without the rest of marked: its module ends by making a default instance, which pulls in parser and
- * renderer; ui/markdown/markdown.ts draws the tokens itself. What only options do that it does not set goes, too. Saves 6 KB
- * gzipped.
+ * renderer; ui/markdown/markdown.ts draws the tokens itself. What only options do that it does not set goes, too. Saves
+ * 6 KB gzipped.
  */
 export function markedLexerOnly(): Plugin {
   const INSTANCE = /var (\w+)=new \w+;function \w+\(\w+,\w+\)\{return \1\.parse\([\s\S]*?(?=export\s*\{)/;

@@ -5,7 +5,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
-/** WGSL without comments (block comments nest) and without blanks that separate nothing. Lines that start with # stay lines. */
+/**
+ * WGSL without comments (block comments nest) and without blanks that separate nothing. Lines that start with # stay
+ * lines.
+ */
 export function minifyWgsl(source: string): string {
   let text = '';
   let depth = 0;

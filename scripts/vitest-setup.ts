@@ -1,4 +1,6 @@
-/** Before every test file: how long `vi.waitFor` waits is for what never comes, as the other limits of vitest.config.ts. */
+/**
+ * Before every test file: how long `vi.waitFor` waits is for what never comes, as the other limits of vitest.config.ts.
+ */
 import { vi } from 'vitest';
 
 const { waitFor } = vi;

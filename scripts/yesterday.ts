@@ -1,6 +1,6 @@
 /**
- * `node scripts/run.mjs yesterday`: what yesterday's version stores, for e2e/yesterday.spec.ts. Builds that version from
- * the history, visits its page in Chromium, and writes what is then in the browser's storage to
+ * `node scripts/run.mjs yesterday`: what yesterday's version stores, for e2e/yesterday.spec.ts. Builds that version
+ * from the history, visits its page in Chromium, and writes what is then in the browser's storage to
  * reference/fixtures/yesterday/stored.json.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -5,7 +5,7 @@
  *   node scripts/run.mjs ../bench/ort/compare --geometry smollm2 --pairs 5 --ort /tmp/ort [--write]
  *
  * --geometry smollm2|qwen2|tiny   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
- * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble alone, once
+ * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble once
  * --tune NAME                Nibble's kernel shapes (default software)
  * --write                    puts the table into bench/rival.md, in the place of that geometry's last one
  * --verbose                  prints ORT's log, node placement included

@@ -55,22 +55,22 @@ export interface KvCache {
   readonly held: Rings;
 
   /**
-   * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on as
-   * the planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
+   * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on
+   * as the planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
    * @throws out-of-memory; every layer stays usable, those that had grown with their new size
    */
   reserve(plan: MemoryPlan): Promise<void>;
 
   /**
-   * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here. A
-   * sliding ring that has wrapped cannot be taken back far, unless to a snapshot.
+   * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here.
+   * A sliding ring that has wrapped cannot be taken back far, unless to a snapshot.
    * @returns where to go on; 0: everything has to be computed again
    */
   rewind(position: number): number;
 
   /**
-   * Copies what the sliding rings hold of positions below `end`, so that rewind() can go back there; the oldest copy goes
-   * where the plan has no room for more. Without room for any it does nothing.
+   * Copies what the sliding rings hold of positions below `end`, so that rewind() can go back there; the oldest copy
+   * goes where the plan has no room for more. Without room for any it does nothing.
    */
   snapshot(end: number): void;
 
@@ -115,16 +115,16 @@ export interface Executor {
   setAdapters(active: ActiveAdapters | null): Promise<void>;
 
   /**
-   * Runs `ids` at absolute positions start.. of a conversation in chunks; afterwards the last token's logits are ready for decode() or
-   * logits(). A rejected or aborted prefill leaves positions below `start` valid.
+   * Runs `ids` at absolute positions start.. of a conversation in chunks; afterwards the last token's logits are ready
+   * for decode() or logits(). A rejected or aborted prefill leaves positions below `start` valid.
    */
   prefill(cache: KvCache, ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
 
   /**
-   * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them at position `start` (= tokens so far).
-   * Sampled ids are written to the cache only when a further id is asked for, so the last id yielded is not in the
-   * cache. The caller stops by leaving the loop; steps encoded ahead are discarded and do no harm. Yields at most
-   * `count` ids.
+   * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them
+   * at position `start` (= tokens so far). Sampled ids are written to the cache only when a further id is asked for, so
+   * the last id yielded is not in the cache. The caller stops by leaving the loop; steps encoded ahead are discarded
+   * and do no harm. Yields at most `count` ids.
    */
   decode(
     cache: KvCache,

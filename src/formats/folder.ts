@@ -12,11 +12,12 @@ const TOKENIZER_VALUES = 1 << 22;
 
 /**
  * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.
- * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are not).
+ * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are
+ * not).
  * @param readApart reads small parts that lie all over a file
  * @param names for the error where something is missing; absent: the usual names are tried
- * @throws NibbleError corrupt-checkpoint, unsupported-quantization, unsupported-architecture (weights in another kind of
- * file), invalid-option (an adapter's folder), and what `read` and `size` throw
+ * @throws NibbleError corrupt-checkpoint, unsupported-quantization, unsupported-architecture (weights in another kind
+ * of file), invalid-option (an adapter's folder), and what `read` and `size` throw
  */
 export async function openSafetensorsFolder(
   read: ReadBytes,

@@ -1,8 +1,8 @@
 /**
  * Several adapters at once, made into one for each step (memory/adapted.ts has its formula). As in PEFT they act in the
- * order given: u = W x; then for each, u += s (B (A x) + beta), and with DoRA u *= g, g = m / |W + s B A| a row (L2 over
- * the inputs, and of this adapter alone); at last the bias, which is not scaled. So the factors g of an adapter fall on
- * all that came before it, and all can be multiplied into B's rows beforehand.
+ * order given: u = W x; then for each, u += s (B (A x) + beta), and with DoRA u *= g, g = m / |W + s B A| a row (L2
+ * over the inputs, and of this adapter alone); at last the bias, which is not scaled. So the factors g of an adapter
+ * fall on all that came before it, and all can be multiplied into B's rows beforehand.
  */
 import { NibbleError } from '../errors';
 import { denseBytes } from '../formats/half';

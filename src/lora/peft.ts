@@ -1,17 +1,18 @@
 /**
  * PEFT's LoRA adapters: adapter_config.json and adapter_model.safetensors, checked against the model they shall change.
- * Keys, options and scalings: PEFT 0.21's src/peft/tuners/lora and its own files (reference/fixtures_lora.py); a bias that
- * was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
+ * Keys, options and scalings: PEFT 0.21's src/peft/tuners/lora and its own files (reference/fixtures_lora.py); a bias
+ * that was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
  * understood is refused by name: an adapter half applied answers plausibly and wrongly.
  */
 import { NibbleError } from '../errors';
 import { denseValues } from '../formats/half';
-import { isObject, type JsonObject, parseObject } from '../formats/json';
+import { type JsonObject, parseObject } from '../formats/json';
 import type { FileSize, ReadBytes } from '../formats/layout';
 import type { DenseType, RowSlice } from '../formats/matrix';
 import { type RawTensor, readHeader } from '../formats/safetensors';
 import { readSmall } from '../formats/small-files';
 import { moduleName, type Place } from './modules';
+import { badField, broken, CONFIG, type Config, parseConfig, unsupported } from './peft-config';
 
 export interface AdapterTensor {
   type: DenseType;
@@ -65,32 +66,10 @@ export interface Whole {
   saved: boolean;
 }
 
-const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 const MAX_KEY = 500;
 const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-/** What PEFT has and Nibble has not. Everything else in a config describes training, or is checked below. */
-const UNSUPPORTED = [
-  'layer_replication',
-  'alora_invocation_tokens',
-  'target_parameters',
-  'fan_in_fan_out',
-  'use_qalora',
-  'use_bdlora',
-  'velora_config',
-  'arrow_config',
-  'kasa_config',
-  'monteclora_config',
-  'megatron_config',
-];
-/** Ways to begin that leave the base as it was; PiSSA, OLoRA, LoftQ and their like train on an altered one. */
-const INITS = [true, false, null, undefined, 'gaussian', 'eva', 'orthogonal'];
-
-const broken = (what: string, details: NibbleError['details'] = {}): NibbleError =>
-  new NibbleError('corrupt-checkpoint', `${what}. Get the adapter again.`, details);
-const unsupported = (what: string, advice: string, details: NibbleError['details'] = {}): NibbleError =>
-  new NibbleError('unsupported-architecture', `${what}. ${advice}`, details);
 const otherBase = (what: string, details: NibbleError['details']): NibbleError =>
   new NibbleError('invalid-option', `${what}. The adapter was made for another base model.`, details);
 
@@ -194,8 +173,8 @@ export async function openAdapter(
 }
 
 /**
- * What each place computes with. A tensor of modules_to_save is that module's alone. One that was loaded into the model is
- * the embedding's and a tied head's alike, for they are one parameter.
+ * What each place computes with. A tensor of modules_to_save is that module's alone. One that was loaded into the model
+ * is the embedding's and a tied head's alike, for they are one parameter.
  * @param tying ensure_weight_tying: what was saved for one of them is the other's, too
  */
 function wholeTensors(
@@ -221,112 +200,6 @@ async function readConfig(name: string, read: ReadBytes, size: FileSize): Promis
     throw new NibbleError('invalid-option', `${name} is no adapter: it has no ${CONFIG}. ${advice}`, { path: CONFIG });
   }
   return parseObject(bytes, CONFIG);
-}
-
-interface Config {
-  dora: boolean;
-  loraBias: boolean;
-  bias: 'none' | 'all' | 'lora_only';
-  /** whether a module is in modules_to_save */
-  isSaved(path: string): boolean;
-  /** ensure_weight_tying */
-  tying: boolean;
-  /** trainable_token_indices of a module */
-  tokens(path: string): unknown;
-  rank(path: string): number;
-  scaling(path: string, rank: number): number;
-}
-
-const isEmpty = (value: unknown): boolean =>
-  !value || (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0);
-
-function parseConfig(config: JsonObject): Config {
-  const { peft_type: type, init_lora_weights: init, bias = 'none' } = config;
-  if (type !== 'LORA') {
-    throw unsupported(`The adapter's peft_type is ${JSON.stringify(type)}`, 'Only LORA is supported.', {
-      field: 'peft_type',
-    });
-  }
-  for (const field of UNSUPPORTED) {
-    if (isEmpty(config[field])) continue;
-    const value = JSON.stringify(config[field]).slice(0, 100);
-    throw unsupported(`The adapter uses ${field} (${value})`, 'Merge it into its base with PEFT first.', { field });
-  }
-  if (!INITS.includes(init as never)) {
-    throw unsupported(
-      `The adapter was begun with init_lora_weights = ${JSON.stringify(init)}, which changes the base too`,
-      'Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).',
-      { field: 'init_lora_weights' },
-    );
-  }
-  if (bias !== 'none' && bias !== 'all' && bias !== 'lora_only') throw badField('bias', bias, 'none, all or lora_only');
-  const dora = truth(config, 'use_dora');
-  const loraBias = truth(config, 'lora_bias');
-  if (dora && loraBias) throw broken('The adapter has both use_dora and lora_bias, which PEFT does not know');
-  const stabilised = truth(config, 'use_rslora');
-  const ranks = pattern(config, 'rank_pattern', 'r', (value) => Number.isInteger(value) && value > 0);
-  const alphas = pattern(config, 'alpha_pattern', 'lora_alpha', Number.isFinite);
-  const saved = config.modules_to_save ?? [];
-  if (!Array.isArray(saved)) throw badField('modules_to_save', saved, 'a list');
-  return {
-    dora,
-    loraBias,
-    bias,
-    isSaved: (path) => saved.some((end) => typeof end === 'string' && path.endsWith(end)),
-    tying: truth(config, 'ensure_weight_tying'),
-    tokens(path) {
-      const indices = config.trainable_token_indices;
-      // a list is of the embedding
-      return isObject(indices) ? Object.entries(indices).find(([end]) => path.endsWith(end))?.[1] : indices;
-    },
-    rank: ranks,
-    scaling: (path, rank) => alphas(path) / (stabilised ? Math.sqrt(rank) : rank),
-  };
-}
-
-function badField(field: string, value: unknown, wanted: string): NibbleError {
-  const found = value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100);
-  return broken(`${CONFIG}: ${field} must be ${wanted}, but is ${found}`, { path: CONFIG, field });
-}
-
-function truth(config: JsonObject, field: string): boolean {
-  const value = config[field] ?? false;
-  if (typeof value !== 'boolean') throw badField(field, value, 'true or false');
-  return value;
-}
-
-/** A number by module: the first key of `patterns`, in order, that matches the end of its path; else `fallback`'s (8). */
-function pattern(
-  config: JsonObject,
-  patterns: 'rank_pattern' | 'alpha_pattern',
-  fallback: 'r' | 'lora_alpha',
-  good: (value: number) => boolean,
-): (path: string) => number {
-  const number = (field: string, value: unknown) => {
-    if (typeof value === 'number' && good(value)) return value;
-    throw badField(field, value, 'a number that suits');
-  };
-  const all = number(fallback, config[fallback] ?? 8);
-  const table = config[patterns] ?? {};
-  if (!isObject(table)) throw badField(patterns, table, 'an object');
-  const rules = Object.entries(table).map(([key, value]) => ({
-    expression: expression(patterns, key),
-    value: number(`${patterns}[${JSON.stringify(key)}]`, value),
-  }));
-  return (path) => rules.find((rule) => rule.expression.test(path))?.value ?? all;
-}
-
-/** PEFT's keys are regular expressions, from a stranger: those that could run for ever are refused. */
-function expression(field: string, key: string): RegExp {
-  const quantifiers = key.match(/(?<!\\)[*+{]/g)?.length ?? 0;
-  if (key.length > 300 || quantifiers > 3 || /\)[*+{]/.test(key)) {
-    throw badField(`a key of ${field}`, key, 'a simple expression');
-  }
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-  } catch {
-    throw badField(`a key of ${field}`, key, 'a regular expression');
-  }
 }
 
 type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias' | 'base' | 'whole' | 'tokens';

@@ -31,7 +31,10 @@ function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): ModelGraph {
 const plan = (spec: ModelSpec, more: Partial<PlanRequest> = {}, target: 'webgpu' | 'cpu' = 'webgpu'): MemoryPlan =>
   planMemory(modelOf(spec), request(more), DEFAULT_LIMITS, target);
 
-/** A model of these numbers, as published in config.json: layers, width, heads, kv heads, head size, MLP width, vocabulary, context. */
+/**
+ * A model of these numbers, as published in config.json: layers, width, heads, kv heads, head size, MLP width,
+ * vocabulary, context.
+ */
 const row = (
   model_type: string,
   L: number,
@@ -60,7 +63,8 @@ const row = (
 const GEMMA_7B = row('gemma', 28, 3072, 16, 16, 256, 24576, 256000, 8192);
 
 describe('the KV formula', () => {
-  // LitGPT issue 1558: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were expanded then.
+  // LitGPT issue 1558: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were
+  // expanded then.
   it.each([
     ['Phi-3 mini', 32, 32, 96, 4096, 393_216, 1.5],
     ['TinyLlama', 22, 32, 64, 2048, 180_224, 0.318],

@@ -1,3 +1,6 @@
+/**
+ * A source whose bytes are kept. It is long because each way to interrupt, alter or fill a store is a test of its own.
+ */
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import { sha256 } from '../platform/sha256';

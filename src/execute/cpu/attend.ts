@@ -1,8 +1,8 @@
 /**
- * Attention over a ring: out[t, h] = softmax(cap(scale q·k) + mask) v, query head h reading kv head h / (heads/kvHeads).
- * A query at q sees positions max(0, q - window + 1) .. q. One pass over the keys with a running maximum (Milakov &
- * Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all queries of its head.
- * Over a long ring that takes seconds, so it is cut into pieces by positions.
+ * Attention over a ring: out[t, h] = softmax(cap(scale q·k) + mask) v, query head h reading kv head h /
+ * (heads/kvHeads). A query at q sees positions max(0, q - window + 1) .. q. One pass over the keys with a running
+ * maximum (Milakov & Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all
+ * queries of its head. Over a long ring that takes seconds, so it is cut into pieces by positions.
  */
 import { slotOf } from '../../memory/ring';
 import { type KeyBias, type KvRing, load, TURN_COST, turnedBias, UNPACK_COST } from './kv-ring';

@@ -158,7 +158,10 @@ export class MessageList extends LitElement {
 
   /** those that are whole, and do not change */
   #drawn = new WeakMap<ChatMessage, unknown>();
-  /** null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until then */
+  /**
+   * null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until
+   * then
+   */
   #streaming: StreamingMarkdown | null = null;
   #fetching = false;
   /** how many characters may be read in this frame, so that no frame is long */

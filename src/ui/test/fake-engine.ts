@@ -13,7 +13,7 @@ import type {
   Progress,
   SamplingOptions,
 } from '../../protocol';
-import type { ChatEngine, LoadEngine, Talk } from '../conversation/session';
+import type { ChatEngine, LoadEngine, Talk } from '../conversation/chat-engine';
 
 const MEMORY: MemoryInfo = {
   weights: 84e6,

@@ -32,7 +32,9 @@ const FIXTURES = 'reference/fixtures';
 export const expected = (folder: string): Expected =>
   JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
 
-/** Of the logit scale; with f16 and int8 keys and values are rounded (f32, f16: issue 3's bounds; int8: bench/kv.md). */
+/**
+ * Of the logit scale; with f16 and int8 keys and values are rounded (f32, f16: issue 3's bounds; int8: bench/kv.md).
+ */
 export const TOLERANCE = { f32: 1e-3, f16: 5e-3, int8: 5e-2 } as const;
 
 export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
