@@ -1,12 +1,12 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { chunkName, LATER } from './scripts/lazy-modules.ts';
-import { licences } from './scripts/licences.ts';
-import { inMeta, PAGE_CSP } from './scripts/policy.ts';
-import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
-import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { chunkName, LATER } from './scripts/bundling/lazy-modules.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { inMeta, PAGE_CSP } from './scripts/bundling/policy.ts';
+import { copyPublic, policy, serviceWorker } from './scripts/bundling/vite-site.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/bundling/vite-trim.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

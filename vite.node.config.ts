@@ -4,8 +4,8 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

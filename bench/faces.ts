@@ -10,9 +10,9 @@ import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { COUNT, type Counted } from '../e2e/counted';
-import { findChromium, vulkanEnvironment } from '../scripts/chromium';
-import type { PipedPage } from '../scripts/devtools-pipe';
-import { type StaticServer, serve } from '../scripts/server';
+import { findChromium, vulkanEnvironment } from '../scripts/testing/chromium';
+import type { PipedPage } from '../scripts/testing/devtools-pipe';
+import { type StaticServer, serve } from '../scripts/testing/server';
 
 /** In the order in which they are asked. */
 export const FACES = ['library', 'page', 'widget', 'CLI'] as const;

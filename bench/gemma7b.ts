@@ -17,8 +17,8 @@ import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
-import type { StaticServer } from '../scripts/server';
+import { openPipedPage, type PipedPage } from '../scripts/testing/devtools-pipe';
+import type { StaticServer } from '../scripts/testing/server';
 import type { JsonObject } from '../src/formats/json';
 import {
   type Answered,

@@ -6,8 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/chromium.ts';
-import { serve } from '../scripts/server.ts';
+import {
+  chromiumVersion,
+  installChromium,
+  QUIET_FLAGS,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from '../scripts/testing/chromium.ts';
+import { serve } from '../scripts/testing/server.ts';
 
 export interface LibraryPage {
   page: Page;

@@ -17,9 +17,15 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
 import { build as bundle } from 'vite';
-import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../../scripts/chromium.ts';
-import { serve } from '../../scripts/server.ts';
-import { wgsl } from '../../scripts/vite-wgsl.ts';
+import { wgsl } from '../../scripts/bundling/vite-wgsl.ts';
+import {
+  chromiumVersion,
+  installChromium,
+  QUIET_FLAGS,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from '../../scripts/testing/chromium.ts';
+import { serve } from '../../scripts/testing/server.ts';
 import { decoderGraph, type GraphOptions } from './decoder-graph';
 import { GEOMETRIES, type Geometry } from './geometries';
 

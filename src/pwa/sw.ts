@@ -9,7 +9,7 @@
  */
 import { digestOf, type Shell } from './shell';
 
-/** Filled in by the build (scripts/vite-site.ts). */
+/** Filled in by the build (scripts/bundling/vite-site.ts). */
 declare const __SHELL__: Shell;
 
 const worker = self as unknown as ServiceWorkerGlobalScope;

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ServerOptions, serveProduct } from '../server.ts';
+import { type ServerOptions, serveProduct } from '../../testing/server.ts';
 import type { Browser, Engine, Tab } from './browser.ts';
 
 const TINY = '/models/tiny/';

@@ -25,13 +25,13 @@ import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { type Browser, chromium, type Page } from '@playwright/test';
-import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import { installChromium, QUIET_FLAGS } from '../testing/chromium.ts';
+import { serve } from '../testing/server.ts';
 import type { Report } from './reports.ts';
-import { serve } from './server.ts';
 
 const EXAMPLES = 'examples';
 /** what the examples have not */
-const PROJECTS = 'scripts/packaging/projects';
+const PROJECTS = 'scripts/tasks/packaging/projects';
 const MODEL = 'reference/fixtures/tiny-llama-128/nf4';
 const HUB_MODEL = 'HuggingFaceTB/SmolLM2-135M-Instruct';
 const ADDRESS = './models/tiny/';
@@ -125,7 +125,7 @@ class Workplace {
   /** Installs the tarball and the packages of a lock file. */
   async install(lock: string): Promise<void> {
     for (const name of ['package.json', 'package-lock.json']) {
-      copyFileSync(`scripts/packaging/${lock}/${name}`, join(this.folder, name));
+      copyFileSync(`scripts/tasks/packaging/${lock}/${name}`, join(this.folder, name));
     }
     const quiet = ['--no-save', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
     await run('npm', ['install', ...quiet, this.tarball], this.folder);

@@ -1,6 +1,6 @@
 /** What yesterday's visitor did, and where: what stored.json is about. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ServerOptions } from '../server.ts';
+import type { ServerOptions } from '../../testing/server.ts';
 
 export const MODEL = 'reference/fixtures/tiny-llama-128/nf4';
 export const STORED = 'reference/fixtures/yesterday/stored.json';

@@ -1,8 +1,8 @@
 /**
  * Every command that README.md, docs/*.md, bench/*.md and their like tell people to run, with small arguments:
  * `npm test -- commands` runs each once, in an environment that nothing was set in, or has it say what it lacks.
- * scripts/commands.test.ts fails where a page names a command that is not here. `node scripts/run.mjs commands [TEXT]`
- * runs those that contain the text.
+ * scripts/tasks/commands.test.ts fails where a page names a command that is not here. `node scripts/run.mjs commands
+ * [TEXT]` runs those that contain the text.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -9,7 +9,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { minifySync, type Rolldown } from 'vite';
-import { chunkName, EXECUTORS, LATER } from './lazy-modules.ts';
+import { chunkName, EXECUTORS, LATER } from '../bundling/lazy-modules.ts';
 
 const named = (names: readonly string[]) => new RegExp(`/(${names.join('|')})(-[^/]+)?\\.js$`);
 const executor = named(EXECUTORS.map(chunkName));

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../src/node/commands';
+import { COMMANDS } from '../../src/node/commands';
 import { pages } from './commands';
 import { optionsPage, prose, undocumented } from './docs';
 

@@ -18,7 +18,7 @@ export function markedLexerOnly(): Plugin {
       filter: { id: /node_modules\/marked\/lib\/marked\.esm\.js$/ },
       handler(code) {
         const whole = [INSTANCE, EXPORTS, OPTIONS, RULES].every((part) => code.search(part) >= 0);
-        if (!whole) this.error('marked has changed: see scripts/vite-trim.ts.');
+        if (!whole) this.error('marked has changed: see scripts/bundling/vite-trim.ts.');
         const lexer = code.replace(INSTANCE, '').replace(EXPORTS, 'export{$1 as Lexer};');
         return { code: lexer.replace(OPTIONS, 'null').replace(RULES, ''), map: null };
       },
@@ -39,7 +39,8 @@ export function comlinkHalves(): Plugin {
     transform: {
       filter: { id: /node_modules\/comlink\/dist\/esm\/comlink\.mjs$/ },
       handler(code) {
-        if (!HANDLER.test(code) || !ENTRY.test(code)) this.error('comlink has changed: see scripts/vite-trim.ts.');
+        if (!HANDLER.test(code) || !ENTRY.test(code))
+          this.error('comlink has changed: see scripts/bundling/vite-trim.ts.');
         return { code: code.replace(HANDLER, '').replace(ENTRY, ''), map: null };
       },
     },
@@ -105,7 +106,7 @@ export function nothingLazy(): Plugin {
       },
     },
     buildEnd(error) {
-      if (!error && found === 0) this.error('no module is lazy: see scripts/vite-trim.ts.');
+      if (!error && found === 0) this.error('no module is lazy: see scripts/bundling/vite-trim.ts.');
     },
   };
 }
@@ -123,7 +124,7 @@ export function litPolicyMayFail(): Plugin {
     transform: {
       filter: { id: /node_modules\/lit-html\/lit-html\.js$/ },
       handler(code) {
-        if (!POLICY.test(code)) this.error('lit-html has changed: see scripts/vite-trim.ts.');
+        if (!POLICY.test(code)) this.error('lit-html has changed: see scripts/bundling/vite-trim.ts.');
         return { code: code.replace(POLICY, '(()=>{try{return $1&&$2}catch{}})()'), map: null };
       },
     },

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { chromium } from '@playwright/test';
-import { installChromium, QUIET_FLAGS } from './chromium.ts';
+import { installChromium, QUIET_FLAGS } from '../testing/chromium.ts';
 
 const ICONS = [
   { file: 'icon-192.png', size: 192, background: 'white', scale: 0.7 },

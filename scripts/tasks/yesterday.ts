@@ -8,8 +8,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium, type Page } from '@playwright/test';
-import { installChromium, QUIET_FLAGS } from './chromium.ts';
-import { serve } from './server.ts';
+import { installChromium, QUIET_FLAGS } from '../testing/chromium.ts';
+import { serve } from '../testing/server.ts';
 import { yesterdaysBuild } from './yesterday/build.ts';
 import { takeStored } from './yesterday/stored.ts';
 import {

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromiumVersion, installChromium, vulkanEnvironment } from './chromium.ts';
+import { chromiumVersion, installChromium, vulkanEnvironment } from '../testing/chromium.ts';
 import {
   failureLines,
   ownReport,

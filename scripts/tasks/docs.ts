@@ -1,14 +1,14 @@
 /**
  * The pages of docs/ that are made: api.md from the docstrings of what the package exports, options.md from the schema
  * in src/options. `node scripts/run.mjs docs` writes them; the build fails where api.md is not as it would be written,
- * or where a public name has no docstring, and scripts/docs.test.ts where options.md is not.
+ * or where a public name has no docstring, and scripts/tasks/docs.test.ts where options.md is not.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ENGINE_OPTIONS } from '../src/options/engine.ts';
-import { REQUEST_OPTIONS } from '../src/options/request.ts';
-import { allowed, namedInText, type Spec, type Specs } from '../src/options/spec.ts';
+import { ENGINE_OPTIONS } from '../../src/options/engine.ts';
+import { REQUEST_OPTIONS } from '../../src/options/request.ts';
+import { allowed, namedInText, type Spec, type Specs } from '../../src/options/spec.ts';
 import { emitTypes } from './emit-types.ts';
 
 const API = 'docs/api.md';

@@ -4,10 +4,10 @@
  */
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { build, type Rolldown } from 'vite';
-import { NODE_ENTRIES, nodeConfig } from '../vite.node.config.ts';
+import { NODE_ENTRIES, nodeConfig } from '../../vite.node.config.ts';
+import { noticesOf } from '../bundling/licences.ts';
 import { checkApi } from './docs.ts';
 import { emitTypes } from './emit-types.ts';
-import { noticesOf } from './licences.ts';
 import { byFolder, checkSizes } from './size.ts';
 
 const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];

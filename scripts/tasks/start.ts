@@ -14,12 +14,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { DEFAULT_MODEL, STARTERS } from '../src/chat/starters.ts';
-import type { GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol.ts';
+import { DEFAULT_MODEL, STARTERS } from '../../src/chat/starters.ts';
+import type { GenerateResult, MemoryInfo, ModelInfo } from '../../src/protocol.ts';
+import { SELF_ONLY_CSP } from '../bundling/policy.ts';
+import { findChromium, QUIET_FLAGS } from '../testing/chromium.ts';
+import { serveProduct } from '../testing/server.ts';
 import { buildAll } from './build.ts';
-import { findChromium, QUIET_FLAGS } from './chromium.ts';
-import { SELF_ONLY_CSP } from './policy.ts';
-import { serveProduct } from './server.ts';
 
 const DEFAULT_PORT = 4460;
 const MODEL_FOLDER = join('public', DEFAULT_MODEL);

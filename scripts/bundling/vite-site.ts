@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Plugin } from 'vite';
-import { digestOf, type Shell } from '../src/pwa/shell.ts';
+import { digestOf, type Shell } from '../../src/pwa/shell.ts';
 
 /** Copies `public/` into the build, without the folders in `except`: the models are served from where they are. */
 export function copyPublic(folder: string, except: string[]): Plugin {

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 
 /** Where vite.worker.config.ts leaves it; it is built first. */
-const FILE = fileURLToPath(new URL('../dist/worker.js', import.meta.url));
-const PACKED = fileURLToPath(new URL('../src/engine/packed-worker.ts', import.meta.url));
+const FILE = fileURLToPath(new URL('../../dist/worker.js', import.meta.url));
+const PACKED = fileURLToPath(new URL('../../src/engine/packed-worker.ts', import.meta.url));
 const TEXT = 'nibble:worker-text';
 /** As the minifier leaves it. */
 const ADDRESS = /\bnew URL\(\s*\/\* @vite-ignore \*\/\s*`\.\/worker\.js`,\s*import\.meta\.url\)/g;
@@ -48,7 +48,7 @@ export function packedWorker(...besides: string[]): Plugin {
             .replace(ADDRESS, "new URL('./worker.js',import.meta.url)");
         }
         if (!replaced || addresses.length !== 1)
-          this.error('The library makes its worker otherwise: see scripts/vite-worker.ts.');
+          this.error('The library makes its worker otherwise: see scripts/bundling/vite-worker.ts.');
       },
     },
     closeBundle() {

@@ -1,6 +1,6 @@
 /** Chromium, through Playwright, as the e2e tests have it: what the other two are compared with. */
 import { chromium as playwright } from '@playwright/test';
-import { installChromium, QUIET_FLAGS } from '../chromium.ts';
+import { installChromium, QUIET_FLAGS } from '../../testing/chromium.ts';
 import { asExpression, type Browser, type Engine, fromPage } from './browser.ts';
 
 export const chromium: Engine = {

@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize, posix, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DATA_CSP, FILE_CSP, hostCsp, PAGE_CSP } from './policy.ts';
+import { DATA_CSP, FILE_CSP, hostCsp, PAGE_CSP } from '../bundling/policy.ts';
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
