@@ -11,7 +11,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export const NODE_ENTRIES = ['cli', 'index', 'worker'] as const;
 
-/** A page's way to its worker, which Node does not go (src/engine/place.ts) and bundlers would follow. */
+/** A page's way to its worker, which Node does not go (src/engine/environment.ts) and bundlers would follow. */
 const noPageWorker = (): Plugin => ({
   name: 'nibble:no-page-worker',
   enforce: 'pre',

@@ -30,7 +30,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'sources/hub-source': 'a model of the Hub',
   'store/earlier-parts': 'what an earlier visit kept of weights without a manifest',
   'store/file-digests': "the Hub's weights",
-  'store/read-apart': 'weights without a manifest',
+  'store/part-reader': 'weights without a manifest',
   'store/stored-models': 'who asks what is kept',
   'text/index': 'a question, fetched while weights stream',
   'ui/markdown/bounded-lexer': 'the first message that is Markdown',

@@ -2,7 +2,9 @@
 
 export interface Stage {
   name: string;
-  /** names of stages that must have ended, well or not, before this one starts; those that do not run are not waited for */
+  /**
+   * names of stages that must have ended, well or not, before this one starts; those that do not run are not waited for
+   */
   after: readonly string[];
 }
 

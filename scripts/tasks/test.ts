@@ -57,8 +57,8 @@ const engines = (...after: string[]): Run => ({
 });
 
 /**
- * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time. Nothing
- * after `build` may change dist/.
+ * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time.
+ * Nothing after `build` may change dist/.
  */
 const STAGES: Run[] = [
   {

@@ -4,7 +4,7 @@
  * call another takes its place in the same way, however often that happens.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
-import { place } from './place';
+import { environment } from './environment';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
 import type { MakeWorker } from './worker-options';
 
@@ -195,7 +195,7 @@ export class HeldModel {
 
   #giveUp(how: string): never {
     const { code, details } = this.#lost!;
-    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${place.again} to go on.`, details);
+    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${environment.again} to go on.`, details);
     throw this.#end;
   }
 }

@@ -6,12 +6,12 @@ import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError, throwIfAborted } from '../errors';
 import { wakingClock, within } from '../platform/within';
 import { passErrors, type WorkerApi } from '../protocol';
-import { place } from './place';
+import { environment } from './environment';
 import type { MakeWorker } from './worker-options';
 
 const HELLO_MS = 30_000;
 /**
- * Work is cut into pieces of a quarter of a second (execute/cpu/pieces.ts): a worker that hears nothing for so long
+ * Work is cut into pieces of a quarter of a second (execute/cpu/time-slice.ts): a worker that hears nothing for so long
  * hangs.
  */
 const DEAF_MS = 2000;
@@ -35,7 +35,7 @@ export interface RunningWorker {
 
 passErrors(transferHandlers);
 
-export function workerFailed(reason: string, next = `${place.again}.`): NibbleError {
+export function workerFailed(reason: string, next = `${environment.again}.`): NibbleError {
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
 }
 
@@ -83,7 +83,7 @@ export async function startWorker(
       reasons.add(error instanceof NibbleError ? error.details.reason : String(error));
     }
   }
-  throw workerFailed([...reasons].join(', and '), place.workerAdvice);
+  throw workerFailed([...reasons].join(', and '), environment.workerAdvice);
 }
 
 async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal): Promise<RunningWorker> {

@@ -11,8 +11,8 @@ import { tensorTable } from '../model/decoder';
 import type { LoadRequest, Progress } from '../protocol';
 import { isChange } from '../sources/versions';
 import { beginAttempt } from '../store/load-attempt';
-import { samplePlaces } from '../store/samples';
 import type { StoredSource } from '../store/stored-source';
+import { samplePlaces } from '../store/version-samples';
 import { CHANGES, changeBehind, dropUnusable, isUnsupported } from './changing-files';
 import { createExecutor } from './create-executor';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -145,8 +145,8 @@ const isQuantised = ({ records }: FileLayout, { formats }: ModelGraph) =>
 
 /** The tokenizer and the chat template, with the code that answers: it arrives while weights do. */
 async function openText(checkpoint: Checkpoint, given: string | null) {
-  const [{ Sequences, textParts }, text] = await Promise.all([import('./answering'), import('../text/index')]);
-  return { Sequences, ...textParts(text, checkpoint, given) };
+  const [{ Sequences, openTokenizer }, text] = await Promise.all([import('./answering'), import('../text/index')]);
+  return { Sequences, ...openTokenizer(text, checkpoint, given) };
 }
 
 /** The plan of the shortest request. @throws out-of-memory where there is no room for it */

@@ -22,15 +22,15 @@ import { sampleToken } from '../sampling';
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
-import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import type { CpuMatrix } from './matrix';
 import { CpuWeights } from './weights';
+import { yieldToEvents } from './yield-to-events';
 
-/** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see pieces.ts. */
+/** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see time-slice.ts. */
 const TURN_MS = 50;
 
 /**
@@ -203,7 +203,7 @@ class CpuExecutor implements Executor {
 
   private async turn(signal?: AbortSignal): Promise<void> {
     if (performance.now() - this.lastTurn > TURN_MS) {
-      await breathe();
+      await yieldToEvents();
       this.lastTurn = performance.now();
     }
     throwIfAborted(signal);

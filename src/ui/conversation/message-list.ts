@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { directionOf, longText, PIECE } from '../markdown/long-text';
 import { DEEPEST, StreamingMarkdown } from '../markdown/streaming-markdown';
 import { theme } from '../theme';
@@ -280,4 +280,4 @@ export class MessageList extends LitElement {
   }
 }
 
-define('nibble-messages', MessageList);
+defineElement('nibble-messages', MessageList);

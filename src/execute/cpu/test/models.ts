@@ -33,7 +33,8 @@ export const expected = (folder: string): Expected =>
   JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
 
 /**
- * Of the logit scale; with f16 and int8 keys and values are rounded (f32, f16: issue 3's bounds; int8: bench/kv.md).
+ * Largest difference of logits that is allowed, in units of the largest magnitude, by the type of keys and values: f32
+ * sums in another order, f16 and int8 round what is kept, too (bench/kv.md measures how much).
  */
 export const TOLERANCE = { f32: 1e-3, f16: 5e-3, int8: 5e-2 } as const;
 

@@ -1,5 +1,5 @@
 /** Lets the event loop run once, so that a message (a stop, say) can arrive; timers would be throttled in a page. */
-export function breathe(): Promise<void> {
+export function yieldToEvents(): Promise<void> {
   // Node's
   const { setImmediate } = globalThis as { setImmediate?: (turn: () => void) => unknown };
   if (setImmediate) return new Promise((resolve) => void setImmediate(resolve));

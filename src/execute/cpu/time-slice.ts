@@ -5,4 +5,4 @@
  * Multiplications a piece: 8 to 20 ms on one core of a small machine (bench/stop.md), a quarter of a second on one ten
  * times slower, and few enough that looking at the clock between them costs nothing.
  */
-export const PIECE = 1 << 24;
+export const TIME_SLICE = 1 << 24;

@@ -9,7 +9,7 @@ import { stopIds } from '../generate/stop-ids';
  * @param given the caller's own chat template
  * @throws corrupt-checkpoint for a tokenizer that cannot be read, invalid-option for a given template that cannot
  */
-export function textParts(
+export function openTokenizer(
   { createTokenizer, createChatTemplate, GIVEN, templateSource }: typeof import('../text/index'),
   { tokenizer: files, generationConfig, config }: Checkpoint,
   given: string | null,

@@ -10,7 +10,7 @@ import { findPart, firstDifference } from './parts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-export interface ApartReader {
+export interface PartReader {
   /**
    * Bytes [start, end) of a file, fetched if they were not read before; null instead where all of the model is here.
    * @throws network, corrupt-checkpoint, integrity-mismatch, aborted
@@ -25,13 +25,13 @@ export interface ApartReader {
   save(): Promise<void>;
 }
 
-export function createApartReader(files: ModelFiles, { source, signal }: Origin): ApartReader {
-  const { key, store, record, apart } = files;
+export function createPartReader(files: ModelFiles, { source, signal }: Origin): PartReader {
+  const { key, store, record, parts: entries } = files;
   /** files of which more was read than is stored */
   const unsaved = new Set<string>();
   return {
     async read(path, start, end, until = signal) {
-      const parts = await apart.of(path);
+      const parts = await entries.of(path);
       const known = findPart(parts, start, end);
       if (known || files.complete) return known;
       const bytes = await source.read(path, start, end, until).catch((error) => {
@@ -44,12 +44,12 @@ export function createApartReader(files: ModelFiles, { source, signal }: Origin)
       return bytes;
     },
     async compare(path, index, chunk) {
-      const at = apart.has(path) ? firstDifference(await apart.of(path), index * CHUNK_BYTES, chunk) : null;
+      const at = entries.has(path) ? firstDifference(await entries.of(path), index * CHUNK_BYTES, chunk) : null;
       if (at === null) return;
       const message = `Byte ${at} of ${path} was not the same when it arrived twice. It was deleted; load the model again.`;
       files.refuted = new NibbleError('integrity-mismatch', message, { path, chunk: index, byte: at });
       files.dropped = true;
-      apart.forget(path);
+      entries.forget(path);
       unsaved.delete(path);
       record.files[path].chunks[index] = '';
       for (const name of [partsKey(key, path), chunkKey(key, path, index)]) await store?.chunks.delete(name);
@@ -59,7 +59,7 @@ export function createApartReader(files: ModelFiles, { source, signal }: Origin)
       for (const path of unsaved) {
         unsaved.delete(path);
         // of one that was deleted meanwhile nothing is known
-        if (apart.has(path)) await apart.save(path, await apart.of(path));
+        if (entries.has(path)) await entries.save(path, await entries.of(path));
       }
     },
   };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { CHUNK_BYTES } from './chunk-store';
-import { spreadOver, thinned } from './samples';
+import { spreadOver, thinned } from './version-samples';
 
 it('one place in each quarter of a chunk, its bytes as they are', () => {
   const chunk = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);

@@ -1,8 +1,8 @@
-/** Waiting for one's turn, and no longer than one is wanted. */
+/** How many tasks run at once, and work that is waited for until a signal fires. */
 import { asNibbleError, NibbleError } from '../errors';
 
 /** Runs at most `limit` tasks at once, in order of arrival. */
-export function createGate(limit: number): <T>(task: () => Promise<T>) => Promise<T> {
+export function limitConcurrency(limit: number): <T>(task: () => Promise<T>) => Promise<T> {
   let free = limit;
   const waiting: (() => void)[] = [];
   return async (task) => {

@@ -9,9 +9,9 @@ import { createCpuExecutor } from './executor';
 import { createRing, type KeyBias, shiftInto, TURN_COST, UNPACK_COST } from './kv-ring';
 import { linear } from './linear';
 import { createMatrix } from './matrix';
-import { PIECE } from './pieces';
 import { atOnce } from './test/at-once';
 import { request } from './test/models';
+import { TIME_SLICE } from './time-slice';
 
 const WIDTH = 3072;
 const INNER = 24576;
@@ -20,10 +20,10 @@ const Q4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_C
 
 /** None is more than two pieces, and what is left at the end is no more; together they are all there is to do. */
 function expectPieces(done: number[], whole: number): void {
-  expect(Math.max(...done)).toBeLessThanOrEqual(2 * PIECE);
+  expect(Math.max(...done)).toBeLessThanOrEqual(2 * TIME_SLICE);
   const told = done.reduce((sum, one) => sum + one, 0);
   expect(told).toBeLessThanOrEqual(whole);
-  expect(whole - told).toBeLessThanOrEqual(2 * PIECE);
+  expect(whole - told).toBeLessThanOrEqual(2 * TIME_SLICE);
 }
 
 describe('linear', () => {
@@ -145,7 +145,7 @@ describe('a prompt', () => {
       .filter(({ name }) => name.includes('layers'))
       .reduce((sum, { rows, cols }) => sum + tokens * rows * cols, 0);
     const whole = await turns(executor.prefill(cache, [1, 2, 3, 4], 0));
-    expect(whole).toBeGreaterThan(multiplications / (2 * PIECE));
+    expect(whole).toBeGreaterThan(multiplications / (2 * TIME_SLICE));
     const stop = new AbortController();
     const stopped = executor.prefill(cache, [1, 2, 3, 4], 0, { signal: stop.signal });
     stopped.catch(() => {});

@@ -1,11 +1,11 @@
 /**
- * Where the engine runs. It is written for a page; where there is none, another place stands in with what it does
- * otherwise (src/node/index.ts), before the first call.
+ * What the engine runs in. It is written for a page; where there is none, another environment stands in with what it
+ * does otherwise (src/node/index.ts), before the first call.
  */
 import type { SourceDescription } from '../sources/source';
 import type { HubOptions } from './hub-options';
 
-export interface Place {
+export interface Environment {
   /**
    * The worker of whoever brings none.
    * @param url the caller's `workerUrl`
@@ -19,19 +19,19 @@ export interface Place {
   again: string;
 }
 
-const PAGE: Partial<Place> & Pick<Place, 'workerAdvice' | 'again'> = {
+const PAGE: Partial<Environment> & Pick<Environment, 'workerAdvice' | 'again'> = {
   workerAdvice:
     "Reload the page. Where its Content-Security-Policy forbids workers, allow `worker-src 'self' blob:` (and, for Trusted Types, `trusted-types nibble lit-html`), or serve the file " +
     'that the package exports as nibble-llm/worker, and pass its address as workerUrl, or createWorker.',
   again: 'Reload the page',
 };
 
-/** The place in effect. */
-export const place = PAGE;
+/** The environment in effect. */
+export const environment = PAGE;
 
-/** Lets another place stand in for the page. */
-export function runIn(other: Place): void {
-  Object.assign(place, other);
+/** Lets another environment stand in for the page. */
+export function runIn(other: Environment): void {
+  Object.assign(environment, other);
 }
 
 /** An iPad calls itself a Mac; only its page, not its worker, can tell. */
