@@ -21,7 +21,7 @@ export default defineConfig({
     comlinkHalves(),
     markedLexerOnly(),
     trimStyles(),
-    withoutSentences(),
+    withoutSentences('page'),
     copyPublic(at('public'), ['models']),
     policy(inMeta(PAGE_CSP)),
     licences(['site'], true),
@@ -29,7 +29,7 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
-    plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
+    plugins: () => [wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['site'])],
     rolldownOptions: {
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session

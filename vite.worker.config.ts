@@ -9,7 +9,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
+  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

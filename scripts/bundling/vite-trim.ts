@@ -68,16 +68,20 @@ export function trimStyles(): Plugin {
   };
 }
 
-/** The sentences of src/options/, which only the command line's help and the documents print. */
-export function withoutSentences(): Plugin {
-  const SENTENCE = /\bsays:\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'),?/g;
+/**
+ * Of the tables of src/options/ what is not read here: sentences, which only the command line's help and the documents
+ * print, and in a page what only a model's files are compared with.
+ */
+export function withoutSentences(where: 'page' | 'worker'): Plugin {
+  const names = where === 'page' ? 'says|generationConfig' : 'says';
+  const said = new RegExp(`\\b(?:${names}):\\s*("(?:[^"\\\\]|\\\\.)*"|'(?:[^'\\\\]|\\\\.)*'),?`, 'g');
   return {
     name: 'nibble:sentences',
     apply: 'build',
     enforce: 'pre',
     transform: {
       filter: { id: /\/src\/options\/[\w-]+\.ts$/, code: /\bsays: ?['"]/ },
-      handler: (code) => ({ code: code.replace(SENTENCE, ''), map: null }),
+      handler: (code) => ({ code: code.replace(said, ''), map: null }),
     },
   };
 }
@@ -137,5 +141,5 @@ export const trimmed = (): Plugin[] => [
   markedLexerOnly(),
   litPolicyMayFail(),
   trimStyles(),
-  withoutSentences(),
+  withoutSentences('page'),
 ];

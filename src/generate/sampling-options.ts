@@ -9,9 +9,6 @@ const DEFAULT_NEW_TOKENS = 256;
 
 export type EffectiveOptions = Required<SamplingOptions>;
 
-/** Of a model that says nothing, beside what depends on it or is drawn. */
-const DEFAULTS = { topK: 0, topP: 1, templateOptions: {}, ...defaultsOf(REQUEST_OPTIONS) } as EffectiveOptions;
-
 /**
  * @param model the model's generation_config.json: its sampling counts where it says `do_sample`, else greedy is the
  * default; asking for top-k or top-p alone asks for sampling
@@ -21,15 +18,18 @@ const DEFAULTS = { topK: 0, topP: 1, templateOptions: {}, ...defaultsOf(REQUEST_
 export function effectiveOptions(given: SamplingOptions, model: JsonObject | null, room: number): EffectiveOptions {
   const checked = checkOptions(REQUEST_OPTIONS, given);
   const samples = model?.do_sample === true;
-  const { maxNewTokens = DEFAULT_NEW_TOKENS, stop = [], temperature = 1, ...draws } = modelDefaults(model).options;
+  const own = modelDefaults(model).options;
   const asked = checked.topK !== undefined || checked.topP !== undefined;
   const options: EffectiveOptions = {
-    ...DEFAULTS,
-    maxNewTokens: Math.max(1, Math.min(maxNewTokens, room)),
-    temperature: samples || asked ? temperature : 0,
+    ...defaultsOf(REQUEST_OPTIONS),
+    topK: 0,
+    topP: 1,
+    ...(samples ? own : {}),
+    maxNewTokens: Math.max(1, Math.min(own.maxNewTokens ?? DEFAULT_NEW_TOKENS, room)),
+    temperature: samples || asked ? (own.temperature ?? 1) : 0,
     seed: crypto.getRandomValues(new Uint32Array(1))[0],
-    stop,
-    ...(samples ? draws : {}),
+    stop: own.stop ?? [],
+    templateOptions: {},
     ...checked,
   };
   if (typeof options.stop === 'string') options.stop = [options.stop];

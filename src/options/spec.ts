@@ -149,16 +149,20 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
   return checked as Partial<T>;
 }
 
-/** What is in effect of a table when nobody says anything; what the model or the device decides is absent. */
-export const defaultsOf = (specs: Readonly<Record<string, Spec>>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(specs).flatMap(([name, spec]) => (spec.default === undefined ? [] : [[name, spec.default]])),
-  );
-
 /** One object's options, and over them another's that say something: null is as good as absent. Has no prototype. */
 export function over<T extends object>(always: T, given: T | null | undefined): T {
   const said = Object.entries(given ?? {}).filter(([, value]) => value !== undefined && value !== null);
   return Object.assign(Object.create(null), always, Object.fromEntries(said));
+}
+
+type Defaults<S> = {
+  [K in keyof S as S[K] extends { default: unknown } ? K : never]: S[K] extends { default: infer D } ? D : never;
+};
+
+/** Those options of a table that have a value where nothing is said, whatever the model. */
+export function defaultsOf<S extends object>(specs: S): Defaults<S> {
+  const own = Object.entries<Spec>(specs as Specs).filter(([, spec]) => spec.default !== undefined);
+  return Object.fromEntries(own.map(([name, spec]) => [name, spec.default])) as Defaults<S>;
 }
 
 /** An option's name in flags, queries and attributes: kvCapacity is kv-capacity. */

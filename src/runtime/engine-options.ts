@@ -9,16 +9,16 @@ import type { EffectiveEngineOptions } from './model';
 /** Nothing is left open but the context, where the model's own counts: null. */
 export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext'> & { maxContext: number | null };
 
-/** What has no default is null, but for the list of names to keep. */
-const DEFAULTS = {
-  ...Object.fromEntries(Object.keys(ENGINE_OPTIONS).map((name) => [name, null])),
-  ...defaultsOf(ENGINE_OPTIONS),
-  keep: [],
-};
+const UNSAID = Object.fromEntries(Object.keys(ENGINE_OPTIONS).map((name) => [name, null]));
 
 /** @throws invalid-option for an unknown name or value */
 export const completeEngineOptions = (given: EngineOptions): CompleteEngineOptions =>
-  ({ ...DEFAULTS, ...checkOptions(ENGINE_OPTIONS, given) }) as CompleteEngineOptions;
+  ({
+    ...UNSAID,
+    ...defaultsOf(ENGINE_OPTIONS),
+    keep: [],
+    ...checkOptions(ENGINE_OPTIONS, given),
+  }) as CompleteEngineOptions;
 
 /** The options within what the model can do. */
 export function effectiveEngineOptions(options: CompleteEngineOptions, spec: ModelSpec): EffectiveEngineOptions {
