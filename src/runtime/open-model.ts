@@ -68,11 +68,11 @@ export async function openModel(
  * Undoes what a failed try has done.
  * @returns why it failed: that the device was lost or files have changed, where they have
  */
-async function undoFailed({ backend, source, held }: Loading, thrown: unknown): Promise<unknown> {
+async function undoFailed({ backend, source, undoes }: Loading, thrown: unknown): Promise<unknown> {
   const { gpu } = await backend.catch(() => ({ gpu: null }));
   const known = (await gpu?.health.explain(thrown)) ?? thrown;
   const error = (source && (await changeBehind(source, known))) ?? known;
-  await undo(held);
+  await undo(undoes);
   if (source) await dropUnusable(source, error);
   return error;
 }
@@ -84,7 +84,7 @@ function keepsChanging({ code, details }: NibbleError): NibbleError {
 
 /** The stages of one try. What they leave to be undone, openModel() undoes. @throws every code of load() */
 async function loadModel(loading: Loading): Promise<Model> {
-  const { host, request, options, meter, held, passing } = loading;
+  const { host, request, options, meter, undoes, passing } = loading;
   const { source, key, kept, marks } = await openFiles(loading);
   const { layout, graph, checkpoint } = await readHeaders(loading, source, kept.store !== null);
   const text = openText(checkpoint, options.chatTemplate);
@@ -126,7 +126,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     key,
     loraFingerprint: new Map(),
     openStore: () => host.openStore(),
-    dispose: () => undo(held),
+    dispose: () => undo(undoes),
   };
 }
 
@@ -161,7 +161,7 @@ async function leastPlan(model: Plannable): Promise<MemoryPlan> {
 
 /** Brings the weights, from the network or the store, to where they are computed with. */
 async function placeWeights(
-  { meter, signal, held }: Loading,
+  { meter, signal, undoes }: Loading,
   source: StoredSource,
   layout: FileLayout,
   { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
@@ -170,7 +170,7 @@ async function placeWeights(
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
   const executor = await createExecutor(gpu, graph, least, options.tune);
-  held.push(() => executor.dispose());
+  undoes.push(() => executor.dispose());
   const fingerprint: Fingerprint = new Map();
   source.places = samplePlaces(layout);
   source.streaming = layout.files.map(({ path }) => path);

@@ -64,13 +64,13 @@ export async function saveCache(
 ): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
-  const held = model.sequences.get(conversation);
-  if (!held?.plan || held.ids.length === 0) {
+  const sequence = model.sequences.get(conversation);
+  if (!sequence?.plan || sequence.ids.length === 0) {
     const text =
       'There is nothing to save: ask something first. A cache goes with the device, and where others need room.';
     throw new NibbleError('invalid-option', text, { name, tokens: 0 });
   }
-  const { cache, plan, ...talk } = held;
+  const { cache, plan, ...talk } = sequence;
   const tokens = talk.ids.length;
   const { oldest } = cache.held;
   const { kvHeads, headSize } = model.graph.spec;
