@@ -1,13 +1,16 @@
 /** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { inMeta, PAGE_CSP } from './scripts/policy.ts';
-import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
-import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { chunkName, LATER } from './scripts/bundling/lazy-modules.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { inMeta, PAGE_CSP } from './scripts/bundling/policy.ts';
+import { copyPublic, policy, serviceWorker } from './scripts/bundling/vite-site.ts';
+import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/bundling/vite-trim.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+const LAZY = Object.keys(LATER).map(chunkName).join('|');
 
 export default defineConfig({
   root: at('src/chat'),
@@ -18,7 +21,7 @@ export default defineConfig({
     comlinkHalves(),
     markedLexerOnly(),
     trimStyles(),
-    withoutSentences(),
+    withoutSentences('page'),
     copyPublic(at('public'), ['models']),
     policy(inMeta(PAGE_CSP)),
     licences(['site'], true),
@@ -26,7 +29,7 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
-    plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
+    plugins: () => [wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['site'])],
     rolldownOptions: {
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session
@@ -39,11 +42,11 @@ export default defineConfig({
               name: 'ring-cache',
               test: /\/src\/(execute\/(ring-cache|check-prompt)|memory\/(rings?|snapshots|shift))\.ts$/,
             },
-            // One file for all kernels but those that few need: what these share with the others would be a file of its
-            // own.
+            // One file for all kernels but those of lazy modules, which have their names: what these share with the
+            // others would be a file of its own.
             {
               name: 'on-gpu',
-              test: /\/(shaders|src\/kernels|src\/execute\/(on-)?gpu)(\.ts|\/)(?!adapters|quantize|row-norms|read-rows|shift|kv-rows)/,
+              test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY})\\.)`),
             },
           ],
         },

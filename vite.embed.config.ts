@@ -1,10 +1,12 @@
-/** The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed. */
+/**
+ * The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed.
+ */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { trimmed } from './scripts/vite-trim.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
-import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { trimmed } from './scripts/bundling/vite-trim.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
+import { chunkFileNames, packedWorker } from './scripts/bundling/vite-worker.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -4,10 +4,10 @@
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { trimmed } from './scripts/vite-trim.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
-import { chunkFileNames, packedWorker } from './scripts/vite-worker.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { trimmed } from './scripts/bundling/vite-trim.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
+import { chunkFileNames, packedWorker } from './scripts/bundling/vite-worker.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -1,17 +1,17 @@
 /**
- * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of it
- * (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
+ * For Node: the command line, the library and its thread, each one file, so that a bundler that copies one has all of
+ * it (`dist/node/cli.js`, `index.js`, `worker.js`). Dawn is loaded when it is needed, from node_modules.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export const NODE_ENTRIES = ['cli', 'index', 'worker'] as const;
 
-/** A page's way to its worker, which Node does not go (src/engine/place.ts) and bundlers would follow. */
+/** A page's way to its worker, which Node does not go (src/engine/environment.ts) and bundlers would follow. */
 const noPageWorker = (): Plugin => ({
   name: 'nibble:no-page-worker',
   enforce: 'pre',

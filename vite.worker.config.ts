@@ -1,15 +1,15 @@
 /** The worker: `dist/worker.js`, one file that imports nothing and that a page may take as script or as module. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
-import { licences } from './scripts/licences.ts';
-import { comlinkHalves, nothingLazy, withoutSentences } from './scripts/vite-trim.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { licences } from './scripts/bundling/licences.ts';
+import { comlinkHalves, nothingLazy, withoutSentences } from './scripts/bundling/vite-trim.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
+  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -1,7 +1,13 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
-import { wgsl } from './scripts/vite-wgsl.ts';
+import { wgsl } from './scripts/bundling/vite-wgsl.ts';
+import {
+  findChromium,
+  QUIET_FLAGS,
+  vulkanEnvironment,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from './scripts/testing/chromium.ts';
 
 const executable = await findChromium();
 // Before the workers are forked: Vulkan's loader reads it when a process starts.
@@ -18,7 +24,7 @@ export default defineConfig({
   test: {
     // runs side by side would write it over each other
     cache: false,
-    setupFiles: ['scripts/vitest-setup.ts'],
+    setupFiles: ['scripts/testing/vitest-setup.ts'],
     expect: { poll: { timeout: 60_000, interval: 20 } },
     projects: [
       {

@@ -3,7 +3,8 @@
  * with all features at the adapter's limits and with none at WebGPU's default ones: as transformers and PEFT compute
  * them?
  *
- *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--kv TYPE] [--only TEXT]
+ *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--kv TYPE] [--only
+ *   TEXT]
  *
  * Where the system has no Vulkan driver, the SwiftShader of an installed Chromium is taken; VK_ICD_FILENAMES or
  * VK_DRIVER_FILES (lavapipe) names another. Exit status 1 when one differs.

@@ -1,7 +1,7 @@
 /**
  * One question through every face of the engine: the library, the chat page and the widget in a browser, and the
- * command line. The buffers that their workers make are counted by a wrapper around createBuffer and destroy in front of
- * the worker's script (e2e/counted.ts); the command line's process starts with the same wrapper.
+ * command line. The buffers that their workers make are counted by a wrapper around createBuffer and destroy in front
+ * of the worker's script (e2e/counted.ts); the command line's process starts with the same wrapper.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -10,9 +10,9 @@ import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { COUNT, type Counted } from '../e2e/counted';
-import { findChromium, vulkanEnvironment } from '../scripts/chromium';
-import type { PipedPage } from '../scripts/devtools-pipe';
-import { type StaticServer, serve } from '../scripts/server';
+import { findChromium, vulkanEnvironment } from '../scripts/testing/chromium';
+import type { PipedPage } from '../scripts/testing/devtools-pipe';
+import { type StaticServer, serve } from '../scripts/testing/server';
 
 /** In the order in which they are asked. */
 export const FACES = ['library', 'page', 'widget', 'CLI'] as const;

@@ -1,18 +1,20 @@
 /**
- * From load() to the first token, over a network of a stated latency and bandwidth, beside the time that the bytes alone
- * would take:
+ * From load() to the first token, over a network of a stated latency and bandwidth, beside the time that the bytes
+ * alone would take:
  *
- *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER] [--write]
+ *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER]
+ *   [--write]
  *
- * The default model from a server that behaves as the Hub does (scripts/fake-hub.ts), into headless Chromium with an
- * empty profile each time, backend cpu. Once as the folder is, and once without its manifest.json, as most repositories
- * are. --model is another folder than the default model's. --write puts the table into bench/first-token.md.
+ * The default model from a server that behaves as the Hub does (scripts/testing/fake-hub.ts), into headless Chromium
+ * with an empty profile each time, backend cpu. Once as the folder is, and once without its manifest.json, as most
+ * repositories are. --model is another folder than the default model's. --write puts the table into
+ * bench/first-token.md.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { serveFakeHub } from '../scripts/fake-hub';
+import { serveFakeHub } from '../scripts/testing/fake-hub';
 import { between, openLibraryPage } from './library-page';
 
 const FOLDER = 'public/models/smollm2-135m-instruct-nf4';

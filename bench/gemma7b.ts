@@ -2,22 +2,23 @@
  * Gemma-7B's full geometry as a random NF4 checkpoint (4.4 GB), in Chromium on WebGPU (SwiftShader, whose buffers live
  * in the GPU process), under a budget of 6 GiB: what LitGPT's Python API could not do on a card of 16 GB.
  *
- *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only library,page,widget,CLI]
+ *   npm run build && node scripts/run.mjs ../bench/gemma7b [--layers 28] [--budget BYTES] [--only
+ *   library,page,widget,CLI]
  *     [--config CONFIG.json] [--context TOKENS] [--tune NAME] [--folder /tmp/nibble-gemma7b] [--write]
  *
  * The library loads it over HTTP into IndexedDB and answers a prompt of 4 tokens with 2 new ones, with a KV cache of
  * 384 slots; with the model's full context the same load is refused. Chat page and widget (from IndexedDB) and the CLI
  * (from disk) are asked the same with the same options. Exit status 1 unless all answer with the same ids, and plan,
- * ledger and counted buffers are the same bytes, at rest and at most. --config is another geometry, to try all this with
- * (its weights are made into --folder where none are there). --write puts the tables into bench/gemma7b.md.
- * Takes half an hour on two cores.
+ * ledger and counted buffers are the same bytes, at rest and at most. --config is another geometry, to try all this
+ * with (its weights are made into --folder where none are there). --write puts the tables into bench/gemma7b.md. Takes
+ * half an hour on two cores.
  */
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
-import type { StaticServer } from '../scripts/server';
+import { openPipedPage, type PipedPage } from '../scripts/testing/devtools-pipe';
+import type { StaticServer } from '../scripts/testing/server';
 import type { JsonObject } from '../src/formats/json';
 import {
   type Answered,

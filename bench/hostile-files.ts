@@ -1,6 +1,6 @@
 /**
- * What files and servers that mean ill cost: seconds, resident memory above that before, bytes asked for, and how it ends.
- * Each case in a process of its own.
+ * What files and servers that mean ill cost: seconds, resident memory above that before, bytes asked for, and how it
+ * ends. Each case in a process of its own.
  *
  *   node scripts/run.mjs ../bench/hostile-files [--only TEXT]
  */

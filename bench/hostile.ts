@@ -1,11 +1,11 @@
 /**
- * What hostile inputs made at random cost: for each kind how many there were, the slowest and the largest, and each that
- * took over 1 s or 256 MiB above itself, with how it ended. Each kind in a process of its own; run it alone.
+ * What hostile inputs made at random cost: for each kind how many there were, the slowest and the largest, and each
+ * that took over 1 s or 256 MiB above itself, with how it ended. Each kind in a process of its own; run it alone.
  *
  *   node scripts/run.mjs ../bench/hostile [--count 2000] [--seed N] [--only KIND]
  *
- * KIND: files (manifests, indexes, headers, small files and HTTP answers), templates, tokenizers, markdown. Exit status 1
- * when one neither gives a result nor refuses with a sentence. Linux alone counts memory so.
+ * KIND: files (manifests, indexes, headers, small files and HTTP answers), templates, tokenizers, markdown. Exit status
+ * 1 when one neither gives a result nor refuses with a sentence. Linux alone counts memory so.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

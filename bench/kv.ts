@@ -1,5 +1,6 @@
 /**
- * What the KV types cost: f16 and int8 beside f32, on the CPU executor, over a prompt and the 32 greedy ids that follow.
+ * What the KV types cost: f16 and int8 beside f32, on the CPU executor, over a prompt and the 32 greedy ids that
+ * follow.
  *
  *   node scripts/run.mjs ../bench/kv [--only TEXT] [--prompts N]
  *

@@ -1,11 +1,19 @@
-/** A Chromium with an empty page from which the built library can be imported: `/lib/index.js`. Needs `npm run build`. */
+/**
+ * A Chromium with an empty page from which the built library can be imported: `/lib/index.js`. Needs `npm run build`.
+ */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/chromium.ts';
-import { serve } from '../scripts/server.ts';
+import {
+  chromiumVersion,
+  installChromium,
+  QUIET_FLAGS,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from '../scripts/testing/chromium.ts';
+import { serve } from '../scripts/testing/server.ts';
 
 export interface LibraryPage {
   page: Page;

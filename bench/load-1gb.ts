@@ -3,21 +3,23 @@
  * process): the worker's JavaScript heap with its array buffers (CDP Runtime.getHeapUsage: usedSize +
  * backingStorageSize) and the renderer's resident memory, each above what it was at the start.
  *
- *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--config CONFIG.json] [--tune NAME]
+ *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--config CONFIG.json]
+ *   [--tune NAME]
  *     [--folder /tmp/nibble-1gb] [--write]
  *
- * A tiny model comes first, in the same page: what it takes is the worker, its code and the device, and what the big ones
- * find. The checkpoint is random, made into --folder where it is not there yet (bf16: four times the bytes), without a
- * tokenizer; --config gives another geometry than one whose 30 layers make 1 GB. First a download into an empty IndexedDB, then a load from it. --write puts the table into
- * bench/load-1gb.md, in the place of that list of forms. Takes minutes.
+ * A tiny model comes first, in the same page: what it takes is the worker, its code and the device, and what the big
+ * ones find. The checkpoint is random, made into --folder where it is not there yet (bf16: four times the bytes),
+ * without a tokenizer; --config gives another geometry than one whose 30 layers make 1 GB. First a download into an
+ * empty IndexedDB, then a load from it. --write puts the table into bench/load-1gb.md, in the place of that list of
+ * forms. Takes minutes.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
-import { serve } from '../scripts/server';
+import { openPipedPage, type PipedPage } from '../scripts/testing/devtools-pipe';
+import { serve } from '../scripts/testing/server';
 import { between } from './library-page';
 import { residentBytes } from './processes';
 import { writeRandomCheckpoint } from './random-checkpoint';

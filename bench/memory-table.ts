@@ -1,14 +1,14 @@
 /**
- * What models take: weights in NF4, the KV cache of their full context and of 384 tokens, as planned; and what WebGPU was
- * asked for in a conversation of 384 tokens, counted by a wrapper around createBuffer and destroy.
+ * What models take: weights in NF4, the KV cache of their full context and of 384 tokens, as planned; and what WebGPU
+ * was asked for in a conversation of 384 tokens, counted by a wrapper around createBuffer and destroy.
  *
  *   node scripts/run.mjs ../bench/memory-table [--only NAME,…] [--measure NAME,…|none] [--config CONFIG.json]
  *     [--backend webgpu] [--write]
  *
  * Geometries are those of the models' config.json; weights are random, the embedding
  * in NF4 like all else. Measured is what --measure names, the models under 1 GiB where it is absent: a prompt of 4
- * tokens is read and one answered, with room for 381. --config is one more model, called `config`. --write puts the table into bench/memory.md. Exit status 1 where
- * what was asked for is not the plan, to the byte.
+ * tokens is read and one answered, with room for 381. --config is one more model, called `config`. --write puts the
+ * table into bench/memory.md. Exit status 1 where what was asked for is not the plan, to the byte.
  */
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
 import type { PlanInfo } from '../src/protocol';
 import { completeEngineOptions, effectiveEngineOptions } from '../src/runtime/engine-options';
-import { planInfo, planModel } from '../src/runtime/planning';
+import { graphOf, planInfo } from '../src/runtime/planning';
 import { createSession } from '../src/runtime/session';
 import { countingGpu } from '../src/runtime/test/counting-gpu';
 import type { SourceDescription } from '../src/sources/source';
@@ -68,12 +68,12 @@ const request = { promptTokens: PROMPT, maxNewTokens: TOKENS - PROMPT + 1 };
 async function planned(config: JsonObject): Promise<PlanInfo> {
   const checkpoint = await openCheckpoint(createRandomSource(config));
   const options = completeEngineOptions({});
-  const plan = planModel(checkpoint, options);
+  const graph = graphOf(checkpoint, options);
   const model = {
-    plan,
+    graph,
     limits: NO_LIMITS,
     target: 'webgpu',
-    options: effectiveEngineOptions(options, plan.spec),
+    options: effectiveEngineOptions(options, graph.spec),
     checkpoint,
   } as const;
   return planInfo(model, request);

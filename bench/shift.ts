@@ -6,8 +6,8 @@
  *   node scripts/run.mjs ../bench/shift [--model DIR] [--file TEXT] [--fill 512] [--keep 4] [--drop 128] [--next 128]
  *     [--windows N] [--from W] [--tolerance 0.01]
  *
- * and the engine's common options (`nibble --help`). Exit status 1 where the two differ by more than the tolerance, 1 %. Result:
- * bench/shift.md.
+ * and the engine's common options (`nibble --help`). Exit status 1 where the two differ by more than the tolerance, 1
+ * %. Result: bench/shift.md.
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';

@@ -39,8 +39,8 @@ const GEMMA_7B = {
 };
 
 /**
- * Runs something, and prints how long it took and the longest time between two turns of the event loop: by the clock, and
- * of the processor, which is what counts where other programs run, too.
+ * Runs something, and prints how long it took and the longest time between two turns of the event loop: by the clock,
+ * and of the processor, which is what counts where other programs run, too.
  */
 async function watch<T>(name: string, work: () => Promise<T>): Promise<T> {
   const clocks = () => [performance.now(), process.cpuUsage().user / 1000];

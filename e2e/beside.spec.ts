@@ -1,8 +1,8 @@
 /** Applications that live beside others: two on one origin, names that others add, a widget that its page handles. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { PAGE_CSP } from '../scripts/policy';
-import { type StaticServer, serve } from '../scripts/server';
+import { PAGE_CSP } from '../scripts/bundling/policy';
+import { type StaticServer, serve } from '../scripts/testing/server';
 import { Chat, expect, type Profile, TINY, test } from './product';
 
 const TINY_FOLDER = 'reference/fixtures/tiny-llama-128/nf4';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import type { ServerOptions } from '../scripts/server';
+import type { ServerOptions } from '../scripts/testing/server';
 
 export interface Counted {
   /** bytes of all buffers alive, and the most there ever were */

@@ -4,7 +4,7 @@
  * The numbers behind it (logits, perplexity): bench/gemma3.md.
  */
 import { statSync } from 'node:fs';
-import { type StaticServer, serve } from '../scripts/server';
+import { type StaticServer, serve } from '../scripts/testing/server';
 import type { Engine, LoadOptions } from '../src/index';
 import { expectedGemma3, findGemma3, GEMMA3_MISSING, GEMMA3_TOLERANCE } from '../src/runtime/test/gemma3';
 import { sureSteps } from '../src/runtime/test/prompts';

@@ -2,7 +2,7 @@
  * A page behind another tab, and one that the browser has frozen there, in mid-answer and in mid-load. Playwright keeps
  * every page in front, so the browser is spoken to over its own pipe.
  */
-import { openPipedPage, type PipedPage } from '../scripts/devtools-pipe';
+import { openPipedPage, type PipedPage } from '../scripts/testing/devtools-pipe';
 import { callStore } from './in-store';
 import { expect, TINY, test } from './product';
 import { slowWorker } from './slow-worker';

@@ -1,8 +1,8 @@
 /** The library in a browser, from a server that behaves as the Hub does: CORS, signed ranges, tabs, cuts, little room. */
 import { resolve } from 'node:path';
 import type { BrowserContext, Page } from '@playwright/test';
-import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '../scripts/fake-hub';
-import { type StaticServer, serve } from '../scripts/server';
+import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '../scripts/testing/fake-hub';
+import { type StaticServer, serve } from '../scripts/testing/server';
 import type { Engine, load, NibbleError } from '../src/index';
 import { createRandomSource } from '../src/node/random-source';
 import { smallLlama } from '../src/runtime/test/small-llama';

@@ -1,9 +1,9 @@
 /** What a model takes, on the page before a download starts; and the person's limit, which is obeyed. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { serveFakeHub } from '../scripts/fake-hub';
-import { SELF_ONLY_CSP } from '../scripts/policy';
-import { serveProduct } from '../scripts/server';
+import { SELF_ONLY_CSP } from '../scripts/bundling/policy';
+import { serveFakeHub } from '../scripts/testing/fake-hub';
+import { serveProduct } from '../scripts/testing/server';
 import { createSession } from '../src/runtime/session';
 import { createMemorySource } from '../src/sources/memory-source';
 import { Chat, expect, MODELS, TINY, test } from './product';

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Locator, Page } from '@playwright/test';
-import { type FakeRepo, serveFakeHub } from '../scripts/fake-hub';
-import { SELF_ONLY_CSP } from '../scripts/policy';
-import { serveProduct } from '../scripts/server';
+import { SELF_ONLY_CSP } from '../scripts/bundling/policy';
+import { type FakeRepo, serveFakeHub } from '../scripts/testing/fake-hub';
+import { serveProduct } from '../scripts/testing/server';
 import { Chat, expect, MODELS, type Profile, TINY, TINY_GGUF, test } from './product';
 
 const FOLDER = resolve('reference/fixtures/tiny-llama-128/nf4');

@@ -1,7 +1,7 @@
 /** What the page may ask of other origins: the Hub, when the person chooses a model there, or nobody. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { serveFakeHub } from '../scripts/fake-hub';
-import { SELF_ONLY_CSP } from '../scripts/policy';
+import { SELF_ONLY_CSP } from '../scripts/bundling/policy';
+import { serveFakeHub } from '../scripts/testing/fake-hub';
 import { Chat, expect, type Profile, test } from './product';
 
 const FOLDER = 'reference/fixtures/tiny-llama-128/nf4';

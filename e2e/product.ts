@@ -7,8 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, test as base, chromium, expect, type Locator, type Page } from '@playwright/test';
-import { findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/chromium';
-import { type ServerOptions, serveProduct } from '../scripts/server';
+import { findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/testing/chromium';
+import { type ServerOptions, serveProduct } from '../scripts/testing/server';
 import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
 
 export { expect };

@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { etagOf, type ServerOptions } from '../scripts/server';
+import { etagOf, type ServerOptions } from '../scripts/testing/server';
 import { createSession } from '../src/runtime/session';
 import { ask, host, load } from '../src/runtime/test/tiny';
 import { CHUNK_BYTES } from '../src/store/chunk-store';

@@ -1,6 +1,6 @@
 /** The tiny model answers in a fraction of a second: a worker that waits can be interrupted where a test wants it. */
 import { readFileSync } from 'node:fs';
-import type { ServerOptions } from '../scripts/server';
+import type { ServerOptions } from '../scripts/testing/server';
 
 /**
  * Runs in the worker before anything of ours: waits after each submit, for as long as the channel `pace` says, ms, and from

@@ -1,7 +1,7 @@
 /** What stays in the browser: the model in IndexedDB, the page in the service worker's cache. */
 import { readFileSync, statSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { serveProduct } from '../scripts/server';
+import { serveProduct } from '../scripts/testing/server';
 import type { ChatMessage, GenerateResult, SavedCache } from '../src/protocol';
 import { Chat, DEFAULT, expect, MODELS, TINY, test } from './product';
 

@@ -1,8 +1,8 @@
 /** The chat page on WebGPU (SwiftShader), with the WebGPU calls counted where they happen. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { findChromium, vulkanEnvironment } from '../scripts/chromium';
-import type { ServerOptions } from '../scripts/server';
+import { findChromium, vulkanEnvironment } from '../scripts/testing/chromium';
+import type { ServerOptions } from '../scripts/testing/server';
 import { COUNT, type Counted, countedEverywhere, live } from './counted';
 import { Chat, expect, expectedChats, keepNothing, sureIds, TINY, test } from './product';
 

@@ -1,6 +1,6 @@
 /** The widget on somebody else's page: another origin, a strict policy, one script tag. */
 import type { Page } from '@playwright/test';
-import { type StaticServer, serve } from '../scripts/server';
+import { type StaticServer, serve } from '../scripts/testing/server';
 import { Chat, expect, TINY, test } from './product';
 
 test.describe('the widget', () => {

@@ -1,6 +1,6 @@
 /** Where the library's worker comes from: by itself, under policies of every kind, from other origins, and when it cannot. */
 import type { Page } from '@playwright/test';
-import { type ServerOptions, type StaticServer, serve } from '../scripts/server';
+import { type ServerOptions, type StaticServer, serve } from '../scripts/testing/server';
 import { expect, test } from './product';
 
 const MODEL = '/models/tiny/';

@@ -1,14 +1,13 @@
 /**
- * Who came yesterday: what version 0.1.0 stored (scripts/yesterday.ts made the fixture) opens in this one, and pages of
+ * Who came yesterday: what version 0.1.0 stored (scripts/tasks/yesterday.ts made the fixture) opens in this one, and pages of
  * both live beside each other on one origin.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { PAGE_CSP } from '../scripts/policy';
-import { etagOf, serve } from '../scripts/server';
-import { yesterdaysBuild } from '../scripts/yesterday/build';
-import { putStored, type Stored } from '../scripts/yesterday/stored';
+import { PAGE_CSP } from '../scripts/bundling/policy';
+import { yesterdaysBuild } from '../scripts/tasks/yesterday/build';
+import { putStored, type Stored } from '../scripts/tasks/yesterday/stored';
 import {
   BARE,
   BLANK,
@@ -23,7 +22,8 @@ import {
   STORED,
   TINY,
   visitMounts,
-} from '../scripts/yesterday/visit';
+} from '../scripts/tasks/yesterday/visit';
+import { etagOf, serve } from '../scripts/testing/server';
 import { Chat, expect, type Profile, test } from './product';
 
 /** ranges that were asked for, by path */

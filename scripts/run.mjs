@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Runs a TypeScript script of this folder: `node scripts/run.mjs start --port 8000`. Node 20 strips no types; Vite does.
+// Runs a task of scripts/tasks/: `node scripts/run.mjs start --port 8000`; another script by its path from here:
+// `node scripts/run.mjs ../bench/check`. Node 20 strips no types; Vite does.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { createServer } from 'vite';
@@ -16,7 +17,8 @@ const vite = await createServer({
   server: { middlewareMode: true, hmr: false, ws: false, watch: null },
 });
 try {
-  const module = await vite.ssrLoadModule(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)));
+  const path = name.startsWith('../') ? name : `./tasks/${name}`;
+  const module = await vite.ssrLoadModule(fileURLToPath(new URL(`${path}.ts`, import.meta.url)));
   process.exitCode = (await module.main(args)) ?? 0;
 } catch (error) {
   console.error(error?.message ?? error);

@@ -46,7 +46,7 @@ var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths 
 fn key_bias(kv_head: u32, d: u32, position: f32) -> f32 {
   let base = ($HEADSu + kv_head) * $HEAD_SIZEu;
 #if ROPE
-  return turned(d, position, bias[base + d], bias[base + partner(d)]);
+  return rotated(d, position, bias[base + d], bias[base + partner(d)]);
 #else
   return bias[base + d];
 #end

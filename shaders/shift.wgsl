@@ -7,7 +7,7 @@
 @group(0) @binding(2) var<storage, read> frequencies: array<f32>;
 // positions state[0]..state[1]-1 move by state[2]
 @group(0) @binding(3) var<storage, read> state: array<u32>;
-#include turn
+#include rotate
 #include kv
 
 #if KV_INT8
@@ -49,7 +49,7 @@ fn main(
     {
       let d = d$e + $iu;
       let value = old_key(slots, old_slot, group.y, d);
-      k$e[$iu] = turned(d, back, value, old_key(slots, old_slot, group.y, partner(d)));
+      k$e[$iu] = rotated(d, back, value, old_key(slots, old_slot, group.y, partner(d)));
     }
 #end
 #if KV_INT8

@@ -600,7 +600,9 @@ export interface WorkerApi {
   close(conversation: number): Promise<void>;
   /** Stops load, generate, setLora or saveCache number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
-  /** Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow */
+  /**
+   * Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow
+   */
   plan(query: PlanQuery): Promise<PlanInfo>;
   /** What the model is given for these messages. @throws invalid-option */
   prompt(messages: MessageInput[], options: PromptOptions): Promise<{ text: string; ids: number[] }>;

@@ -5,7 +5,7 @@
  *   node scripts/run.mjs ../bench/ort/compare --geometry smollm2 --pairs 5 --ort /tmp/ort [--write]
  *
  * --geometry smollm2|qwen2|tiny   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
- * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble alone, once
+ * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble once
  * --tune NAME                Nibble's kernel shapes (default software)
  * --write                    puts the table into bench/rival.md, in the place of that geometry's last one
  * --verbose                  prints ORT's log, node placement included
@@ -17,9 +17,15 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
 import { build as bundle } from 'vite';
-import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../../scripts/chromium.ts';
-import { serve } from '../../scripts/server.ts';
-import { wgsl } from '../../scripts/vite-wgsl.ts';
+import { wgsl } from '../../scripts/bundling/vite-wgsl.ts';
+import {
+  chromiumVersion,
+  installChromium,
+  QUIET_FLAGS,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from '../../scripts/testing/chromium.ts';
+import { serve } from '../../scripts/testing/server.ts';
 import { decoderGraph, type GraphOptions } from './decoder-graph';
 import { GEOMETRIES, type Geometry } from './geometries';
 

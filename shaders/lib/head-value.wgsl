@@ -3,7 +3,7 @@
 // Defaults: HEADS = 4; KV_HEADS = 2; HEAD_SIZE = 16; QKV_WIDTH = 128; ROPE = true; LESS_BIAS = false
 // Defaults: HEAD_NORM = false; NORM_PLUS_ONE = false; EPS = 1e-5
 #if ROPE
-#include turn
+#include rotate
 #end
 
 fn normed(base: u32, d: u32, rms: f32) -> f32 {
@@ -36,7 +36,7 @@ fn head_rms(base: u32) -> f32 {
 
 fn head_value(base: u32, d: u32, position: u32, rms: f32) -> f32 {
 #if ROPE
-  return turned(d, f32(position), normed(base, d, rms), normed(base, partner(d), rms));
+  return rotated(d, f32(position), normed(base, d, rms), normed(base, partner(d), rms));
 #else
   return normed(base, d, rms);
 #end

@@ -1,11 +1,12 @@
 /**
- * The conversations that this browser keeps for pages: a record for each address of a page. Of several tabs with the same
- * address the one that was opened first holds the record, by a lock that ends with the tab; the others leave it alone.
+ * The conversations that this browser keeps for pages: a record for each address of a page. Of several tabs with the
+ * same address the one that was opened first holds the record, by a lock that ends with the tab; the others leave it
+ * alone.
  */
 import { del, get, promisifyRequest, set } from 'idb-keyval';
 import { database } from '../platform/database';
 import type { ChatMessage, EngineOptions } from '../protocol';
-import type { Cut } from '../ui/conversation/session';
+import type { Cut } from '../ui/conversation/cut';
 import { pageFolder } from '../ui/remember';
 
 /** What can be named again at another visit. A model from files cannot, and a token is never stored. */
@@ -33,8 +34,8 @@ export interface ConversationRecord {
 }
 
 /**
- * Where what is said in this tab goes: 'here'; 'elsewhere': another tab keeps its conversation; 'later': a later version
- * of the page does, whose record is left as it is; 'nowhere': this browser has no room, or stores nothing.
+ * Where what is said in this tab goes: 'here'; 'elsewhere': another tab keeps its conversation; 'later': a later
+ * version of the page does, whose record is left as it is; 'nowhere': this browser has no room, or stores nothing.
  */
 export type Place = 'here' | 'elsewhere' | 'later' | 'nowhere';
 

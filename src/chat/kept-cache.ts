@@ -3,7 +3,8 @@
  * conversation with one model, under a name of its own; when that is over, it is deleted.
  */
 import type { GenerateResult } from '../protocol';
-import type { ChatSession, Talk } from '../ui/conversation/session';
+import type { Talk } from '../ui/conversation/chat-engine';
+import type { ChatSession } from '../ui/conversation/session';
 import type { ConversationRecord } from './conversation-store';
 
 /** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */
@@ -133,7 +134,9 @@ export class KeptCache {
     this.#keeper.write();
   }
 
-  /** Saves the engine's cache, where there is room for it, until something is asked. What fails is tried again later. */
+  /**
+   * Saves the engine's cache, where there is room for it, until something is asked. What fails is tried again later.
+   */
   #saveNow(): void {
     const { talk, phase, memory } = this.#session;
     if (!talk || !memory || phase !== 'ready' || this.#save || !this.#keeper.isWanted()) return;

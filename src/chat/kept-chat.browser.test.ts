@@ -1,3 +1,4 @@
+/** A conversation that the page keeps. It is long because each way to lose one is a test on the same database. */
 import { clear, createStore, get, set } from 'idb-keyval';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NibbleError } from '../errors';

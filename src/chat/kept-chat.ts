@@ -4,7 +4,8 @@
  * Where the browser stores nothing, nothing is kept, and the chat goes on.
  */
 import { NibbleError } from '../errors';
-import { type ChatSession, isSaid } from '../ui/conversation/session';
+import { isSaid } from '../ui/conversation/cut';
+import type { ChatSession } from '../ui/conversation/session';
 import type { ModelChoice } from '../ui/models/model-choice';
 import { recall, remember } from '../ui/remember';
 import {

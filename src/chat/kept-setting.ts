@@ -1,6 +1,6 @@
 import { css, html, LitElement } from 'lit';
 import { property } from 'lit/decorators.js';
-import { define } from '../ui/define';
+import { defineElement } from '../ui/define-element';
 import { theme } from '../ui/theme';
 import type { KeptChat } from './kept-chat';
 
@@ -62,4 +62,4 @@ export class KeptSetting extends LitElement {
   }
 }
 
-define('nibble-kept', KeptSetting);
+defineElement('nibble-kept', KeptSetting);

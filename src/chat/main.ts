@@ -79,7 +79,9 @@ function readQuery(): Asked {
   }
 }
 
-/** A folder on the web, whose config.json is small; a GGUF's header is not, and the Hub is asked when the person asks. */
+/**
+ * A folder on the web, whose config.json is small; a GGUF's header is not, and the Hub is asked when the person asks.
+ */
 const isServed = (model: ModelInput) => typeof model === 'string' && /^https?:.*(?<!\.gguf)$/.test(model);
 
 /** Whether an earlier visit may have kept a conversation. At a first one the code for it comes after the weights. */

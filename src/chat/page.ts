@@ -4,7 +4,7 @@ import type { Inspection } from '../engine';
 import type { NibbleError } from '../errors';
 import { rememberBudget } from '../ui/memory/budget';
 import '../ui/conversation/chat-view';
-import { define } from '../ui/define';
+import { defineElement } from '../ui/define-element';
 import '../ui/models/drop-target';
 import type { ChatSession } from '../ui/conversation/session';
 import type { ChosenOptions } from '../ui/memory/memory-words';
@@ -223,4 +223,4 @@ export class ChatPage extends LitElement {
   }
 }
 
-define('nibble-page', ChatPage);
+defineElement('nibble-page', ChatPage);

@@ -1,4 +1,6 @@
-/** The model that the page offers, and four questions to begin with whose answers we have read (bench/default-model.md). */
+/**
+ * The model that the page offers, and four questions to begin with whose answers we have read (bench/default-model.md).
+ */
 export const DEFAULT_MODEL = './models/smollm2-135m-instruct-nf4/';
 
 export const STARTERS = [

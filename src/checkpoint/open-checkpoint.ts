@@ -33,12 +33,12 @@ export function refusalOf(source: Source, error: unknown): NibbleError | undefin
 
 async function readLayout(source: Source, signal?: AbortSignal): Promise<FileLayout> {
   const read = (path: string, start: number, end: number) => source.read(path, start, end, signal);
-  const readApart = (path: string, start: number, end: number) =>
-    source.readApart ? source.readApart(path, start, end, signal) : read(path, start, end);
+  const readPart = (path: string, start: number, end: number) =>
+    source.readPart ? source.readPart(path, start, end, signal) : read(path, start, end);
   const size = (path: string) => source.size(path, signal);
   return source.gguf
     ? (await import('../formats/gguf')).openGguf(source.gguf, read, size)
-    : openSafetensorsFolder(read, size, readApart, source.names);
+    : openSafetensorsFolder(read, size, readPart, source.names);
 }
 
 export async function openCheckpoint(source: Source, signal?: AbortSignal): Promise<Checkpoint> {

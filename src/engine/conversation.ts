@@ -69,8 +69,8 @@ export class Conversation {
 
   /**
    * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
-   * stopped is kept as far as it came, and of a failed one, or one that did not come to a word, nothing is kept. Behind an
-   * answer that was just stopped it waits until that has ended.
+   * stopped is kept as far as it came, and of a failed one, or one that did not come to a word, nothing is kept. Behind
+   * an answer that was just stopped it waits until that has ended.
    * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string, options: GenerateOptions = {}): Answer {
@@ -154,8 +154,8 @@ export class Conversation {
   }
 
   /**
-   * Writes the cache to IndexedDB under the name that the conversation was given, when the answer under way is done. The
-   * messages are the application's to keep. What is asked meanwhile waits for it; with `signal`, it gives way.
+   * Writes the cache to IndexedDB under the name that the conversation was given, when the answer under way is done.
+   * The messages are the application's to keep. What is asked meanwhile waits for it; with `signal`, it gives way.
    * @throws quota-exceeded, storage-unavailable, aborted; what was saved before is then still there. invalid-option
    * without a name, or before there is anything
    */

@@ -1,4 +1,7 @@
-/** The engine over a MessageChannel instead of a Worker, with the real session, comlink and HTTP in between. */
+/**
+ * The engine over a MessageChannel instead of a Worker, with the real session, comlink and HTTP in between. It is long
+ * because all of the public engine is asked of one loaded model.
+ */
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,7 @@
-/** What is done about a loss, with workers that do nothing by themselves. */
+/**
+ * What is done about a loss, with workers that do nothing by themselves. It is long because each loss has a moment of
+ * its own, and all are told with the same fake worker.
+ */
 import { expose } from 'comlink';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';

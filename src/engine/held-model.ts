@@ -4,17 +4,20 @@
  * call another takes its place in the same way, however often that happens.
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
-import { place } from './place';
+import { environment } from './environment';
 import { type RunningWorker, startWorker, workerFailed } from './start-worker';
 import type { MakeWorker } from './worker-options';
 
 /**
  * A loss within this time of the last one is not recovered from: what brought it about would do so again, and a browser
- * whose GPU process died twice gives no adapter until the page is reloaded (Chromium 156, measured: none for half a minute and more).
+ * whose GPU process died twice gives no adapter until the page is reloaded (Chromium 156, measured: none for half a
+ * minute and more).
  */
 const AGAIN_MS = 60_000;
 
-/** Puts the model into a worker. `lost`: why it has to be loaded again, a sentence for the person; null the first time. */
+/**
+ * Puts the model into a worker. `lost`: why it has to be loaded again, a sentence for the person; null the first time.
+ */
 export type Fill = (worker: RunningWorker, lost: string | null, signal: AbortSignal) => Promise<void>;
 
 export interface Ask {
@@ -192,7 +195,7 @@ export class HeldModel {
 
   #giveUp(how: string): never {
     const { code, details } = this.#lost!;
-    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${place.again} to go on.`, details);
+    this.#end = new NibbleError(code, `${LOST[code]}${how}. ${environment.again} to go on.`, details);
     throw this.#end;
   }
 }

@@ -10,9 +10,9 @@ import { NibbleError } from '../errors';
 import { baseOf, parseModelName } from '../options/model-name';
 import { refuse, shown } from '../options/spec';
 import type { NamedFile, SourceDescription } from '../sources/source';
+import { environment } from './environment';
 import type { HubOptions } from './hub-options';
 import { filesInHandle, type ModelFiles, namedFiles, oneModel } from './model-files';
-import { place } from './place';
 
 /**
  * How a model is named.
@@ -41,7 +41,7 @@ export async function describeModel(
   option = 'model',
 ): Promise<SourceDescription> {
   const model = given instanceof URL ? given.href : given;
-  if (typeof model === 'string' && place.locate) return place.locate(model, { revision, token, hub });
+  if (typeof model === 'string' && environment.locate) return environment.locate(model, { revision, token, hub });
   const named = typeof model === 'string' ? parseModelName(model, base) : null;
   if (named?.kind === 'hub') return { ...named, revision, token, hub };
   if (revision !== undefined || token !== undefined || hub !== undefined) {

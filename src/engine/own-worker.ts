@@ -1,6 +1,6 @@
 /**
  * Our own page, the dev server and the tests have the worker as a module: Vite finds it by this very expression. In
- * the package packed-worker.ts stands here (scripts/vite-worker.ts).
+ * the package packed-worker.ts stands here (scripts/bundling/vite-worker.ts).
  */
 import type { MakeWorker } from './worker-options';
 

@@ -29,8 +29,8 @@ const NOTHING: MemoryInfo = {
 
 /**
  * @param asked its id is unique in the page
- * @param options with `signal`: ends the answer as `aborted`, with what there is, also where the worker does not hear that;
- * while the model is being loaded again, the answer fails with that code
+ * @param options with `signal`: ends the answer as `aborted`, with what there is, also where the worker does not hear
+ * that; while the model is being loaded again, the answer fails with that code
  */
 export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted: GenerateOptions): Answer {
   const askedAt = performance.now();

@@ -1,16 +1,19 @@
 /**
- * Starts the worker and makes sure that it answers: a worker that fails to start is an error and not a hang, and one that
- * does not hear a stop is ended.
+ * Starts the worker and makes sure that it answers: a worker that fails to start is an error and not a hang, and one
+ * that does not hear a stop is ended.
  */
 import { type Remote, transferHandlers, wrap } from 'comlink';
 import { NibbleError, throwIfAborted } from '../errors';
 import { wakingClock, within } from '../platform/within';
 import { passErrors, type WorkerApi } from '../protocol';
-import { place } from './place';
+import { environment } from './environment';
 import type { MakeWorker } from './worker-options';
 
 const HELLO_MS = 30_000;
-/** Work is cut into pieces of a quarter of a second (execute/cpu/pieces.ts): a worker that hears nothing for so long hangs. */
+/**
+ * Work is cut into pieces of a quarter of a second (execute/cpu/time-slice.ts): a worker that hears nothing for so long
+ * hangs.
+ */
 const DEAF_MS = 2000;
 /** For answers that a worker's event loop gives by itself, while nobody asked it to stop. */
 const ANSWER_MS = 30_000;
@@ -32,7 +35,7 @@ export interface RunningWorker {
 
 passErrors(transferHandlers);
 
-export function workerFailed(reason: string, next = `${place.again}.`): NibbleError {
+export function workerFailed(reason: string, next = `${environment.again}.`): NibbleError {
   return new NibbleError('worker-failed', `The worker that runs the model ${reason}. ${next}`, { reason });
 }
 
@@ -42,7 +45,8 @@ let lastId = 0;
 export const nextId = (): number => ++lastId;
 
 /**
- * Makes a call that the signal can cancel, by its number. A worker that does not hear that is ended, and the call fails.
+ * Makes a call that the signal can cancel, by its number. A worker that does not hear that is ended, and the call
+ * fails.
  * @param ask makes it
  */
 export async function cancellable<T>(
@@ -79,7 +83,7 @@ export async function startWorker(
       reasons.add(error instanceof NibbleError ? error.details.reason : String(error));
     }
   }
-  throw workerFailed([...reasons].join(', and '), place.workerAdvice);
+  throw workerFailed([...reasons].join(', and '), environment.workerAdvice);
 }
 
 async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal): Promise<RunningWorker> {
@@ -156,9 +160,10 @@ async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal)
 }
 
 /**
- * Tells when the worker that holds this lock dies: one that is ended from elsewhere tells nobody, but loses its locks. One
- * that is only busy keeps them. Where the lock is free although the worker has it (the site's data was cleared while the
- * page is open, and what starts now has another set of locks), and where the page has none, locks say nothing.
+ * Tells when the worker that holds this lock dies: one that is ended from elsewhere tells nobody, but loses its locks.
+ * One that is only busy keeps them. Where the lock is free although the worker has it (the site's data was cleared
+ * while the page is open, and what starts now has another set of locks), and where the page has none, locks say
+ * nothing.
  */
 async function watch(life: string, died: () => void): Promise<void> {
   const locks = globalThis.navigator?.locks;

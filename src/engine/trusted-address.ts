@@ -1,7 +1,7 @@
 /**
- * Addresses of scripts where a page demands Trusted Types (`require-trusted-types-for 'script'`): a worker is made of none
- * but those that a policy vouches for. Ours is called `nibble`, and vouches for the library's own files, and for what an
- * application names as workerUrl. A page that lists its policies has to list it; lit has one, too, `lit-html`.
+ * Addresses of scripts where a page demands Trusted Types (`require-trusted-types-for 'script'`): a worker is made of
+ * none but those that a policy vouches for. Ours is called `nibble`, and vouches for the library's own files, and for
+ * what an application names as workerUrl. A page that lists its policies has to list it; lit has one, too, `lit-html`.
  */
 
 interface Policy {

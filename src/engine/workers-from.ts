@@ -1,12 +1,12 @@
+import { environment } from './environment';
 import { ownWorker } from './own-worker';
-import { place } from './place';
 import { trustedAddress } from './trusted-address';
 import type { MakeWorker, WorkerOptions } from './worker-options';
 
 /** The ways to make a worker, in the order in which they are tried. */
 export function workersFrom({ workerUrl, createWorker }: WorkerOptions): readonly MakeWorker[] {
   if (createWorker) return [createWorker];
-  if (place.createWorker) return [() => place.createWorker!(workerUrl)];
+  if (environment.createWorker) return [() => environment.createWorker!(workerUrl)];
   return workerUrl ? [() => fromAddress(workerUrl)] : ownWorker;
 }
 

@@ -43,22 +43,22 @@ export interface KvCache {
   readonly held: Rings;
 
   /**
-   * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on as
-   * the planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
+   * Allocates or grows to the plan's capacities, a layer at a time, keeping what is cached, and turns heads from now on
+   * as the planned length asks: where that changes (longrope, see frequenciesFor), what is cached is no longer of use.
    * @throws out-of-memory; every layer stays usable, those that had grown with their new size
    */
   reserve(plan: MemoryPlan): Promise<void>;
 
   /**
-   * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here. A
-   * sliding ring that has wrapped cannot be taken back far, unless to a snapshot.
+   * Makes ready for tokens to be prefilled at `position`, or as near before it as all that they must see is still here.
+   * A sliding ring that has wrapped cannot be taken back far, unless to a snapshot.
    * @returns where to go on; 0: everything has to be computed again
    */
   rewind(position: number): number;
 
   /**
-   * Copies what the sliding rings hold of positions below `end`, so that rewind() can go back there; the oldest copy goes
-   * where the plan has no room for more. Without room for any it does nothing.
+   * Copies what the sliding rings hold of positions below `end`, so that rewind() can go back there; the oldest copy
+   * goes where the plan has no room for more. Without room for any it does nothing.
    */
   snapshot(end: number): void;
 

@@ -49,7 +49,7 @@ export abstract class RingCache {
     }
     this.#chunk = chunk;
     // none is made of some layers only, should this fail in between
-    held.snapshots.places = 0;
+    held.snapshots.capacity = 0;
     for (const ring of plan.kvByLayer) {
       const { layer, slots, snapshots } = ring;
       if (slots > held.slots[layer]) {
@@ -64,7 +64,7 @@ export abstract class RingCache {
         copies[layer] = snapshots;
       }
     }
-    held.snapshots.places = Math.max(...copies);
+    held.snapshots.capacity = Math.max(...copies);
     this.reach = reachedTokens(plan.request);
   }
 
@@ -78,7 +78,7 @@ export abstract class RingCache {
 
   dropSnapshots(): void {
     for (const layer of this.copies.keys()) this.#dropCopies(layer);
-    this.held.snapshots.places = 0;
+    this.held.snapshots.capacity = 0;
   }
 
   /** A state without a copy of one layer is none. */

@@ -1,6 +1,7 @@
 /**
- * bitsandbytes' names in safetensors, understood tensor by tensor: a weight is 4-bit when it has a quant_state, LLM.int8
- * when it has an SCB, and dense otherwise, whatever config.json says. Any module may be quantised, embeddings too.
+ * bitsandbytes' names in safetensors, understood tensor by tensor: a weight is 4-bit when it has a quant_state,
+ * LLM.int8 when it has an SCB, and dense otherwise, whatever config.json says. Any module may be quantised, embeddings
+ * too.
  */
 import { cut } from '../errors';
 import { atMost } from './at-most';

@@ -12,16 +12,17 @@ const TOKENIZER_VALUES = 1 << 22;
 
 /**
  * Opens a folder of config.json and safetensors, sharded or not, reading headers and small parts only.
- * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are not).
- * @param readApart reads small parts that lie all over a file
+ * A missing tokenizer is null; so is a generation_config.json that is missing or not JSON (some published ones are
+ * not).
+ * @param readPart reads small parts that lie all over a file
  * @param names for the error where something is missing; absent: the usual names are tried
- * @throws NibbleError corrupt-checkpoint, unsupported-quantization, unsupported-architecture (weights in another kind of
- * file), invalid-option (an adapter's folder), and what `read` and `size` throw
+ * @throws NibbleError corrupt-checkpoint, unsupported-quantization, unsupported-architecture (weights in another kind
+ * of file), invalid-option (an adapter's folder), and what `read` and `size` throw
  */
 export async function openSafetensorsFolder(
   read: ReadBytes,
   size: FileSize,
-  readApart: ReadBytes = read,
+  readPart: ReadBytes = read,
   names?: FileNames,
 ): Promise<FileLayout> {
   const bytesOf = (path: string) => readSmall(path, read, size);
@@ -53,12 +54,12 @@ export async function openSafetensorsFolder(
       json,
       config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
-    ...(await recordsOf(found.tensors, readApart)),
+    ...(await recordsOf(found.tensors, readPart)),
     files,
     totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };
   if (!layout.records.has('lm_head.weight') || !saysTied(config)) return layout;
-  return (await import('./tied-head')).settleHead(layout, readApart);
+  return (await import('./tied-head')).settleHead(layout, readPart);
 }
 
 async function recordsOf(tensors: Map<string, RawTensor>, read: ReadBytes) {

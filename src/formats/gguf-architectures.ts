@@ -1,6 +1,6 @@
 /**
- * What llama.cpp's converter makes of each family: its tensor names, the order of q's and k's rows, and what it adds
- * to norms. Facts: conversion/*.py and src/models/*.cpp of ggml-org/llama.cpp.
+ * What llama.cpp's converter makes of each family of src/model/families.ts, a row each: its tensor names, the order of
+ * q's and k's rows, and what it adds to norms. Facts: conversion/*.py and src/models/*.cpp of ggml-org/llama.cpp.
  */
 
 export interface Architecture {

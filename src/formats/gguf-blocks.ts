@@ -19,7 +19,9 @@ const CENTRED_CODEBOOK = LINEAR_CODEBOOK.map((code) => code - 8);
 /** The non-linear values of IQ4_NL (kvalues_iq4nl). */
 const IQ4_NL_CODEBOOK = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-/** Where an unpacker writes: codes of 4 bits (two a byte, the even one high) or 8, a scale a block and maybe an offset. */
+/**
+ * Where an unpacker writes: codes of 4 bits (two a byte, the even one high) or 8, a scale a block and maybe an offset.
+ */
 interface Out<Codes> {
   codes: Codes;
   scales: Float32Array;

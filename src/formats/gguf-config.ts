@@ -19,7 +19,9 @@ export interface TensorFacts {
 
 /** The bounds of a layer count, so that lists of one entry a layer stay small. */
 const MAX_LAYERS = 1024;
-/** Layers of the two models whose attention is scaled by width / heads instead of the head size (as llama.cpp tells). */
+/**
+ * Layers of the two models whose attention is scaled by width / heads instead of the head size (as llama.cpp tells).
+ */
 const GEMMA_27B_LAYERS: Readonly<Record<string, number>> = { gemma2: 46, gemma3_text: 62 };
 
 /** Reads `<architecture>.<key>`. */

@@ -36,7 +36,9 @@ export class Metadata {
   }
 }
 
-/** GGUF holds f32 where config.json has decimals: the shortest decimal that rounds to the same f32 (1e-5, not 9.99e-6). */
+/**
+ * GGUF holds f32 where config.json has decimals: the shortest decimal that rounds to the same f32 (1e-5, not 9.99e-6).
+ */
 export function shortestDecimal(f32: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(f32.toPrecision(digits));

@@ -12,7 +12,10 @@ export function ggufParts(path: string): string[] {
   return Array.from({ length: count }, (_, i) => path.replace(PART, `-${five(i + 1)}-of-${five(count)}.gguf`));
 }
 
-/** The one model among .gguf files, by its first file; null where there are several, or none. What is no language model is passed over. */
+/**
+ * The one model among .gguf files, by its first file; null where there are several, or none. What is no language model
+ * is passed over.
+ */
 export function onlyGguf(names: Iterable<string>): string | null {
   const ggufs = [...names].filter((name) => name.endsWith('.gguf'));
   const models = ggufs.filter((name) => ggufs.length === 1 || !/(^|\/)mmproj/i.test(name));

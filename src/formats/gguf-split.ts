@@ -1,4 +1,7 @@
-/** A GGUF in several files, as llama-gguf-split writes it: `NAME-00001-of-00003.gguf` and so on, the metadata in the first. */
+/**
+ * A GGUF in several files, as llama-gguf-split writes it: `NAME-00001-of-00003.gguf` and so on, the metadata in the
+ * first.
+ */
 import { type GgufTensor, type GgufValue, readGgufHeader } from './gguf-header';
 import { ggufParts } from './gguf-parts';
 import { corrupt } from './json';
@@ -14,7 +17,10 @@ export interface GgufFiles {
   files: { path: string; bytes: number }[];
 }
 
-/** Reads the headers of all files of a model, side by side. @throws corrupt-checkpoint: one is missing, or of another model */
+/**
+ * Reads the headers of all files of a model, side by side. @throws corrupt-checkpoint: one is missing, or of another
+ * model
+ */
 export async function readGgufFiles(named: string, read: ReadBytes, size: FileSize): Promise<GgufFiles> {
   const paths = ggufParts(named);
   const count = paths.length;

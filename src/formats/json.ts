@@ -9,12 +9,14 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What Python's json writes and reads and JSON does not have, and the quotes that say whether it stands in a string. */
+/**
+ * What Python's json writes and reads and JSON does not have, and the quotes that say whether it stands in a string.
+ */
 const PYTHON = /\\.|"|-?\bInfinity\b|\bNaN\b(?!\s*:)/gs;
 
 /**
- * JSON as Python writes it: with Infinity, -Infinity and NaN as numbers. There is no way to write NaN in JSON: it becomes
- * the text "NaN", which no field that wants a number takes.
+ * JSON as Python writes it: with Infinity, -Infinity and NaN as numbers. There is no way to write NaN in JSON: it
+ * becomes the text "NaN", which no field that wants a number takes.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {

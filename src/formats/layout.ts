@@ -48,7 +48,9 @@ export interface TensorRecord {
   /** All rows, in the file's order. */
   data: ByteRange;
   encoding: Encoding;
-  /** Of a GGUF q or k whose rows (or, of a bias, whose elements) stand as interleaved rotary pairs a head; else null. */
+  /**
+   * Of a GGUF q or k whose rows (or, of a bias, whose elements) stand as interleaved rotary pairs a head; else null.
+   */
   interleavedHead: number | null;
   /** Added to every value, in f32: GGUF stores Gemma's norms as 1 + w where Hugging Face has w. Absent: nothing. */
   addend?: number;

@@ -28,7 +28,9 @@ export type QuantisedRows = {
 } & (
   | {
       type: 'q4';
-      /** rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order) */
+      /**
+       * rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order)
+       */
       codes: Uint8Array;
     }
   | { type: 'q8' /** rows*cols */; codes: Int8Array }

@@ -110,7 +110,10 @@ export function nestedQuantMap(): Float32Array {
   return dynamicMap;
 }
 
-/** Double quantisation of absmax, in blocks of 256. Another order of summation may change the offset's last bit and a few codes. */
+/**
+ * Double quantisation of absmax, in blocks of 256. Another order of summation may change the offset's last bit and a
+ * few codes.
+ */
 export function quantizeAbsmax(absmax: Float32Array): NestedAbsmax {
   const offset = fround(absmax.reduce((sum, value) => sum + value, 0) / absmax.length);
   const rest = absmax.map((value) => value - offset);

@@ -1,4 +1,6 @@
-/** From the bytes of some rows of a tensor to the RowSlice they mean. Nothing is rounded that the format does not round. */
+/**
+ * From the bytes of some rows of a tensor to the RowSlice they mean. Nothing is rounded that the format does not round.
+ */
 import { denseValues } from './half';
 import { corrupt } from './json';
 import type { Encoding, TensorRecord, TensorRows } from './layout';

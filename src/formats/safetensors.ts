@@ -33,7 +33,8 @@ export interface RawTensor {
 }
 
 /**
- * A header's JSON, without more entries than any model has, and without a name that stands twice, which JSON.parse hides.
+ * A header's JSON, without more entries than any model has, and without a name that stands twice, which JSON.parse
+ * hides.
  * @throws corrupt-checkpoint
  */
 function parseEntries(json: Uint8Array, path: string): Record<string, unknown> {
@@ -194,9 +195,9 @@ export async function findWeightFiles(read: ReadBytes, size: FileSize): Promise<
 }
 
 /**
- * All entries of the weight files' headers. As transformers has it, an index says which files there are and nothing more:
- * what it names and no shard has is not there, and what a shard has beside that is. Of a tensor in two shards that one
- * counts which the index says, else the last.
+ * All entries of the weight files' headers. As transformers has it, an index says which files there are and nothing
+ * more: what it names and no shard has is not there, and what a shard has beside that is. Of a tensor in two shards
+ * that one counts which the index says, else the last.
  */
 export async function readTensors({ files, where }: WeightFiles, read: ReadBytes): Promise<Map<string, RawTensor>> {
   const headers = await atMost(AT_ONCE, files, ({ path, bytes }) => readHeader(path, read, bytes));

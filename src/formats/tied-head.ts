@@ -1,6 +1,6 @@
 /**
- * Whether a checkpoint's head is its embedding. What is in the files counts, as for transformers: config.json may say that
- * they are one, and where both are there and differ, both are used; where one is there, it is both.
+ * Whether a checkpoint's head is its embedding. What is in the files counts, as for transformers: config.json may say
+ * that they are one, and where both are there and differ, both are used; where one is there, it is both.
  */
 import { EMBEDDING } from '../model/decoder';
 import { isObject, type JsonObject } from './json';
@@ -14,7 +14,10 @@ const OWN_HEAD =
   'config.json says that the head is the embedding (tie_word_embeddings), but the checkpoint has a head of its own ' +
   '(lm_head.weight), which differs: it is used, as transformers does.';
 
-/** The layout, whose config says that they are one, with a config that says what the tensors say. Of both a megabyte is read at most, where they may differ. */
+/**
+ * The layout, whose config says that they are one, with a config that says what the tensors say. Of both a megabyte is
+ * read at most, where they may differ.
+ */
 export async function settleHead(layout: FileLayout, read: ReadBytes): Promise<FileLayout> {
   const { records, config } = layout;
   const [embedding, head] = [records.get(EMBEDDING), records.get(HEAD)];

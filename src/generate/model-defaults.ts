@@ -5,17 +5,13 @@
 import { cut } from '../errors';
 import type { JsonObject } from '../formats/json';
 import { REQUEST_OPTIONS } from '../options/request';
-import { checkOptions } from '../options/spec';
+import { checkOptions, type Spec } from '../options/spec';
 import type { SamplingOptions } from '../protocol';
 
 /** By transformers' names, as ours. */
-const FOLLOWED = {
-  max_new_tokens: 'maxNewTokens',
-  temperature: 'temperature',
-  top_k: 'topK',
-  top_p: 'topP',
-  stop_strings: 'stop',
-} as const satisfies Record<string, keyof SamplingOptions>;
+const FOLLOWED = new Map(
+  Object.entries<Spec>(REQUEST_OPTIONS).map(([option, spec]) => [spec.generationConfig, option]),
+);
 
 /**
  * What changes which tokens come, in transformers 5 and in what other runtimes read from the same file. (Not
@@ -53,8 +49,8 @@ export function modelDefaults(config: JsonObject | null): ModelDefaults {
   const defaults: ModelDefaults = { options: {}, bad: [], undone: [] };
   for (const [name, value] of Object.entries(config ?? {})) {
     if (value === undefined) continue;
-    if (Object.hasOwn(FOLLOWED, name)) {
-      const option = FOLLOWED[name as keyof typeof FOLLOWED];
+    const option = FOLLOWED.get(name);
+    if (option) {
       try {
         Object.assign(defaults.options, checkOptions(REQUEST_OPTIONS, { [option]: value }));
       } catch {

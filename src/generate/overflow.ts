@@ -1,8 +1,8 @@
 /**
- * What the model sees of a conversation that outgrows its context, where the caller chose to `shift`: the first ids (the
- * system prompt, at least the attention sinks) and the newest. What lies between goes by quarters of the context, so that
- * most tokens cost no shift, and so that what is seen follows from the number of ids alone, never from what happens to
- * be cached: the same question has the same answer. Pure.
+ * What the model sees of a conversation that outgrows its context, where the caller chose to `shift`: the first ids
+ * (the system prompt, at least the attention sinks) and the newest. What lies between goes by quarters of the context,
+ * so that most tokens cost no shift, and so that what is seen follows from the number of ids alone, never from what
+ * happens to be cached: the same question has the same answer. Pure.
  */
 import { NibbleError } from '../errors';
 

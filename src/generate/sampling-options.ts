@@ -22,10 +22,11 @@ export function effectiveOptions(given: SamplingOptions, model: JsonObject | nul
   const asked = checked.topK !== undefined || checked.topP !== undefined;
   const options: EffectiveOptions = {
     ...defaultsOf(REQUEST_OPTIONS),
+    topK: 0,
+    topP: 1,
+    ...(samples ? own : {}),
     maxNewTokens: Math.max(1, Math.min(own.maxNewTokens ?? DEFAULT_NEW_TOKENS, room)),
     temperature: samples || asked ? (own.temperature ?? 1) : 0,
-    topK: samples ? (own.topK ?? 0) : 0,
-    topP: samples ? (own.topP ?? 1) : 1,
     seed: crypto.getRandomValues(new Uint32Array(1))[0],
     stop: own.stop ?? [],
     templateOptions: {},

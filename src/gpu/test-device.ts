@@ -10,7 +10,8 @@ const devices = new Map<string, Promise<GPUDevice>>();
 
 /**
  * A navigator.gpu for sessions that need no device of their own: who asks for the same gets the same one, which nobody
- * destroys, and with it the kernels that are compiled already. SwiftShader takes longer to compile them than to run them.
+ * destroys, and with it the kernels that are compiled already. SwiftShader takes longer to compile them than to run
+ * them.
  */
 export const sharedGpu = {
   async requestAdapter(options?: GPURequestAdapterOptions) {

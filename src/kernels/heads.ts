@@ -1,5 +1,6 @@
 /**
- * What the kernels that read or write a conversation's rings have to know of heads (shaders/lib/head-value, kv, turn).
+ * What the kernels that read or write a conversation's rings have to know of heads (shaders/lib/head-value, kv,
+ * rotate).
  */
 import type { Constants } from '../gpu/preprocess';
 import type { KvPart, KvType } from '../memory/kv';

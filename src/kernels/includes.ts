@@ -10,8 +10,8 @@ import matrixQ4 from '../../shaders/lib/matrix-q4.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix-q8.wgsl?raw';
 import merge from '../../shaders/lib/merge.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
+import rotate from '../../shaders/lib/rotate.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
-import turn from '../../shaders/lib/turn.wgsl?raw';
 
 export const INCLUDES = {
   activation,
@@ -25,6 +25,6 @@ export const INCLUDES = {
   'matrix-q8': matrixQ8,
   merge,
   rope,
+  rotate,
   sum,
-  turn,
 };

@@ -1,8 +1,8 @@
 /**
  * Several adapters at once, made into one for each step (memory/adapted.ts has its formula). As in PEFT they act in the
- * order given: u = W x; then for each, u += s (B (A x) + beta), and with DoRA u *= g, g = m / |W + s B A| a row (L2 over
- * the inputs, and of this adapter alone); at last the bias, which is not scaled. So the factors g of an adapter fall on
- * all that came before it, and all can be multiplied into B's rows beforehand.
+ * order given: u = W x; then for each, u += s (B (A x) + beta), and with DoRA u *= g, g = m / |W + s B A| a row (L2
+ * over the inputs, and of this adapter alone); at last the bias, which is not scaled. So the factors g of an adapter
+ * fall on all that came before it, and all can be multiplied into B's rows beforehand.
  */
 import { NibbleError } from '../errors';
 import { denseBytes } from '../formats/half';
@@ -17,7 +17,7 @@ import {
 } from '../memory/adapted';
 import { CHUNK_COLUMNS, type DeviceMatrix, type LayoutTarget } from '../memory/layout';
 import type { Step } from '../model/steps';
-import type { Place } from './modules';
+import type { TargetModule } from './modules';
 import type { Adapter, AdapterModule, AdapterTensor, TrainedTokens } from './peft';
 
 export interface ScaledAdapter {
@@ -48,9 +48,9 @@ export function combineAdapters(
   refuseSharedTokens(adapters);
   const touched = new Set([
     ...adapters.flatMap(({ adapter: { modules, biases, tokens } }) =>
-      [...modules, ...biases, ...tokens].map(({ place }) => place.step),
+      [...modules, ...biases, ...tokens].map(({ target }) => target.step),
     ),
-    ...[...whole.values()].map(({ place }) => place.step),
+    ...[...whole.values()].map(({ target }) => target.step),
   ]);
   return {
     steps: [...touched].sort((a, b) => a - b).map((step) => shapeOf(step, adapters, at([...whole.values()], step))),
@@ -75,10 +75,10 @@ export function combineAdapters(
 function refuseSharedTokens(adapters: readonly ScaledAdapter[]): void {
   const seen = new Map<string, Adapter>();
   for (const { adapter } of adapters) {
-    for (const { place, indices } of adapter.tokens) {
+    for (const { target, indices } of adapter.tokens) {
       for (const index of indices) {
-        const other = seen.get(`${place.module} ${index}`);
-        seen.set(`${place.module} ${index}`, adapter);
+        const other = seen.get(`${target.module} ${index}`);
+        seen.set(`${target.module} ${index}`, adapter);
         if (!other) continue;
         const names = [other.name, adapter.name];
         const text = `${names.join(' and ')} both replace token ${index}; only one adapter may.`;
@@ -89,7 +89,7 @@ function refuseSharedTokens(adapters: readonly ScaledAdapter[]): void {
 }
 
 interface PlacedWhole {
-  place: Place;
+  target: TargetModule;
   adapter: Adapter;
   values: AdapterTensor;
   saved: boolean;
@@ -100,28 +100,28 @@ interface PlacedWhole {
 function combineWhole(adapters: readonly ScaledAdapter[], formatOf: FormatOf): Map<string, PlacedWhole> {
   const whole = new Map<string, PlacedWhole>();
   for (const { adapter } of adapters) {
-    for (const [place, { values, saved }] of adapter.whole) {
-      const before = whole.get(place.module);
+    for (const [target, { values, saved }] of adapter.whole) {
+      const before = whole.get(target.module);
       const other = adapters.find(
-        ({ adapter: one }) => saved && one !== adapter && one.modules.some((m) => m.place.module === place.module),
+        ({ adapter: one }) => saved && one !== adapter && one.modules.some((m) => m.target.module === target.module),
       );
       const rival = before?.saved && saved ? before.adapter : other?.adapter;
       if (rival) {
         const names = [rival.name, adapter.name];
-        const text = `${names.join(' and ')} both change ${place.module}, one of them whole; only one adapter may.`;
-        throw new NibbleError('invalid-option', text, { adapters: names, module: place.module });
+        const text = `${names.join(' and ')} both change ${target.module}, one of them whole; only one adapter may.`;
+        throw new NibbleError('invalid-option', text, { adapters: names, module: target.module });
       }
       if (before?.saved) continue;
-      const norm = place.kind === 'norm';
-      const [rows, cols] = norm ? [1, place.cols] : (values.raw.shape as [number, number]);
+      const norm = target.kind === 'norm';
+      const [rows, cols] = norm ? [1, target.cols] : (values.raw.shape as [number, number]);
       const name = `lora.${adapters.findIndex((one) => one.adapter === adapter)}.${values.raw.start}`;
-      const format = norm ? null : formatOf(place.tensor, values.type);
-      whole.set(place.module, {
-        place,
+      const format = norm ? null : formatOf(target.tensor, values.type);
+      whole.set(target.module, {
+        target,
         adapter,
         values,
         saved,
-        tensor: { of: place.tensor, name, rows, cols, format },
+        tensor: { of: target.tensor, name, rows, cols, format },
       });
     }
   }
@@ -157,8 +157,8 @@ function laidOut(values: Float32Array, { rows, cols, outputRow, format }: Device
   return bytesOf(out, type);
 }
 
-const at = <T extends { place: Place }>(all: readonly T[], step: number): T[] =>
-  all.filter(({ place }) => place.step === step);
+const at = <T extends { target: TargetModule }>(all: readonly T[], step: number): T[] =>
+  all.filter(({ target }) => target.step === step);
 
 function shapeOf(step: number, adapters: readonly ScaledAdapter[], whole: readonly PlacedWhole[]): AdaptedStep {
   const modules = adapters.flatMap(({ adapter }) => at(adapter.modules, step));
@@ -217,7 +217,7 @@ async function readStep(
   const sum = new Float32Array(Math.ceil((multiplier ? 2 * rows : rows) / CHUNK_COLUMNS) * CHUNK_COLUMNS);
   if (step.parts.some((part) => part.bias)) sum.set(await base.biases(step));
   for (const { adapter } of adapters) {
-    for (const { place, values } of at(adapter.biases, index)) sum.set(await adapter.read(values), place.outputRow);
+    for (const { target, values } of at(adapter.biases, index)) sum.set(await adapter.read(values), target.outputRow);
   }
   for (let r = 0; r < rows; r++) sum[r] += added[r];
   if (multiplier) sum.set(factors, rows);
@@ -235,7 +235,7 @@ interface Stacked {
 
 /** One module's A and s B into their rows and columns of the whole. */
 async function place(
-  { place: { outputRow, rows }, rank: own, scaling, a, b, bias }: AdapterModule,
+  { target: { outputRow, rows }, rank: own, scaling, a, b, bias }: AdapterModule,
   adapter: Adapter,
   scale: number,
   transposed: boolean,
@@ -256,7 +256,7 @@ async function place(
 
 /** A row that was trained takes the place of the model's: W x + (new - W) x where the token is. */
 async function placeTokens(
-  { place: { tensor }, indices, values }: TrainedTokens,
+  { target: { tensor }, indices, values }: TrainedTokens,
   adapter: Adapter,
   step: Step,
   base: BaseWeights,
@@ -294,7 +294,7 @@ function onlyColumns(
 }
 
 async function applyDora(
-  { place: { outputRow, rows, module }, magnitude }: AdapterModule,
+  { target: { outputRow, rows, module }, magnitude }: AdapterModule,
   adapter: Adapter,
   norms: Float32Array,
   { b, added, factors, rank }: { b: Float32Array; added: Float32Array; factors: Float32Array; rank: number },

@@ -1,2 +1,2 @@
 /** LoRA adapters: loaded by the worker only when one is asked for. */
-export { openAdapters } from './open';
+export { openAdapters, type WantedAdapter } from './open';

@@ -1,8 +1,8 @@
 /** Which modules of a model an adapter may change, by the name that PEFT knows them by. Pure. */
 import type { Step } from '../model/steps';
 
-/** A module's place in the list of steps. */
-export interface Place {
+/** A module that an adapter may target, and where it stands in the list of steps. */
+export interface TargetModule {
   module: string;
   step: number;
   /** the model's tensor; a tied head's is the embedding's */
@@ -29,13 +29,13 @@ export const moduleName = (path: string): string => path.replace(/^(?:(?:base_mo
 export function adaptableModules(
   steps: readonly Step[],
   { heads, kvHeads, headSize }: { heads: number; kvHeads: number; headSize: number },
-): Map<string, Place> {
-  const places = new Map<string, Place>();
-  const add = (step: number, tensor: string, rows: number, cols: number, more: Partial<Place> = {}) => {
+): Map<string, TargetModule> {
+  const targets = new Map<string, TargetModule>();
+  const add = (step: number, tensor: string, rows: number, cols: number, more: Partial<TargetModule> = {}) => {
     const module = moduleName(tensor.replace(/\.weight$/, ''));
     const plain = { module, outputRow: 0, hasBias: false, kind: 'linear', capped: false } as const;
-    const place: Place = { ...plain, step, tensor, rows, cols, ...more };
-    places.set(place.module, place);
+    const target: TargetModule = { ...plain, step, tensor, rows, cols, ...more };
+    targets.set(target.module, target);
   };
   for (const [index, step] of steps.entries()) {
     if (step.op === 'embed') add(index, step.table, step.width, step.rows, { kind: 'embedding' });
@@ -59,5 +59,5 @@ export function adaptableModules(
       outputRow += rows;
     }
   }
-  return places;
+  return targets;
 }

@@ -22,7 +22,7 @@ export async function openAdapters(
   wanted: readonly WantedAdapter[],
   formatOf: FormatOf,
 ): Promise<{ active: ActiveAdapters; infos: LoraInfo[] }> {
-  const places = adaptableModules(steps, spec);
+  const targets = adaptableModules(steps, spec);
   const adapters: ScaledAdapter[] = [];
   for (const { name, scale, read, size } of wanted) {
     if (!Number.isFinite(scale)) {
@@ -31,7 +31,7 @@ export async function openAdapters(
         value: String(scale),
       });
     }
-    adapters.push({ adapter: await openAdapter(name, places, read, size), scale });
+    adapters.push({ adapter: await openAdapter(name, targets, read, size), scale });
   }
   return { active: combineAdapters(steps, adapters, formatOf), infos: adapters.map(infoOf) };
 }
@@ -39,7 +39,7 @@ export async function openAdapters(
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
 function infoOf({ adapter: { name, dora, modules, whole, tokens, bytes }, scale }: ScaledAdapter): LoraInfo {
-  const changed = new Set([...[...modules, ...tokens].map(({ place }) => place), ...whole.keys()]);
+  const changed = new Set([...[...modules, ...tokens].map(({ target }) => target), ...whole.keys()]);
   return {
     name,
     scale,

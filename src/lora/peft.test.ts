@@ -78,7 +78,7 @@ describe('an adapter', () => {
   it('is read with the rank of each module and PEFT’s scaling', async () => {
     const { modules, dora } = await openFiles('rslora', STEPS, adapterFiles('rslora'));
     expect(dora).toBe(false);
-    const of = (name: string) => modules.find(({ place }) => place.module === name)!;
+    const of = (name: string) => modules.find(({ target }) => target.module === name)!;
     expect(of('layers.0.mlp.up_proj')).toMatchObject({ rank: 4, scaling: 6 / 2 });
     expect(of('layers.0.mlp.down_proj')).toMatchObject({ rank: 3, scaling: 6 / Math.sqrt(3) });
     expect(of('layers.1.self_attn.q_proj')).toMatchObject({ rank: 7, scaling: 6 / Math.sqrt(7) });
@@ -108,17 +108,17 @@ describe('an adapter', () => {
   });
 
   it('of fused projections finds them', () => {
-    const places = adaptableModules(forwardSteps({ ...specOf({}), fused: true }), specOf({}));
-    expect(places.get('layers.0.self_attn.qkv_proj')).toMatchObject({ rows: 320, cols: 96, outputRow: 0 });
-    expect(places.get('layers.0.mlp.gate_up_proj')).toMatchObject({ rows: 320 });
-    expect(places.has('layers.0.self_attn.q_proj')).toBe(false);
+    const targets = adaptableModules(forwardSteps({ ...specOf({}), fused: true }), specOf({}));
+    expect(targets.get('layers.0.self_attn.qkv_proj')).toMatchObject({ rows: 320, cols: 96, outputRow: 0 });
+    expect(targets.get('layers.0.mlp.gate_up_proj')).toMatchObject({ rows: 320 });
+    expect(targets.has('layers.0.self_attn.q_proj')).toBe(false);
   });
 
   it('knows the row at which a module begins, and a tied head from its table', () => {
-    const places = adaptableModules(STEPS, specOf({}));
-    expect(places.get('layers.0.self_attn.v_proj')).toMatchObject({ outputRow: 192 + 64, rows: 64 });
-    expect(places.get('lm_head')).toMatchObject({ rows: 263, cols: 96, kind: 'linear' });
-    expect(places.get('embed_tokens')).toMatchObject({ rows: 96, cols: 263, kind: 'embedding' });
+    const targets = adaptableModules(STEPS, specOf({}));
+    expect(targets.get('layers.0.self_attn.v_proj')).toMatchObject({ outputRow: 192 + 64, rows: 64 });
+    expect(targets.get('lm_head')).toMatchObject({ rows: 263, cols: 96, kind: 'linear' });
+    expect(targets.get('embed_tokens')).toMatchObject({ rows: 96, cols: 263, kind: 'embedding' });
   });
 
   it('is scaled by whoever asks', async () => {

@@ -1,17 +1,18 @@
 /**
  * PEFT's LoRA adapters: adapter_config.json and adapter_model.safetensors, checked against the model they shall change.
- * Keys, options and scalings: PEFT 0.21's src/peft/tuners/lora and its own files (reference/fixtures_lora.py); a bias that
- * was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
+ * Keys, options and scalings: PEFT 0.21's src/peft/tuners/lora and its own files (reference/fixtures_lora.py); a bias
+ * that was trained in an adapted module is saved as `MODULE.base_layer.bias`, elsewhere as `MODULE.bias`. What is not
  * understood is refused by name: an adapter half applied answers plausibly and wrongly.
  */
 import { NibbleError } from '../errors';
 import { denseValues } from '../formats/half';
-import { isObject, type JsonObject, parseObject } from '../formats/json';
+import { type JsonObject, parseObject } from '../formats/json';
 import type { FileSize, ReadBytes } from '../formats/layout';
 import type { DenseType, RowSlice } from '../formats/matrix';
 import { type RawTensor, readHeader } from '../formats/safetensors';
 import { readSmall } from '../formats/small-files';
-import { moduleName, type Place } from './modules';
+import { moduleName, type TargetModule } from './modules';
+import { badField, broken, CONFIG, type Config, parseConfig, unsupported } from './peft-config';
 
 export interface AdapterTensor {
   type: DenseType;
@@ -19,7 +20,7 @@ export interface AdapterTensor {
 }
 
 export interface AdapterModule {
-  place: Place;
+  target: TargetModule;
   rank: number;
   /** alpha / rank, or alpha / sqrt(rank) */
   scaling: number;
@@ -38,9 +39,9 @@ export interface Adapter {
   dora: boolean;
   modules: readonly AdapterModule[];
   /** biases that replace the base's */
-  biases: readonly { place: Place; values: AdapterTensor }[];
-  /** whole tensors, by the places that compute with them */
-  whole: ReadonlyMap<Place, Whole>;
+  biases: readonly { target: TargetModule; values: AdapterTensor }[];
+  /** whole tensors, by the targets that compute with them */
+  whole: ReadonlyMap<TargetModule, Whole>;
   /** rows of the embedding, or of the head, that were trained: what they are now */
   tokens: readonly TrainedTokens[];
   /** bytes of the weight file */
@@ -52,7 +53,7 @@ export interface Adapter {
 }
 
 export interface TrainedTokens {
-  place: Place;
+  target: TargetModule;
   indices: readonly number[];
   /** [indices, width] */
   values: AdapterTensor;
@@ -65,42 +66,20 @@ export interface Whole {
   saved: boolean;
 }
 
-const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';
 const MAX_KEY = 500;
 const DENSE: Record<string, DenseType> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-/** What PEFT has and Nibble has not. Everything else in a config describes training, or is checked below. */
-const UNSUPPORTED = [
-  'layer_replication',
-  'alora_invocation_tokens',
-  'target_parameters',
-  'fan_in_fan_out',
-  'use_qalora',
-  'use_bdlora',
-  'velora_config',
-  'arrow_config',
-  'kasa_config',
-  'monteclora_config',
-  'megatron_config',
-];
-/** Ways to begin that leave the base as it was; PiSSA, OLoRA, LoftQ and their like train on an altered one. */
-const INITS = [true, false, null, undefined, 'gaussian', 'eva', 'orthogonal'];
-
-const broken = (what: string, details: NibbleError['details'] = {}): NibbleError =>
-  new NibbleError('corrupt-checkpoint', `${what}. Get the adapter again.`, details);
-const unsupported = (what: string, advice: string, details: NibbleError['details'] = {}): NibbleError =>
-  new NibbleError('unsupported-architecture', `${what}. ${advice}`, details);
 const otherBase = (what: string, details: NibbleError['details']): NibbleError =>
   new NibbleError('invalid-option', `${what}. The adapter was made for another base model.`, details);
 
 /**
- * @param places the modules of the model, by name
+ * @param targets the modules of the model, by name
  * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (made for another base)
  */
 export async function openAdapter(
   name: string,
-  places: ReadonlyMap<string, Place>,
+  targets: ReadonlyMap<string, TargetModule>,
   read: ReadBytes,
   size: FileSize,
 ): Promise<Adapter> {
@@ -114,54 +93,54 @@ export async function openAdapter(
       { path: 'adapter_model.bin' },
     );
   }
-  const groups = new Map<Place, Map<Role, AdapterTensor>>();
-  const paths = new Map<Place, string>();
-  const saved = new Map<Place, AdapterTensor>();
+  const groups = new Map<TargetModule, Map<Role, AdapterTensor>>();
+  const paths = new Map<TargetModule, string>();
+  const saved = new Map<TargetModule, AdapterTensor>();
   const loaded = new Map<string, AdapterTensor>();
-  const trained = new Map<Place, TrainedTokens>();
+  const trained = new Map<TargetModule, TrainedTokens>();
   for (const [key, raw] of await readHeader(WEIGHTS, read, bytes)) {
     // before it meets expressions and sentences
     if (key.length > MAX_KEY) throw broken(`${WEIGHTS} has a name of ${key.length} characters`, { path: WEIGHTS });
     const { role, path } = parseKey(key);
-    const place = places.get(moduleName(path));
-    if (!place) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
+    const target = targets.get(moduleName(path));
+    if (!target) throw otherBase(`${name} changes ${path}, which this model does not have`, { tensor: key });
     const type = DENSE[raw.dtype];
     if (!type) throw broken(`${key} is stored as ${raw.dtype}`, { tensor: key, dtype: raw.dtype });
     if (role === 'tokens') {
-      trained.set(place, { place, indices: checkTokens(config, place, path, { type, raw }), values: { type, raw } });
+      trained.set(target, { target, indices: checkTokens(config, target, path, { type, raw }), values: { type, raw } });
       continue;
     }
     if (role === 'whole' || role === 'base') {
-      checkWhole(place, path, { type, raw });
+      checkWhole(target, path, { type, raw });
       const own = role === 'whole' && config.isSaved(path);
-      if (own && saved.has(place)) throw broken(`${path} has two tensors`, { tensor: key });
-      if (own) saved.set(place, { type, raw });
-      else loaded.set(place.tensor, { type, raw });
+      if (own && saved.has(target)) throw broken(`${path} has two tensors`, { tensor: key });
+      if (own) saved.set(target, { type, raw });
+      else loaded.set(target.tensor, { type, raw });
       continue;
     }
-    const group = groups.get(place) ?? new Map<Role, AdapterTensor>();
-    groups.set(place, group);
-    paths.set(place, path);
+    const group = groups.get(target) ?? new Map<Role, AdapterTensor>();
+    groups.set(target, group);
+    paths.set(target, path);
     if (group.has(role)) throw broken(`${path} has two tensors for ${role}`, { tensor: key });
     group.set(role, { type, raw });
   }
   const modules: AdapterModule[] = [];
   const biases: Adapter['biases'][number][] = [];
-  for (const [place, group] of groups) {
-    const path = paths.get(place)!;
+  for (const [target, group] of groups) {
+    const path = paths.get(target)!;
     const replaced = group.get('bias');
     group.delete('bias');
-    if (replaced) biases.push({ place, values: checkReplaced(config, place, path, replaced) });
-    if (saved.has(place) && group.size > 0)
+    if (replaced) biases.push({ target, values: checkReplaced(config, target, path, replaced) });
+    if (saved.has(target) && group.size > 0)
       throw broken(`${path} has a LoRA and is in modules_to_save`, { module: path });
-    if (group.size > 0) modules.push(checkModule(config, place, path, group));
+    if (group.size > 0) modules.push(checkModule(config, target, path, group));
   }
-  const whole = wholeTensors(places, saved, loaded, config.tying);
+  const whole = wholeTensors(targets, saved, loaded, config.tying);
   // a tied head is the same parameter: its rows are trained with the embedding's
-  const tokens = [...places.values()].flatMap((place) => {
-    const own = trained.get(place) ?? [...trained.values()].find((other) => other.place.tensor === place.tensor);
-    if (own) refuseCapped(place, place.module);
-    return own ? [{ ...own, place }] : [];
+  const tokens = [...targets.values()].flatMap((target) => {
+    const own = trained.get(target) ?? [...trained.values()].find((other) => other.target.tensor === target.tensor);
+    if (own) refuseCapped(target, target.module);
+    return own ? [{ ...own, target }] : [];
   });
   if (modules.length + whole.size + tokens.length === 0)
     throw broken(`${name} changes no module: ${WEIGHTS} has no lora_A`, { path: WEIGHTS });
@@ -194,22 +173,22 @@ export async function openAdapter(
 }
 
 /**
- * What each place computes with. A tensor of modules_to_save is that module's alone. One that was loaded into the model is
- * the embedding's and a tied head's alike, for they are one parameter.
+ * What each place computes with. A tensor of modules_to_save is that module's alone. One that was loaded into the model
+ * is the embedding's and a tied head's alike, for they are one parameter.
  * @param tying ensure_weight_tying: what was saved for one of them is the other's, too
  */
 function wholeTensors(
-  places: ReadonlyMap<string, Place>,
-  saved: ReadonlyMap<Place, AdapterTensor>,
+  targets: ReadonlyMap<string, TargetModule>,
+  saved: ReadonlyMap<TargetModule, AdapterTensor>,
   loaded: ReadonlyMap<string, AdapterTensor>,
   tying: boolean,
-): Map<Place, Whole> {
+): Map<TargetModule, Whole> {
   const shared = new Map(tying ? [...saved].map(([{ tensor }, values]) => [tensor, values]) : []);
-  const whole = new Map<Place, Whole>();
-  for (const place of places.values()) {
-    const own = saved.get(place) ?? shared.get(place.tensor);
-    const values = own ?? loaded.get(place.tensor);
-    if (values) whole.set(place, { values, saved: own !== undefined });
+  const whole = new Map<TargetModule, Whole>();
+  for (const target of targets.values()) {
+    const own = saved.get(target) ?? shared.get(target.tensor);
+    const values = own ?? loaded.get(target.tensor);
+    if (values) whole.set(target, { values, saved: own !== undefined });
   }
   return whole;
 }
@@ -221,112 +200,6 @@ async function readConfig(name: string, read: ReadBytes, size: FileSize): Promis
     throw new NibbleError('invalid-option', `${name} is no adapter: it has no ${CONFIG}. ${advice}`, { path: CONFIG });
   }
   return parseObject(bytes, CONFIG);
-}
-
-interface Config {
-  dora: boolean;
-  loraBias: boolean;
-  bias: 'none' | 'all' | 'lora_only';
-  /** whether a module is in modules_to_save */
-  isSaved(path: string): boolean;
-  /** ensure_weight_tying */
-  tying: boolean;
-  /** trainable_token_indices of a module */
-  tokens(path: string): unknown;
-  rank(path: string): number;
-  scaling(path: string, rank: number): number;
-}
-
-const isEmpty = (value: unknown): boolean =>
-  !value || (Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0);
-
-function parseConfig(config: JsonObject): Config {
-  const { peft_type: type, init_lora_weights: init, bias = 'none' } = config;
-  if (type !== 'LORA') {
-    throw unsupported(`The adapter's peft_type is ${JSON.stringify(type)}`, 'Only LORA is supported.', {
-      field: 'peft_type',
-    });
-  }
-  for (const field of UNSUPPORTED) {
-    if (isEmpty(config[field])) continue;
-    const value = JSON.stringify(config[field]).slice(0, 100);
-    throw unsupported(`The adapter uses ${field} (${value})`, 'Merge it into its base with PEFT first.', { field });
-  }
-  if (!INITS.includes(init as never)) {
-    throw unsupported(
-      `The adapter was begun with init_lora_weights = ${JSON.stringify(init)}, which changes the base too`,
-      'Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).',
-      { field: 'init_lora_weights' },
-    );
-  }
-  if (bias !== 'none' && bias !== 'all' && bias !== 'lora_only') throw badField('bias', bias, 'none, all or lora_only');
-  const dora = truth(config, 'use_dora');
-  const loraBias = truth(config, 'lora_bias');
-  if (dora && loraBias) throw broken('The adapter has both use_dora and lora_bias, which PEFT does not know');
-  const stabilised = truth(config, 'use_rslora');
-  const ranks = pattern(config, 'rank_pattern', 'r', (value) => Number.isInteger(value) && value > 0);
-  const alphas = pattern(config, 'alpha_pattern', 'lora_alpha', Number.isFinite);
-  const saved = config.modules_to_save ?? [];
-  if (!Array.isArray(saved)) throw badField('modules_to_save', saved, 'a list');
-  return {
-    dora,
-    loraBias,
-    bias,
-    isSaved: (path) => saved.some((end) => typeof end === 'string' && path.endsWith(end)),
-    tying: truth(config, 'ensure_weight_tying'),
-    tokens(path) {
-      const indices = config.trainable_token_indices;
-      // a list is of the embedding
-      return isObject(indices) ? Object.entries(indices).find(([end]) => path.endsWith(end))?.[1] : indices;
-    },
-    rank: ranks,
-    scaling: (path, rank) => alphas(path) / (stabilised ? Math.sqrt(rank) : rank),
-  };
-}
-
-function badField(field: string, value: unknown, wanted: string): NibbleError {
-  const found = value === undefined ? 'missing' : JSON.stringify(value).slice(0, 100);
-  return broken(`${CONFIG}: ${field} must be ${wanted}, but is ${found}`, { path: CONFIG, field });
-}
-
-function truth(config: JsonObject, field: string): boolean {
-  const value = config[field] ?? false;
-  if (typeof value !== 'boolean') throw badField(field, value, 'true or false');
-  return value;
-}
-
-/** A number by module: the first key of `patterns`, in order, that matches the end of its path; else `fallback`'s (8). */
-function pattern(
-  config: JsonObject,
-  patterns: 'rank_pattern' | 'alpha_pattern',
-  fallback: 'r' | 'lora_alpha',
-  good: (value: number) => boolean,
-): (path: string) => number {
-  const number = (field: string, value: unknown) => {
-    if (typeof value === 'number' && good(value)) return value;
-    throw badField(field, value, 'a number that suits');
-  };
-  const all = number(fallback, config[fallback] ?? 8);
-  const table = config[patterns] ?? {};
-  if (!isObject(table)) throw badField(patterns, table, 'an object');
-  const rules = Object.entries(table).map(([key, value]) => ({
-    expression: expression(patterns, key),
-    value: number(`${patterns}[${JSON.stringify(key)}]`, value),
-  }));
-  return (path) => rules.find((rule) => rule.expression.test(path))?.value ?? all;
-}
-
-/** PEFT's keys are regular expressions, from a stranger: those that could run for ever are refused. */
-function expression(field: string, key: string): RegExp {
-  const quantifiers = key.match(/(?<!\\)[*+{]/g)?.length ?? 0;
-  if (key.length > 300 || quantifiers > 3 || /\)[*+{]/.test(key)) {
-    throw badField(`a key of ${field}`, key, 'a simple expression');
-  }
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-  } catch {
-    throw badField(`a key of ${field}`, key, 'a regular expression');
-  }
 }
 
 type Role = 'A' | 'B' | 'B.bias' | 'embedding A' | 'embedding B' | 'magnitude' | 'bias' | 'base' | 'whole' | 'tokens';
@@ -367,7 +240,7 @@ function checkShape(path: string, what: string, { raw }: AdapterTensor, expected
 }
 
 /** A table is [vocab, width] in the file, a norm's weight a vector. */
-function checkWhole({ kind, rows, cols }: Place, path: string, values: AdapterTensor): void {
+function checkWhole({ kind, rows, cols }: TargetModule, path: string, values: AdapterTensor): void {
   const expected = kind === 'norm' ? [cols] : kind === 'embedding' ? [cols, rows] : [rows, cols];
   const { shape } = values.raw;
   if (
@@ -385,13 +258,18 @@ function checkWhole({ kind, rows, cols }: Place, path: string, values: AdapterTe
   checkShape(path, 'The weight', values, expected);
 }
 
-function refuseCapped({ capped }: Place, path: string): void {
+function refuseCapped({ capped }: TargetModule, path: string): void {
   if (!capped) return;
   const text = `The adapter changes ${path}, whose output is soft-capped`;
   throw unsupported(text, 'Merge it into its base first.', { module: path });
 }
 
-function checkTokens(config: Config, { kind, rows, cols }: Place, path: string, values: AdapterTensor): number[] {
+function checkTokens(
+  config: Config,
+  { kind, rows, cols }: TargetModule,
+  path: string,
+  values: AdapterTensor,
+): number[] {
   const [vocab, width] = kind === 'embedding' ? [cols, rows] : [rows, cols];
   const indices = config.tokens(path);
   const good = (index: unknown) => Number.isInteger(index) && (index as number) >= 0 && (index as number) < vocab;
@@ -402,17 +280,22 @@ function checkTokens(config: Config, { kind, rows, cols }: Place, path: string, 
   return indices as number[];
 }
 
-function checkReplaced(config: Config, place: Place, path: string, values: AdapterTensor): AdapterTensor {
+function checkReplaced(config: Config, target: TargetModule, path: string, values: AdapterTensor): AdapterTensor {
   if (config.bias === 'none' && !config.isSaved(path))
     throw broken(`${path} has a bias, and ${CONFIG} says bias is none`, { module: path });
-  if (!place.hasBias) throw otherBase(`${path} has a bias in the adapter and none in this model`, { module: path });
-  checkShape(path, 'The bias', values, [place.rows]);
+  if (!target.hasBias) throw otherBase(`${path} has a bias in the adapter and none in this model`, { module: path });
+  checkShape(path, 'The bias', values, [target.rows]);
   return values;
 }
 
-function checkModule(config: Config, place: Place, path: string, group: Map<Role, AdapterTensor>): AdapterModule {
-  if (place.kind === 'norm') throw broken(`${path} is a norm, which has no LoRA`, { module: path });
-  const embedding = place.kind === 'embedding';
+function checkModule(
+  config: Config,
+  target: TargetModule,
+  path: string,
+  group: Map<Role, AdapterTensor>,
+): AdapterModule {
+  if (target.kind === 'norm') throw broken(`${path} is a norm, which has no LoRA`, { module: path });
+  const embedding = target.kind === 'embedding';
   const names = embedding ? (['embedding A', 'embedding B'] as const) : (['A', 'B'] as const);
   const [a, b] = names.map((role) => group.get(role));
   if (!a || !b) {
@@ -420,7 +303,7 @@ function checkModule(config: Config, place: Place, path: string, group: Map<Role
   }
   const stray = [...group.keys()].find((role) => !([...names, 'B.bias', 'magnitude'] as Role[]).includes(role));
   if (stray) throw broken(`${path} is no embedding or is one, and has ${stray}`, { module: path });
-  refuseCapped(place, path);
+  refuseCapped(target, path);
   const rank = config.rank(path);
   if (a.raw.shape[0] !== rank) {
     throw broken(`${path} has rank ${a.raw.shape[0]} where ${CONFIG} says ${rank}`, {
@@ -429,8 +312,8 @@ function checkModule(config: Config, place: Place, path: string, group: Map<Role
       expected: rank,
     });
   }
-  checkShape(path, 'A', a, [rank, place.cols]);
-  checkShape(path, 'B', b, [place.rows, rank]);
+  checkShape(path, 'A', a, [rank, target.cols]);
+  checkShape(path, 'B', b, [target.rows, rank]);
   const bias = group.get('B.bias') ?? null;
   const magnitude = group.get('magnitude') ?? null;
   if (embedding && (config.dora || config.loraBias)) {
@@ -445,7 +328,7 @@ function checkModule(config: Config, place: Place, path: string, group: Map<Role
   if (!bias === config.loraBias) {
     throw broken(`${path} has ${bias ? 'a' : 'no'} lora_B.bias, and lora_bias is ${config.loraBias}`, { module: path });
   }
-  if (bias) checkShape(path, 'lora_B.bias', bias, [place.rows]);
-  if (magnitude) checkShape(path, 'The magnitude vector', magnitude, [place.rows]);
-  return { place, rank, scaling: config.scaling(path, rank), a, b, bias, magnitude };
+  if (bias) checkShape(path, 'lora_B.bias', bias, [target.rows]);
+  if (magnitude) checkShape(path, 'The magnitude vector', magnitude, [target.rows]);
+  return { target, rank, scaling: config.scaling(path, rank), a, b, bias, magnitude };
 }

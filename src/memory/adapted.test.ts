@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { forwardSteps } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { AdaptedStep } from './adapted';
-import { DEFAULT_LIMITS, type PlanModel, planMemory } from './plan';
+import { DEFAULT_LIMITS, type ModelGraph, planMemory } from './plan';
 
 const spec = parseSpec({
   model_type: 'llama',
@@ -17,7 +17,7 @@ const spec = parseSpec({
 });
 const steps = forwardSteps(spec);
 const at = (out: string) => steps.findIndex((step) => step.op === 'linear' && step.out === out);
-const formats: PlanModel['formats'] = new Map(
+const formats: ModelGraph['formats'] = new Map(
   steps.flatMap((step) => {
     const names = step.op === 'embed' ? [step.table] : step.op === 'linear' ? step.parts.map(({ name }) => name) : [];
     return names.map((name) => [name, { type: 'f16' }] as const);

@@ -32,13 +32,15 @@ const GIB = 2 ** 30;
 type System = 'ios' | 'android' | 'mac' | 'other';
 
 /**
- * iOS ends a page at about 1.5 GB (a WebKit engineer in WebKit's pull request 49472; web-llm's issue 753 tells of it), of
- * which the page itself, its code and copies in passing need a part.
+ * iOS ends a page at about 1.5 GB (a WebKit engineer in WebKit's pull request 49472; web-llm's issue 753 tells of it),
+ * of which the page itself, its code and copies in passing need a part.
  */
 const IOS_BYTES = 1e9;
 /** The part of main memory that one page may count on; a telephone's own system and other apps need more of it. */
 const SHARE: Record<System, number> = { ios: 1 / 4, android: 1 / 4, mac: 1 / 2, other: 1 / 2 };
-/** What a machine has at least that is young enough for WebGPU, where nobody tells: no Mac with Apple's chips has less. */
+/**
+ * What a machine has at least that is young enough for WebGPU, where nobody tells: no Mac with Apple's chips has less.
+ */
 const ASSUMED: Record<System, number> = { ios: 4 * GIB, android: 4 * GIB, mac: 8 * GIB, other: 4 * GIB };
 /** An adapter that takes buffers of one size is taken to have room for two of them. */
 const LARGEST_BUFFERS = 2;

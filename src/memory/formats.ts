@@ -2,8 +2,8 @@
  * Which type each tensor of a checkpoint gets where it is computed with. Pure.
  *
  * 'keep' (default): a checkpoint with quantised tensors runs as it is, 16-bit modules included; one without becomes
- * NF4, embedding included. 'nf4' and 'q8' ask for another rounding of what is not that small already, 'f16' and 'f32' for
- * all of it at that size.
+ * NF4, embedding included. 'nf4' and 'q8' ask for another rounding of what is not that small already, 'f16' and 'f32'
+ * for all of it at that size.
  */
 import { NibbleError } from '../errors';
 import { alignedBlock, type MatrixFormat, NF4_CODEBOOK, type TensorInfo } from '../formats/matrix';

@@ -20,7 +20,9 @@ export function growthPeak(held: readonly number[], wanted: readonly KvLayerPlan
   return peak;
 }
 
-/** Bytes of the spare rings that a shift moves into: one of each size, as a layer's old ring then serves the next layer. */
+/**
+ * Bytes of the spare rings that a shift moves into: one of each size, as a layer's old ring then serves the next layer.
+ */
 export function shiftSpare(layers: readonly KvLayerPlan[]): number {
   return [...new Set(layers.map(({ bytes }) => bytes))].reduce((sum, bytes) => sum + bytes, 0);
 }

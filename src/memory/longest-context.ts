@@ -2,16 +2,16 @@
 import { shiftSpare } from './growth';
 import { largest } from './largest';
 import type { LayoutTarget } from './layout';
-import { contextLimit, type PlanLimits, type PlanModel, type PlanRequest, planMemory } from './plan';
+import { contextLimit, type ModelGraph, type PlanLimits, type PlanRequest, planMemory } from './plan';
 
 /**
- * Positions up to which a plan is allowed and fits, whatever the request's own numbers of tokens; 0 when there are none.
- * The whole context is allowed by itself; what the budget cuts shorter leaves room for the spare rings of a shift, where
- * there is any room with them (without, a shift is computed).
+ * Positions up to which a plan is allowed and fits, whatever the request's own numbers of tokens; 0 when there are
+ * none. The whole context is allowed by itself; what the budget cuts shorter leaves room for the spare rings of a
+ * shift, where there is any room with them (without, a shift is computed).
  * @throws invalid-option, as planMemory()
  */
 export function longestContext(
-  model: PlanModel,
+  model: ModelGraph,
   request: PlanRequest,
   limits: PlanLimits,
   target: LayoutTarget,

@@ -5,7 +5,7 @@ import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
 import type { ModelSpec } from '../model/spec';
 import { kvBytes } from './kv';
-import { DEFAULT_LIMITS, type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from './plan';
+import { DEFAULT_LIMITS, type MemoryPlan, type ModelGraph, type PlanRequest, planMemory } from './plan';
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
 const MIB = 2 ** 20;
@@ -23,7 +23,7 @@ const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
   ...more,
 });
 
-function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): PlanModel {
+function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
 }
@@ -31,7 +31,10 @@ function modelOf(spec: ModelSpec, format: MatrixFormat = NF4): PlanModel {
 const plan = (spec: ModelSpec, more: Partial<PlanRequest> = {}, target: 'webgpu' | 'cpu' = 'webgpu'): MemoryPlan =>
   planMemory(modelOf(spec), request(more), DEFAULT_LIMITS, target);
 
-/** A model of these numbers, as published in config.json: layers, width, heads, kv heads, head size, MLP width, vocabulary, context. */
+/**
+ * A model of these numbers, as published in config.json: layers, width, heads, kv heads, head size, MLP width,
+ * vocabulary, context.
+ */
 const row = (
   model_type: string,
   L: number,
@@ -60,7 +63,8 @@ const row = (
 const GEMMA_7B = row('gemma', 28, 3072, 16, 16, 256, 24576, 256000, 8192);
 
 describe('the KV formula', () => {
-  // LitGPT issue 1558: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were expanded then.
+  // LitGPT issue 1558: bytes a token, and chat (full context of that time) less generate (281 tokens), GB; heads were
+  // expanded then.
   it.each([
     ['Phi-3 mini', 32, 32, 96, 4096, 393_216, 1.5],
     ['TinyLlama', 22, 32, 64, 2048, 180_224, 0.318],

@@ -58,8 +58,8 @@ export const NO_LIMITS: PlanLimits = {
   maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
 };
 
-/** What the plan needs to know of a model: nothing else is read. */
-export interface PlanModel {
+/** What a model computes, and in which formats: all that a plan, and an executor, needs to know of it. */
+export interface ModelGraph {
   spec: ModelSpec;
   steps: readonly Step[];
   /** by tensor name; every matrix that a step names must be here */
@@ -109,7 +109,7 @@ export function contextLimit(spec: ModelSpec, request: Pick<PlanRequest, 'maxCon
  * the context or a fixed capacity
  */
 export function planMemory(
-  model: PlanModel,
+  model: ModelGraph,
   request: PlanRequest,
   limits: PlanLimits,
   target: LayoutTarget,
@@ -209,7 +209,7 @@ function plannedContext(spec: ModelSpec, request: PlanRequest): number {
 
 const bindingLimit = (limits: PlanLimits): number => Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 
-function formatOf(model: PlanModel, name: string): MatrixFormat {
+function formatOf(model: ModelGraph, name: string): MatrixFormat {
   const format = model.formats.get(name);
   if (!format)
     throw new NibbleError('corrupt-checkpoint', `The checkpoint has no tensor ${name}, which the model needs.`, {
@@ -219,7 +219,7 @@ function formatOf(model: PlanModel, name: string): MatrixFormat {
 }
 
 /** Every matrix once, in the order of first use. */
-function planMatrices(model: PlanModel, limits: PlanLimits, target: LayoutTarget): DeviceMatrix[] {
+function planMatrices(model: ModelGraph, limits: PlanLimits, target: LayoutTarget): DeviceMatrix[] {
   const binding = bindingLimit(limits);
   const seen = new Set<string>();
   return model.steps.flatMap((step) => {
@@ -293,7 +293,7 @@ function vectorBuffers(steps: readonly Step[], spec: ModelSpec): BufferPlan[] {
 }
 
 /** Widths of the activation buffers that the steps use, f32 values a token. */
-export function activationWidths(model: PlanModel): Map<string, number> {
+export function activationWidths(model: ModelGraph): Map<string, number> {
   const { spec, steps } = model;
   const widths = new Map<string, number>([['x', spec.width]]);
   const sizes = {
@@ -320,7 +320,7 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
 }
 
 function scratchBuffers(
-  model: PlanModel,
+  model: ModelGraph,
   { chunk, adjusts }: PlanRequest,
   matrices: readonly DeviceMatrix[],
   adapters: StepAdapters,

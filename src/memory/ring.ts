@@ -1,8 +1,8 @@
 /**
  * Index arithmetic of the ring KV cache, pure. A layer's cache has C slots; position p lives in slot p mod C, and what
  * a slot holds follows from the newest position written, never from the slot number. A chunk is written before it
- * attends: its first query still sees W - 1 positions before it, and its last key is chunk - 1 after it, so that a ring is
- * exact if and only if C >= W + chunk - 1.
+ * attends: its first query still sees W - 1 positions before it, and its last key is chunk - 1 after it, so that a ring
+ * is exact if and only if C >= W + chunk - 1.
  */
 
 export const slotOf = (position: number, capacity: number): number => position % capacity;
@@ -30,7 +30,9 @@ export function copySegments(oldCapacity: number, last: number, newCapacity: num
   return moveSegments(first, last + 1, 0, oldCapacity, newCapacity);
 }
 
-/** The copies that move positions first..end-1 of the old ring to slots of the new one, each `back` positions earlier. */
+/**
+ * The copies that move positions first..end-1 of the old ring to slots of the new one, each `back` positions earlier.
+ */
 export function moveSegments(
   first: number,
   end: number,

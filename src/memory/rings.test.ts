@@ -97,7 +97,7 @@ describe('Rings', () => {
       fc.property(fc.integer({ min: 1, max: 3 }), turns, (places, script) => {
         const rings = new Rings(spec);
         rings.slots.splice(0, 3, ...slots);
-        rings.snapshots.places = places;
+        rings.snapshots.capacity = places;
         const real = written(slots);
         let tokens = 0;
         const ends: number[] = [];

@@ -1,4 +1,6 @@
-/** What the rings of one conversation hold, as positions: the cache of each executor keeps its values beside one. Pure. */
+/**
+ * What the rings of one conversation hold, as positions: the cache of each executor keeps its values beside one. Pure.
+ */
 import type { ModelSpec } from '../model/spec';
 import { type RingState, Snapshots } from './snapshots';
 
@@ -28,7 +30,10 @@ export class Rings {
     this.#set(last, start === 0 ? this.slots.map(() => 0) : this.#oldest);
   }
 
-  /** Says what has been put into the rings from elsewhere, or moved in them; rings of fewer slots have taken the newest of it. */
+  /**
+   * Says what has been put into the rings from elsewhere, or moved in them; rings of fewer slots have taken the newest
+   * of it.
+   */
   adopt({ last, oldest }: RingState): void {
     this.snapshots.drop(0);
     this.#set(last, oldest);

@@ -1,7 +1,10 @@
 /** Which positions of a conversation's rings go and which move as its middle is dropped. Pure. */
 import type { Rings } from './rings';
 
-/** Positions keep..keep+drop-1 go, those from there to `end` move to the front by `drop`, and what lies beyond goes, too. */
+/**
+ * Positions keep..keep+drop-1 go, those from there to `end` move to the front by `drop`, and what lies beyond goes,
+ * too.
+ */
 export interface Shift {
   keep: number;
   drop: number;
@@ -28,8 +31,8 @@ function oldestAfter({ oldest }: Rings, layer: number, { keep, drop }: Shift): n
 }
 
 /**
- * Whether after the shift every layer holds all that tokens from `end - drop` on must see. A sliding ring that has wrapped
- * has lost the front: what moves must then be as long as its window.
+ * Whether after the shift every layer holds all that tokens from `end - drop` on must see. A sliding ring that has
+ * wrapped has lost the front: what moves must then be as long as its window.
  */
 export function canShift(rings: Rings, shift: Shift): boolean {
   const { keep, drop, end } = shift;

@@ -16,15 +16,15 @@ export class Snapshots {
   /** the oldest first; a place is the number of a copy, from 0 */
   #kept: { place: number; state: RingState }[] = [];
   /** how many copies there is room for */
-  places = 0;
+  capacity = 0;
 
-  /** Decides where the copy of a state goes: a free place, else that of the oldest. @returns null without places */
+  /** Decides where the copy of a state goes: a free place, else that of the oldest. @returns null without capacity */
   keep(state: RingState): number | null {
-    if (this.places === 0) return null;
+    if (this.capacity === 0) return null;
     // the same moment once more
     this.drop(state.last);
     const taken = new Set(this.#kept.map(({ place }) => place));
-    if (taken.size === this.places) taken.delete(this.#kept.shift()!.place);
+    if (taken.size === this.capacity) taken.delete(this.#kept.shift()!.place);
     let place = 0;
     while (taken.has(place)) place++;
     this.#kept.push({ place, state });

@@ -7,9 +7,9 @@ import type { PlanChange, PlanOffer } from '../protocol';
 import {
   DEFAULT_LIMITS,
   type MemoryPlan,
+  type ModelGraph,
   NO_LIMITS,
   type PlanLimits,
-  type PlanModel,
   type PlanRequest,
   planMemory,
 } from './plan';
@@ -32,7 +32,7 @@ const spec = parseSpec({
 });
 
 /** @param wide parts of the names of what has 16 bits */
-function modelOf(wide: readonly string[]): PlanModel {
+function modelOf(wide: readonly string[]): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const formatOf = (name: string): MatrixFormat => (wide.some((part) => name.includes(part)) ? { type: 'f16' } : NF4);
   return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, formatOf(name)])) };

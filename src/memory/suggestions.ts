@@ -1,6 +1,6 @@
 /**
- * What would fit, best first, where a plan does not. Each offer is planned again with its one change, so that it is true
- * and its numbers are a plan's; where no change is enough by itself, several are taken together. Pure.
+ * What would fit, best first, where a plan does not. Each offer is planned again with its one change, so that it is
+ * true and its numbers are a plan's; where no change is enough by itself, several are taken together. Pure.
  *
  * The order is what a person loses: nothing (a cache as large as the chat instead of the full context), time when a
  * question is asked again, the end of a long answer, precision of the cache, speed of the prompt, precision of the

@@ -29,8 +29,8 @@ const bytesOf = ({ rows, cols, stored }: TensorInfo) =>
   rows * cols * (stored === 'nf4' ? 0.5 : stored === 'int8' ? 1 : 2);
 
 /**
- * By name: linears as `quantization_config` has them, all else in 16 bits. What lies in the files is not known here, but
- * they cannot hold more than they are large: the first guess for which they have room is taken.
+ * By name: linears as `quantization_config` has them, all else in 16 bits. What lies in the files is not known here,
+ * but they cannot hold more than they are large: the first guess for which they have room is taken.
  * @param fileBytes of all weight files together; null: not known
  */
 export function expectedTensors(

@@ -1,4 +1,7 @@
-/** Rotary frequencies from a config: base and scaling become dim/2 numbers, once. Formulas: transformers' modeling_rope_utils.py. */
+/**
+ * Rotary frequencies from a config: base and scaling become dim/2 numbers, once. Formulas: transformers'
+ * modeling_rope_utils.py.
+ */
 import { NibbleError } from '../errors';
 import type { Json, JsonObject } from '../formats/json';
 import { integer, positive, real, text } from './fields';

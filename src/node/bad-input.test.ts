@@ -1,7 +1,7 @@
 /**
  * What may be wrong with a model, a request or an option: each is refused with its code and its numbers, nothing of it
- * stays, and the next attempt works. Parsers have tables of their own (formats/, model/); this is the whole way, through
- * a session as the worker has it and through the command line.
+ * stays, and the next attempt works. Parsers have tables of their own (formats/, model/); this is the whole way,
+ * through a session as the worker has it and through the command line. It is long because it is one list of faults.
  */
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,6 @@
+/**
+ * The command line, command by command. It is long because its flags and its JSON are a contract, told in one place.
+ */
 import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** The command `nibble`: which command, its errors, its exit status. Flags and JSON are a contract: other programs call it. */
+/**
+ * The command `nibble`: which command, its errors, its exit status. Flags and JSON are a contract: other programs call
+ * it.
+ */
 import { readFileSync } from 'node:fs';
 import { asNibbleError } from '../errors';
 import { completeEngineOptions } from '../runtime/engine-options';

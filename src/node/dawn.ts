@@ -1,7 +1,7 @@
 /**
- * WebGPU in Node: Dawn, from the npm package `webgpu`, loaded only when a GPU may answer. Where the system has no Vulkan
- * driver, `--backend webgpu` uses the SwiftShader that comes with an installed Chromium; Vulkan's loader reads its
- * environment when a process starts, so the command starts over in a child.
+ * WebGPU in Node: Dawn, from the npm package `webgpu`, loaded only when a GPU may answer. Where the system has no
+ * Vulkan driver, `--backend webgpu` uses the SwiftShader that comes with an installed Chromium; Vulkan's loader reads
+ * its environment when a process starts, so the command starts over in a child.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -2,8 +2,8 @@
  * Locks that other processes see: files, in the place of a browser's Web Locks (store/locks.ts). `NAME.x` is held by
  * one alone, `NAME.s.ID` by each who shares. A file tells who made it, and is touched as long as that one lives: what a
  * process left that has ended goes when somebody asks for the lock. It also tells which holding it is of: one that was
- * taken for ended, asleep for long, leaves its successor's file alone. What is kept does not depend on them: every chunk has
- * its digest and comes whole; they save fetching it twice, and deleting what is in use.
+ * taken for ended, asleep for long, leaves its successor's file alone. What is kept does not depend on them: every
+ * chunk has its digest and comes whole; they save fetching it twice, and deleting what is in use.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
@@ -111,7 +111,9 @@ export function createFileLocks(folder = cacheFolder()): Acquire {
     return text;
   }
 
-  /** Releases one holding, at once: the process may end next. What has another's file in its place is released already. */
+  /**
+   * Releases one holding, at once: the process may end next. What has another's file in its place is released already.
+   */
   function remove(path: string, text: string): void {
     if (held.get(path) === text) held.delete(path);
     if (held.size === 0) {

@@ -2,7 +2,7 @@
  * Nibble's face in Node, Bun and Deno, under the same import as in a page: the models run in a thread. Names of models
  * are paths, too; what is fetched is kept in the cache folder (cache-folder.ts).
  */
-import { runIn } from '../engine/place';
+import { runIn } from '../engine/environment';
 import { NibbleError } from '../errors';
 import { locate } from './locate';
 import { createThread } from './thread';

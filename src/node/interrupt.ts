@@ -1,6 +1,7 @@
 /**
- * The end of a command before its time. Ctrl-C stops it, with 130: at once, or, where work is under way that can tell how
- * far it came, when it has stopped; a second time at once in any case. A reader that has gone (`| head`) ends it quietly.
+ * The end of a command before its time. Ctrl-C stops it, with 130: at once, or, where work is under way that can tell
+ * how far it came, when it has stopped; a second time at once in any case. A reader that has gone (`| head`) ends it
+ * quietly.
  */
 import { CHILD } from './dawn';
 

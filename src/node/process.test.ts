@@ -2,7 +2,7 @@
 import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { serveFakeHub } from '../../scripts/fake-hub';
+import { serveFakeHub } from '../../scripts/testing/fake-hub';
 import { createFileStore } from './file-store';
 import { application, FIXTURES, type Run, type Running, start } from './test/built';
 import { type FileServer, serveFiles } from './test/file-server';

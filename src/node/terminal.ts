@@ -8,7 +8,9 @@ const ROOT = new URL('../../', import.meta.url);
 export const COMMAND = existsSync(new URL('src/node/cli.ts', ROOT)) ? 'nibble' : 'npx nibble-llm';
 export const PACKAGE_JSON = fileURLToPath(new URL('package.json', ROOT));
 
-/** Resolves when the bytes have left the process: a pipe takes 64 KiB at a time, and process.exit() would cut the rest. */
+/**
+ * Resolves when the bytes have left the process: a pipe takes 64 KiB at a time, and process.exit() would cut the rest.
+ */
 export function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => {
@@ -51,7 +53,9 @@ export function tell(message: string): void {
   process.stderr.write(`${withoutSecrets(message)}\n`);
 }
 
-/** What changes while one waits: a line on a terminal's stderr that gives way to the next; nothing where it is a file. */
+/**
+ * What changes while one waits: a line on a terminal's stderr that gives way to the next; nothing where it is a file.
+ */
 export function status(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${withoutSecrets(text)}\x1b[K`);
 }

@@ -1,6 +1,6 @@
 /** The options of a loaded model: EngineOptions in protocol.ts says what each is for at length. */
 import type { EngineOptions } from '../protocol';
-import type { Specs } from './spec';
+import type { Spec, Specs } from './spec';
 
 export const ENGINE_OPTIONS = {
   backend: { type: 'choice', of: ['auto', 'webgpu', 'cpu'], default: 'auto', says: 'What computes.' },
@@ -8,6 +8,7 @@ export const ENGINE_OPTIONS = {
     type: 'choice',
     of: ['keep', 'nf4', 'q8', 'f16', 'f32'],
     default: 'keep',
+    planned: true,
     says: 'How weights are held: keep leaves 8 bits and fewer as they are stored, and makes NF4 of 16 and 32 bits.',
   },
   keep: {
@@ -15,22 +16,37 @@ export const ENGINE_OPTIONS = {
     only: 'cli',
     says: 'Parts of tensor names, such as lm_head, that stay as they are stored, whatever weights says.',
   },
-  kv: { type: 'choice', of: ['f16', 'f32', 'int8'], default: 'f16', says: 'How keys and values are held.' },
+  kv: {
+    type: 'choice',
+    of: ['f16', 'f32', 'int8'],
+    default: 'f16',
+    planned: true,
+    says: 'How keys and values are held.',
+  },
   kvCapacity: {
     type: 'number',
     least: 1,
     whole: true,
     words: ['auto', 'full'],
     default: 'auto',
+    planned: true,
     says: 'Positions of the KV cache: auto is as many as the conversation needs, full the whole context.',
   },
   maxContext: {
     type: 'number',
     least: 1,
     whole: true,
+    planned: true,
     says: "Positions that a conversation may take, where that is less than the model's context.",
   },
-  memoryBudget: { type: 'number', least: 1, whole: true, flag: 'budget', says: 'Bytes that are never exceeded.' },
+  memoryBudget: {
+    type: 'number',
+    least: 1,
+    whole: true,
+    flag: 'budget',
+    planned: true,
+    says: 'Bytes that are never exceeded.',
+  },
   snapshots: {
     type: 'number',
     least: 0,
@@ -38,9 +54,17 @@ export const ENGINE_OPTIONS = {
     most: 64,
     whole: true,
     default: 0,
+    planned: true,
     says: 'Copies of sliding layers at the ends of prompts, so that a long answer can be given again at once.',
   },
-  chunk: { type: 'number', least: 1, whole: true, default: 128, says: 'Tokens of a prompt that are read at once.' },
+  chunk: {
+    type: 'number',
+    least: 1,
+    whole: true,
+    default: 128,
+    planned: true,
+    says: 'Tokens of a prompt that are read at once.',
+  },
   chatTemplate: {
     type: 'text',
     only: 'cli',
@@ -78,3 +102,7 @@ export const ENGINE_OPTIONS = {
     says: 'Asks the browser not to evict what is kept.',
   },
 } as const satisfies Specs<EngineOptions>;
+
+/** Those that plan() may suppose otherwise. */
+export const plannedOptions = (): Record<string, Spec> =>
+  Object.fromEntries(Object.entries<Spec>(ENGINE_OPTIONS).filter(([, { planned }]) => planned));

@@ -1,7 +1,8 @@
 /** What load() and its neighbours take beside the engine's options; they cannot be sent to a worker. */
-import { ENGINE_OPTIONS } from './engine';
+import type { PlanQuery } from '../protocol';
+import { ENGINE_OPTIONS, plannedOptions } from './engine';
 import { REQUEST_OPTIONS } from './request';
-import type { Spec } from './spec';
+import type { Spec, Specs } from './spec';
 
 export const HUB_OPTIONS = {
   revision: { type: 'text', only: 'code', says: 'Of a Hub repository: branch, tag or commit.' },
@@ -66,10 +67,10 @@ export const CONVERSATION_OPTIONS = {
 } as const satisfies Record<string, Spec>;
 
 const COUNT = { type: 'number', whole: true } as const;
-const { kv, kvCapacity, maxContext, snapshots, weights, chunk, memoryBudget } = ENGINE_OPTIONS;
 
+/** What plan() takes: the numbers of a request, and options in the place of those that the model was loaded with. */
 export const PLAN_QUERY = {
-  ...{ kv, kvCapacity, maxContext, snapshots, weights, chunk, memoryBudget },
+  ...plannedOptions(),
   promptTokens: { ...COUNT, least: 0, says: 'Tokens of the prompt, what was said before included.' },
   maxNewTokens: { ...COUNT, least: 1, says: 'Tokens that the answer may have.' },
-} as const satisfies Record<string, Spec>;
+} as Specs<Omit<PlanQuery, 'conversation'>>;

@@ -16,6 +16,10 @@ interface Described {
   only?: 'cli' | 'page' | 'code';
   /** on the command line it is named by the file that holds it */
   file?: boolean;
+  /** plan() may suppose another value than the model was loaded with */
+  planned?: boolean;
+  /** its name in a model's generation_config.json, which is followed */
+  generationConfig?: string;
 }
 
 export type Spec = Described &

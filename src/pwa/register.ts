@@ -1,6 +1,8 @@
 /** Registers the service worker, and tells when a newer version of the page is waiting. */
 
-/** A new version that has not begun by then does not hear: the page that is there is loaded again, and offers it anew. */
+/**
+ * A new version that has not begun by then does not hear: the page that is there is loaded again, and offers it anew.
+ */
 const BEGIN_MS = 3000;
 
 /**

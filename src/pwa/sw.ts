@@ -1,14 +1,15 @@
 /**
  * The service worker: keeps the application's own files, so that the page opens with the server gone. It answers
  * navigations and those files, and nothing else: models (`/models/`, any Range request) are the engine's business and
- * live in IndexedDB. A new version waits until the page asks for it (register.ts). An origin may have several pages, each
- * with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older ones only.
- * What is kept is what the build wrote: a network's log-in page, or a server that answers everything with its home page,
- * has the same addresses. Where one file is another, this version is not installed, and the one before stays.
+ * live in IndexedDB. A new version waits until the page asks for it (register.ts). An origin may have several pages,
+ * each with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older
+ * ones only. What is kept is what the build wrote: a network's log-in page, or a server that answers everything with
+ * its home page, has the same addresses. Where one file is another, this version is not installed, and the one before
+ * stays.
  */
 import { digestOf, type Shell } from './shell';
 
-/** Filled in by the build (scripts/vite-site.ts). */
+/** Filled in by the build (scripts/bundling/vite-site.ts). */
 declare const __SHELL__: Shell;
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
@@ -59,7 +60,9 @@ worker.addEventListener('activate', (event) => {
   );
 });
 
-/** Takes this page's files, and nobody's, out of a cache that it may share with others, which goes when it has no more. */
+/**
+ * Takes this page's files, and nobody's, out of a cache that it may share with others, which goes when it has no more.
+ */
 async function leave(name: string): Promise<void> {
   const cache = await caches.open(name);
   const held = await cache.keys();

@@ -1,4 +1,7 @@
-/** Whole loads from a server that puts another version in the place of a model while it is downloaded. */
+/**
+ * Whole loads from a server that puts another version in the place of a model while it is downloaded. It is long
+ * because a change may come at any step of a load, and each step is a test.
+ */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NewTensor, parseHeader, writeSafetensors } from '../formats/safetensors';

@@ -3,7 +3,7 @@ import { NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { Gpu } from '../gpu/device';
 import { VARIANTS, variantFor } from '../kernels/variants';
-import type { MemoryPlan, PlanModel } from '../memory/plan';
+import type { MemoryPlan, ModelGraph } from '../memory/plan';
 
 const cpuPart = () => import('../execute/on-cpu');
 const gpuPart = () => import('../execute/on-gpu');
@@ -19,7 +19,7 @@ export function fetchExecutor(gpu: Gpu | null): void {
  */
 export async function createExecutor(
   gpu: Gpu | null,
-  model: PlanModel,
+  model: ModelGraph,
   plan: MemoryPlan,
   tune: string,
 ): Promise<Executor> {

@@ -1,4 +1,6 @@
-/** Every number type loads, and no memory is used after it was given back (scripts/array-buffer-transfer.ts). */
+/**
+ * Every number type loads, and no memory is used after it was given back (scripts/testing/array-buffer-transfer.ts).
+ */
 import { it } from 'vitest';
 import { createMemoryStore } from '../store/chunk-store';
 import { DTYPES, filesOf, loadThreeTimes, WEIGHTS } from './test/dtypes';

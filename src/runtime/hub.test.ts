@@ -1,6 +1,9 @@
-/** Whole loads from a server that behaves as the Hub does, and from one that does not. */
+/**
+ * Whole loads from a server that behaves as the Hub does, and from one that does not. It is long because each fault of
+ * a server is a test of its own.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeHub, type Fault, serveFakeHub } from '../../scripts/fake-hub';
+import { type FakeHub, type Fault, serveFakeHub } from '../../scripts/testing/fake-hub';
 import { type NewTensor, parseHeader, type RawTensor, writeSafetensors } from '../formats/safetensors';
 import { createRandomSource } from '../node/random-source';
 import type { EngineOptions } from '../protocol';

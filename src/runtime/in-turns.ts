@@ -1,5 +1,5 @@
 /** Long work in steps, with a turn of the event loop after each, so that a stop can arrive. */
-import { breathe } from '../execute/cpu/breathe';
+import { yieldToEvents } from '../execute/cpu/yield-to-events';
 
 /**
  * @param told with what each step yields; may throw
@@ -15,7 +15,7 @@ export async function inTurns<S, T>(
     const { value, done } = steps.next();
     if (done) return value;
     told(value);
-    await breathe();
+    await yieldToEvents();
     if (signal?.aborted) return null;
   }
 }

@@ -1,7 +1,7 @@
 /** What a model would take, before it is loaded: beside what it then takes. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { serveFakeHub } from '../../scripts/fake-hub';
+import { serveFakeHub } from '../../scripts/testing/fake-hub';
 import type { EngineOptions } from '../protocol';
 import { createMemorySource } from '../sources/memory-source';
 import { createMemoryStore } from '../store/chunk-store';

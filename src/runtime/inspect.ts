@@ -21,8 +21,8 @@ import { modelKey, openStored } from '../store/stored-source';
 import { chooseBackend } from './choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { Host } from './host';
-import type { Planned } from './model';
-import { deviceEstimate, planInfo, planModel, shortChat } from './planning';
+import type { Plannable } from './model';
+import { deviceEstimate, graphOf, planInfo, shortChat } from './planning';
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
@@ -33,7 +33,7 @@ import { deviceEstimate, planInfo, planModel, shortChat } from './planning';
 export async function inspectModel(
   host: Host,
   { source: description, options: given, touch, sizes = true }: InspectRequest,
-): Promise<{ cost: ModelCost; planned: Planned }> {
+): Promise<{ cost: ModelCost; model: Plannable }> {
   const options = completeEngineOptions(given);
   const inner = await host.openSource(description, () => {});
   const local = description.kind === 'files';
@@ -45,12 +45,12 @@ export async function inspectModel(
     const headers = await (source.gguf
       ? openCheckpoint(source)
       : readFolder(source, sizes, local || stored?.complete === true));
-    const plan = planModel(headers, options);
+    const graph = graphOf(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
-    const effective = effectiveEngineOptions(options, plan.spec);
-    const planned: Planned = {
-      plan,
+    const effective = effectiveEngineOptions(options, graph.spec);
+    const model: Plannable = {
+      graph,
       limits: gpu?.limits ?? NO_LIMITS,
       target: gpu ? 'webgpu' : 'cpu',
       options: effective,
@@ -59,19 +59,19 @@ export async function inspectModel(
     const { tokens, ...chat } = shortChat(effective);
     const cost: ModelCost = {
       name: source.name,
-      family: plan.spec.family,
-      parameters: parameterCount(plan.spec),
-      contextLength: plan.spec.contextLength,
+      family: graph.spec.family,
+      parameters: parameterCount(graph.spec),
+      contextLength: graph.spec.contextLength,
       bytes: headers.totalBytes,
       storedBytes: stored?.storedBytes ?? 0,
       here: local || (stored?.complete ?? false),
       tokens,
-      plan: await planInfo(planned, chat),
+      plan: await planInfo(model, chat),
       deviceEstimate: await deviceEstimate(host, gpu, touch),
       lastAttempt: stored?.lastAttempt ?? null,
       notes: headers.notes,
     };
-    return { cost, planned };
+    return { cost, model };
   } finally {
     await source.close?.();
   }

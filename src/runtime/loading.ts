@@ -23,13 +23,13 @@ export interface Loading {
   /** the files, from when they are open: they may explain why the load failed */
   source?: StoredSource;
   /** undone when the model is let go, or fails to load */
-  held: UndoList;
+  undoes: UndoList;
   /** undone when the load is over, whichever way it ended */
   passing: UndoList;
 }
 
 /**
- * Begins a try: from here on `held` and `passing` have to be undone.
+ * Begins a try: from here on `undoes` and `passing` have to be undone.
  * @param stop the caller's, who may stop it
  * @param about what is said with all progress: why this is not the first try
  */
@@ -54,7 +54,7 @@ export function beginLoading(
   backend.then(({ gpu }) => gpu?.health.failed.then(stopped)).catch(() => {});
   const freeDevice = async () => (await backend.catch(() => null))?.gpu?.device.destroy();
   const { signal } = halt;
-  const loading: Loading = { host, request, options, meter, about, signal, backend, held: [freeDevice], passing: [] };
+  const loading: Loading = { host, request, options, meter, about, signal, backend, undoes: [freeDevice], passing: [] };
   meter.phase('header');
   return loading;
 }

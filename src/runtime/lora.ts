@@ -3,7 +3,7 @@
 import { refusalOf } from '../checkpoint/open-checkpoint';
 import { NibbleError } from '../errors';
 import type { DenseType, MatrixFormat } from '../formats/matrix';
-import { openAdapters } from '../lora/index';
+import { openAdapters, type WantedAdapter } from '../lora/index';
 import { makingBytes } from '../memory/adapted';
 import { sameFormat } from '../memory/layout';
 import { type MemoryPlan, type PlanRequest, planMemory } from '../memory/plan';
@@ -45,57 +45,79 @@ async function trySetLora(
   wanted: readonly LoraDescription[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const open: StoredSource[] = [];
+  const sources: StoredSource[] = [];
   try {
-    for (const { source } of wanted) open.push(await openKept(host, source, model.options.storage, signal));
+    for (const { source } of wanted) sources.push(await openKept(host, source, model.options.storage, signal));
     const fingerprint: Fingerprint = new Map();
-    const files = open.map((source, i) => ({
-      name: source.name,
-      scale: wanted[i].scale,
-      async read(path: string, start: number, end: number) {
-        const bytes = await source.read(path, start, end, signal);
-        // how strongly an adapter acts stands anywhere in its config
-        keepFirst(fingerprint, `${i} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
-        return bytes;
-      },
-      size: (path: string) => source.size(path, signal),
-    }));
-    const opened = files.length > 0 ? await openAdapters(model.plan, files, formatOf(model)) : null;
-    const active = opened?.active ?? null;
-    const plan = { ...model.plan, adapted: active?.steps };
-    // how long the next question is, it will say itself
-    const request = planRequest(model.options, 1, 1);
-    const planned = planMemory(plan, request, model.limits, model.target);
-    await checkFits({ ...model, plan }, planned);
-    makeRoom(model, planned, request);
-    await model.executor.setAdapters(active);
+    const files = sources.map((source, i) => filesOf(source, wanted[i].scale, `${i}`, fingerprint, signal));
+    const opened = files.length > 0 ? await openAdapters(model.graph, files, formatOf(model)) : null;
+    await checkRoom(model, opened?.active ?? null);
+    await model.executor.setAdapters(opened?.active ?? null);
     try {
-      for (const source of open) await source.markComplete();
+      for (const source of sources) await source.markComplete();
     } catch (error) {
       await model.executor.setAdapters(null);
-      Object.assign(model, { plan: { ...model.plan, adapted: undefined }, lora: [], loraFingerprint: new Map() });
-      model.sequences.forget();
+      activate(model, null, new Map());
       throw error;
     }
-    model.plan = plan;
-    model.lora = opened?.infos ?? [];
-    model.loraFingerprint = fingerprint;
-    model.sequences.forget();
+    activate(model, opened, fingerprint);
   } catch (thrown) {
     let error = thrown;
-    for (const source of open) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
-    for (const source of open) await dropUnusable(source, error);
+    for (const source of sources) error = (await changeBehind(source, error)) ?? refusalOf(source, error) ?? error;
+    for (const source of sources) await dropUnusable(source, error);
     throw error;
   } finally {
-    for (const source of open) await source.close();
+    for (const source of sources) await source.close();
   }
+}
+
+type Opened = Awaited<ReturnType<typeof openAdapters>>;
+
+/**
+ * An adapter's files, of which the first bytes of every slice that is read are noted.
+ * @param index what sets its slices apart from those of other adapters
+ */
+const filesOf = (
+  source: StoredSource,
+  scale: number,
+  index: string,
+  fingerprint: Fingerprint,
+  signal: AbortSignal | undefined,
+): WantedAdapter => ({
+  name: source.name,
+  scale,
+  async read(path, start, end) {
+    const bytes = await source.read(path, start, end, signal);
+    // how strongly an adapter acts stands anywhere in its config
+    keepFirst(fingerprint, `${index} ${path} ${start}`, bytes, path.endsWith('.json') ? bytes.length : undefined);
+    return bytes;
+  },
+  size: (path) => source.size(path, signal),
+});
+
+/** @throws out-of-memory where these adapters do not fit, or not beside the old ones */
+async function checkRoom(model: Model, active: Opened['active'] | null): Promise<void> {
+  const graph = { ...model.graph, adapted: active?.steps };
+  // how long the next question is, it will say itself
+  const request = planRequest(model.options, 1, 1);
+  const plan = planMemory(graph, request, model.limits, model.target);
+  await checkFits({ ...model, graph }, plan);
+  makeRoom(model, plan, request);
+}
+
+/** From here on the model is one with these adapters, or with none: what its caches hold was computed otherwise. */
+function activate(model: Model, opened: Opened | null, fingerprint: Fingerprint): void {
+  model.graph = { ...model.graph, adapted: opened?.active.steps };
+  model.lora = opened?.infos ?? [];
+  model.loraFingerprint = fingerprint;
+  model.sequences.forget();
 }
 
 /** What an adapter brings whole is made of less, or more, where the model's own tensor was; else it stays as it is. */
 const formatOf =
-  ({ plan, checkpoint }: Model) =>
+  ({ graph, checkpoint }: Model) =>
   (tensor: string, own: DenseType): MatrixFormat => {
-    const [made, stored] = [plan.formats.get(tensor), checkpoint.tensors.get(tensor)?.format];
+    const [made, stored] = [graph.formats.get(tensor), checkpoint.tensors.get(tensor)?.format];
     return made && stored && !sameFormat(made, stored) ? made : { type: own };
   };
 
@@ -103,13 +125,13 @@ const formatOf =
  * The old adapters leave when the new ones are there. @throws out-of-memory where the budget has no room for both, and
  * for what the new ones are made from
  */
-function makeRoom({ plan, limits, target, sequences }: Model, planned: MemoryPlan, request: PlanRequest): void {
+function makeRoom({ graph, limits, target, sequences }: Model, plan: MemoryPlan, request: PlanRequest): void {
   const budget = request.budget ?? Number.POSITIVE_INFINITY;
   const bytes = ({ weights, scratch }: MemoryPlan) => weights + scratch;
-  const now = bytes(planMemory(plan, request, limits, target));
-  const without = bytes(planMemory({ ...plan, adapted: undefined }, request, limits, target));
-  const making = target === 'webgpu' ? makingBytes(planned.adapters, planned.staging) : 0;
-  const needed = now + bytes(planned) - without + making;
+  const now = bytes(planMemory(graph, request, limits, target));
+  const without = bytes(planMemory({ ...graph, adapted: undefined }, request, limits, target));
+  const making = target === 'webgpu' ? makingBytes(plan.adapters, plan.staging) : 0;
+  const needed = now + bytes(plan) - without + making;
   // where no cache that goes would help, none does
   if (needed <= budget && sequences.shrink(budget - needed)) return;
   const text = `Until they are ready, new adapters take ${needed} bytes with the weights and the old ones, and the budget is ${budget}: take the old ones away first, with setLora([]), or allow more.`;

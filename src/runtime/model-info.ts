@@ -6,7 +6,7 @@ import { planFor } from './planning';
 
 /** What info() tells of it. */
 export function modelInfo(model: Model): ModelInfo {
-  const { checkpoint, plan, gpu, executor, options, tokenizer, template } = model;
+  const { checkpoint, graph, gpu, executor, options, tokenizer, template } = model;
   const { backendReason, storageReason, deviceEstimate } = model;
   const weightTypes: ModelInfo['weightTypes'] = {};
   for (const { format, bytes } of planFor(model, 1, 1).matrices) {
@@ -17,9 +17,9 @@ export function modelInfo(model: Model): ModelInfo {
   return {
     name: checkpoint.name,
     revision: checkpoint.revision,
-    family: plan.spec.family,
-    parameters: parameterCount(plan.spec),
-    contextLength: plan.spec.contextLength,
+    family: graph.spec.family,
+    parameters: parameterCount(graph.spec),
+    contextLength: graph.spec.contextLength,
     backend: executor.backend,
     backendReason,
     adapter: gpu?.adapter ?? null,

@@ -5,7 +5,7 @@ import type { Executor } from '../execute/executor';
 import type { Sequences } from '../generate/sequences';
 import type { Gpu } from '../gpu/device';
 import type { LayoutTarget } from '../memory/layout';
-import type { PlanLimits, PlanModel } from '../memory/plan';
+import type { ModelGraph, PlanLimits } from '../memory/plan';
 import type { DeviceEstimate, LoraInfo, ModelInfo } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
 import type { ChatTemplate } from '../text/chat-template';
@@ -23,9 +23,9 @@ export interface StoreOrReason {
 /** The first bytes of every slice that was loaded, by its place; see fingerprint.ts. */
 export type Fingerprint = Map<string, Uint8Array>;
 
-/** What plans are made from: a loaded model, or one of which only the headers are known. */
-export interface Planned {
-  plan: PlanModel;
+/** What memory plans are made from: a loaded model, or one of which only the headers are known. */
+export interface Plannable {
+  graph: ModelGraph;
   limits: PlanLimits;
   target: LayoutTarget;
   options: EffectiveEngineOptions;
@@ -33,7 +33,7 @@ export interface Planned {
   sequences?: Sequences;
 }
 
-export interface Model extends Planned {
+export interface Model extends Plannable {
   /** tensors and configs; the tokenizer's files are let go */
   checkpoint: Checkpoint;
   gpu: Gpu | null;

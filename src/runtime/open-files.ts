@@ -27,7 +27,7 @@ export interface OpenFiles {
  * @throws network, storage-unavailable, quota-exceeded, aborted
  */
 export async function openFiles(loading: Loading): Promise<OpenFiles> {
-  const { host, request, options, meter, signal, held, passing } = loading;
+  const { host, request, options, meter, signal, undoes, passing } = loading;
   const { kept, marks } = await openStores(loading);
   const { store } = kept;
   const choice = choiceOfWeights(options);
@@ -36,7 +36,7 @@ export async function openFiles(loading: Loading): Promise<OpenFiles> {
   const key = modelKey(inner);
   const last = marks && (await lastAttempt(marks, key));
   if (last && last.id !== request.left) loading.about ||= last.message;
-  if (marks || store) held.push(await lockUse(key, signal, () => meter.note(IN_THE_WAY)));
+  if (marks || store) undoes.push(await lockUse(key, signal, () => meter.note(IN_THE_WAY)));
   let downloaded = () => {};
   if (store && !isInstalled(await store.ledger.get(key), choice)) {
     downloaded = await lockDownload(key, signal, () => meter.note(DOWNLOADED_ELSEWHERE));

@@ -6,22 +6,22 @@ import { checkpointOf, openLayout } from '../checkpoint/open-checkpoint';
 import { NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
-import { type MemoryPlan, NO_LIMITS, type PlanModel } from '../memory/plan';
+import { type MemoryPlan, type ModelGraph, NO_LIMITS } from '../memory/plan';
 import { tensorTable } from '../model/decoder';
 import type { LoadRequest, Progress } from '../protocol';
 import { isChange } from '../sources/versions';
 import { beginAttempt } from '../store/load-attempt';
-import { samplePlaces } from '../store/samples';
 import type { StoredSource } from '../store/stored-source';
+import { samplePlaces } from '../store/version-samples';
 import { CHANGES, changeBehind, dropUnusable, isUnsupported } from './changing-files';
 import { createExecutor } from './create-executor';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import { fingerprinted } from './fingerprint';
 import type { Host } from './host';
 import { beginLoading, type Loading } from './loading';
-import type { Fingerprint, Model, Planned } from './model';
+import type { Fingerprint, Model, Plannable } from './model';
 import { openFiles } from './open-files';
-import { checkFits, deviceEstimate, planFor, planModel, shortChat } from './planning';
+import { checkFits, deviceEstimate, graphOf, planFor, shortChat } from './planning';
 import { undo } from './undo';
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
@@ -68,11 +68,11 @@ export async function openModel(
  * Undoes what a failed try has done.
  * @returns why it failed: that the device was lost or files have changed, where they have
  */
-async function undoFailed({ backend, source, held }: Loading, thrown: unknown): Promise<unknown> {
+async function undoFailed({ backend, source, undoes }: Loading, thrown: unknown): Promise<unknown> {
   const { gpu } = await backend.catch(() => ({ gpu: null }));
   const known = (await gpu?.health.explain(thrown)) ?? thrown;
   const error = (source && (await changeBehind(source, known))) ?? known;
-  await undo(held);
+  await undo(undoes);
   if (source) await dropUnusable(source, error);
   return error;
 }
@@ -84,9 +84,9 @@ function keepsChanging({ code, details }: NibbleError): NibbleError {
 
 /** The stages of one try. What they leave to be undone, openModel() undoes. @throws every code of load() */
 async function loadModel(loading: Loading): Promise<Model> {
-  const { host, request, options, meter, held, passing } = loading;
+  const { host, request, options, meter, undoes, passing } = loading;
   const { source, key, kept, marks } = await openFiles(loading);
-  const { layout, plan, checkpoint } = await readHeaders(loading, source, kept.store !== null);
+  const { layout, graph, checkpoint } = await readHeaders(loading, source, kept.store !== null);
   const text = openText(checkpoint, options.chatTemplate);
   text.catch(() => {});
   // what was given and cannot be used is said before anything is downloaded
@@ -94,19 +94,19 @@ async function loadModel(loading: Loading): Promise<Model> {
   const { gpu, reason: backendReason } = await loading.backend;
   const estimate = deviceEstimate(host, gpu, request.touch);
   estimate.catch(() => {});
-  const planned = {
+  const unloaded = {
     gpu,
     backendReason,
-    plan,
+    graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? ('webgpu' as const) : ('cpu' as const),
-    options: { ...effectiveEngineOptions(options, plan.spec), storage: kept.store ? options.storage : 'none' },
+    options: { ...effectiveEngineOptions(options, graph.spec), storage: kept.store ? options.storage : 'none' },
     checkpoint,
   };
-  const least = await leastPlan(planned);
+  const least = await leastPlan(unloaded);
   const id = request.attempt;
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));
-  const placed = await placeWeights(loading, source, layout, planned, least);
+  const placed = await placeWeights(loading, source, layout, unloaded, least);
   meter.phase('compile');
   const { Sequences, ...parts } = await text;
   const estimated = await estimate;
@@ -114,19 +114,19 @@ async function loadModel(loading: Loading): Promise<Model> {
   gpu?.health.check();
   meter.phase('ready');
   return {
-    ...planned,
+    ...unloaded,
     // the tokenizer's JSON may be tens of megabytes
     checkpoint: { ...checkpoint, tokenizer: null },
     storageReason: source.full ? source.unwritable || NO_ROOM : kept.reason,
     ...placed,
     ...parts,
     deviceEstimate: estimated,
-    sequences: new Sequences(placed.executor, plan.spec),
+    sequences: new Sequences(placed.executor, graph.spec),
     lora: [],
     key,
     loraFingerprint: new Map(),
     openStore: () => host.openStore(),
-    dispose: () => undo(held),
+    dispose: () => undo(undoes),
   };
 }
 
@@ -134,49 +134,49 @@ async function loadModel(loading: Loading): Promise<Model> {
 async function readHeaders({ signal, options }: Loading, source: StoredSource, isKept: boolean) {
   const layout = await openLayout(source, signal);
   const original = checkpointOf(layout, source);
-  const plan = planModel(original, options);
-  if (!isKept || source.original || !isQuantised(layout, plan)) return { layout, plan, checkpoint: original };
+  const graph = graphOf(original, options);
+  if (!isKept || source.original || !isQuantised(layout, graph)) return { layout, graph, checkpoint: original };
   const { keepQuantised } = await import('../checkpoint/quantised');
-  return { layout, plan, checkpoint: await keepQuantised(source, layout, plan.formats) };
+  return { layout, graph, checkpoint: await keepQuantised(source, layout, graph.formats) };
 }
 
-const isQuantised = ({ records }: FileLayout, { formats }: PlanModel) =>
+const isQuantised = ({ records }: FileLayout, { formats }: ModelGraph) =>
   [...formats].some(([name, { type }]) => records.get(name)?.encoding.kind === 'dense' && /^q/.test(type));
 
 /** The tokenizer and the chat template, with the code that answers: it arrives while weights do. */
 async function openText(checkpoint: Checkpoint, given: string | null) {
-  const [{ Sequences, textParts }, text] = await Promise.all([import('./answering'), import('../text/index')]);
-  return { Sequences, ...textParts(text, checkpoint, given) };
+  const [{ Sequences, openTokenizer }, text] = await Promise.all([import('./answering'), import('../text/index')]);
+  return { Sequences, ...openTokenizer(text, checkpoint, given) };
 }
 
 /** The plan of the shortest request. @throws out-of-memory where there is no room for it */
-async function leastPlan(planned: Planned): Promise<MemoryPlan> {
-  const least = planFor(planned, 1, 1);
-  await checkFits(planned, least, () => {
-    const { promptTokens, maxNewTokens } = shortChat(planned.options);
-    return planFor(planned, promptTokens, maxNewTokens);
+async function leastPlan(model: Plannable): Promise<MemoryPlan> {
+  const least = planFor(model, 1, 1);
+  await checkFits(model, least, () => {
+    const { promptTokens, maxNewTokens } = shortChat(model.options);
+    return planFor(model, promptTokens, maxNewTokens);
   });
   return least;
 }
 
 /** Brings the weights, from the network or the store, to where they are computed with. */
 async function placeWeights(
-  { meter, signal, held }: Loading,
+  { meter, signal, undoes }: Loading,
   source: StoredSource,
   layout: FileLayout,
-  { gpu, plan, options, checkpoint }: Pick<Model, 'gpu' | 'plan' | 'options' | 'checkpoint'>,
+  { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
   least: MemoryPlan,
 ): Promise<{ executor: Executor; fingerprint: Fingerprint }> {
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
-  const executor = await createExecutor(gpu, plan, least, options.tune);
-  held.push(() => executor.dispose());
+  const executor = await createExecutor(gpu, graph, least, options.tune);
+  undoes.push(() => executor.dispose());
   const fingerprint: Fingerprint = new Map();
   source.places = samplePlaces(layout);
   source.streaming = layout.files.map(({ path }) => path);
-  await loadWeights(checkpoint, tensorTable(plan.spec), fingerprinted(executor.sink, fingerprint), {
+  await loadWeights(checkpoint, tensorTable(graph.spec), fingerprinted(executor.sink, fingerprint), {
     signal,
-    formats: plan.formats,
+    formats: graph.formats,
     onPlaced: meter.placed,
   });
   return { executor, fingerprint };

@@ -5,25 +5,26 @@ import { checkShapes } from '../checkpoint/load-weights';
 import { NibbleError } from '../errors';
 import type { Gpu } from '../gpu/device';
 import { chooseFormats } from '../memory/formats';
-import { type MemoryPlan, type PlanModel, type PlanRequest, planMemory } from '../memory/plan';
+import { type MemoryPlan, type ModelGraph, type PlanRequest, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
 import { parseSpec } from '../model/parse';
+import { plannedOptions } from '../options/engine';
 import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from '../protocol';
 import { completeEngineOptions } from './engine-options';
 import type { Host } from './host';
-import type { EffectiveEngineOptions, Model, Planned } from './model';
+import type { EffectiveEngineOptions, Model, Plannable } from './model';
 
 /** The part of the code that only talks about memory. */
 const advice = () => import('../memory/advice');
 
 /**
- * What a checkpoint's config and tensors are as a model: its spec, its steps, and the format of each matrix.
+ * What a checkpoint's config and tensors are to compute: its spec, its steps, and the format of each matrix.
  * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none)
  */
-export function planModel(
+export function graphOf(
   checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
-): PlanModel {
+): ModelGraph {
   const spec = parseSpec(checkpoint.config);
   const needed = tensorTable(spec);
   checkShapes(checkpoint, needed);
@@ -45,24 +46,24 @@ export function within(model: Model, asked: number | undefined): Model {
 }
 
 export function planFor(
-  model: Planned,
+  model: Plannable,
   promptTokens: number,
   maxNewTokens: number,
   snapshots = model.options.snapshots,
 ): MemoryPlan {
   const request = { ...planRequest(model.options, promptTokens, maxNewTokens), snapshots };
-  return planMemory(model.plan, request, model.limits, model.target);
+  return planMemory(model.graph, request, model.limits, model.target);
 }
 
 /** The plan's request with a change. */
-function replan(model: Planned, { request }: MemoryPlan, { kv, weights, ...numbers }: PlanChange): MemoryPlan {
+function replan(model: Plannable, { request }: MemoryPlan, { kv, weights, ...numbers }: PlanChange): MemoryPlan {
   const changed = { ...request, ...numbers, kvType: kv ?? request.kvType };
-  return planMemory(weights ? modelIn(model, weights) : model.plan, changed, model.limits, model.target);
+  return planMemory(weights ? graphWith(model, weights) : model.graph, changed, model.limits, model.target);
 }
 
-/** The model as it would be with another choice of weights. */
-function modelIn({ plan, checkpoint, options }: Planned, weights: EffectiveEngineOptions['weights']): PlanModel {
-  return { ...plan, formats: chooseFormats(checkpoint.tensors, plan.formats.keys(), weights, options.keep) };
+/** The graph as it would be with another choice of weights. */
+function graphWith({ graph, checkpoint, options }: Plannable, weights: EffectiveEngineOptions['weights']): ModelGraph {
+  return { ...graph, formats: chooseFormats(checkpoint.tensors, graph.formats.keys(), weights, options.keep) };
 }
 
 /** What memory is told for: a question and an answer or two, or as much of that as is allowed. */
@@ -77,7 +78,7 @@ export function shortChat({ maxContext, kvCapacity }: EffectiveEngineOptions) {
  * @param wanted what the plan is the least of; in the error, `enough` is the budget under which that fits
  * @throws out-of-memory with the plan's numbers and what would fit
  */
-export async function checkFits(model: Planned, plan: MemoryPlan, wanted = () => plan): Promise<void> {
+export async function checkFits(model: Plannable, plan: MemoryPlan, wanted = () => plan): Promise<void> {
   if (plan.fits) return;
   const { weights, kv, scratch, staging, peak, request } = plan;
   const { shortfall, suggest } = await advice();
@@ -88,29 +89,26 @@ export async function checkFits(model: Planned, plan: MemoryPlan, wanted = () =>
   throw new NibbleError('out-of-memory', message, { weights, kv, scratch, staging, peak, enough, budget, suggestions });
 }
 
-/** The options that a query may suppose otherwise. */
-const SUPPOSED: readonly string[] = ['kv', 'kvCapacity', 'maxContext', 'snapshots', 'weights', 'chunk'];
-
 /** The model with what the query supposes. @throws invalid-option */
 function suppose(
-  model: Planned,
+  model: Plannable,
   { memoryBudget, ...given }: Omit<PlanQuery, 'promptTokens' | 'maxNewTokens' | 'conversation'>,
-): Planned {
+): Plannable {
   const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  const unknown = names.find((name) => !SUPPOSED.includes(name));
+  const unknown = names.find((name) => !Object.hasOwn(plannedOptions(), name));
   if (unknown) throw new NibbleError('invalid-option', `plan() knows no ${unknown}.`, { option: unknown });
   const checked = completeEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
   const picked = Object.fromEntries(names.map((name) => [name, checked[name as keyof typeof checked]]));
   const options: EffectiveEngineOptions = { ...model.options, ...picked };
   if (memoryBudget !== undefined) options.memoryBudget = memoryBudget;
-  return { ...model, options, plan: given.weights ? modelIn(model, options.weights) : model.plan };
+  return { ...model, options, graph: given.weights ? graphWith(model, options.weights) : model.graph };
 }
 
 /**
  * What a request would take, were the model loaded as the query supposes.
  * @throws invalid-option for what is no number of tokens or bytes, context-overflow
  */
-export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanInfo> {
+export async function planInfo(model: Plannable, query: PlanQuery): Promise<PlanInfo> {
   const { promptTokens, maxNewTokens, conversation = 0, ...given } = query;
   const supposed = suppose(model, given);
   const plan = planFor(supposed, promptTokens, maxNewTokens);
@@ -133,7 +131,7 @@ export async function planInfo(model: Planned, query: PlanQuery): Promise<PlanIn
 }
 
 /** KV bytes of the model's full context. */
-function kvFullContext({ plan, options, limits, target }: Planned): number {
+function kvFullContext({ graph, options, limits, target }: Plannable): number {
   const full = {
     ...planRequest(options, 1, 1),
     kvCapacity: 'full',
@@ -141,7 +139,7 @@ function kvFullContext({ plan, options, limits, target }: Planned): number {
     budget: null,
     snapshots: 0,
   } as const;
-  return planMemory(plan, full, limits, target).kv;
+  return planMemory(graph, full, limits, target).kv;
 }
 
 /** What is allocated now, beside what the model's full context would have taken. */

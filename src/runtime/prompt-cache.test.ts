@@ -1,4 +1,7 @@
-/** Conversations that outlive their session: saved, put back in another one, and refused where they do not belong. */
+/**
+ * Conversations that outlive their session: saved, put back in another one, and refused where they do not belong. It is
+ * long because whatever makes a saved cache useless is a test of its own.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';

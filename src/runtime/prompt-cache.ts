@@ -34,8 +34,8 @@ const digestOfAll = (fingerprint: Fingerprint) =>
   );
 
 /** Everything that keys and values depend on but the tokens. The prefill chunk is not among it, nor the backend. */
-async function computedWith({ key, checkpoint, plan, options, fingerprint, lora, loraFingerprint }: Model) {
-  const { layers, kvHeads, headSize } = plan.spec;
+async function computedWith({ key, checkpoint, graph, options, fingerprint, lora, loraFingerprint }: Model) {
+  const { layers, kvHeads, headSize } = graph.spec;
   return {
     model: key,
     revision: checkpoint.revision ?? 'none',
@@ -48,7 +48,7 @@ async function computedWith({ key, checkpoint, plan, options, fingerprint, lora,
     'KV type': options.kv,
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
     // such as the base of its rotary embeddings, or its windows
-    configuration: await digestOf(JSON.stringify(plan.spec)),
+    configuration: await digestOf(JSON.stringify(graph.spec)),
   };
 }
 
@@ -64,16 +64,16 @@ export async function saveCache(
 ): Promise<SavedCache> {
   checkName(name);
   const store = await storeOf(model);
-  const held = model.sequences.get(conversation);
-  if (!held?.plan || held.ids.length === 0) {
+  const sequence = model.sequences.get(conversation);
+  if (!sequence?.plan || sequence.ids.length === 0) {
     const text =
       'There is nothing to save: ask something first. A cache goes with the device, and where others need room.';
     throw new NibbleError('invalid-option', text, { name, tokens: 0 });
   }
-  const { cache, plan, ...talk } = held;
+  const { cache, plan, ...talk } = sequence;
   const tokens = talk.ids.length;
   const { oldest } = cache.held;
-  const { kvHeads, headSize } = model.plan.spec;
+  const { kvHeads, headSize } = model.graph.spec;
   const row = 2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1);
   const most = Math.max(1, Math.floor(PIECE_BYTES / row));
 
@@ -129,7 +129,7 @@ async function restore(
     planFor(model, Math.max(tokens, reach ?? 0), newTokens, snapshots);
   await checkFits(model, planOf(1));
   const { long } = talk as unknown as Pick<Sequence, 'ids' | 'long'>;
-  if (reach !== undefined && long !== isLong(model.plan.spec, Math.max(tokens, reach))) {
+  if (reach !== undefined && long !== isLong(model.graph.spec, Math.max(tokens, reach))) {
     const text = `The saved conversation “${name}” has keys for ${long ? 'longer' : 'shorter'} conversations.`;
     throw new NibbleError('invalid-option', text, { name, tokens, reach });
   }

@@ -37,7 +37,7 @@ export function* inputSteps(
   if (ids.length === 0) {
     throw new NibbleError('invalid-option', 'The prompt is empty. Give at least one token.', { tokens: 0 });
   }
-  return { ids: checkIds(ids, model.plan.spec.vocab), form };
+  return { ids: checkIds(ids, model.graph.spec.vocab), form };
 }
 
 function* textSteps(
@@ -63,7 +63,7 @@ export function* promptSteps(
   options: PromptOptions,
 ): Generator<number, ChatPrompt> {
   const tokenizer = tokenizerOf(model);
-  const { template, plan, checkpoint } = model;
+  const { template, graph, checkpoint } = model;
   if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
   if (!template) {
     throw new NibbleError(
@@ -71,7 +71,7 @@ export function* promptSteps(
       `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
     );
   }
-  return yield* chatPromptSteps({ tokenizer, template, rows: plan.spec.vocab }, messages, options);
+  return yield* chatPromptSteps({ tokenizer, template, rows: graph.spec.vocab }, messages, options);
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */

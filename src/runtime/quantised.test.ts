@@ -1,6 +1,6 @@
 /** Checkpoints of 16 bits that run in NF4 or int8: what is kept of them is the result. */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type FakeHub, type FakeHubOptions, serveFakeHub } from '../../scripts/fake-hub';
+import { type FakeHub, type FakeHubOptions, serveFakeHub } from '../../scripts/testing/fake-hub';
 import { QUANTISED } from '../checkpoint/quantised';
 import { toBf16 } from '../formats/half';
 import { type NewTensor, writeSafetensors } from '../formats/safetensors';

@@ -25,8 +25,8 @@ async function windowOf(
   template: PromptOptions,
   ids: readonly number[],
 ): Promise<Window> {
-  const { plan, limits, target, options } = model;
-  const limit = longestContext(plan, planRequest(options, 1, 1), limits, target);
+  const { graph, limits, target, options } = model;
+  const limit = longestContext(graph, planRequest(options, 1, 1), limits, target);
   if (limit === 0) await checkFits(model, planFor(model, 1, 1));
   return { limit, keep: Math.max(SINKS, systemTokens(model, input, template, ids)) };
 }
@@ -62,7 +62,7 @@ export async function respond(
   const startedAt = performance.now();
   const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
   const model = within(loaded, maxContext);
-  const { spec } = model.plan;
+  const { spec } = model.graph;
   const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
   const template = { templateOptions, parseSpecial };
   const { kvCapacity } = model.options;

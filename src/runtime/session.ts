@@ -18,7 +18,7 @@ import type {
 import { holdWhileAlive, whileUnused } from '../store/locks';
 import { modelKey } from '../store/stored-source';
 import type { Host } from './host';
-import type { Model, Planned } from './model';
+import type { Model, Plannable } from './model';
 import { openModel } from './open-model';
 import { memoryInfo, planInfo } from './planning';
 
@@ -44,7 +44,7 @@ const storedModels = () => import('../store/stored-models');
 
 export function createSession(host: Host): Session {
   let loaded: Model | null = null;
-  let inspected: Planned | null = null;
+  let inspected: Plannable | null = null;
   let tail: Promise<unknown> = Promise.resolve();
   const running = new Map<number, AbortController>();
 
@@ -116,8 +116,8 @@ export function createSession(host: Host): Session {
       }),
     inspect: async (request) => {
       const { inspectModel } = await import('./inspect');
-      const { cost, planned } = await inspectModel(host, request);
-      inspected = planned;
+      const { cost, model: headers } = await inspectModel(host, request);
+      inspected = headers;
       return cost;
     },
     setLora: (request) =>
@@ -160,7 +160,7 @@ export function createSession(host: Host): Session {
       const { tokenizerOf } = await answering();
       const tokenizer = tokenizerOf(model());
       // a model may have fewer rows than its tokenizer has tokens, and more
-      const vocab = Math.max(tokenizer.vocabSize, model().plan.spec.vocab);
+      const vocab = Math.max(tokenizer.vocabSize, model().graph.spec.vocab);
       return tokenizer.decode(checkIds(ids, vocab), { skipSpecial: false });
     },
     stored: async (ref) => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type FakeHub, serveFakeHub } from '../../scripts/fake-hub';
+import { type FakeHub, serveFakeHub } from '../../scripts/testing/fake-hub';
 import type { Files } from '../formats/test/files';
 import { splitGguf } from '../formats/test/split-gguf';
 import { createFolderSource } from '../node/folder-source';

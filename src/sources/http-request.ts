@@ -141,7 +141,8 @@ export function createRequests(
         reason: 'connect-src',
       });
     }
-    // offline, refused by CORS, redirected in a circle, badly compressed, or by a policy that told nobody: fetch() says the same of all
+    // offline, refused by CORS, redirected in a circle, badly compressed, or by a policy that told nobody: fetch() says
+    // the same of all
     const elsewhere = globalThis.location && globalThis.location.origin !== origin;
     const more = `, that server’s CORS headers, and that this page’s connect-src names ${allowed} (one that redirects in a circle, or compresses files, looks the same)`;
     const { cause: why } = cause as { cause?: unknown };

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type FakeHubOptions, type FakeRepo, serveFakeHub } from '../../scripts/fake-hub';
+import { type FakeHubOptions, type FakeRepo, serveFakeHub } from '../../scripts/testing/fake-hub';
 import { createHubSource } from './hub-source';
 import type { SourceDescription } from './source';
 

@@ -37,7 +37,7 @@ export interface Source {
    * As read(), of a small part of a file that lies apart from what is read before and after it. Absent: read() is as
    * good for those.
    */
-  readApart?(path: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  readPart?(path: string, start: number, end: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Of a place whose files may change meanwhile: of what version they are, by path. Answers about a file that stands
    * here are compared with it, or put here what they say (null). One about another version is not read:

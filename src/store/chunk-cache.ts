@@ -4,7 +4,7 @@
  * is given back at once, but not under somebody who still waits for it or copies from it.
  */
 
-import { untilAborted } from '../platform/gate';
+import { untilAborted } from '../platform/concurrency';
 import { release } from '../platform/release';
 import { chunkKey } from './chunk-store';
 

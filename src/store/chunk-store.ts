@@ -121,7 +121,7 @@ export const chunkKey = (model: string, path: string, index: number): string => 
 export const begunKey = (model: string, path: string, index: number): string => `${chunkKey(model, path, index)}~`;
 /** What was read of a file apart from its chunks (parts.ts). */
 export const partsKey = (model: string, path: string): string => `${filePrefix(model, path)}parts`;
-/** Parts of a file that show later whether it is still the same (samples.ts). */
+/** Parts of a file that show later whether it is still the same (version-samples.ts). */
 export const samplesKey = (model: string, path: string): string => `${filePrefix(model, path)}samples`;
 
 /** Whether a key under a file's prefix is that of a whole chunk. */

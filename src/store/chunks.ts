@@ -10,9 +10,9 @@ import { begunKey, CHUNK_BYTES, chunkKey, type ModelRecord } from './chunk-store
 import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
+import type { PartReader } from './part-reader';
 import { isWeights } from './progress';
-import type { ApartReader } from './read-apart';
-import { takeFrom } from './samples';
+import { takeFrom } from './version-samples';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -33,7 +33,7 @@ export function createChunks(
   files: ModelFiles,
   { source, inTurn, isUntold, signal }: Origin,
   versions: FileVersions,
-  apart: ApartReader | null,
+  parts: PartReader | null,
   onStored?: (path: string, bytes: number) => void,
 ): Chunks {
   const { record, key, store, sound, put } = files;
@@ -71,7 +71,7 @@ export function createChunks(
     const here = await sound(name, (length) => length === end - start);
     if (here) {
       if (!(await mismatch(record.files[path], index, here.bytes, here.sha256))) {
-        await apart?.compare(path, index, here.bytes);
+        await parts?.compare(path, index, here.bytes);
         chunks[index] = here.sha256;
         if (!met.has(name)) onStored?.(path, here.bytes.length);
         met.add(name);
@@ -92,7 +92,7 @@ export function createChunks(
       if (before) await store!.chunks.delete(begunKey(key, path, index));
       before = null;
       if (!wrong) {
-        await apart?.compare(path, index, bytes);
+        await parts?.compare(path, index, bytes);
         if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (files.isKept(path)) await put(name, bytes, digest);

@@ -5,7 +5,7 @@ import { CHUNK_BYTES, filePrefix } from './chunk-store';
 import type { ModelFiles } from './model-files';
 import type { Part } from './parts';
 import { isWeights } from './progress';
-import { isEmpty, partsIn, spreadOver, takeFrom, thinned } from './samples';
+import { isEmpty, partsIn, spreadOver, takeFrom, thinned } from './version-samples';
 
 /** @returns samples of weights, all that is kept of a small file */
 export async function earlierParts(files: ModelFiles, path: string): Promise<Part[]> {

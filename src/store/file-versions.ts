@@ -1,13 +1,14 @@
 /**
  * Whether a file is still the one that was read, or of which something is kept: by its size, by what its server tells
- * of versions (versions.ts), or by samples of its bytes (samples.ts), or by the folder's manifest, read once more.
+ * of versions (versions.ts), or by samples of its bytes (version-samples.ts), or by the folder's manifest, read once
+ * more.
  */
 import { changedFile, isChange, isSameVersion } from '../sources/versions';
 import { readManifest } from './manifest';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
 import { firstDifference, type Part } from './parts';
-import { isEmpty, partsIn, type Samples } from './samples';
+import { isEmpty, partsIn, type Samples } from './version-samples';
 
 export interface FileVersions {
   /**

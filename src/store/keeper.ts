@@ -1,6 +1,6 @@
 /** Writes what arrives to a store that may have no room for it, or be none to write to. */
 import { NibbleError } from '../errors';
-import { createGate } from '../platform/gate';
+import { limitConcurrency } from '../platform/concurrency';
 import { type ModelStore, quotaExceeded } from './chunk-store';
 
 /** the browser copies what it stores, twice: one chunk at a time */
@@ -28,7 +28,7 @@ export function createKeeper(
   missing: () => Promise<number>,
   unwritable = '',
 ): Keeper {
-  const gate = createGate(IN_FLIGHT);
+  const limited = limitConcurrency(IN_FLIGHT);
   let full = unwritable !== '';
   let expected = 0;
   let room: ReturnType<ModelStore['room']> | undefined;
@@ -42,7 +42,7 @@ export function createKeeper(
     async write(put) {
       if (full) return;
       try {
-        await gate(put);
+        await limited(put);
       } catch (error) {
         if (!(error instanceof NibbleError)) throw error;
         const isQuota = error.code === 'quota-exceeded';

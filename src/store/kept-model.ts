@@ -2,7 +2,7 @@
  * What a store keeps of one model, by the names of its entries (chunk-store.ts): one of them is read at a time, only
  * what is still as it was stored is given back, and what is written goes through the keeper.
  */
-import { createGate } from '../platform/gate';
+import { limitConcurrency } from '../platform/concurrency';
 import { sha256 } from '../platform/sha256';
 import { type Chunk, filePrefix, type ModelStore } from './chunk-store';
 import type { Keeper } from './keeper';
@@ -32,14 +32,14 @@ export interface KeptModel {
 }
 
 export function createKeptModel(store: ModelStore | null, key: string, keeper: Keeper): KeptModel {
-  const gate = createGate(READS_IN_FLIGHT);
+  const limited = limitConcurrency(READS_IN_FLIGHT);
   return {
     store,
     key,
     keeper,
     names: async (path) => store?.chunks.keys(filePrefix(key, path)) ?? [],
     async sound(name, fits = () => true) {
-      const kept = store && (await gate(() => store.chunks.get(name)));
+      const kept = store && (await limited(() => store.chunks.get(name)));
       if (!kept) return null;
       if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
       await store.chunks.delete(name);

@@ -20,7 +20,7 @@ import { createKeptModel, type KeptModel } from './kept-model';
 import { readManifest } from './manifest';
 import { createPartEntries, type PartEntries } from './part-entries';
 import type { Part } from './parts';
-import { partsIn, type Samples, samplesOf } from './samples';
+import { partsIn, type Samples, samplesOf } from './version-samples';
 
 export type MakeBytes = (start: number, end: number) => Promise<Uint8Array<ArrayBuffer>>;
 
@@ -53,8 +53,8 @@ export interface ModelFiles extends KeptModel {
   readonly choice: string;
   /** what was kept had been made for another choice, and was dropped */
   readonly anew: boolean;
-  /** what was read apart from the chunks (read-apart.ts) */
-  readonly apart: PartEntries<Part[]>;
+  /** what was read apart from the chunks (part-reader.ts) */
+  readonly parts: PartEntries<Part[]>;
   /** of files whose server tells nothing of versions (file-versions.ts) */
   readonly sampled: PartEntries<Samples>;
   /** the weight files in the order they are read, once that is about to begin */
@@ -141,7 +141,7 @@ export async function openModelFiles(
       };
   const kept = createKeptModel(store, key, createKeeper(store, ifRoom, missingBytes, foreign ? FOREIGN : ''));
   const { write, expect } = kept.keeper;
-  const apart = createPartEntries<Part[]>(kept, partsKey);
+  const parts = createPartEntries<Part[]>(kept, partsKey);
   const sampled = createPartEntries(kept, samplesKey, samplesOf, partsIn);
 
   const missingOf = async (path: string, bytes: number) => bytes - keptBytes(await kept.names(path), bytes);
@@ -163,7 +163,7 @@ export async function openModelFiles(
     complete,
     choice,
     anew,
-    apart,
+    parts,
     sampled,
     streaming: null,
     made: null,
@@ -201,7 +201,7 @@ export async function openModelFiles(
     },
     async delete(path) {
       if (store) await deleteFile(store, key, path);
-      apart.forget(path);
+      parts.forget(path);
       sampled.forget(path);
     },
   };

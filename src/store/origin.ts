@@ -1,5 +1,5 @@
 /** The source that a model is fetched from, and what bounds how it is asked. */
-import { createGate } from '../platform/gate';
+import { limitConcurrency } from '../platform/concurrency';
 import type { Source } from '../sources/source';
 import { isTold } from '../sources/versions';
 
@@ -25,7 +25,7 @@ export function createOrigin(source: Source, until?: AbortSignal): Origin {
   until?.addEventListener('abort', abort);
   return {
     source,
-    inTurn: createGate(IN_FLIGHT),
+    inTurn: limitConcurrency(IN_FLIGHT),
     signal: stopping.signal,
     isUntold(path) {
       const version = source.versions?.get(path);

@@ -6,8 +6,8 @@ import { CHUNK_BYTES, chunkKey } from './chunk-store';
 import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
-import type { ApartReader } from './read-apart';
-import { beginningOf, takeFirst } from './samples';
+import type { PartReader } from './part-reader';
+import { beginningOf, takeFirst } from './version-samples';
 
 /** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
 const AHEAD = 1;
@@ -29,11 +29,11 @@ export function createStoredReader(
   files: ModelFiles,
   { source, inTurn, isUntold, signal }: Origin,
   versions: FileVersions,
-  apart: ApartReader | null,
+  parts: PartReader | null,
   cache: ChunkCache,
   hold: ChunkCache['hold'],
   placesOf: (path: string) => readonly number[] | undefined,
-): Required<Pick<Source, 'read' | 'readApart'>> {
+): Required<Pick<Source, 'read' | 'readPart'>> {
   const { record, complete } = files;
 
   /** @returns the file's size @throws corrupt-checkpoint when it is less */
@@ -106,12 +106,12 @@ export function createStoredReader(
     return result;
   }
 
-  async function readApart(path: string, start: number, end: number, until?: AbortSignal) {
+  async function readPart(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     const here = cache.has(path, chunkAt(start));
-    if (!apart || bytes <= CHUNK_BYTES || here || source.inOrder?.(path)) return read(path, start, end, until);
-    return (await apart.read(path, start, end, until)) ?? read(path, start, end, until);
+    if (!parts || bytes <= CHUNK_BYTES || here || source.inOrder?.(path)) return read(path, start, end, until);
+    return (await parts.read(path, start, end, until)) ?? read(path, start, end, until);
   }
 
-  return { read, readApart };
+  return { read, readPart };
 }

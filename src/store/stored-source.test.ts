@@ -1,3 +1,6 @@
+/**
+ * A source whose bytes are kept. It is long because each way to interrupt, alter or fill a store is a test of its own.
+ */
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import { sha256 } from '../platform/sha256';
@@ -205,7 +208,7 @@ describe('what is read apart', () => {
   const at = [7, 2 * CHUNK_BYTES - 50, 2 * CHUNK_BYTES + 9000, 4 * CHUNK_BYTES + 1];
   const wanted = at.map((start) => model.slice(start, start + 100));
   const readParts = (source: StoredSource) =>
-    Promise.all(at.map((start) => source.readApart!(FILE, start, start + 100)));
+    Promise.all(at.map((start) => source.readPart!(FILE, start, start + 100)));
 
   it('is fetched alone, kept in one entry and not fetched again', async () => {
     const store = createMemoryStore();
@@ -222,7 +225,7 @@ describe('what is read apart', () => {
     const resumed = await openStored(again.source, store);
     expect(await readParts(resumed)).toEqual(wanted);
     // in any part of what was read, too
-    expect(await resumed.readApart!(FILE, at[2] + 3, at[2] + 9)).toEqual(wanted[2].slice(3, 9));
+    expect(await resumed.readPart!(FILE, at[2] + 3, at[2] + 9)).toEqual(wanted[2].slice(3, 9));
     expect(again.counted.sent).toBe(100);
     expect((await readAll(resumed)).equals(model)).toBe(true);
     expect(again.counted.sent).toBe(LENGTH - CHUNK_BYTES + 100);
@@ -361,7 +364,7 @@ describe('a store that has no more room', () => {
       let header = 0;
       // as quant_states lie: all over the file
       for (let at = 0; at < LENGTH; at += CHUNK_BYTES) {
-        await stored.readApart!('model.safetensors', at, at + 100);
+        await stored.readPart!('model.safetensors', at, at + 100);
         header += 100;
       }
       expect((await readAll(stored)).equals(model)).toBe(true);

@@ -10,7 +10,8 @@
  * is kept of another version goes, and all that was made of it; a load that is under way has to be begun anew.
  *
  * Where the digests are those of first arrival, small parts that a header needs from all over a file are fetched alone,
- * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew (read-apart.ts).
+ * and must be what their chunks say when those arrive: else both go, and the load has to be begun anew
+ * (part-reader.ts).
  *
  * What these share is in model-files.ts (the record of the files, and what is kept of them) and origin.ts (the source
  * that is asked). Memory: the chunks of chunks.ts and those parts.
@@ -32,7 +33,7 @@ export interface StoredSource extends Source {
    * past the end of a file too, and shared without a store too.
    */
   streaming: readonly string[] | null;
-  /** Set, before that, to the places from which the first samples are to be (samples.ts). */
+  /** Set, before that, to the places from which the first samples are to be (version-samples.ts). */
   places: ReadonlyMap<string, readonly [number, number]>;
   /** everything was here when the source was opened: no request will be made */
   readonly complete: boolean;
@@ -92,11 +93,11 @@ export async function openStored(
   const { record, complete, keeper } = files;
   const origin = createOrigin(inner, options.signal);
   const versions = createFileVersions(files, origin);
-  const apart = record.manifest ? null : (await import('./read-apart')).createApartReader(files, origin);
-  const { cache, met } = createChunks(files, origin, versions, apart, onStored);
+  const parts = record.manifest ? null : (await import('./part-reader')).createPartReader(files, origin);
+  const { cache, met } = createChunks(files, origin, versions, parts, onStored);
   const digests = files.listing && (await import('./file-digests')).createFileDigests(files, cache);
   const hold = digests?.hold ?? cache.hold;
-  const reader = createStoredReader(files, origin, versions, apart, cache, hold, (path) => source.places.get(path));
+  const reader = createStoredReader(files, origin, versions, parts, cache, hold, (path) => source.places.get(path));
   let saving = Promise.resolve();
   const stop = () => {
     origin.stop();
@@ -122,7 +123,7 @@ export async function openStored(
     set streaming(paths) {
       files.streaming = paths;
       // a write that fails is told of by the next one
-      if (apart) saving = apart.save().catch(() => {});
+      if (parts) saving = parts.save().catch(() => {});
     },
     get full() {
       return keeper.full;
@@ -134,7 +135,7 @@ export async function openStored(
       return files.dropped;
     },
     async close() {
-      await apart?.save().catch(() => {});
+      await parts?.save().catch(() => {});
       await stop();
       // not before nothing more of it can be written
       for (const path of files.changed) await files.drop(path).catch(() => {});

@@ -18,7 +18,8 @@ export interface AnswerForm {
 
 /** The first that is known counts. */
 export const ANSWER_FORMS: readonly AnswerForm[] = [
-  // Qwen 3, QwQ, DeepSeek R1 and its distills, SmolLM3, Phi 4 reasoning, Granite 3.3 and later, EXAONE, OLMo 3 and others
+  // Qwen 3, QwQ, DeepSeek R1 and its distills, SmolLM3, Phi 4 reasoning, Granite 3.3 and later, EXAONE, OLMo 3 and
+  // others
   { knownBy: ['</think>'], reasoning: { open: '<think>', close: '</think>' } },
 ];
 

@@ -10,7 +10,9 @@ import type { TokenizerParts } from './tokenizer-json';
 /** A character as tokens: one, its bytes' (byte_fallback), or null, where there is none. */
 type Symbol = number | readonly number[] | null;
 
-/** Words whose ids are remembered: so many, of so many characters. A longer piece would keep the text it is cut from. */
+/**
+ * Words whose ids are remembered: so many, of so many characters. A longer piece would keep the text it is cut from.
+ */
 const REMEMBERED = 16_384;
 const REMEMBERED_LENGTH = 12;
 /** A longer word gets memory of its own, and is merged in steps. */

@@ -7,7 +7,9 @@ export interface TemplateContext {
   eosToken?: string | null;
   /** end with the opening of the assistant's turn (default) */
   addGenerationPrompt?: boolean;
-  /** what the template may read beside these, by name: JSON, e.g. `{ enable_thinking: false }`; they go before the rest */
+  /**
+   * what the template may read beside these, by name: JSON, e.g. `{ enable_thinking: false }`; they go before the rest
+   */
   variables?: Readonly<Record<string, unknown>>;
 }
 
@@ -30,8 +32,8 @@ const MAX_SENTENCE = 500; // characters of a template's own words in an error
 const MAX_TEXT = 4_000_000; // characters of all messages: a million tokens and more
 
 /**
- * The template of tokenizer_config.json's `chat_template`: a string, or a list of named ones, of which `default` counts,
- * or `tool_use` where there are tools.
+ * The template of tokenizer_config.json's `chat_template`: a string, or a list of named ones, of which `default`
+ * counts, or `tool_use` where there are tools.
  * @returns null when the model has none
  */
 export function templateSource(chatTemplate: unknown, withTools = false): string | null {

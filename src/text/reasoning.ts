@@ -1,6 +1,6 @@
 /**
- * What a model thinks before it answers, told apart from the answer while both come. Only the answer's beginning counts:
- * marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
+ * What a model thinks before it answers, told apart from the answer while both come. Only the answer's beginning
+ * counts: marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
  */
 import type { Marks } from './answer-forms';
 

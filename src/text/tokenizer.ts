@@ -1,7 +1,7 @@
 /**
- * Text <-> ids, put together from the parts of a tokenizer.json, with what the format leaves open settled: special tokens
- * parsed only on demand, the beginning-of-text token only where the tokenizer itself would add it, and no "clean up" of
- * spaces in decoding (an old default that changes what the model said, and that cannot be streamed).
+ * Text <-> ids, put together from the parts of a tokenizer.json, with what the format leaves open settled: special
+ * tokens parsed only on demand, the beginning-of-text token only where the tokenizer itself would add it, and no "clean
+ * up" of spaces in decoding (an old default that changes what the model said, and that cannot be streamed).
  */
 import { NibbleError } from '../errors';
 import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
@@ -80,8 +80,8 @@ function unusable(cause: unknown): NibbleError {
 /**
  * @param json tokenizer.json
  * @param config tokenizer_config.json, or {}
- * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one, has a part that no decoder-only family uses, or
- * more or longer parts than any does
+ * @throws NibbleError corrupt-checkpoint when tokenizer.json is not one, has a part that no decoder-only family uses,
+ * or more or longer parts than any does
  */
 export function createTokenizer(json: JsonObject, config: JsonObject): Tokenizer {
   try {
@@ -154,7 +154,9 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
   };
 }
 
-/** The tokens that the tokenizer puts before a text: what its post-processor adds, or else the BOS if the config asks. */
+/**
+ * The tokens that the tokenizer puts before a text: what its post-processor adds, or else the BOS if the config asks.
+ */
 function startTokens(
   { postProcessors }: TokenizerParts,
   config: JsonObject,

@@ -25,8 +25,8 @@ export interface Hidden<T> {
 }
 
 /**
- * Where stand-ins are taken from: characters that mean nothing, then those that nobody agreed upon, then letters without
- * case. None of them is a space, nor changed by a string method.
+ * Where stand-ins are taken from: characters that mean nothing, then those that nobody agreed upon, then letters
+ * without case. None of them is a space, nor changed by a string method.
  */
 const RANGES = [
   [0xfdd0, 0xfdef],

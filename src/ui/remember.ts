@@ -1,6 +1,6 @@
 /**
- * What this browser remembers of a person's choices on this page: a short text by key. An origin may have several pages,
- * which share one storage, so the page's folder is part of the key. Where nothing may be stored, nothing is.
+ * What this browser remembers of a person's choices on this page: a short text by key. An origin may have several
+ * pages, which share one storage, so the page's folder is part of the key. Where nothing may be stored, nothing is.
  */
 
 /** Stands for null where a choice of before November 2026, which has no folder in its key, would speak otherwise. */

@@ -10,8 +10,8 @@ const GLOBAL =
   /^(accesskey|anchor|autocapitalize|autocorrect|autofocus|class|contenteditable|dir|draggable|elementtiming|enterkeyhint|exportparts|heading(offset|reset)|hidden|id|inert|inputmode|is|item(id|prop|ref|scope|type)|lang|nonce|part|popover|role|slot|spellcheck|style|tabindex|title|translate|virtualkeyboardpolicy|writingsuggestions|xmlns|(data|aria)-.*|on.*)$/;
 
 /**
- * What frameworks put on any element. By signs that no name of ours has: Angular's _ngcontent-x and [title], Alpine's and
- * Vue's @click and :class, Livewire's wire:id. By prefixes: Astro's astro-cid-x, htmx's hx-boost, Vue's v-cloak.
+ * What frameworks put on any element. By signs that no name of ours has: Angular's _ngcontent-x and [title], Alpine's
+ * and Vue's @click and :class, Livewire's wire:id. By prefixes: Astro's astro-cid-x, htmx's hx-boost, Vue's v-cloak.
  */
 const SIGNS = /^_|[^\w-]/;
 const PREFIXES = /^((astro|c|hx|q|s|sc|svelte|up|v|x)-|js|ng)/;

@@ -1,6 +1,6 @@
 /** The widget's one script: defines <nibble-chat>, where the page lets it draw anything. */
 import { html, render } from 'lit';
-import { define } from '../ui/define';
+import { defineElement } from '../ui/define-element';
 import { NibbleChat } from './nibble-chat';
 
 /** In the place of the chat, where Trusted Types are demanded and lit may not make any. */
@@ -18,4 +18,4 @@ try {
   canDraw = false;
   console.error('nibble-chat cannot be drawn:', error);
 }
-define('nibble-chat', canDraw ? NibbleChat : Refused);
+defineElement('nibble-chat', canDraw ? NibbleChat : Refused);

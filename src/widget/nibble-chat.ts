@@ -95,8 +95,10 @@ export class NibbleChat extends LitElement implements NibbleChatElement {
     });
   }
 
-  /** Opens the chat as a click does: shows what there is to download, and loads at once what is already here, unless the
-   * tab died of that last time. */
+  /**
+   * Opens the chat as a click does: shows what there is to download, and loads at once what is already here, unless the
+   * tab died of that last time.
+   */
   async open(): Promise<void> {
     if (this.session) return;
     this.notice = checkAttributes(this.getAttributeNames());

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
-import { ChatSession, type LoadEngine } from '../ui/conversation/session';
+import type { LoadEngine } from '../ui/conversation/chat-engine';
+import { ChatSession } from '../ui/conversation/session';
 import { FakeEngine, fakeLoad, PROGRESS } from '../ui/test/fake-engine';
 import { SharedEngines } from './shared-engines';
 

@@ -1,10 +1,10 @@
 /**
- * The engines of a page's widgets: those that ask for one model in the same way share one, and have a conversation each.
- * The last one that leaves ends it.
+ * The engines of a page's widgets: those that ask for one model in the same way share one, and have a conversation
+ * each. The last one that leaves ends it.
  */
 import { NibbleError } from '../errors';
 import type { Progress } from '../protocol';
-import type { ChatEngine, LoadEngine, Talk } from '../ui/conversation/session';
+import type { ChatEngine, LoadEngine, Talk } from '../ui/conversation/chat-engine';
 
 type Model = Parameters<LoadEngine>[0];
 type Options = Parameters<LoadEngine>[1];

@@ -8,9 +8,9 @@ import {
 } from '../../memory/adapted';
 import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
 import type { Step } from '../../model/steps';
-import { breathe } from './breathe';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
-import { PIECE } from './pieces';
+import { TIME_SLICE } from './time-slice';
+import { yieldToEvents } from './yield-to-events';
 
 export interface CpuAdapter {
   /** none where only biases change */
@@ -44,7 +44,7 @@ export async function fillAdapters(
   await active.fill({
     write: async (name, slice) => {
       writeRows(matrices.get(name)!, slice);
-      await breathe();
+      await yieldToEvents();
     },
     writeVector: (name, values) => vectors.get(name)!.set(values),
   });
@@ -93,11 +93,11 @@ export async function rowNorms(
   const cols = a.length / rank;
   const norms = new Float32Array(b.length / rank);
   const row = new Float64Array(cols);
-  const step = Math.ceil(PIECE / (cols * (rank + 2)));
+  const step = Math.ceil(TIME_SLICE / (cols * (rank + 2)));
   let r = 0;
   for (const matrix of matrices) {
     for (let i = 0; i < matrix.rows; i++, r++) {
-      if (r % step === 0) await breathe();
+      if (r % step === 0) await yieldToEvents();
       rowValues(matrix, i, row, 0);
       for (let k = 0; k < rank; k++) {
         const weight = b[r * rank + k];

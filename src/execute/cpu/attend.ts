@@ -1,12 +1,12 @@
 /**
- * Attention over a ring: out[t, h] = softmax(cap(scale q·k) + mask) v, query head h reading kv head h / (heads/kvHeads).
- * A query at q sees positions max(0, q - window + 1) .. q. One pass over the keys with a running maximum (Milakov &
- * Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all queries of its head.
- * Over a long ring that takes seconds, so it is cut into pieces by positions.
+ * Attention over a ring: out[t, h] = softmax(cap(scale q·k) + mask) v, query head h reading kv head h /
+ * (heads/kvHeads). A query at q sees positions max(0, q - window + 1) .. q. One pass over the keys with a running
+ * maximum (Milakov & Gimelshein 2018): nothing as long as the context is stored, and a key is unpacked once for all
+ * queries of its head. Over a long ring that takes seconds, so it is cut into pieces by positions.
  */
 import { slotOf } from '../../memory/ring';
 import { type KeyBias, type KvRing, load, TURN_COST, turnedBias, UNPACK_COST } from './kv-ring';
-import { PIECE } from './pieces';
+import { TIME_SLICE } from './time-slice';
 
 export interface AttendShape {
   heads: number;
@@ -37,7 +37,7 @@ interface Attending {
  * @param start position of the first token
  * @param scratch at least tokens * heads/kvHeads * (headSize + 2) + 3 * headSize
  * @param bias what the keys were stored without
- * @yields multiplications, or what takes as long, since it last did: 2 * PIECE at most
+ * @yields multiplications, or what takes as long, since it last did: 2 * TIME_SLICE at most
  */
 export function* attend(
   shape: AttendShape,
@@ -60,7 +60,7 @@ export function* attend(
   const first = Math.max(0, start - reach + 1);
   const last = start + tokens;
   const cost = headSize * (2 * tokens * group + 2 * UNPACK_COST + (bias ? TURN_COST : 0));
-  const step = Math.max(1, Math.floor(PIECE / cost));
+  const step = Math.max(1, Math.floor(TIME_SLICE / cost));
   let done = 0;
   for (let kv = 0; kv < kvHeads; kv++) {
     state.fill(0);
@@ -69,7 +69,7 @@ export function* attend(
       const end = Math.min(p + step, last);
       visitKeys(attending, kv, p, end, reach);
       done += (end - p) * cost;
-      if (done >= PIECE) {
+      if (done >= TIME_SLICE) {
         yield done;
         done = 0;
       }

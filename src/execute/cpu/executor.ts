@@ -5,7 +5,7 @@
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
 import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
-import { activationWidths, type MemoryPlan, NO_LIMITS, type PlanModel, planMemory } from '../../memory/plan';
+import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
 import { checkPosition, checkPrompt } from '../check-prompt';
@@ -15,15 +15,15 @@ import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/o
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { attend } from './attend';
-import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import type { CpuMatrix } from './matrix';
 import { CpuWeights } from './weights';
+import { yieldToEvents } from './yield-to-events';
 
-/** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see pieces.ts. */
+/** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see time-slice.ts. */
 const TURN_MS = 50;
 
 /**
@@ -31,7 +31,7 @@ const TURN_MS = 50;
  * @param plan made for the target 'cpu'; its prefill chunk bounds the tokens of one pass
  * @throws out-of-memory
  */
-export function createCpuExecutor(model: PlanModel, plan: MemoryPlan): Executor {
+export function createCpuExecutor(model: ModelGraph, plan: MemoryPlan): Executor {
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
 }
 
@@ -65,7 +65,7 @@ class CpuExecutor implements Executor {
   private peak = 0;
 
   constructor(
-    private readonly model: PlanModel,
+    private readonly model: ModelGraph,
     plan: MemoryPlan,
   ) {
     this.plan = plan;
@@ -218,7 +218,7 @@ class CpuExecutor implements Executor {
 
   private async turn(signal?: AbortSignal): Promise<void> {
     if (performance.now() - this.lastTurn > TURN_MS) {
-      await breathe();
+      await yieldToEvents();
       this.lastTurn = performance.now();
     }
     throwIfAborted(signal);

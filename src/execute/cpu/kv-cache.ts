@@ -7,9 +7,9 @@ import type { ModelSpec } from '../../model/spec';
 import type { KvCache } from '../executor';
 import { RingCache } from '../ring-cache';
 import { outOfMemoryAsError } from './allocate';
-import { breathe } from './breathe';
 import { rotateHead } from './kernels';
 import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
+import { yieldToEvents } from './yield-to-events';
 
 /** What the executor that made the cache wants to hear. */
 interface Owner {
@@ -45,7 +45,7 @@ export class CpuKvCache extends RingCache implements KvCache {
 
   protected async grow({ layer, slots }: KvLayerPlan, plan: MemoryPlan): Promise<void> {
     // a worker that copies gigabytes hears a stop meanwhile
-    await breathe();
+    await yieldToEvents();
     const old = this.rings[layer];
     const ring = outOfMemoryAsError(plan, () =>
       old ? resized(old, slots, this.held.last) : createRing(plan.request.kvType, slots, this.spec),
@@ -76,7 +76,7 @@ export class CpuKvCache extends RingCache implements KvCache {
     for (const [layer, old] of this.rings.entries()) {
       const ring = spares.get(old.slots)!;
       const moved = shiftInto(ring, old, survivors(this.held, layer, shift), shift.drop, this.turn(layer, shift.drop));
-      for (const _ of moved) await breathe();
+      for (const _ of moved) await yieldToEvents();
       spares.set(old.slots, old);
       rings.push(ring);
     }

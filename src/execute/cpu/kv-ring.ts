@@ -8,9 +8,9 @@ import { type CopySegment, copySegments, moveSegments, slotOf } from '../../memo
 import type { Span } from '../../memory/shift';
 import type { Rope } from '../../model/spec';
 import { rotateHead } from './kernels';
-import { PIECE } from './pieces';
+import { TIME_SLICE } from './time-slice';
 
-/** What one number of a key takes to unpack or pack, and to turn, in multiplications (see pieces.ts). */
+/** What one number of a key takes to unpack or pack, and to turn, in multiplications (see time-slice.ts). */
 export const UNPACK_COST = 2;
 export const TURN_COST = 40;
 
@@ -81,7 +81,7 @@ function copySlots(old: KvRing, ring: KvRing, kind: 'keys' | 'values', segments:
 /**
  * Puts what survives a shift by `drop` positions into another ring of the same size.
  * @param turn turns a head's key back by so many; null: it has no position
- * @yields after each piece of the work, see pieces.ts
+ * @yields after each piece of the work, see time-slice.ts
  */
 export function* shiftInto(
   ring: KvRing,
@@ -105,7 +105,7 @@ export function* shiftInto(
       turn(key);
       store(ring.type, ring.keys, to * kvHeads + i, key);
       done += cost;
-      if (done >= PIECE) {
+      if (done >= TIME_SLICE) {
         yield done;
         done = 0;
       }

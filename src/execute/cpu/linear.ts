@@ -13,7 +13,7 @@
  */
 import type { StepOf } from '../../model/steps';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
-import { PIECE } from './pieces';
+import { TIME_SLICE } from './time-slice';
 
 /** Up to this many tokens go one by one. */
 const FEW = 2;
@@ -39,7 +39,7 @@ export interface LinearRun {
 
 /**
  * `scratch` is its own until the end.
- * @yields multiplications since it last did, 2 * PIECE at most
+ * @yields multiplications since it last did, 2 * TIME_SLICE at most
  */
 export function* linear(run: LinearRun, scratch: LinearScratch): Generator<number, void> {
   const { input, inputAt, tokens, matrices } = run;
@@ -61,7 +61,7 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
   const padded = Math.ceil(tokens / TOKENS) * TOKENS;
   x.fill(0, tokens * cols, padded * cols);
   // rows go in pairs
-  const step = 2 * Math.max(1, Math.floor(PIECE / (2 * padded * cols)));
+  const step = 2 * Math.max(1, Math.floor(TIME_SLICE / (2 * padded * cols)));
   let first = 0;
   let done = 0;
   for (let m = 0; m < matrices.length; m++) {
@@ -69,7 +69,7 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
       const end = Math.min(row + step, matrices[m].rows);
       matrixTimesTokens(run, m, row, end, first, rows, scratch);
       done += (end - row) * padded * cols;
-      if (done >= PIECE) {
+      if (done >= TIME_SLICE) {
         yield done;
         done = 0;
       }
@@ -103,12 +103,12 @@ function* matricesTimesVector(
     const { format, block, cols } = matrices[m];
     if (format.type !== 'q4') {
       const { rows } = matrices[m];
-      const step = Math.max(1, Math.floor(PIECE / cols));
+      const step = Math.max(1, Math.floor(TIME_SLICE / cols));
       for (let row = 0; row < rows; row += step) {
         const end = Math.min(row + step, rows);
         matrixTimesVector(matrices[m], row, end, at, scratch, first);
         done += (end - row) * cols;
-        if (done >= PIECE) {
+        if (done >= TIME_SLICE) {
           yield done;
           done = 0;
         }
@@ -141,7 +141,7 @@ function* matricesTimesVector(
         row += matrix.rows;
       }
       done += rows * block;
-      if (done >= PIECE) {
+      if (done >= TIME_SLICE) {
         yield done;
         done = 0;
       }

@@ -1,7 +1,7 @@
 /** The CPU's weights: every matrix and vector of the plan, the sink that fills them, and what adapters ask of them. */
 import { NibbleError } from '../../errors';
 import type { BaseWeights } from '../../memory/adapted';
-import { biasBuffer, type MemoryPlan, type PlanModel, stepVectors } from '../../memory/plan';
+import { biasBuffer, type MemoryPlan, type ModelGraph, stepVectors } from '../../memory/plan';
 import type { LinearPart, Step } from '../../model/steps';
 import type { WeightSink } from '../executor';
 import { type CpuAdapter, rowNorms } from './adapters';
@@ -12,7 +12,7 @@ export class CpuWeights {
   readonly #matrices = new Map<string, CpuMatrix>();
   readonly #vectors = new Map<string, Float32Array>();
 
-  constructor({ steps, spec }: PlanModel, plan: MemoryPlan) {
+  constructor({ steps, spec }: ModelGraph, plan: MemoryPlan) {
     for (const { name, rows, cols, format } of plan.matrices)
       this.#matrices.set(name, createMatrix(name, rows, cols, format));
     const lengths = stepVectors(steps, spec);

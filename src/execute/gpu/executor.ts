@@ -12,7 +12,7 @@ import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
 import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
 import { distinctRopes, READBACK, ropeBuffer, STATE } from '../../memory/gpu-scratch';
-import { type MemoryPlan, type PlanModel, planMemory, stepVectors } from '../../memory/plan';
+import { type MemoryPlan, type ModelGraph, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
@@ -43,7 +43,7 @@ const isOwn = ({ layer }: Op): boolean => layer !== null;
  */
 export async function createGpuExecutor(
   gpu: Gpu,
-  model: PlanModel,
+  model: ModelGraph,
   plan: MemoryPlan,
   options: GpuExecutorOptions,
 ): Promise<GpuExecutor> {
@@ -63,7 +63,7 @@ export class GpuExecutor implements Executor {
   readonly sink: WeightSink;
   readonly #gpu: Gpu;
   readonly #device: GPUDevice;
-  readonly #model: PlanModel;
+  readonly #model: ModelGraph;
   readonly #options: GpuExecutorOptions;
   readonly #plan: MemoryPlan;
   readonly #pipelines: Pipelines;
@@ -82,7 +82,7 @@ export class GpuExecutor implements Executor {
   /** decoding uses them up: its own are those of steps encoded ahead */
   #logits: 'none' | 'ready' | 'used' = 'none';
 
-  constructor(gpu: Gpu, model: PlanModel, plan: MemoryPlan, options: GpuExecutorOptions) {
+  constructor(gpu: Gpu, model: ModelGraph, plan: MemoryPlan, options: GpuExecutorOptions) {
     this.#gpu = gpu;
     this.#device = gpu.device;
     this.#model = model;

@@ -15,11 +15,11 @@ import { copySegments } from '../../memory/ring';
 import type { Shift } from '../../memory/shift';
 import type { KvCache } from '../executor';
 import { RingCache } from '../ring-cache';
-import type { GpuCacheOwner, GpuRings, Place } from './kv-owner';
+import type { GpuCacheOwner, GpuRings, RingBuffers } from './kv-owner';
 import type { Bound } from './op';
 
 /** Only long conversations need it. */
-export const shiftPart = () => import('./shift-rings');
+export const shiftPart = () => import('./shift');
 
 const KINDS = ['k', 'v'] as const;
 
@@ -98,7 +98,7 @@ export class GpuKvCache extends RingCache implements KvCache, GpuRings {
     }
   }
 
-  #ring(layer: number): Place {
+  #ring(layer: number): RingBuffers {
     return { slots: this.held.slots[layer], parts: this.parts[layer], buffer: (name) => this.buffers.get(name)! };
   }
 
@@ -110,7 +110,7 @@ export class GpuKvCache extends RingCache implements KvCache, GpuRings {
   }
 
   /** Copies the newest that one place holds of positions up to `last` into another. */
-  #copy(encoder: GPUCommandEncoder, layer: number, from: Place, to: Place, last: number): void {
+  #copy(encoder: GPUCommandEncoder, layer: number, from: RingBuffers, to: RingBuffers, last: number): void {
     const { spec, plan } = this.#owner;
     const segments = copySegments(from.slots, last, to.slots);
     for (const copy of kvCopies(plan.request.kvType, spec.headSize, from, to, segments)) {

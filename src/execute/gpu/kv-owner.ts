@@ -9,7 +9,7 @@ import type { ModelSpec } from '../../model/spec';
 import type { Bound } from './op';
 
 /** A ring, or rows of one, and where its buffers are. */
-export interface Place extends KvShape {
+export interface RingBuffers extends KvShape {
   /** @param name of the ring's buffer */
   buffer(name: string): GPUBuffer;
 }

@@ -4,13 +4,13 @@ import { READBACK } from '../../memory/gpu-scratch';
 import { kvBuffer, kvCopies, kvRows } from '../../memory/kv';
 
 import { copySegments } from '../../memory/ring';
-import type { GpuCacheOwner, Place } from './kv-owner';
+import type { GpuCacheOwner, RingBuffers } from './kv-owner';
 
 /** As KvCache.read(), of a layer's ring. */
 export function readRows(
   { device, spec, plan, buffer }: GpuCacheOwner,
   layer: number,
-  ring: Place,
+  ring: RingBuffers,
   from: number,
   end: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -33,7 +33,7 @@ export function readRows(
 export function writeRows(
   { device, spec, plan }: GpuCacheOwner,
   layer: number,
-  ring: Place,
+  ring: RingBuffers,
   from: number,
   end: number,
   bytes: Uint8Array<ArrayBuffer>,

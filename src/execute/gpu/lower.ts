@@ -22,7 +22,7 @@ import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../
 import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
-import { biasBuffer, gateUpFused, type PlanModel } from '../../memory/plan';
+import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step, StepOf } from '../../model/steps';
 import { type Buffers, type Op, op } from './op';
@@ -30,7 +30,7 @@ import { type Buffers, type Op, op } from './op';
 type LinearBinding = keyof typeof MATVEC.bindings;
 
 export interface LowerOptions {
-  model: PlanModel;
+  model: ModelGraph;
   matrices: readonly DeviceMatrix[];
   adapters: StepAdapters;
   shapes: KernelShapes;

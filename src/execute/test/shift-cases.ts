@@ -64,8 +64,8 @@ const KINDS: [string, object][] = [
 const TYPES: readonly KvType[] = ['f32', 'f16', 'int8'];
 
 /**
- * How far keys may be from a fresh prefill's, of the largest magnitude of a head. Angles are products in f32, and each of
- * two turns rounds to the cache's type both of the numbers that it is made of.
+ * How far keys may be from a fresh prefill's, of the largest magnitude of a head. Angles are products in f32, and each
+ * of two turns rounds to the cache's type both of the numbers that it is made of.
  */
 const ROUNDING: Record<KvType, number> = { f32: 90 * 2 ** -22, f16: 5 * 2 ** -11, int8: 5 / 254 };
 

@@ -1,6 +1,7 @@
 /**
  * What the tests of hostile input share, and bench/hostile.ts measures: how many inputs, from which seed, and what an
- * input is. A hundred of each kind in `npm test`, from a seed that is printed; more by `NIBBLE_HOSTILE=2000 NIBBLE_SEED=7`.
+ * input is. A hundred of each kind in `npm test`, from a seed that is printed; more by `NIBBLE_HOSTILE=2000
+ * NIBBLE_SEED=7`.
  */
 
 export const RUNS = Number(process.env.NIBBLE_HOSTILE ?? 100);

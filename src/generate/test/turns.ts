@@ -1,6 +1,6 @@
 /**
- * For tests: conversations of random turns, held by one engine's parts and compared token by token with a fresh prefill of
- * everything: whatever the caches reused, grew, wrapped, took back or lost in between.
+ * For tests: conversations of random turns, held by one engine's parts and compared token by token with a fresh prefill
+ * of everything: whatever the caches reused, grew, wrapped, took back or lost in between.
  */
 import fc from 'fast-check';
 import { expect } from 'vitest';

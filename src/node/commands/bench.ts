@@ -73,7 +73,7 @@ export async function bench(args: Arguments): Promise<void> {
       ? await open(args, args.positional(0, 'MODEL'))
       : await open(args, config, createRandomSource(await readConfig(config)));
   const model = session.model();
-  const { ids: prompt } = encodeInput(model, { ids: given ?? benchPrompt(promptTokens, model.plan.spec.vocab) });
+  const { ids: prompt } = encodeInput(model, { ids: given ?? benchPrompt(promptTokens, model.graph.spec.vocab) });
   // Pipelines are compiled and functions optimised before anything is timed.
   await once(model, prompt.slice(0, 4), 3);
   const runs: Run[] = [];

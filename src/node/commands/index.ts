@@ -1,4 +1,7 @@
-/** The commands: what each is for, what it takes, and what runs it. Flags and JSON are a contract: other programs call it. */
+/**
+ * The commands: what each is for, what it takes, and what runs it. Flags and JSON are a contract: other programs call
+ * it.
+ */
 import type { Arguments, Flags } from '../arguments';
 import { bench } from './bench';
 import { chat } from './chat';

@@ -35,16 +35,16 @@ export async function plan(args: Arguments): Promise<void> {
   const tensors = headers?.tensors ?? expectedTensors(config, spec);
   const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
-  const model = { spec, steps: forwardSteps(spec), formats };
+  const graph = { spec, steps: forwardSteps(spec), formats };
   const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
-  const planned = {
-    plan: model,
+  const model = {
+    graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? 'webgpu' : 'cpu',
     options: effectiveEngineOptions(options, spec),
     checkpoint: { tensors },
   } as const;
-  const made = await planInfo(planned, {
+  const made = await planInfo(model, {
     promptTokens: args.count('prompt-tokens', 1),
     maxNewTokens: args.count('max-new-tokens', 256),
   });

@@ -1,6 +1,6 @@
 /**
- * nibble quantize: a 16- or 32-bit checkpoint -> NF4 with bitsandbytes' names, in Hugging Face layout. Tensor by tensor:
- * one tensor and one shard are held at a time.
+ * nibble quantize: a 16- or 32-bit checkpoint -> NF4 with bitsandbytes' names, in Hugging Face layout. Tensor by
+ * tensor: one tensor and one shard are held at a time.
  */
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

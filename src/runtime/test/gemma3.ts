@@ -8,7 +8,10 @@ import type { Prompt } from './prompts';
 const EXPECTED = 'reference/fixtures/gemma3-270m/expected.json';
 const USUAL_PLACE = '/work/data/gemma/gemma-3-270m.Q4_K_M.gguf';
 
-/** Largest difference of logits that is allowed, in units of the largest magnitude: issue 4. */
+/**
+ * Largest difference that is allowed from transformers' logits on the dequantised file, in units of the largest
+ * magnitude, by the type of keys and values: twice the default model's.
+ */
 export const GEMMA3_TOLERANCE = { f32: 2e-3, f16: 1e-2 } as const;
 
 export type Gemma3Weights = 'keep' | 'nf4';

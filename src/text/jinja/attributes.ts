@@ -1,9 +1,11 @@
-/** What stands behind a dot or in brackets: methods, attributes and items, as far as Jinja's immutable sandbox has them. */
+/**
+ * What stands behind a dot or in brackets: methods, attributes and items, as far as Jinja's immutable sandbox has them.
+ */
 import { bind, callable } from './arguments';
-import { method } from './strings';
+import { equal } from './compare';
+import { method } from './string-methods';
 import {
   Dict,
-  equal,
   fail,
   integer,
   isText,

@@ -1,18 +1,7 @@
 /** json.dumps of Python, as transformers gives it to templates. */
-import {
-  Dict,
-  fail,
-  floatText,
-  gather,
-  intText,
-  isText,
-  sorted,
-  Tuple,
-  text,
-  truthy,
-  typeName,
-  type Value,
-} from './values';
+
+import { sorted } from './compare';
+import { Dict, fail, floatText, gather, intText, isText, Tuple, text, truthy, typeName, type Value } from './values';
 import { make, replaceEach, spend } from './work';
 
 export interface JsonStyle {

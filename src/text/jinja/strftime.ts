@@ -1,4 +1,7 @@
-/** Python's strftime in English, with glibc's flags: `-` no padding, `_` spaces, `0` zeros, `^` upper case, `#` the other case. */
+/**
+ * Python's strftime in English, with glibc's flags: `-` no padding, `_` spaces, `0` zeros, `^` upper case, `#` the
+ * other case.
+ */
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const MONTHS = 'January February March April May June July August September October November December'.split(' ');
 

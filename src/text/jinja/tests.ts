@@ -2,16 +2,14 @@
 
 import { bind } from './arguments';
 import { attribute } from './attributes';
+import { contains, equal, less } from './compare';
 import { calculate } from './numbers';
 import {
   type Call,
-  contains,
   Dict,
-  equal,
   fail,
   isText,
   iterator,
-  less,
   Markup,
   number,
   Range,

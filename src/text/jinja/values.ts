@@ -2,7 +2,7 @@
  * The values of a template, with Python's meaning: str, list, bool and None are JavaScript's own, int is a bigint and
  * float a number, so that 1 and 1.0 stay apart. Names that a template reads are looked up in Maps, never in objects.
  */
-import { long, make, read, replaceEach, scan, spend, TemplateError, visit } from './work';
+import { long, make, read, replaceEach, spend, TemplateError, visit } from './work';
 
 export type Value =
   | null
@@ -176,8 +176,8 @@ export function truthy(value: Value): boolean {
 // --- text
 
 const SURROGATE = /[\ud800-\udfff]/;
-const HIGH = /[\ud800-\udbff]/;
-const LOW = /[\udc00-\udfff]/;
+export const HIGH = /[\ud800-\udbff]/;
+export const LOW = /[\udc00-\udfff]/;
 
 /** Python counts code points: the text itself where they are JavaScript's units, else a list of them. */
 export function points(text: string): string | string[] {
@@ -353,53 +353,6 @@ export function list(value: Value): Value[] {
   return items.slice();
 }
 
-/** Python's slice.indices: first, end and step. @throws for a step of 0 */
-export function sliceBounds(size: number, first: Value, end: Value, by: Value): [number, number, number] {
-  const at = (value: Value) => (value === null ? undefined : needInteger(value));
-  const step = at(by) ?? 1;
-  if (step === 0) fail('slice step cannot be zero');
-  const [low, high] = step < 0 ? [-1, size - 1] : [0, size];
-  const bound = (index: number | undefined, otherwise: number) =>
-    index === undefined ? otherwise : Math.min(high, Math.max(low, index < 0 ? index + size : index));
-  return step < 0
-    ? [bound(at(first), high), bound(at(end), low), step]
-    : [bound(at(first), low), bound(at(end), high), step];
-}
-
-export function sliced<T extends string | unknown[]>(items: T, [first, end, step]: [number, number, number]): T {
-  if (step === 1) return items.slice(first, Math.max(first, end)) as T;
-  const picked: unknown[] = [];
-  for (let i = first; step > 0 ? i < end : i > end; i += step) picked.push(items[i]);
-  return (typeof items === 'string' ? picked.join('') : picked) as T;
-}
-
-export function slice(value: Value, first: Value, end: Value, step: Value): Value {
-  if ([first, end, step].some((bound) => bound !== null && integer(bound) === undefined)) {
-    return value instanceof Undefined ? fail(value.message) : new Undefined('the bounds of a slice are ints');
-  }
-  const bounds = (size: number) => {
-    const found = sliceBounds(size, first, end, step);
-    spend(Math.max(0, (found[1] - found[0]) / found[2]) / 8);
-    return found;
-  };
-  if (isText(value)) {
-    const all = points(text(value));
-    read(4 * all.length);
-    const part = joined(sliced(all as string, bounds(all.length)));
-    return value instanceof Markup ? new Markup(part) : part;
-  }
-  if (Array.isArray(value)) return sliced(value, bounds(value.length));
-  if (value instanceof Tuple) return new Tuple(sliced(value.items, bounds(value.items.length)));
-  if (value instanceof Range) {
-    const [from, to, by] = bounds(value.length);
-    const at = (index: number) => value.start + index * value.step;
-    return new Range(at(from), at(to), value.step * by);
-  }
-  return value instanceof Undefined ? fail(value.message) : new Undefined(`'${typeName(value)}' cannot be sliced`);
-}
-
-// --- comparison
-
 /** The same for values that Python holds for equal keys. */
 function hash(value: Value): unknown {
   spend(1);
@@ -425,73 +378,6 @@ function hash(value: Value): unknown {
   if (Array.isArray(value) || value instanceof Dict || value instanceof View)
     fail(`unhashable type: '${typeName(value)}'`);
   return value;
-}
-
-export function equal(a: Value, b: Value): boolean {
-  spend(1 / 8);
-  const [x, y] = [number(a), number(b)];
-  if (x !== undefined && y !== undefined) return x <= y && x >= y;
-  if (isText(a) && isText(b)) {
-    read(Math.min(text(a).length, text(b).length));
-    return text(a) === text(b);
-  }
-  const both = (p: Value[], q: Value[]) => p.length === q.length && p.every((item, i) => equal(item, q[i]));
-  if (Array.isArray(a) && Array.isArray(b)) return both(a, b);
-  if (a instanceof Tuple && b instanceof Tuple) return both(a.items, b.items);
-  if (a instanceof Range && b instanceof Range) return both(list(a), list(b));
-  if (a instanceof Dict && b instanceof Dict) {
-    return a.size === b.size && a.pairs().every(([key, value]) => b.has(key) && equal(value, b.get(key)!));
-  }
-  return a === b || (a instanceof Undefined && b instanceof Undefined);
-}
-
-/** a < b; Python compares texts by code points, not by JavaScript's units */
-export function less(a: Value, b: Value): boolean {
-  spend(1 / 8);
-  const [x, y] = [number(a), number(b)];
-  if (x !== undefined && y !== undefined) return x < y;
-  if (isText(a) && isText(b)) {
-    const [p, q] = [text(a), text(b)];
-    let i = 0;
-    while (i < p.length && i < q.length && p[i] === q[i]) i++;
-    read(8 * i);
-    if (i === p.length || i === q.length) return p.length < q.length;
-    // in the middle of a pair, where the first halves are the same
-    if (i > 0 && HIGH.test(p[i - 1]) && (LOW.test(p[i]) || LOW.test(q[i]))) i--;
-    return p.codePointAt(i)! < q.codePointAt(i)!;
-  }
-  const pairs =
-    Array.isArray(a) && Array.isArray(b)
-      ? [a, b]
-      : a instanceof Tuple && b instanceof Tuple
-        ? [a.items, b.items]
-        : null;
-  if (pairs) {
-    const [p, q] = pairs;
-    const i = p.findIndex((item, at) => at >= q.length || !equal(item, q[at]));
-    return i < 0 ? p.length < q.length : i < q.length && less(p[i], q[i]);
-  }
-  for (const side of [a, b]) if (side instanceof Undefined) fail(side.message);
-  return fail(`'${typeName(a)}' and '${typeName(b)}' have no order`);
-}
-
-/** item in container */
-export function contains(container: Value, item: Value): boolean {
-  if (isText(container)) {
-    if (!isText(item)) fail(`'in <string>' needs a string, not ${typeName(item)}`);
-    scan(text(container), text(item as string));
-    return text(container).includes(text(item as string));
-  }
-  if (container instanceof Dict) return container.has(item);
-  for (const each of walk(container)) if (equal(each, item)) return true;
-  return false;
-}
-
-/** A list in order; those that are equal stay as they were. */
-export function sorted(items: Value[], key: (item: Value) => Value, reverse: boolean): Value[] {
-  const keyed = items.map((item) => ({ item, key: key(item) }));
-  const way = reverse ? -1 : 1;
-  return keyed.sort((a, b) => (less(a.key, b.key) ? -way : less(b.key, a.key) ? way : 0)).map(({ item }) => item);
 }
 
 /** JSON as JavaScript has it becomes values of the template; only own keys count. */

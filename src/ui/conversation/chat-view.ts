@@ -5,7 +5,7 @@ import './error-notice';
 import './message-list';
 import './progress-bar';
 import './stats-line';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { formatBytes, formatMemory } from '../format';
 import { theme } from '../theme';
 import type { Composer } from './composer';
@@ -269,4 +269,4 @@ export class ChatView extends LitElement {
   }
 }
 
-define('nibble-view', ChatView);
+defineElement('nibble-view', ChatView);

@@ -1,6 +1,6 @@
 import { css, html, LitElement } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { theme } from '../theme';
 
 /** Where a question is typed: Enter sends, Shift+Enter breaks the line, Escape stops. Events: `send` (text), `stop`. */
@@ -95,4 +95,4 @@ export class Composer extends LitElement {
   }
 }
 
-define('nibble-composer', Composer);
+defineElement('nibble-composer', Composer);

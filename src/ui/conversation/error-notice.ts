@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { NibbleError } from '../../errors';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { theme } from '../theme';
 
 /**
@@ -59,4 +59,4 @@ export class ErrorNotice extends LitElement {
   }
 }
 
-define('nibble-error', ErrorNotice);
+defineElement('nibble-error', ErrorNotice);

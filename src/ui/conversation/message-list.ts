@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import { guard } from 'lit/directives/guard.js';
 import type { ChatMessage, Prefill } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { directionOf, longText, PIECE } from '../markdown/long-text';
 import { DEEPEST, StreamingMarkdown } from '../markdown/streaming-markdown';
 import { theme } from '../theme';
@@ -158,7 +158,10 @@ export class MessageList extends LitElement {
 
   /** those that are whole, and do not change */
   #drawn = new WeakMap<ChatMessage, unknown>();
-  /** null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until then */
+  /**
+   * null until the first message is here: only then is what reads Markdown fetched, and an answer is plain text until
+   * then
+   */
   #streaming: StreamingMarkdown | null = null;
   #fetching = false;
   /** how many characters may be read in this frame, so that no frame is long */
@@ -277,4 +280,4 @@ export class MessageList extends LitElement {
   }
 }
 
-define('nibble-messages', MessageList);
+defineElement('nibble-messages', MessageList);

@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { Progress } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { formatBytes, formatBytesOf, formatSeconds } from '../format';
 import { theme } from '../theme';
 
@@ -75,4 +75,4 @@ export class ProgressBar extends LitElement {
   }
 }
 
-define('nibble-progress', ProgressBar);
+defineElement('nibble-progress', ProgressBar);

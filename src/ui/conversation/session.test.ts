@@ -1,8 +1,10 @@
+/** A conversation as the page sees it. It is long because every step and every failure is told with one fake engine. */
 import { describe, expect, test, vi } from 'vitest';
 import { NibbleError } from '../../errors';
 import type { Progress } from '../../protocol';
 import { FakeEngine, fakeLoad, INFO, PROGRESS } from '../test/fake-engine';
-import { ChatSession, type LoadEngine } from './session';
+import type { LoadEngine } from './chat-engine';
+import { ChatSession } from './session';
 
 const session = (load: LoadEngine, system?: string) =>
   new ChatSession(load, {

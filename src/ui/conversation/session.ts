@@ -2,10 +2,8 @@
  * One conversation with one model, as a state that elements draw: what is loaded, what was said, what went wrong.
  * It knows the engine by its shape only, so tests drive it with a fake one.
  */
-import type { HubOptions, ModelInput } from '../../engine';
 import { asNibbleError, type NibbleError } from '../../errors';
 import type {
-  AnswerPart,
   ChatMessage,
   EngineOptions,
   GenerateResult,
@@ -14,56 +12,20 @@ import type {
   Prefill,
   Progress,
   SamplingOptions,
-  SavedCache,
 } from '../../protocol';
 import type { ModelChoice } from '../models/model-choice';
+import type { ChatEngine, LoadEngine, Talk } from './chat-engine';
+import { type Cut, isSaid } from './cut';
 import type { ModelPreview } from './preview';
 
-/** A conversation with a cache of its own. */
-export interface Talk {
-  chat(
-    messages: ChatMessage[],
-    options?: SamplingOptions & {
-      signal?: AbortSignal;
-      made?: readonly number[];
-      onPrefill?: (prefill: Prefill) => void;
-    },
-  ): { parts: AsyncIterable<AnswerPart>; result: Promise<GenerateResult> };
-  /** frees the cache */
-  close(): Promise<void>;
-  /** writes the cache to the browser's storage, under the name that the conversation was given */
-  save(options?: { signal?: AbortSignal }): Promise<SavedCache>;
-}
-
-export interface ChatEngine {
-  conversation(options?: { saved?: string }): Talk;
-  info(): Promise<ModelInfo>;
-  memory(): Promise<MemoryInfo>;
-  tokenize(text: string): Promise<number[]>;
-  dispose(): void | Promise<void>;
-}
-
-export type LoadEngine = (
-  model: ModelInput,
-  options: EngineOptions & HubOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
-) => Promise<ChatEngine>;
-
 export type Phase = 'idle' | 'loading' | 'ready' | 'answering';
-
-/** Why the last answer is not whole, and how it goes on. */
-export interface Cut {
-  /** 'aborted': it was stopped, or the page was left */
-  finish: 'length' | 'aborted';
-  /** of what there is; null where that is known as text only */
-  ids: number[] | null;
-}
 
 export interface SessionOptions {
   choice: ModelChoice;
   engine: EngineOptions;
   /**
-   * without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less; without overflow, a chat
-   * that outgrows the context goes on, and the answer's note says what is no longer seen
+   * without maxNewTokens, an answer gets ANSWER_TOKENS, or half the context where that is less; without overflow, a
+   * chat that outgrows the context goes on, and the answer's note says what is no longer seen
    */
   sampling: SamplingOptions;
   /** first message of every conversation, not shown */
@@ -71,9 +33,6 @@ export interface SessionOptions {
 }
 
 const ANSWER_TOKENS = 256;
-
-/** An answer that has not begun is none. */
-export const isSaid = ({ content, reasoning_content }: ChatMessage): boolean => Boolean(content || reasoning_content);
 
 /** After these the worker, or what it held, is gone: the next try loads the model again. */
 const FATAL = new Set(['device-lost', 'worker-failed', 'webgpu-unavailable']);

@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { GenerateResult, GenerateStats, MemoryInfo, ModelInfo } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { formatMemory, formatRate } from '../format';
 import { theme } from '../theme';
 
@@ -88,4 +88,4 @@ export class StatsLine extends LitElement {
   }
 }
 
-define('nibble-stats', StatsLine);
+defineElement('nibble-stats', StatsLine);

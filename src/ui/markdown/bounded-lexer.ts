@@ -1,7 +1,8 @@
 /**
  * marked's lexer for text that nobody vouches for: it goes only so many levels deep, it reads no character more than
- * MOST_READ times a level, an address is looked for in at most 64 characters before its `@`, and the ends of emphasis in as
- * many characters as MOST_SEARCHED allows. It is fetched when there is something to read, and imports nothing of ours.
+ * MOST_READ times a level, an address is looked for in at most 64 characters before its `@`, and the ends of emphasis
+ * in as many characters as MOST_SEARCHED allows. It is fetched when there is something to read, and imports nothing of
+ * ours.
  */
 import { Lexer, type Token, type TokensList } from 'marked';
 
@@ -9,8 +10,8 @@ import { Lexer, type Token, type TokensList } from 'marked';
 const MOST_READ = 1.2;
 
 /**
- * How many characters may be searched for each that is read: for every * and _ and ~ that may begin something marked looks
- * at all that follow it. What begins later begins nothing. A short text may take as many as SHORT does.
+ * How many characters may be searched for each that is read: for every * and _ and ~ that may begin something marked
+ * looks at all that follow it. What begins later begins nothing. A short text may take as many as SHORT does.
  */
 const MOST_SEARCHED = 25;
 const SHORT = 800;

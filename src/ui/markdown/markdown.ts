@@ -1,4 +1,7 @@
-/** Markdown with all that reads it, for whoever has it at hand already: message-list.ts fetches the lexer when it needs it. */
+/**
+ * Markdown with all that reads it, for whoever has it at hand already: message-list.ts fetches the lexer when it needs
+ * it.
+ */
 import { BoundedLexer } from './bounded-lexer';
 import { DEEPEST, StreamingMarkdown as Streaming } from './streaming-markdown';
 

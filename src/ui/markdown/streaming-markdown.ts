@@ -1,8 +1,8 @@
 /**
- * Markdown as lit templates, block by block. What a model writes is not trusted, so no HTML is ever parsed: marked reads
- * the text into tokens, and only the elements below can come of them. HTML in the text is shown as text, links lead to
- * the web or to mail, and nothing fetches (an image is a link to itself), so no answer can send anything anywhere. What
- * cannot be read is shown as it was written.
+ * Markdown as lit templates, block by block. What a model writes is not trusted, so no HTML is ever parsed: marked
+ * reads the text into tokens, and only the elements below can come of them. HTML in the text is shown as text, links
+ * lead to the web or to mail, and nothing fetches (an image is a link to itself), so no answer can send anything
+ * anywhere. What cannot be read is shown as it was written.
  */
 import { html, nothing, type TemplateResult } from 'lit';
 import { guard } from 'lit/directives/guard.js';
@@ -64,7 +64,9 @@ const BLOCK_COST = 40;
 const COST = 5;
 const MARKS = /\n(?!\n)|[<[*_~`!@|:&\\]/g;
 
-/** How much of a text is read at once: a piece, or less where it is full of marks. @returns characters, and their cost */
+/**
+ * How much of a text is read at once: a piece, or less where it is full of marks. @returns characters, and their cost
+ */
 function readAtOnce(text: string, from: number): { most: number; cost: number } {
   const piece = text.slice(from, from + PIECE);
   let more = 0;
@@ -78,7 +80,9 @@ function readAtOnce(text: string, from: number): { most: number; cost: number } 
 /** Code without an end; `open` is its first line. */
 type Open = Tokens.Code & { open: string };
 
-/** Levels of quotes, lists and emphasis in each other. What is deeper is text: marked calls itself, and the stack ends. */
+/**
+ * Levels of quotes, lists and emphasis in each other. What is deeper is text: marked calls itself, and the stack ends.
+ */
 export const DEEPEST = 100;
 
 /** Reads a text into tokens: a BoundedLexer's lex(). @throws Error where the text takes more work than text does */
@@ -90,7 +94,9 @@ const UNREAD = 'unread';
 /** How deep the token is in others. */
 let depth = 0;
 
-/** What is in a token: quotes in lists in quotes, and what is strong in those, at most DEEPEST of them in each other. */
+/**
+ * What is in a token: quotes in lists in quotes, and what is strong in those, at most DEEPEST of them in each other.
+ */
 function within({ raw, text, tokens = [] }: { raw?: string; text: string; tokens?: Token[] }): Rendered {
   if (depth === DEEPEST) return raw ?? text;
   depth++;

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import type { Inspection } from '../../engine';
 import type { PlanInfo, PlanOffer } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { formatMemory } from '../format';
 import { theme } from '../theme';
 import { budgetAt, LAST_PLACE, placeOf } from './budget';
@@ -287,4 +287,4 @@ export class MemoryPanel extends LitElement {
   }
 }
 
-define('nibble-memory', MemoryPanel);
+defineElement('nibble-memory', MemoryPanel);

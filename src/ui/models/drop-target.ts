@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { modelFromDrop } from '../../engine';
 import { asNibbleError } from '../../errors';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { theme } from '../theme';
 
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
@@ -84,4 +84,4 @@ export class DropTarget extends LitElement {
   }
 }
 
-define('nibble-drop', DropTarget);
+defineElement('nibble-drop', DropTarget);

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import type { Inspection } from '../../engine';
 import type { ModelCost as Cost } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { formatBytes, formatCount } from '../format';
 import '../memory/memory-panel';
 import type { ChosenOptions } from '../memory/memory-words';
@@ -151,4 +151,4 @@ export class ModelCost extends LitElement {
   }
 }
 
-define('nibble-cost', ModelCost);
+defineElement('nibble-cost', ModelCost);

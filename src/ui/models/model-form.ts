@@ -1,7 +1,7 @@
 import { css, html, LitElement } from 'lit';
 import { property, query } from 'lit/decorators.js';
 import { asNibbleError } from '../../errors';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import { theme } from '../theme';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFiles, pickFolder } from './pick-files';
@@ -132,4 +132,4 @@ export class ModelForm extends LitElement {
   }
 }
 
-define('nibble-model-form', ModelForm);
+defineElement('nibble-model-form', ModelForm);

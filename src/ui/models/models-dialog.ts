@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import type { Inspection } from '../../engine';
 import { asNibbleError, type NibbleError } from '../../errors';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import '../conversation/error-notice';
 import type { ChosenOptions } from '../memory/memory-words';
 import './model-cost';
@@ -223,4 +223,4 @@ export class ModelsDialog extends LitElement {
   }
 }
 
-define('nibble-models', ModelsDialog);
+defineElement('nibble-models', ModelsDialog);

@@ -1,4 +1,6 @@
-/** The browser's own ways to pick a model's folder or files. Nothing is copied: what is picked is read where it lies. */
+/**
+ * The browser's own ways to pick a model's folder or files. Nothing is copied: what is picked is read where it lies.
+ */
 import type { ModelChoice } from './model-choice';
 
 type FolderPicker = (options: { mode: 'read' }) => Promise<FileSystemDirectoryHandle>;

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { asNibbleError, type NibbleError, withoutSecrets } from '../../errors';
 import type { ModelInfo, StoredModel } from '../../protocol';
-import { define } from '../define';
+import { defineElement } from '../define-element';
 import '../conversation/error-notice';
 import { formatAgo, formatBytes } from '../format';
 import { theme } from '../theme';
@@ -223,4 +223,4 @@ export class StoredList extends LitElement {
   }
 }
 
-define('nibble-stored', StoredList);
+defineElement('nibble-stored', StoredList);

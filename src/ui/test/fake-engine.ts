@@ -1,5 +1,7 @@
 /** An engine for tests of the interface: it says what it is told to, one word at a time, when it is told to. */
 import { NibbleError } from '../../errors';
+import { ENGINE_OPTIONS } from '../../options/engine';
+import { defaultsOf } from '../../options/spec';
 import type {
   AnswerPart,
   ChatMessage,
@@ -11,7 +13,7 @@ import type {
   Progress,
   SamplingOptions,
 } from '../../protocol';
-import type { ChatEngine, LoadEngine, Talk } from '../conversation/session';
+import type { ChatEngine, LoadEngine, Talk } from '../conversation/chat-engine';
 
 const MEMORY: MemoryInfo = {
   weights: 84e6,
@@ -36,20 +38,11 @@ export const INFO: ModelInfo = {
   adapter: null,
   deviceEstimate: { bytes: 2 ** 32, reason: 'An estimate: half of the 8 GiB of memory that the browser reports.' },
   options: {
-    backend: 'auto',
-    weights: 'keep',
+    ...(defaultsOf(ENGINE_OPTIONS) as ModelInfo['options']),
     keep: [],
-    kv: 'f16',
-    kvCapacity: 'auto',
     chunk: 32,
-    tune: 'auto',
-    limits: 'adapter',
-    features: 'all',
-    storage: 'indexeddb',
-    persist: false,
     maxContext: 8192,
     memoryBudget: null,
-    snapshots: 0,
     chatTemplate: null,
   },
   weightTypes: {},

@@ -43,7 +43,9 @@ export const GGUF_FIXTURES: readonly Fixture[] = ['llama-linear', 'llama3', ...C
 
 const MULTIMODAL: Fixture = ['families/gemma3-multimodal/bf16', 'f32'];
 
-/** By reference/fixtures_families.py, each as bf16, NF4 and double-quantised NF4: for the CPU, and for bench/check.ts. */
+/**
+ * By reference/fixtures_families.py, each as bf16, NF4 and double-quantised NF4: for the CPU, and for bench/check.ts.
+ */
 export const FAMILY_FIXTURES: readonly Fixture[] = [
   ...FAMILIES.flatMap((name): Fixture[] => [
     [`families/${name}/bf16`, 'f32'],

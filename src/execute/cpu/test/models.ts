@@ -9,8 +9,8 @@ import type { LayoutTarget } from '../../../memory/layout';
 import {
   DEFAULT_LIMITS,
   type MemoryPlan,
+  type ModelGraph,
   type PlanLimits,
-  type PlanModel,
   type PlanRequest,
   planMemory,
 } from '../../../memory/plan';
@@ -32,7 +32,10 @@ const FIXTURES = 'reference/fixtures';
 export const expected = (folder: string): Expected =>
   JSON.parse(readFileSync(join(FIXTURES, folder, 'expected.json'), 'utf8')) as Expected;
 
-/** Of the logit scale; with f16 and int8 keys and values are rounded (f32, f16: issue 3's bounds; int8: bench/kv.md). */
+/**
+ * Largest difference of logits that is allowed, in units of the largest magnitude, by the type of keys and values: f32
+ * sums in another order, f16 and int8 round what is kept, too (bench/kv.md measures how much).
+ */
 export const TOLERANCE = { f32: 1e-3, f16: 5e-3, int8: 5e-2 } as const;
 
 export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
@@ -76,7 +79,7 @@ export const request = (more: Partial<PlanRequest> = {}): PlanRequest => ({
 /** Which executor a test is about. */
 export interface Maker {
   target: LayoutTarget;
-  make(model: PlanModel, plan: MemoryPlan): OneCache | Promise<OneCache>;
+  make(model: ModelGraph, plan: MemoryPlan): OneCache | Promise<OneCache>;
   limits?: PlanLimits;
 }
 
@@ -88,7 +91,7 @@ export async function openFixture(
   more: Partial<PlanRequest> = {},
   weights: WeightsOption = 'keep',
   maker: Maker = CPU,
-): Promise<{ executor: OneCache; model: PlanModel; plan: MemoryPlan }> {
+): Promise<{ executor: OneCache; model: ModelGraph; plan: MemoryPlan }> {
   const checkpoint = await openCheckpoint(createFolderSource(join(FIXTURES, path)));
   const spec = parseSpec(checkpoint.config);
   const table = tensorTable(spec);
@@ -119,10 +122,10 @@ export function planOf(
   target: LayoutTarget = 'cpu',
   limits: PlanLimits = DEFAULT_LIMITS,
 ): MemoryPlan {
-  return planMemory(planModel(spec, format), request(more), limits, target);
+  return planMemory(graphOf(spec, format), request(more), limits, target);
 }
 
-function planModel(spec: ModelSpec, format: MatrixFormat): PlanModel {
+function graphOf(spec: ModelSpec, format: MatrixFormat): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
 }
@@ -136,7 +139,7 @@ export async function randomModel(
 ): Promise<OneCache> {
   const table = tensorTable(spec);
   const plan = planOf(spec, more, format, maker.target, maker.limits);
-  const executor = await maker.make(planModel(spec, format), plan);
+  const executor = await maker.make(graphOf(spec, format), plan);
   for (const [i, { name, rows, cols, kind }] of table.entries()) {
     const values = randomValues(rows * cols, i + 1).map((v) =>
       kind === 'vector' ? 1 + 0.3 * v : (2 * v) / Math.sqrt(cols),

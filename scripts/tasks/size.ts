@@ -1,0 +1,122 @@
+/**
+ * What a visitor downloads before any weights: the gzipped JavaScript of each entry over everything it imports at once.
+ * The library and the widget take their worker as one file, when somebody first needs it; it counts apart, for all that
+ * it can do is in it. The chat page is our own build, whose worker fetches what a model needs: of the two executors the
+ * larger counts, and what comes later counts apart (lazy-modules.ts). Fails above the limits, on wasm or code made from
+ * strings, and where something imports the entry of a worker, which WebKit would run again.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { minifySync, type Rolldown } from 'vite';
+import { chunkName, EXECUTORS, LATER } from '../bundling/lazy-modules.ts';
+
+const named = (names: readonly string[]) => new RegExp(`/(${names.join('|')})(-[^/]+)?\\.js$`);
+const executor = named(EXECUTORS.map(chunkName));
+/** `worker-text`: the package's worker, as a module that making it imports (vite-worker.ts) */
+const NOT_FIRST = named(['worker-text', ...[...Object.keys(LATER), ...EXECUTORS].map(chunkName)]);
+
+/** KB = 1,000 bytes. Where a limit is raised, the reason stands beside it. */
+export const ENTRIES = [
+  { name: 'library', entry: 'dist/index.js', limitKB: 12 },
+  // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 30 },
+  // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed
+  // as text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and
+  // folders as people have them; 3 for files that change while they download; 2 for servers that are silent, busy,
+  // endless or wrong, limits of small files and headers, databases that others hold, and stores that are full; 2 for
+  // the SHA-256 of
+  // @noble/hashes, which takes little more than half the time that our own took; 1 for loading in stages and a store in
+  // parts
+  { name: 'their worker', entry: 'dist/worker.js', limitKB: 147 },
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 103 },
+];
+
+/**
+ * An entry and every script named by a string literal in it, transitively: imports, lazy imports, workers.
+ * @param without what is not followed where it is imported lazily
+ */
+export function graph(entry: string, without = /^$/, seen = new Set<string>()): Set<string> {
+  if (seen.has(entry)) return seen;
+  seen.add(entry);
+  const names = /(\bimport\(|\bnew URL\()?["'`]([^"'`\s]+\.js)["'`]/g;
+  for (const [, how, path] of readFileSync(entry, 'utf8').matchAll(names)) {
+    const file = join(dirname(entry), path);
+    // the same worker as a file
+    if (how === 'new URL(' && /^dist\/(embed\/)?worker\.js$/.test(file)) continue;
+    if (existsSync(file) && !(how && without.test(file))) graph(file, without, seen);
+  }
+  return seen;
+}
+
+const gzipped = (data: string | Buffer) => gzipSync(data, { level: 9 }).length;
+const size = (file: string) => gzipped(readFileSync(file));
+const line = (name: string, bytes: number) => `  ${name.padEnd(50)}${(bytes / 1000).toFixed(1).padStart(7)} KB`;
+
+/**
+ * A file of one piece, by folder of src/ (or library): what each would take by itself, scaled to what all take
+ * together.
+ */
+export function byFolder({ code, modules }: Rolldown.OutputChunk): string[] {
+  const texts = new Map<string, string>();
+  for (const [id, module] of Object.entries(modules)) {
+    const [, folder] = /(?:\/src\/|.*\/node_modules\/)((?:@[^/]+\/)?[^/]+)/.exec(id) ?? [
+      null,
+      id.includes('/shaders/') ? 'shaders' : 'other',
+    ];
+    texts.set(folder, (texts.get(folder) ?? '') + (module.code ?? ''));
+  }
+  const alone = [...texts].map(([folder, text]) => ({ folder, bytes: gzipped(minifySync('a.js', text).code) }));
+  const scale = gzipped(code) / alone.reduce((sum, { bytes }) => sum + bytes, 0);
+  return alone.sort((a, b) => b.bytes - a.bytes).map(({ folder, bytes }) => line(`  ${folder}`, bytes * scale));
+}
+
+function forbidden(): string[] {
+  const found: string[] = [];
+  for (const file of readdirSync('dist', { recursive: true, encoding: 'utf8' })) {
+    if (file.endsWith('.wasm')) found.push(`${file} is WebAssembly`);
+    if (!file.endsWith('.js')) continue;
+    const code = readFileSync(join('dist', file), 'utf8');
+    if (file.startsWith('site/') && /(\bfrom|\bimport\(?)\s*["'`]\.\/worker-/.test(code))
+      found.push(`${file} imports the worker's entry: see vite.config.ts`);
+    for (const pattern of [/\bnew Function\b/, /(?<![\w.$])eval\(/, /\bWebAssembly\b/, /data:application\/wasm/]) {
+      const match = pattern.exec(code);
+      if (match)
+        found.push(`${file} contains ${match[0]}: …${code.slice(Math.max(0, match.index - 60), match.index + 60)}…`);
+    }
+  }
+  return found;
+}
+
+/**
+ * Prints the table; false when something is over its limit or forbidden.
+ * @param folders of the worker's file, as lines
+ */
+export function checkSizes(folders: string[] = []): boolean {
+  let ok = true;
+  for (const { name, entry, limitKB } of ENTRIES) {
+    const files = [...graph(entry)].filter((file) => file.endsWith('.js'));
+    const bytes = (list: string[]) => list.reduce((sum, file) => sum + size(file), 0);
+    const first = graph(entry, NOT_FIRST);
+    const besides = (file: string) => [...graph(file, NOT_FIRST)].filter((each) => !first.has(each));
+    const executors = files.filter((file) => executor.test(file)).map(besides);
+    const total = bytes(files.filter((file) => first.has(file))) + Math.max(0, ...executors.map(bytes));
+    const later = bytes(files.filter((file) => !first.has(file) && !executors.flat().includes(file)));
+    const over = total > limitKB * 1000;
+    ok &&= !over;
+    console.log(
+      `${name.padEnd(20)}${(total / 1000).toFixed(1).padStart(7)} KB gzipped of ${limitKB}${later ? `, ${(later / 1000).toFixed(1)} later` : ''}${over ? '  TOO MUCH' : ''}`,
+    );
+    for (const file of files) console.log(line(relative('dist', file), size(file)));
+    if (entry === 'dist/worker.js') for (const folder of folders) console.log(folder);
+  }
+  for (const line of forbidden()) {
+    ok = false;
+    console.log(`FORBIDDEN: ${line}`);
+  }
+  return ok;
+}
+
+export async function main(): Promise<number> {
+  return checkSizes() ? 0 : 1;
+}

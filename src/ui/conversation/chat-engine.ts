@@ -1,0 +1,43 @@
+/** What a session asks of an engine: tests drive it with a fake one. */
+import type { HubOptions, ModelInput } from '../../engine';
+import type {
+  AnswerPart,
+  ChatMessage,
+  EngineOptions,
+  GenerateResult,
+  MemoryInfo,
+  ModelInfo,
+  Prefill,
+  Progress,
+  SamplingOptions,
+  SavedCache,
+} from '../../protocol';
+
+/** A conversation with a cache of its own. */
+export interface Talk {
+  chat(
+    messages: ChatMessage[],
+    options?: SamplingOptions & {
+      signal?: AbortSignal;
+      made?: readonly number[];
+      onPrefill?: (prefill: Prefill) => void;
+    },
+  ): { parts: AsyncIterable<AnswerPart>; result: Promise<GenerateResult> };
+  /** frees the cache */
+  close(): Promise<void>;
+  /** writes the cache to the browser's storage, under the name that the conversation was given */
+  save(options?: { signal?: AbortSignal }): Promise<SavedCache>;
+}
+
+export interface ChatEngine {
+  conversation(options?: { saved?: string }): Talk;
+  info(): Promise<ModelInfo>;
+  memory(): Promise<MemoryInfo>;
+  tokenize(text: string): Promise<number[]>;
+  dispose(): void | Promise<void>;
+}
+
+export type LoadEngine = (
+  model: ModelInput,
+  options: EngineOptions & HubOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
+) => Promise<ChatEngine>;
