@@ -17,8 +17,11 @@ globalThis.setImmediate = new Proxy(globalThis.setImmediate, {
   },
 });
 
-/** Dawn's instance must stay referenced for the life of the process. */
-const instance = create([]);
+/**
+ * Dawn's instance must stay referenced for the life of the process. It zeroes workgroup memory by a loop: the Vulkan
+ * extension that does so is written out word by word in SwiftShader, which took most of the time that it compiled.
+ */
+const instance = create(['disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension']);
 const devices = new Map<string, Promise<GPUDevice>>();
 
 /**
