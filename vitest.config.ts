@@ -1,6 +1,13 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
+import {
+  COMPILE_FLAG,
+  findChromium,
+  QUIET_FLAGS,
+  vulkanEnvironment,
+  WEBGPU_FLAGS,
+  WEBGPU_IGNORED,
+} from './scripts/chromium.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const executable = await findChromium();
@@ -63,7 +70,7 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: executable ?? undefined,
-                args: [...QUIET_FLAGS, ...WEBGPU_FLAGS],
+                args: [...QUIET_FLAGS, ...WEBGPU_FLAGS, COMPILE_FLAG],
                 ignoreDefaultArgs: WEBGPU_IGNORED,
               },
             }),
