@@ -2,6 +2,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 import {
+  COMPILE_FLAG,
   findChromium,
   QUIET_FLAGS,
   vulkanEnvironment,
@@ -69,7 +70,7 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: executable ?? undefined,
-                args: [...QUIET_FLAGS, ...WEBGPU_FLAGS],
+                args: [...QUIET_FLAGS, ...WEBGPU_FLAGS, COMPILE_FLAG],
                 ignoreDefaultArgs: WEBGPU_IGNORED,
               },
             }),

@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, test as base, chromium, expect, type Locator, type Page } from '@playwright/test';
-import { findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/testing/chromium';
+import { COMPILE_FLAG, findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/testing/chromium';
 import { type ServerOptions, serveProduct } from '../scripts/testing/server';
 import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
 
@@ -108,7 +108,7 @@ function childProcesses(browser: number, type: string): number[] {
 async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: (await findChromium()) ?? undefined,
-    args: [...QUIET_FLAGS, ...(options.webgpu ? WEBGPU_FLAGS : []), ...(options.flags ?? [])],
+    args: [...QUIET_FLAGS, ...(options.webgpu ? [...WEBGPU_FLAGS, COMPILE_FLAG] : []), ...(options.flags ?? [])],
     ignoreDefaultArgs: options.webgpu ? WEBGPU_IGNORED : [],
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     colorScheme: options.colorScheme ?? 'light',

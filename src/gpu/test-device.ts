@@ -4,8 +4,24 @@ import type { Gpu, GpuOptions } from './device';
 import { requestGpu } from './device';
 
 Object.assign(globalThis, globals);
-/** Dawn's instance must stay referenced for the life of the process. */
-const instance = create([]);
+
+/**
+ * While anything is pending, Dawn asks in every turn of the event loop whether it is done: half of the processor time
+ * of these tests, which SwiftShader needs on few cores. Here it asks once a millisecond. Its callbacks are native.
+ */
+const { setTimeout } = globalThis;
+globalThis.setImmediate = new Proxy(globalThis.setImmediate, {
+  apply(setImmediate, _, [callback, ...values]: Parameters<typeof globalThis.setImmediate>) {
+    if (!/\[native code\]/.test(Function.prototype.toString.call(callback))) return setImmediate(callback, ...values);
+    return setTimeout(callback, 1, ...values);
+  },
+});
+
+/**
+ * Dawn's instance must stay referenced for the life of the process. It zeroes workgroup memory by a loop: the Vulkan
+ * extension that does so is written out word by word in SwiftShader, which took most of the time that it compiled.
+ */
+const instance = create(['disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension']);
 const devices = new Map<string, Promise<GPUDevice>>();
 
 /**
