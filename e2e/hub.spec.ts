@@ -138,7 +138,7 @@ async function blank(context: BrowserContext, site: StaticServer): Promise<Page>
 }
 
 test('two tabs download once, and neither deletes the model under the other', async ({ profile, hub, site, size }) => {
-  const { context } = await profile.open();
+  const { context } = await profile.open({ own: true });
   const pages = [await blank(context, site), await blank(context, site)];
   const outcomes = await Promise.all(pages.map((page) => loadIn(page, hub, { persist: true })));
   expect(outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
@@ -166,7 +166,7 @@ test('connections that are cut lose nothing, tabs that are closed three chunks e
   site,
   size,
 }) => {
-  const { context } = await profile.open();
+  const { context } = await profile.open({ own: true });
   let received = 0;
   for (let cut = 0; cut < 3; cut++) {
     const page = await blank(context, site);
@@ -215,7 +215,7 @@ test('a browser without room says so, keeps what is good, and can go on without 
   site,
   size,
 }) => {
-  const { context } = await profile.open();
+  const { context } = await profile.open({ own: true });
   const page = await blank(context, site);
   const cdp = await context.newCDPSession(page);
   const quota = (quotaSize?: number) => cdp.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize });

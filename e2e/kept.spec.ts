@@ -36,7 +36,7 @@ test('a conversation goes on after a reload, and after the browser was closed, o
   profile,
 }) => {
   const { origin } = product.site;
-  const first = await profile.open();
+  const first = await profile.open({ own: true });
   let chat = new Chat(first.page);
   await first.page.goto(url(origin));
   await chat.loadModel();
@@ -67,7 +67,7 @@ test('a conversation goes on after a reload, and after the browser was closed, o
   await first.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await first.close();
   await product.close();
-  const second = await profile.open();
+  const second = await profile.open({ own: true });
   chat = new Chat(second.page);
   await second.page.goto(url(origin));
   await expect(chat.question).toBeVisible();
