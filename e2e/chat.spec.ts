@@ -107,7 +107,12 @@ for (const [query, sentence] of [
 test('options reach the engine: what they ask for is what is in effect', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(url(product.site.origin, '&backend=cpu&kv-capacity=full&max-context=96&chunk=8&kv=f32&storage=none&max-new-tokens=4'));
+  await page.goto(
+    url(
+      product.site.origin,
+      '&backend=cpu&kv-capacity=full&max-context=96&chunk=8&kv=f32&storage=none&max-new-tokens=4',
+    ),
+  );
   await chat.loadModel();
   await chat.ask('a');
   const { info, memory } = await chat.state();

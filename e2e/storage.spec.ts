@@ -17,7 +17,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   const { site } = product;
   const first = await profile.open({ own: true });
   const chat = new Chat(first.page);
-  await first.page.goto(`${site.origin}/?model=${TINY}`);
+  await first.page.goto(`${site.origin}/?model=${TINY}&max-new-tokens=8`);
   await chat.loadModel();
   const answer = await chat.ask('Hello');
   expect(site.bytes(TINY)).toBeGreaterThan(250_000);
@@ -31,7 +31,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   await first.close();
   const second = await profile.open({ own: true });
   const again = new Chat(second.page);
-  await second.page.goto(`${site.origin}/?model=${TINY}`);
+  await second.page.goto(`${site.origin}/?model=${TINY}&max-new-tokens=8`);
   await expect(again.question).toBeVisible();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
@@ -41,7 +41,7 @@ test('answers with the server stopped and the browser restarted', async ({ produ
   const { origin } = product.site;
   const online = await profile.open({ own: true });
   const chat = new Chat(online.page);
-  await online.page.goto(`${origin}/?model=${TINY}`);
+  await online.page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await chat.loadModel();
   const answer = await chat.ask('Hello');
   await online.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
@@ -50,7 +50,7 @@ test('answers with the server stopped and the browser restarted', async ({ produ
 
   const offline = await profile.open({ own: true });
   const again = new Chat(offline.page);
-  await offline.page.goto(`${origin}/?model=${TINY}`);
+  await offline.page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await expect(again.question).toBeVisible();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(offline.complaints).toEqual([]);
@@ -118,7 +118,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
 test('a new version of the page waits until the visitor asks for it', async ({ product, profile }) => {
   const { origin, port } = product.site;
   const { page } = await profile.open();
-  await page.goto(`${origin}/?model=${TINY}`);
+  await page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await product.close();
   // the same page, one byte different in its worker
@@ -151,7 +151,7 @@ test('a log-in page in the place of a new version is not kept, and the version b
 }) => {
   const { origin, port } = product.site;
   const { page } = await profile.open();
-  await page.goto(`${origin}/?model=${TINY}`);
+  await page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   const before = await page.evaluate(() => caches.keys());
   await product.close();
