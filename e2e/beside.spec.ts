@@ -108,13 +108,13 @@ test.describe('two pages on one origin', () => {
     const server = await servePages(['/a/', '/b/']);
     const { page } = await profile.open();
     const chat = new Chat(page);
-    await page.goto(`${server.origin}/a/?model=${TINY}`);
+    await page.goto(`${server.origin}/a/?model=${TINY}&max-new-tokens=8`);
     await chat.loadModel();
     await chat.ask('Hello');
     await page.goto(`${server.origin}/b/?model=${TINY}`);
     await expect(chat.question).toBeVisible();
     await expect(chat.log).toHaveCount(0);
-    await page.goto(`${server.origin}/a/?model=${TINY}`);
+    await page.goto(`${server.origin}/a/?model=${TINY}&max-new-tokens=8`);
     await expect(chat.log).toContainText('Hello');
     await server.close();
   });

@@ -1,5 +1,6 @@
 /** The chat page without WebGPU: from the offer to the answer, on the CPU, under the strict policy. */
 import { Chat, expect, expectedChats, sureIds, TINY, test } from './product';
+import { slowOnCpu } from './slow-worker';
 
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}${query}`;
 
@@ -7,7 +8,7 @@ test('shows the size, loads when asked to, and answers from the CPU', async ({ p
   const { site } = product;
   const { page, requests, complaints } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(url(site.origin));
+  await page.goto(url(site.origin, '&max-new-tokens=12'));
   await expect(chat.size).toContainText('0.3 MB');
   expect(site.requests.filter((line) => line.includes('safetensors'))).toEqual([]);
 
@@ -33,7 +34,7 @@ test('shows the size, loads when asked to, and answers from the CPU', async ({ p
 test('keeps the conversation, stops, and starts anew', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(url(product.site.origin));
+  await page.goto(url(product.site.origin, '&max-new-tokens=8'));
   await chat.loadModel();
   await chat.view.getByRole('listitem').first().getByRole('button').click();
   await chat.answered();
@@ -67,21 +68,23 @@ test('of a question longer than the context the newest part is seen, and the pag
   await expect(chat.stat('note')).toHaveCount(0);
 });
 
-test('stop ends a long answer, which stays', async ({ product, profile }) => {
-  const { page } = await profile.open();
-  const chat = new Chat(page);
-  await page.goto(product.site.origin);
-  await expect(chat.size).toContainText(/8\d MB/);
-  await chat.loadModel();
-  await chat.question.fill('Write a long story about a river.');
-  await chat.question.press('Enter');
-  await expect.poll(async () => (await chat.state()).messages.at(-1)?.content.length).toBeGreaterThan(8);
-  await chat.stop.click();
-  await chat.answered();
-  const stopped = await chat.state();
-  expect(stopped.result?.finish).toBe('aborted');
-  expect(stopped.messages.at(-1)!.content.length).toBeGreaterThan(8);
-  expect(stopped.result!.stats.newTokens).toBeLessThan(100);
+test.describe('of a slow model', () => {
+  test.use({ serverOptions: { intercept: slowOnCpu } });
+  test('stop ends a long answer, which stays', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    const chat = new Chat(page);
+    await page.goto(url(product.site.origin, '&backend=cpu&ignore-eos'));
+    await chat.loadModel();
+    await chat.question.fill('Write a long story about a river.');
+    await chat.question.press('Enter');
+    await expect.poll(async () => (await chat.state()).messages.at(-1)?.content.length).toBeGreaterThan(8);
+    await chat.stop.click();
+    await chat.answered();
+    const stopped = await chat.state();
+    expect(stopped.result?.finish).toBe('aborted');
+    expect(stopped.messages.at(-1)!.content.length).toBeGreaterThan(8);
+    expect(stopped.result!.stats.newTokens).toBeLessThan(100);
+  });
 });
 
 for (const [query, sentence] of [
@@ -104,7 +107,12 @@ for (const [query, sentence] of [
 test('options reach the engine: what they ask for is what is in effect', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(url(product.site.origin, '&backend=cpu&kv-capacity=full&max-context=96&chunk=8&kv=f32&storage=none'));
+  await page.goto(
+    url(
+      product.site.origin,
+      '&backend=cpu&kv-capacity=full&max-context=96&chunk=8&kv=f32&storage=none&max-new-tokens=4',
+    ),
+  );
   await chat.loadModel();
   await chat.ask('a');
   const { info, memory } = await chat.state();

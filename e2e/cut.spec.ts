@@ -1,6 +1,7 @@
 /** Answers that are not whole, a chat that was put away too soon, a limit that is too low, and where the page ends. */
 import type { Page } from '@playwright/test';
 import { Chat, expect, TINY, test } from './product';
+import { slowOnCpu } from './slow-worker';
 
 const url = (origin: string, query = '') => `${origin}/?model=${TINY}&backend=cpu${query}`;
 /** What stands below the last answer. */
@@ -37,40 +38,43 @@ test('an answer that reached its limit says so, and goes on as if it had never e
   expect(messages.map(({ content }) => content)).toEqual(['Hello', whole]);
 });
 
-test('an answer that was stopped says so, and goes on; so does one that a reload cut off', async ({
-  product,
-  profile,
-}) => {
-  const { page } = await profile.open();
-  const chat = new Chat(page);
-  await page.goto(product.site.origin);
-  await chat.loadModel();
-  const answer = async () => (await chat.state()).messages.at(-1)!.content;
-  await chat.question.fill('Write a long story about a river.');
-  await chat.question.press('Enter');
-  await expect.poll(async () => (await answer()).length).toBeGreaterThan(8);
-  await chat.stop.click();
-  await expect(said(chat)).toContainText('The answer was stopped.');
-  const stopped = await answer();
-  await goOn(chat).click();
-  await expect.poll(async () => (await answer()).length).toBeGreaterThan(stopped.length);
-  expect((await answer()).startsWith(stopped)).toBe(true);
-  await page.reload();
-  await expect(goOn(chat)).toBeVisible();
-  const left = await answer();
-  expect(left.startsWith(stopped)).toBe(true);
-  await goOn(chat).click();
-  await expect.poll(async () => (await answer()).length).toBeGreaterThan(left.length);
-  expect((await answer()).startsWith(left)).toBe(true);
-  await chat.stop.click();
-  await chat.answered();
-  expect((await chat.state()).messages).toHaveLength(2);
+test.describe('of a slow model', () => {
+  test.use({ serverOptions: { intercept: slowOnCpu } });
+  test('an answer that was stopped says so, and goes on; so does one that a reload cut off', async ({
+    product,
+    profile,
+  }) => {
+    const { page } = await profile.open();
+    const chat = new Chat(page);
+    await page.goto(url(product.site.origin, '&ignore-eos'));
+    await chat.loadModel();
+    const answer = async () => (await chat.state()).messages.at(-1)!.content;
+    await chat.question.fill('Write a long story about a river.');
+    await chat.question.press('Enter');
+    await expect.poll(async () => (await answer()).length).toBeGreaterThan(8);
+    await chat.stop.click();
+    await expect(said(chat)).toContainText('The answer was stopped.');
+    const stopped = await answer();
+    await goOn(chat).click();
+    await expect.poll(async () => (await answer()).length).toBeGreaterThan(stopped.length);
+    expect((await answer()).startsWith(stopped)).toBe(true);
+    await page.reload();
+    await expect(goOn(chat)).toBeVisible();
+    const left = await answer();
+    expect(left.startsWith(stopped)).toBe(true);
+    await goOn(chat).click();
+    await expect.poll(async () => (await answer()).length).toBeGreaterThan(left.length);
+    expect((await answer()).startsWith(left)).toBe(true);
+    await chat.stop.click();
+    await chat.answered();
+    expect((await chat.state()).messages).toHaveLength(2);
+  });
 });
 
 test('“New chat” can be undone until something is asked', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(url(product.site.origin));
+  await page.goto(url(product.site.origin, '&max-new-tokens=8'));
   await chat.loadModel();
   const answer = await chat.ask('Hello');
   await page.getByRole('button', { name: 'New chat' }).click();

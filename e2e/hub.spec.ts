@@ -9,7 +9,17 @@ import { smallLlama } from '../src/runtime/test/small-llama';
 import { test as base, expect } from './product';
 
 const MIB = 1 << 20;
-const CONFIG = smallLlama(14);
+
+/** A random model's files, by how many layers it has: made once. */
+const made = new Map<number, Promise<Map<string, Uint8Array>>>();
+async function make(layers: number): Promise<Map<string, Uint8Array>> {
+  const random = createRandomSource(smallLlama(layers));
+  const files = new Map<string, Uint8Array>();
+  for (const path of ['config.json', 'model.safetensors']) {
+    files.set(path, await random.read(path, 0, (await random.size(path))!));
+  }
+  return files;
+}
 
 type Options = Omit<NonNullable<Parameters<typeof load>[1]>, 'lora'>;
 interface Outcome {
@@ -21,6 +31,8 @@ interface Outcome {
 }
 
 interface Fixtures {
+  /** of the model: four are three chunks */
+  layers: number;
   repo: FakeRepo;
   hub: FakeHub;
   site: StaticServer;
@@ -28,14 +40,10 @@ interface Fixtures {
 }
 
 const test = base.extend<Fixtures>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
-  repo: async ({}, use) => {
-    const random = createRandomSource(CONFIG);
-    const files = new Map<string, Uint8Array>();
-    for (const path of ['config.json', 'model.safetensors']) {
-      files.set(path, await random.read(path, 0, (await random.size(path))!));
-    }
-    await use({ files });
+  layers: [4, { option: true }],
+  repo: async ({ layers }, use) => {
+    if (!made.has(layers)) made.set(layers, make(layers));
+    await use({ files: await made.get(layers)! });
   },
   size: async ({ repo }, use) => {
     await use([...repo.files.values()].reduce((sum, { length }) => sum + length, 0));
@@ -47,7 +55,7 @@ const test = base.extend<Fixtures>({
     expect(hub.complaints).toEqual([]);
     await hub.close();
   },
-  // biome-ignore lint/correctness/noEmptyPattern: as above
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
   site: async ({}, use) => {
     const site = await serve({
       mounts: [
@@ -138,7 +146,7 @@ async function blank(context: BrowserContext, site: StaticServer): Promise<Page>
 }
 
 test('two tabs download once, and neither deletes the model under the other', async ({ profile, hub, site, size }) => {
-  const { context } = await profile.open();
+  const { context } = await profile.open({ own: true });
   const pages = [await blank(context, site), await blank(context, site)];
   const outcomes = await Promise.all(pages.map((page) => loadIn(page, hub, { persist: true })));
   expect(outcomes.map(({ error }) => error)).toEqual([undefined, undefined]);
@@ -160,42 +168,45 @@ test('two tabs download once, and neither deletes the model under the other', as
   expect(await ask(pages[0], 'storedModels')).toEqual([]);
 });
 
-test('connections that are cut lose nothing, tabs that are closed three chunks each', async ({
-  profile,
-  hub,
-  site,
-  size,
-}) => {
-  const { context } = await profile.open();
-  let received = 0;
-  for (let cut = 0; cut < 3; cut++) {
-    const page = await blank(context, site);
+test.describe('a model of many chunks', () => {
+  test.use({ layers: 14 });
+  test('connections that are cut lose nothing, tabs that are closed three chunks each', async ({
+    profile,
+    hub,
+    site,
+    size,
+  }) => {
+    const { context } = await profile.open({ own: true });
+    let received = 0;
+    for (let cut = 0; cut < 3; cut++) {
+      const page = await blank(context, site);
+      hub.mend();
+      hub.cutAfter(1 + Math.floor(Math.random() * 0.2 * size));
+      const { error, networkBytes } = await loadIn(page, hub);
+      expect(error).toMatchObject({ code: 'network', details: { status: expect.any(Number) } });
+      received += networkBytes;
+      await page.close();
+    }
+    // what the server sent and the browser had not taken when the line was cut
+    const lost = hub.bytes() - received;
     hub.mend();
-    hub.cutAfter(1 + Math.floor(Math.random() * 0.2 * size));
-    const { error, networkBytes } = await loadIn(page, hub);
-    expect(error).toMatchObject({ code: 'network', details: { status: expect.any(Number) } });
-    received += networkBytes;
-    await page.close();
-  }
-  // what the server sent and the browser had not taken when the line was cut
-  const lost = hub.bytes() - received;
-  hub.mend();
-  hub.options.bytesPerSecond = 10e6;
-  for (let kill = 0; kill < 2; kill++) {
+    hub.options.bytesPerSecond = 10e6;
+    for (let kill = 0; kill < 2; kill++) {
+      const page = await blank(context, site);
+      const before = hub.bytes();
+      void loadIn(page, hub).catch(() => {});
+      await expect.poll(() => hub.bytes() - before, { intervals: [20] }).toBeGreaterThan(0.1 * size);
+      await page.close();
+    }
+    hub.options.bytesPerSecond = undefined;
     const page = await blank(context, site);
-    const before = hub.bytes();
-    void loadIn(page, hub).catch(() => {});
-    await expect.poll(() => hub.bytes() - before, { intervals: [20] }).toBeGreaterThan(0.1 * size);
-    await page.close();
-  }
-  hub.options.bytesPerSecond = undefined;
-  const page = await blank(context, site);
-  expect((await loadIn(page, hub)).ids).toHaveLength(4);
-  await page.evaluate(() => (window as Held).engine!.dispose());
-  test.info().annotations.push({ type: 'sent twice', description: `${hub.bytes() - size} of ${size} bytes` });
-  expect(hub.bytes()).toBeLessThanOrEqual(size + 6 * APART + lost + 2 * 3 * 4 * MIB);
-  const [{ key }] = (await ask(page, 'storedModels')) as { key: string }[];
-  await expectSound(page, key, size);
+    expect((await loadIn(page, hub)).ids).toHaveLength(4);
+    await page.evaluate(() => (window as Held).engine!.dispose());
+    test.info().annotations.push({ type: 'sent twice', description: `${hub.bytes() - size} of ${size} bytes` });
+    expect(hub.bytes()).toBeLessThanOrEqual(size + 6 * APART + lost + 2 * 3 * 4 * MIB);
+    const [{ key }] = (await ask(page, 'storedModels')) as { key: string }[];
+    await expectSound(page, key, size);
+  });
 });
 
 test('a gated model needs its token, which goes nowhere but to the Hub', async ({ profile, hub, site, repo }) => {
@@ -215,7 +226,7 @@ test('a browser without room says so, keeps what is good, and can go on without 
   site,
   size,
 }) => {
-  const { context } = await profile.open();
+  const { context } = await profile.open({ own: true });
   const page = await blank(context, site);
   const cdp = await context.newCDPSession(page);
   const quota = (quotaSize?: number) => cdp.send('Storage.overrideQuotaForOrigin', { origin: site.origin, quotaSize });

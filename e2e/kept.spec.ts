@@ -4,8 +4,9 @@ import type { SavedCache } from '../src/protocol';
 import type { ChatSession } from '../src/ui/conversation/session';
 import { inStore } from './in-store';
 import { Chat, expect, TINY, test } from './product';
+import { slowOnCpu } from './slow-worker';
 
-const url = (origin: string) => `${origin}/?model=${TINY}`;
+const url = (origin: string, query = '&max-new-tokens=8') => `${origin}/?model=${TINY}${query}`;
 /** The tiny model answers them within its context. */
 const QUESTIONS = ['cat', 'yes', 'no', 'no'];
 
@@ -36,7 +37,7 @@ test('a conversation goes on after a reload, and after the browser was closed, o
   profile,
 }) => {
   const { origin } = product.site;
-  const first = await profile.open();
+  const first = await profile.open({ own: true });
   let chat = new Chat(first.page);
   await first.page.goto(url(origin));
   await chat.loadModel();
@@ -67,7 +68,7 @@ test('a conversation goes on after a reload, and after the browser was closed, o
   await first.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await first.close();
   await product.close();
-  const second = await profile.open();
+  const second = await profile.open({ own: true });
   chat = new Chat(second.page);
   await second.page.goto(url(origin));
   await expect(chat.question).toBeVisible();
@@ -82,7 +83,7 @@ test('on a phone the end of what was said is in sight again, above what the load
 }) => {
   const { page } = await profile.open({ width: 360, height: 640 });
   const chat = new Chat(page);
-  await page.goto(url(product.site.origin));
+  await page.goto(url(product.site.origin, ''));
   await chat.loadModel();
   for (const question of QUESTIONS) await chat.ask(question);
   await page.reload();
@@ -131,22 +132,25 @@ test('nothing is left of it after “New chat”, nor where it is not to be kept
   await expect(keep).not.toBeChecked();
 });
 
-test('an answer that a reload cut off is there as far as it came', async ({ product, profile }) => {
-  const { page } = await profile.open();
-  const chat = new Chat(page);
-  await page.goto(product.site.origin);
-  await chat.loadModel();
-  await chat.question.fill('Write a long story about a river.');
-  await chat.question.press('Enter');
-  type Kept = { messages: { content: string }[] };
-  const kept = async () => (await stored<Kept>(page, 'nibble-chat'))[0]?.messages[1]?.content ?? '';
-  await expect.poll(async () => (await kept()).length).toBeGreaterThan(8);
-  const before = await kept();
-  await page.reload();
-  await expect(chat.question).toBeVisible();
-  const { messages } = await chat.state();
-  expect(messages).toHaveLength(2);
-  expect(messages[1].content.startsWith(before)).toBe(true);
+test.describe('of a slow model', () => {
+  test.use({ serverOptions: { intercept: slowOnCpu } });
+  test('an answer that a reload cut off is there as far as it came', async ({ product, profile }) => {
+    const { page } = await profile.open();
+    const chat = new Chat(page);
+    await page.goto(url(product.site.origin, '&backend=cpu&ignore-eos'));
+    await chat.loadModel();
+    await chat.question.fill('Write a long story about a river.');
+    await chat.question.press('Enter');
+    type Kept = { messages: { content: string }[] };
+    const kept = async () => (await stored<Kept>(page, 'nibble-chat'))[0]?.messages[1]?.content ?? '';
+    await expect.poll(async () => (await kept()).length).toBeGreaterThan(8);
+    const before = await kept();
+    await page.reload();
+    await expect(chat.question).toBeVisible();
+    const { messages } = await chat.state();
+    expect(messages).toHaveLength(2);
+    expect(messages[1].content.startsWith(before)).toBe(true);
+  });
 });
 
 test('a question that a reload left without an answer is offered to be answered', async ({ product, profile }) => {
@@ -171,7 +175,7 @@ test('a question that a reload left without an answer is offered to be answered'
 test('a model that was chosen in the dialog is there again with its conversation', async ({ product, profile }) => {
   const { page } = await profile.open();
   const chat = new Chat(page);
-  await page.goto(product.site.origin);
+  await page.goto(`${product.site.origin}/?max-new-tokens=8`);
   const dialog = await openDialog(page);
   await dialog.getByLabel('Hugging Face id').fill(TINY);
   await dialog.getByRole('button', { name: 'Look up' }).click();
@@ -265,9 +269,10 @@ test('the widget, which is on other people’s sites, keeps nothing of what is s
   const chat = new Chat(page);
   const visit = async () => {
     await page.goto(host.origin);
-    await page
-      .locator('nibble-chat')
-      .evaluate((element, model) => element.setAttribute('model', model), site.origin + TINY);
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('max-new-tokens', '8');
+    }, site.origin + TINY);
     await page.getByRole('button', { name: 'Start a chat' }).click();
   };
   await visit();

@@ -1,4 +1,7 @@
-/** What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. */
+/**
+ * What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. Each state is
+ * looked at in both colour schemes.
+ */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import type { ChatSession } from '../src/ui/conversation/session';
@@ -6,15 +9,34 @@ import { Chat, expect, TINY, TINY_GGUF, test } from './product';
 
 const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
 
+const SCHEMES = ['light', 'dark'] as const;
+
 async function picture(page: Page, name: string) {
   await page.screenshot({ path: `test-results/screens/${name}.png` });
-  await page.evaluate(AXE);
+  if (await page.evaluate(() => !('axe' in window))) await page.evaluate(AXE);
   const found = await page.evaluate(async () => {
     type Result = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
     const { violations } = await (window as unknown as { axe: { run(): Promise<Result> } }).axe.run();
     return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
   });
-  expect(found).toEqual([]);
+  expect(found, name).toEqual([]);
+}
+
+/** Changes the colour scheme, and waits until no colour is between the two any more. */
+async function dress(page: Page, colorScheme: (typeof SCHEMES)[number]) {
+  await page.emulateMedia({ colorScheme });
+  await page.evaluate(async () => {
+    const changing = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+    await Promise.allSettled(changing.map(({ finished }) => finished));
+  });
+}
+
+/** @param name of the picture; `*` stands for the scheme */
+async function pictures(page: Page, name: string) {
+  for (const colorScheme of SCHEMES) {
+    await dress(page, colorScheme);
+    await picture(page, name.replace('*', colorScheme));
+  }
 }
 
 const ANSWER = `The sky looks blue because air scatters **short waves** of light more than long ones.
@@ -32,71 +54,67 @@ for (const [device, size] of Object.entries({
   desktop: { width: 1280, height: 800 },
   phone: { width: 390, height: 780 },
 })) {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`the page on a ${device}, ${colorScheme}`, async ({ product, profile }) => {
-      const { page } = await profile.open({ ...size, colorScheme });
-      const name = (state: string) => `page-${device}-${colorScheme}-${state}`;
-      const chat = new Chat(page);
-      await page.goto(`${product.site.origin}/?model=${TINY}`);
-      await expect(chat.load).toBeVisible();
-      await expect(page.locator('nibble-memory summary')).toBeVisible();
-      await picture(page, name('offer'));
-      await chat.loadModel();
-      await picture(page, name('ready'));
-      await chat.ask('Why is the sky blue?');
-      // the tiny model only babbles: show how a real answer is set
-      await chat.view.evaluate((view, content) => {
-        const { session } = view as unknown as { session: EventTarget & { messages: object[] } };
-        session.messages = [...session.messages.slice(0, -1), { role: 'assistant', content }];
-        session.dispatchEvent(new Event('change'));
-      }, ANSWER);
-      await expect(chat.log).toContainText('four times');
-      await picture(page, name('answer'));
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(wide).toBeLessThanOrEqual(0);
-    });
-  }
+  test(`the page on a ${device}`, async ({ product, profile }) => {
+    const { page } = await profile.open(size);
+    const name = (state: string) => `page-${device}-*-${state}`;
+    const chat = new Chat(page);
+    await page.goto(`${product.site.origin}/?model=${TINY}`);
+    await expect(chat.load).toBeVisible();
+    await expect(page.locator('nibble-memory summary')).toBeVisible();
+    await pictures(page, name('offer'));
+    await chat.loadModel();
+    await pictures(page, name('ready'));
+    await chat.ask('Why is the sky blue?');
+    // the tiny model only babbles: show how a real answer is set
+    await chat.view.evaluate((view, content) => {
+      const { session } = view as unknown as { session: EventTarget & { messages: object[] } };
+      session.messages = [...session.messages.slice(0, -1), { role: 'assistant', content }];
+      session.dispatchEvent(new Event('change'));
+    }, ANSWER);
+    await expect(chat.log).toContainText('four times');
+    await pictures(page, name('answer'));
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide).toBeLessThanOrEqual(0);
+  });
 
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`the dialog of models on a ${device}, ${colorScheme}`, async ({ product, profile }) => {
-      const { page } = await profile.open({ ...size, colorScheme });
-      const name = (state: string) => `models-${device}-${colorScheme}-${state}`;
-      await page.goto(`${product.site.origin}/?model=${TINY}`);
-      await new Chat(page).loadModel();
-      const dialog = page.getByRole('dialog', { name: 'Models' });
-      const lookUp = async (model: string) => {
-        await dialog.getByLabel('Hugging Face id').fill(model);
-        await dialog.getByRole('button', { name: 'Look up' }).click();
-      };
-      await page.getByRole('button', { name: 'Models' }).click();
-      await expect(dialog.getByRole('listitem')).toHaveCount(1);
-      await picture(page, name('first'));
-      await lookUp(TINY_GGUF);
-      await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
-      await picture(page, name('cost'));
-      await dialog.getByRole('button', { name: /^Load/ }).click();
-      await expect(dialog).toBeHidden();
-      await page.getByRole('button', { name: 'Models' }).click();
-      await dialog.getByText('Revision and access token').click();
-      await dialog.getByRole('button', { name: 'Delete tiny' }).click();
-      await picture(page, name('kept'));
-      await lookUp('org/model');
-      await expect(dialog.getByRole('alert')).toBeVisible();
-      await picture(page, name('error'));
-      const wide = await dialog.evaluate((element) => element.scrollWidth - element.clientWidth);
-      expect(wide).toBeLessThanOrEqual(0);
-      await page.keyboard.press('Escape');
-      await page.context().route(
-        ({ pathname }) => pathname.startsWith('/models/gone/'),
-        (route) => route.abort(),
-      );
-      await new Chat(page).view.evaluate(async (view) => {
-        const { session } = view as unknown as { session: ChatSession };
-        await session.change({ model: '/models/gone/', name: 'gone' }, null);
-      });
-      await picture(page, name('gone'));
+  test(`the dialog of models on a ${device}`, async ({ product, profile }) => {
+    const { page } = await profile.open(size);
+    const name = (state: string) => `models-${device}-*-${state}`;
+    await page.goto(`${product.site.origin}/?model=${TINY}`);
+    await new Chat(page).loadModel();
+    const dialog = page.getByRole('dialog', { name: 'Models' });
+    const lookUp = async (model: string) => {
+      await dialog.getByLabel('Hugging Face id').fill(model);
+      await dialog.getByRole('button', { name: 'Look up' }).click();
+    };
+    await page.getByRole('button', { name: 'Models' }).click();
+    await expect(dialog.getByRole('listitem')).toHaveCount(1);
+    await pictures(page, name('first'));
+    await lookUp(TINY_GGUF);
+    await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
+    await pictures(page, name('cost'));
+    await dialog.getByRole('button', { name: /^Load/ }).click();
+    await expect(dialog).toBeHidden();
+    await page.getByRole('button', { name: 'Models' }).click();
+    await dialog.getByText('Revision and access token').click();
+    await dialog.getByRole('button', { name: 'Delete tiny' }).click();
+    await pictures(page, name('kept'));
+    await lookUp('org/model');
+    await expect(dialog.getByRole('alert')).toBeVisible();
+    await pictures(page, name('error'));
+    const wide = await dialog.evaluate((element) => element.scrollWidth - element.clientWidth);
+    expect(wide).toBeLessThanOrEqual(0);
+    await page.keyboard.press('Escape');
+    await page.context().route(
+      ({ pathname }) => pathname.startsWith('/models/gone/'),
+      (route) => route.abort(),
+    );
+    await new Chat(page).view.evaluate(async (view) => {
+      const { session } = view as unknown as { session: ChatSession };
+      await session.change({ model: '/models/gone/', name: 'gone' }, null);
     });
-  }
+    await pictures(page, name('gone'));
+  });
 
   test(`the widget on a ${device}`, async ({ product, profile }) => {
     const { page } = await profile.open(size);
@@ -119,52 +137,51 @@ for (const [device, size] of Object.entries({
   });
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`a model that does not fit the limit, on a narrow phone, ${colorScheme}`, async ({ product, profile }) => {
-    const { page } = await profile.open({ width: 360, height: 780, colorScheme });
-    await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=1300000`);
-    await page.getByLabel('Length of the chat').selectOption('512');
-    await expect(page.locator('[data-cost=verdict]')).toContainText('It does not fit');
-    await picture(page, `memory-phone-${colorScheme}`);
-    await page.getByLabel('Memory limit').scrollIntoViewIfNeeded();
+test('a model that does not fit the limit, on a narrow phone', async ({ product, profile }) => {
+  const { page } = await profile.open({ width: 360, height: 780 });
+  await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=1300000`);
+  await page.getByLabel('Length of the chat').selectOption('512');
+  await expect(page.locator('[data-cost=verdict]')).toContainText('It does not fit');
+  await pictures(page, 'memory-phone-*');
+  await page.getByLabel('Memory limit').scrollIntoViewIfNeeded();
+  for (const colorScheme of SCHEMES) {
+    await dress(page, colorScheme);
     await page.locator('nibble-memory').screenshot({ path: `test-results/screens/memory-panel-${colorScheme}.png` });
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(wide).toBeLessThanOrEqual(0);
-  });
-}
+  }
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide).toBeLessThanOrEqual(0);
+});
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`what the dialog offers is in reach on a small phone, ${colorScheme}`, async ({ product, profile }) => {
-    const { page } = await profile.open({ width: 360, height: 640, colorScheme });
-    await page.goto(`${product.site.origin}/?model=${TINY}`);
-    await page.getByRole('button', { name: 'Models' }).click();
-    const dialog = page.getByRole('dialog', { name: 'Models' });
-    await dialog.getByLabel('Hugging Face id').fill(TINY);
-    await dialog.getByRole('button', { name: 'Look up' }).click();
-    const load = dialog.getByRole('button', { name: /^Load/ });
-    const inReach = async () => {
-      const [inner, outer] = [(await load.boundingBox())!, (await dialog.boundingBox())!];
-      expect(outer.y).toBeGreaterThanOrEqual(0);
-      expect(outer.y + outer.height).toBeLessThanOrEqual(640);
-      expect(inner.y).toBeGreaterThan(outer.y);
-      expect(inner.y + inner.height).toBeLessThan(outer.y + outer.height);
-      expect(inner.x + inner.width).toBeLessThan(outer.x + outer.width);
-    };
-    await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
-    await picture(page, `models-small-${colorScheme}`);
-    // there is more than the dialog shows
-    expect(await dialog.evaluate(({ scrollHeight, clientHeight }) => scrollHeight - clientHeight)).toBeGreaterThan(0);
-    await inReach();
-    // and nothing of it is lost under the button
-    await dialog.evaluate((element) => element.scrollTo(0, element.scrollHeight));
-    await inReach();
-    const last = (await dialog.locator('nibble-memory').boundingBox())!;
-    expect(last.y + last.height).toBeLessThanOrEqual((await load.boundingBox())!.y);
-    await picture(page, `models-small-${colorScheme}-end`);
-    await load.click();
-    await expect(dialog).toBeHidden();
-  });
-}
+test('what the dialog offers is in reach on a small phone', async ({ product, profile }) => {
+  const { page } = await profile.open({ width: 360, height: 640 });
+  await page.goto(`${product.site.origin}/?model=${TINY}`);
+  await page.getByRole('button', { name: 'Models' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Models' });
+  await dialog.getByLabel('Hugging Face id').fill(TINY);
+  await dialog.getByRole('button', { name: 'Look up' }).click();
+  const load = dialog.getByRole('button', { name: /^Load/ });
+  const inReach = async () => {
+    const [inner, outer] = [(await load.boundingBox())!, (await dialog.boundingBox())!];
+    expect(outer.y).toBeGreaterThanOrEqual(0);
+    expect(outer.y + outer.height).toBeLessThanOrEqual(640);
+    expect(inner.y).toBeGreaterThan(outer.y);
+    expect(inner.y + inner.height).toBeLessThan(outer.y + outer.height);
+    expect(inner.x + inner.width).toBeLessThan(outer.x + outer.width);
+  };
+  await expect(dialog.locator('[data-cost=memory]')).toBeVisible();
+  await pictures(page, 'models-small-*');
+  // there is more than the dialog shows
+  expect(await dialog.evaluate(({ scrollHeight, clientHeight }) => scrollHeight - clientHeight)).toBeGreaterThan(0);
+  await inReach();
+  // and nothing of it is lost under the button
+  await dialog.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  await inReach();
+  const last = (await dialog.locator('nibble-memory').boundingBox())!;
+  expect(last.y + last.height).toBeLessThanOrEqual((await load.boundingBox())!.y);
+  await pictures(page, 'models-small-*-end');
+  await load.click();
+  await expect(dialog).toBeHidden();
+});
 
 test('the download, at work', async ({ product, profile }) => {
   const { page } = await profile.open();
@@ -188,27 +205,25 @@ test('the download, at work', async ({ product, profile }) => {
   await picture(page, 'page-desktop-light-loading');
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`what stands below an answer and in place of one, ${colorScheme}`, async ({ product, profile }) => {
-    const { page } = await profile.open({ width: 400, height: 640, colorScheme });
-    await page.goto(`${product.site.origin}/?model=${TINY}&max-new-tokens=4&ignore-eos`);
-    const chat = new Chat(page);
-    await chat.loadModel();
-    await chat.ask('Hello');
-    await picture(page, `cut-${colorScheme}`);
-    await page.getByRole('button', { name: 'New chat' }).click();
-    await expect(chat.view.getByRole('button', { name: 'Undo' })).toBeVisible();
-    await picture(page, `undo-${colorScheme}`);
-    await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=100000`);
-    await expect(chat.view.getByRole('button', { name: /^Allow/ })).toBeVisible();
-    await picture(page, `allow-${colorScheme}`);
-    await page.goto(product.host.origin);
-    await page.locator('nibble-chat').evaluate((element, model) => {
-      element.setAttribute('model', model);
-      element.setAttribute('max-new-token', '5');
-    }, product.site.origin + TINY);
-    await page.getByRole('button', { name: 'Start a chat' }).click();
-    await expect(page.getByText('knows no attribute')).toBeVisible();
-    await picture(page, `mistyped-${colorScheme}`);
-  });
-}
+test('what stands below an answer and in place of one', async ({ product, profile }) => {
+  const { page } = await profile.open({ width: 400, height: 640 });
+  await page.goto(`${product.site.origin}/?model=${TINY}&max-new-tokens=4&ignore-eos`);
+  const chat = new Chat(page);
+  await chat.loadModel();
+  await chat.ask('Hello');
+  await pictures(page, 'cut-*');
+  await page.getByRole('button', { name: 'New chat' }).click();
+  await expect(chat.view.getByRole('button', { name: 'Undo' })).toBeVisible();
+  await pictures(page, 'undo-*');
+  await page.goto(`${product.site.origin}/?model=${TINY}&memory-budget=100000`);
+  await expect(chat.view.getByRole('button', { name: /^Allow/ })).toBeVisible();
+  await pictures(page, 'allow-*');
+  await page.goto(product.host.origin);
+  await page.locator('nibble-chat').evaluate((element, model) => {
+    element.setAttribute('model', model);
+    element.setAttribute('max-new-token', '5');
+  }, product.site.origin + TINY);
+  await page.getByRole('button', { name: 'Start a chat' }).click();
+  await expect(page.getByText('knows no attribute')).toBeVisible();
+  await pictures(page, 'mistyped-*');
+});

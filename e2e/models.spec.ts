@@ -44,7 +44,8 @@ class Models {
 
 async function visit(profile: Profile, url: string) {
   const opened = await profile.open();
-  await opened.page.goto(url);
+  // an answer need not be long
+  await opened.page.goto(`${url}${url.includes('?') ? '&' : '/?'}max-new-tokens=8`);
   return { ...opened, chat: new Chat(opened.page), models: new Models(opened.page) };
 }
 

@@ -90,6 +90,7 @@ test.describe('with --self-only', () => {
     await expect(dialog.getByRole('alert')).toContainText('Content-Security-Policy');
     expect(asked).toEqual([]);
     await page.keyboard.press('Escape');
+    await expect(chat.size).toContainText(/8\d MB/);
     await chat.loadModel();
     expect(await chat.ask('What is the capital of France?')).toContain('Paris');
   });

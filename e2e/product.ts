@@ -1,12 +1,21 @@
 /**
- * What every end-to-end test starts from: the built product on two ports, and a browser with a profile on disk (a plain
- * context keeps IndexedDB in memory) that can be closed, killed and opened again.
+ * What every end-to-end test starts from: the built product on two ports, and a browser that has not been there. Tests
+ * share a browser process, in which each has a context of its own, with its own storage in memory; a test that asks for a
+ * process of its own gets a profile on disk, and may close it, kill it and open it again.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BrowserContext, test as base, chromium, expect, type Locator, type Page } from '@playwright/test';
+import {
+  type Browser,
+  type BrowserContext,
+  test as base,
+  chromium,
+  expect,
+  type Locator,
+  type Page,
+} from '@playwright/test';
 import { COMPILE_FLAG, findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/testing/chromium';
 import { type ServerOptions, serveProduct } from '../scripts/testing/server';
 import type { ChatMessage, GenerateResult, MemoryInfo, ModelInfo } from '../src/protocol';
@@ -30,11 +39,13 @@ export interface ExpectedChat {
 export const expectedChats = (): ExpectedChat[] => JSON.parse(readFileSync(join(TINY_FOLDER, 'chat.json'), 'utf8'));
 
 export interface BrowserOptions {
+  /** a browser process of the test's own, with its profile on disk: what is to be closed and opened again, or killed */
+  own?: boolean;
   webgpu?: boolean;
   width?: number;
   height?: number;
   colorScheme?: 'light' | 'dark';
-  /** more of Chromium's own */
+  /** more of Chromium's own; with `own` only */
   flags?: string[];
 }
 
@@ -45,6 +56,7 @@ export interface Visit {
   requests: string[];
   /** what broke a Content-Security-Policy, and errors that nobody caught */
   complaints: string[];
+  /** What a context in the shared process stored is gone then. */
   close(): Promise<void>;
   /** SIGKILL to the browser's own process, as a crash or a power cut would */
   kill(): Promise<void>;
@@ -69,6 +81,11 @@ export const MODELS: ServerOptions['mounts'] = [
 ];
 
 type Product = Awaited<ReturnType<typeof serveProduct>>;
+
+interface Shared {
+  /** a context in the process that this worker's tests share, of those with WebGPU or of those without */
+  context(options: BrowserOptions): Promise<BrowserContext>;
+}
 
 interface Fixtures {
   serverOptions: NonNullable<Parameters<typeof serveProduct>[1]>;
@@ -105,14 +122,28 @@ function childProcesses(browser: number, type: string): number[] {
   return found;
 }
 
-async function openBrowser(folder: string, options: BrowserOptions): Promise<Visit> {
-  const context = await chromium.launchPersistentContext(folder, {
-    executablePath: (await findChromium()) ?? undefined,
-    args: [...QUIET_FLAGS, ...(options.webgpu ? [...WEBGPU_FLAGS, COMPILE_FLAG] : []), ...(options.flags ?? [])],
-    ignoreDefaultArgs: options.webgpu ? WEBGPU_IGNORED : [],
-    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
-    colorScheme: options.colorScheme ?? 'light',
-  });
+/** How Chromium is started. */
+const launchOptions = async ({ webgpu, flags = [] }: BrowserOptions) => ({
+  executablePath: (await findChromium()) ?? undefined,
+  args: [...QUIET_FLAGS, ...(webgpu ? [...WEBGPU_FLAGS, COMPILE_FLAG] : []), ...flags],
+  ignoreDefaultArgs: webgpu ? WEBGPU_IGNORED : [],
+});
+
+const contextOptions = ({ width = 1280, height = 800, colorScheme = 'light' }: BrowserOptions) => ({
+  viewport: { width, height },
+  colorScheme,
+});
+
+async function openBrowser(folder: string, options: BrowserOptions, shared: Shared): Promise<Visit> {
+  const { own, flags } = options;
+  if (flags && !own) throw new Error('Flags are a browser’s of its own.');
+  const context = own
+    ? await chromium.launchPersistentContext(folder, { ...(await launchOptions(options)), ...contextOptions(options) })
+    : await shared.context(options);
+  const main = () => {
+    if (!own) throw new Error('Other tests share this browser: open it with `own`.');
+    return browserProcess(folder);
+  };
   const requests: string[] = [];
   const complaints: string[] = [];
   context.on('request', (request) => requests.push(request.url()));
@@ -128,14 +159,14 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
     complaints,
     close: () => context.close(),
     async kill() {
-      process.kill(browserProcess(folder), 'SIGKILL');
+      process.kill(main(), 'SIGKILL');
       await context.close().catch(() => {});
     },
     killGpu() {
-      for (const pid of childProcesses(browserProcess(folder), 'gpu-process')) process.kill(pid, 'SIGKILL');
+      for (const pid of childProcesses(main(), 'gpu-process')) process.kill(pid, 'SIGKILL');
     },
     resident() {
-      const pages = childProcesses(browserProcess(folder), 'renderer');
+      const pages = childProcesses(main(), 'renderer');
       const kib = (pid: number) =>
         Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
       return pages.reduce((sum, pid) => sum + kib(pid) * 1024, 0);
@@ -146,7 +177,24 @@ async function openBrowser(folder: string, options: BrowserOptions): Promise<Vis
 /** Of a page that keeps no conversation every submit is the answer's, and every worker the model's. */
 export const keepNothing = ({ page }: Visit) => page.addInitScript(() => localStorage.setItem('nibble-chat-off', ''));
 
-export const test = base.extend<Fixtures>({
+export const test = base.extend<Fixtures, { shared: Shared }>({
+  shared: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
+    async ({}, use) => {
+      const browsers = new Map<boolean, Promise<Browser>>();
+      const launch = async (options: BrowserOptions) => chromium.launch(await launchOptions(options));
+      await use({
+        async context(options) {
+          const { webgpu = false } = options;
+          const browser = browsers.get(webgpu) ?? launch({ webgpu });
+          browsers.set(webgpu, browser);
+          return (await browser).newContext(contextOptions(options));
+        },
+      });
+      for (const browser of browsers.values()) await (await browser).close();
+    },
+    { scope: 'worker' },
+  ],
   serverOptions: [{}, { option: true }],
   product: async ({ serverOptions }, use) => {
     if (!existsSync('dist/site/index.html')) throw new Error('There is no build: `npm run build` comes first.');
@@ -154,13 +202,12 @@ export const test = base.extend<Fixtures>({
     await use(product);
     await product.close();
   },
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter's pattern
-  profile: async ({}, use) => {
+  profile: async ({ shared }, use) => {
     const folder = await mkdtemp(join(tmpdir(), 'nibble-profile-'));
     const visits: Visit[] = [];
     await use({
       async open(options = {}) {
-        const visit = await openBrowser(folder, options);
+        const visit = await openBrowser(folder, options, shared);
         visits.push(visit);
         return visit;
       },

@@ -151,7 +151,7 @@ async function expectWhole(chat: Chat) {
 
 for (const moment of ['download', 'prefill', 'decode'] as const) {
   test(`the GPU process dies in the ${moment}: the answer is complete and equal`, async ({ product, profile }) => {
-    const visit = await profile.open({ webgpu: true });
+    const visit = await profile.open({ own: true, webgpu: true });
     const chat = await reach(visit, product.site.origin, moment);
     const before = asked.length;
     visit.killGpu();
@@ -174,7 +174,7 @@ test('a second loss within a minute ends in the sentence that asks to reload, an
   product,
   profile,
 }) => {
-  const visit = await profile.open({ webgpu: true });
+  const visit = await profile.open({ own: true, webgpu: true });
   const chat = await reach(visit, product.site.origin, 'decode');
   // the worker that comes next loads as this one did, and reads what was said, too
   next.holdAt = (await seen(chat)).submits + ENOUGH / 2;
@@ -275,7 +275,7 @@ test('a browser that dies while it loads is recognised at the next start; a pers
 }) => {
   const cpu = url(product.site.origin, '&backend=cpu');
   const note = /ended without a word.*it was to take \d+ MB.*smaller/;
-  let visit = await profile.open();
+  let visit = await profile.open({ own: true });
   let chat = new Chat(visit.page);
   const begun = async () => {
     await chat.load.click();
@@ -287,7 +287,7 @@ test('a browser that dies while it loads is recognised at the next start; a pers
   const dead = (await mark(chat))!.id;
   await visit.kill();
 
-  visit = await profile.open();
+  visit = await profile.open({ own: true });
   chat = new Chat(visit.page);
   await chat.page.goto(cpu);
   await chat.load.click();

@@ -3,11 +3,25 @@ import { readFileSync } from 'node:fs';
 import type { ServerOptions } from '../scripts/testing/server';
 
 /**
- * Runs in the worker before anything of ours: waits after each submit, for as long as the channel `pace` says, ms, and from
- * the submit `holdAt` until it is released or the device is lost. Counts submits, those before the page's last `cancel` apart, and the bytes that
- * are written to buffers.
+ * Runs in the worker before anything of ours. On the GPU it waits after each submit, for as long as the channel `pace`
+ * says, ms, and from the submit `holdAt` until it is released or the device is lost. Counts submits, those before the
+ * page's last `cancel` apart, and the bytes that are written to buffers. On the CPU `paceOnCpu`, ms, has the executor give
+ * the event loop a turn whenever it looks at the clock, tens of times a token, and lets each turn take that long.
  */
-const SLOW = `if (self.GPUQueue) {
+const SLOW = `if (PACE_ON_CPU > 0) {
+  const { now } = performance;
+  let looks = 0;
+  performance.now = () => now.call(performance) + 1000 * looks++;
+  const Channel = self.MessageChannel;
+  self.MessageChannel = class extends Channel {
+    constructor() {
+      super();
+      const { postMessage } = this.port2;
+      this.port2.postMessage = (...args) => setTimeout(() => postMessage.apply(this.port2, args), PACE_ON_CPU);
+    }
+  };
+}
+if (self.GPUQueue) {
   const held = [];
   const seen = (self.seen = { submits: 0, atCancel: null, written: 0, holdAt: Infinity });
   self.release = () => {
@@ -59,10 +73,18 @@ export interface Seen {
 /** Where the workers that are served from now on hold by themselves. */
 export const next = { holdAt: Number.POSITIVE_INFINITY };
 
+type Intercept = NonNullable<ServerOptions['intercept']>;
+
 /** Serves the page's worker with that in front. */
-export const slowWorker: NonNullable<ServerOptions['intercept']> = (_, response, path) => {
-  if (!path.startsWith('/assets/worker-') || !path.endsWith('.js')) return false;
-  response.writeHead(200, { 'Content-Type': 'text/javascript' });
-  response.end(SLOW.replace('Infinity', String(next.holdAt)) + readFileSync(`dist/site${path}`, 'utf8'));
-  return true;
-};
+const serveSlow =
+  (paceOnCpu: number): Intercept =>
+  (_, response, path) => {
+    if (!path.startsWith('/assets/worker-') || !path.endsWith('.js')) return false;
+    response.writeHead(200, { 'Content-Type': 'text/javascript' });
+    const slow = SLOW.replace('Infinity', String(next.holdAt)).replaceAll('PACE_ON_CPU', String(paceOnCpu));
+    response.end(slow + readFileSync(`dist/site${path}`, 'utf8'));
+    return true;
+  };
+export const slowWorker = serveSlow(0);
+/** About ten tokens a second on the CPU. */
+export const slowOnCpu = serveSlow(2);

@@ -59,7 +59,7 @@ test('in the chat page Stop ends a worker that hangs, a sentence says so, and th
   profile,
 }) => {
   const { page } = await profile.open();
-  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu`);
+  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu&max-new-tokens=8`);
   const chat = new Chat(page);
   await chat.loadModel();
   const before = await chat.ask('Where is the sea?');
@@ -79,7 +79,7 @@ test('in the chat page Stop ends a worker that hangs, a sentence says so, and th
 
 test('in the chat page Stop ends a load that hangs, and the next one works', async ({ product, profile }) => {
   const { page } = await profile.open();
-  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu`);
+  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu&max-new-tokens=8`);
   const chat = new Chat(page);
   loads.hang = true;
   await chat.load.click();
@@ -125,7 +125,7 @@ test('a page whose site data was cleared goes on, and loads again', async ({ pro
 test('a page without Web Locks loads, too', async ({ product, profile }) => {
   const { page } = await profile.open();
   await page.addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
-  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu`);
+  await page.goto(`${product.site.origin}/?model=${TINY}&backend=cpu&max-new-tokens=8`);
   const chat = new Chat(page);
   await chat.loadModel();
   expect(await chat.ask('Where is the sea?')).not.toBe('');

@@ -15,9 +15,9 @@ async function askAnew(chat: Chat, question: string): Promise<string> {
 
 test('the second visit loads at once, and fetches nothing of the model', async ({ product, profile }) => {
   const { site } = product;
-  const first = await profile.open();
+  const first = await profile.open({ own: true });
   const chat = new Chat(first.page);
-  await first.page.goto(`${site.origin}/?model=${TINY}`);
+  await first.page.goto(`${site.origin}/?model=${TINY}&max-new-tokens=8`);
   await chat.loadModel();
   const answer = await chat.ask('Hello');
   expect(site.bytes(TINY)).toBeGreaterThan(250_000);
@@ -29,9 +29,9 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
 
   await first.close();
-  const second = await profile.open();
+  const second = await profile.open({ own: true });
   const again = new Chat(second.page);
-  await second.page.goto(`${site.origin}/?model=${TINY}`);
+  await second.page.goto(`${site.origin}/?model=${TINY}&max-new-tokens=8`);
   await expect(again.question).toBeVisible();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
@@ -39,18 +39,18 @@ test('the second visit loads at once, and fetches nothing of the model', async (
 
 test('answers with the server stopped and the browser restarted', async ({ product, profile }) => {
   const { origin } = product.site;
-  const online = await profile.open();
+  const online = await profile.open({ own: true });
   const chat = new Chat(online.page);
-  await online.page.goto(`${origin}/?model=${TINY}`);
+  await online.page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await chat.loadModel();
   const answer = await chat.ask('Hello');
   await online.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await online.close();
   await product.close();
 
-  const offline = await profile.open();
+  const offline = await profile.open({ own: true });
   const again = new Chat(offline.page);
-  await offline.page.goto(`${origin}/?model=${TINY}`);
+  await offline.page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await expect(again.question).toBeVisible();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(offline.complaints).toEqual([]);
@@ -89,7 +89,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
     const kills = Number(process.env.NIBBLE_KILLS ?? 3);
     // Each time a share of the model comes, most of it in all: without resuming, that would be sent twice.
     for (let kill = 1; kill <= kills; kill++) {
-      const { page, kill: end } = await profile.open();
+      const { page, kill: end } = await profile.open({ own: true });
       await page.goto(site.origin);
       await new Chat(page).load.click();
       const before = site.bytes(DEFAULT);
@@ -99,7 +99,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
       await end();
     }
     // nothing half-installed: the next visit offers to load, and then has all of it
-    const { page } = await profile.open();
+    const { page } = await profile.open({ own: true });
     const chat = new Chat(page);
     await page.goto(site.origin);
     await chat.loadModel();
@@ -118,7 +118,7 @@ test.describe('a browser that is killed in the middle of the download', () => {
 test('a new version of the page waits until the visitor asks for it', async ({ product, profile }) => {
   const { origin, port } = product.site;
   const { page } = await profile.open();
-  await page.goto(`${origin}/?model=${TINY}`);
+  await page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await product.close();
   // the same page, one byte different in its worker
@@ -151,7 +151,7 @@ test('a log-in page in the place of a new version is not kept, and the version b
 }) => {
   const { origin, port } = product.site;
   const { page } = await profile.open();
-  await page.goto(`${origin}/?model=${TINY}`);
+  await page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   const before = await page.evaluate(() => caches.keys());
   await product.close();
@@ -221,14 +221,14 @@ test.describe('a conversation that the page has saved', () => {
         { model, question, messages },
       );
 
-    const first = await profile.open();
+    const first = await profile.open({ own: true });
     await first.page.goto(origin);
     const one = await ask(first.page, 'Hello', []);
     expect(one.result.stats.reusedTokens).toBe(0);
     await first.page.reload();
     const two = await ask(first.page, 'More', one.messages);
     await first.kill();
-    const second = await profile.open();
+    const second = await profile.open({ own: true });
     await second.page.goto(origin);
     const three = await ask(second.page, 'And more', two.messages);
     for (const [before, after] of [

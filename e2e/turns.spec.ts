@@ -18,7 +18,7 @@ interface Talk {
 test.use({ serverOptions: countedEverywhere });
 
 test('five hundred turns leave no memory behind, in the page or on the GPU', async ({ product, profile }) => {
-  const { page, resident } = await profile.open({ webgpu: true });
+  const { page, resident } = await profile.open({ own: true, webgpu: true });
   await page.goto(`${product.site.origin}${BLANK}`);
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/

@@ -33,7 +33,7 @@ test.describe('counted', () => {
         return requestAdapter.apply(this, args);
       };
     });
-    await page.goto(url(product.site.origin, ''));
+    await page.goto(url(product.site.origin, '&max-new-tokens=12'));
     const chat = new Chat(page);
     await chat.loadModel();
     await expect(chat.stat('backend')).toContainText('WebGPU');
@@ -58,6 +58,7 @@ test.describe('counted', () => {
     await chat.ask('And again?');
     const later = await counted();
     expect(later.live).toBe((await chat.state()).memory!.total);
+    expect(later.live).toBeGreaterThan(after.live);
     expect(later.pipelines).toBe(after.pipelines);
 
     expect(await page.evaluate(() => document.documentElement.dataset.gpu)).toBeUndefined();
@@ -78,7 +79,7 @@ test.describe('one buffer too many', () => {
 
   test('is seen: the count is no longer the plan’s', async ({ product, profile }) => {
     const { page } = await profile.open({ webgpu: true });
-    await page.goto(url(product.site.origin));
+    await page.goto(url(product.site.origin, '&tune=small&max-new-tokens=4'));
     const chat = new Chat(page);
     await chat.loadModel();
     await chat.ask('One more?');
@@ -182,7 +183,7 @@ test.describe('with one shader broken', () => {
 
   test('the answer is another one: it does come from the shaders', async ({ product, profile }) => {
     const { page } = await profile.open({ webgpu: true });
-    await page.goto(url(product.site.origin));
+    await page.goto(url(product.site.origin, '&tune=small&max-new-tokens=12'));
     const chat = new Chat(page);
     await chat.loadModel();
     // if not, shaders/lib/activation.wgsl has changed: break something else
@@ -196,7 +197,7 @@ test.describe('with one shader broken', () => {
 
 test('at WebGPU’s default limits and without optional features, the ids are the same', async ({ product, profile }) => {
   const { page } = await profile.open({ webgpu: true });
-  await page.goto(url(product.site.origin, '&limits=default&features=none&tune=small'));
+  await page.goto(url(product.site.origin, '&limits=default&features=none&tune=small&max-new-tokens=12'));
   const chat = new Chat(page);
   await chat.loadModel();
   const [expected] = expectedChats();

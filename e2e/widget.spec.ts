@@ -20,9 +20,10 @@ test.describe('the widget', () => {
     expect(site.requests).toEqual(['GET /embed/nibble-chat.js']);
 
     // the demo page's own model is 85 MB; attributes are read at the click
-    await page
-      .locator('nibble-chat')
-      .evaluate((element, model) => element.setAttribute('model', model), `${site.origin}${TINY}`);
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('max-new-tokens', '8');
+    }, `${site.origin}${TINY}`);
     await start.click();
     const chat = new Chat(page);
     await expect(chat.size).toContainText('0.3 MB');
@@ -52,7 +53,7 @@ test.describe('the widget', () => {
         if (path !== '/') return false;
         response.writeHead(200, { 'Content-Type': 'text/html', ...(policy && { 'Content-Security-Policy': csp }) });
         response.end(
-          `<!doctype html><title>h</title><link rel="icon" href="data:,">${head}<script type="module" src="${site}/embed/nibble-chat.js"></script><nibble-chat model="${site}${TINY}"></nibble-chat>`,
+          `<!doctype html><title>h</title><link rel="icon" href="data:,">${head}<script type="module" src="${site}/embed/nibble-chat.js"></script><nibble-chat model="${site}${TINY}" max-new-tokens="8"></nibble-chat>`,
         );
         return true;
       },

@@ -103,7 +103,7 @@ const url = (model: string, folder = '/') => `${ORIGIN}${folder}?model=${model}&
 
 /** A browser in which yesterday's visitor has been. */
 async function comeBack(profile: Profile, port: number, change: (stored: Stored) => Stored = (same) => same) {
-  const visit = await profile.open({ flags: [originFlag(port)] });
+  const visit = await profile.open({ own: true, flags: [originFlag(port)] });
   await visit.page.goto(`${ORIGIN}${BLANK}`);
   await putStored(visit.page, MODEL, change(stored()));
   return visit;
@@ -228,7 +228,7 @@ test.describe('beside yesterday’s version itself', () => {
   test('two tabs, one of each, load, answer and delete without harm to the other', async ({ profile }) => {
     const server = await serveBoth();
     try {
-      const { page, context } = await profile.open({ flags: [originFlag(server.port)] });
+      const { page, context } = await profile.open({ own: true, flags: [originFlag(server.port)] });
       const other = await context.newPage();
       const [old, now] = [new Chat(page), new Chat(other)];
       await page.goto(url(TINY, '/old/'));
@@ -282,7 +282,7 @@ test.describe('beside yesterday’s version itself', () => {
   test('the new version in the place of the old one has what that kept', async ({ profile }) => {
     const old = yesterdaysBuild();
     const before = await serve({ csp: PAGE_CSP, mounts: [...visitMounts(), ['/', join(old, 'site')]] });
-    const { page } = await profile.open({ flags: [originFlag(before.port)] });
+    const { page } = await profile.open({ own: true, flags: [originFlag(before.port)] });
     const chat = new Chat(page);
     await page.goto(url(TINY));
     await chat.loadModel();

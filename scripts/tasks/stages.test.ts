@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { runStages, type Stage, Turns } from './stages';
 
 /** Stages that end when they are told to, and what happened in which order. */
-function controlled(stages: Stage[], failing: string[] = []) {
+function controlled(stages: Stage[], failing: string[] = [], most?: number) {
   const log: string[] = [];
   const ends = new Map<string, () => void>();
   const done = runStages(
@@ -15,8 +15,11 @@ function controlled(stages: Stage[], failing: string[] = []) {
       return { name, ok: !failing.includes(name) };
     },
     (text) => log.push(text),
+    most,
   );
-  const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const settle = async () => {
+    for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  };
   return {
     log,
     done,
@@ -42,6 +45,24 @@ it('starts what waits for nothing, and each other stage when those before it hav
   await end('c');
   await end('d');
   expect((await done).map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd']);
+});
+
+it('has no more of them at a time than it may, and takes the first of those that could start', async () => {
+  const stages = [stage('a'), stage('b'), stage('c', 'a', 'b'), stage('d', 'a'), stage('e', 'b')];
+  const { log, done, settle, end } = controlled(stages, [], 2);
+  await settle();
+  const starts = () => log.flatMap((line) => /^(\w) starts$/.exec(line)?.[1] ?? []).join('');
+  expect(starts()).toBe('ab');
+  await end('a');
+  expect(starts()).toBe('abd');
+  // c and e could start now, and there is room for one
+  await end('b');
+  expect(starts()).toBe('abdc');
+  await end('d');
+  expect(starts()).toBe('abdce');
+  await end('e');
+  await end('c');
+  expect((await done).map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd', 'e']);
 });
 
 it('goes on after a stage that failed', async () => {

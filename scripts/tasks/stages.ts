@@ -45,25 +45,43 @@ export class Turns {
 /**
  * Runs every stage, whatever became of the others.
  * @param work must not reject; what it writes is printed in its turn
+ * @param most so many stages at a time; of those that could start, the first in `stages` does
  * @returns what `work` did, in the order of `stages`
  */
 export function runStages<S extends Stage, T>(
   stages: readonly S[],
   work: (stage: S, write: (text: string) => void) => Promise<T>,
   print: (text: string) => void,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<T[]> {
   const turns = new Turns(print);
   const running = new Map<string, Promise<T>>();
-  for (const stage of stages) {
+  const waiting: { index: number; start: () => void }[] = [];
+  let room = most;
+  const fill = () => {
+    waiting.sort((a, b) => a.index - b.index);
+    for (const { start } of waiting.splice(0, room)) {
+      room--;
+      start();
+    }
+  };
+  for (const [index, stage] of stages.entries()) {
     // a stage stands behind those that it waits for
     const before = stage.after.flatMap((name) => running.get(name) ?? []);
     const run = async () => {
       await Promise.all(before);
+      await new Promise<void>((start) => {
+        waiting.push({ index, start });
+        // those that the same end lets go are all here by then
+        setImmediate(fill);
+      });
       const turn = turns.open();
       try {
         return await work(stage, turn.write);
       } finally {
         turn.end();
+        room++;
+        setImmediate(fill);
       }
     };
     running.set(stage.name, run());

@@ -1,6 +1,6 @@
 /**
  * `npm test`: everything, with each stage's time, the slowest tests, and one line that sums up. What does not need the
- * same things runs side by side: a stage starts when those named in its `after` have ended.
+ * same things runs side by side, at most two stages at a time.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
@@ -28,9 +28,12 @@ const REPORTS = mkdtempSync(join(tmpdir(), 'nibble-test-'));
 const reportOf = (name: string) => join(REPORTS, `${name}.json`);
 const SLOWEST = 20;
 
-const vitest = (project: string, ...after: string[]): Run => ({
+/** What all others wait for. */
+const FIRST = ['build', 'types', 'lint'];
+
+const vitest = (project: string): Run => ({
   name: project,
-  after,
+  after: FIRST,
   command: [
     ...['vitest', 'run', '--project', project, '--passWithNoTests'],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(project)}`],
@@ -39,16 +42,16 @@ const vitest = (project: string, ...after: string[]): Run => ({
 });
 
 /** A script of this folder, which writes a Report to the file that NIBBLE_REPORT names. */
-const script = (name: string, ...after: string[]): Run => ({
+const script = (name: string): Run => ({
   name,
-  after,
+  after: FIRST,
   command: ['node', 'scripts/run.mjs', name],
   read: ownReport,
 });
 
 /** Firefox is spoken to over a WebSocket, which Node 20 has behind a flag. */
-const engines = (...after: string[]): Run => ({
-  ...script('engines', ...after),
+const engines = (): Run => ({
+  ...script('engines'),
   command: [
     'node',
     ...(typeof WebSocket === 'undefined' ? ['--experimental-websocket'] : []),
@@ -56,25 +59,32 @@ const engines = (...after: string[]): Run => ({
   ],
 });
 
+<<<<<<< HEAD:scripts/tasks/test.ts
 /**
  * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time.
  * Nothing after `build` may change dist/.
  */
+=======
+/** Stages at a time: more would take the cores from each other. */
+const AT_A_TIME = 2;
+
+/** The longest first, so that no long one is left alone at the end. Nothing after `build` may change dist/. */
+>>>>>>> h-e2e:scripts/test.ts
 const STAGES: Run[] = [
+  { name: 'build', after: [], command: ['node', 'scripts/run.mjs', 'build'] },
   {
     name: 'types',
     after: [],
     command: ['tsc', '-b', '.', 'scripts/tsconfig.page.json', 'scripts/tsconfig.worker.json'],
   },
   { name: 'lint', after: [], command: ['biome', 'check'] },
-  { name: 'build', after: [], command: ['node', 'scripts/run.mjs', 'build'] },
-  vitest('gpu', 'types', 'lint', 'build'),
-  vitest('node', 'types', 'lint', 'build'),
-  vitest('browser', 'node'),
-  { name: 'e2e', after: ['build', 'browser'], command: ['playwright', 'test'], read: playwrightReport },
-  script('commands', 'build', 'gpu'),
-  script('packaging', 'build', 'commands'),
-  engines('build', 'packaging'),
+  vitest('gpu'),
+  { name: 'e2e', after: FIRST, command: ['playwright', 'test'], read: playwrightReport },
+  vitest('node'),
+  script('commands'),
+  script('packaging'),
+  engines(),
+  vitest('browser'),
 ];
 
 interface Ended extends Report {
@@ -140,6 +150,7 @@ export async function main(args: string[]): Promise<number> {
     STAGES.filter(({ name }) => args.length === 0 || args.includes(name)),
     (stage, write) => run(stage, env, write),
     (text) => process.stdout.write(text),
+    AT_A_TIME,
   );
   const sum = (key: 'passed' | 'failed' | 'skipped') => ended.reduce((total, each) => total + each[key], 0);
   const slowest = slowestLines(

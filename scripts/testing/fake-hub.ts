@@ -95,8 +95,14 @@ const hex = (algorithm: string, ...parts: (string | Uint8Array)[]) => {
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
 };
+/** as they were when they were first named: a file's bytes do not change where they lie */
+const oids = new WeakMap<Uint8Array, string>();
 /** git's name of a file's content */
-const gitOid = (bytes: Uint8Array) => hex('sha1', `blob ${bytes.length}\0`, bytes);
+function gitOid(bytes: Uint8Array): string {
+  const oid = oids.get(bytes) ?? hex('sha1', `blob ${bytes.length}\0`, bytes);
+  oids.set(bytes, oid);
+  return oid;
+}
 const isLarge = (path: string) => /\.(safetensors|gguf|bin)$/.test(path);
 
 /** A commit name for a repository that was given none: one that its files decide. */

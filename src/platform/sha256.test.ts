@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { gitName, sha256 } from './sha256';
 import { createSha256 } from './sha256-in-pieces';
+import { createSha256 as createNativeSha256 } from './test/native-sha256';
 
 const expected = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -18,6 +19,9 @@ it('is Node’s at every length around a block, in one piece and in odd ones', a
     expect([length, whole.digest()]).toEqual([length, expected(bytes)]);
     expect(pieces.length).toBe(length);
     expect(pieces.digest()).toBe(expected(bytes));
+    const native = createNativeSha256();
+    native.update(bytes);
+    expect([native.length, native.digest()]).toEqual([length, expected(bytes)]);
     expect(await sha256(bytes)).toBe(expected(bytes));
   }
 });

@@ -2,7 +2,7 @@
  * Whole loads from a server that behaves as the Hub does, and from one that does not. It is long because each fault of
  * a server is a test of its own.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type FakeHub, type Fault, serveFakeHub } from '../../scripts/testing/fake-hub';
 import { type NewTensor, parseHeader, type RawTensor, writeSafetensors } from '../formats/safetensors';
 import { createRandomSource } from '../node/random-source';
@@ -13,6 +13,9 @@ import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey } f
 import { createSession } from './session';
 import { smallLlama } from './test/small-llama';
 import { load as loadTiny } from './test/tiny';
+
+// every load hashes its files; what does it, is tested beside it
+vi.mock('../platform/sha256-in-pieces', () => import('../platform/test/native-sha256'));
 
 const CONFIG = smallLlama(8);
 const WEIGHTS = 'model.safetensors';

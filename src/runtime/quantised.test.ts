@@ -1,5 +1,5 @@
 /** Checkpoints of 16 bits that run in NF4 or int8: what is kept of them is the result. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { type FakeHub, type FakeHubOptions, serveFakeHub } from '../../scripts/testing/fake-hub';
 import { QUANTISED } from '../checkpoint/quantised';
 import { toBf16 } from '../formats/half';
@@ -13,6 +13,9 @@ import { deleteModel } from '../store/stored-models';
 import { createSession } from './session';
 import { smallLlama } from './test/small-llama';
 import { ask, load as loadTiny } from './test/tiny';
+
+// every load hashes its files; what does it, is tested beside it
+vi.mock('../platform/sha256-in-pieces', () => import('../platform/test/native-sha256'));
 
 const CONFIG = smallLlama(4);
 const WEIGHTS = 'model.safetensors';
