@@ -26,8 +26,8 @@ interface Family {
   multipliers: boolean;
   /** a window counts only where use_sliding_window is true */
   windowSwitch: boolean;
-  /** some layers have no positions (SmolLM3) */
-  positionless: boolean;
+  /** which layers have positions; `sliding` says whether the layer has a window */
+  positions: (layer: number, config: JsonObject, sliding: boolean) => boolean;
   /** which layers slide when layer_types is absent and there is a window */
   slides: (layer: number, config: JsonObject) => boolean;
 }
@@ -42,7 +42,7 @@ const LLAMA: Family = {
   fused: false,
   multipliers: false,
   windowSwitch: false,
-  positionless: false,
+  positions: () => true,
   slides: () => false,
 };
 const QWEN: Family = {
@@ -99,12 +99,14 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     ...LLAMA,
     defaults: { rope_theta: 2e6, tie_word_embeddings: true },
     windowSwitch: true,
-    positionless: true,
+    positions: hasPositions,
     slides: (layer, config) => !hasPositions(layer, config),
   },
   olmo2: { ...LLAMA, mlpBias: false, qkNorm: 'projection', normPlacement: 'post', defaults: { rms_norm_eps: 1e-5 } },
   granite: { ...LLAMA, multipliers: true },
 };
+/** The model types that have a row. */
+export const FAMILY_NAMES: readonly string[] = Object.keys(FAMILIES);
 /** Families whose config holds a language model's under text_config, among others. */
 const MULTIMODAL: Readonly<Record<string, string>> = { gemma3: 'gemma3_text' };
 
@@ -194,7 +196,7 @@ function familyOf(file: JsonObject): { name: string; family: Family; config: Jso
   if (!family) {
     throw new NibbleError(
       'unsupported-architecture',
-      `Models of type "${type}" are not supported; these are: ${[...Object.keys(FAMILIES), ...Object.keys(MULTIMODAL)].join(', ')}.`,
+      `Models of type "${type}" are not supported; these are: ${[...FAMILY_NAMES, ...Object.keys(MULTIMODAL)].join(', ')}.`,
       { modelType: type },
     );
   }
@@ -221,7 +223,7 @@ function layersOf(config: JsonObject, family: Family, headSize: number): LayerSp
   const ropes = ropesOf(config, headSize);
   return Array.from({ length: count }, (_, i) => {
     const sliding = types ? types[i] === 'sliding_attention' : window !== null && family.slides(i, config);
-    const rope = !family.positionless || hasPositions(i, config) ? ropes[sliding ? 'sliding' : 'global'] : null;
+    const rope = family.positions(i, config, sliding) ? ropes[sliding ? 'sliding' : 'global'] : null;
     if (!sliding) return { kind: 'global', window: null, rope };
     if (window === null) {
       throw new NibbleError('corrupt-checkpoint', 'config.json has sliding layers but no sliding_window.', {
