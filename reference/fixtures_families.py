@@ -40,13 +40,8 @@ LONG = {
     "long_factor": [1.3, 2.0, 3.5, 6.0, 9.0, 15.0],
     "original_max_position_embeddings": 39,
 }
-# name: (transformers' config class, what differs from SIZES)
+# name: (transformers' config class, what differs from SIZES). Append new ones: a model's place here seeds its weights.
 FAMILIES = {
-    "llama": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True, "rms_norm_eps": 1e-5}),
-    "mistral": ("MistralConfig", {"sliding_window": 9}),
-    "qwen2": ("Qwen2Config", {
-        "tie_word_embeddings": True, "use_sliding_window": True, "sliding_window": 11, "max_window_layers": 1}),
-    "qwen3": ("Qwen3Config", {"tie_word_embeddings": True, "head_dim": 24}),
     "gemma": ("GemmaConfig", {"head_dim": 24, "num_attention_heads": 3, "num_key_value_heads": 1}),
     "gemma2": ("Gemma2Config", {
         "sliding_window": 9, "query_pre_attn_scalar": 20, "attn_logit_softcapping": 5.0,
@@ -56,12 +51,17 @@ FAMILIES = {
         "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
         "rope_parameters": {
             "full_attention": LINEAR_ROPE, "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
-    "phi3": ("Phi3Config", {"sliding_window": 9, "rms_norm_eps": 1e-5}),
-    "phi4-mini": ("Phi3Config", {"tie_word_embeddings": True, "original_max_position_embeddings": 39, "rope_parameters": LONG}),
-    "smollm3": ("SmolLM3Config", {"num_hidden_layers": 3, "no_rope_layers": [1, 0, 1]}),
-    "olmo2": ("Olmo2Config", {}),
     "granite": ("GraniteConfig", {
         "embedding_multiplier": 3.0, "residual_multiplier": 0.4, "attention_multiplier": 0.2, "logits_scaling": 0.7}),
+    "llama": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True, "rms_norm_eps": 1e-5}),
+    "mistral": ("MistralConfig", {"sliding_window": 9}),
+    "olmo2": ("Olmo2Config", {}),
+    "phi3": ("Phi3Config", {"sliding_window": 9, "rms_norm_eps": 1e-5}),
+    "phi4-mini": ("Phi3Config", {"tie_word_embeddings": True, "original_max_position_embeddings": 39, "rope_parameters": LONG}),
+    "qwen2": ("Qwen2Config", {
+        "tie_word_embeddings": True, "use_sliding_window": True, "sliding_window": 11, "max_window_layers": 1}),
+    "qwen3": ("Qwen3Config", {"tie_word_embeddings": True, "head_dim": 24}),
+    "smollm3": ("SmolLM3Config", {"num_hidden_layers": 3, "no_rope_layers": [1, 0, 1]}),
 }
 VARIANTS = ("bf16", "nf4", "nf4-dq")
 OTHERS = ("nf4-blocks-of-128", "nf4-stored-as-bf16", "fp4", "fp4-dq", "int8")  # of one family
@@ -87,7 +87,7 @@ def model_of(config):
 
 def weights(name: str) -> dict[str, torch.Tensor]:
     """bf16 tensors under their HF names, scaled so that logits spread and attention is neither flat nor one-hot."""
-    rng = np.random.default_rng(sorted(FAMILIES).index(name))
+    rng = np.random.default_rng(list(FAMILIES).index(name))
     config = config_of(name)
     out = {}
     for key, tensor in model_of(config).state_dict().items():
@@ -170,8 +170,9 @@ def make_family(base: Path, name: str):
             write_json(base / "gemma3-multimodal" / variant / "expected.json", facts)
 
 
-def make(out: Path):
+def make(out: Path, only: str | None = None):
+    """All of them, or the family `only`."""
     base = out / "families"
-    shutil.rmtree(base, ignore_errors=True)
-    for name in FAMILIES:
+    for name in [only] if only else FAMILIES:
+        shutil.rmtree(base / name, ignore_errors=True)
         make_family(base, name)

@@ -358,9 +358,12 @@ def make_blocks(folder: Path) -> None:
     write_json(folder / "blocks.json", digests, indent=1)
 
 
-def make(out: Path) -> None:
+def make(out: Path, only: str | None = None) -> None:
+    """All of them, or the family `only`, or the file of all types of blocks, which is called so."""
     base = out / "tiny-gguf"
-    shutil.rmtree(base, ignore_errors=True)
-    make_blocks(base)
+    if only in (None, "blocks"):
+        make_blocks(base)
     for family in FAMILIES:
-        make_family(base / family.name, family)
+        if only in (None, family.name):
+            shutil.rmtree(base / family.name, ignore_errors=True)
+            make_family(base / family.name, family)

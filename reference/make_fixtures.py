@@ -5,6 +5,7 @@ The results are committed, so tests need no Python. To make them again (five to 
 
     pip install torch transformers safetensors gguf bitsandbytes tokenizers peft
     python3 reference/make_fixtures.py [--only models|families|gguf|lora|nf4|tokenizer] [--smollm2 PATH.gguf]
+    python3 reference/make_fixtures.py --only families|gguf --family NAME
 
 Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.23.3, safetensors 0.8.0, gguf 0.19.0,
 peft 0.21.2.
@@ -34,6 +35,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures")
     parser.add_argument("--only", choices=["models", "families", "gguf", "lora", "nf4", "tokenizer"])
+    parser.add_argument("--family", help="only this one of families or gguf; of gguf, blocks: a row of every type")
     parser.add_argument("--smollm2", type=Path, default=Path(SMOLLM2))
     parser.add_argument("--search", type=int, metavar="COUNT")
     args = parser.parse_args()
@@ -47,9 +49,9 @@ def main():
     if args.only in (None, "models"):
         fixtures_llama.make(args.out)
     if args.only in (None, "gguf"):
-        fixtures_gguf.make(args.out)
+        fixtures_gguf.make(args.out, args.family)
     if args.only in (None, "families"):
-        fixtures_families.make(args.out)
+        fixtures_families.make(args.out, args.family)
     if args.only in (None, "lora"):
         fixtures_lora.make(args.out)
 

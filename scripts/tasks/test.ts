@@ -59,17 +59,10 @@ const engines = (): Run => ({
   ],
 });
 
-<<<<<<< HEAD:scripts/tasks/test.ts
-/**
- * Two lines beside each other after the build: what fills the cores with shaders, and what has a core at a time.
- * Nothing after `build` may change dist/.
- */
-=======
 /** Stages at a time: more would take the cores from each other. */
 const AT_A_TIME = 2;
 
 /** The longest first, so that no long one is left alone at the end. Nothing after `build` may change dist/. */
->>>>>>> h-e2e:scripts/test.ts
 const STAGES: Run[] = [
   { name: 'build', after: [], command: ['node', 'scripts/run.mjs', 'build'] },
   {

@@ -1,5 +1,6 @@
 /** JSON as it is found in checkpoints: parsed, never trusted. */
 import { cut, NibbleError } from '../errors';
+import { BLOCK_TYPE_NAMES } from './matrix';
 
 /** config.json, generation_config.json and friends, parsed but not trusted. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -108,7 +109,7 @@ export function corrupt(what: string, details: NibbleError['details'] = {}): Nib
 
 /** The error of every number format that is valid but that Nibble cannot read. */
 export function unsupported(what: string, details: NibbleError['details'] = {}): NibbleError {
-  const advice =
-    'Choose a version of the model in 16 bits, bitsandbytes NF4 or LLM.int8, or GGUF in Q4_0, Q4_1, Q4_K, IQ4_NL, Q5_0, Q5_1, Q5_K, Q6_K or Q8_0.';
+  const types = BLOCK_TYPE_NAMES.join(', ').replace(/, (\w+)$/, ' or $1');
+  const advice = `Choose a version of the model in 16 bits, bitsandbytes NF4 or LLM.int8, or GGUF in ${types}.`;
   return new NibbleError('unsupported-quantization', `${cut(what, SENTENCE)}. ${advice}`, details);
 }

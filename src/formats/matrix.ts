@@ -42,8 +42,9 @@ export type RowSlice = { row0: number; rows: number; cols: number } & (
   | { type: 'dense'; dense: DenseType /** rows*cols elements, little-endian, 4-byte aligned start */; data: Uint8Array }
 );
 
-/** GGUF's quantised types that Nibble reads, by ggml's names. */
-export type BlockTypeName = 'Q4_0' | 'Q4_1' | 'Q4_K' | 'IQ4_NL' | 'Q5_0' | 'Q5_1' | 'Q5_K' | 'Q6_K' | 'Q8_0';
+/** GGUF's quantised types that Nibble reads, by ggml's names; gguf-blocks.ts has how each is read. */
+export const BLOCK_TYPE_NAMES = ['Q4_0', 'Q4_1', 'Q4_K', 'IQ4_NL', 'Q5_0', 'Q5_1', 'Q5_K', 'Q6_K', 'Q8_0'] as const;
+export type BlockTypeName = (typeof BLOCK_TYPE_NAMES)[number];
 
 /** A matrix (or, with rows = 1, a vector) of a checkpoint, known from the headers alone. */
 export interface TensorInfo {

@@ -13,3 +13,13 @@ it.each<[AdapterInfo, string]>([
   expect(variantFor(deviceProfile(info, new Set(), new Set(), LIMITS))).toBe(variant);
   expect(VARIANTS).toHaveProperty(variant);
 });
+
+it('a variant that is named is taken on any device', () => {
+  const device = deviceProfile({ vendor: 'nvidia' }, new Set(), new Set(), LIMITS);
+  expect(['small', 'software', 'auto', 'off'].map((tune) => variantFor(device, tune))).toEqual([
+    'small',
+    'software',
+    'gpu',
+    'gpu',
+  ]);
+});

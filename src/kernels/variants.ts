@@ -7,6 +7,7 @@
  * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile. Nothing else
  * changes.
  */
+import { NibbleError } from '../errors';
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
@@ -44,5 +45,16 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
   },
 };
 
-/** The variant for a device, where none is asked for by name. */
-export const variantFor = ({ software }: DeviceProfile): string => (software ? 'software' : 'gpu');
+/** @throws NibbleError invalid-option unless `tune` is auto, off or a variant's name */
+export function checkTune(tune: string): void {
+  const names = ['auto', 'off', ...Object.keys(VARIANTS)];
+  if (names.includes(tune)) return;
+  throw new NibbleError('invalid-option', `tune is ${tune}; it must be one of ${names.join(', ')}.`, {
+    option: 'tune',
+    value: tune,
+  });
+}
+
+/** The variant for a device: the one that is named, or (auto, off) the one that suits it. */
+export const variantFor = ({ software }: DeviceProfile, tune = 'auto'): string =>
+  Object.hasOwn(VARIANTS, tune) ? tune : software ? 'software' : 'gpu';

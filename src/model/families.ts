@@ -23,8 +23,8 @@ export interface Family {
   multipliers: boolean;
   /** a window counts only where use_sliding_window is true */
   windowSwitch: boolean;
-  /** which layers turn queries and keys by their positions */
-  hasPositions: (layer: number, config: JsonObject) => boolean;
+  /** which layers turn queries and keys by their positions; `sliding` says whether the layer has a window */
+  hasPositions: (layer: number, config: JsonObject, sliding: boolean) => boolean;
   /** which layers slide when layer_types is absent and there is a window */
   slides: (layer: number, config: JsonObject) => boolean;
 }

@@ -124,7 +124,7 @@ function layersOf(config: JsonObject, family: Family, headSize: number): LayerSp
   const ropes = ropesOf(config, headSize);
   return Array.from({ length: count }, (_, i) => {
     const sliding = types ? types[i] === 'sliding_attention' : window !== null && family.slides(i, config);
-    const rope = family.hasPositions(i, config) ? ropes[sliding ? 'sliding' : 'global'] : null;
+    const rope = family.hasPositions(i, config, sliding) ? ropes[sliding ? 'sliding' : 'global'] : null;
     if (!sliding) return { kind: 'global', window: null, rope };
     if (window === null) {
       throw new NibbleError('corrupt-checkpoint', 'config.json has sliding layers but no sliding_window.', {

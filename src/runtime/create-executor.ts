@@ -1,8 +1,7 @@
 /** The executor of the chosen backend, the only one whose code is fetched. */
-import { NibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { Gpu } from '../gpu/device';
-import { VARIANTS, variantFor } from '../kernels/variants';
+import { checkTune, VARIANTS, variantFor } from '../kernels/variants';
 import type { MemoryPlan, ModelGraph } from '../memory/plan';
 
 const cpuPart = () => import('../execute/on-cpu');
@@ -23,16 +22,9 @@ export async function createExecutor(
   plan: MemoryPlan,
   tune: string,
 ): Promise<Executor> {
-  const names = Object.keys(VARIANTS);
-  const named = names.includes(tune);
-  if (!named && tune !== 'auto' && tune !== 'off') {
-    throw new NibbleError('invalid-option', `tune is ${tune}; it must be one of auto, off, ${names.join(', ')}.`, {
-      option: 'tune',
-      value: tune,
-    });
-  }
+  checkTune(tune);
   if (!gpu) return (await cpuPart()).createCpuExecutor(model, plan);
-  const variant = named ? tune : variantFor(gpu.profile);
+  const variant = variantFor(gpu.profile, tune);
   const { createGpuExecutor } = await gpuPart();
   return createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] });
 }

@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { ARCHITECTURES } from '../../formats/gguf-architectures';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import type { WeightsOption } from '../../memory/formats';
 import type { KvType } from '../../memory/kv';
 import type { PlanRequest } from '../../memory/plan';
+import { FAMILIES } from '../../model/families';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { OneCache } from '../test/one-cache';
 import { BIASED, biasedModel, SLOWEST_PAIR } from './test/biased';
-import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
+import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES, modelTypes } from './test/fixtures';
 import {
   allLogits,
   expected,
@@ -29,6 +31,12 @@ describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
     );
   },
 );
+
+it('every family has a fixture, and every architecture of GGUF', () => {
+  expect(modelTypes(FAMILY_FIXTURES)).toEqual(expect.arrayContaining(Object.keys(FAMILIES)));
+  const architectures = Object.values(ARCHITECTURES).map(({ modelType }) => modelType);
+  expect(modelTypes(GGUF_FIXTURES)).toEqual(expect.arrayContaining(architectures));
+});
 
 const tiny = (more = {}): ModelSpec =>
   parseSpec({

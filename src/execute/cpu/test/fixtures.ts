@@ -1,4 +1,8 @@
-/** The tiny models of reference/fixtures: a Llama in every format, and every family. */
+/**
+ * The tiny models of reference/fixtures: a Llama in every format, and every family. What a script makes is taken from
+ * its folder, so that a new family's fixture is tested by being there.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
 import type { WeightsOption } from '../../../memory/formats';
 
 export type Fixture = readonly [path: string, weights: WeightsOption];
@@ -17,48 +21,30 @@ export const FORMAT_FIXTURES: readonly Fixture[] = [
   ['tiny-llama-128/nf4', 'keep'],
 ];
 
-const OTHER_FORMATS = ['nf4-blocks-of-128', 'nf4-stored-as-bf16', 'fp4', 'fp4-dq', 'int8'].map(
-  (format): Fixture => [`families/llama/${format}`, 'keep'],
-);
-
-/** Of which both scripts make one. */
-const COMMON = [
-  'mistral',
-  'qwen2',
-  'qwen3',
-  'gemma',
-  'gemma2',
-  'gemma3',
-  'phi3',
-  'smollm3',
-  'olmo2',
-  'granite',
-] as const;
-const FAMILIES = ['llama', ...COMMON, 'phi4-mini'];
+const FIXTURES = 'reference/fixtures';
+const folders = (path: string): string[] =>
+  readdirSync(`${FIXTURES}/${path}`, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [`${path}/${entry.name}`] : [],
+  );
 
 /** By reference/fixtures_gguf.py: every family and every type of block. */
-export const GGUF_FIXTURES: readonly Fixture[] = ['llama-linear', 'llama3', ...COMMON].map(
-  (family): Fixture => [`tiny-gguf/${family}/model.gguf`, 'keep'],
-);
-
-const MULTIMODAL: Fixture = ['families/gemma3-multimodal/bf16', 'f32'];
+export const GGUF_FIXTURES: readonly Fixture[] = folders('tiny-gguf').map((path) => [`${path}/model.gguf`, 'keep']);
 
 /**
  * By reference/fixtures_families.py, each as bf16, NF4 and double-quantised NF4: for the CPU, and for bench/check.ts.
  */
-export const FAMILY_FIXTURES: readonly Fixture[] = [
-  ...FAMILIES.flatMap((name): Fixture[] => [
-    [`families/${name}/bf16`, 'f32'],
-    [`families/${name}/nf4`, 'keep'],
-    [`families/${name}/nf4-dq`, 'keep'],
-  ]),
-  ...OTHER_FORMATS,
-  MULTIMODAL,
-];
+export const FAMILY_FIXTURES: readonly Fixture[] = folders('families')
+  .flatMap(folders)
+  .map((path) => [path, path.endsWith('/bf16') ? 'f32' : 'keep']);
 
 /** One of each family: a software GPU takes seconds to compile what one of them needs. */
-export const FAMILY_SAMPLE: readonly Fixture[] = [
-  ...FAMILIES.map((name): Fixture => [`families/${name}/nf4-dq`, 'keep']),
-  ...OTHER_FORMATS,
-  MULTIMODAL,
-];
+export const FAMILY_SAMPLE: readonly Fixture[] = FAMILY_FIXTURES.filter(
+  ([path]) => !/\/(bf16|nf4)$/.test(path) || path.includes('multimodal'),
+);
+
+/** The model types that these fixtures are of. */
+export const modelTypes = (fixtures: readonly Fixture[]): string[] =>
+  fixtures.map(([path]) => {
+    const folder = path.replace(/\/model\.gguf$/, '');
+    return JSON.parse(readFileSync(`${FIXTURES}/${folder}/config.json`, 'utf8')).model_type;
+  });
