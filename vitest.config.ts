@@ -39,7 +39,8 @@ export default defineConfig({
         },
       },
       {
-        // On Dawn in Node. One process and one file at a time: SwiftShader takes every core, and kernels are compiled once.
+        // On Dawn in Node. One process and one file at a time: SwiftShader takes every core, and kernels are compiled
+        // once.
         extends: true,
         test: {
           name: 'gpu',

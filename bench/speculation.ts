@@ -2,7 +2,8 @@
  * What prompt lookup (`speculate: 'prompt'`) does to decoding: the same request with it and without it, in turn, on a
  * text that repeats its prompt and on one that does not.
  *
- *   node scripts/run.mjs ../bench/speculation [--model DIR] [--pairs 5] [--new-tokens 96] [--backend cpu] [--only repeats|new]
+ *   node scripts/run.mjs ../bench/speculation [--model DIR] [--pairs 5] [--new-tokens 96] [--backend cpu] [--only
+ *   repeats|new]
  *
  * Exit status 1 where the ids differ. Result: bench/speculation.md.
  */

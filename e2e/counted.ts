@@ -1,6 +1,6 @@
 /**
- * WebGPU's calls counted where they happen: the server puts a wrapper in front of the worker's script, so that nothing of
- * ours is asked.
+ * WebGPU's calls counted where they happen: the server puts a wrapper in front of the worker's script, so that nothing
+ * of ours is asked.
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
@@ -45,8 +45,8 @@ export const COUNT = `{
 `;
 
 /**
- * The same in the page's worker, the library's (/lib/ is what `npm install` would bring) and the widget's, which both come
- * as text in a module.
+ * The same in the page's worker, the library's (/lib/ is what `npm install` would bring) and the widget's, which both
+ * come as text in a module.
  */
 export const countedEverywhere: Partial<ServerOptions> = {
   intercept({ url }, response, path) {

@@ -1,7 +1,7 @@
 /**
  * The real Gemma 3 270M in Chromium, from its GGUF by HTTP to the built library, on WebGPU (SwiftShader) at WebGPU's
- * default limits. Its licence keeps the file out of this repository, so the test is skipped where it is not to be found.
- * The numbers behind it (logits, perplexity): bench/gemma3.md.
+ * default limits. Its licence keeps the file out of this repository, so the test is skipped where it is not to be
+ * found. The numbers behind it (logits, perplexity): bench/gemma3.md.
  */
 import { statSync } from 'node:fs';
 import { type StaticServer, serve } from '../scripts/testing/server';

@@ -1,4 +1,6 @@
-/** The library in a browser, from a server that behaves as the Hub does: CORS, signed ranges, tabs, cuts, little room. */
+/**
+ * The library in a browser, from a server that behaves as the Hub does: CORS, signed ranges, tabs, cuts, little room.
+ */
 import { resolve } from 'node:path';
 import type { BrowserContext, Page } from '@playwright/test';
 import { type FakeHub, type FakeHubOptions, type FakeRepo, serveFakeHub } from '../scripts/testing/fake-hub';
@@ -115,7 +117,9 @@ function ask(page: Page, what: Asked, key?: string): Promise<unknown> {
   );
 }
 
-/** The quant_states and quant_maps of this model at most: they lie all over the file, and come and are kept apart too. */
+/**
+ * The quant_states and quant_maps of this model at most: they lie all over the file, and come and are kept apart too.
+ */
 const APART = 16 << 10;
 
 function expectOnce(bytes: number, size: number): void {

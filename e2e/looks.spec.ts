@@ -1,6 +1,6 @@
 /**
- * What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. Each state is
- * looked at in both colour schemes.
+ * What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. Each state
+ * is looked at in both colour schemes.
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';

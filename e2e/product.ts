@@ -1,7 +1,7 @@
 /**
  * What every end-to-end test starts from: the built product on two ports, and a browser that has not been there. Tests
- * share a browser process, in which each has a context of its own, with its own storage in memory; a test that asks for a
- * process of its own gets a profile on disk, and may close it, kill it and open it again.
+ * share a browser process, in which each has a context of its own, with its own storage in memory; a test that asks for
+ * a process of its own gets a profile on disk, and may close it, kill it and open it again.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

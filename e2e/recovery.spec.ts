@@ -1,6 +1,6 @@
 /**
- * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes (one
- * kill a fresh browser), ended workers, and the person's own Stop in each of these moments.
+ * A device or a worker that is lost while a real browser loads, reads the question or answers: killed GPU processes
+ * (one kill a fresh browser), ended workers, and the person's own Stop in each of these moments.
  */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

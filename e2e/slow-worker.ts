@@ -5,8 +5,8 @@ import type { ServerOptions } from '../scripts/testing/server';
 /**
  * Runs in the worker before anything of ours. On the GPU it waits after each submit, for as long as the channel `pace`
  * says, ms, and from the submit `holdAt` until it is released or the device is lost. Counts submits, those before the
- * page's last `cancel` apart, and the bytes that are written to buffers. On the CPU `paceOnCpu`, ms, has the executor give
- * the event loop a turn whenever it looks at the clock, tens of times a token, and lets each turn take that long.
+ * page's last `cancel` apart, and the bytes that are written to buffers. On the CPU `paceOnCpu`, ms, has the executor
+ * give the event loop a turn whenever it looks at the clock, tens of times a token, and lets each turn take that long.
  */
 const SLOW = `if (PACE_ON_CPU > 0) {
   const { now } = performance;

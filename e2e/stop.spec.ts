@@ -1,6 +1,6 @@
 /**
- * Everything can be stopped: a worker that hears nothing is ended, and the next question is answered by another. And what
- * must not be taken for a worker that died.
+ * Everything can be stopped: a worker that hears nothing is ended, and the next question is answered by another. And
+ * what must not be taken for a worker that died.
  *
  *   NIBBLE_CANCELS=200 npx playwright test e2e/stop.spec.ts     prints how long the next question waited at most
  */

@@ -6,8 +6,8 @@ import { parseHeader, writeSafetensors } from '../src/formats/safetensors';
 const TABLE = 'model.embed_tokens.weight';
 
 /**
- * Writes a model's folder with more words in it, of zeros: their logit is 0, which is never the largest. The table comes
- * last in the file, after everything that the layers have.
+ * Writes a model's folder with more words in it, of zeros: their logit is 0, which is never the largest. The table
+ * comes last in the file, after everything that the layers have.
  * @param bytes of the table
  */
 export function writeWideModel(from: string, to: string, bytes: number): void {

@@ -1,4 +1,7 @@
-/** Where the library's worker comes from: by itself, under policies of every kind, from other origins, and when it cannot. */
+/**
+ * Where the library's worker comes from: by itself, under policies of every kind, from other origins, and when it
+ * cannot.
+ */
 import type { Page } from '@playwright/test';
 import { type ServerOptions, type StaticServer, serve } from '../scripts/testing/server';
 import { expect, test } from './product';

@@ -1,6 +1,6 @@
 /**
- * Who came yesterday: what version 0.1.0 stored (scripts/tasks/yesterday.ts made the fixture) opens in this one, and pages of
- * both live beside each other on one origin.
+ * Who came yesterday: what version 0.1.0 stored (scripts/tasks/yesterday.ts made the fixture) opens in this one, and
+ * pages of both live beside each other on one origin.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,8 +30,8 @@ import { Chat, expect, type Profile, test } from './product';
 const ranges = new Map<string, string[]>();
 
 /**
- * A connection that is cut after HALF_BYTES, when the machine sleeps. Where the worker hears of the sleep, its file is not
- * the one that the service worker keeps.
+ * A connection that is cut after HALF_BYTES, when the machine sleeps. Where the worker hears of the sleep, its file is
+ * not the one that the service worker keeps.
  */
 const asleep = { hears: false, begin: null as (() => void) | null, end: () => {} };
 
@@ -66,7 +66,9 @@ test.use({
   },
 });
 
-/** In page and worker: the channel `sleep` sets the clocks on, and every timer that would have run by then runs at once. */
+/**
+ * In page and worker: the channel `sleep` sets the clocks on, and every timer that would have run by then runs at once.
+ */
 const SLEEPS = `{
   let slept = 0;
   const { now } = Date;

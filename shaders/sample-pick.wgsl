@@ -1,5 +1,5 @@
-// Chooses the next token as src/execute/sampler/chain.ts defines it, hands it to the next step (ids[0], state) and keeps
-// it for the host (sampled). One workgroup.
+// Chooses the next token as src/execute/sampler/chain.ts defines it, hands it to the next step (ids[0], state) and
+// keeps it for the host (sampled). One workgroup.
 //
 // state: 0 position of the first token of this pass, 1 tokens, 2 samples drawn, 3 ids written, then the request:
 // 4 temperature bits, 5 top-k, 6 top-p bits, 7 seed.

@@ -271,7 +271,8 @@ export interface SamplingOptions extends TemplateOptions {
   overflow?: 'error' | 'shift';
   /**
    * 'prompt' proposes what followed the same tokens earlier in the conversation and tries several of them in one pass,
-   * for as long as that is faster; the tokens are the same, but for ties within the rounding of a pass. 'off' (default).
+   * for as long as that is faster; the tokens are the same, but for ties within the rounding of a pass. 'off'
+   * (default).
    */
   speculate?: 'off' | 'prompt';
 }

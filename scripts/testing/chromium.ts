@@ -19,8 +19,8 @@ export const QUIET_FLAGS = [
 export const WEBGPU_FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 export const WEBGPU_IGNORED = ['--disable-gpu'];
 /**
- * For tests: Dawn zeroes workgroup memory by a loop, not by an extension of Vulkan, which SwiftShader writes out word by
- * word: most of the time that it compiled went there. Benches measure without it, as browsers are.
+ * For tests: Dawn zeroes workgroup memory by a loop, not by an extension of Vulkan, which SwiftShader writes out word
+ * by word: most of the time that it compiled went there. Benches measure without it, as browsers are.
  */
 export const COMPILE_FLAG = '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
 

@@ -1,4 +1,7 @@
-/** append, attend (split and whole) and merge against the CPU executor's ring and attention. */
+/**
+ * append, attend (split and whole) and merge against the CPU executor's ring and attention. It is long because the three
+ * are one product, tried together in each way that a ring can lie.
+ */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { attend } from '../execute/cpu/attend';
 import { rmsNorm, rotateHead } from '../execute/cpu/kernels';

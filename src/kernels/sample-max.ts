@@ -1,6 +1,6 @@
 /**
- * The sampler's first half: maxima of parts of the vocabulary, SAMPLE_GROUPS of them. Reference: execute/sampler/chain.ts,
- * test: sample.gpu.test.ts.
+ * The sampler's first half: maxima of parts of the vocabulary, SAMPLE_GROUPS of them. Reference:
+ * execute/sampler/chain.ts, test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-max.wgsl?raw';
 import { SAMPLE_GROUPS } from '../memory/gpu-scratch';

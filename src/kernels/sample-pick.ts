@@ -1,4 +1,6 @@
-/** The sampler's second half: one workgroup that chooses. Reference: execute/sampler/chain.ts, test: sample.gpu.test.ts. */
+/**
+ * The sampler's second half: one workgroup that chooses. Reference: execute/sampler/chain.ts, test: sample.gpu.test.ts.
+ */
 import source from '../../shaders/sample-pick.wgsl?raw';
 import { ID_RING, SAMPLE_GROUPS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';

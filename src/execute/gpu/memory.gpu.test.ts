@@ -1,4 +1,6 @@
-/** Every buffer and every dispatch is the plan's: counted by a wrapper around the device that the executor cannot see. */
+/**
+ * Every buffer and every dispatch is the plan's: counted by a wrapper around the device that the executor cannot see.
+ */
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import type { Gpu, GpuOptions } from '../../gpu/device';

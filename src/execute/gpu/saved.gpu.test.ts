@@ -1,4 +1,6 @@
-/** What one cache holds, read in pieces and put into another: on WebGPU, between it and the CPU, whole and cut by heads. */
+/**
+ * What one cache holds, read in pieces and put into another: on WebGPU, between it and the CPU, whole and cut by heads.
+ */
 import { afterEach, expect, it } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
 import type { KvType } from '../../memory/kv';

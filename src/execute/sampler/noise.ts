@@ -2,7 +2,7 @@
  * The sampler's randomness: a function of (seed, step, id), 32-bit integers all, so that both executors draw the same
  * ids. `step` counts samples of one request from 0:
  *
- *   h = mix(id ^ mix(step ^ mix(seed ^ 0x9e3779b9)))     as mix(0) = 0; mix: "lowbias32" (Chris Wellons, Hash Prospector)
+ *   h = mix(id ^ mix(step ^ mix(seed ^ 0x9e3779b9)))   as mix(0) = 0; "lowbias32" (Chris Wellons, Hash Prospector)
  *   w = ((h >>> 9) + 0.5) * 2^-23           in (0, 1), exact in f32
  *   g = -log(-log(1 - w))                   for small w take the series of log1p: WGSL's log is absolute near 1
  */

@@ -24,8 +24,8 @@ export interface SampleOptions {
   mask?: () => TokenMask | null | Promise<TokenMask | null>;
   /**
    * Proposes the ids that may come next, the likeliest way on. Asked before a pass, when the caller has had all ids so
-   * far; the same ids are drawn with it and without it, those that were proposed right at the price of one pass. As many
-   * of them are tried as there is room for; none: the next ids are drawn one by one.
+   * far; the same ids are drawn with it and without it, those that were proposed right at the price of one pass. As
+   * many of them are tried as there is room for; none: the next ids are drawn one by one.
    */
   draft?: () => readonly number[];
 }
