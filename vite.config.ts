@@ -40,7 +40,7 @@ export default defineConfig({
             // What both executors need and nothing before them: neither waits for the other's file.
             {
               name: 'ring-cache',
-              test: /\/src\/(execute\/(ring-cache|check-prompt)|memory\/(rings?|snapshots|shift))\.ts$/,
+              test: /\/src\/(execute\/(ring-cache|check-prompt|sampler\/(adjustments|options))|memory\/(rings?|snapshots|shift))\.ts$/,
             },
             // One file for all kernels but those of lazy modules, which have their names: what these share with the
             // others would be a file of its own.

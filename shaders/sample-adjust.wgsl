@@ -1,4 +1,4 @@
-// The links of the sampler's chain that change single logits (src/execute/sampler/chain.ts), in its order.
+// The links of the sampler's chain that change single logits (src/execute/sampler/adjustments.ts), in its order.
 //
 // tokens: what is known of each token: [vocab] how often it was drawn, [vocab] bits of its bias, then the mask, a bit
 // each.

@@ -1,6 +1,6 @@
 /**
- * append, attend (split and whole) and merge against the CPU executor's ring and attention. It is long because the three
- * are one product, tried together in each way that a ring can lie.
+ * append, attend (split and whole) and merge against the CPU executor's ring and attention. It is long because the
+ * three are one product, tried together in each way that a ring can lie.
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { attend } from '../execute/cpu/attend';

@@ -1,5 +1,5 @@
 /**
- * The links of the sampler's chain that change single logits. Reference: execute/sampler/chain.ts (ADJUSTMENTS), test:
+ * The links of the sampler's chain that change single logits. Reference: execute/sampler/adjustments.ts, test:
  * sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-adjust.wgsl?raw';

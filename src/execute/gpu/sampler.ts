@@ -1,7 +1,7 @@
 /** The sampler on the GPU: what a request asks is written to its buffers, and its dispatches are bound once. */
 
 import { requestWords, STATE, STATE_WORDS, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
-import { adjusts } from '../sampler/chain';
+import { adjusts } from '../sampler/adjustments';
 import { checkBias, maskWords, nextMask, type SampleOptions, type TokenMask } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
 import { lowerSampler } from './lower-sampler';

@@ -2,8 +2,8 @@
  * How a token is chosen from logits: the definition that both executors follow, a chain of links (WGSL:
  * shaders/sample-*.wgsl, which name the same links in the same order).
  *
- *   1. ADJUSTMENTS change single logits, by what is known of their tokens: bias (l + bias), mask (what may not come
- *      gets MASKED, less than any logit).
+ *   1. ADJUSTMENTS (adjustments.ts) change single logits, by what is known of their tokens: bias (l + bias), mask (what
+ *      may not come gets MASKED, less than any logit).
  *   2. temperature 0 or topP 0: the largest logit, the lowest id on ties. Nothing below applies.
  *   3. temperature: z = l / temperature.
  *   4. KEEPS leave the likeliest: top-k (0 = off) { l >= the k-th largest l }, ties are kept; top-p (1 = off), with
@@ -13,27 +13,12 @@
  *      over what is kept, without a sum, a division or an order of evaluation (Gumbel 1954; Maddison et al. 2014);
  *      g: noise.ts.
  *
- * A new rule is a link here, its line in shaders/sample-adjust.wgsl or sample-pick.wgsl, and its number, where it has
+ * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or sample-pick.wgsl, and its number, where it has
  * one, in REQUEST_WORDS (memory/gpu-scratch.ts).
  */
+import { ADJUSTMENTS, type TokenState } from './adjustments';
 import { gumbel, stepKey } from './noise';
-import type { SampleOptions, TokenMask } from './options';
-
-/** What the sampler knows of single tokens at one draw. */
-export interface TokenState {
-  /** how often each id was drawn or counted before */
-  counts: ReadonlyMap<number, number>;
-  mask: TokenMask | null;
-}
-
-/** The logit of what may not come: in the order of logits below all others, and finite, as WGSL knows no infinity. */
-const MASKED = -3.4e38;
-
-/** A link that changes single logits, [vocab], in place. */
-interface Adjustment {
-  asked(sample: SampleOptions): boolean;
-  apply(logits: Float32Array, sample: SampleOptions, state: TokenState): void;
-}
+import type { SampleOptions } from './options';
 
 /** A link that leaves the likeliest. */
 interface Keep {
@@ -41,21 +26,6 @@ interface Keep {
   /** @returns the smallest logit that is kept, of the logits in rising order, of which those below `least` are gone */
   least(rising: Float32Array, least: number, sample: SampleOptions): number;
 }
-
-const bias: Adjustment = {
-  asked: (sample) => !!sample.bias?.size,
-  apply(logits, sample) {
-    for (const [id, by] of sample.bias ?? []) logits[id] += Math.fround(by);
-  },
-};
-
-const mask: Adjustment = {
-  asked: (sample) => sample.mask !== undefined,
-  apply(logits, _, state) {
-    if (!state.mask) return;
-    for (let id = 0; id < logits.length; id++) if (!((state.mask[id >> 5] >>> (id & 31)) & 1)) logits[id] = MASKED;
-  },
-};
 
 const topK: Keep = {
   asked: (sample, vocab) => sample.topK > 0 && sample.topK < vocab,
@@ -76,11 +46,7 @@ const topP: Keep = {
   },
 };
 
-const ADJUSTMENTS: readonly Adjustment[] = [bias, mask];
 const KEEPS: readonly Keep[] = [topK, topP];
-
-/** Whether a request changes single logits: the GPU then has a buffer and a dispatch for it. */
-export const adjusts = (sample: SampleOptions): boolean => ADJUSTMENTS.some((link) => link.asked(sample));
 
 /** Index of the largest value, the lowest on ties. */
 export function argmax(values: ArrayLike<number>): number {
