@@ -23,28 +23,25 @@ test('five hundred turns leave no memory behind, in the page or on the GPU', asy
   await page.evaluate(async (model) => {
     // @ts-expect-error served from dist/
     const { load } = await import('/lib/index.js');
-    const options = { backend: 'webgpu', tune: 'small', storage: 'none', maxContext: 400 };
+    const options = { backend: 'webgpu', tune: 'small', storage: 'none', maxContext: 280 };
     Object.assign(globalThis, { engine: await load(model, options) });
   }, product.site.origin + TINY);
   const empty = await live(page);
   const after: number[] = [];
   for (let n = 0; n < CONVERSATIONS; n++) {
-    const said = await page.evaluate(
-      async ({ n, turns }) => {
-        const { engine } = globalThis as unknown as { engine: { conversation(options: object): Talk } };
-        const talk = engine.conversation({ overflow: 'shift' });
-        Object.assign(globalThis, { talk });
-        let reused = 0;
-        let total = 0;
-        for (let turn = 0; turn < turns; turn++) {
-          const { memory, stats } = await talk.ask(`${n} and ${turn}?`, { maxNewTokens: 2 }).result;
-          total = memory.total;
-          if (stats.reusedTokens > 0) reused++;
-        }
-        return { total, reused };
-      },
-      { n, turns: TURNS },
-    );
+    const said = await page.evaluate(async (turns) => {
+      const { engine } = globalThis as unknown as { engine: { conversation(options: object): Talk } };
+      const talk = engine.conversation({ overflow: 'shift' });
+      Object.assign(globalThis, { talk });
+      let reused = 0;
+      let total = 0;
+      for (let turn = 0; turn < turns; turn++) {
+        const { memory, stats } = await talk.ask(`${turn}`, { maxNewTokens: 2 }).result;
+        total = memory.total;
+        if (stats.reusedTokens > 0) reused++;
+      }
+      return { total, reused };
+    }, TURNS);
     expect(await live(page)).toBe(said.total);
     expect(said.reused).toBeGreaterThan(TURNS / 2);
     await page.evaluate(() => (globalThis as unknown as { talk: Talk }).talk.close());
