@@ -13,8 +13,8 @@
  *      over what is kept, without a sum, a division or an order of evaluation (Gumbel 1954; Maddison et al. 2014);
  *      g: noise.ts.
  *
- * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or sample-pick.wgsl, and its number, where it has
- * one, in REQUEST_WORDS (memory/gpu-scratch.ts).
+ * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or sample-pick.wgsl, and its
+ * number, where it has one, in REQUEST_WORDS (memory/gpu-scratch.ts).
  */
 import { ADJUSTMENTS, type TokenState } from './adjustments';
 import { gumbel, stepKey } from './noise';
