@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/licences.ts';
 import { inMeta, PAGE_CSP } from './scripts/policy.ts';
+import { simd } from './scripts/vite-simd.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
@@ -14,6 +15,7 @@ export default defineConfig({
   base: './',
   publicDir: at('public'),
   plugins: [
+    simd(),
     wgsl(),
     comlinkHalves(),
     markedLexerOnly(),
@@ -26,7 +28,7 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
-    plugins: () => [wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
+    plugins: () => [simd(), wgsl(), comlinkHalves(), withoutSentences(), licences(['site'])],
     rolldownOptions: {
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/licences.ts';
+import { simd } from './scripts/vite-simd.ts';
 import { comlinkHalves, nothingLazy, withoutSentences } from './scripts/vite-trim.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
@@ -9,7 +10,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
+  plugins: [nothingLazy(), simd(), wgsl(), comlinkHalves(), withoutSentences(), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

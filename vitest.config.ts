@@ -1,6 +1,7 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium, QUIET_FLAGS, vulkanEnvironment, WEBGPU_FLAGS, WEBGPU_IGNORED } from './scripts/chromium.ts';
+import { simd } from './scripts/vite-simd.ts';
 import { wgsl } from './scripts/vite-wgsl.ts';
 
 const executable = await findChromium();
@@ -14,7 +15,7 @@ const LIBRARIES = ['@huggingface/tokenizers', '@noble/hashes/sha2.js', 'comlink'
 
 // How long a test may take is for one that hangs: stages run side by side, on machines that have other work.
 export default defineConfig({
-  plugins: [wgsl()],
+  plugins: [simd(), wgsl()],
   test: {
     // runs side by side would write it over each other
     cache: false,

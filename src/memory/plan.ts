@@ -12,6 +12,7 @@ import type { ModelSpec } from '../model/spec';
 import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
+import { type BankPlan, bankScratch, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
 import { gpuScratch, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
@@ -80,6 +81,8 @@ export interface MemoryPlan {
   kvByLayer: KvLayerPlan[];
   /** by linear step or embedding table, in use order; a tied head shares its table's */
   matrices: DeviceMatrix[];
+  /** of the CPU: where the matrices lie; none on the GPU */
+  banks: readonly BankPlan[];
   /** the active adapters' own matrices, which count as weights */
   adapters: StepAdapters;
   buffers: BufferPlan[];
@@ -118,6 +121,7 @@ export function planMemory(
   const maxKvBytes = target === 'webgpu' ? bindingLimit(limits) : Number.POSITIVE_INFINITY;
   const kvByLayer = spec.layers.map((_, layer) => kvLayer(spec, layer, contextTokens, request, maxKvBytes));
   const matrices = planMatrices(model, limits, target);
+  const banks = target === 'cpu' ? planBanks(matrices, bankScratch(spec, model.steps, request.chunk)) : [];
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...weightBuffers(matrices),
@@ -125,6 +129,7 @@ export function planMemory(
     ...adapterBuffers(adapters),
     ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request.chunk, matrices, adapters, target),
+    ...banks.map(({ rest }, i) => ({ name: `cpu.bank.${i}`, purpose: 'scratch' as const, bytes: rest })),
     ...(target === 'webgpu'
       ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
@@ -143,6 +148,7 @@ export function planMemory(
     contextTokens,
     kvByLayer,
     matrices,
+    banks,
     adapters,
     buffers,
     weights,

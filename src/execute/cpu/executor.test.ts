@@ -10,6 +10,7 @@ import { BIASED, biasedModel, SLOWEST_PAIR } from './test/biased';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES } from './test/fixtures';
 import {
   allLogits,
+  CPU_WAYS,
   expected,
   GREEDY,
   largestDifference,
@@ -24,9 +25,11 @@ import { compareWithTransformers } from './test/transformers';
 describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
   '%s as transformers computes it',
   (path, weights) => {
-    it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
-      compareWithTransformers(path, weights, kvType),
-    );
+    describe.each(CPU_WAYS)('in %s', (_, maker) => {
+      it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
+        compareWithTransformers(path, weights, kvType, maker),
+      );
+    });
   },
 );
 

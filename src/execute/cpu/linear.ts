@@ -16,8 +16,9 @@ import { type CpuMatrix, halfTable, rowValues } from './matrix';
 import { PIECE } from './pieces';
 
 /** Up to this many tokens go one by one. */
-const FEW = 2;
-const TOKENS = 4;
+export const FEW = 2;
+/** More go in steps of so many. */
+export const TOKENS = 4;
 
 /** Buffers shared by all linear steps of a model. */
 export type LinearScratch = Record<'x' | 'y' | 'tile' | 'table', Float64Array>;
@@ -44,7 +45,6 @@ export interface LinearRun {
 export function* linear(run: LinearRun, scratch: LinearScratch): Generator<number, void> {
   const { input, inputAt, tokens, matrices } = run;
   const { cols } = run.step;
-  const rows = matrices.reduce((sum, matrix) => sum + matrix.rows, 0);
   const { x } = scratch;
   for (let i = 0; i < tokens * cols; i++) x[i] = input[inputAt + i];
   if (tokens <= FEW) {
@@ -52,7 +52,7 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
       yield* matricesTimesVector(matrices, t * cols, scratch);
       let first = 0;
       for (let m = 0; m < matrices.length; m++) {
-        finish(run, m, scratch.y, first, matrices[m].rows, t * rows + first);
+        finish(run, m, scratch.y, { from: first, row: 1, token: 0 }, 0, matrices[m].rows, first, t, t + 1);
         first += matrices[m].rows;
       }
     }
@@ -67,7 +67,7 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
   for (let m = 0; m < matrices.length; m++) {
     for (let row = 0; row < matrices[m].rows; row += step) {
       const end = Math.min(row + step, matrices[m].rows);
-      matrixTimesTokens(run, m, row, end, first, rows, scratch);
+      matrixTimesTokens(run, m, row, end, first, scratch);
       done += (end - row) * padded * cols;
       if (done >= PIECE) {
         yield done;
@@ -78,16 +78,45 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
   }
 }
 
-/** output[at..] (+)= scale * (factor * y + bias), soft-capped; of matrix `m`. */
-function finish(run: LinearRun, m: number, y: Float64Array, from: number, count: number, at: number): void {
-  const { output, factors } = run;
+/** Where the sum of row r and token t stands: at from + (r - the first of the rows) * row + (t - the first token) * token. */
+interface Sums {
+  from: number;
+  row: number;
+  token: number;
+}
+
+/**
+ * output[t, first + r] (+)= scale * (factor * sum + bias), soft-capped, for rows row..end of matrix `m` and tokens
+ * token..lastToken.
+ * @param first row of the matrix in the output
+ */
+export function finish(
+  run: LinearRun,
+  m: number,
+  y: Float64Array | Float32Array,
+  sums: Sums,
+  row: number,
+  end: number,
+  first: number,
+  token: number,
+  lastToken: number,
+): void {
+  const { output, factors, matrices } = run;
   const bias = run.biases[m];
   const factor = factors?.[m];
   const { accumulate, scale, softcap } = run.step;
-  for (let i = 0; i < count; i++) {
-    let value = scale * (y[from + i] * (factor ? factor[i] : 1) + (bias ? bias[i] : 0));
-    if (softcap !== null) value = softcap * Math.tanh(value / softcap);
-    output[at + i] = accumulate ? output[at + i] + value : value;
+  let stride = 0;
+  for (let i = 0; i < matrices.length; i++) stride += matrices[i].rows;
+  for (let r = row; r < end; r++) {
+    const f = factor ? factor[r] : 1;
+    const b = bias ? bias[r] : 0;
+    let from = sums.from + (r - row) * sums.row;
+    let at = token * stride + first + r;
+    for (let t = token; t < lastToken; t++, from += sums.token, at += stride) {
+      let value = scale * (y[from] * f + b);
+      if (softcap !== null) value = softcap * Math.tanh(value / softcap);
+      output[at] = accumulate ? output[at] + value : value;
+    }
   }
 }
 
@@ -303,35 +332,24 @@ function halfTimesVector(
   }
 }
 
-/** output[t, first + r] for rows from..end of matrix `m` and every token. `stride` is the output's rows a token. */
+/** output[t, first + r] for rows from..end of matrix `m` and every token. */
 function matrixTimesTokens(
   run: LinearRun,
   m: number,
   from: number,
   end: number,
   first: number,
-  stride: number,
   { x, y, tile }: LinearScratch,
 ): void {
-  const { tokens, output, factors } = run;
-  const { accumulate, scale, softcap } = run.step;
+  const { tokens } = run;
   const matrix = run.matrices[m];
-  const bias = run.biases[m];
   const { rows, cols } = matrix;
   for (let r = from; r < end; r += 2) {
     rowValues(matrix, r, tile, 0);
     // An odd last row goes through with a stale neighbour, whose results nobody reads.
     if (r + 1 < rows) rowValues(matrix, r + 1, tile, cols);
     for (let t = 0; t < tokens; t += TOKENS) twoRowsFourTokens(tile, x, t * cols, cols, y, 2 * t);
-    for (let i = 0; i < Math.min(2, rows - r); i++) {
-      const b = bias ? bias[r + i] : 0;
-      const f = factors ? factors[m][r + i] : 1;
-      for (let t = 0, o = first + r + i; t < tokens; t++, o += stride) {
-        let value = scale * (y[2 * t + i] * f + b);
-        if (softcap !== null) value = softcap * Math.tanh(value / softcap);
-        output[o] = accumulate ? output[o] + value : value;
-      }
-    }
+    finish(run, m, y, { from: 0, row: 1, token: 2 }, r, Math.min(r + 2, rows), first, 0, tokens);
   }
 }
 

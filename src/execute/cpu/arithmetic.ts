@@ -1,0 +1,78 @@
+/**
+ * Products and attention, which take almost all of the CPU's time, in one of two ways that is chosen once: plain
+ * JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD. Everything else of the executor is
+ * the same.
+ */
+import { type BankPlan, LARGEST_BANK, PAGE } from '../../memory/cpu-banks';
+import { attend } from './attend';
+import type { Bank, SimdExports } from './bank';
+import { type LinearRun, type LinearScratch, linear } from './linear';
+import wasm from './simd.as.ts?wasm';
+import { simdAttend } from './simd-attend';
+import { simdLinear } from './simd-linear';
+
+export interface Arithmetic {
+  /** what info() says: which way it is, and why where it is not the fastest */
+  readonly name: string;
+  /** @throws RangeError where there is not as much memory */
+  createBank(plan: BankPlan): Bank;
+  /** As linear(). @param bank with working arrays for it */
+  linear(run: LinearRun, scratch: LinearScratch, bank: Bank): Generator<number, void>;
+  /** As attend(). @param bank with working arrays for it */
+  attend(bank: Bank, ...run: Parameters<typeof attend>): Generator<number, void>;
+}
+
+/** @param why it is not WebAssembly */
+export const inJavaScript = (why: string): Arithmetic => ({
+  name: `javascript: ${why}`,
+  createBank: (plan) => ({ plan, buffer: new ArrayBuffer(plan.bytes), simd: null }),
+  linear: (run, scratch) => linear(run, scratch),
+  attend: (_, ...run) => attend(...run),
+});
+
+const inWebAssembly = (module: WebAssembly.Module): Arithmetic => ({
+  name: 'webassembly-simd',
+  createBank(plan) {
+    // one matrix that no memory can hold
+    if (plan.bytes > LARGEST_BANK) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
+    const pages = plan.bytes / PAGE;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { buffer } = memory;
+    const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
+    const { at, bytes } = plan.scratch.weights;
+    return {
+      plan,
+      buffer,
+      simd: {
+        exports,
+        bytes: new Uint8Array(buffer, 0, at + bytes),
+        floats: new Float32Array(buffer, 0, (at + bytes) / 4),
+        codebook: null,
+      },
+    };
+  },
+  linear: simdLinear,
+  attend: simdAttend,
+});
+
+let chosen: Arithmetic | null = null;
+
+/** The better way that runs here. The module is compiled when this is called first, and never again. */
+export function arithmetic(): Arithmetic {
+  chosen ??= choose();
+  return chosen;
+}
+
+function choose(): Arithmetic {
+  if (typeof WebAssembly === 'undefined') return inJavaScript('there is no WebAssembly here');
+  try {
+    return inWebAssembly(new WebAssembly.Module(wasm));
+  } catch {
+    // a policy does not keep anybody from asking whether it could be compiled
+    return inJavaScript(
+      WebAssembly.validate(wasm)
+        ? "WebAssembly is forbidden by the page's policy"
+        : 'WebAssembly has no SIMD in this browser',
+    );
+  }
+}
