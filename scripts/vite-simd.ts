@@ -1,6 +1,6 @@
 /**
  * `import wasm from './simd.as.ts?wasm'` gives the bytes of an AssemblyScript file's WebAssembly, compiled here and
- * inlined as base64. The compiler takes seconds to start, so what it made is kept in node_modules/.cache by the digest of
+ * inlined in hexadecimal digits: longer than base64, but gzipped, as it travels, a quarter shorter. The compiler takes seconds to start, so what it made is kept in node_modules/.cache by the digest of
  * the source: tests and the several builds of one `npm run build` compile once.
  */
 import { createHash } from 'node:crypto';
@@ -63,8 +63,11 @@ export function simd(): Plugin {
       async handler(id) {
         const path = id.replace(/\?wasm$/, '');
         this.addWatchFile(path);
-        const base64 = Buffer.from(await compiledSimd(path)).toString('base64');
-        return { code: `export default Uint8Array.from(atob('${base64}'), (c) => c.charCodeAt(0));`, map: null };
+        const hex = Buffer.from(await compiledSimd(path)).toString('hex');
+        return {
+          code: `export default Uint8Array.from('${hex}'.match(/../g), (byte) => parseInt(byte, 16));`,
+          map: null,
+        };
       },
     },
   };

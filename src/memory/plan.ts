@@ -12,7 +12,7 @@ import type { ModelSpec } from '../model/spec';
 import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
-import { type BankPlan, bankScratch, planBanks } from './cpu-banks';
+import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
 import { gpuScratch, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
@@ -121,7 +121,8 @@ export function planMemory(
   const maxKvBytes = target === 'webgpu' ? bindingLimit(limits) : Number.POSITIVE_INFINITY;
   const kvByLayer = spec.layers.map((_, layer) => kvLayer(spec, layer, contextTokens, request, maxKvBytes));
   const matrices = planMatrices(model, limits, target);
-  const banks = target === 'cpu' ? planBanks(matrices, bankScratch(spec, model.steps, request.chunk)) : [];
+  const sizes = () => cpuScratch(spec, model.steps, request.chunk, 0);
+  const banks = target === 'cpu' ? planBanks(matrices, { spec, sizes: sizes() }) : [];
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...weightBuffers(matrices),

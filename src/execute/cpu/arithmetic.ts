@@ -3,9 +3,9 @@
  * JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD. Everything else of the executor is
  * the same.
  */
-import { type BankPlan, LARGEST_BANK, PAGE } from '../../memory/cpu-banks';
+import type { BankPlan } from '../../memory/cpu-banks';
 import { attend } from './attend';
-import type { Bank, SimdExports } from './bank';
+import { type Bank, type SimdExports, simdInstance } from './bank';
 import { type LinearRun, type LinearScratch, linear } from './linear';
 import wasm from './simd.as.ts?wasm';
 import { simdAttend } from './simd-attend';
@@ -34,22 +34,12 @@ const inWebAssembly = (module: WebAssembly.Module): Arithmetic => ({
   name: 'webassembly-simd',
   createBank(plan) {
     // one matrix that no memory can hold
-    if (plan.bytes > LARGEST_BANK) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
-    const pages = plan.bytes / PAGE;
+    if (plan.bytes >= 2 ** 32) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
+    const pages = plan.bytes / 65536;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { buffer } = memory;
     const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
-    const { at, bytes } = plan.scratch.weights;
-    return {
-      plan,
-      buffer,
-      simd: {
-        exports,
-        bytes: new Uint8Array(buffer, 0, at + bytes),
-        floats: new Float32Array(buffer, 0, (at + bytes) / 4),
-        codebook: null,
-      },
-    };
+    const { buffer } = memory;
+    return { plan, buffer, simd: simdInstance(plan, buffer, exports) };
   },
   linear: simdLinear,
   attend: simdAttend,

@@ -3,7 +3,7 @@ import { ATTEND_POSITIONS } from '../../memory/cpu-banks';
 import { roundUp } from '../../memory/layout';
 import { slotOf } from '../../memory/ring';
 import { type AttendShape, attend } from './attend';
-import type { Bank } from './bank';
+import type { Bank, SimdInstance } from './bank';
 import { turnHead, turnsOf } from './kernels';
 import { type KeyBias, type KvRing, type KvStore, TURN_COST, UNPACK_COST } from './kv-ring';
 import { PIECE } from './pieces';
@@ -23,20 +23,19 @@ export function* simdAttend(
   scratch: Float64Array,
   bias: KeyBias | null = null,
 ): Generator<number, void> {
-  const { plan, simd } = bank;
+  const { simd } = bank;
   if (!simd) {
     yield* attend(shape, ring, qkv, start, tokens, out, scratch, bias);
     return;
   }
-  const { exports, floats } = simd;
+  const { exports, floats, at } = simd;
   const { heads, kvHeads, headSize, window } = shape;
-  const { query, sum, state, keys, keyScales, values, valueScales, rows, weights } = plan.scratch;
   const queries = tokens * heads;
   const stride = roundUp(headSize, 4);
-  putQueries(bank, shape, qkv, tokens);
-  floats.fill(0, sum.at / 4, sum.at / 4 + queries * stride);
-  floats.fill(Number.NEGATIVE_INFINITY, state.at / 4, state.at / 4 + queries);
-  floats.fill(0, state.at / 4 + queries, state.at / 4 + 2 * queries);
+  putQueries(simd, shape, qkv, tokens);
+  floats.fill(0, at.sum / 4, at.sum / 4 + queries * stride);
+  floats.fill(Number.NEGATIVE_INFINITY, at.state / 4, at.state / 4 + queries);
+  floats.fill(0, at.state / 4 + queries, at.state / 4 + 2 * queries);
   // no conversation has more positions
   const reach = window ?? 0x7fffffff;
   const last = start + tokens;
@@ -46,16 +45,16 @@ export function* simdAttend(
   for (let p = Math.max(0, start - reach + 1); p < last; ) {
     const slot = slotOf(p, ring.slots);
     const count = Math.min(most, last - p, ring.slots - slot);
-    putRows(bank, ring, ring.keys, slot, count, keys.at, keyScales.at);
-    putRows(bank, ring, ring.values, slot, count, values.at, valueScales.at);
-    if (bias) putBias(bank, bias, shape, p, count);
+    putRows(simd, ring, ring.keys, slot, count, at.keys, at.keyScales);
+    putRows(simd, ring, ring.values, slot, count, at.values, at.valueScales);
+    if (bias) putBias(simd, bias, shape, p, count);
     exports.attend(
       TYPES[ring.type],
-      keys.at,
-      keyScales.at,
-      values.at,
-      valueScales.at,
-      bias ? plan.scratch.bias.at : 0,
+      at.keys,
+      at.keyScales,
+      at.values,
+      at.valueScales,
+      bias ? at.bias : 0,
       p,
       count,
       start,
@@ -66,11 +65,11 @@ export function* simdAttend(
       headSize,
       shape.scale,
       shape.softcap ?? 0,
-      query.at,
-      sum.at,
-      state.at,
-      rows.at,
-      weights.at,
+      at.query,
+      at.sum,
+      at.state,
+      at.head,
+      at.weights,
     );
     p += count;
     done += count * cost;
@@ -80,27 +79,26 @@ export function* simdAttend(
     }
   }
   for (let q = 0; q < queries; q++) {
-    const from = sum.at / 4 + q * stride;
-    const total = floats[state.at / 4 + queries + q];
+    const from = at.sum / 4 + q * stride;
+    const total = floats[at.state / 4 + queries + q];
     for (let i = 0; i < headSize; i++) out[q * headSize + i] = floats[from + i] / total;
   }
 }
 
 /** Queries as rows of whole 16 bytes, 0 beyond the head. */
-function putQueries({ plan, simd }: Bank, shape: AttendShape, qkv: Float32Array, tokens: number): void {
+function putQueries({ floats, at }: SimdInstance, shape: AttendShape, qkv: Float32Array, tokens: number): void {
   const { heads, kvHeads, headSize } = shape;
-  const { floats } = simd!;
   const width = (heads + 2 * kvHeads) * headSize;
   const stride = roundUp(headSize, 4);
-  const at = plan.scratch.query.at / 4;
+  const first = at.query / 4;
   for (let t = 0; t < tokens; t++) {
     if (stride === headSize) {
-      floats.set(qkv.subarray(t * width, t * width + heads * headSize), at + t * heads * headSize);
+      floats.set(qkv.subarray(t * width, t * width + heads * headSize), first + t * heads * headSize);
       continue;
     }
     for (let h = 0; h < heads; h++) {
       const from = t * width + h * headSize;
-      const to = at + (t * heads + h) * stride;
+      const to = first + (t * heads + h) * stride;
       floats.set(qkv.subarray(from, from + headSize), to);
       floats.fill(0, to + headSize, to + stride);
     }
@@ -109,7 +107,7 @@ function putQueries({ plan, simd }: Bank, shape: AttendShape, qkv: Float32Array,
 
 /** Keys, or values, of all heads of `count` slots, and their scales. */
 function putRows(
-  { simd }: Bank,
+  { floats, bytes }: SimdInstance,
   { kvHeads, headSize, type }: KvRing,
   { values, scales }: KvStore,
   slot: number,
@@ -117,19 +115,24 @@ function putRows(
   at: number,
   scalesAt: number,
 ): void {
-  const bytes = kvHeads * headSize * values.BYTES_PER_ELEMENT;
-  simd!.bytes.set(new Uint8Array(values.buffer, values.byteOffset + slot * bytes, count * bytes), at);
-  if (type === 'int8') simd!.floats.set(scales.subarray(slot * kvHeads, (slot + count) * kvHeads), scalesAt / 4);
+  const slotBytes = kvHeads * headSize * values.BYTES_PER_ELEMENT;
+  bytes.set(new Uint8Array(values.buffer, values.byteOffset + slot * slotBytes, count * slotBytes), at);
+  if (type === 'int8') floats.set(scales.subarray(slot * kvHeads, (slot + count) * kvHeads), scalesAt / 4);
 }
 
 /** What keys at `count` positions were stored without, [count, kvHeads, headSize]. */
-function putBias({ plan, simd }: Bank, bias: KeyBias, shape: AttendShape, position: number, count: number): void {
+function putBias(
+  { floats, at }: SimdInstance,
+  bias: KeyBias,
+  shape: AttendShape,
+  position: number,
+  count: number,
+): void {
   const { kvHeads, headSize } = shape;
-  const { floats } = simd!;
-  let at = plan.scratch.bias.at / 4;
+  let to = at.bias / 4;
   for (let p = position; p < position + count; p++) {
-    floats.set(bias.values, at);
+    floats.set(bias.values, to);
     const turns = bias.rope && turnsOf(p, bias.rope, bias.frequencies);
-    for (let h = 0; h < kvHeads; h++, at += headSize) if (turns) turnHead(floats, at, turns);
+    for (let h = 0; h < kvHeads; h++, to += headSize) if (turns) turnHead(floats, to, turns);
   }
 }

@@ -30,14 +30,14 @@ export function* simdLinear(run: LinearRun, scratch: LinearScratch, base: Bank):
   let done = 0;
   for (const [m, matrix] of matrices.entries()) {
     const bank = bankOf(matrix, base);
-    if (bank !== filled) putInput(run, bank);
+    if (bank !== filled) putInput(run, bank.simd!);
     filled = bank;
     const step = mostRows(run, matrix, bank);
     for (let row = 0; row < matrix.rows; row += step) {
       const end = Math.min(row + step, matrix.rows);
-      const rows = matrix.bank === bank ? placed(matrix, row) : copied(matrix, row, end, bank);
-      if (tokens <= FEW) timesVectors(run, m, rows, row, end, first, bank);
-      else timesTokens(run, m, rows, row, end, first, bank);
+      const rows = matrix.bank === bank ? placed(matrix, row) : copied(matrix, row, end, bank.simd!);
+      if (tokens <= FEW) timesVectors(run, m, rows, row, end, first, bank.simd!);
+      else timesTokens(run, m, rows, row, end, first, bank.simd!);
       done += (end - row) * padded * cols;
       if (done >= PIECE) {
         yield done;
@@ -56,23 +56,17 @@ function rowBytes({ codes, scales, rows }: CpuMatrix): { codes: number; statisti
 }
 
 /** Rows that one call may take: a piece of work, and what there is room for. 0: not with this bank. */
-function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { plan, simd }: Bank): number {
-  const { x, y, tile } = plan.scratch;
+function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { simd }: Bank): number {
   const stride = roundUp(cols, 4);
   const padded = tokens <= FEW ? tokens : roundUp(tokens, TOKENS);
-  if (!simd || padded * stride * 4 > x.bytes || 2 * stride * 4 > tile.bytes) return 0;
+  if (!simd || padded * stride > simd.room.x || 2 * stride > simd.room.tile) return 0;
   const bytes = rowBytes(matrix);
   const room = matrix.bank?.simd
     ? Number.POSITIVE_INFINITY
-    : (stage(plan).bytes - 48) / (bytes.codes + 2 * bytes.statistics);
-  const most = Math.floor(Math.min(room, y.bytes / 4 / padded, PIECE / (padded * cols)));
+    : (simd.at.end - simd.at.query - 48) / (bytes.codes + 2 * bytes.statistics);
+  const most = Math.floor(Math.min(room, simd.room.y / padded, PIECE / (padded * cols)));
   // rows of many tokens go in pairs
   return tokens <= FEW ? (room < 1 ? 0 : Math.max(1, most)) : room < 2 ? 0 : Math.max(2, most & ~1);
-}
-
-/** What attention works with: one after the other. */
-function stage({ scratch: { query, weights } }: Bank['plan']): { at: number; bytes: number } {
-  return { at: query.at, bytes: weights.at + weights.bytes - query.at };
 }
 
 function placed(matrix: CpuMatrix, row: number): Rows {
@@ -85,13 +79,14 @@ function placed(matrix: CpuMatrix, row: number): Rows {
   };
 }
 
-function copied(matrix: CpuMatrix, row: number, end: number, { plan, simd }: Bank): Rows {
+function copied(matrix: CpuMatrix, row: number, end: number, simd: SimdInstance): Rows {
   const bytes = rowBytes(matrix);
-  let { at } = stage(plan);
+  // attention's arrays are one after the other
+  let at = simd.at.query;
   const copy = (array: CpuMatrix['codes'] | null, perRow: number) => {
     if (!array) return 0;
     const from = new Uint8Array(array.buffer, array.byteOffset + row * perRow, (end - row) * perRow);
-    simd!.bytes.set(from, at);
+    simd.bytes.set(from, at);
     const address = at;
     at += roundUp(from.length, 16);
     return address;
@@ -105,9 +100,8 @@ function copied(matrix: CpuMatrix, row: number, end: number, { plan, simd }: Ban
 }
 
 /** x as the products want it: many tokens in rows of whole 16 bytes, a multiple of 4 of them, with 0 between. */
-function putInput({ input, inputAt, tokens, step: { cols } }: LinearRun, { plan, simd }: Bank): void {
-  const { floats } = simd!;
-  const x = plan.scratch.x.at / 4;
+function putInput({ input, inputAt, tokens, step: { cols } }: LinearRun, { floats, at }: SimdInstance): void {
+  const x = at.x / 4;
   const stride = tokens <= FEW ? cols : roundUp(cols, 4);
   if (tokens > FEW) floats.fill(0, x, x + roundUp(tokens, TOKENS) * stride);
   for (let t = 0; t < tokens; t++)
@@ -131,21 +125,20 @@ function timesVectors(
   row: number,
   end: number,
   first: number,
-  { plan, simd }: Bank,
+  simd: SimdInstance,
 ): void {
   const { format, cols, block } = run.matrices[m];
-  const { exports, floats } = simd!;
-  const { x, y, tile } = plan.scratch;
+  const { exports, floats, at } = simd;
   const rows = end - row;
-  if (format.type === 'q4') putPairs(simd!, format.codebook);
+  if (format.type === 'q4') putPairs(simd, format.codebook);
   for (let t = 0; t < run.tokens; t++) {
-    const from = x.at + t * cols * 4;
-    if (offsets) exports.blockSums(from, tile.at, cols, block);
-    const quantised = [codes, scales, offsets, from, tile.at, y.at, rows, cols, block] as const;
+    const from = at.x + t * cols * 4;
+    if (offsets) exports.blockSums(from, at.tile, cols, block);
+    const quantised = [codes, scales, offsets, from, at.tile, at.y, rows, cols, block] as const;
     if (format.type === 'q4') exports.q4Vector(...quantised);
     else if (format.type === 'q8') exports.q8Vector(...quantised);
-    else exports[`${format.type}Vector`](codes, from, y.at, rows, cols);
-    finish(run, m, floats, { from: y.at / 4, row: 1, token: 0 }, row, end, first, t, t + 1);
+    else exports[`${format.type}Vector`](codes, from, at.y, rows, cols);
+    finish(run, m, floats, { from: at.y / 4, row: 1, token: 0 }, row, end, first, t, t + 1);
   }
 }
 
@@ -158,17 +151,16 @@ function timesTokens(
   row: number,
   end: number,
   first: number,
-  { plan, simd }: Bank,
+  simd: SimdInstance,
 ): void {
   const { format, cols, block } = run.matrices[m];
-  const { exports, floats } = simd!;
-  const { x, y, tile } = plan.scratch;
+  const { exports, floats, at } = simd;
   const rows = end - row;
   const tokens = roundUp(run.tokens, TOKENS);
-  if (format.type === 'q4') putPairs(simd!, format.codebook);
-  const quantised = [codes, scales, offsets, tile.at, x.at, y.at, rows, cols, block, tokens] as const;
+  if (format.type === 'q4') putPairs(simd, format.codebook);
+  const quantised = [codes, scales, offsets, at.tile, at.x, at.y, rows, cols, block, tokens] as const;
   if (format.type === 'q4') exports.q4Tokens(...quantised);
   else if (format.type === 'q8') exports.q8Tokens(...quantised);
-  else exports.denseTokens(DENSE[format.type], codes, tile.at, x.at, y.at, rows, cols, tokens);
-  finish(run, m, floats, { from: y.at / 4, row: tokens, token: 1 }, row, end, first, 0, run.tokens);
+  else exports.denseTokens(DENSE[format.type], codes, at.tile, at.x, at.y, rows, cols, tokens);
+  finish(run, m, floats, { from: at.y / 4, row: tokens, token: 1 }, row, end, first, 0, run.tokens);
 }

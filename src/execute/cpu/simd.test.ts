@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
-import { bankScratch, planBanks } from '../../memory/cpu-banks';
+import { type BankShape, planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
 import { arithmetic } from './arithmetic';
 import { type AttendShape, attend } from './attend';
-import { placesIn } from './bank';
+import { placesIn, type SimdExports, simdInstance } from './bank';
 import { append, createRing, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import { createMatrix } from './matrix';
@@ -17,6 +17,46 @@ const simd = arithmetic();
 
 it('is what runs here', () => {
   expect(simd.name).toBe('webassembly-simd');
+});
+
+it('has its working arrays before the first matrix, and all within its bytes', () => {
+  const sizes = fc.integer({ min: 1, max: 999 });
+  const spec = fc.record({ heads: sizes, kvHeads: sizes, headSize: sizes });
+  const bytes = fc.record({ codes: sizes, scales: sizes, offsets: sizes });
+  fc.assert(
+    fc.property(sizes, sizes, fc.integer({ min: 1, max: 8 }), spec, fc.array(bytes, { minLength: 1 }), (...given) => {
+      const [cols, rows, tokens, heads, all] = given;
+      const matrices = all.map((one, i) => ({ name: `${i}`, bytes: one }));
+      const [plan] = planBanks(matrices, shapeOf(cols, rows, 4 * tokens, heads));
+      const buffer = new ArrayBuffer(plan.bytes);
+      const { at } = simdInstance(plan, buffer, {} as SimdExports);
+      let end = at.end;
+      for (const [i, place] of [...placesIn([{ plan, buffer, simd: null }]).values()].entries()) {
+        for (const kind of ['codes', 'scales', 'offsets'] as const) {
+          expect(place.at[kind]).toBeGreaterThanOrEqual(end);
+          expect(place.at[kind] % 16).toBe(0);
+          end = place.at[kind] + all[i][kind];
+        }
+      }
+      expect(end).toBeLessThanOrEqual(plan.bytes);
+      expect(plan.bytes - end).toBeLessThan(65536 + 48 * all.length + 512);
+    }),
+  );
+});
+
+it('puts matrices into as few banks as 32 bits allow, and none into two', () => {
+  const giga = 2 ** 30;
+  const matrices = [1, 2, 1.5, 6, 1, 1].map((size, i) => ({
+    name: `${i}`,
+    bytes: { codes: size * giga, scales: 4, offsets: 0 },
+  }));
+  const banks = planBanks(matrices, shapeOf(4, 4, 4));
+  expect(banks.map((bank) => bank.matrices.map(({ name }) => name).join())).toEqual(['0,1', '2', '3', '4,5']);
+  for (const [i, { bytes, rest, matrices: own }] of banks.entries()) {
+    expect(bytes % 65536).toBe(0);
+    expect(bytes < 2 ** 32).toBe(i !== 2);
+    expect(rest).toBe(bytes - own.reduce((sum, matrix) => sum + matrix.bytes.codes + 4, 0));
+  }
 });
 
 /** Multiples of 32, so that blocks fit; `odd` where any number of columns does. */
@@ -33,6 +73,17 @@ const FORMATS: { format: MatrixFormat; odd: boolean }[] = [
   { format: { type: 'bf16' }, odd: true },
   { format: { type: 'f32' }, odd: true },
 ];
+
+const shapeOf = (
+  cols: number,
+  rows: number,
+  tokens: number,
+  spec: BankShape['spec'] = { heads: 4, kvHeads: 2, headSize: 32 },
+): BankShape => ({ spec, sizes: { x: tokens * cols, y: Math.max(2 * tokens, rows), tile: 2 * cols } });
+
+/** One with working arrays and nothing else. */
+const emptyBank = (shape: BankShape) =>
+  simd.createBank(planBanks([{ name: '', bytes: { codes: 0, scales: 0, offsets: 0 } }], shape)[0]);
 
 function randomBook(): number[] {
   return [...randomValues(16, 99)];
@@ -81,13 +132,10 @@ describe('linear', () => {
             const bytes = matrixBytes(kind.format, rows, cols, 'cpu');
             return { name: `m${i}`, format: kind.format, rows, banked, bytes };
           });
-          const scratch = bankScratch({ width: cols, heads: 4, kvHeads: 2, headSize: 32 }, [], 12);
+          const scratch = shapeOf(cols, 64, 12);
+          const none = { name: '', bytes: { codes: 0, scales: 0, offsets: 0 } };
           // one a bank, or all in one
-          const plans = planBanks(
-            named.filter(({ banked }) => banked),
-            scratch,
-            softcap ? 1 : undefined,
-          );
+          const plans = planBanks([none, ...named.filter(({ banked }) => banked)], scratch, softcap ? 1 : undefined);
           const banks = plans.map((plan) => simd.createBank(plan));
           const places = placesIn(banks);
           const matrices = named.map(({ name, format, rows }) =>
@@ -126,7 +174,7 @@ describe('linear', () => {
   it('takes more rows than there is room for at once', () => {
     const [rows, cols, tokens] = [1001, 64, 7];
     const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
-    const scratch = bankScratch({ width: cols, heads: 1, kvHeads: 1, headSize: 4 }, [], 8);
+    const scratch = shapeOf(cols, 16, 8, { heads: 1, kvHeads: 1, headSize: 4 });
     const bytes = matrixBytes(format, rows, cols, 'cpu');
     const [bank] = planBanks([{ name: 'm', bytes }], scratch).map((plan) => simd.createBank(plan));
     const working = {
@@ -175,8 +223,7 @@ describe('attend', () => {
           const qkv = randomValues((start + tokens) * width, 3);
           const working = new Float64Array(12 * heads * (headSize + 2) + 3 * headSize);
           for (let p = 0; p < start + tokens; p++) append(ring, p, qkv, p * width + heads * headSize, bias, working);
-          const scratch = bankScratch({ width: 4, ...shape }, [], 12);
-          const bank = simd.createBank(planBanks([], scratch)[0]);
+          const bank = emptyBank(shapeOf(4, 4, 12, shape));
           const [right, out] = [0, 0].map(() => new Float32Array(tokens * heads * headSize).fill(Number.NaN));
           const own = qkv.subarray(start * width);
           const whole = atOnce(attend(shape, ring, own, start, tokens, right, working, bias));
@@ -192,7 +239,7 @@ describe('attend', () => {
   it('of scores too far apart for f32 is what JavaScript computes', () => {
     const shape: AttendShape = { heads: 1, kvHeads: 1, headSize: 4, scale: 1, softcap: null, window: null };
     const ring = createRing('f32', 64, shape);
-    const bank = simd.createBank(planBanks([], bankScratch({ width: 4, ...shape }, [], 4))[0]);
+    const bank = emptyBank(shapeOf(4, 4, 4, shape));
     const qkv = new Float32Array(50 * 12);
     const working = new Float64Array(100);
     for (let p = 0; p < 50; p++) {
