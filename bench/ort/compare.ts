@@ -19,6 +19,7 @@ import { type BrowserContext, chromium, type Page } from '@playwright/test';
 import { build as bundle } from 'vite';
 import { chromiumVersion, installChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../../scripts/chromium.ts';
 import { serve } from '../../scripts/server.ts';
+import { simd } from '../../scripts/vite-simd.ts';
 import { wgsl } from '../../scripts/vite-wgsl.ts';
 import { decoderGraph, type GraphOptions } from './decoder-graph';
 import { GEOMETRIES, type Geometry } from './geometries';
@@ -83,7 +84,7 @@ async function buildWorker(outDir: string): Promise<void> {
     configFile: false,
     publicDir: false,
     logLevel: 'error',
-    plugins: [wgsl()],
+    plugins: [simd(), wgsl()],
     build: {
       // Vite's helper for it needs a document, which a worker has not
       modulePreload: false,

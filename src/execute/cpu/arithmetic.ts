@@ -12,8 +12,10 @@ import { simdAttend } from './simd-attend';
 import { simdLinear } from './simd-linear';
 
 export interface Arithmetic {
-  /** what info() says: which way it is, and why where it is not the fastest */
+  /** which way it is, and why where it is not the faster */
   readonly name: string;
+  /** what info() says of a model in these banks */
+  describe(banks: readonly Bank[]): string;
   /** @throws RangeError where there is not as much memory */
   createBank(plan: BankPlan): Bank;
   /** As linear(). @param bank with working arrays for it */
@@ -25,18 +27,30 @@ export interface Arithmetic {
 /** @param why it is not WebAssembly */
 export const inJavaScript = (why: string): Arithmetic => ({
   name: `javascript: ${why}`,
+  describe: () => `javascript: ${why}`,
   createBank: (plan) => ({ plan, buffer: new ArrayBuffer(plan.bytes), simd: null }),
   linear: (run, scratch) => linear(run, scratch),
   attend: (_, ...run) => attend(...run),
 });
 
+const SIMD = 'webassembly-simd';
+
+/** null: one matrix is too large for any, or the browser has no such memory, but maybe one that is not WebAssembly's. */
+function memoryOf(pages: number): WebAssembly.Memory | null {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch {
+    return null;
+  }
+}
+
 const inWebAssembly = (module: WebAssembly.Module): Arithmetic => ({
-  name: 'webassembly-simd',
+  name: SIMD,
+  describe: (banks) =>
+    banks.every(({ simd }) => simd) ? SIMD : `${SIMD}; javascript for weights that WebAssembly's memory cannot hold`,
   createBank(plan) {
-    // one matrix that no memory can hold
-    if (plan.bytes >= 2 ** 32) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
-    const pages = plan.bytes / 65536;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const memory = memoryOf(plan.bytes / 65536);
+    if (!memory) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
     const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
     const { buffer } = memory;
     return { plan, buffer, simd: simdInstance(plan, buffer, exports) };

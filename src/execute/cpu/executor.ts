@@ -371,7 +371,7 @@ class CpuExecutor implements Executor {
   }
 
   stats(): ExecutorStats {
-    return { dispatches: 0, submits: 0, variants: { cpu: this.arithmetic.name } };
+    return { dispatches: 0, submits: 0, variants: { cpu: this.arithmetic.describe(this.weights.banks) } };
   }
 
   dispose(): void {

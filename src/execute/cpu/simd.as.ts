@@ -108,7 +108,10 @@ function pairs(first: u32, second: u32): v128 {
   return v128.load_lane<u64>(PAIRS + second, v128.load_zero<u64>(PAIRS + first), 1);
 }
 
-/** @param offsets 0: none @param blocks of x, see blockSums() */
+/**
+ * Two rows at a time share what is loaded of x; an odd last one goes with itself.
+ * @param offsets 0: none @param blocks of x, see blockSums()
+ */
 export function q4Vector(
   codes: usize,
   scales: usize,
@@ -122,26 +125,45 @@ export function q4Vector(
 ): void {
   const bytes: usize = block >> 1;
   const perRow = cols / block;
-  for (const end = y + (rows << 2); y < end; y += 4) {
-    let total = f32x4.splat(0);
-    let offset: f32 = 0;
+  for (let r: u32 = 0; r < rows; r += 2, y += 8) {
+    const both = r + 1 < rows;
+    const nextCodes: usize = both ? <usize>cols >> 1 : 0;
+    const nextScales: usize = both ? <usize>perRow << 2 : 0;
+    let a = f32x4.splat(0);
+    let b = f32x4.splat(0);
+    let offsetA: f32 = 0;
+    let offsetB: f32 = 0;
     let at = x;
-    for (let b: u32 = 0; b < perRow; b++) {
-      let even = f32x4.splat(0);
-      let odd = f32x4.splat(0);
+    for (let k: u32 = 0; k < perRow; k++) {
+      let a0 = f32x4.splat(0);
+      let a1 = f32x4.splat(0);
+      let b0 = f32x4.splat(0);
+      let b1 = f32x4.splat(0);
       for (const last = codes + bytes; codes < last; codes += 4, at += 32) {
-        const w = load<u32>(codes);
-        even = f32x4.add(even, f32x4.mul(pairs((w << 3) & 0x7f8, (w >> 5) & 0x7f8), v128.load(at)));
-        odd = f32x4.add(odd, f32x4.mul(pairs((w >> 13) & 0x7f8, (w >> 21) & 0x7f8), v128.load(at, 16)));
+        const v = load<u32>(codes);
+        const w = load<u32>(codes + nextCodes);
+        const x0 = v128.load(at);
+        const x1 = v128.load(at, 16);
+        a0 = f32x4.add(a0, f32x4.mul(pairs((v << 3) & 0x7f8, (v >> 5) & 0x7f8), x0));
+        b0 = f32x4.add(b0, f32x4.mul(pairs((w << 3) & 0x7f8, (w >> 5) & 0x7f8), x0));
+        a1 = f32x4.add(a1, f32x4.mul(pairs((v >> 13) & 0x7f8, (v >> 21) & 0x7f8), x1));
+        b1 = f32x4.add(b1, f32x4.mul(pairs((w >> 13) & 0x7f8, (w >> 21) & 0x7f8), x1));
       }
-      total = f32x4.add(total, f32x4.mul(f32x4.add(even, odd), v128.load_splat<u32>(scales)));
+      a = f32x4.add(a, f32x4.mul(f32x4.add(a0, a1), v128.load_splat<u32>(scales)));
+      b = f32x4.add(b, f32x4.mul(f32x4.add(b0, b1), v128.load_splat<u32>(scales + nextScales)));
       scales += 4;
       if (offsets) {
-        offset += load<f32>(offsets) * load<f32>(blocks + (b << 2));
+        const own = load<f32>(blocks + (k << 2));
+        offsetA += load<f32>(offsets) * own;
+        offsetB += load<f32>(offsets + nextScales) * own;
         offsets += 4;
       }
     }
-    store<f32>(y, sum(total) + offset);
+    store<f32>(y, sum(a) + offsetA);
+    if (both) store<f32>(y, sum(b) + offsetB, 4);
+    codes += nextCodes;
+    scales += nextScales;
+    if (offsets) offsets += nextScales;
   }
 }
 

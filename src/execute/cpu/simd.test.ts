@@ -2,16 +2,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
-import { type BankShape, planBanks } from '../../memory/cpu-banks';
+import { type BankPlan, type BankShape, planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
-import { arithmetic } from './arithmetic';
+import type { MemoryPlan } from '../../memory/plan';
+import { parseSpec } from '../../model/parse';
+import { withOneCache } from '../test/one-cache';
+import { type Arithmetic, arithmetic } from './arithmetic';
 import { type AttendShape, attend } from './attend';
-import { placesIn, type SimdExports, simdInstance } from './bank';
+import { type Bank, placesIn, type SimdExports, simdInstance } from './bank';
+import { createCpuExecutor } from './executor';
 import { append, createRing, type KeyBias } from './kv-ring';
 import { type LinearRun, linear } from './linear';
 import { createMatrix } from './matrix';
 import { atOnce } from './test/at-once';
-import { largestDifference, randomValues } from './test/models';
+import { largestDifference, randomModel, randomValues } from './test/models';
 
 const simd = arithmetic();
 
@@ -249,5 +253,85 @@ describe('attend', () => {
     const out = new Float32Array(4);
     atOnce(simd.attend(bank, shape, ring, qkv.subarray(49 * 12), 49, 1, out, working, null));
     expect([...out]).toEqual([20, 1, 0, 0]);
+  });
+});
+
+describe('a model', () => {
+  const spec = parseSpec({
+    model_type: 'llama',
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 16,
+    vocab_size: 97,
+    max_position_embeddings: 256,
+  });
+  const ids = Array.from({ length: 9 }, (_, i) => i * 7 + 1);
+
+  /** Logits after a prompt and a token, and what of the memory is no matrix. */
+  async function logitsIn(way: Arithmetic, cut: (banks: readonly BankPlan[], plan: MemoryPlan) => readonly BankPlan[]) {
+    const executor = await randomModel(
+      spec,
+      {},
+      { type: 'f16' },
+      {
+        target: 'cpu',
+        make: (model, plan) => withOneCache(createCpuExecutor(model, { ...plan, banks: cut(plan.banks, plan) }, way)),
+      },
+    );
+    await executor.prefill(ids, 0);
+    await executor.prefill([5], ids.length);
+    return executor.logits();
+  }
+
+  it('computes the same in several banks, of which one has no instance', async () => {
+    const whole = await logitsIn(simd, (banks) => banks);
+    let [made, plain] = [0, 0];
+    const cut = (banks: readonly BankPlan[], { matrices }: MemoryPlan) =>
+      planBanks([...matrices], banks[0].shape, banks[0].first + 50_000);
+    const several = await logitsIn(simd, (...given) => {
+      const banks = cut(...given);
+      made = banks.length;
+      return banks;
+    });
+    expect(made).toBeGreaterThan(2);
+    expect([...several]).toEqual([...whole]);
+    const large: Arithmetic = {
+      ...simd,
+      createBank: (plan) => {
+        const bank = simd.createBank(plan);
+        return plain++ === 1 ? { ...bank, simd: null } : bank;
+      },
+    };
+    expect(largestDifference(await logitsIn(large, cut), whole)).toBeLessThan(1e-5);
+    expect(plain).toBe(made);
+    expect(simd.describe([])).toBe('webassembly-simd');
+  });
+
+  it('is computed in JavaScript where WebAssembly has no memory for it', async () => {
+    const whole = await logitsIn(simd, (banks) => banks);
+    const { Memory } = WebAssembly;
+    Object.assign(WebAssembly, {
+      Memory: function none() {
+        throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+      },
+    });
+    try {
+      const banks: Bank[] = [];
+      const watched: Arithmetic = {
+        ...simd,
+        createBank: (plan) => {
+          const bank = simd.createBank(plan);
+          banks.push(bank);
+          return bank;
+        },
+      };
+      expect(largestDifference(await logitsIn(watched, (planned) => planned), whole)).toBeLessThan(1e-5);
+      expect(simd.describe(banks)).toMatch(/javascript for weights/);
+    } finally {
+      Object.assign(WebAssembly, { Memory });
+    }
   });
 });

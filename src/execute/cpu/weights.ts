@@ -61,6 +61,10 @@ export class CpuWeights {
     }
   }
 
+  get banks(): readonly Bank[] {
+    return this.#banks;
+  }
+
   /** One whose working arrays are for every step. */
   get bank(): Bank {
     return this.#banks[0];
