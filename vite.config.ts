@@ -4,6 +4,7 @@ import { defineConfig } from 'vite';
 import { chunkName, LATER } from './scripts/bundling/lazy-modules.ts';
 import { licences } from './scripts/bundling/licences.ts';
 import { inMeta, PAGE_CSP } from './scripts/bundling/policy.ts';
+import { simd } from './scripts/bundling/vite-simd.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/bundling/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/bundling/vite-trim.ts';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
@@ -17,6 +18,7 @@ export default defineConfig({
   base: './',
   publicDir: at('public'),
   plugins: [
+    simd(),
     wgsl(),
     comlinkHalves(),
     markedLexerOnly(),
@@ -29,7 +31,7 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
-    plugins: () => [wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['site'])],
+    plugins: () => [simd(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['site'])],
     rolldownOptions: {
       output: {
         // WebKit runs a worker's first file again when a later one imports it, and the second run answers for a session

@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';
 import { licences } from './scripts/bundling/licences.ts';
+import { simd } from './scripts/bundling/vite-simd.ts';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -21,7 +22,7 @@ const noPageWorker = (): Plugin => ({
 
 export const nodeConfig = (entry: (typeof NODE_ENTRIES)[number]): UserConfig => ({
   publicDir: false,
-  plugins: [wgsl(), noPageWorker(), licences(['package'])],
+  plugins: [simd(), wgsl(), noPageWorker(), licences(['package'])],
   ssr: { noExternal: true, external: ['webgpu'] },
   build: {
     ssr: at(`src/node/${entry}.ts`),

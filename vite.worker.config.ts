@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { licences } from './scripts/bundling/licences.ts';
+import { simd } from './scripts/bundling/vite-simd.ts';
 import { comlinkHalves, nothingLazy, withoutSentences } from './scripts/bundling/vite-trim.ts';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 
@@ -9,7 +10,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [nothingLazy(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['embed', 'package'])],
+  plugins: [nothingLazy(), simd(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['embed', 'package'])],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

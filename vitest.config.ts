@@ -1,5 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { simd } from './scripts/bundling/vite-simd.ts';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
 import {
   COMPILE_FLAG,
@@ -21,7 +22,7 @@ const LIBRARIES = ['@huggingface/tokenizers', '@noble/hashes/sha2.js', 'comlink'
 
 // How long a test may take is for one that hangs: stages run side by side, on machines that have other work.
 export default defineConfig({
-  plugins: [wgsl()],
+  plugins: [simd(), wgsl()],
   test: {
     // runs side by side would write it over each other
     cache: false,

@@ -48,7 +48,7 @@ test('as it is served, the page loads from the Hub, and asks it nothing before t
   await dialog.getByRole('button', { name: /^Load/ }).click();
   await expect(chat.question).toBeVisible();
   expect(await chat.ask('Hello')).not.toBe('');
-  expect((await chat.state()).info!.name).toBe('org/tiny');
+  expect((await chat.state()).info).toMatchObject({ name: 'org/tiny', variants: { cpu: 'webassembly-simd' } });
   expect(asked.length).toBeGreaterThan(0);
   expect(complaints).toEqual([]);
   await hub.close();
@@ -92,6 +92,8 @@ test.describe('with --self-only', () => {
     await page.keyboard.press('Escape');
     await expect(chat.size).toContainText(/8\d MB/);
     await chat.loadModel();
+    const { variants } = (await chat.state()).info!;
+    expect(variants).toEqual({ cpu: "javascript: WebAssembly is forbidden by the page's policy" });
     expect(await chat.ask('What is the capital of France?')).toContain('Paris');
   });
 });

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 // Open until main() is done: a script may import more on its way.
 const vite = await createServer({
   root,
-  configFile: false,
+  configFile: fileURLToPath(new URL('vite-run.config.ts', import.meta.url)),
   logLevel: 'error',
   appType: 'custom',
   optimizeDeps: { noDiscovery: true },

@@ -430,7 +430,10 @@ export interface ModelInfo {
    * }`.
    */
   weightTypes: Record<string, { count: number; bytes: number }>;
-  /** Names of the kernel variants that run; empty on the CPU. */
+  /**
+   * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd', or 'javascript: ' and why it is not
+   * WebAssembly, as where the page's policy forbids that.
+   */
   variants: Readonly<Record<string, string>>;
   /** The active LoRA adapters, in order. */
   lora: readonly LoraInfo[];

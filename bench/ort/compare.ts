@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
 import { build as bundle } from 'vite';
+import { simd } from '../../scripts/bundling/vite-simd.ts';
 import { wgsl } from '../../scripts/bundling/vite-wgsl.ts';
 import {
   chromiumVersion,
@@ -89,7 +90,7 @@ async function buildWorker(outDir: string): Promise<void> {
     configFile: false,
     publicDir: false,
     logLevel: 'error',
-    plugins: [wgsl()],
+    plugins: [simd(), wgsl()],
     build: {
       // Vite's helper for it needs a document, which a worker has not
       modulePreload: false,

@@ -53,6 +53,12 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
     { args: `${TINY}/config.json 8 2 base small profile`, says: /^base .*same ids/m, env: { RUNS: '1' } },
     { args: '', says: /Whose geometry\?/, lacks: true },
   ],
+  [bench('cpu')]: [
+    {
+      args: `--pairs 1 --prompt-tokens 8 --new-tokens 3 --kv f16 --model ${TINY}`,
+      says: /^\| times as fast, median of pairs \|/m,
+    },
+  ],
   [bench('first-token')]: [
     { args: `--latency 0 --mbit 1000 --runs 1 --model ${TINY}`, says: /^\| without \|( .+ \|){6}$/m },
   ],

@@ -129,7 +129,7 @@ export interface Executor {
 
   /** Bytes by purpose, as allocated now, and the highest total so far. */
   memory(): MemoryReport;
-  /** dispatch and submit counts since creation, names of kernel variants in use; empty on the CPU */
+  /** dispatch and submit counts since creation, names of kernel variants in use */
   stats(): ExecutorStats;
   dispose(): void;
 }

@@ -12,6 +12,7 @@ import type { ModelSpec } from '../model/spec';
 import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
+import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
 import { gpuScratch, tokenBuffers, UPLOAD_BUFFERS } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
@@ -82,6 +83,8 @@ export interface MemoryPlan {
   kvByLayer: KvLayerPlan[];
   /** by linear step or embedding table, in use order; a tied head shares its table's */
   matrices: DeviceMatrix[];
+  /** of the CPU: where the matrices lie; none on the GPU */
+  banks: readonly BankPlan[];
   /** the active adapters' own matrices, which count as weights */
   adapters: StepAdapters;
   buffers: BufferPlan[];
@@ -120,6 +123,8 @@ export function planMemory(
   const maxKvBytes = target === 'webgpu' ? bindingLimit(limits) : Number.POSITIVE_INFINITY;
   const kvByLayer = spec.layers.map((_, layer) => kvLayer(spec, layer, contextTokens, request, maxKvBytes));
   const matrices = planMatrices(model, limits, target);
+  const sizes = () => cpuScratch(spec, model.steps, request.chunk, 0);
+  const banks = target === 'cpu' ? planBanks(matrices, { spec, sizes: sizes() }) : [];
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...weightBuffers(matrices),
@@ -127,6 +132,7 @@ export function planMemory(
     ...adapterBuffers(adapters),
     ...kvByLayer.flatMap(layerBuffers).map((buffer) => ({ ...buffer, purpose: 'kv' as const })),
     ...scratchBuffers(model, request, matrices, adapters, target),
+    ...banks.map(({ rest }, i) => ({ name: `cpu.bank.${i}`, purpose: 'scratch' as const, bytes: rest })),
     ...(target === 'webgpu'
       ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
@@ -145,6 +151,7 @@ export function planMemory(
     contextTokens,
     kvByLayer,
     matrices,
+    banks,
     adapters,
     buffers,
     weights,

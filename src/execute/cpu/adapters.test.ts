@@ -2,22 +2,24 @@ import { describe, expect, it } from 'vitest';
 import { active, EXPECTED } from '../../lora/test/adapters';
 import { planMemory } from '../../memory/plan';
 import { expectPeft, lastLogits, openBase } from './test/adapted';
-import { CPU, largestDifference } from './test/models';
+import { CPU, CPU_WAYS, largestDifference } from './test/models';
 
 const titled = EXPECTED.map(
   (facts) => [`${facts.adapters.join(' + ')} on ${facts.model} ${facts.variant}`, facts] as const,
 );
 
-describe('adapters on the CPU', () => {
+describe.each(CPU_WAYS)('adapters on the CPU in %s', (_, maker) => {
   it.each(titled)('%s as PEFT computes it', async (_, facts) => {
-    const { executor, model } = await openBase(facts, CPU);
+    const { executor, model } = await openBase(facts, maker);
     const without = await lastLogits(executor, facts);
     await executor.setAdapters(await active(model.steps, facts.adapters));
     await expectPeft(executor, facts);
     // they do change something
     expect(largestDifference(await lastLogits(executor, facts), without)).toBeGreaterThan(0.05 * facts.logitScale);
   });
+});
 
+describe('adapters on the CPU', () => {
   it('swapped and taken away leave what a fresh model gives', async () => {
     const facts = EXPECTED.find(({ variant, model }) => variant === 'nf4' && model === 'tiny-llama')!;
     const one = await openBase(facts, CPU);

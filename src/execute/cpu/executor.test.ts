@@ -12,6 +12,7 @@ import { BIASED, biasedModel, SLOWEST_PAIR } from './test/biased';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES, modelTypes } from './test/fixtures';
 import {
   allLogits,
+  CPU_WAYS,
   expected,
   GREEDY,
   largestDifference,
@@ -26,9 +27,11 @@ import { compareWithTransformers } from './test/transformers';
 describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
   '%s as transformers computes it',
   (path, weights) => {
-    it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
-      compareWithTransformers(path, weights, kvType),
-    );
+    describe.each(CPU_WAYS)('in %s', (_, maker) => {
+      it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
+        compareWithTransformers(path, weights, kvType, maker),
+      );
+    });
   },
 );
 

@@ -1,6 +1,7 @@
 /**
- * The executor in plain JavaScript: the reference that kernels and whole models are checked against, and the product's
- * fallback where there is no usable GPU. One interpreter of the list of steps; every array has the plan's size.
+ * The executor without a GPU: in plain JavaScript the reference that kernels and whole models are checked against, and
+ * the product's fallback, whose products and attention run in WebAssembly where it may (arithmetic.ts). One interpreter
+ * of the list of steps; every array has the plan's size.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
@@ -14,11 +15,11 @@ import { sampleToken } from '../sampler/chain';
 import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/options';
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
-import { attend } from './attend';
-import { activate, add, embed, rmsNorm, rotateHead } from './kernels';
+import { type Arithmetic, arithmetic } from './arithmetic';
+import { activate, add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
-import { type LinearRun, linear } from './linear';
+import type { LinearRun } from './linear';
 import type { CpuMatrix } from './matrix';
 import { CpuWeights } from './weights';
 import { yieldToEvents } from './yield-to-events';
@@ -29,10 +30,11 @@ const TURN_MS = 50;
 /**
  * Allocates weights and scratch; reserve() allocates the KV cache.
  * @param plan made for the target 'cpu'; its prefill chunk bounds the tokens of one pass
+ * @param way of computing; absent: the better that runs here
  * @throws out-of-memory
  */
-export function createCpuExecutor(model: ModelGraph, plan: MemoryPlan): Executor {
-  return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan));
+export function createCpuExecutor(model: ModelGraph, plan: MemoryPlan, way: Arithmetic = arithmetic()): Executor {
+  return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan, way));
 }
 
 const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
@@ -44,6 +46,8 @@ interface Pass {
   first: number;
   tokens: number;
   start: number;
+  /** by frequencies, what turns a head at the position of each token */
+  turns: Map<readonly number[], Float64Array[]>;
   /** of the layer that runs: where its keys came from, and their bias */
   qkv?: StepOf<'linear'>;
   keyBias?: KeyBias | null;
@@ -67,9 +71,10 @@ class CpuExecutor implements Executor {
   constructor(
     private readonly model: ModelGraph,
     plan: MemoryPlan,
+    private readonly arithmetic: Arithmetic,
   ) {
     this.plan = plan;
-    this.weights = new CpuWeights(model, plan);
+    this.weights = new CpuWeights(model, plan, arithmetic);
     this.sink = this.weights.sink;
     const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
     for (const name of [...activationWidths(model).keys(), 'logits']) {
@@ -139,7 +144,7 @@ class CpuExecutor implements Executor {
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);
-      await this.pass({ cache, ids, first, tokens, start: start + first }, signal);
+      await this.pass({ cache, ids, first, tokens, start: start + first, turns: new Map() }, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
         await this.head(row, signal);
         onLogits(start + first + row, this.activations.logits);
@@ -181,7 +186,7 @@ class CpuExecutor implements Executor {
         drafted = nextDraft(sample, Math.min(this.chunk - 1, count - step - 2), vocab);
         row = 0;
         const ids = [id, ...drafted];
-        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step }, signal);
+        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step, turns: new Map() }, signal);
       }
       await this.head(row, signal);
     }
@@ -253,7 +258,7 @@ class CpuExecutor implements Executor {
         break;
       case 'rotate':
         pass.keyBias = this.biasOfKeys(step, pass);
-        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, start + t, pass.cache.reach);
+        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, t, pass);
         break;
       case 'append':
         for (let t = 0; t < tokens; t++) {
@@ -265,7 +270,8 @@ class CpuExecutor implements Executor {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
         const ring = rings[step.layer];
         const { qkv, attn } = activations;
-        yield* attend(shape, ring, qkv, start, tokens, attn, scratch.attend, pass.keyBias ?? null);
+        const bias = pass.keyBias ?? null;
+        yield* this.arithmetic.attend(this.weights.bank, shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
         break;
       }
       case 'activate':
@@ -320,12 +326,12 @@ class CpuExecutor implements Executor {
       output: this.activations[step.out],
       tokens,
     };
-    yield* linear(run, this.scratch);
+    yield* this.product(run);
     if (!adapter?.product) return;
     const { a, b } = adapter.product;
     const plain = { cols: step.cols, accumulate: false, scale: 1, softcap: null };
     const output = this.activations[LORA_BUFFER];
-    yield* linear({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output }, this.scratch);
+    yield* this.product({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output });
     yield* this.addProduct(b, step.scale, run.output, run.tokens);
   }
 
@@ -333,11 +339,15 @@ class CpuExecutor implements Executor {
   private addProduct(b: CpuMatrix, scale: number, output: Float32Array, tokens: number): Generator<number, void> {
     const step = { cols: b.cols, accumulate: true, scale, softcap: null };
     const input = this.activations[LORA_BUFFER];
-    return linear({ step, matrices: [b], biases: [null], input, inputAt: 0, output, tokens }, this.scratch);
+    return this.product({ step, matrices: [b], biases: [null], input, inputAt: 0, output, tokens });
   }
 
-  /** Norms and turns the query and key heads of one token, whose qkv row starts at `at`. */
-  private rotate(step: StepOf<'rotate'>, at: number, position: number, reach: number): void {
+  private product(run: LinearRun): Generator<number, void> {
+    return this.arithmetic.linear(run, this.scratch, this.weights.bank);
+  }
+
+  /** Norms and turns the query and key heads of token `t` of a pass, whose qkv row starts at `at`. */
+  private rotate(step: StepOf<'rotate'>, at: number, t: number, { cache, start, turns }: Pass): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, eps, offset, normOver } = step;
@@ -350,8 +360,12 @@ class CpuExecutor implements Executor {
     norm(step.qNorm, at, heads);
     norm(step.kNorm, at + heads * headSize, kvHeads);
     if (!rope) return;
-    const frequencies = frequenciesFor(rope, reach);
-    for (let h = 0; h < heads + kvHeads; h++) rotateHead(qkv, at + h * headSize, position, rope, frequencies);
+    const frequencies = frequenciesFor(rope, cache.reach);
+    // sines take longer than all else of this step, and most layers have the same
+    const all = turns.get(frequencies) ?? [];
+    turns.set(frequencies, all);
+    all[t] ??= turnsOf(start + t, rope, frequencies);
+    for (let h = 0; h < heads + kvHeads; h++) turnHead(qkv, at + h * headSize, all[t]);
   }
 
   /** Updates the peak; `extra` bytes exist for a moment. */
@@ -366,13 +380,13 @@ class CpuExecutor implements Executor {
     const { steps, wholeBytes } = this.adapters;
     const adapters = [...steps.values()].reduce((bytes, adapter) => bytes + adapter.bytes, wholeBytes);
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
-    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch));
+    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.weights.restBytes;
     const total = weights + adapters + kv + scratch;
     return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }
 
   stats(): ExecutorStats {
-    return { dispatches: 0, submits: 0, variants: {} };
+    return { dispatches: 0, submits: 0, variants: { cpu: this.arithmetic.describe(this.weights.banks) } };
   }
 
   dispose(): void {

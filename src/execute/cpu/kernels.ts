@@ -38,18 +38,38 @@ export function rmsNorm(
   for (let i = 0; i < width; i++) output[at + i] = input[at + i] * scale * (offset + weight[i]);
 }
 
+/** Cosines of position * frequencies[j] times `magnitude`, [dim / 2], and then the sines: what turnHead() takes. */
+export function turnsOf(
+  position: number,
+  { dim, magnitude }: Pick<Rope, 'dim' | 'magnitude'>,
+  frequencies: readonly number[],
+): Float64Array {
+  const half = dim / 2;
+  const turns = new Float64Array(dim);
+  for (let j = 0; j < half; j++) {
+    turns[j] = Math.cos(position * frequencies[j]) * magnitude;
+    turns[half + j] = Math.sin(position * frequencies[j]) * magnitude;
+  }
+  return turns;
+}
+
 /** Turns pairs (j, j + dim/2) of a head at `at` by position * frequencies[j], times `magnitude`. */
 export function rotateHead(
   values: Float32Array | Float64Array,
   at: number,
   position: number,
-  { dim, magnitude }: Pick<Rope, 'dim' | 'magnitude'>,
+  rope: Pick<Rope, 'dim' | 'magnitude'>,
   frequencies: readonly number[],
 ): void {
-  const half = dim / 2;
+  turnHead(values, at, turnsOf(position, rope, frequencies));
+}
+
+/** As rotateHead(), by a position's cosines and sines. */
+export function turnHead(values: Float32Array | Float64Array, at: number, turns: Float64Array): void {
+  const half = turns.length / 2;
   for (let j = 0; j < half; j++) {
-    const cos = Math.cos(position * frequencies[j]) * magnitude;
-    const sin = Math.sin(position * frequencies[j]) * magnitude;
+    const cos = turns[j];
+    const sin = turns[half + j];
     const a = values[at + j];
     const b = values[at + half + j];
     values[at + j] = a * cos - b * sin;

@@ -4,6 +4,7 @@ import { denseValues, f16Table, toBf16, toF16 } from '../../formats/half';
 import type { MatrixFormat, RowSlice } from '../../formats/matrix';
 import { quantizeInt8 } from '../../formats/quantize-int8';
 import { quantizeNf4 } from '../../formats/quantize-nf4';
+import type { Bank, Place } from './bank';
 
 export interface CpuMatrix {
   readonly name: string;
@@ -17,32 +18,46 @@ export interface CpuMatrix {
   /** [rows, cols / block] */
   readonly scales: Float32Array | null;
   readonly offsets: Float32Array | null;
+  /** where these arrays lie; null: in memory of their own */
+  readonly bank: Bank | null;
   /** rows written so far; slices come in order */
   filled: number;
 }
 
-export function createMatrix(name: string, rows: number, cols: number, format: MatrixFormat): CpuMatrix {
+/** @param place where it lies; absent: in memory of its own */
+export function createMatrix(name: string, rows: number, cols: number, format: MatrixFormat, place?: Place): CpuMatrix {
   const quantised = format.type === 'q4' || format.type === 'q8' ? format : null;
   const block = quantised ? (quantised.block === 'row' ? cols : quantised.block) : 0;
   const statistics = block ? (rows * cols) / block : 0;
+  const elements = format.type === 'q4' ? (rows * cols) / 2 : rows * cols;
+  const make = <T>(type: ArrayType<T>, kind: keyof Place['at'], count: number): T =>
+    place ? new type(place.bank.buffer, place.at[kind], count) : new type(count);
   return {
     name,
     rows,
     cols,
     format,
     block,
-    codes: createCodes(format.type, rows * cols),
-    scales: quantised ? new Float32Array(statistics) : null,
-    offsets: quantised?.offset ? new Float32Array(statistics) : null,
+    codes: make<CpuMatrix['codes']>(CODES[format.type], 'codes', elements),
+    scales: quantised ? make(Float32Array, 'scales', statistics) : null,
+    offsets: quantised?.offset ? make(Float32Array, 'offsets', statistics) : null,
+    bank: place?.bank ?? null,
     filled: 0,
   };
 }
 
-function createCodes(type: MatrixFormat['type'], elements: number): CpuMatrix['codes'] {
-  if (type === 'q4') return new Uint8Array(elements / 2);
-  if (type === 'q8') return new Int8Array(elements);
-  return type === 'f32' ? new Float32Array(elements) : new Uint16Array(elements);
+interface ArrayType<T> {
+  new (buffer: ArrayBuffer, at: number, count: number): T;
+  new (count: number): T;
 }
+
+const CODES: Record<MatrixFormat['type'], ArrayType<CpuMatrix['codes']>> = {
+  q4: Uint8Array,
+  q8: Int8Array,
+  f16: Uint16Array,
+  bf16: Uint16Array,
+  f32: Float32Array,
+};
 
 export function matrixBytes({ codes, scales, offsets }: CpuMatrix): number {
   return codes.byteLength + (scales?.byteLength ?? 0) + (offsets?.byteLength ?? 0);

@@ -19,6 +19,7 @@ import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import { createFolderSource } from '../../../node/folder-source';
 import { type OneCache, withOneCache } from '../../test/one-cache';
+import { type Arithmetic, inJavaScript } from '../arithmetic';
 import { createCpuExecutor } from '../executor';
 
 export interface Expected {
@@ -83,7 +84,22 @@ export interface Maker {
   limits?: PlanLimits;
 }
 
-export const CPU: Maker = { target: 'cpu', make: (model, plan) => withOneCache(createCpuExecutor(model, plan)) };
+const cpuMaker = (way?: Arithmetic): Maker => ({
+  target: 'cpu',
+  make: (model, plan) => withOneCache(createCpuExecutor(model, plan, way)),
+});
+
+/** As it runs here: in WebAssembly. */
+export const CPU = cpuMaker();
+
+/** As it runs where WebAssembly is forbidden. */
+export const JAVASCRIPT = cpuMaker(inJavaScript('a test'));
+
+/** By name, for tests that both must pass. */
+export const CPU_WAYS = [
+  ['WebAssembly', CPU],
+  ['JavaScript', JAVASCRIPT],
+] as const;
 
 /** Opens a fixture with its cache reserved. */
 export async function openFixture(

@@ -1,0 +1,166 @@
+/**
+ * linear.ts in WebAssembly: matrices are multiplied where they lie, by the instance of their bank; x is copied to it,
+ * and sums come back, which are finished as linear.ts does. Matrices that are in no bank (adapters') come through
+ * working arrays of attention, some rows at a time.
+ */
+import { roundUp } from '../../memory/layout';
+import type { Bank, SimdInstance } from './bank';
+import { FEW, finish, type LinearRun, type LinearScratch, linear, TOKENS } from './linear';
+import type { CpuMatrix } from './matrix';
+import { TIME_SLICE } from './time-slice';
+
+/** Addresses of some rows' codes and statistics; 0: there are none. */
+interface Rows {
+  codes: number;
+  scales: number;
+  offsets: number;
+}
+
+/** As linear(), with `base` for matrices that are in no bank. */
+export function* simdLinear(run: LinearRun, scratch: LinearScratch, base: Bank): Generator<number, void> {
+  const { tokens, matrices } = run;
+  if (!matrices.every((matrix) => mostRows(run, matrix, bankOf(matrix, base)) > 0)) {
+    yield* linear(run, scratch);
+    return;
+  }
+  const { cols } = run.step;
+  const padded = tokens <= FEW ? tokens : roundUp(tokens, TOKENS);
+  let filled: Bank | null = null;
+  let first = 0;
+  let done = 0;
+  for (const [m, matrix] of matrices.entries()) {
+    const bank = bankOf(matrix, base);
+    if (bank !== filled) putInput(run, bank.simd!);
+    filled = bank;
+    const step = mostRows(run, matrix, bank);
+    for (let row = 0; row < matrix.rows; row += step) {
+      const end = Math.min(row + step, matrix.rows);
+      const rows = matrix.bank === bank ? placed(matrix, row) : copied(matrix, row, end, bank.simd!);
+      if (tokens <= FEW) timesVectors(run, m, rows, row, end, first, bank.simd!);
+      else timesTokens(run, m, rows, row, end, first, bank.simd!);
+      done += (end - row) * padded * cols;
+      if (done >= TIME_SLICE) {
+        yield done;
+        done = 0;
+      }
+    }
+    first += matrix.rows;
+  }
+}
+
+const bankOf = ({ bank }: CpuMatrix, base: Bank): Bank => (bank?.simd ? bank : base);
+
+/** Bytes of one row's codes, and of its scales or offsets. */
+function rowBytes({ codes, scales, rows }: CpuMatrix): { codes: number; statistics: number } {
+  return { codes: codes.byteLength / rows, statistics: scales ? scales.byteLength / rows : 0 };
+}
+
+/** Rows that one call may take: a piece of work, and what there is room for. 0: not with this bank. */
+function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { simd }: Bank): number {
+  const stride = roundUp(cols, 4);
+  const padded = tokens <= FEW ? tokens : roundUp(tokens, TOKENS);
+  if (!simd || padded * stride > simd.room.x || 2 * stride > simd.room.tile) return 0;
+  const bytes = rowBytes(matrix);
+  const room = matrix.bank?.simd
+    ? Number.POSITIVE_INFINITY
+    : (simd.at.end - simd.at.query - 48) / (bytes.codes + 2 * bytes.statistics);
+  const most = Math.floor(Math.min(room, simd.room.y / padded, TIME_SLICE / (padded * cols)));
+  // rows of many tokens go in pairs
+  return tokens <= FEW ? (room < 1 ? 0 : Math.max(1, most)) : room < 2 ? 0 : Math.max(2, most & ~1);
+}
+
+function placed(matrix: CpuMatrix, row: number): Rows {
+  const { codes, scales, offsets } = matrix;
+  const bytes = rowBytes(matrix);
+  return {
+    codes: codes.byteOffset + row * bytes.codes,
+    scales: scales ? scales.byteOffset + row * bytes.statistics : 0,
+    offsets: offsets ? offsets.byteOffset + row * bytes.statistics : 0,
+  };
+}
+
+function copied(matrix: CpuMatrix, row: number, end: number, simd: SimdInstance): Rows {
+  const bytes = rowBytes(matrix);
+  // attention's arrays are one after the other
+  let at = simd.at.query;
+  const copy = (array: CpuMatrix['codes'] | null, perRow: number) => {
+    if (!array) return 0;
+    const from = new Uint8Array(array.buffer, array.byteOffset + row * perRow, (end - row) * perRow);
+    simd.bytes.set(from, at);
+    const address = at;
+    at += roundUp(from.length, 16);
+    return address;
+  };
+  const { codes, scales, offsets } = matrix;
+  return {
+    codes: copy(codes, bytes.codes),
+    scales: copy(scales, bytes.statistics),
+    offsets: copy(offsets, bytes.statistics),
+  };
+}
+
+/** x as the products want it: many tokens in rows of whole 16 bytes, a multiple of 4 of them, with 0 between. */
+function putInput({ input, inputAt, tokens, step: { cols } }: LinearRun, { floats, at }: SimdInstance): void {
+  const x = at.x / 4;
+  const stride = tokens <= FEW ? cols : roundUp(cols, 4);
+  if (tokens > FEW) floats.fill(0, x, x + roundUp(tokens, TOKENS) * stride);
+  for (let t = 0; t < tokens; t++)
+    floats.set(input.subarray(inputAt + t * cols, inputAt + (t + 1) * cols), x + t * stride);
+}
+
+/** The pairs of values of a codebook, for the 256 bytes that two codes can be. */
+function putPairs(simd: SimdInstance, codebook: readonly number[]): void {
+  if (simd.codebook === codebook) return;
+  for (let byte = 0; byte < 256; byte++) {
+    simd.floats[2 * byte] = codebook[byte >> 4];
+    simd.floats[2 * byte + 1] = codebook[byte & 15];
+  }
+  simd.codebook = codebook;
+}
+
+function timesVectors(
+  run: LinearRun,
+  m: number,
+  { codes, scales, offsets }: Rows,
+  row: number,
+  end: number,
+  first: number,
+  simd: SimdInstance,
+): void {
+  const { format, cols, block } = run.matrices[m];
+  const { exports, floats, at } = simd;
+  const rows = end - row;
+  if (format.type === 'q4') putPairs(simd, format.codebook);
+  for (let t = 0; t < run.tokens; t++) {
+    const from = at.x + t * cols * 4;
+    if (offsets) exports.blockSums(from, at.tile, cols, block);
+    const quantised = [codes, scales, offsets, from, at.tile, at.y, rows, cols, block] as const;
+    if (format.type === 'q4') exports.q4Vector(...quantised);
+    else if (format.type === 'q8') exports.q8Vector(...quantised);
+    else exports[`${format.type}Vector`](codes, from, at.y, rows, cols);
+    finish(run, m, floats, { from: at.y / 4, row: 1, token: 0 }, row, end, first, t, t + 1);
+  }
+}
+
+const DENSE = { f32: 0, f16: 1, bf16: 2 } as const;
+
+function timesTokens(
+  run: LinearRun,
+  m: number,
+  { codes, scales, offsets }: Rows,
+  row: number,
+  end: number,
+  first: number,
+  simd: SimdInstance,
+): void {
+  const { format, cols, block } = run.matrices[m];
+  const { exports, floats, at } = simd;
+  const rows = end - row;
+  const tokens = roundUp(run.tokens, TOKENS);
+  if (format.type === 'q4') putPairs(simd, format.codebook);
+  const quantised = [codes, scales, offsets, at.tile, at.x, at.y, rows, cols, block, tokens] as const;
+  if (format.type === 'q4') exports.q4Tokens(...quantised);
+  else if (format.type === 'q8') exports.q8Tokens(...quantised);
+  else exports.denseTokens(DENSE[format.type], codes, at.tile, at.x, at.y, rows, cols, tokens);
+  finish(run, m, floats, { from: at.y / 4, row: tokens, token: 1 }, row, end, first, 0, run.tokens);
+}
