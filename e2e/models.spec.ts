@@ -222,8 +222,9 @@ test('a gated model of the Hub: nothing but its description before Load, its tok
     expect(hub.complaints).toEqual([]);
     expect(complaints).toEqual([]);
 
-    // kept: the next load needs neither the Hub nor the token
+    // kept: the next load needs neither the Hub nor the token; a conversation that is kept would load it by itself
     hub.reset();
+    await page.getByRole('button', { name: 'New chat' }).click();
     await page.reload();
     await models.open();
     await expect(models.dialog.getByLabel('Access token')).toHaveValue('');
