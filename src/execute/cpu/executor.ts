@@ -27,7 +27,7 @@ import { breathe } from './breathe';
 import { activate, add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
-import type { LinearRun } from './linear';
+import type { LinearRun } from './linear-run';
 import type { CpuMatrix } from './matrix';
 import { CpuWeights } from './weights';
 

@@ -4,6 +4,8 @@
  *
  * All pointers are byte addresses into the one memory that an instance is bound to; nothing is allocated here, and memory
  * is only written where a parameter says so. Pointers are unsigned: a memory may have almost 4 GiB.
+ *
+ * Longer than 400 lines, for AssemblyScript makes one module of one file here, and its functions share the small ones.
  */
 
 /** Where the 256 pairs of values stand that a byte of two q4 codes can mean, f32, the high nibble's first. */
