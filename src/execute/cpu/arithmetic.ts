@@ -6,7 +6,8 @@
 import type { BankPlan } from '../../memory/cpu-banks';
 import { attend } from './attend';
 import { type Bank, type SimdExports, simdInstance } from './bank';
-import { type LinearRun, type LinearScratch, linear } from './linear';
+import { type LinearScratch, linear } from './linear';
+import type { LinearRun } from './linear-run';
 import wasm from './simd.as.ts?wasm';
 import { simdAttend } from './simd-attend';
 import { simdLinear } from './simd-linear';

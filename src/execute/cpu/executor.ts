@@ -19,7 +19,7 @@ import { type Arithmetic, arithmetic } from './arithmetic';
 import { activate, add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
-import type { LinearRun } from './linear';
+import type { LinearRun } from './linear-run';
 import type { CpuMatrix } from './matrix';
 import { CpuWeights } from './weights';
 import { yieldToEvents } from './yield-to-events';

@@ -9,34 +9,14 @@
  *
  * Sums are f64, results are rounded to f32 once. At Gemma-7B's geometry one step takes seconds, so it is cut into
  * pieces by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something
- * else. It is long because each form that a matrix is held in has a loop of its own.
+ * else.
  */
-import type { StepOf } from '../../model/steps';
+import { FEW, finish, type LinearRun, TOKENS } from './linear-run';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
 import { TIME_SLICE } from './time-slice';
 
-/** Up to this many tokens go one by one. */
-export const FEW = 2;
-/** More go in steps of so many. */
-export const TOKENS = 4;
-
 /** Buffers shared by all linear steps of a model. */
 export type LinearScratch = Record<'x' | 'y' | 'tile' | 'table', Float64Array>;
-
-/** What a linear step reads and writes. */
-export interface LinearRun {
-  step: Pick<StepOf<'linear'>, 'cols' | 'accumulate' | 'scale' | 'softcap'>;
-  matrices: readonly CpuMatrix[];
-  /** by matrix; null: no bias */
-  biases: readonly (Float32Array | null)[];
-  /** by matrix: what its rows are multiplied with (DoRA) */
-  factors?: readonly Float32Array[];
-  input: Float32Array;
-  /** first token's offset in `input` */
-  inputAt: number;
-  output: Float32Array;
-  tokens: number;
-}
 
 /**
  * `scratch` is its own until the end.
@@ -75,51 +55,6 @@ export function* linear(run: LinearRun, scratch: LinearScratch): Generator<numbe
       }
     }
     first += matrices[m].rows;
-  }
-}
-
-/**
- * Where the sum of row r and token t stands: at from + (r - the first of the rows) * row + (t - the first token) *
- * token.
- */
-interface Sums {
-  from: number;
-  row: number;
-  token: number;
-}
-
-/**
- * output[t, first + r] (+)= scale * (factor * sum + bias), soft-capped, for rows row..end of matrix `m` and tokens
- * token..lastToken.
- * @param first row of the matrix in the output
- */
-export function finish(
-  run: LinearRun,
-  m: number,
-  y: Float64Array | Float32Array,
-  sums: Sums,
-  row: number,
-  end: number,
-  first: number,
-  token: number,
-  lastToken: number,
-): void {
-  const { output, factors, matrices } = run;
-  const bias = run.biases[m];
-  const factor = factors?.[m];
-  const { accumulate, scale, softcap } = run.step;
-  let stride = 0;
-  for (let i = 0; i < matrices.length; i++) stride += matrices[i].rows;
-  for (let r = row; r < end; r++) {
-    const f = factor ? factor[r] : 1;
-    const b = bias ? bias[r] : 0;
-    let from = sums.from + (r - row) * sums.row;
-    let at = token * stride + first + r;
-    for (let t = token; t < lastToken; t++, from += sums.token, at += stride) {
-      let value = scale * (y[from] * f + b);
-      if (softcap !== null) value = softcap * Math.tanh(value / softcap);
-      output[at] = accumulate ? output[at] + value : value;
-    }
   }
 }
 

@@ -5,7 +5,8 @@
  */
 import { roundUp } from '../../memory/layout';
 import type { Bank, SimdInstance } from './bank';
-import { FEW, finish, type LinearRun, type LinearScratch, linear, TOKENS } from './linear';
+import { type LinearScratch, linear } from './linear';
+import { FEW, finish, type LinearRun, TOKENS } from './linear-run';
 import type { CpuMatrix } from './matrix';
 import { TIME_SLICE } from './time-slice';
 
