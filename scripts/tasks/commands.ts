@@ -59,6 +59,9 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| times as fast, median of pairs \|/m,
     },
   ],
+  [bench('speculation')]: [
+    { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
+  ],
   [bench('first-token')]: [
     { args: `--latency 0 --mbit 1000 --runs 1 --model ${TINY}`, says: /^\| without \|( .+ \|){6}$/m },
   ],
