@@ -2,6 +2,7 @@
 import { create, globals } from 'webgpu';
 import type { Gpu, GpuOptions } from './device';
 import { requestGpu } from './device';
+import { ON_SWIFTSHADER } from './on-swiftshader';
 
 Object.assign(globalThis, globals);
 
@@ -17,11 +18,8 @@ globalThis.setImmediate = new Proxy(globalThis.setImmediate, {
   },
 });
 
-/**
- * Dawn's instance must stay referenced for the life of the process. It zeroes workgroup memory by a loop: the Vulkan
- * extension that does so is written out word by word in SwiftShader, which took most of the time that it compiled.
- */
-const instance = create(['disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension']);
+/** Dawn's instance must stay referenced for the life of the process. */
+const instance = create([...ON_SWIFTSHADER]);
 const devices = new Map<string, Promise<GPUDevice>>();
 
 /**

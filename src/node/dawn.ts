@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NibbleError } from '../errors';
+import { ON_SWIFTSHADER } from '../gpu/on-swiftshader';
 import { stdinRead } from './terminal';
 
 /** Dawn stops the process when the object that create() returned is collected, so it is kept for good. */
@@ -25,7 +26,7 @@ export async function loadDawn(adapter: string | undefined): Promise<GPU | null>
     process.env.XDG_RUNTIME_DIR ??= tmpdir();
     const { create, globals } = await import('webgpu');
     Object.assign(globalThis, globals);
-    const gpu = create(adapter ? [`adapter=${adapter}`] : []) as GPU;
+    const gpu = create(adapter ? [`adapter=${adapter}`] : process.env[CHILD] ? [...ON_SWIFTSHADER] : []) as GPU;
     kept.push(gpu);
     return gpu;
   } catch {
