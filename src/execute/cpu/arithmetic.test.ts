@@ -18,6 +18,17 @@ it('compiles once, when it is asked first', async () => {
   }
 });
 
+it('is told by an instance that is refused, where a policy lets modules be compiled (WebKit)', async () => {
+  const { Module, Memory, validate } = WebAssembly;
+  const Instance = class {
+    constructor() {
+      throw new Error('Refused to create a WebAssembly object');
+    }
+  };
+  vi.stubGlobal('WebAssembly', { Module, Memory, validate, Instance });
+  expect((await fresh())().name).toBe("javascript: WebAssembly is forbidden by the page's policy");
+});
+
 it.each<[string, object | undefined, string]>([
   ['a policy forbids it', { validate: () => true }, "javascript: WebAssembly is forbidden by the page's policy"],
   ['it has no SIMD', { validate: () => false }, 'javascript: WebAssembly has no SIMD in this browser'],
