@@ -7,6 +7,7 @@
  *
  * --rival DIR            where wllama was installed (default /tmp/wllama)
  * --pairs N (5)   --prompt-tokens 64,512   --new-tokens 48 (decode steps are one fewer)   --threads 1,2 (wllama's)
+ * --flash auto|off       wllama's flash attention (auto, its default, takes it)
  * --write                puts a table for each number of threads into bench/wllama.md, in the place of its last one
  * --verbose              prints wllama's log
  */
@@ -94,6 +95,7 @@ export async function main(args: string[]): Promise<number> {
       'prompt-tokens': { type: 'string', default: '64,512' },
       'new-tokens': { type: 'string', default: '48' },
       threads: { type: 'string', default: '1,2' },
+      flash: { type: 'string', default: 'auto' },
       write: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
@@ -179,7 +181,13 @@ export async function main(args: string[]): Promise<number> {
     let llama = '';
     for (const threads of threadCounts) {
       const page = await openPage(context, server.origin, '/rival-worker.mjs', values.verbose);
-      const options = { model: '/model.gguf', threads, context: positions, verbose: values.verbose };
+      const options = {
+        model: '/model.gguf',
+        threads,
+        context: positions,
+        flash: values.flash !== 'off',
+        verbose: values.verbose,
+      };
       ({ llama } = await ask<{ llama: string }>(page, 'load', options));
       rivals.set(threads, page);
       log(`wllama is loaded (${threads} threads) and warm: ${told(await measure<Measured>(page, prompts[0], 8))}`);
@@ -212,7 +220,7 @@ export async function main(args: string[]): Promise<number> {
       const report = [
         `${new Date().toISOString().slice(0, 10)}, ${chromiumVersion(executablePath)}, ` +
           `${cpus().length} cores (${cpus()[0].model}), wllama ${version} (llama.cpp ${llama}) on ` +
-          `${threads} thread${threads > 1 ? 's' : ''}, Nibble on one in ${about.way}, ` +
+          `${threads} thread${threads > 1 ? 's' : ''}${values.flash === 'off' ? ' without flash attention' : ''}, Nibble on one in ${about.way}, ` +
           `${basename(values.model)}, ${newTokens} new tokens; tokens a second. ` +
           `Load of the machine meanwhile: ${Math.min(...load).toFixed(1)} to ${Math.max(...load).toFixed(1)}; ` +
           `processors at work in a run, on average: ${shareOf(all.map((pair) => pair.rival))} in wllama's and ` +

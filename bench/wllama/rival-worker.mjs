@@ -3,12 +3,17 @@ let wllama;
 
 const quiet = { debug() {}, log() {}, warn() {}, error: console.error };
 
-async function load({ model, threads, context, verbose }) {
+async function load({ model, threads, context, flash, verbose }) {
   const { Wllama } = await import('/wllama/esm/index.js');
   wllama = new Wllama({ default: '/wllama/esm/wasm/wllama.wasm' }, { logger: verbose ? console : quiet });
   const response = await fetch(model);
   if (!response.ok) throw new Error(`${model}: ${response.status}`);
-  await wllama.loadModel([await response.blob()], { n_threads: threads, n_gpu_layers: 0, n_ctx: context });
+  await wllama.loadModel([await response.blob()], {
+    n_threads: threads,
+    n_gpu_layers: 0,
+    n_ctx: context,
+    flash_attn: flash,
+  });
   const running = wllama.isMultithread() ? wllama.getNumThreads() : 1;
   if (running !== threads) throw new Error(`wllama runs ${running} threads where ${threads} are asked for.`);
   return { llama: Wllama.getLibllamaVersion() };
