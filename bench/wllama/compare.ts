@@ -7,7 +7,7 @@
  *
  * --rival DIR            where wllama was installed (default /tmp/wllama)
  * --pairs N (5)   --prompt-tokens 64,512   --new-tokens 48 (decode steps are one fewer)   --threads 1,2 (wllama's)
- * --flash auto|off       wllama's flash attention (auto, its default, takes it)
+ * --flash auto|off       wllama's flash attention (default auto, as it comes)
  * --write                puts a table for each number of threads into bench/wllama.md, in the place of its last one
  * --verbose              prints wllama's log
  */
