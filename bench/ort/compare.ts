@@ -11,14 +11,11 @@
  * --verbose                  prints ORT's log, node placement included
  */
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { build as bundle } from 'vite';
-import { simd } from '../../scripts/bundling/vite-simd.ts';
-import { wgsl } from '../../scripts/bundling/vite-wgsl.ts';
+import { chromium, type Page } from '@playwright/test';
 import {
   chromiumVersion,
   installChromium,
@@ -27,6 +24,20 @@ import {
   WEBGPU_IGNORED,
 } from '../../scripts/testing/chromium.ts';
 import { serve } from '../../scripts/testing/server.ts';
+import {
+  ask,
+  buildWorker,
+  cellsOf,
+  median,
+  medians,
+  openPage,
+  PAGE,
+  type Pair,
+  RATIOS,
+  type Run,
+  wasmOf,
+  writeReport,
+} from '../in-page';
 import { decoderGraph, type GraphOptions } from './decoder-graph';
 import { GEOMETRIES, type Geometry } from './geometries';
 
@@ -54,18 +65,6 @@ const RIVALS: Readonly<Record<string, Rival>> = {
   bnb4: { build: 'webgpu', weights: 'bnb4', accuracy: 0, packed: false },
 };
 
-interface Run {
-  ids: number[];
-  /** tokens a second */
-  prefill: number;
-  decode: number;
-}
-
-declare global {
-  /** in page.html */
-  var call: (name: string, argument: unknown) => Promise<unknown>;
-}
-
 const BENCH = join(process.cwd(), 'bench/ort');
 const REPORT = join(process.cwd(), 'bench/rival.md');
 
@@ -84,85 +83,15 @@ async function graphFile(folder: string, name: string, geometry: Geometry, optio
   return file;
 }
 
-async function buildWorker(outDir: string): Promise<void> {
-  await bundle({
-    root: process.cwd(),
-    configFile: false,
-    publicDir: false,
-    logLevel: 'error',
-    plugins: [simd(), wgsl()],
-    build: {
-      // Vite's helper for it needs a document, which a worker has not
-      modulePreload: false,
-      outDir,
-      target: 'es2022',
-      rolldownOptions: {
-        input: join(BENCH, 'nibble-worker.ts'),
-        output: { entryFileNames: 'nibble-worker.js' },
-      },
-    },
-  });
-}
-
-async function openPage(context: BrowserContext, origin: string, worker: string, log: boolean): Promise<Page> {
-  const page = await context.newPage();
-  page.setDefaultTimeout(0);
-  page.on('console', (message) => {
-    if (log) console.log(message.text());
-  });
-  await page.goto(`${origin}/page.html?worker=${encodeURIComponent(worker)}`);
-  return page;
-}
-
-const ask = <T>(page: Page, name: string, argument: unknown): Promise<T> =>
-  page.evaluate(([n, a]) => globalThis.call(n as string, a), [name, argument] as const) as Promise<T>;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-interface Pair {
-  rival: Run;
-  nibble: Run;
-}
-
-const RATIOS = {
-  prefill: ({ rival, nibble }: Pair) => nibble.prefill / rival.prefill,
-  decode: ({ rival, nibble }: Pair) => nibble.decode / rival.decode,
-};
-
 function tableOf(name: string, pairs: readonly Pair[]): string {
   const row = (label: string, cells: readonly number[]) =>
     `| ${label} | ${cells.map((value) => value.toFixed(2)).join(' | ')} |`;
-  const cellsOf = (pair: Pair) => [
-    pair.rival.prefill,
-    pair.nibble.prefill,
-    RATIOS.prefill(pair),
-    pair.rival.decode,
-    pair.nibble.decode,
-    RATIOS.decode(pair),
-  ];
-  const rows = pairs.map(cellsOf);
   return [
     `| ${name} | rival prefill | Nibble prefill | ratio | rival decode | Nibble decode | ratio |`,
     '|---|---|---|---|---|---|---|',
-    ...rows.map((cells, i) => row(`pair ${i + 1}`, cells)),
-    row(
-      '**median**',
-      rows[0].map((_, column) => median(rows.map((cells) => cells[column]))),
-    ),
+    ...pairs.map((pair, i) => row(`pair ${i + 1}`, cellsOf(pair))),
+    row('**median**', medians(pairs)),
   ].join('\n');
-}
-
-/** Puts `text` where the geometry's last result was, between its two marks. */
-async function writeReport(geometry: string, text: string): Promise<void> {
-  const [open, close] = [`<!-- ${geometry} -->`, `<!-- /${geometry} -->`];
-  const old = await readFile(REPORT, 'utf8');
-  const [from, to] = [old.indexOf(open), old.indexOf(close)];
-  if (from < 0 || to < from) throw new Error(`${REPORT} has no ${open} … ${close} to write between.`);
-  await writeFile(REPORT, `${old.slice(0, from)}${open}\n${text}\n${old.slice(to)}`);
 }
 
 export async function main(args: string[]): Promise<number> {
@@ -195,25 +124,18 @@ export async function main(args: string[]): Promise<number> {
   const models = join(values.ort, 'models');
   if (rivals.length > 0) await mkdir(models, { recursive: true });
   const built = await mkdtemp(join(tmpdir(), 'nibble-ort-'));
-  await buildWorker(built);
+  await buildWorker(join(BENCH, 'nibble-worker.ts'), built);
 
   const executablePath = await installChromium();
   const server = await serve({
     mounts: [
-      ['/page.html', join(BENCH, 'page.html')],
+      PAGE,
       ['/rival-worker.mjs', join(BENCH, 'rival-worker.mjs')],
       ['/ort/', ortFolder],
       ['/models/', models],
       ['/', built],
     ],
-    // The product serves no wasm, so its server does not know the type.
-    intercept: (_, response, path) => {
-      if (!path.endsWith('.wasm')) return false;
-      void readFile(join(ortFolder, path.slice('/ort/'.length))).then((bytes) => {
-        response.writeHead(200, { 'Content-Type': 'application/wasm' }).end(bytes);
-      });
-      return true;
-    },
+    intercept: wasmOf('ort', ortFolder),
   });
   const browser = await chromium.launch({
     executablePath,
@@ -284,7 +206,7 @@ export async function main(args: string[]): Promise<number> {
       `Nibble's ids in every run equal generate's: ${answer.ids.join(', ')}.`,
     ].join('\n');
     console.log(`\n${text}`);
-    if (values.write) await writeReport(name, text);
+    if (values.write) await writeReport(REPORT, name, text);
     return 0;
   } finally {
     await browser.close();

@@ -1,11 +1,10 @@
 /** Nibble in a worker: the session of src/worker with a random NF4 model, measured as `nibble bench` does. */
 import { createRandomSource } from '../../src/node/random-source';
-import { reserveFor } from '../../src/node/run-prompt';
 import type { TokenMessage } from '../../src/protocol';
 import { createSession, type Session } from '../../src/runtime/session';
+import { answerCalls, type Job, timedRun } from '../in-worker';
 import type { Geometry } from './geometries';
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 let session: Session;
 let requests = 0;
 
@@ -27,7 +26,7 @@ async function load({ geometry, tune }: { geometry: Geometry; tune: string }) {
 }
 
 /** What an application gets from the same weights. */
-async function generate({ prompt, newTokens }: { prompt: number[]; newTokens: number }) {
+async function generate({ prompt, newTokens }: Job) {
   const options = { temperature: 0, maxNewTokens: newTokens, ignoreEos: true };
   const { ids } = await session.generate(
     { id: ++requests, input: { ids: prompt }, options },
@@ -36,27 +35,4 @@ async function generate({ prompt, newTokens }: { prompt: number[]; newTokens: nu
   return { ids };
 }
 
-async function run({ prompt, newTokens }: { prompt: number[]; newTokens: number }) {
-  const model = session.model();
-  const { executor } = model;
-  const cache = await reserveFor(model, prompt.length, newTokens);
-  const start = performance.now();
-  await executor.prefill(cache, prompt, 0);
-  const ids: number[] = [];
-  let first = 0;
-  for await (const id of executor.decode(cache, prompt.length, newTokens, GREEDY)) {
-    if (ids.push(id) === 1) first = performance.now();
-  }
-  const end = performance.now();
-  return { ids, prefill: (1000 * prompt.length) / (first - start), decode: (1000 * (newTokens - 1)) / (end - first) };
-}
-
-const calls: Record<string, (argument: never) => Promise<unknown>> = { load, generate, run };
-
-addEventListener('message', async ({ data: { call, argument } }: MessageEvent<{ call: string; argument: unknown }>) => {
-  try {
-    postMessage({ result: await calls[call](argument as never) });
-  } catch (error) {
-    postMessage({ error: error instanceof Error ? error.stack : String(error) });
-  }
-});
+answerCalls({ load, generate, run: (job: Job) => timedRun(session.model(), job) });

