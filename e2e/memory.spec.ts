@@ -1,11 +1,10 @@
 /** What a model takes, on the page before a download starts; and the person's limit, which is obeyed. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
 import { SELF_ONLY_CSP } from '../scripts/bundling/policy';
 import { serveFakeHub } from '../scripts/testing/fake-hub';
 import { serveProduct } from '../scripts/testing/server';
-import { createSession } from '../src/runtime/session';
-import { createMemorySource } from '../src/sources/memory-source';
+import { nodeLibrary } from './node-library';
 import { Chat, expect, MODELS, TINY, test } from './product';
 
 /** config.json of Qwen/Qwen3-0.6B, as far as memory is concerned. */
@@ -101,18 +100,11 @@ test('the page’s own model: what it takes beside the offer, and a limit to the
   profile,
 }) => {
   const { site } = product;
-  const folder = 'reference/fixtures/tiny-llama-128/nf4/';
-  const files = new Map(
-    readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(folder + name))] as const),
-  );
-  const node = createSession({
-    gpu: null,
-    openSource: () => createMemorySource('tiny', files),
-    openStore: async () => ({ store: null, reason: '' }),
-  });
-  await node.load({ id: 1, source: { kind: 'http', base: '' }, options: {} }, { postMessage: () => {} });
+  const { load } = await nodeLibrary();
+  const engine = await load(resolve('reference/fixtures/tiny-llama-128/nf4'), { backend: 'cpu' });
   // a chat of 512 tokens, as the page asks for it
-  const { peak } = await node.plan({ promptTokens: 256, maxNewTokens: 256 });
+  const { peak } = await engine.plan({ promptTokens: 256, maxNewTokens: 256 });
+  engine.dispose();
   const budget = peak - 1;
 
   const { page, complaints } = await profile.open();

@@ -4,12 +4,11 @@
  */
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { etagOf, type ServerOptions } from '../scripts/testing/server';
-import { createSession } from '../src/runtime/session';
-import { ask, host, load } from '../src/runtime/test/tiny';
 import { CHUNK_BYTES } from '../src/store/chunk-store';
 import { inStore } from './in-store';
+import { nodeLibrary } from './node-library';
 import { Chat, expect, keepNothing, MODELS, TINY, test, type Visit } from './product';
 import { next, type Seen, slowWorker } from './slow-worker';
 import { writeWideModel } from './wide-model';
@@ -122,11 +121,11 @@ let whole: { ids: number[]; text: string };
 test.beforeAll(async () => {
   const folder = 'reference/fixtures/tiny-llama-128/nf4';
   writeWideModel(folder, WIDE_FOLDER, WIDE_BYTES);
-  const session = createSession(host());
-  await load(session, { kv: 'f32', maxContext: 80 });
+  const { load } = await nodeLibrary();
+  const engine = await load(resolve(folder), { backend: 'cpu', kv: 'f32', maxContext: 80 });
   // the page gives an answer half of the context
-  whole = (await ask(session, { messages: [{ role: 'user', content: QUESTION }] }, { maxNewTokens: 40 })).result;
-  await session.dispose();
+  whole = await engine.chat([{ role: 'user', content: QUESTION }], { maxNewTokens: 40 }).result;
+  engine.dispose();
   expect(whole.ids.length).toBe(40);
 });
 test.afterAll(() => rmSync(WIDE_FOLDER, { recursive: true, force: true }));
