@@ -8,7 +8,7 @@ import type { TransferHandler } from 'comlink';
 import { asNibbleError, type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 import type { SourceDescription } from './sources/source';
 
-/** What computes: the graphics device (WebGPU), or the processor in plain JavaScript. */
+/** What computes: the graphics device (WebGPU), or the processor, in WebAssembly or in plain JavaScript. */
 export type Backend = 'webgpu' | 'cpu';
 
 /**
