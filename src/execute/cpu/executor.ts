@@ -165,18 +165,19 @@ class CpuExecutor implements Executor {
     const cache = this.own(into);
     const { vocab } = this.model.spec;
     checkBias(sample.bias, vocab);
-    this.checkLogits();
     const counts = new Map<number, number>();
-    const note1 = (id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
-    Array.from(sample.counted ?? []).forEach(note1);
+    const tally = (id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
+    Array.from(sample.counted ?? []).forEach(tally);
     /** ids of the newest pass behind its first, until they are drawn or something else is */
     let drafted: number[] = [];
     let row = 0;
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
       const state = { counts, mask: await nextMask(sample, vocab) };
+      // other adapters take them away, in the middle of an answer too
+      this.checkLogits();
       const id = sampleToken(this.activations.logits, sample, (sample.firstStep ?? 0) + step, state);
-      note1(id);
+      tally(id);
       yield id;
       if (step + 1 === count) break;
       if (drafted[0] === id) {
