@@ -12,7 +12,7 @@ import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
 import type { Bound } from './op';
 import type { Draws } from './sampler';
-import { SUBMIT_MS, type Submitter } from './submitter';
+import { type Pass, SUBMIT_MS, type Submitter } from './submitter';
 
 export class Decoding {
   readonly #gpu: Gpu;
@@ -116,24 +116,17 @@ export class Decoding {
 
   /** A pass of several ids, the first of them at the position `first`; the head runs for a row of it afterwards. */
   #passOf(cache: GpuKvCache, prefill: readonly Bound[], first: number, ids: readonly number[]): void {
-    const { queue } = this.#gpu.device;
-    const tokens = ids.length;
-    const last = first + tokens - 1;
-    queue.writeBuffer(this.#buffers.get('ids'), 0, Uint32Array.from(ids));
-    queue.writeBuffer(this.#buffers.get('state'), 0, Uint32Array.of(first, tokens));
-    cache.held.write(first, last);
-    const steps = prefill.slice(0, headOf(prefill));
-    this.#encodeAlone(steps, { tokens, last, slots: cache.held.slots });
+    const pass = beginPass(this.#gpu.device, this.#buffers, cache, first, Uint32Array.from(ids));
+    this.#encodeAlone(prefill.slice(0, headOf(prefill)), pass);
   }
 
   /** The logits of a row of the last pass. */
   #row(prefill: readonly Bound[], row: number): void {
-    // the head takes the last of so many tokens
-    this.#gpu.device.queue.writeBuffer(this.#buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));
+    takeRow(this.#gpu.device, this.#buffers, row);
     this.#encodeAlone(prefill.slice(headOf(prefill)), { tokens: row + 1, last: 0, slots: [] });
   }
 
-  #encodeAlone(steps: readonly Bound[], pass: Parameters<Submitter['encode']>[2]): void {
+  #encodeAlone(steps: readonly Bound[], pass: Pass): void {
     const encoder = this.#gpu.device.createCommandEncoder();
     this.#submitter.encode(encoder, steps, pass);
     this.#submitter.submit(encoder);
@@ -148,6 +141,26 @@ export class Decoding {
     return readMapped(this.#gpu.device, readback, 4);
   }
 }
+
+/** Writes what a pass of several ids reads, the first of them at the position `first`. */
+export function beginPass(
+  { queue }: GPUDevice,
+  buffers: PlanBuffers,
+  { held }: Pick<GpuKvCache, 'held'>,
+  first: number,
+  ids: Uint32Array<ArrayBuffer>,
+): Pass {
+  const tokens = ids.length;
+  const last = first + tokens - 1;
+  queue.writeBuffer(buffers.get('ids'), 0, ids);
+  queue.writeBuffer(buffers.get('state'), 0, Uint32Array.of(first, tokens));
+  held.write(first, last);
+  return { tokens, last, slots: held.slots };
+}
+
+/** Has the head take a row of the last pass: it takes the last of so many tokens. */
+export const takeRow = ({ queue }: GPUDevice, buffers: PlanBuffers, row: number): void =>
+  queue.writeBuffer(buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));
 
 /** Where the head begins in the list of a prefill. */
 export const headOf = (prefill: readonly Bound[]): number => prefill.findIndex(({ op }) => op.head);

@@ -11,7 +11,7 @@ import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
 import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
-import { distinctRopes, READBACK, ropeBuffer, STATE } from '../../memory/gpu-scratch';
+import { distinctRopes, READBACK, ropeBuffer } from '../../memory/gpu-scratch';
 import { type MemoryPlan, type ModelGraph, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import { checkPosition, checkPrompt } from '../check-prompt';
@@ -19,7 +19,7 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
-import { Decoding, headOf } from './decode';
+import { beginPass, Decoding, headOf, takeRow } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower } from './lower';
 import { lowerSampler } from './lower-sampler';
@@ -249,16 +249,11 @@ export class GpuExecutor implements Executor {
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-      this.#device.queue.writeBuffer(this.#buffers.get('ids'), 0, piece);
-      this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, new Uint32Array([start + at, tokens]));
-      const last = start + at + tokens - 1;
-      const pass = { tokens, last, slots: cache.held.slots };
-      cache.held.write(start + at, last);
+      const pass = beginPass(this.#device, this.#buffers, cache, start + at, piece);
       const wantsHead = !onLogits && at + tokens === ids.length;
       await this.#submitter.inPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
-        // the head takes the last of so many tokens
-        this.#device.queue.writeBuffer(this.#buffers.get('state'), STATE.tokens * 4, new Uint32Array([row + 1]));
+        takeRow(this.#device, this.#buffers, row);
         await this.#submitter.inPieces(prefill.slice(head), pass, signal);
         onLogits(start + at + row, await this.#readLogits());
       }
