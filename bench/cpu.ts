@@ -7,6 +7,7 @@
  *
  * Result: bench/cpu.md.
  */
+
 import process from 'node:process';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
@@ -20,17 +21,12 @@ import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { parse } from '../src/node/arguments';
 import { createFolderSource } from '../src/node/folder-source';
+import { median } from '../src/node/median';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;
 const OPTIONS = { pairs: text, 'prompt-tokens': text, 'new-tokens': text, kv: text, model: text };
-
-const median = (values: number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
 
 /** Seconds of the processor, and what came of it. */
 async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {

@@ -6,6 +6,7 @@ import { build as bundle } from 'vite';
 import { simd } from '../scripts/bundling/vite-simd.ts';
 import { wgsl } from '../scripts/bundling/vite-wgsl.ts';
 import type { ServerOptions } from '../scripts/testing/server.ts';
+import { median } from '../src/node/median';
 
 /** Of one prompt and its answer. */
 export interface Run {
@@ -36,12 +37,6 @@ export const cellsOf = (pair: Pair): number[] => [
   pair.nibble.decode,
   RATIOS.decode(pair),
 ];
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
 
 /** The median of each column of cellsOf(). */
 export function medians(pairs: readonly Pair[]): number[] {

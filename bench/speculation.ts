@@ -9,6 +9,7 @@
  */
 import process from 'node:process';
 import { parse } from '../src/node/arguments';
+import { median } from '../src/node/median';
 import { nextId, open } from '../src/node/open';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { runToExit } from './run';
@@ -27,8 +28,6 @@ const TEXTS: Readonly<Record<string, string>> = {
   repeats: POEM.repeat(3),
   new: 'The history of the lighthouse begins with',
 };
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
 
 async function main(): Promise<number> {
   const args = parse('speculation', process.argv.slice(3), OPTIONS, 0);

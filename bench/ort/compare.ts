@@ -24,11 +24,11 @@ import {
   WEBGPU_IGNORED,
 } from '../../scripts/testing/chromium.ts';
 import { serve } from '../../scripts/testing/server.ts';
+import { median } from '../../src/node/median';
 import {
   ask,
   buildWorker,
   cellsOf,
-  median,
   medians,
   openPage,
   PAGE,

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ON_SWIFTSHADER } from '../../src/gpu/on-swiftshader.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -18,11 +19,8 @@ export const QUIET_FLAGS = [
 /** WebGPU on SwiftShader. Playwright's own `--disable-gpu` must go too: see WEBGPU_IGNORED. */
 export const WEBGPU_FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 export const WEBGPU_IGNORED = ['--disable-gpu'];
-/**
- * For tests: Dawn zeroes workgroup memory by a loop, not by an extension of Vulkan, which SwiftShader writes out word
- * by word: most of the time that it compiled went there. Benches measure without it, as browsers are.
- */
-export const COMPILE_FLAG = '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
+/** For tests. Benches measure without it, as browsers are. */
+export const COMPILE_FLAG = `--${ON_SWIFTSHADER[0]}`;
 
 function onPath(name: string): string | null {
   for (const folder of (process.env.PATH ?? '').split(':')) {

@@ -1,9 +1,11 @@
 /** nibble bench: how fast, with what memory. Greedy, end-of-text ignored, so that the ids are generate's. */
+
 import { NibbleError } from '../../errors';
 import type { Model } from '../../runtime/model';
 import { memoryInfo } from '../../runtime/planning';
 import { encodeInput } from '../../runtime/prompt';
 import { type Arguments, invalid } from '../arguments';
+import { median } from '../median';
 import { open } from '../open';
 import { createRandomSource } from '../random-source';
 import { reserveFor } from '../run-prompt';
@@ -51,12 +53,6 @@ async function once(model: Model, prompt: readonly number[], newTokens: number):
     dispatches: (after.dispatches - before.dispatches) / steps,
     submits: (after.submits - before.submits) / steps,
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 export async function bench(args: Arguments): Promise<void> {
