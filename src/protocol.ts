@@ -59,6 +59,12 @@ export interface EngineOptions {
   snapshots?: number;
   /** Tokens of a prompt that are computed at once. Default: 128. */
   chunk?: number;
+  /**
+   * Threads that compute where the CPU answers: 'auto' (default) takes all of up to four processors, and half of more,
+   * 8 at most. They need shared memory: in a page only where it is cross-origin isolated (docs/host-page.md). In
+   * info(): how many there are; 1 on the GPU.
+   */
+  threads?: 'auto' | number;
   /** Text of a chat template (Jinja) to use in the place of the model's own. null in info(): the model's own. */
   chatTemplate?: string;
   /**
@@ -418,8 +424,9 @@ export interface ModelInfo {
   /** What this device probably allows. */
   deviceEstimate: DeviceEstimate;
   /** The options in effect; `memoryBudget` is null for none, `chatTemplate` null for the model's own. */
-  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate'>> & {
+  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate' | 'threads'>> & {
     maxContext: number;
+    threads: number;
     memoryBudget: number | null;
     chatTemplate: string | null;
   };
@@ -431,8 +438,9 @@ export interface ModelInfo {
    */
   weightTypes: Record<string, { count: number; bytes: number }>;
   /**
-   * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd', or 'javascript: ' and why it is not
-   * WebAssembly, as where the page's policy forbids that.
+   * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd, 4 threads', with the reason where
+   * there are fewer than there should be; or 'javascript: ' and why it is not WebAssembly, as where the page's policy
+   * forbids that.
    */
   variants: Readonly<Record<string, string>>;
   /** The active LoRA adapters, in order. */

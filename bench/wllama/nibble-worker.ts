@@ -2,6 +2,7 @@
 
 import { createSession, type Session } from '../../src/runtime/session';
 import { createFileSource } from '../../src/sources/file-source';
+import { pageThreads } from '../../src/worker/compute-threads';
 import { answerCalls, type Job, timedRun } from '../in-worker';
 
 let session: Session;
@@ -12,6 +13,7 @@ async function load({ model }: { model: string }) {
   const file = new File([await response.blob()], 'model.gguf');
   session = createSession({
     gpu: null,
+    threads: pageThreads(),
     openSource: () => createFileSource('model', [{ path: file.name, file }]),
     openStore: async () => ({ store: null, reason: 'A benchmark keeps nothing.' }),
   });

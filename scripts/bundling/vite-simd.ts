@@ -1,8 +1,9 @@
 /**
  * `import wasm from './simd.as.ts?wasm'` gives the bytes of an AssemblyScript file's WebAssembly, compiled here and
- * inlined in hexadecimal digits: longer than base64, but gzipped, as it travels, a quarter shorter. The compiler takes
- * seconds to start, so what it made is kept in node_modules/.cache by the digest of the source: tests and the several
- * builds of one `npm run build` compile once.
+ * inlined in hexadecimal digits: longer than base64, but gzipped, as it travels, a quarter shorter; and, as `limits`,
+ * which of its bytes tells what memory it takes: 1, or 3 for one that is shared. The compiler takes seconds to start,
+ * so what it made is kept in node_modules/.cache by the digest of the source: tests and the several builds of one `npm
+ * run build` compile once.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -18,6 +19,8 @@ const OPTIONS = {
   converge: true,
   runtime: 'stub',
   importMemory: true,
+  // pages: as much as 32 bits reach
+  maximumMemory: 65536,
   enable: ['simd'],
   noAssert: true,
   noExportMemory: true,
@@ -32,6 +35,9 @@ async function compile(source: string): Promise<Uint8Array> {
     throw new Error(`${error?.message ?? 'AssemblyScript warns.'}\n${stderr}`);
   return binary;
 }
+
+/** The import of `memory` from `env`, up to the flags of its limits (WebAssembly 2.0, 5.5.5). */
+const MEMORY = Buffer.from('\x03env\x06memory\x02', 'latin1').toString('hex');
 
 /** The WebAssembly of a file of AssemblyScript. @throws with the compiler's message */
 export async function compiledSimd(path: string): Promise<Uint8Array> {
@@ -66,7 +72,9 @@ export function simd(): Plugin {
         this.addWatchFile(path);
         const hex = Buffer.from(await compiledSimd(path)).toString('hex');
         return {
-          code: `export default Uint8Array.from('${hex}'.match(/../g), (byte) => parseInt(byte, 16));`,
+          code:
+            `export default Uint8Array.from('${hex}'.match(/../g), (byte) => parseInt(byte, 16));` +
+            `export const limits = ${hex.indexOf(MEMORY) / 2 + MEMORY.length / 2};`,
           map: null,
         };
       },

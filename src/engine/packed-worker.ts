@@ -3,7 +3,7 @@
  * and which nothing imports before. Where the page's policy forbids that (an extension's always does), from the file
  * that lies beside the library. The expression is one that bundlers know: they copy the file.
  */
-import { trustedAddress } from './trusted-address';
+import { trustedAddress } from '../platform/trusted-address';
 import type { MakeWorker } from './worker-options';
 
 let address = '';

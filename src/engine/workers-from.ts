@@ -1,6 +1,6 @@
+import { trustedAddress } from '../platform/trusted-address';
 import { environment } from './environment';
 import { ownWorker } from './own-worker';
-import { trustedAddress } from './trusted-address';
 import type { MakeWorker, WorkerOptions } from './worker-options';
 
 /** The ways to make a worker, in the order in which they are tried. */

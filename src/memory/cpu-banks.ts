@@ -22,6 +22,8 @@ export interface BankShape {
   spec: Pick<ModelSpec, 'heads' | 'kvHeads' | 'headSize'>;
   /** of the arrays of the same names in JavaScript, whose bytes suffice */
   sizes: Pick<CpuScratchSizes, 'x' | 'y' | 'tile'>;
+  /** that compute at once: each has some of the arrays to itself */
+  threads: number;
 }
 
 export interface BankPlan {
@@ -35,17 +37,23 @@ export interface BankPlan {
   rest: number;
 }
 
-/** Matrices in their order, in as few banks as that allows. */
-export function planBanks(
-  matrices: BankPlan['matrices'],
-  { spec, sizes }: BankShape,
-  largest = LARGEST_BANK,
-): BankPlan[] {
+/**
+ * Bytes of the working arrays, which execute/cpu/bank.ts lists: those that all threads share, and those of each. What
+ * they need besides to begin at whole 16 bytes is in it.
+ */
+function workingBytes({ spec, sizes: { x, y, tile }, threads }: BankShape): number {
   const { heads, kvHeads, headSize } = spec;
-  const stride = roundUp(headSize, 4) + 1;
-  // the working arrays, which execute/cpu/bank.ts lists, and what they need besides to begin at whole 16 bytes
-  const floats = CPU_CHUNK * heads * stride + ATTEND_POSITIONS * (kvHeads * (1.5 * headSize + 1) + stride);
-  const first = 8 * (sizes.x + sizes.y + sizes.tile + floats) + 2304;
+  const stride = roundUp(headSize, 4);
+  const queries = CPU_CHUNK * heads;
+  const rows = ATTEND_POSITIONS * kvHeads * (3 * headSize + 2);
+  const common = 4 * (512 + 2 * x + queries * stride + rows) + 128;
+  const own = 4 * (2 * y + 2 * tile + queries * (stride + 2) + ATTEND_POSITIONS * (2 * stride + 1)) + 128;
+  return common + threads * own;
+}
+
+/** Matrices in their order, in as few banks as that allows. */
+export function planBanks(matrices: BankPlan['matrices'], shape: BankShape, largest = LARGEST_BANK): BankPlan[] {
+  const first = workingBytes(shape);
   const banks: BankPlan[] = [];
   let end = Number.POSITIVE_INFINITY;
   let used = 0;
@@ -53,7 +61,7 @@ export function planBanks(
     const { codes, scales, offsets } = matrix.bytes;
     const own = codes + scales + offsets;
     if (end + own > largest) {
-      banks.push({ shape: { spec, sizes }, first, matrices: [], bytes: 0, rest: 0 });
+      banks.push({ shape, first, matrices: [], bytes: 0, rest: 0 });
       end = first;
       used = 0;
     }

@@ -40,6 +40,8 @@ export interface PlanRequest {
   budget: number | null;
   /** copies of the sliding rings that a conversation may keep, to be taken back to */
   snapshots: number;
+  /** of the CPU, which compute at once; absent: one */
+  threads?: number;
   /** whether answers may change the logits of single tokens (bias, mask); absent: no */
   adjusts?: boolean;
 }
@@ -124,7 +126,7 @@ export function planMemory(
   const kvByLayer = spec.layers.map((_, layer) => kvLayer(spec, layer, contextTokens, request, maxKvBytes));
   const matrices = planMatrices(model, limits, target);
   const sizes = () => cpuScratch(spec, model.steps, request.chunk, 0);
-  const banks = target === 'cpu' ? planBanks(matrices, { spec, sizes: sizes() }) : [];
+  const banks = target === 'cpu' ? planBanks(matrices, { spec, sizes: sizes(), threads: request.threads ?? 1 }) : [];
   const adapters = planAdapters(model.steps, model.adapted ?? [], bindingLimit(limits), target);
   const buffers = [
     ...weightBuffers(matrices),
@@ -174,6 +176,7 @@ function checkRequest(request: PlanRequest): void {
     ['kvCapacity', typeof request.kvCapacity === 'number' ? request.kvCapacity : null, 1],
     ['budget', request.budget, 1],
     ['snapshots', request.snapshots, 0, ENGINE_OPTIONS.snapshots.most],
+    ['threads', request.threads ?? null, 1, ENGINE_OPTIONS.threads.most],
   ];
   for (const [name, value, least, most = Number.MAX_SAFE_INTEGER] of sizes) {
     const absent = value === null && name !== 'promptTokens' && name !== 'maxNewTokens';

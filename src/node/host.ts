@@ -1,13 +1,18 @@
 /** What a session needs of Node: files on disk, models over HTTP, the cache folder, the machine. */
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
+import type { Threads } from '../execute/cpu/team';
 import type { Host } from '../runtime/host';
 import { openSource } from '../runtime/open-source';
 import type { Source, SourceDescription } from '../sources/source';
 import { lockBy } from '../store/locks';
 import { cacheFolder } from './cache-folder';
+import { startNodeThread } from './compute-threads';
 import { createFileLocks } from './file-locks';
 import { openFileStore } from './file-store';
 import { createFolderSource } from './folder-source';
+
+/** Its processors, and how threads are made for them. */
+export const THREADS: Threads = { count: availableParallelism(), start: startNodeThread };
 
 /** What is known of this machine. */
 export const MACHINE = { memory: totalmem(), userAgent: '' };
@@ -33,5 +38,12 @@ function lockByFiles(folder: string): void {
 /** @param gpu Dawn's, or null */
 export function nodeHost(gpu: GPU | null): Host {
   lockByFiles(cacheFolder());
-  return { gpu, machine: MACHINE, openSource: openAnySource, openStore: () => openFileStore(), marks: false };
+  return {
+    gpu,
+    machine: MACHINE,
+    threads: THREADS,
+    openSource: openAnySource,
+    openStore: () => openFileStore(),
+    marks: false,
+  };
 }

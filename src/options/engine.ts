@@ -65,6 +65,15 @@ export const ENGINE_OPTIONS = {
     planned: true,
     says: 'Tokens of a prompt that are read at once.',
   },
+  threads: {
+    type: 'number',
+    least: 1,
+    most: 64,
+    whole: true,
+    words: ['auto'],
+    default: 'auto',
+    says: 'Threads that compute on the CPU: auto is as many as help, where the page may share memory.',
+  },
   chatTemplate: {
     type: 'text',
     only: 'cli',

@@ -7,7 +7,10 @@ import type { EngineOptions } from '../protocol';
 import type { EffectiveEngineOptions } from './model';
 
 /** Nothing is left open but the context, where the model's own counts: null. */
-export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext'> & { maxContext: number | null };
+export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext' | 'threads'> & {
+  maxContext: number | null;
+  threads: number | 'auto';
+};
 
 const UNSAID = Object.fromEntries(Object.keys(ENGINE_OPTIONS).map((name) => [name, null]));
 
@@ -20,13 +23,28 @@ export const completeEngineOptions = (given: EngineOptions): CompleteEngineOptio
     ...checkOptions(ENGINE_OPTIONS, given),
   }) as CompleteEngineOptions;
 
-/** The options within what the model can do. */
-export function effectiveEngineOptions(options: CompleteEngineOptions, spec: ModelSpec): EffectiveEngineOptions {
+/**
+ * Of so many processors, as many as there are threads for by themselves: all of four, and of more half, as two may
+ * share what multiplies; beyond eight memory is no faster.
+ */
+const threadsFor = (processors: number): number =>
+  processors <= 4 ? processors : Math.max(4, Math.min(8, processors >> 1));
+
+/**
+ * The options within what the model and the machine can do.
+ * @param processors whose threads can share memory; 1: there is but one thread
+ */
+export function effectiveEngineOptions(
+  options: CompleteEngineOptions,
+  spec: ModelSpec,
+  processors: number,
+): EffectiveEngineOptions {
   const maxContext = contextLimit(spec, options);
   const { kvCapacity } = options;
   return {
     ...options,
     maxContext,
+    threads: processors === 1 ? 1 : options.threads === 'auto' ? threadsFor(processors) : options.threads,
     kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
   };
 }

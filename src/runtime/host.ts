@@ -1,3 +1,4 @@
+import type { Threads } from '../execute/cpu/team';
 import type { DeviceFacts } from '../memory/device-estimate';
 import type { StoreOrReason } from './model';
 import type { OpenSource } from './open-source';
@@ -11,6 +12,8 @@ export interface Host {
   openStore(onNote?: (note: string) => void): Promise<StoreOrReason>;
   /** false: loads leave no mark, for they are often stopped without a word (store/load-attempt.ts) */
   marks?: false;
+  /** that can share memory, as many as there are processors; absent: none can */
+  threads?: Threads;
   /** what is known of the machine; absent: nothing is */
   machine?: Omit<DeviceFacts, 'touch'>;
 }

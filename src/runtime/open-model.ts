@@ -100,7 +100,10 @@ async function loadModel(loading: Loading): Promise<Model> {
     graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? ('webgpu' as const) : ('cpu' as const),
-    options: { ...effectiveEngineOptions(options, graph.spec), storage: kept.store ? options.storage : 'none' },
+    options: {
+      ...effectiveEngineOptions(options, graph.spec, gpu ? 1 : (host.threads?.count ?? 1)),
+      storage: kept.store ? options.storage : 'none',
+    },
     checkpoint,
   };
   const least = await leastPlan(unloaded);
@@ -161,7 +164,7 @@ async function leastPlan(model: Plannable): Promise<MemoryPlan> {
 
 /** Brings the weights, from the network or the store, to where they are computed with. */
 async function placeWeights(
-  { meter, signal, undoes }: Loading,
+  { host, meter, signal, undoes }: Loading,
   source: StoredSource,
   layout: FileLayout,
   { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
@@ -169,7 +172,7 @@ async function placeWeights(
 ): Promise<{ executor: Executor; fingerprint: Fingerprint }> {
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
-  const executor = await createExecutor(gpu, graph, least, options.tune);
+  const executor = await createExecutor(gpu, graph, least, options.tune, host.threads);
   undoes.push(() => executor.dispose());
   const fingerprint: Fingerprint = new Map();
   source.places = samplePlaces(layout);

@@ -34,8 +34,9 @@ export function graphOf(
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, kvCapacity, maxContext, chunk, memoryBudget, snapshots } = options;
-  return { promptTokens, maxNewTokens, kvType: kv, kvCapacity, maxContext, chunk, budget: memoryBudget, snapshots };
+  const { kv, memoryBudget, kvCapacity, maxContext, chunk, snapshots, threads } = options;
+  const sizes = { promptTokens, maxNewTokens, kvCapacity, maxContext, chunk, snapshots, threads };
+  return { ...sizes, kvType: kv, budget: memoryBudget };
 }
 
 /** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */

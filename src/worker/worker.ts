@@ -4,6 +4,7 @@ import { passErrors } from '../protocol';
 import { openSource } from '../runtime/open-source';
 import { createSession } from '../runtime/session';
 import { openModelStore } from '../store/chunk-store';
+import { pageThreads } from './compute-threads';
 
 passErrors(transferHandlers);
 // what Chromium alone tells, and TypeScript does not know
@@ -14,5 +15,11 @@ const machine = {
 };
 
 expose(
-  createSession({ gpu: navigator.gpu ?? null, machine, openSource, openStore: (onNote) => openModelStore({ onNote }) }),
+  createSession({
+    gpu: navigator.gpu ?? null,
+    machine,
+    threads: pageThreads(),
+    openSource,
+    openStore: (onNote) => openModelStore({ onNote }),
+  }),
 );

@@ -1,37 +1,51 @@
 /**
  * Products and attention, which take almost all of the CPU's time, in one of two ways that is chosen once: plain
- * JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD. Everything else of the executor is
- * the same.
+ * JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD, in as many threads as can share its
+ * memory. Everything else of the executor is the same.
  */
 import type { BankPlan } from '../../memory/cpu-banks';
 import { attend } from './attend';
 import { type Bank, type SimdExports, simdInstance } from './bank';
 import { type LinearScratch, linear } from './linear';
 import type { LinearRun } from './linear-run';
-import wasm from './simd.as.ts?wasm';
+import wasm, { limits } from './simd.as.ts?wasm';
 import { simdAttend } from './simd-attend';
 import { simdLinear } from './simd-linear';
+import { Team, type Threads } from './team';
 
 export interface Arithmetic {
   /** which way it is, and why where it is not the faster */
   readonly name: string;
-  /** what info() says of a model in these banks */
-  describe(banks: readonly Bank[]): string;
   /** @throws RangeError where there is not as much memory */
-  createBank(plan: BankPlan): Bank;
-  /** As linear(). @param bank with working arrays for it */
-  linear(run: LinearRun, scratch: LinearScratch, bank: Bank): Generator<number, void>;
-  /** As attend(). @param bank with working arrays for it */
-  attend(bank: Bank, ...run: Parameters<typeof attend>): Generator<number, void>;
+  open(plans: readonly BankPlan[], threads?: Threads): Computing;
+}
+
+/** One executor's: the banks that hold its matrices, and what computes with them. */
+export interface Computing {
+  readonly banks: readonly Bank[];
+  /** what info() says of it */
+  readonly description: string;
+  /** As linear(). */
+  linear(run: LinearRun, scratch: LinearScratch): Generator<number, void>;
+  /** As attend(). */
+  attend(...run: Parameters<typeof attend>): Generator<number, void>;
+  /** how many that helpers did in time, and did not */
+  readonly jobs: Team['jobs'];
+  /** Ends its threads. */
+  close(): void;
 }
 
 /** @param why it is not WebAssembly */
 export const inJavaScript = (why: string): Arithmetic => ({
   name: `javascript: ${why}`,
-  describe: () => `javascript: ${why}`,
-  createBank: (plan) => ({ plan, buffer: new ArrayBuffer(plan.bytes), simd: null }),
-  linear: (run, scratch) => linear(run, scratch),
-  attend: (_, ...run) => attend(...run),
+  open: (plans) => ({
+    banks: plans.map((plan) => ({ plan, buffer: new ArrayBuffer(plan.bytes), simd: null })),
+    description: `javascript: ${why}`,
+    linear,
+    attend,
+    jobs: { done: 0, late: 0 },
+    close() {},
+  }),
 });
 
 const SIMD = 'webassembly-simd';
@@ -39,27 +53,56 @@ const SIMD = 'webassembly-simd';
 /**
  * null: one matrix is too large for any, or the browser has no such memory, but maybe one that is not WebAssembly's.
  */
-function memoryOf(pages: number): WebAssembly.Memory | null {
+function memoryOf({ bytes }: BankPlan, shared: boolean): WebAssembly.Memory | null {
+  const pages = bytes / 65536;
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+    return shared && memory.buffer instanceof ArrayBuffer ? null : memory;
   } catch {
     return null;
   }
 }
 
-const inWebAssembly = (module: WebAssembly.Module): Arithmetic => ({
+/** The module for memory that is shared, or not. */
+function compile(shared: boolean): WebAssembly.Module {
+  wasm[limits] = shared ? 3 : 1;
+  return new WebAssembly.Module(wasm);
+}
+
+/** Memory of all banks for several threads; null: of one at least there is none, or it cannot be shared. */
+function sharedMemories(plans: readonly BankPlan[], threads: Threads | undefined): WebAssembly.Memory[] | null {
+  if (!threads || threads.count < 2) return null;
+  const memories = plans.map((plan) => memoryOf(plan, true));
+  return memories.every((memory) => memory !== null) ? memories : null;
+}
+
+const inWebAssembly = (alone: WebAssembly.Module): Arithmetic => ({
   name: SIMD,
-  describe: (banks) =>
-    banks.every(({ simd }) => simd) ? SIMD : `${SIMD}; javascript for weights that WebAssembly's memory cannot hold`,
-  createBank(plan) {
-    const memory = memoryOf(plan.bytes / 65536);
-    if (!memory) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
-    const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
-    const { buffer } = memory;
-    return { plan, buffer, simd: simdInstance(plan, buffer, exports) };
+  open(plans, threads) {
+    const shared = sharedMemories(plans, threads);
+    const module = shared ? compile(true) : alone;
+    const names = WebAssembly.Module.exports(module).map(({ name }) => name as keyof SimdExports);
+    const one = threads && { why: threads.count > 1 ? 'memory cannot be shared' : undefined, ...threads, count: 1 };
+    const team = new Team({ module, memories: shared ?? [], names }, shared ? threads : one);
+    const banks = plans.map((plan, index): Bank => {
+      const memory = shared?.[index] ?? memoryOf(plan, false);
+      if (!memory) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
+      const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
+      const { buffer } = memory;
+      return { plan, buffer, simd: simdInstance(plan, buffer, { exports, index, team }) };
+    });
+    const plain = banks.every(({ simd }) => simd) ? '' : '; javascript for weights that WebAssembly has no memory for';
+    return {
+      banks,
+      get description() {
+        return SIMD + team.description + plain;
+      },
+      linear: (run, scratch) => simdLinear(run, scratch, banks[0]),
+      attend: (...run) => simdAttend(banks[0], ...run),
+      jobs: team.jobs,
+      close: () => team.end(),
+    };
   },
-  linear: simdLinear,
-  attend: simdAttend,
 });
 
 let chosen: Arithmetic | null = null;
@@ -73,7 +116,7 @@ export function arithmetic(): Arithmetic {
 function choose(): Arithmetic {
   if (typeof WebAssembly === 'undefined') return inJavaScript('there is no WebAssembly here');
   try {
-    const module = new WebAssembly.Module(wasm);
+    const module = compile(false);
     // WebKit compiles whatever the policy says, and refuses the instance
     new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1 }) } });
     return inWebAssembly(module);

@@ -2,10 +2,11 @@
 import { ATTEND_POSITIONS, type BankPlan, type BankShape } from '../../memory/cpu-banks';
 import { CPU_CHUNK } from '../../memory/cpu-scratch';
 import { type MatrixBytes, roundUp } from '../../memory/layout';
+import type { Team } from './team';
 
 export interface Bank {
   readonly plan: BankPlan;
-  readonly buffer: ArrayBuffer;
+  readonly buffer: ArrayBufferLike;
   /** an instance that is bound to these bytes; null: plain JavaScript computes with them */
   readonly simd: SimdInstance | null;
 }
@@ -13,41 +14,62 @@ export interface Bank {
 /** Every array begins at whole 16 bytes. */
 const aligned = (bytes: number): number => roundUp(bytes, 16);
 
-/**
- * The lengths of a bank's working arrays, f32, in their order; the plan has their sum.
- *
- *   pairs             the two values of each of 256 bytes of codes
- *   x                 input of a linear step, [tokens, columns rounded up to 4]
- *   y                 its sums: of all rows for one token, of as many as there is room for of all tokens
- *   tile              two dequantised rows, or sums of blocks of x
- *   query, sum        attention: queries and their sums of values, [tokens, heads, headSize rounded up to 4]
- *   state             their largest scores and their sums of weights, [2, tokens, heads]
- *   keys … bias       keys and values as a ring has them, their scales, and the keys' bias
- *   head, weights     one head's keys and values as numbers, and a query's weights
- */
-function bankArrays({ spec: { heads, kvHeads, headSize }, sizes: { x, y, tile } }: BankShape) {
-  const stride = roundUp(headSize, 4);
-  const query = CPU_CHUNK * heads * stride;
-  const scales = ATTEND_POSITIONS * kvHeads;
-  const keys = scales * headSize;
-  const head = 2 * ATTEND_POSITIONS * stride;
+/** The lengths of the working arrays that all threads of a bank share, f32, in their order. */
+const sharedArrays = ({ spec: { heads, kvHeads, headSize }, sizes }: BankShape) => {
+  const rows = ATTEND_POSITIONS * kvHeads;
   return {
-    ...{ pairs: 512, x: 2 * x, y: 2 * y, tile: 2 * tile, query, sum: query, state: 2 * CPU_CHUNK * heads },
-    ...{ keys, keyScales: scales, values: keys, valueScales: scales, bias: keys, head, weights: ATTEND_POSITIONS },
+    /** the two values of each of 256 bytes of codes */
+    pairs: 512,
+    /** input of a linear step, [tokens, columns rounded up to 4] */
+    x: 2 * sizes.x,
+    /** attention: queries, [tokens, heads, headSize rounded up to 4] */
+    query: CPU_CHUNK * heads * roundUp(headSize, 4),
+    /** keys and values as a ring has them, their scales, and the keys' bias */
+    keys: rows * headSize,
+    keyScales: rows,
+    values: rows * headSize,
+    valueScales: rows,
+    bias: rows * headSize,
   };
-}
+};
 
-type ArrayName = keyof ReturnType<typeof bankArrays>;
+/** The lengths of those that each thread has to itself. The plan has the sum of all. */
+const threadArrays = ({ spec: { heads, headSize }, sizes: { y, tile } }: BankShape) => {
+  const stride = roundUp(headSize, 4);
+  return {
+    /** attention: sums of values, shaped as the queries */
+    sum: CPU_CHUNK * heads * stride,
+    /** the queries' largest scores and their sums of weights, [2, tokens, heads] */
+    state: 2 * CPU_CHUNK * heads,
+    /** one head's keys and values as numbers, and a query's weights */
+    head: 2 * ATTEND_POSITIONS * stride,
+    weights: ATTEND_POSITIONS,
+    /** sums of a linear step: of all rows for one token, of as many as there is room for of all tokens */
+    y: 2 * y,
+    /** two dequantised rows, or sums of blocks of x */
+    tile: 2 * tile,
+  };
+};
+
+type Lengths<T extends (shape: BankShape) => unknown> = Readonly<ReturnType<T>>;
+type SharedName = keyof Lengths<typeof sharedArrays>;
+type ThreadName = keyof Lengths<typeof threadArrays>;
 
 export interface SimdInstance {
   readonly exports: SimdExports;
+  /** of the bank */
+  readonly index: number;
+  /** the threads that compute with it */
+  readonly team: Team;
   /** the bank from its beginning to the end of its working arrays, as bytes and as f32 */
   readonly bytes: Uint8Array;
   readonly floats: Float32Array;
   /** the first byte of each working array, and of what comes after them */
-  readonly at: Readonly<Record<ArrayName | 'end', number>>;
+  readonly at: Readonly<Record<SharedName | 'end', number>>;
+  /** the same by thread */
+  readonly threads: readonly Readonly<Record<ThreadName, number>>[];
   /** f32 elements of each */
-  readonly room: Readonly<Record<ArrayName, number>>;
+  readonly room: Lengths<typeof sharedArrays> & Lengths<typeof threadArrays>;
   /** whose pairs of values stand at the beginning of the memory */
   codebook: readonly number[] | null;
 }
@@ -72,20 +94,30 @@ export type SimdExports = Readonly<
 >;
 
 /** What is bound to the memory of a bank. */
-export function simdInstance({ shape }: BankPlan, buffer: ArrayBuffer, exports: SimdExports): SimdInstance {
-  const room = bankArrays(shape);
+export function simdInstance(
+  { shape }: BankPlan,
+  buffer: ArrayBufferLike,
+  bound: Pick<SimdInstance, 'exports' | 'index' | 'team'>,
+): SimdInstance {
   let end = 0;
-  const at: Record<string, number> = {};
-  for (const [name, floats] of Object.entries(room)) {
-    at[name] = end;
-    end += aligned(4 * floats);
-  }
+  const place = <Name extends string>(lengths: Readonly<Record<Name, number>>) => {
+    const at: Record<string, number> = {};
+    for (const [name, floats] of Object.entries<number>(lengths)) {
+      at[name] = end;
+      end += aligned(4 * floats);
+    }
+    return at as Record<Name, number>;
+  };
+  const [shared, own] = [sharedArrays(shape), threadArrays(shape)];
+  const at = place(shared);
+  const threads = Array.from({ length: shape.threads }, () => place(own));
   return {
-    exports,
+    ...bound,
     bytes: new Uint8Array(buffer, 0, end),
     floats: new Float32Array(buffer, 0, end / 4),
-    at: { ...(at as SimdInstance['at']), end },
-    room,
+    at: { ...at, end },
+    threads,
+    room: { ...shared, ...own },
     codebook: null,
   };
 }

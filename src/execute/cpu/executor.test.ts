@@ -8,6 +8,7 @@ import { FAMILIES } from '../../model/families';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
 import type { OneCache } from '../test/one-cache';
+import type { Computing } from './arithmetic';
 import { BIASED, biasedModel, SLOWEST_PAIR } from './test/biased';
 import { FAMILY_FIXTURES, FORMAT_FIXTURES, GGUF_FIXTURES, modelTypes } from './test/fixtures';
 import {
@@ -21,6 +22,7 @@ import {
   randomModel,
   TOLERANCE,
   take,
+  threaded,
 } from './test/models';
 import { compareWithTransformers } from './test/transformers';
 
@@ -31,6 +33,12 @@ describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
       it.each(['f32', 'f16', 'int8'] as const)('logits and greedy ids with %s KV', (kvType) =>
         compareWithTransformers(path, weights, kvType, maker),
       );
+    });
+    it.each(['f32', 'f16'] as const)('in threads: logits and greedy ids with %s KV', async (kvType) => {
+      const opened: Computing[] = [];
+      await compareWithTransformers(path, weights, kvType, threaded(opened));
+      // helpers have computed
+      expect(opened[0].jobs.done).toBeGreaterThan(0);
     });
   },
 );

@@ -15,12 +15,13 @@ import { sampleToken } from '../sampler/chain';
 import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/options';
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
-import { type Arithmetic, arithmetic } from './arithmetic';
-import { activate, add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
+import { type Arithmetic, arithmetic, type Computing, inJavaScript } from './arithmetic';
+import { activate, add, embed, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import type { LinearRun } from './linear-run';
 import type { CpuMatrix } from './matrix';
+import type { Threads } from './team';
 import { CpuWeights } from './weights';
 import { yieldToEvents } from './yield-to-events';
 
@@ -30,11 +31,17 @@ const TURN_MS = 50;
 /**
  * Allocates weights and scratch; reserve() allocates the KV cache.
  * @param plan made for the target 'cpu'; its prefill chunk bounds the tokens of one pass
+ * @param threads that may compute at once; absent: one. The plan has room for as many
  * @param way of computing; absent: the better that runs here
  * @throws out-of-memory
  */
-export function createCpuExecutor(model: ModelGraph, plan: MemoryPlan, way: Arithmetic = arithmetic()): Executor {
-  return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan, way));
+export function createCpuExecutor(
+  model: ModelGraph,
+  plan: MemoryPlan,
+  threads?: Threads,
+  way: Arithmetic = arithmetic(),
+): Executor {
+  return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan, way.open(plan.banks, threads)));
 }
 
 const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
@@ -71,10 +78,10 @@ class CpuExecutor implements Executor {
   constructor(
     private readonly model: ModelGraph,
     plan: MemoryPlan,
-    private readonly arithmetic: Arithmetic,
+    private computing: Computing,
   ) {
     this.plan = plan;
-    this.weights = new CpuWeights(model, plan, arithmetic);
+    this.weights = new CpuWeights(model, plan, computing.banks);
     this.sink = this.weights.sink;
     const planned = new Map(plan.buffers.map(({ name, bytes }) => [name, bytes]));
     for (const name of [...activationWidths(model).keys(), 'logits']) {
@@ -269,10 +276,9 @@ class CpuExecutor implements Executor {
         break;
       case 'attend': {
         const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
-        const ring = rings[step.layer];
+        const [ring, bias] = [rings[step.layer], pass.keyBias ?? null];
         const { qkv, attn } = activations;
-        const bias = pass.keyBias ?? null;
-        yield* this.arithmetic.attend(this.weights.bank, shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
+        yield* this.computing.attend(shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
         break;
       }
       case 'activate':
@@ -344,22 +350,16 @@ class CpuExecutor implements Executor {
   }
 
   private product(run: LinearRun): Generator<number, void> {
-    return this.arithmetic.linear(run, this.scratch, this.weights.bank);
+    return this.computing.linear(run, this.scratch);
   }
 
   /** Norms and turns the query and key heads of token `t` of a pass, whose qkv row starts at `at`. */
   private rotate(step: StepOf<'rotate'>, at: number, t: number, { cache, start, turns }: Pass): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
-    const { rope, eps, offset, normOver } = step;
-    const norm = (name: string | null, from: number, count: number) => {
-      if (!name) return;
-      const width = normOver === 'projection' ? count * headSize : headSize;
-      for (let i = 0; i < count * headSize; i += width)
-        rmsNorm(qkv, qkv, from + i, this.vector(name, step), width, eps, offset);
-    };
-    norm(step.qNorm, at, heads);
-    norm(step.kNorm, at + heads * headSize, kvHeads);
+    const { rope, qNorm, kNorm } = step;
+    if (qNorm) normHeads(qkv, at, heads, headSize, this.vector(qNorm, step), step);
+    if (kNorm) normHeads(qkv, at + heads * headSize, kvHeads, headSize, this.vector(kNorm, step), step);
     if (!rope) return;
     const frequencies = frequenciesFor(rope, cache.reach);
     // sines take longer than all else of this step, and most layers have the same
@@ -377,20 +377,25 @@ class CpuExecutor implements Executor {
   memory(): MemoryReport {
     const sum = (arrays: Iterable<{ byteLength: number }>) =>
       [...arrays].reduce((bytes, array) => bytes + array.byteLength, 0);
-    const weights = this.weights.bytes;
     const { steps, wholeBytes } = this.adapters;
-    const adapters = [...steps.values()].reduce((bytes, adapter) => bytes + adapter.bytes, wholeBytes);
+    const weights = [...steps.values()].reduce(
+      (bytes, adapter) => bytes + adapter.bytes,
+      this.weights.bytes + wholeBytes,
+    );
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
-    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + this.weights.restBytes;
-    const total = weights + adapters + kv + scratch;
-    return { weights: weights + adapters, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
+    const rest = this.computing.banks.reduce((bytes, { plan }) => bytes + plan.rest, 0);
+    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + rest;
+    const total = weights + kv + scratch;
+    return { weights, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }
 
   stats(): ExecutorStats {
-    return { dispatches: 0, submits: 0, variants: { cpu: this.arithmetic.describe(this.weights.banks) } };
+    return { dispatches: 0, submits: 0, variants: { cpu: this.computing.description } };
   }
 
   dispose(): void {
+    this.computing.close();
+    this.computing = inJavaScript('closed').open([]);
     this.weights.clear();
     this.adapters = NO_ADAPTERS;
     this.caches.clear();

@@ -3,6 +3,7 @@
  * row-major f32; sums are f64. Formulas: transformers' modeling_llama.py and its kin.
  */
 import type { Activation, Rope } from '../../model/spec';
+import type { StepOf } from '../../model/steps';
 import { type CpuMatrix, rowValues } from './matrix';
 
 /** x[t] = table[ids[t]] * scale */
@@ -36,6 +37,19 @@ export function rmsNorm(
   for (let i = at; i < at + width; i++) squares += input[i] * input[i];
   const scale = 1 / Math.sqrt(squares / width + eps);
   for (let i = 0; i < width; i++) output[at + i] = input[at + i] * scale * (offset + weight[i]);
+}
+
+/** As rmsNorm(), of `count` heads side by side from `at`: of each by itself, or of all as one. */
+export function normHeads(
+  values: Float32Array,
+  at: number,
+  count: number,
+  headSize: number,
+  weight: Float32Array,
+  { eps, offset, normOver }: Pick<StepOf<'rotate'>, 'eps' | 'offset' | 'normOver'>,
+): void {
+  const width = normOver === 'projection' ? count * headSize : headSize;
+  for (let i = at; i < at + count * headSize; i += width) rmsNorm(values, values, i, weight, width, eps, offset);
 }
 
 /** Cosines of position * frequencies[j] times `magnitude`, [dim / 2], and then the sines: what turnHead() takes. */

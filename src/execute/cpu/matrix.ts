@@ -47,7 +47,7 @@ export function createMatrix(name: string, rows: number, cols: number, format: M
 }
 
 interface ArrayType<T> {
-  new (buffer: ArrayBuffer, at: number, count: number): T;
+  new (buffer: ArrayBufferLike, at: number, count: number): T;
   new (count: number): T;
 }
 

@@ -1,4 +1,7 @@
-/** attend.ts in WebAssembly: keys and values are copied to the instance's working arrays, some positions at a time. */
+/**
+ * attend.ts in WebAssembly: keys and values are copied to the instance's working arrays, some positions at a time, and
+ * threads share the heads.
+ */
 import { ATTEND_POSITIONS } from '../../memory/cpu-banks';
 import { roundUp } from '../../memory/layout';
 import { slotOf } from '../../memory/ring';
@@ -6,6 +9,7 @@ import { type AttendShape, attend } from './attend';
 import type { Bank, SimdInstance } from './bank';
 import { turnHead, turnsOf } from './kernels';
 import { type KeyBias, type KvRing, type KvStore, TURN_COST, UNPACK_COST } from './kv-ring';
+import type { Part } from './team';
 import { TIME_SLICE } from './time-slice';
 
 /** What the module calls them. */
@@ -28,60 +32,96 @@ export function* simdAttend(
     yield* attend(shape, ring, qkv, start, tokens, out, scratch, bias);
     return;
   }
-  const { exports, floats, at } = simd;
   const { heads, kvHeads, headSize, window } = shape;
-  const queries = tokens * heads;
-  const stride = roundUp(headSize, 4);
   putQueries(simd, shape, qkv, tokens);
-  floats.fill(0, at.sum / 4, at.sum / 4 + queries * stride);
-  floats.fill(Number.NEGATIVE_INFINITY, at.state / 4, at.state / 4 + queries);
-  floats.fill(0, at.state / 4 + queries, at.state / 4 + 2 * queries);
   // no conversation has more positions
   const reach = window ?? 0x7fffffff;
   const last = start + tokens;
+  const first = Math.max(0, start - reach + 1);
   const cost = kvHeads * headSize * (2 * tokens * (heads / kvHeads) + 2 * UNPACK_COST + (bias ? TURN_COST : 0));
   const most = Math.max(1, Math.min(ATTEND_POSITIONS, Math.floor(TIME_SLICE / cost)));
+  const { at, threads, team } = simd;
+  let parts = team.parts(heads, 1, cost * Math.min(most, last - first));
+  clear(simd, parts, shape, tokens);
   let done = 0;
-  for (let p = Math.max(0, start - reach + 1); p < last; ) {
+  for (let p = first; p < last; ) {
     const slot = slotOf(p, ring.slots);
     const count = Math.min(most, last - p, ring.slots - slot);
     putRows(simd, ring, ring.keys, slot, count, at.keys, at.keyScales);
     putRows(simd, ring, ring.values, slot, count, at.values, at.valueScales);
     if (bias) putBias(simd, bias, shape, p, count);
-    exports.attend(
-      TYPES[ring.type],
-      at.keys,
-      at.keyScales,
-      at.values,
-      at.valueScales,
-      bias ? at.bias : 0,
-      p,
-      count,
-      start,
-      tokens,
-      reach,
-      kvHeads,
-      heads / kvHeads,
-      headSize,
-      shape.scale,
-      shape.softcap ?? 0,
-      at.query,
-      at.sum,
-      at.state,
-      at.head,
-      at.weights,
-    );
+    const argumentsOf = ({ thread, from, end }: Part) => {
+      const own = threads[thread];
+      return [
+        TYPES[ring.type],
+        at.keys,
+        at.keyScales,
+        at.values,
+        at.valueScales,
+        bias ? at.bias : 0,
+        p,
+        count,
+        start,
+        tokens,
+        reach,
+        kvHeads,
+        heads / kvHeads,
+        headSize,
+        shape.scale,
+        shape.softcap ?? 0,
+        at.query,
+        from,
+        end,
+        own.sum,
+        own.state,
+        own.head,
+        own.weights,
+      ];
+    };
+    const whole = team.run(simd, 'attend', parts, count * cost, argumentsOf, true);
     p += count;
     done += count * cost;
+    if (!whole) {
+      // what a helper had summed up is lost
+      parts = [{ thread: 0, from: 0, end: heads }];
+      clear(simd, parts, shape, tokens);
+      p = first;
+    }
     if (done >= TIME_SLICE) {
       yield done;
       done = 0;
     }
   }
-  for (let q = 0; q < queries; q++) {
-    const from = at.sum / 4 + q * stride;
-    const total = floats[at.state / 4 + queries + q];
-    for (let i = 0; i < headSize; i++) out[q * headSize + i] = floats[from + i] / total;
+  for (const part of parts) takeSums(simd, part, shape, tokens, out);
+}
+
+/** No scores and no sums yet, for the heads of each part. */
+function clear({ floats, threads }: SimdInstance, parts: readonly Part[], shape: AttendShape, tokens: number): void {
+  const queries = tokens * shape.heads;
+  for (const { thread } of parts) {
+    const [sum, state] = [threads[thread].sum / 4, threads[thread].state / 4];
+    floats.fill(0, sum, sum + queries * roundUp(shape.headSize, 4));
+    floats.fill(Number.NEGATIVE_INFINITY, state, state + queries);
+    floats.fill(0, state + queries, state + 2 * queries);
+  }
+}
+
+/** out[t, h] = the sum of head h's values over that of their weights. */
+function takeSums(
+  { floats, threads }: SimdInstance,
+  { thread, from, end }: Part,
+  { heads, headSize }: AttendShape,
+  tokens: number,
+  out: Float32Array,
+): void {
+  const stride = roundUp(headSize, 4);
+  const totals = threads[thread].state / 4 + tokens * heads;
+  for (let t = 0; t < tokens; t++) {
+    for (let q = t * heads + from; q < t * heads + end; q++) {
+      const sum = threads[thread].sum / 4 + q * stride;
+      const total = floats[totals + q];
+      for (let i = 0; i < headSize; i++) out[q * headSize + i] = floats[sum + i] / total;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * linear.ts in WebAssembly: matrices are multiplied where they lie, by the instance of their bank; x is copied to it,
- * and sums come back, which are finished as linear.ts does. Matrices that are in no bank (adapters') come through
- * working arrays of attention, some rows at a time.
+ * and sums come back, which are finished as linear.ts does. Threads share the rows. Matrices that are in no bank
+ * (adapters') come through working arrays of attention, some rows at a time.
  */
 import { roundUp } from '../../memory/layout';
 import type { Bank, SimdInstance } from './bank';
@@ -64,7 +64,7 @@ function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { si
   const bytes = rowBytes(matrix);
   const room = matrix.bank?.simd
     ? Number.POSITIVE_INFINITY
-    : (simd.at.end - simd.at.query - 48) / (bytes.codes + 2 * bytes.statistics);
+    : (simd.threads[0].y - simd.at.query - 48) / (bytes.codes + 2 * bytes.statistics);
   const most = Math.floor(Math.min(room, simd.room.y / padded, TIME_SLICE / (padded * cols)));
   // rows of many tokens go in pairs
   return tokens <= FEW ? (room < 1 ? 0 : Math.max(1, most)) : room < 2 ? 0 : Math.max(2, most & ~1);
@@ -72,17 +72,20 @@ function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { si
 
 function placed(matrix: CpuMatrix, row: number): Rows {
   const { codes, scales, offsets } = matrix;
-  const bytes = rowBytes(matrix);
-  return {
-    codes: codes.byteOffset + row * bytes.codes,
-    scales: scales ? scales.byteOffset + row * bytes.statistics : 0,
-    offsets: offsets ? offsets.byteOffset + row * bytes.statistics : 0,
-  };
+  const first = { codes: codes.byteOffset, scales: scales?.byteOffset ?? 0, offsets: offsets?.byteOffset ?? 0 };
+  return rowsFrom(first, rowBytes(matrix), row);
 }
+
+/** Of some rows, those from `row`. */
+const rowsFrom = ({ codes, scales, offsets }: Rows, bytes: ReturnType<typeof rowBytes>, row: number): Rows => ({
+  codes: codes + row * bytes.codes,
+  scales: scales && scales + row * bytes.statistics,
+  offsets: offsets && offsets + row * bytes.statistics,
+});
 
 function copied(matrix: CpuMatrix, row: number, end: number, simd: SimdInstance): Rows {
   const bytes = rowBytes(matrix);
-  // attention's arrays are one after the other
+  // attention's arrays are one after the other, up to the sums of a linear step
   let at = simd.at.query;
   const copy = (array: CpuMatrix['codes'] | null, perRow: number) => {
     if (!array) return 0;
@@ -129,17 +132,26 @@ function timesVectors(
   simd: SimdInstance,
 ): void {
   const { format, cols, block } = run.matrices[m];
-  const { exports, floats, at } = simd;
-  const rows = end - row;
+  const { exports, floats, at, threads, team } = simd;
+  const bytes = rowBytes(run.matrices[m]);
+  const [{ tile: blocks }] = threads;
   if (format.type === 'q4') putPairs(simd, format.codebook);
   for (let t = 0; t < run.tokens; t++) {
-    const from = at.x + t * cols * 4;
-    if (offsets) exports.blockSums(from, at.tile, cols, block);
-    const quantised = [codes, scales, offsets, from, at.tile, at.y, rows, cols, block] as const;
-    if (format.type === 'q4') exports.q4Vector(...quantised);
-    else if (format.type === 'q8') exports.q8Vector(...quantised);
-    else exports[`${format.type}Vector`](codes, from, at.y, rows, cols);
-    finish(run, m, floats, { from: at.y / 4, row: 1, token: 0 }, row, end, first, t, t + 1);
+    const x = at.x + t * cols * 4;
+    if (offsets) exports.blockSums(x, blocks, cols, block);
+    const work = (end - row) * cols;
+    const parts = team.parts(end - row, 2, work);
+    team.run(simd, `${format.type}Vector`, parts, work, ({ thread, from, end: last }) => {
+      const own = rowsFrom({ codes, scales, offsets }, bytes, from);
+      const [y, count] = [threads[thread].y + 4 * from, last - from];
+      return block
+        ? [own.codes, own.scales, own.offsets, x, blocks, y, count, cols, block]
+        : [own.codes, x, y, count, cols];
+    });
+    for (const { thread, from, end: last } of parts) {
+      const sums = { from: threads[thread].y / 4 + from, row: 1, token: 0 };
+      finish(run, m, floats, sums, row + from, row + last, first, t, t + 1);
+    }
   }
 }
 
@@ -155,13 +167,24 @@ function timesTokens(
   simd: SimdInstance,
 ): void {
   const { format, cols, block } = run.matrices[m];
-  const { exports, floats, at } = simd;
-  const rows = end - row;
+  const { floats, at, threads, team } = simd;
+  const bytes = rowBytes(run.matrices[m]);
   const tokens = roundUp(run.tokens, TOKENS);
   if (format.type === 'q4') putPairs(simd, format.codebook);
-  const quantised = [codes, scales, offsets, at.tile, at.x, at.y, rows, cols, block, tokens] as const;
-  if (format.type === 'q4') exports.q4Tokens(...quantised);
-  else if (format.type === 'q8') exports.q8Tokens(...quantised);
-  else exports.denseTokens(DENSE[format.type], codes, at.tile, at.x, at.y, rows, cols, tokens);
-  finish(run, m, floats, { from: at.y / 4, row: tokens, token: 1 }, row, end, first, 0, run.tokens);
+  const name = format.type === 'q4' || format.type === 'q8' ? (`${format.type}Tokens` as const) : 'denseTokens';
+  // rows go in pairs
+  const work = (end - row) * tokens * cols;
+  const parts = team.parts(end - row, 2, work);
+  team.run(simd, name, parts, work, ({ thread, from, end: last }) => {
+    const own = rowsFrom({ codes, scales, offsets }, bytes, from);
+    const { tile, y } = threads[thread];
+    const to = y + 4 * from * tokens;
+    return format.type === 'q4' || format.type === 'q8'
+      ? [own.codes, own.scales, own.offsets, tile, at.x, to, last - from, cols, block, tokens]
+      : [DENSE[format.type], own.codes, tile, at.x, to, last - from, cols, tokens];
+  });
+  for (const { thread, from, end: last } of parts) {
+    const sums = { from: threads[thread].y / 4 + from * tokens, row: tokens, token: 1 };
+    finish(run, m, floats, sums, row + from, row + last, first, 0, run.tokens);
+  }
 }

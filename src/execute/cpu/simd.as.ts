@@ -453,6 +453,7 @@ function heads(
  * @param reach positions that a query sees, itself included
  * @param softcap 0: none
  * @param query [tokens, heads, stride] @param stride headSize rounded up to 4
+ * @param from the first head of those that meet them @param end the one behind the last
  * @param rows room for keys and values, [2, count rounded up to 4, stride] @param scores room for as many as there are
  * keys, rounded up
  */
@@ -474,6 +475,8 @@ export function attend(
   scale: f32,
   softcap: f32,
   query: usize,
+  from: u32,
+  end: u32,
   sum: usize,
   state: usize,
   rows: usize,
@@ -483,7 +486,7 @@ export function attend(
   const width: usize = stride << 2;
   const allHeads = kvHeads * group;
   const valueRows = rows + <usize>((count + 3) & ~3) * width;
-  for (let kv: u32 = 0; kv < kvHeads; kv++) {
+  for (let kv: u32 = from / group; kv * group < end; kv++) {
     heads(type, keys, keyScales, rows, count, kvHeads, kv, headSize, stride);
     heads(type, values, valueScales, valueRows, count, kvHeads, kv, headSize, stride);
     if (bias)
@@ -494,15 +497,15 @@ export function attend(
         }
     for (let t: u32 = 0; t < tokens; t++) {
       const own = start + <i32>t - position;
-      const end = <u32>max(0, min(<i32>count, own + 1));
+      const last = <u32>max(0, min(<i32>count, own + 1));
       const first = <u32>max(0, own - reach + 1);
-      if (first >= end) continue;
-      for (let g: u32 = 0; g < group; g++) {
-        const index = t * allHeads + kv * group + g;
+      if (first >= last) continue;
+      for (let h: u32 = max(from, kv * group), lastHead = min(end, (kv + 1) * group); h < lastHead; h++) {
+        const index = t * allHeads + h;
         const q = query + <usize>index * width;
         let most = f32x4.splat(-Infinity);
         const first4 = first & ~3;
-        for (let j = first4; j < end; j += 4) {
+        for (let j = first4; j < last; j += 4) {
           const key = rows + <usize>j * width;
           let s0 = f32x4.splat(0);
           let s1 = f32x4.splat(0);
@@ -518,10 +521,10 @@ export function attend(
           let score = f32x4.mul(sums(s0, s1, s2, s3), f32x4.splat(scale));
           if (softcap != 0)
             score = f32x4.mul(tanh4(f32x4.div(score, f32x4.splat(softcap))), f32x4.splat(softcap));
-          if (j < first || j + 4 > end) {
+          if (j < first || j + 4 > last) {
             // those that it does not see
             const lane = i32x4.add(i32x4.splat(j), i32x4(0, 1, 2, 3));
-            const seen = v128.and(i32x4.ge_s(lane, i32x4.splat(first)), i32x4.lt_s(lane, i32x4.splat(end)));
+            const seen = v128.and(i32x4.ge_s(lane, i32x4.splat(first)), i32x4.lt_s(lane, i32x4.splat(last)));
             score = v128.bitselect(score, f32x4.splat(-Infinity), seen);
           }
           most = f32x4.max(most, score);
@@ -533,7 +536,7 @@ export function attend(
         store<f32>(state + (index << 2), now);
         const shrink = f32x4.extract_lane(exp4(f32x4.splat(before - now)), 0);
         let weights = f32x4.splat(0);
-        for (let j = first4; j < end; j += 4) {
+        for (let j = first4; j < last; j += 4) {
           const weight = exp4(f32x4.sub(v128.load(scores + (j << 2)), f32x4.splat(now)));
           weights = f32x4.add(weights, weight);
           v128.store(scores + (j << 2), weight);
@@ -541,7 +544,7 @@ export function attend(
         const total = state + ((tokens * allHeads + index) << 2);
         const s = f32x4.add(weights, v128.shuffle<f32>(weights, weights, 2, 3, 0, 1));
         store<f32>(total, load<f32>(total) * shrink + f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1));
-        addValues(sum + <usize>index * width, shrink, scores, valueRows, first, end, width);
+        addValues(sum + <usize>index * width, shrink, scores, valueRows, first, last, width);
       }
     }
   }

@@ -7,18 +7,24 @@ import { matrixBytes } from '../../memory/layout';
 import type { MemoryPlan } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import { withOneCache } from '../test/one-cache';
-import { type Arithmetic, arithmetic } from './arithmetic';
+import { type Arithmetic, arithmetic, type Computing } from './arithmetic';
 import { type AttendShape, attend } from './attend';
-import { type Bank, placesIn, type SimdExports, simdInstance } from './bank';
+import { placesIn, type SimdExports, simdInstance } from './bank';
 import { createCpuExecutor } from './executor';
 import { append, createRing, type KeyBias } from './kv-ring';
 import { linear } from './linear';
 import type { LinearRun } from './linear-run';
 import { createMatrix } from './matrix';
+import { Team } from './team';
 import { atOnce } from './test/at-once';
 import { largestDifference, randomModel, randomValues } from './test/models';
 
 const simd = arithmetic();
+const NO_ORDER = {
+  module: new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)),
+  memories: [],
+  names: [],
+};
 
 it('is what runs here', () => {
   expect(simd.name).toBe('webassembly-simd');
@@ -34,7 +40,8 @@ it('has its working arrays before the first matrix, and all within its bytes', (
       const matrices = all.map((one, i) => ({ name: `${i}`, bytes: one }));
       const [plan] = planBanks(matrices, shapeOf(cols, rows, 4 * tokens, heads));
       const buffer = new ArrayBuffer(plan.bytes);
-      const { at } = simdInstance(plan, buffer, {} as SimdExports);
+      const bound = { exports: {} as SimdExports, index: 0, team: new Team(NO_ORDER) };
+      const { at } = simdInstance(plan, buffer, bound);
       let end = at.end;
       for (const [i, place] of [...placesIn([{ plan, buffer, simd: null }]).values()].entries()) {
         for (const kind of ['codes', 'scales', 'offsets'] as const) {
@@ -84,11 +91,12 @@ const shapeOf = (
   rows: number,
   tokens: number,
   spec: BankShape['spec'] = { heads: 4, kvHeads: 2, headSize: 32 },
-): BankShape => ({ spec, sizes: { x: tokens * cols, y: Math.max(2 * tokens, rows), tile: 2 * cols } });
+  threads = 1,
+): BankShape => ({ threads, spec, sizes: { x: tokens * cols, y: Math.max(2 * tokens, rows), tile: 2 * cols } });
 
-/** One with working arrays and nothing else. */
+/** With working arrays and nothing else. */
 const emptyBank = (shape: BankShape) =>
-  simd.createBank(planBanks([{ name: '', bytes: { codes: 0, scales: 0, offsets: 0 } }], shape)[0]);
+  simd.open(planBanks([{ name: '', bytes: { codes: 0, scales: 0, offsets: 0 } }], shape));
 
 function randomBook(): number[] {
   return [...randomValues(16, 99)];
@@ -141,8 +149,8 @@ describe('linear', () => {
           const none = { name: '', bytes: { codes: 0, scales: 0, offsets: 0 } };
           // one a bank, or all in one
           const plans = planBanks([none, ...named.filter(({ banked }) => banked)], scratch, softcap ? 1 : undefined);
-          const banks = plans.map((plan) => simd.createBank(plan));
-          const places = placesIn(banks);
+          const computing = simd.open(plans);
+          const places = placesIn(computing.banks);
           const matrices = named.map(({ name, format, rows }) =>
             createMatrix(name, rows, cols, format, places.get(name)),
           );
@@ -167,7 +175,7 @@ describe('linear', () => {
           };
           const right = { ...run, output: before.slice() };
           atOnce(linear(right, working));
-          atOnce(simd.linear(run, working, banks[0]));
+          atOnce(computing.linear(run, working));
           const scale = Math.max(...right.output.map(Math.abs));
           expect(largestDifference(run.output, right.output)).toBeLessThan(2e-6 * scale);
         },
@@ -181,7 +189,7 @@ describe('linear', () => {
     const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
     const scratch = shapeOf(cols, 16, 8, { heads: 1, kvHeads: 1, headSize: 4 });
     const bytes = matrixBytes(format, rows, cols, 'cpu');
-    const [bank] = planBanks([{ name: 'm', bytes }], scratch).map((plan) => simd.createBank(plan));
+    const computing = simd.open(planBanks([{ name: 'm', bytes }], scratch));
     const working = {
       x: new Float64Array(8 * cols),
       y: new Float64Array(rows),
@@ -189,7 +197,7 @@ describe('linear', () => {
       table: new Float64Array(8192),
     };
     for (const matrix of [
-      createMatrix('m', rows, cols, format, placesIn([bank]).get('m')),
+      createMatrix('m', rows, cols, format, placesIn(computing.banks).get('m')),
       createMatrix('alone', rows, cols, format),
     ])
       for (const count of [1, tokens]) {
@@ -198,7 +206,7 @@ describe('linear', () => {
         const run = { step: { cols, accumulate: false, scale: 1, softcap: null }, matrices: [matrix], biases: [null] };
         const [right, output] = [new Float32Array(count * rows), new Float32Array(count * rows)];
         atOnce(linear({ ...run, input, inputAt: 0, tokens: count, output: right }, working));
-        atOnce(simd.linear({ ...run, input, inputAt: 0, tokens: count, output }, working, bank));
+        atOnce(computing.linear({ ...run, input, inputAt: 0, tokens: count, output }, working));
         expect(largestDifference(output, right)).toBeLessThan(1e-4);
         expect(Math.max(...right)).toBeGreaterThan(1);
       }
@@ -228,11 +236,11 @@ describe('attend', () => {
           const qkv = randomValues((start + tokens) * width, 3);
           const working = new Float64Array(12 * heads * (headSize + 2) + 3 * headSize);
           for (let p = 0; p < start + tokens; p++) append(ring, p, qkv, p * width + heads * headSize, bias, working);
-          const bank = emptyBank(shapeOf(4, 4, 12, shape));
+          const computing = emptyBank(shapeOf(4, 4, 12, shape));
           const [right, out] = [0, 0].map(() => new Float32Array(tokens * heads * headSize).fill(Number.NaN));
           const own = qkv.subarray(start * width);
           const whole = atOnce(attend(shape, ring, own, start, tokens, right, working, bias));
-          expect(atOnce(simd.attend(bank, shape, ring, own, start, tokens, out, working, bias))).toEqual(whole);
+          expect(atOnce(computing.attend(shape, ring, own, start, tokens, out, working, bias))).toEqual(whole);
           expect(largestDifference(out, right)).toBeLessThan(1e-5);
           expect(out.some(Number.isNaN)).toBe(false);
         },
@@ -244,7 +252,7 @@ describe('attend', () => {
   it('of scores too far apart for f32 is what JavaScript computes', () => {
     const shape: AttendShape = { heads: 1, kvHeads: 1, headSize: 4, scale: 1, softcap: null, window: null };
     const ring = createRing('f32', 64, shape);
-    const bank = emptyBank(shapeOf(4, 4, 4, shape));
+    const computing = emptyBank(shapeOf(4, 4, 4, shape));
     const qkv = new Float32Array(50 * 12);
     const working = new Float64Array(100);
     for (let p = 0; p < 50; p++) {
@@ -252,7 +260,7 @@ describe('attend', () => {
       append(ring, p, qkv, p * 12 + 4, null, working);
     }
     const out = new Float32Array(4);
-    atOnce(simd.attend(bank, shape, ring, qkv.subarray(49 * 12), 49, 1, out, working, null));
+    atOnce(computing.attend(shape, ring, qkv.subarray(49 * 12), 49, 1, out, working, null));
     expect([...out]).toEqual([20, 1, 0, 0]);
   });
 });
@@ -279,7 +287,8 @@ describe('a model', () => {
       { type: 'f16' },
       {
         target: 'cpu',
-        make: (model, plan) => withOneCache(createCpuExecutor(model, { ...plan, banks: cut(plan.banks, plan) }, way)),
+        make: (model, plan) =>
+          withOneCache(createCpuExecutor(model, { ...plan, banks: cut(plan.banks, plan) }, undefined, way)),
       },
     );
     await executor.prefill(ids, 0);
@@ -301,14 +310,15 @@ describe('a model', () => {
     expect([...several]).toEqual([...whole]);
     const large: Arithmetic = {
       ...simd,
-      createBank: (plan) => {
-        const bank = simd.createBank(plan);
-        return plain++ === 1 ? { ...bank, simd: null } : bank;
+      open: (plans) => {
+        const computing = simd.open(plans);
+        plain = computing.banks.length;
+        return { ...computing, banks: computing.banks.map((bank, i) => (i === 1 ? { ...bank, simd: null } : bank)) };
       },
     };
     expect(largestDifference(await logitsIn(large, cut), whole)).toBeLessThan(1e-5);
     expect(plain).toBe(made);
-    expect(simd.describe([])).toBe('webassembly-simd');
+    expect(simd.open([]).description).toBe('webassembly-simd');
   });
 
   it('is computed in JavaScript where WebAssembly has no memory for it', async () => {
@@ -320,17 +330,16 @@ describe('a model', () => {
       },
     });
     try {
-      const banks: Bank[] = [];
+      const opened: Computing[] = [];
       const watched: Arithmetic = {
         ...simd,
-        createBank: (plan) => {
-          const bank = simd.createBank(plan);
-          banks.push(bank);
-          return bank;
+        open: (plans) => {
+          opened.push(simd.open(plans));
+          return opened[0];
         },
       };
       expect(largestDifference(await logitsIn(watched, (planned) => planned), whole)).toBeLessThan(1e-5);
-      expect(simd.describe(banks)).toMatch(/javascript for weights/);
+      expect(opened[0].description).toMatch(/javascript for weights/);
     } finally {
       Object.assign(WebAssembly, { Memory });
     }

@@ -5,19 +5,17 @@ import { biasBuffer, type MemoryPlan, type ModelGraph, stepVectors } from '../..
 import type { LinearPart, Step } from '../../model/steps';
 import type { WeightSink } from '../executor';
 import { type CpuAdapter, rowNorms } from './adapters';
-import type { Arithmetic } from './arithmetic';
 import { type Bank, placesIn } from './bank';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 
 export class CpuWeights {
   readonly sink: WeightSink;
-  #banks: readonly Bank[];
   readonly #matrices = new Map<string, CpuMatrix>();
   readonly #vectors = new Map<string, Float32Array>();
 
-  constructor({ steps, spec }: ModelGraph, plan: MemoryPlan, arithmetic: Arithmetic) {
-    this.#banks = plan.banks.map((bank) => arithmetic.createBank(bank));
-    const places = placesIn(this.#banks);
+  /** @param banks as the plan has them */
+  constructor({ steps, spec }: ModelGraph, plan: MemoryPlan, banks: readonly Bank[]) {
+    const places = placesIn(banks);
     for (const { name, rows, cols, format } of plan.matrices)
       this.#matrices.set(name, createMatrix(name, rows, cols, format, places.get(name)));
     const lengths = stepVectors(steps, spec);
@@ -61,20 +59,6 @@ export class CpuWeights {
     }
   }
 
-  get banks(): readonly Bank[] {
-    return this.#banks;
-  }
-
-  /** One whose working arrays are for every step. */
-  get bank(): Bank {
-    return this.#banks[0];
-  }
-
-  /** Of the banks, what is no matrix's. */
-  get restBytes(): number {
-    return this.#banks.reduce((sum, { plan }) => sum + plan.rest, 0);
-  }
-
   /** @throws corrupt-checkpoint where the plan does not have it */
   matrix(name: string): CpuMatrix {
     return this.#matrices.get(name) ?? never(name);
@@ -116,7 +100,6 @@ export class CpuWeights {
   }
 
   clear(): void {
-    this.#banks = [];
     this.#matrices.clear();
     this.#vectors.clear();
   }

@@ -13,7 +13,7 @@ import { completeEngineOptions, effectiveEngineOptions } from '../../runtime/eng
 import { deviceEstimate, planInfo } from '../../runtime/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
-import { MACHINE } from '../host';
+import { MACHINE, THREADS } from '../host';
 import { openHeaders } from '../open';
 import { mib, print } from '../terminal';
 
@@ -41,7 +41,7 @@ export async function plan(args: Arguments): Promise<void> {
     graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? 'webgpu' : 'cpu',
-    options: effectiveEngineOptions(options, spec),
+    options: effectiveEngineOptions(options, spec, gpu ? 1 : THREADS.count),
     checkpoint: { tensors },
   } as const;
   const made = await planInfo(model, {

@@ -38,7 +38,7 @@ export const INFO: ModelInfo = {
   adapter: null,
   deviceEstimate: { bytes: 2 ** 32, reason: 'An estimate: half of the 8 GiB of memory that the browser reports.' },
   options: {
-    ...(defaultsOf(ENGINE_OPTIONS) as ModelInfo['options']),
+    ...({ ...defaultsOf(ENGINE_OPTIONS), threads: 1 } as unknown as ModelInfo['options']),
     keep: [],
     chunk: 32,
     maxContext: 8192,

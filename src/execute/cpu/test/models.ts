@@ -10,6 +10,7 @@ import {
   DEFAULT_LIMITS,
   type MemoryPlan,
   type ModelGraph,
+  NO_LIMITS,
   type PlanLimits,
   type PlanRequest,
   planMemory,
@@ -17,10 +18,13 @@ import {
 import { forwardSteps, tensorTable } from '../../../model/decoder';
 import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
+import { startNodeThread } from '../../../node/compute-threads';
 import { createFolderSource } from '../../../node/folder-source';
 import { type OneCache, withOneCache } from '../../test/one-cache';
-import { type Arithmetic, inJavaScript } from '../arithmetic';
+import { type Arithmetic, arithmetic, type Computing, inJavaScript } from '../arithmetic';
 import { createCpuExecutor } from '../executor';
+import type { Threads } from '../team';
+import { yieldToEvents } from '../yield-to-events';
 
 export interface Expected {
   vocab: number;
@@ -84,9 +88,15 @@ export interface Maker {
   limits?: PlanLimits;
 }
 
-const cpuMaker = (way?: Arithmetic): Maker => ({
+const cpuMaker = (way?: Arithmetic, threads?: Threads): Maker => ({
   target: 'cpu',
-  make: (model, plan) => withOneCache(createCpuExecutor(model, plan, way)),
+  async make(model, plan) {
+    // the plan with room for the threads
+    const wide = planMemory(model, { ...plan.request, threads: threads?.count }, NO_LIMITS, 'cpu');
+    const executor = createCpuExecutor(model, wide, threads, way);
+    while (threads && !executor.stats().variants.cpu.endsWith(`, ${threads.count} threads`)) await yieldToEvents();
+    return withOneCache(executor);
+  },
 });
 
 /** As it runs here: in WebAssembly. */
@@ -94,6 +104,23 @@ export const CPU = cpuMaker();
 
 /** As it runs where WebAssembly is forbidden. */
 export const JAVASCRIPT = cpuMaker(inJavaScript('a test'));
+
+/**
+ * In three threads, however little there is to split and however long it takes, as some machines have fewer processors.
+ * @param opened gets what computes
+ */
+export const threaded = (opened: Computing[], start = startNodeThread, patience = 100): Maker =>
+  cpuMaker(
+    {
+      name: 'webassembly-simd in threads',
+      open(...given) {
+        const computing = arithmetic().open(...given);
+        opened.push(computing);
+        return computing;
+      },
+    },
+    { count: 3, start, patience, leastWork: 0 },
+  );
 
 /** By name, for tests that both must pass. */
 export const CPU_WAYS = [

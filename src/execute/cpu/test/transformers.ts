@@ -56,4 +56,5 @@ export async function compareWithTransformers(
     await executor.reserve(planMemory(model, size, maker.limits ?? DEFAULT_LIMITS, maker.target));
     await expectPrompt(executor, prompt, logitScale, TOLERANCE[kvType]);
   }
+  executor.dispose();
 }

@@ -1,0 +1,20 @@
+/** Threads of a page that share memory with the worker that computes (execute/cpu/team.ts). */
+import type { Threads } from '../execute/cpu/team';
+import { trustedAddress } from '../platform/trusted-address';
+
+/** From a blob, as the one worker file has no other beside it, wherever it came from. */
+const start: Threads['start'] = (run, order, fail) => {
+  const address = URL.createObjectURL(
+    new Blob([`onmessage = ({ data }) => (${run})(data);`], { type: 'text/javascript' }),
+  );
+  const thread = new Worker(trustedAddress(address));
+  thread.onerror = ({ message }) => fail(message || "the page's policy forbids its script");
+  thread.postMessage(order);
+  return { end: () => thread.terminate() };
+};
+
+/** What this scope may have: memory is shared only where the page is isolated from other origins. */
+export const pageThreads = (): Threads =>
+  globalThis.crossOriginIsolated
+    ? { count: navigator.hardwareConcurrency, start }
+    : { count: 1, why: 'the page is not cross-origin isolated', start };
