@@ -31,6 +31,8 @@ export interface CpuAdapters {
   wholeBytes: number;
 }
 
+export const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
+
 export async function fillAdapters(
   active: ActiveAdapters,
   adapters: StepAdapters,

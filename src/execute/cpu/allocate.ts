@@ -1,6 +1,15 @@
-/** What allocating typed arrays throws, as the error that a caller can act on. */
+/** Working arrays, and what allocating typed arrays throws, as the error that a caller can act on. */
 import { NibbleError } from '../../errors';
-import type { MemoryPlan } from '../../memory/plan';
+import { type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
+import type { MemoryPlan, ModelGraph } from '../../memory/plan';
+
+export type CpuScratch = Record<keyof CpuScratchSizes, Float64Array>;
+
+/** As the plan has them. @param rank of the widest adapted step */
+export function createScratch({ spec, steps }: ModelGraph, { request }: MemoryPlan, rank: number): CpuScratch {
+  const arrays = Object.entries(cpuScratch(spec, steps, request.chunk, rank));
+  return Object.fromEntries(arrays.map(([name, size]) => [name, new Float64Array(size)])) as CpuScratch;
+}
 
 /** @throws out-of-memory with the plan's numbers */
 export function outOfMemoryAsError<T>(plan: MemoryPlan, allocate: () => T): T {

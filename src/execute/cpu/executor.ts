@@ -5,7 +5,7 @@
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
-import { CPU_CHUNK, type CpuScratchSizes, cpuScratch } from '../../memory/cpu-scratch';
+import { CPU_CHUNK } from '../../memory/cpu-scratch';
 import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
@@ -13,8 +13,8 @@ import { checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampler/chain';
 import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/options';
-import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
-import { asOutOfMemory, outOfMemoryAsError } from './allocate';
+import { type CpuAdapter, type CpuAdapters, fillAdapters, NO_ADAPTERS } from './adapters';
+import { asOutOfMemory, type CpuScratch, createScratch, outOfMemoryAsError } from './allocate';
 import { type Arithmetic, arithmetic, type Computing, inJavaScript } from './arithmetic';
 import { activate, add, embed, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
@@ -44,8 +44,6 @@ export function createCpuExecutor(
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan, way.open(plan.banks, threads)));
 }
 
-const NO_ADAPTERS: CpuAdapters = { steps: new Map(), wholeBytes: 0 };
-
 /** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
 interface Pass {
   cache: CpuKvCache;
@@ -66,7 +64,7 @@ class CpuExecutor implements Executor {
   private readonly weights: CpuWeights;
   private readonly activations: Record<string, Float32Array> = {};
   private readonly plan: MemoryPlan;
-  private scratch: Record<keyof CpuScratchSizes, Float64Array>;
+  private scratch: CpuScratch;
   private adapters: CpuAdapters = NO_ADAPTERS;
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
@@ -87,16 +85,9 @@ class CpuExecutor implements Executor {
     for (const name of [...activationWidths(model).keys(), 'logits']) {
       this.activations[name] = new Float32Array(planned.get(name)! / 4);
     }
-    this.scratch = this.createScratch(0);
+    this.scratch = createScratch(model, plan, 0);
     this.chunk = Math.min(plan.request.chunk, CPU_CHUNK);
     this.note();
-  }
-
-  /** @param rank of the widest adapted step */
-  private createScratch(rank: number): typeof this.scratch {
-    const sizes = cpuScratch(this.model.spec, this.model.steps, this.plan.request.chunk, rank);
-    const arrays = Object.entries(sizes).map(([name, size]) => [name, new Float64Array(size)]);
-    return Object.fromEntries(arrays) as typeof this.scratch;
   }
 
   /** A step's, or an adapter's in its place. */
@@ -116,7 +107,7 @@ class CpuExecutor implements Executor {
         : NO_ADAPTERS;
       const products = plan.buffers.find(({ name }) => name === LORA_BUFFER);
       const between = new Float32Array((products?.bytes ?? 0) / 4);
-      this.scratch = this.createScratch(Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
+      this.scratch = createScratch(this.model, plan, Math.max(0, ...(active?.steps ?? []).map(({ rank }) => rank)));
       this.activations[LORA_BUFFER] = between;
       this.adapters = adapters;
     } catch (cause) {

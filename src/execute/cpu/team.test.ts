@@ -66,7 +66,7 @@ describe('a model', () => {
     ['32 bits', { type: 'f32' }],
   ])('of %s is the same to the bit as in one thread', async (_, format) => {
     const opened: Computing[] = [];
-    const shared = await run(threaded(opened), format);
+    const shared = await run(threaded(opened, { count: 3, patience: 1000 }), format);
     expect(answer(shared)).toEqual(answer(await run(CPU, format)));
     expect(shared.cpu).toBe('webassembly-simd, 3 threads');
     expect(opened[0].jobs.done).toBeGreaterThan(100);
@@ -74,13 +74,15 @@ describe('a model', () => {
 
   it('is the same where helpers hang, which are asked no more', async () => {
     const opened: Computing[] = [];
-    expect(answer(await run(threaded(opened, hangs)))).toEqual(answer(alone));
+    expect(answer(await run(threaded(opened, { count: 3, start: hangs })))).toEqual(answer(alone));
     expect(opened[0].jobs).toEqual({ done: 0, late: 2 });
   });
 
   it('is the same where they answer so late that what they were asked for is over', async () => {
     const opened: Computing[] = [];
-    expect(answer(await run(threaded(opened, startWith(SLEEP), 0.1)))).toEqual(answer(alone));
+    expect(answer(await run(threaded(opened, { count: 3, start: startWith(SLEEP), patience: 0.1 })))).toEqual(
+      answer(alone),
+    );
     expect(opened[0].jobs.late).toBeGreaterThan(1);
   });
 
@@ -89,7 +91,7 @@ describe('a model', () => {
     let started = 0;
     const dies = startWith("if (done > 9) throw new Error('no more')");
     const start: Threads['start'] = (...given) => (started++ === 0 ? dies : startNodeThread)(...given);
-    const executor = await randomModel(spec, {}, undefined, threaded(opened, start));
+    const executor = await randomModel(spec, {}, undefined, threaded(opened, { count: 3, start }));
     const right = await randomModel(spec);
     for (let turn = 0; turn < 5 || !executor.stats().variants.cpu.includes('of'); turn++) {
       for (const each of [executor, right]) await each.prefill(ids, 0);

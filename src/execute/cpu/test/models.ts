@@ -106,10 +106,11 @@ export const CPU = cpuMaker();
 export const JAVASCRIPT = cpuMaker(inJavaScript('a test'));
 
 /**
- * In three threads, however little there is to split and however long it takes, as some machines have fewer processors.
+ * In threads, however little there is to split and however long it takes, as all processors may be at work on other
+ * tests.
  * @param opened gets what computes
  */
-export const threaded = (opened: Computing[], start = startNodeThread, patience = 100): Maker =>
+export const threaded = (opened: Computing[], threads: Partial<Threads> = {}): Maker =>
   cpuMaker(
     {
       name: 'webassembly-simd in threads',
@@ -119,7 +120,7 @@ export const threaded = (opened: Computing[], start = startNodeThread, patience 
         return computing;
       },
     },
-    { count: 3, start, patience, leastWork: 0 },
+    { count: 2, start: startNodeThread, patience: 20, leastWork: 0, ...threads },
   );
 
 /** By name, for tests that both must pass. */
