@@ -1,4 +1,7 @@
-/** The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`). */
+/**
+ * The chat page and its service worker: `dist/site/`. Also the dev server (`npx vite`) and one of the built page (`npx
+ * vite preview`), which isolate it as `npm start` does.
+ */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { chunkName, LATER } from './scripts/bundling/lazy-modules.ts';
@@ -8,6 +11,7 @@ import { simd } from './scripts/bundling/vite-simd.ts';
 import { copyPublic, policy, serviceWorker } from './scripts/bundling/vite-site.ts';
 import { comlinkHalves, markedLexerOnly, trimStyles, withoutSentences } from './scripts/bundling/vite-trim.ts';
 import { wgsl } from './scripts/bundling/vite-wgsl.ts';
+import { PAGE_HEADERS } from './src/pwa/isolation.ts';
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -17,6 +21,8 @@ export default defineConfig({
   root: at('src/chat'),
   base: './',
   publicDir: at('public'),
+  server: { headers: PAGE_HEADERS },
+  preview: { headers: PAGE_HEADERS },
   plugins: [
     simd(),
     wgsl(),

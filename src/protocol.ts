@@ -421,6 +421,11 @@ export interface ModelInfo {
   backendReason: string;
   /** The graphics adapter as WebGPU describes it; `isFallback`: it is software. null on the CPU. */
   adapter: { vendor: string; architecture: string; device: string; description: string; isFallback: boolean } | null;
+  /**
+   * Whether the worker that computes is cross-origin isolated, and so may share memory with others: its page came with
+   * the headers for that. In Node always true, where no header is needed.
+   */
+  coi: boolean;
   /** What this device probably allows. */
   deviceEstimate: DeviceEstimate;
   /** The options in effect; `memoryBudget` is null for none, `chatTemplate` null for the model's own. */

@@ -117,7 +117,6 @@ export async function main(args: string[]): Promise<number> {
   await buildWorker(join(BENCH, 'nibble-worker.ts'), built);
 
   const executablePath = await installChromium();
-  const wasm = wasmOf('wllama', wllama);
   const server = await serve({
     mounts: [
       PAGE,
@@ -126,12 +125,9 @@ export async function main(args: string[]): Promise<number> {
       ['/model.gguf', resolve(values.model)],
       ['/', built],
     ],
-    intercept: (request, response, path) => {
-      // isolated from other origins, so that wllama may have threads
-      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
-      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
-      return wasm(request, response, path);
-    },
+    // so that wllama may have threads
+    isolated: true,
+    intercept: wasmOf('wllama', wllama),
   });
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,

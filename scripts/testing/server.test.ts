@@ -123,6 +123,27 @@ describe('the static server', () => {
     await alone.close();
   });
 
+  test('isolates its pages and scripts where it is told to, and no data', async () => {
+    const isolated = await serve({
+      isolated: true,
+      data: ['/models/'],
+      mounts: [
+        ['/models/', folder],
+        ['/', folder],
+      ],
+      intercept: (_, response, path) => path === '/worker-0.js' && Boolean(response.end('0')),
+    });
+    const said = async (path: string, port?: number) => {
+      const { headers } = await ask(path, {}, port);
+      return [headers['cross-origin-opener-policy'], headers['cross-origin-embedder-policy']];
+    };
+    for (const path of ['/', '/worker.js', '/worker-0.js'])
+      expect(await said(path, isolated.port)).toEqual(['same-origin', 'require-corp']);
+    expect(await said('/models/data.safetensors', isolated.port)).toEqual([undefined, undefined]);
+    await isolated.close();
+    expect(await said('/')).toEqual([undefined, undefined]);
+  });
+
   test.each(['/%zz', '///', '*', 'file:///etc/passwd', '/a%00', '/%c0%ae'])('%s is no path', async (path) =>
     expect((await ask(path)).status).toBe(400),
   );

@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { extname, join, normalize, posix, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PAGE_HEADERS } from '../../src/pwa/isolation.ts';
 import { DATA_CSP, FILE_CSP, hostCsp, PAGE_CSP } from '../bundling/policy.ts';
 
 const TYPES: Record<string, string> = {
@@ -52,6 +53,8 @@ export interface ServerOptions {
    * that have a name of this server, at any port
    */
   cors?: boolean | 'own';
+  /** pages and workers from here are cross-origin isolated, so that they may share memory (src/pwa/isolation.ts) */
+  isolated?: boolean;
   /** text replaced in HTML pages */
   replace?: Record<string, string>;
   /** throttles every response, for tests that interrupt one */
@@ -176,6 +179,9 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
       response.setHeader('Access-Control-Expose-Headers', 'Accept-Ranges, Content-Length, Content-Range, ETag');
     }
     if (options.cors) response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+    const isData = options.data?.some((prefix) => path.startsWith(prefix));
+    if (options.isolated && !isData)
+      for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value);
     if (options.intercept?.(request, response, path)) return;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.writeHead(405, { Allow: 'GET, HEAD' }).end();
@@ -184,7 +190,6 @@ export async function serve(options: ServerOptions): Promise<StaticServer> {
     const file = await locate(options.mounts, path);
     if (file === null) return refuse(404, `No such file: ${path.slice(0, REQUEST_LENGTH)}`);
     const named = TYPES[extname(file)] ?? OCTETS;
-    const isData = options.data?.some((prefix) => path.startsWith(prefix));
     const isInert = /json|plain/.test(named);
     const type = isData && !isInert ? OCTETS : named;
     response.setHeader('Content-Type', type);
@@ -260,6 +265,7 @@ export async function serveProduct(
     csp: PAGE_CSP,
     // the demo's origin is another port of this machine
     cors: 'own',
+    isolated: true,
     data: ['/models/'],
     ...rest,
     port,

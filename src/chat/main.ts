@@ -2,7 +2,8 @@
  * The page's start: the address bar says which model and how (`?model=/models/name/&backend=cpu`), the rest is
  * ChatSession's, and what was said at the last visit KeptChat's. `?model=` is a path on this origin or a Hub id; the
  * other names are the engine's options, and what is none of them (utm_source, fbclid) is passed over.
- * `<meta name="nibble-hub" content="https://…">` names what stands for the Hub, where a site has a mirror of it.
+ * `<meta name="nibble-hub" content="https://…">` names what stands for the Hub, where a site has a mirror of it;
+ * `<meta name="nibble-isolate">` has the service worker send what isolates the page, where its server cannot.
  */
 import {
   deleteSavedCache,
@@ -142,7 +143,8 @@ async function start() {
 void start();
 
 if (import.meta.env.PROD) {
-  void registerServiceWorker(new URL('sw.js', document.baseURI), (reload) => {
+  const isolates = document.querySelector('meta[name=nibble-isolate]') !== null;
+  void registerServiceWorker(new URL(isolates ? 'sw.js?isolate' : 'sw.js', document.baseURI), (reload) => {
     document.querySelector<ChatPage>('nibble-page')!.newVersion = reload;
   });
 }

@@ -119,7 +119,7 @@ describe('generate', () => {
       expect(result.ids).toEqual(text);
       // four steps are timed without a draft, and then the prompt and the answer say how it goes on
       expect(executor.proposed.slice(0, 3)).toEqual([[], [], []]);
-      expect(executor.proposed[3]).toEqual(speculate === 'prompt' ? codes('abc') : []);
+      expect(executor.proposed[3]).toEqual(speculate === 'prompt' ? codes('a') : []);
     }
   });
 

@@ -5,8 +5,10 @@
  * each with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older
  * ones only. What is kept is what the build wrote: a network's log-in page, or a server that answers everything with
  * its home page, has the same addresses. Where one file is another, this version is not installed, and the one before
- * stays.
+ * stays. Kept answers have the headers that the server sent; registered as `sw.js?isolate`, this worker adds those that
+ * isolate the page (isolation.ts), for servers that cannot.
  */
+import { addedTo } from './isolation';
 import { digestOf, type Shell } from './shell';
 
 /** Filled in by the build (scripts/bundling/vite-site.ts). */
@@ -17,6 +19,7 @@ const shell = __SHELL__;
 
 const home = new URL('./', worker.location.href);
 const page = new URL('index.html', home).href;
+const isolates = worker.location.search === '?isolate';
 /** A path has no blanks. */
 const OURS = `nibble-page ${home.pathname} `;
 const CACHE = OURS + shell.version;
@@ -95,7 +98,13 @@ function kept(request: Request): string | null {
 /** From the cache; a page that is not ours, and what is not there, from the network. */
 async function answer(request: Request, url: string): Promise<Response> {
   const response = await caches.match(url, { cacheName: CACHE });
-  return (response && url === page ? await asBuilt(url, response) : response) ?? fetch(request);
+  const ours = response && url === page ? await asBuilt(url, response) : response;
+  // a page that is isolated by now must get its workers isolated, from wherever
+  const adds = isolates && (ours || request.destination === 'worker') ? addedTo(request.destination) : {};
+  const answered = ours ?? (await fetch(request));
+  const headers = new Headers(answered.headers);
+  for (const [name, value] of Object.entries(adds)) headers.set(name, value);
+  return Object.keys(adds).length > 0 && answered.ok ? new Response(answered.body, { headers }) : answered;
 }
 
 worker.addEventListener('fetch', (event) => {

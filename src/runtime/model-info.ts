@@ -23,6 +23,8 @@ export function modelInfo(model: Model): ModelInfo {
     backend: executor.backend,
     backendReason,
     adapter: gpu?.adapter ?? null,
+    // Node has no origins, and no such name
+    coi: globalThis.crossOriginIsolated ?? true,
     deviceEstimate,
     options,
     storageReason,

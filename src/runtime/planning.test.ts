@@ -1,5 +1,5 @@
 /** plan(): what-ifs, bad input, and a budget that is obeyed to the byte. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NibbleError } from '../errors';
 import type { PlanQuery } from '../protocol';
 import { createSession } from './session';
@@ -91,6 +91,13 @@ it('info() says what the device probably allows', async () => {
     touch: true,
   });
   expect(unknown.deviceEstimate.bytes).toBe(2 * GIB);
+});
+
+it('info() says whether what computes may share memory: in Node it may, in a worker as its page does', async () => {
+  expect((await session.info()).coi).toBe(true);
+  vi.stubGlobal('crossOriginIsolated', false);
+  expect((await session.info()).coi).toBe(false);
+  vi.unstubAllGlobals();
 });
 
 it('a budget is obeyed to the byte: one less is refused with the numbers, and the next request is answered', async () => {

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ServerOptions, serveProduct } from '../../testing/server.ts';
+import { type ServerOptions, serve, serveProduct } from '../../testing/server.ts';
 import type { Browser, Engine, Tab } from './browser.ts';
 
 const TINY = '/models/tiny/';
@@ -78,6 +78,10 @@ const ask = (tab: Tab, question: string) =>
     await until('the answer', () => session().phase === 'ready' && session().messages.length > before);
     return state();`);
 
+/** The page and its worker may share memory. */
+const isolated = async (tab: Tab) =>
+  equal('isolated', await tab.run(`${CHAT} return [crossOriginIsolated, session().info.coi];`), [true, true]);
+
 /** Waits until the cache of all that was said is in the browser's storage. */
 const saved = (tab: Tab) =>
   tab.run(`${CHAT}
@@ -121,6 +125,11 @@ export async function journey(
 ): Promise<{ name: string; steps: Step[] }> {
   const profile = await mkdtemp(join(tmpdir(), 'nibble-engine-'));
   const product = await serveProduct('.', { models: MODELS });
+  // a host of static files, whose owner has asked the page to isolate itself
+  const bare = await serve({
+    mounts: [...MODELS, ['/', 'dist/site']],
+    replace: { '<head>': '<head><meta name="nibble-isolate" />' },
+  });
   let browser: Browser | null = null;
   const steps: Step[] = [];
   const fetched = () => product.site.bytes(TINY);
@@ -152,6 +161,7 @@ export async function journey(
       await tab.goto(`${site.origin}/${QUERY}`);
       await load(tab);
       if (fetched() === 0) throw new Error('nothing was fetched');
+      await isolated(tab);
     });
     let said = await step('answer', () => ask(tab, 'cat'));
     agrees('first', said);
@@ -187,6 +197,17 @@ export async function journey(
       agrees('widget', await ask(page, 'cat'));
       await page.goto('about:blank');
     });
+    await step('isolated by its service worker', async () => {
+      const page = await browser!.newTab();
+      await page.goto(`${bare.origin}/${QUERY}`);
+      await load(page);
+      await page.run(`${CHAT} await until('the service worker', () => navigator.serviceWorker.controller);`);
+      await page.reload();
+      await shown(page);
+      await isolated(page);
+      agrees('first', await ask(page, 'cat'));
+      await page.goto('about:blank');
+    });
     await step('offline', async () => {
       await saved(tab);
       await tab.run(
@@ -203,6 +224,7 @@ export async function journey(
       }
       await tab.goto(`${site.origin}/${QUERY}`);
       equal('what was said', (await shown(tab)).messages, said.messages);
+      await isolated(tab);
       agrees('fourth', await ask(tab, 'no'));
     });
   } catch {
@@ -210,6 +232,7 @@ export async function journey(
   } finally {
     await browser?.close().catch(() => {});
     await product.close().catch(() => {});
+    await bare.close();
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
   return { name, steps };

@@ -36,6 +36,7 @@ export const INFO: ModelInfo = {
   backend: 'cpu',
   backendReason: 'This browser has no WebGPU, so the CPU answers.',
   adapter: null,
+  coi: false,
   deviceEstimate: { bytes: 2 ** 32, reason: 'An estimate: half of the 8 GiB of memory that the browser reports.' },
   options: {
     ...({ ...defaultsOf(ENGINE_OPTIONS), threads: 1 } as unknown as ModelInfo['options']),
