@@ -61,7 +61,7 @@ export interface EngineOptions {
   chunk?: number;
   /**
    * Threads that compute where the CPU answers: 'auto' (default) takes all of up to four processors, and half of more,
-   * 8 at most. They need shared memory: in a page only where it is cross-origin isolated (docs/host-page.md). In
+   * 8 at most. They need shared memory: in a page only where it is cross-origin isolated (docs/hosting.md). In
    * info(): how many there are; 1 on the GPU.
    */
   threads?: 'auto' | number;

@@ -216,7 +216,7 @@ export async function main(args: string[]): Promise<number> {
       const report = [
         `${new Date().toISOString().slice(0, 10)}, ${chromiumVersion(executablePath)}, ` +
           `${cpus().length} cores (${cpus()[0].model}), wllama ${version} (llama.cpp ${llama}) on ` +
-          `${threads} thread${threads > 1 ? 's' : ''}${values.flash === 'off' ? ' without flash attention' : ''}, Nibble on one in ${about.way}, ` +
+          `${threads} thread${threads > 1 ? 's' : ''}${values.flash === 'off' ? ' without flash attention' : ''}, Nibble in ${about.way}, ` +
           `${basename(values.model)}, ${newTokens} new tokens; tokens a second. ` +
           `Load of the machine meanwhile: ${Math.min(...load).toFixed(1)} to ${Math.max(...load).toFixed(1)}; ` +
           `processors at work in a run, on average: ${shareOf(all.map((pair) => pair.rival))} in wllama's and ` +

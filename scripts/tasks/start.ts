@@ -95,7 +95,12 @@ async function until(
 }
 
 /** Opens the page, loads the model, asks, and calls `say` with each new piece of the answer. */
-async function askPage(context: BrowserContext, address: string, question: string, say: (piece: string) => void) {
+export async function askPage(
+  context: BrowserContext,
+  address: string,
+  question: string,
+  say: (piece: string) => void,
+) {
   const page = await context.newPage();
   await page.goto(address);
   const view = page.locator('nibble-view');
@@ -124,7 +129,7 @@ interface Browser {
 /**
  * A headless Chromium with a profile of its own, or null where there is none. No WebGPU flags: what is here is here.
  */
-async function openBrowser(): Promise<Browser | null> {
+export async function openBrowser(): Promise<Browser | null> {
   const executablePath = await findChromium();
   if (executablePath === null) return null;
   const profile = await mkdtemp(join(tmpdir(), 'nibble-start-'));
