@@ -5,7 +5,7 @@
  * not know. Pure.
  */
 import type { ModelSpec } from '../model/spec';
-import { CPU_CHUNK, type CpuScratchSizes } from './cpu-scratch';
+import { CPU_CHUNK, type CpuScratchSizes, FEW } from './cpu-scratch';
 import { type DeviceMatrix, roundUp } from './layout';
 
 /** Bytes of a page of WebAssembly's memory. */
@@ -45,7 +45,9 @@ export function planBanks(
   const stride = roundUp(headSize, 4) + 1;
   // the working arrays, which execute/cpu/bank.ts lists, and what they need besides to begin at whole 16 bytes
   const floats = CPU_CHUNK * heads * stride + ATTEND_POSITIONS * (kvHeads * (1.5 * headSize + 1) + stride);
-  const first = 8 * (sizes.x + sizes.y + sizes.tile + floats) + 2304;
+  // of one token at a time, x in 16 bits with its scales, and sums of its blocks: 2 + 4 / 32 + 4 / 16 bytes a column
+  const few = Math.ceil(1.1875 * FEW * sizes.tile);
+  const first = 8 * (sizes.x + sizes.y + sizes.tile + floats) + few + 2432;
   const banks: BankPlan[] = [];
   let end = Number.POSITIVE_INFINITY;
   let used = 0;

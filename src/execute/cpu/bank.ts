@@ -1,6 +1,6 @@
 /** A bank of memory/cpu-banks.ts as it exists: bytes for matrices and working arrays, and what computes with them. */
 import { ATTEND_POSITIONS, type BankPlan, type BankShape } from '../../memory/cpu-banks';
-import { CPU_CHUNK } from '../../memory/cpu-scratch';
+import { CPU_CHUNK, FEW } from '../../memory/cpu-scratch';
 import { type MatrixBytes, roundUp } from '../../memory/layout';
 
 export interface Bank {
@@ -17,9 +17,12 @@ const aligned = (bytes: number): number => roundUp(bytes, 16);
  * The lengths of a bank's working arrays, f32, in their order; the plan has their sum.
  *
  *   pairs             the two values of each of 256 bytes of codes
+ *   planes            a codebook in 16 bits, see simd.as.ts
  *   x                 input of a linear step, [tokens, columns rounded up to 4]
+ *   words, wordScales x in 16 bits, [FEW, columns], and what a 1 stands for, one a group of 32 columns
+ *   blocks            sums of blocks of x, [FEW, at most one a 16 columns]
  *   y                 its sums: of all rows for one token, of as many as there is room for of all tokens
- *   tile              two dequantised rows, or sums of blocks of x
+ *   tile              two dequantised rows
  *   query, sum        attention: queries and their sums of values, [tokens, heads, headSize rounded up to 4]
  *   state             their largest scores and their sums of weights, [2, tokens, heads]
  *   keys … bias       keys and values as a ring has them, their scales, and the keys' bias
@@ -27,12 +30,15 @@ const aligned = (bytes: number): number => roundUp(bytes, 16);
  */
 function bankArrays({ spec: { heads, kvHeads, headSize }, sizes: { x, y, tile } }: BankShape) {
   const stride = roundUp(headSize, 4);
+  const cols = tile / 2;
   const query = CPU_CHUNK * heads * stride;
   const scales = ATTEND_POSITIONS * kvHeads;
   const keys = scales * headSize;
   const head = 2 * ATTEND_POSITIONS * stride;
   return {
-    ...{ pairs: 512, x: 2 * x, y: 2 * y, tile: 2 * tile, query, sum: query, state: 2 * CPU_CHUNK * heads },
+    ...{ pairs: 512, planes: 9, x: 2 * x, words: (FEW * cols) / 2, wordScales: Math.ceil((FEW * cols) / 32) },
+    ...{ blocks: FEW * Math.ceil(cols / 16), y: 2 * y, tile: 2 * tile },
+    ...{ query, sum: query, state: 2 * CPU_CHUNK * heads },
     ...{ keys, keyScales: scales, values: keys, valueScales: scales, bias: keys, head, weights: ATTEND_POSITIONS },
   };
 }
@@ -50,6 +56,8 @@ export interface SimdInstance {
   readonly room: Readonly<Record<ArrayName, number>>;
   /** whose pairs of values stand at the beginning of the memory */
   codebook: readonly number[] | null;
+  /** one token's products with q4 and q8 are of 16 bits */
+  readonly int16: boolean;
 }
 
 type Simd = (...pointersAndCounts: number[]) => void;
@@ -58,21 +66,31 @@ type Simd = (...pointersAndCounts: number[]) => void;
 export type SimdExports = Readonly<
   Record<
     | 'blockSums'
+    | 'quantise16'
+    | 'blockSums16'
     | 'q4Vector'
     | 'q8Vector'
+    | 'q4Vector16'
+    | 'q8Vector16'
     | 'f32Vector'
     | 'f16Vector'
     | 'bf16Vector'
     | 'q4Tokens'
     | 'q8Tokens'
     | 'denseTokens'
+    | 'activate'
     | 'attend',
     Simd
   >
 >;
 
 /** What is bound to the memory of a bank. */
-export function simdInstance({ shape }: BankPlan, buffer: ArrayBuffer, exports: SimdExports): SimdInstance {
+export function simdInstance(
+  { shape }: BankPlan,
+  buffer: ArrayBuffer,
+  exports: SimdExports,
+  int16 = false,
+): SimdInstance {
   const room = bankArrays(shape);
   let end = 0;
   const at: Record<string, number> = {};
@@ -87,6 +105,7 @@ export function simdInstance({ shape }: BankPlan, buffer: ArrayBuffer, exports: 
     at: { ...(at as SimdInstance['at']), end },
     room,
     codebook: null,
+    int16,
   };
 }
 

@@ -15,6 +15,7 @@ import {
   CPU_WAYS,
   expected,
   GREEDY,
+  INT16,
   largestDifference,
   openFixture,
   planOf,
@@ -32,6 +33,7 @@ describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
         compareWithTransformers(path, weights, kvType, maker),
       );
     });
+    it('logits and greedy ids with products of 16 bits', () => compareWithTransformers(path, weights, 'f32', INT16));
   },
 );
 

@@ -16,7 +16,7 @@ import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/o
 import { type CpuAdapter, type CpuAdapters, fillAdapters } from './adapters';
 import { asOutOfMemory, outOfMemoryAsError } from './allocate';
 import { type Arithmetic, arithmetic } from './arithmetic';
-import { activate, add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
+import { add, embed, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import type { LinearRun } from './linear-run';
@@ -235,6 +235,7 @@ class CpuExecutor implements Executor {
     const { tokens, start } = pass;
     const { rings } = pass.cache;
     const { activations, scratch } = this;
+    const { bank } = this.weights;
     const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
     switch (step.op) {
       case 'embed':
@@ -272,11 +273,11 @@ class CpuExecutor implements Executor {
         const ring = rings[step.layer];
         const { qkv, attn } = activations;
         const bias = pass.keyBias ?? null;
-        yield* this.arithmetic.attend(this.weights.bank, shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
+        yield* this.arithmetic.attend(bank, shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
         break;
       }
       case 'activate':
-        activate(activations.gateUp, activations.mlp, tokens, step.width, step.activation);
+        this.arithmetic.activate(bank, activations.gateUp, activations.mlp, tokens, step.width, step.activation);
         break;
       case 'add':
         add(activations[step.in], activations[step.out], tokens * step.width, step.scale);

@@ -19,7 +19,7 @@ import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import { createFolderSource } from '../../../node/folder-source';
 import { type OneCache, withOneCache } from '../../test/one-cache';
-import { type Arithmetic, inJavaScript } from '../arithmetic';
+import { type Arithmetic, arithmetic, inJavaScript } from '../arithmetic';
 import { createCpuExecutor } from '../executor';
 
 export interface Expected {
@@ -89,8 +89,14 @@ const cpuMaker = (way?: Arithmetic): Maker => ({
   make: (model, plan) => withOneCache(createCpuExecutor(model, plan, way)),
 });
 
-/** As it runs here: in WebAssembly. */
+/** As it runs here, all of it exact: in WebAssembly. */
 export const CPU = cpuMaker();
+
+/** Products of 16 bits in WebAssembly, and every token by itself, so that all products are. */
+export const INT16: Maker = {
+  target: 'cpu',
+  make: (model, plan) => cpuMaker(arithmetic('int16')).make(model, { ...plan, request: { ...plan.request, chunk: 1 } }),
+};
 
 /** As it runs where WebAssembly is forbidden. */
 export const JAVASCRIPT = cpuMaker(inJavaScript('a test'));
