@@ -9,31 +9,17 @@
  */
 
 import process from 'node:process';
-import { loadWeights } from '../src/checkpoint/load-weights';
-import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { arithmetic, inJavaScript } from '../src/execute/cpu/arithmetic';
-import { createCpuExecutor } from '../src/execute/cpu/executor';
-import { GREEDY, request, take } from '../src/execute/cpu/test/models';
-import { chooseFormats } from '../src/memory/formats';
+import { GREEDY, take } from '../src/execute/cpu/test/models';
 import type { KvType } from '../src/memory/kv';
-import { NO_LIMITS, planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
-import { parseSpec } from '../src/model/parse';
 import { parse } from '../src/node/arguments';
-import { createFolderSource } from '../src/node/folder-source';
 import { median } from '../src/node/median';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
+import { openOnCpu, timed } from './on-cpu';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;
 const OPTIONS = { pairs: text, 'prompt-tokens': text, 'new-tokens': text, kv: text, model: text };
-
-/** Seconds of the processor, and what came of it. */
-async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
-  const before = process.cpuUsage();
-  const result = await work();
-  return [process.cpuUsage(before).user / 1e6, result];
-}
 
 async function main(): Promise<number> {
   const args = parse('cpu', process.argv.slice(3), OPTIONS, 0);
@@ -41,22 +27,13 @@ async function main(): Promise<number> {
   const promptTokens = args.count('prompt-tokens', 64);
   const newTokens = args.count('new-tokens', 48, 2);
   const kvType = (args.text('kv') ?? 'f16') as KvType;
-  const checkpoint = await openCheckpoint(createFolderSource(args.text('model') ?? DEFAULT_MODEL));
-  const spec = parseSpec(checkpoint.config);
-  const table = tensorTable(spec);
-  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
-  const plan = planMemory(model, request({ promptTokens, maxNewTokens: newTokens, kvType }), NO_LIMITS, 'cpu');
-  const ids = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % spec.vocab);
-  const runs = await Promise.all(
-    [arithmetic(), inJavaScript('WebAssembly is forbidden')].map(async (way) => {
-      const executor = createCpuExecutor(model, plan, way);
-      await loadWeights(checkpoint, table, executor.sink, { formats: model.formats });
-      const cache = executor.createCache();
-      await cache.reserve(plan);
-      return { name: way.name, executor, cache, prompt: [] as number[], answer: [] as number[], ids: [] as number[] };
-    }),
+  const { spec, runs: opened } = await openOnCpu(
+    args.text('model') ?? DEFAULT_MODEL,
+    [arithmetic(), inJavaScript('WebAssembly is forbidden')],
+    { promptTokens, maxNewTokens: newTokens, kvType },
   );
+  const ids = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % spec.vocab);
+  const runs = opened.map((run) => ({ ...run, prompt: [] as number[], answer: [] as number[], ids: [] as number[] }));
   // the first is for the compilers
   for (let pair = -1; pair < pairs; pair++) {
     for (const run of runs) {
