@@ -1,5 +1,5 @@
 /**
- * A model on the CPU: in WebAssembly in several threads and in one, and with the same code as where WebAssembly is
+ * A model on the CPU: in WebAssembly in several threads and in one, with exact products, and as where WebAssembly is
  * forbidden, in turn in one process. Tokens a second of a prompt and of an answer by the clock: the median of the
  * rounds, and of their ratios.
  *
@@ -11,32 +11,17 @@
 
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { loadWeights } from '../src/checkpoint/load-weights';
-import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
-import { type Arithmetic, arithmetic, inJavaScript } from '../src/execute/cpu/arithmetic';
-import { createCpuExecutor } from '../src/execute/cpu/executor';
-import { GREEDY, request, take } from '../src/execute/cpu/test/models';
-import { chooseFormats } from '../src/memory/formats';
+import { arithmetic, inJavaScript } from '../src/execute/cpu/arithmetic';
+import { GREEDY, take } from '../src/execute/cpu/test/models';
 import type { KvType } from '../src/memory/kv';
-import { NO_LIMITS, planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
-import { parseSpec } from '../src/model/parse';
 import { parse } from '../src/node/arguments';
-import { startNodeThread } from '../src/node/compute-threads';
-import { createFolderSource } from '../src/node/folder-source';
 import { median } from '../src/node/median';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
+import { openOnCpu, timed, type Way } from './on-cpu';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;
 const OPTIONS = { rounds: text, 'prompt-tokens': text, 'new-tokens': text, kv: text, model: text, threads: text };
-
-/** Seconds, and what came of it. */
-async function timed<T>(work: () => Promise<T>): Promise<[number, T]> {
-  const before = performance.now();
-  const result = await work();
-  return [(performance.now() - before) / 1000, result];
-}
 
 async function main(): Promise<number> {
   const args = parse('cpu', process.argv.slice(3), OPTIONS, 0);
@@ -45,39 +30,27 @@ async function main(): Promise<number> {
   const promptTokens = args.count('prompt-tokens', 64);
   const newTokens = args.count('new-tokens', 48, 2);
   const kvType = (args.text('kv') ?? 'f16') as KvType;
-  const checkpoint = await openCheckpoint(createFolderSource(args.text('model') ?? DEFAULT_MODEL));
-  const spec = parseSpec(checkpoint.config);
-  const table = tensorTable(spec);
-  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
-  const ids = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % spec.vocab);
-  const ways: [string, number, Arithmetic][] = [
-    [`WebAssembly, ${threads} threads`, threads, arithmetic()],
-    ['WebAssembly, one thread', 1, arithmetic()],
-    ['JavaScript', 1, inJavaScript('WebAssembly is forbidden')],
+  const ways: Way[] = [
+    { way: arithmetic('int16'), threads },
+    { way: arithmetic('int16') },
+    { way: arithmetic() },
+    { way: inJavaScript('WebAssembly is forbidden') },
   ];
-  const runs = await Promise.all(
-    ways.map(async ([name, count, way]) => {
-      const asked = request({ promptTokens, maxNewTokens: newTokens, kvType, threads: count });
-      const plan = planMemory(model, asked, NO_LIMITS, 'cpu');
-      const executor = createCpuExecutor(model, plan, { count, start: startNodeThread }, way);
-      await loadWeights(checkpoint, table, executor.sink, { formats: model.formats });
-      const cache = executor.createCache();
-      await cache.reserve(plan);
-      return { name, executor, cache, prompt: [] as number[], answer: [] as number[], ids: [] as number[] };
-    }),
-  );
+  const request = { promptTokens, maxNewTokens: newTokens, kvType };
+  const { spec, runs: opened } = await openOnCpu(args.text('model') ?? DEFAULT_MODEL, ways, request);
+  const ids = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % spec.vocab);
+  const runs = opened.map((run) => ({ ...run, prompt: [] as number[], answer: [] as number[], ids: [] as number[] }));
   // the first is for the compilers
   for (let round = -1; round < rounds; round++) {
     for (const run of runs) {
       const { executor, cache } = run;
-      const [prompt] = await timed(() => executor.prefill(cache, ids, 0));
-      const [answer, made] = await timed(() => take(executor.decode(cache, promptTokens, newTokens, GREEDY)));
-      run.ids = made;
+      const prompt = await timed(() => executor.prefill(cache, ids, 0));
+      const answer = await timed(() => take(executor.decode(cache, promptTokens, newTokens, GREEDY)));
+      run.ids = answer.result;
       if (round < 0) continue;
-      run.prompt.push(promptTokens / prompt);
+      run.prompt.push(promptTokens / prompt.clock);
       // the first token's logits are the prompt's
-      run.answer.push((newTokens - 1) / answer);
+      run.answer.push((newTokens - 1) / answer.clock);
     }
   }
   const row = (name: string, ...cells: number[]) =>

@@ -5,7 +5,7 @@
  * not know. Pure.
  */
 import type { ModelSpec } from '../model/spec';
-import { CPU_CHUNK, type CpuScratchSizes } from './cpu-scratch';
+import { CPU_CHUNK, type CpuScratchSizes, FEW } from './cpu-scratch';
 import { type DeviceMatrix, roundUp } from './layout';
 
 /** Bytes of a page of WebAssembly's memory. */
@@ -46,7 +46,9 @@ function workingBytes({ spec, sizes: { x, y, tile }, threads }: BankShape): numb
   const stride = roundUp(headSize, 4);
   const queries = CPU_CHUNK * heads;
   const rows = ATTEND_POSITIONS * kvHeads * (3 * headSize + 2);
-  const common = 4 * (512 + 2 * x + queries * stride + rows) + 128;
+  // of one token at a time, x in 16 bits with its scales, and sums of its blocks: 2 + 4 / 32 + 4 / 16 bytes a column
+  const few = Math.ceil(1.1875 * FEW * tile);
+  const common = 4 * (512 + 9 + 2 * x + queries * stride + rows) + few + 256;
   const own = 4 * (2 * y + 2 * tile + queries * (stride + 2) + ATTEND_POSITIONS * (2 * stride + 1)) + 128;
   return common + threads * own;
 }

@@ -5,6 +5,9 @@ import type { Step } from '../model/steps';
 /** Tokens that the CPU runs at once: enough to share a dequantised row, few enough to stop soon when asked. */
 export const CPU_CHUNK = 32;
 
+/** Up to this many tokens go through a linear step one by one. */
+export const FEW = 2;
+
 export interface CpuScratchSizes {
   /** input of a linear step, [tokens rounded up to 4, cols] */
   x: number;

@@ -1,14 +1,16 @@
 /**
- * Products and attention, which take almost all of the CPU's time, in one of two ways that is chosen once: plain
- * JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD, in as many threads as can share its
- * memory. Everything else of the executor is the same.
+ * Products, attention and activations, which take almost all of the CPU's time, in one of two ways that is chosen once:
+ * plain JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD, in as many threads as can
+ * share its memory. Everything else of the executor is the same.
  */
 import type { BankPlan } from '../../memory/cpu-banks';
 import { attend } from './attend';
 import { type Bank, type SimdExports, simdInstance } from './bank';
+import { activate } from './kernels';
 import { type LinearScratch, linear } from './linear';
 import type { LinearRun } from './linear-run';
 import wasm, { limits } from './simd.as.ts?wasm';
+import { simdActivate } from './simd-activate';
 import { simdAttend } from './simd-attend';
 import { simdLinear } from './simd-linear';
 import { Team, type Threads } from './team';
@@ -29,6 +31,8 @@ export interface Computing {
   linear(run: LinearRun, scratch: LinearScratch): Generator<number, void>;
   /** As attend(). */
   attend(...run: Parameters<typeof attend>): Generator<number, void>;
+  /** As activate(). */
+  activate(...run: Parameters<typeof activate>): void;
   /** how many that helpers did in time, and did not */
   readonly jobs: Team['jobs'];
   /** Ends its threads. */
@@ -43,6 +47,7 @@ export const inJavaScript = (why: string): Arithmetic => ({
     description: `javascript: ${why}`,
     linear,
     attend,
+    activate,
     jobs: { done: 0, late: 0 },
     close() {},
   }),
@@ -76,8 +81,9 @@ function sharedMemories(plans: readonly BankPlan[], threads: Threads | undefined
   return memories.every((memory) => memory !== null) ? memories : null;
 }
 
-const inWebAssembly = (alone: WebAssembly.Module): Arithmetic => ({
-  name: SIMD,
+/** @param int16 one token's products with q4 and q8 weights are of 16 bits */
+const inWebAssembly = (alone: WebAssembly.Module, int16: boolean): Arithmetic => ({
+  name: int16 ? `${SIMD}, int16` : SIMD,
   open(plans, threads) {
     const shared = sharedMemories(plans, threads);
     const module = shared ? compile(true) : alone;
@@ -89,7 +95,7 @@ const inWebAssembly = (alone: WebAssembly.Module): Arithmetic => ({
       if (!memory) return { plan, buffer: new ArrayBuffer(plan.bytes), simd: null };
       const exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as SimdExports;
       const { buffer } = memory;
-      return { plan, buffer, simd: simdInstance(plan, buffer, { exports, index, team }) };
+      return { plan, buffer, simd: simdInstance(plan, buffer, { exports, index, team, int16 }) };
     });
     const plain = banks.every(({ simd }) => simd) ? '' : '; javascript for weights that WebAssembly has no memory for';
     return {
@@ -99,30 +105,41 @@ const inWebAssembly = (alone: WebAssembly.Module): Arithmetic => ({
       },
       linear: (run, scratch) => simdLinear(run, scratch, banks[0]),
       attend: (...run) => simdAttend(banks[0], ...run),
+      activate: (...run) => simdActivate(banks[0], ...run),
       jobs: team.jobs,
       close: () => team.end(),
     };
   },
 });
 
-let chosen: Arithmetic | null = null;
+/** How one token's input of a product is held: as it is, or in 16 bits. */
+export type Activations = 'f32' | 'int16';
 
-/** The better way that runs here. The module is compiled when this is called first, and never again. */
-export function arithmetic(): Arithmetic {
+let chosen: Record<Activations, Arithmetic> | null = null;
+
+/**
+ * The better way that runs here. The module is compiled when this is called first, and never again. Plain JavaScript
+ * knows f32 only.
+ */
+export function arithmetic(activations: Activations = 'f32'): Arithmetic {
   chosen ??= choose();
-  return chosen;
+  return chosen[activations];
 }
 
-function choose(): Arithmetic {
-  if (typeof WebAssembly === 'undefined') return inJavaScript('there is no WebAssembly here');
+function choose(): Record<Activations, Arithmetic> {
+  const plain = (why: string) => {
+    const f32 = inJavaScript(why);
+    return { f32, int16: f32 };
+  };
+  if (typeof WebAssembly === 'undefined') return plain('there is no WebAssembly here');
   try {
     const module = compile(false);
     // WebKit compiles whatever the policy says, and refuses the instance
     new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1 }) } });
-    return inWebAssembly(module);
+    return { f32: inWebAssembly(module, false), int16: inWebAssembly(module, true) };
   } catch {
     // a policy does not keep anybody from asking whether it could be compiled
-    return inJavaScript(
+    return plain(
       WebAssembly.validate(wasm)
         ? "WebAssembly is forbidden by the page's policy"
         : 'WebAssembly has no SIMD in this browser',

@@ -1,6 +1,6 @@
 /** A bank of memory/cpu-banks.ts as it exists: bytes for matrices and working arrays, and what computes with them. */
 import { ATTEND_POSITIONS, type BankPlan, type BankShape } from '../../memory/cpu-banks';
-import { CPU_CHUNK } from '../../memory/cpu-scratch';
+import { CPU_CHUNK, FEW } from '../../memory/cpu-scratch';
 import { type MatrixBytes, roundUp } from '../../memory/layout';
 import type { Team } from './team';
 
@@ -17,11 +17,19 @@ const aligned = (bytes: number): number => roundUp(bytes, 16);
 /** The lengths of the working arrays that all threads of a bank share, f32, in their order. */
 const sharedArrays = ({ spec: { heads, kvHeads, headSize }, sizes }: BankShape) => {
   const rows = ATTEND_POSITIONS * kvHeads;
+  const cols = sizes.tile / 2;
   return {
     /** the two values of each of 256 bytes of codes */
     pairs: 512,
+    /** a codebook in 16 bits, see simd.as.ts */
+    planes: 9,
     /** input of a linear step, [tokens, columns rounded up to 4] */
     x: 2 * sizes.x,
+    /** x in 16 bits, [FEW, columns], and what a 1 stands for, one a group of 32 columns */
+    words: (FEW * cols) / 2,
+    wordScales: Math.ceil((FEW * cols) / 32),
+    /** sums of blocks of x, [FEW, at most one a 16 columns] */
+    blocks: FEW * Math.ceil(cols / 16),
     /** attention: queries, [tokens, heads, headSize rounded up to 4] */
     query: CPU_CHUNK * heads * roundUp(headSize, 4),
     /** keys and values as a ring has them, their scales, and the keys' bias */
@@ -46,7 +54,7 @@ const threadArrays = ({ spec: { heads, headSize }, sizes: { y, tile } }: BankSha
     weights: ATTEND_POSITIONS,
     /** sums of a linear step: of all rows for one token, of as many as there is room for of all tokens */
     y: 2 * y,
-    /** two dequantised rows, or sums of blocks of x */
+    /** two dequantised rows */
     tile: 2 * tile,
   };
 };
@@ -72,6 +80,8 @@ export interface SimdInstance {
   readonly room: Lengths<typeof sharedArrays> & Lengths<typeof threadArrays>;
   /** whose pairs of values stand at the beginning of the memory */
   codebook: readonly number[] | null;
+  /** one token's products with q4 and q8 are of 16 bits */
+  readonly int16: boolean;
 }
 
 type Simd = (...pointersAndCounts: number[]) => void;
@@ -80,14 +90,19 @@ type Simd = (...pointersAndCounts: number[]) => void;
 export type SimdExports = Readonly<
   Record<
     | 'blockSums'
+    | 'quantise16'
+    | 'blockSums16'
     | 'q4Vector'
     | 'q8Vector'
+    | 'q4Vector16'
+    | 'q8Vector16'
     | 'f32Vector'
     | 'f16Vector'
     | 'bf16Vector'
     | 'q4Tokens'
     | 'q8Tokens'
     | 'denseTokens'
+    | 'activate'
     | 'attend',
     Simd
   >
@@ -97,7 +112,7 @@ export type SimdExports = Readonly<
 export function simdInstance(
   { shape }: BankPlan,
   buffer: ArrayBufferLike,
-  bound: Pick<SimdInstance, 'exports' | 'index' | 'team'>,
+  bound: Pick<SimdInstance, 'exports' | 'index' | 'team' | 'int16'>,
 ): SimdInstance {
   let end = 0;
   const place = <Name extends string>(lengths: Readonly<Record<Name, number>>) => {

@@ -16,6 +16,7 @@ import {
   CPU_WAYS,
   expected,
   GREEDY,
+  INT16,
   largestDifference,
   openFixture,
   planOf,
@@ -40,6 +41,7 @@ describe.each([...FORMAT_FIXTURES, ...GGUF_FIXTURES, ...FAMILY_FIXTURES])(
       // helpers have computed
       expect(opened[0].jobs.done).toBeGreaterThan(0);
     });
+    it('logits and greedy ids with products of 16 bits', () => compareWithTransformers(path, weights, 'f32', INT16));
   },
 );
 

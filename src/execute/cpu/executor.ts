@@ -16,7 +16,7 @@ import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/o
 import { type CpuAdapter, type CpuAdapters, fillAdapters, NO_ADAPTERS } from './adapters';
 import { asOutOfMemory, type CpuScratch, createScratch, outOfMemoryAsError } from './allocate';
 import { type Arithmetic, arithmetic, type Computing, inJavaScript } from './arithmetic';
-import { activate, add, embed, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
+import { add, embed, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import type { LinearRun } from './linear-run';
@@ -273,7 +273,7 @@ class CpuExecutor implements Executor {
         break;
       }
       case 'activate':
-        activate(activations.gateUp, activations.mlp, tokens, step.width, step.activation);
+        this.computing.activate(activations.gateUp, activations.mlp, tokens, step.width, step.activation);
         break;
       case 'add':
         add(activations[step.in], activations[step.out], tokens * step.width, step.scale);

@@ -4,9 +4,7 @@
 import type { StepOf } from '../../model/steps';
 import type { CpuMatrix } from './matrix';
 
-/** Up to this many tokens go one by one. */
-export const FEW = 2;
-/** More go in steps of so many. */
+/** More than FEW tokens go in steps of so many. */
 export const TOKENS = 4;
 
 /** What a linear step reads and writes. */
@@ -56,6 +54,11 @@ export function finish(
   const { accumulate, scale, softcap } = run.step;
   let stride = 0;
   for (let i = 0; i < matrices.length; i++) stride += matrices[i].rows;
+  const asTheyAre = !bias && !factor && !accumulate && scale === 1 && softcap === null;
+  if (asTheyAre && sums.row === 1 && token + 1 === lastToken) {
+    output.set(y.subarray(sums.from, sums.from + end - row), token * stride + first + row);
+    return;
+  }
   for (let r = row; r < end; r++) {
     const f = factor ? factor[r] : 1;
     const b = bias ? bias[r] : 0;

@@ -11,7 +11,8 @@
  * pieces by rows (by table: by blocks of columns, whose tables are made once), between which a caller can do something
  * else.
  */
-import { FEW, finish, type LinearRun, TOKENS } from './linear-run';
+import { FEW } from '../../memory/cpu-scratch';
+import { finish, type LinearRun, TOKENS } from './linear-run';
 import { type CpuMatrix, halfTable, rowValues } from './matrix';
 import { TIME_SLICE } from './time-slice';
 

@@ -3,10 +3,12 @@
  * and sums come back, which are finished as linear.ts does. Threads share the rows. Matrices that are in no bank
  * (adapters') come through working arrays of attention, some rows at a time.
  */
+import { FEW } from '../../memory/cpu-scratch';
 import { roundUp } from '../../memory/layout';
 import type { Bank, SimdInstance } from './bank';
+import { int16Codebook } from './int16-codebook';
 import { type LinearScratch, linear } from './linear';
-import { FEW, finish, type LinearRun, TOKENS } from './linear-run';
+import { finish, type LinearRun, TOKENS } from './linear-run';
 import type { CpuMatrix } from './matrix';
 import { TIME_SLICE } from './time-slice';
 
@@ -33,6 +35,8 @@ export function* simdLinear(run: LinearRun, scratch: LinearScratch, base: Bank):
     const bank = bankOf(matrix, base);
     if (bank !== filled) putInput(run, bank.simd!);
     filled = bank;
+    putCodebook(bank.simd!, matrix);
+    if (tokens <= FEW) putBlocks(run, matrix, bank.simd!);
     const step = mostRows(run, matrix, bank);
     for (let row = 0; row < matrix.rows; row += step) {
       const end = Math.min(row + step, matrix.rows);
@@ -60,7 +64,8 @@ function rowBytes({ codes, scales, rows }: CpuMatrix): { codes: number; statisti
 function mostRows({ tokens, step: { cols } }: LinearRun, matrix: CpuMatrix, { simd }: Bank): number {
   const stride = roundUp(cols, 4);
   const padded = tokens <= FEW ? tokens : roundUp(tokens, TOKENS);
-  if (!simd || padded * stride > simd.room.x || 2 * stride > simd.room.tile) return 0;
+  if (!simd || padded * stride > simd.room.x || 2 * stride > simd.room.tile || FEW * cols > 2 * simd.room.words)
+    return 0;
   const bytes = rowBytes(matrix);
   const room = matrix.bank?.simd
     ? Number.POSITIVE_INFINITY
@@ -103,21 +108,58 @@ function copied(matrix: CpuMatrix, row: number, end: number, simd: SimdInstance)
   };
 }
 
-/** x as the products want it: many tokens in rows of whole 16 bytes, a multiple of 4 of them, with 0 between. */
-function putInput({ input, inputAt, tokens, step: { cols } }: LinearRun, { floats, at }: SimdInstance): void {
+/**
+ * x as the products want it: many tokens in rows of whole 16 bytes, a multiple of 4 of them, with 0 between; few also
+ * in 16 bits where products are.
+ */
+function putInput({ input, inputAt, tokens, step: { cols } }: LinearRun, simd: SimdInstance): void {
+  const { floats, at, exports } = simd;
   const x = at.x / 4;
   const stride = tokens <= FEW ? cols : roundUp(cols, 4);
   if (tokens > FEW) floats.fill(0, x, x + roundUp(tokens, TOKENS) * stride);
-  for (let t = 0; t < tokens; t++)
+  for (let t = 0; t < tokens; t++) {
     floats.set(input.subarray(inputAt + t * cols, inputAt + (t + 1) * cols), x + t * stride);
+    if (tokens > FEW || !simd.int16) continue;
+    const { x: from, words, wordScales } = vectorAt(simd, cols, t);
+    exports.quantise16(from, words, wordScales, cols);
+  }
 }
 
-/** The pairs of values of a codebook, for the 256 bytes that two codes can be. */
-function putPairs(simd: SimdInstance, codebook: readonly number[]): void {
-  if (simd.codebook === codebook) return;
+/** Where the input of one of few tokens stands, and what is made of it. */
+const vectorAt = ({ at }: SimdInstance, cols: number, t: number) => ({
+  x: at.x + t * cols * 4,
+  words: at.words + t * cols * 2,
+  wordScales: at.wordScales + t * (cols >> 5) * 4,
+  blocks: at.blocks + t * Math.ceil(cols / 16) * 4,
+});
+
+/** Sums of blocks of x, of few tokens: what a matrix's offsets are multiplied with. */
+function putBlocks({ tokens }: LinearRun, { offsets, cols, block }: CpuMatrix, simd: SimdInstance): void {
+  for (let t = 0; offsets && t < tokens; t++) {
+    const { x, words, wordScales, blocks } = vectorAt(simd, cols, t);
+    if (simd.int16) simd.exports.blockSums16(words, wordScales, x, blocks, cols, block);
+    else simd.exports.blockSums(x, blocks, cols, block);
+  }
+}
+
+/** A matrix's codebook: the pairs of values that the 256 bytes of two codes can be, and its values in 16 bits. */
+function putCodebook(simd: SimdInstance, { format }: CpuMatrix): void {
+  if (format.type !== 'q4') return;
+  const { codebook } = format;
+  const { floats, bytes, at } = simd;
+  // each matrix of bitsandbytes brings the same one
+  if (simd.codebook === codebook || simd.codebook?.every((value, i) => value === codebook[i])) return;
   for (let byte = 0; byte < 256; byte++) {
-    simd.floats[2 * byte] = codebook[byte >> 4];
-    simd.floats[2 * byte + 1] = codebook[byte & 15];
+    floats[2 * byte] = codebook[byte >> 4];
+    floats[2 * byte + 1] = codebook[byte & 15];
+  }
+  if (simd.int16) {
+    const { values, unit } = int16Codebook(codebook);
+    for (const [i, value] of values.entries()) {
+      bytes[at.planes + i] = value;
+      bytes[at.planes + 16 + i] = value >> 8;
+    }
+    floats[at.planes / 4 + 8] = unit;
   }
   simd.codebook = codebook;
 }
@@ -132,20 +174,21 @@ function timesVectors(
   simd: SimdInstance,
 ): void {
   const { format, cols, block } = run.matrices[m];
-  const { exports, floats, at, threads, team } = simd;
+  const { floats, threads, team, int16 } = simd;
   const bytes = rowBytes(run.matrices[m]);
-  const [{ tile: blocks }] = threads;
-  if (format.type === 'q4') putPairs(simd, format.codebook);
+  const name =
+    int16 && (format.type === 'q4' || format.type === 'q8')
+      ? (`${format.type}Vector16` as const)
+      : (`${format.type}Vector` as const);
+  const work = (end - row) * cols;
   for (let t = 0; t < run.tokens; t++) {
-    const x = at.x + t * cols * 4;
-    if (offsets) exports.blockSums(x, blocks, cols, block);
-    const work = (end - row) * cols;
+    const { x, words, wordScales, blocks } = vectorAt(simd, cols, t);
     const parts = team.parts(end - row, 2, work);
-    team.run(simd, `${format.type}Vector`, parts, work, ({ thread, from, end: last }) => {
+    team.run(simd, name, parts, work, ({ thread, from, end: last }) => {
       const own = rowsFrom({ codes, scales, offsets }, bytes, from);
       const [y, count] = [threads[thread].y + 4 * from, last - from];
       return block
-        ? [own.codes, own.scales, own.offsets, x, blocks, y, count, cols, block]
+        ? [own.codes, own.scales, own.offsets, x, blocks, y, count, cols, block, words, wordScales]
         : [own.codes, x, y, count, cols];
     });
     for (const { thread, from, end: last } of parts) {
@@ -170,7 +213,6 @@ function timesTokens(
   const { floats, at, threads, team } = simd;
   const bytes = rowBytes(run.matrices[m]);
   const tokens = roundUp(run.tokens, TOKENS);
-  if (format.type === 'q4') putPairs(simd, format.codebook);
   const name = format.type === 'q4' || format.type === 'q8' ? (`${format.type}Tokens` as const) : 'denseTokens';
   // rows go in pairs
   const work = (end - row) * tokens * cols;

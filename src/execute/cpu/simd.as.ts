@@ -1,7 +1,7 @@
 /**
- * The CPU's products and its attention in AssemblyScript: WebAssembly with 128-bit SIMD, all of it exact f32. Compiled
- * by scripts/bundling/vite-simd.ts; linear.ts and attend.ts are the same in JavaScript, and what this is checked
- * against.
+ * The CPU's products and its attention in AssemblyScript: WebAssembly with 128-bit SIMD, exact f32 but for the
+ * functions whose names end in 16. Compiled by scripts/bundling/vite-simd.ts; linear.ts and attend.ts are the same in
+ * JavaScript, and what this is checked against.
  *
  * All pointers are byte addresses into the one memory that an instance is bound to; nothing is allocated here, and
  * memory is only written where a parameter says so. Pointers are unsigned: a memory may have almost 4 GiB. It is long
@@ -10,6 +10,11 @@
 
 /** Where the 256 pairs of values stand that a byte of two q4 codes can mean, f32, the high nibble's first. */
 const PAIRS: usize = 0;
+/**
+ * Behind them the codebook in 16 bits: the low bytes of its 16 values, their high bytes, and what a value of 1 stands
+ * for, f32 (int16-codebook.ts).
+ */
+const PLANES: usize = 2048;
 
 const F32: u32 = 0;
 const F16: u32 = 1;
@@ -40,6 +45,12 @@ function halves(bits: v128): v128 {
   const endless = v128.and(i32x4.gt_s(magnitude, i32x4.splat(0x0f7fffff)), i32x4.splat(0x7f800000));
   const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
   return v128.or(v128.or(value, endless), sign);
+}
+
+/** As halves(), of finite ones in the high halves of their lanes: the exponent moves with the sign behind it. */
+@inline
+function finite(bits: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shr_s(bits, 3), i32x4.splat(0x8fffe000)), f32x4.splat(5.192296858534828e33));
 }
 
 /** Bytes of one value of a type. */
@@ -215,6 +226,191 @@ export function q8Vector(
   }
 }
 
+// One token in 16 bits: what a product of 16-bit numbers adds up in 32 bits is exact, so only x and the codebook are
+// rounded. A group of 32 columns has 8 products a lane: of x within 32767 and a codebook within 8192 they stay within
+// 2^31 - 1 (8 * 32767 * 8192 = 2^31 - 65536), and so do they of int8 codes.
+
+/**
+ * x in 16 bits, every whole group of 32 columns by its largest magnitude; columns beyond the last are left out. Of 16
+ * columns the 8 even ones stand before the odd ones, as bytes of q4 codes and pairs of int8 have them.
+ * @param out [cols / 32, 32] i16
+ * @param scales [cols / 32] f32: what a 1 stands for; 0 of a group below 1e-34, for which there would be no such number
+ */
+export function quantise16(x: usize, out: usize, scales: usize, cols: u32): void {
+  for (const end = out + ((cols >> 5) << 6); out < end; scales += 4) {
+    const last = x + 128;
+    let m = f32x4.splat(0);
+    for (let at = x; at < last; at += 16) m = f32x4.max(m, f32x4.abs(v128.load(at)));
+    m = f32x4.max(m, v128.shuffle<f32>(m, m, 2, 3, 0, 1));
+    const most = max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
+    // not a number where one of them is none, and so are the sums
+    const nothing = most < 1e-34;
+    store<f32>(scales, nothing ? 0 : most / 32767);
+    const by = f32x4.splat(nothing ? 0 : 32767 / most);
+    for (; x < last; x += 64, out += 32) {
+      const low = i16x8.narrow_i32x4_s(rounded(v128.load(x), by), rounded(v128.load(x, 16), by));
+      const high = i16x8.narrow_i32x4_s(rounded(v128.load(x, 32), by), rounded(v128.load(x, 48), by));
+      v128.store(out, v128.shuffle<i16>(low, high, 0, 2, 4, 6, 8, 10, 12, 14));
+      v128.store(out, v128.shuffle<i16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15), 16);
+    }
+  }
+}
+
+/**
+ * As blockSums(), of x as it stands in 16 bits: beside products of the same numbers an offset takes away just as much
+ * as the codes are too large. Columns beyond the last whole 32 are of one block, and as they are.
+ */
+export function blockSums16(words: usize, wordScales: usize, x: usize, out: usize, cols: u32, block: u32): void {
+  const ones = i16x8.splat(1);
+  for (let c: u32 = 0; c < cols; out += 4) {
+    const last = c + block;
+    let total: f32 = 0;
+    for (; c + 32 <= last; c += 32, words += 64, wordScales += 4) {
+      const all = i32x4.add(dots(ones, ones, words), dots(ones, ones, words + 32));
+      total += sum(f32x4.convert_i32x4_s(all)) * load<f32>(wordScales);
+    }
+    for (; c < last; c++) total += load<f32>(x + (c << 2));
+    store<f32>(out, total);
+  }
+}
+
+@inline
+function rounded(x: v128, by: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, by)));
+}
+
+/** The products of 16 columns: codes as 16-bit numbers, the even columns' and the odd ones', with x. */
+@inline
+function dots(even: v128, odd: v128, x: usize): v128 {
+  return i32x4.add(i32x4.dot_i16x8_s(even, v128.load(x)), i32x4.dot_i16x8_s(odd, v128.load(x, 16)));
+}
+
+/** 16-bit numbers of the first 8, or of the last, of their low and high bytes. */
+@inline
+function firstWords(low: v128, high: v128): v128 {
+  return v128.shuffle<i8>(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+@inline
+function lastWords(low: v128, high: v128): v128 {
+  return v128.shuffle<i8>(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/** The sum of `count` products of f32. */
+@inline
+function dot(a: usize, b: usize, count: u32): f32 {
+  let total: f32 = 0;
+  for (const end = a + (count << 2); a < end; a += 4, b += 4) total += load<f32>(a) * load<f32>(b);
+  return total;
+}
+
+/** As q4Vector(). @param words, wordScales what quantise16() made of x */
+export function q4Vector16(
+  codes: usize,
+  scales: usize,
+  offsets: usize,
+  x: usize,
+  blocks: usize,
+  y: usize,
+  rows: u32,
+  cols: u32,
+  block: u32,
+  words: usize,
+  wordScales: usize,
+): void {
+  const lowBytes = v128.load(PLANES);
+  const highBytes = v128.load(PLANES, 16);
+  const unit = load<f32>(PLANES, 32);
+  const perRow = cols / block;
+  const groups = cols >> 5;
+  const shift: u32 = block >> 6;
+  for (const end = y + (rows << 2); y < end; y += 4) {
+    let total = f32x4.splat(0);
+    let at = words;
+    for (let g: u32 = 0; g < groups; g++, codes += 16, at += 64) {
+      const bytes = v128.load(codes);
+      const even = v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
+      const odd = v128.and(bytes, i8x16.splat(15));
+      const evenLow = i8x16.swizzle(lowBytes, even);
+      const evenHigh = i8x16.swizzle(highBytes, even);
+      const oddLow = i8x16.swizzle(lowBytes, odd);
+      const oddHigh = i8x16.swizzle(highBytes, odd);
+      const own = i32x4.add(
+        dots(firstWords(evenLow, evenHigh), firstWords(oddLow, oddHigh), at),
+        dots(lastWords(evenLow, evenHigh), lastWords(oddLow, oddHigh), at + 32),
+      );
+      const scale = f32x4.mul(
+        v128.load_splat<u32>(wordScales + (g << 2)),
+        v128.load_splat<u32>(scales + ((g >> shift) << 2)),
+      );
+      total = f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(own), scale));
+    }
+    scales += perRow << 2;
+    let rest: f32 = 0;
+    if (offsets) {
+      rest = dot(offsets, blocks, perRow);
+      offsets += perRow << 2;
+    }
+    store<f32>(y, sum(total) * unit + rest);
+  }
+}
+
+/** The products of 16 int8 codes with x. */
+@inline
+function dotsOfBytes(codes: usize, x: usize): v128 {
+  const pairs = v128.load(codes);
+  return dots(i16x8.shr_s(i16x8.shl(pairs, 8), 8), i16x8.shr_s(pairs, 8), x);
+}
+
+/** As q8Vector(). Columns beyond the last whole 32 are of one block, and exact. */
+export function q8Vector16(
+  codes: usize,
+  scales: usize,
+  offsets: usize,
+  x: usize,
+  blocks: usize,
+  y: usize,
+  rows: u32,
+  cols: u32,
+  block: u32,
+  words: usize,
+  wordScales: usize,
+): void {
+  const perRow = cols / block;
+  const groups = cols >> 5;
+  const shift: u32 = block == 32 ? 0 : block == 64 ? 1 : 31;
+  for (const end = y + (rows << 2); y < end; y += 4) {
+    let total = f32x4.splat(0);
+    let at = words;
+    for (let g: u32 = 0; g < groups; g++, codes += 32, at += 64) {
+      const first = dotsOfBytes(codes, at);
+      const last = dotsOfBytes(codes + 16, at + 32);
+      let own: v128;
+      if (block == 16) {
+        const both = scales + (g << 3);
+        own = f32x4.add(
+          f32x4.mul(f32x4.convert_i32x4_s(first), v128.load_splat<u32>(both)),
+          f32x4.mul(f32x4.convert_i32x4_s(last), v128.load_splat<u32>(both, 4)),
+        );
+      } else
+        own = f32x4.mul(
+          f32x4.convert_i32x4_s(i32x4.add(first, last)),
+          v128.load_splat<u32>(scales + ((g >> shift) << 2)),
+        );
+      total = f32x4.add(total, f32x4.mul(own, v128.load_splat<u32>(wordScales + (g << 2))));
+    }
+    scales += perRow << 2;
+    let rest: f32 = 0;
+    for (let c = groups << 5; c < cols; c++, codes++) rest += <f32>load<i8>(codes) * load<f32>(x + (c << 2));
+    rest *= load<f32>(scales - 4);
+    if (offsets) {
+      rest += dot(offsets, blocks, perRow);
+      offsets += perRow << 2;
+    }
+    store<f32>(y, sum(total) + rest);
+  }
+}
+
 @inline
 function dense(type: u32, values: usize, x: usize, y: usize, rows: u32, cols: u32): void {
   for (const end = y + (rows << 2); y < end; y += 4) {
@@ -288,6 +484,15 @@ function q8Row(codes: usize, scales: usize, offsets: usize, tile: usize, cols: u
 @inline
 function row(type: u32, values: usize, out: usize, cols: u32): void {
   const end = out + (cols << 2);
+  if (type == F16) {
+    const endless = i16x8.splat(0x7c00);
+    for (; out + 32 <= end; out += 32, values += 16) {
+      const bits = v128.load(values);
+      if (v128.any_true(i16x8.eq(v128.and(bits, endless), endless))) break;
+      v128.store(out, finite(v128.shuffle<i16>(i16x8.splat(0), bits, 0, 8, 0, 9, 0, 10, 0, 11)));
+      v128.store(out, finite(v128.shuffle<i16>(i16x8.splat(0), bits, 0, 12, 0, 13, 0, 14, 0, 15)), 16);
+    }
+  }
   for (; out + 16 <= end; out += 16, values += 4 * size(type)) v128.store(out, four(type, values));
   for (; out < end; out += 4, values += size(type)) store<f32>(out, one(type, values));
 }
@@ -417,6 +622,26 @@ export function denseTokens(
       values += <usize>cols * size(type);
     }
     product(tile, x, y, stride, tokens);
+  }
+}
+
+/**
+ * gate = act(gate) * up, of `count` values each and up to 3 behind them, where act(x) = x / (1 + e^-z): silu where z is
+ * x, and gelu_tanh where it is 2 u, u = sqrt(2 / pi) (x + 0.044715 x^3), for (1 + tanh u) / 2 = 1 / (1 + e^-2u).
+ */
+export function activate(gate: usize, up: usize, count: u32, gelu: u32): void {
+  for (const end = gate + (count << 2); gate < end; gate += 16, up += 16) {
+    const x = v128.load(gate);
+    let z = x;
+    if (gelu) {
+      const cubic = f32x4.mul(f32x4.mul(x, x), f32x4.splat(0.07135481627159));
+      z = f32x4.mul(x, f32x4.add(f32x4.splat(1.5957691216057308), cubic));
+    }
+    // of -|z|, which does not overflow: e^-z / (1 + e^-z) = 1 / (1 + e^z)
+    const e = exp4(f32x4.neg(f32x4.abs(z)));
+    const above = v128.bitselect(e, f32x4.splat(1), f32x4.lt(z, f32x4.splat(0)));
+    const product = f32x4.mul(x, v128.load(up));
+    v128.store(gate, f32x4.mul(product, f32x4.div(above, f32x4.add(f32x4.splat(1), e))));
   }
 }
 

@@ -1,7 +1,7 @@
 /** WebAssembly beside its JavaScript twin, on shapes that hurt. Whole models in both ways: executor.test.ts. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
+import { type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import { type BankPlan, type BankShape, planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
 import type { MemoryPlan } from '../../memory/plan';
@@ -11,15 +11,18 @@ import { type Arithmetic, arithmetic, type Computing } from './arithmetic';
 import { type AttendShape, attend } from './attend';
 import { placesIn, type SimdExports, simdInstance } from './bank';
 import { createCpuExecutor } from './executor';
+import { activate } from './kernels';
 import { append, createRing, type KeyBias } from './kv-ring';
 import { linear } from './linear';
 import type { LinearRun } from './linear-run';
-import { createMatrix } from './matrix';
+import { createMatrix, rowValues } from './matrix';
 import { Team } from './team';
 import { atOnce } from './test/at-once';
+import { FORMATS, fill, shapeOf } from './test/matrices';
 import { largestDifference, randomModel, randomValues } from './test/models';
 
 const simd = arithmetic();
+const int16 = arithmetic('int16');
 const NO_ORDER = {
   module: new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)),
   memories: [],
@@ -40,7 +43,7 @@ it('has its working arrays before the first matrix, and all within its bytes', (
       const matrices = all.map((one, i) => ({ name: `${i}`, bytes: one }));
       const [plan] = planBanks(matrices, shapeOf(cols, rows, 4 * tokens, heads));
       const buffer = new ArrayBuffer(plan.bytes);
-      const bound = { exports: {} as SimdExports, index: 0, team: new Team(NO_ORDER) };
+      const bound = { exports: {} as SimdExports, index: 0, int16: true, team: new Team(NO_ORDER) };
       const { at } = simdInstance(plan, buffer, bound);
       let end = at.end;
       for (const [i, place] of [...placesIn([{ plan, buffer, simd: null }]).values()].entries()) {
@@ -71,59 +74,32 @@ it('puts matrices into as few banks as 32 bits allow, and none into two', () => 
   }
 });
 
-/** Multiples of 32, so that blocks fit; `odd` where any number of columns does. */
-const FORMATS: { format: MatrixFormat; odd: boolean }[] = [
-  { format: { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK }, odd: false },
-  { format: { type: 'q4', block: 32, offset: false, codebook: randomBook() }, odd: false },
-  { format: { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, odd: false },
-  { format: { type: 'q8', block: 16, offset: false }, odd: false },
-  { format: { type: 'q8', block: 32, offset: true }, odd: false },
-  { format: { type: 'q8', block: 64, offset: false }, odd: false },
-  { format: { type: 'q8', block: 'row', offset: false }, odd: true },
-  { format: { type: 'q8', block: 'row', offset: true }, odd: true },
-  { format: { type: 'f16' }, odd: true },
-  { format: { type: 'bf16' }, odd: true },
-  { format: { type: 'f32' }, odd: true },
-];
-
-const shapeOf = (
-  cols: number,
-  rows: number,
-  tokens: number,
-  spec: BankShape['spec'] = { heads: 4, kvHeads: 2, headSize: 32 },
-  threads = 1,
-): BankShape => ({ threads, spec, sizes: { x: tokens * cols, y: Math.max(2 * tokens, rows), tile: 2 * cols } });
-
 /** With working arrays and nothing else. */
 const emptyBank = (shape: BankShape) =>
   simd.open(planBanks([{ name: '', bytes: { codes: 0, scales: 0, offsets: 0 } }], shape));
 
-function randomBook(): number[] {
-  return [...randomValues(16, 99)];
-}
-
-/** Fills a matrix with any codes: half precision with all patterns but infinities and NaN. */
-function fill({ codes, scales, offsets, format }: ReturnType<typeof createMatrix>, seed: number): void {
-  const values = randomValues(codes.length, seed);
-  const infinite = format.type === 'f16' ? 0x7c00 : 0x7f80;
-  for (let i = 0; i < codes.length; i++) {
-    if (format.type === 'f32') codes[i] = values[i];
-    else if (codes.BYTES_PER_ELEMENT === 1) codes[i] = Math.floor(values[i] * 128);
-    else {
-      const bits = Math.floor((values[i] + 1) * 32768);
-      // of about 1, and some of the smallest
-      codes[i] =
-        (bits & infinite) === infinite || bits % 5
-          ? (bits & 0x83ff) | (format.type === 'f16' ? 0x3c00 : 0x3f00)
-          : bits & 0x83ff;
+/** The largest sum of products of a row with an input, all taken as positive. */
+function magnitude({ matrices, input, inputAt, tokens }: LinearRun): number {
+  let most = 0;
+  for (const matrix of matrices) {
+    const row = new Float64Array(matrix.cols);
+    for (let r = 0; r < matrix.rows; r++) {
+      rowValues(matrix, r, row, 0);
+      for (let t = 0; t < tokens; t++)
+        most = Math.max(
+          most,
+          row.reduce((sum, value, c) => sum + Math.abs(value * input[inputAt + t * matrix.cols + c]), 0),
+        );
     }
   }
-  scales?.set(randomValues(scales.length, seed + 1));
-  offsets?.set(randomValues(offsets.length, seed + 2));
+  return most;
 }
 
 describe('linear', () => {
-  it('of any format, size and number of tokens, in a bank or out of it, is what JavaScript computes', () => {
+  it.each([
+    ['exact', simd],
+    ['in 16 bits, nearly', int16],
+  ])('of any format, size and number of tokens, in a bank or out of it, is what JavaScript computes: %s', (_, way) => {
     fc.assert(
       fc.property(
         fc.array(
@@ -149,7 +125,7 @@ describe('linear', () => {
           const none = { name: '', bytes: { codes: 0, scales: 0, offsets: 0 } };
           // one a bank, or all in one
           const plans = planBanks([none, ...named.filter(({ banked }) => banked)], scratch, softcap ? 1 : undefined);
-          const computing = simd.open(plans);
+          const computing = way.open(plans);
           const places = placesIn(computing.banks);
           const matrices = named.map(({ name, format, rows }) =>
             createMatrix(name, rows, cols, format, places.get(name)),
@@ -177,7 +153,8 @@ describe('linear', () => {
           atOnce(linear(right, working));
           atOnce(computing.linear(run, working));
           const scale = Math.max(...right.output.map(Math.abs));
-          expect(largestDifference(run.output, right.output)).toBeLessThan(2e-6 * scale);
+          const rounding = way === int16 ? 3e-4 * magnitude(run) : 0;
+          expect(largestDifference(run.output, right.output)).toBeLessThan(2e-6 * scale + rounding);
         },
       ),
       { numRuns: 300 },
@@ -211,6 +188,26 @@ describe('linear', () => {
         expect(Math.max(...right)).toBeGreaterThan(1);
       }
   });
+});
+
+it('activates as JavaScript does, of any width', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom('silu' as const, 'gelu_tanh' as const),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.constantFrom(1, 4, 30, 300),
+      (activation, width, tokens, size) => {
+        const gateUp = randomValues(2 * tokens * width, 3).map((v) => v * size);
+        const computing = emptyBank(shapeOf(width, 2 * width, 4));
+        const [right, out] = [0, 0].map(() => new Float32Array(tokens * width));
+        activate(gateUp, right, tokens, width, activation);
+        computing.activate(gateUp, out, tokens, width, activation);
+        const scale = Math.max(1e-30, ...right.map(Math.abs));
+        expect(largestDifference(out, right)).toBeLessThan(1e-6 * scale + 1e-6);
+      },
+    ),
+  );
 });
 
 describe('attend', () => {

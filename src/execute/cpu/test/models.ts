@@ -99,8 +99,14 @@ const cpuMaker = (way?: Arithmetic, threads?: Threads): Maker => ({
   },
 });
 
-/** As it runs here: in WebAssembly. */
+/** As it runs here, all of it exact: in WebAssembly. */
 export const CPU = cpuMaker();
+
+/** Products of 16 bits in WebAssembly, and every token by itself, so that all products are. */
+export const INT16: Maker = {
+  target: 'cpu',
+  make: (model, plan) => cpuMaker(arithmetic('int16')).make(model, { ...plan, request: { ...plan.request, chunk: 1 } }),
+};
 
 /** As it runs where WebAssembly is forbidden. */
 export const JAVASCRIPT = cpuMaker(inJavaScript('a test'));
