@@ -23,7 +23,7 @@ it('lets them rest on nearly all jobs where it is slower, and finds out when tha
   const pace = new Pace();
   shareOf(pace, 4000, () => 0.6);
   expect(shareOf(pace, 100_000, () => 2)).toBeLessThan(0.03);
-  shareOf(pace, 10_000, () => 0.6);
+  shareOf(pace, 40_000, () => 0.6);
   expect(shareOf(pace, 10_000, () => 0.6)).toBeGreaterThan(0.9);
 });
 

@@ -4,14 +4,17 @@
  */
 
 /** Jobs after which it is looked at again; a token takes some hundreds. */
-const WINDOW = 32;
+const WINDOW = 64;
 /** Windows that the helpers work for before one thread is timed again, ... */
 const TOGETHER = 64;
 /** ... and that they rest for when they lost, twice as many each time on end. */
 const REST = 8;
 const LONGEST_REST = 256;
-/** What a measurement still counts after another job: the last two or three windows decide. */
-const KEEP = 1 - 1 / (2 * WINDOW);
+/**
+ * What a measurement still counts after another job: the last eight windows decide, a tenth of a second or more, as one
+ * in which a processor did something else for a while says little.
+ */
+const KEEP = 1 - 1 / (8 * WINDOW);
 /** And what one from before the other way was used: something may have changed. */
 const OLD = 1 / 8;
 
@@ -43,7 +46,7 @@ export class Pace {
   #way: 'together' | 'alone' = 'together';
   #jobs = 0;
   /** of this way, before something is decided */
-  #windows = REST;
+  #windows = 2;
   #rest = REST;
 
   /** Whether the next job is for all. */
