@@ -1,8 +1,8 @@
 /**
  * What prompt lookup (`speculate: 'prompt'`) does to decoding: the same request with it and without it, in turn, on a
- * text that repeats its prompt, on one that begins to repeat itself, and on one that does not. Medians of pairs: of
- * tokens a second; of the CPU time that the process took for an answer, which other work on the machine changes less;
- * and counted, which it does not change: passes with proposals, and those of them that were lost, for none came true.
+ * text that repeats its prompt, on one that begins to repeat itself, and on one that does not. Tokens a second are
+ * medians of pairs. Of the CPU time that the process took for an answer the least counts, since other work on the
+ * machine only adds to it. Passes with proposals are counted, and those that were lost, for none came true.
  *
  *   node scripts/run.mjs ../bench/speculation [--model DIR] [--pairs 5] [--new-tokens 192] [--backend cpu] [--only
  *   repeats|circles|new]
@@ -101,7 +101,8 @@ async function main(): Promise<number> {
     const off = middle((pair) => pair.off.tps, 1);
     const on = middle((pair) => pair.prompt.tps, 1);
     const ratio = middle((pair) => pair.prompt.tps / pair.off.tps, 2);
-    const ofWork = middle((pair) => pair.off.cpu / pair.prompt.cpu, 2);
+    const least = (which: 'off' | 'prompt') => Math.min(...pairsOf.map((pair) => pair[which].cpu));
+    const ofWork = (least('off') / least('prompt')).toFixed(2);
     const drafts = middle((pair) => pair.prompt.drafts, 0);
     const lost = middle((pair) => pair.prompt.lost, 0);
     console.log(

@@ -192,6 +192,12 @@ test.describe('where the server sends no headers', () => {
     const site = await staticHost(OPT_IN, html(framing));
     const { page, complaints } = await profile.open();
     const chat = new Chat(page);
+    /** of the chat page as a document, each time */
+    const policies: (string | undefined)[] = [];
+    page.on('response', (response) => {
+      if (response.request().isNavigationRequest() && response.url().includes('/app/'))
+        policies.push(response.headers()['cross-origin-embedder-policy']);
+    });
     await page.goto(`${site.origin}/app/${QUERY}`);
     await chat.loadModel();
     expect(await isolation(chat)).toEqual(NONE);
@@ -217,6 +223,7 @@ test.describe('where the server sends no headers', () => {
     expect(await child.evaluate(() => crossOriginIsolated)).toBe(false);
     const inFrame = new Chat(page, framed.locator('nibble-view'));
     expect(await inFrame.ask('Hello')).not.toBe('');
+    expect(policies).toEqual([undefined, 'require-corp', undefined]);
 
     await site.close();
     await page.goto(`${site.origin}/app/${QUERY}`);

@@ -16,8 +16,9 @@ export const PAGE_HEADERS = { 'Cross-Origin-Opener-Policy': 'same-origin', ...WO
  * it. A page that another frames gets nothing: its frame, and what it frames itself, stay as the server has them.
  *
  * @param destination of the request
+ * @returns null: nothing
  */
-export function addedTo(destination: RequestDestination): Readonly<Record<string, string>> {
+export function addedTo(destination: RequestDestination): Readonly<Record<string, string>> | null {
   if (destination === 'document') return PAGE_HEADERS;
-  return destination === 'worker' ? WORKER_HEADERS : {};
+  return destination === 'worker' ? WORKER_HEADERS : null;
 }

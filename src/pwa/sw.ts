@@ -99,12 +99,13 @@ function kept(request: Request): string | null {
 async function answer(request: Request, url: string): Promise<Response> {
   const response = await caches.match(url, { cacheName: CACHE });
   const ours = response && url === page ? await asBuilt(url, response) : response;
-  // a page that is isolated by now must get its workers isolated, from wherever
-  const adds = isolates && (ours || request.destination === 'worker') ? addedTo(request.destination) : {};
   const answered = ours ?? (await fetch(request));
+  // a page that is isolated by now must get its worker isolated, wherever that comes from
+  const added = isolates && (ours || request.destination === 'worker') ? addedTo(request.destination) : null;
+  if (!added) return answered;
   const headers = new Headers(answered.headers);
-  for (const [name, value] of Object.entries(adds)) headers.set(name, value);
-  return Object.keys(adds).length > 0 && answered.ok ? new Response(answered.body, { headers }) : answered;
+  for (const [name, value] of Object.entries(added)) headers.set(name, value);
+  return new Response(answered.body, { status: answered.status, headers });
 }
 
 worker.addEventListener('fetch', (event) => {
