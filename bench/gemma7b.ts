@@ -32,28 +32,10 @@ import {
   type Sizes,
   serveFaces,
 } from './faces';
+import { geometryOf } from './gemma7b-geometry';
 import { between } from './library-page';
 import { residentBytes } from './processes';
 import { writeRandomCheckpoint } from './random-checkpoint';
-
-/** huggingface.co/google/gemma-7b, config.json */
-const configOf = (layers: number) => ({
-  model_type: 'gemma',
-  architectures: ['GemmaForCausalLM'],
-  vocab_size: 256000,
-  hidden_size: 3072,
-  intermediate_size: 24576,
-  num_hidden_layers: layers,
-  num_attention_heads: 16,
-  num_key_value_heads: 16,
-  head_dim: 256,
-  max_position_embeddings: 8192,
-  rms_norm_eps: 1e-6,
-  rope_theta: 10000,
-  hidden_act: 'gelu_pytorch_tanh',
-  hidden_activation: 'gelu_pytorch_tanh',
-  tie_word_embeddings: true,
-});
 
 /** any whose ids are within the vocabulary */
 const TOKENIZER = 'reference/fixtures/tiny-llama-128/nf4';
@@ -174,7 +156,7 @@ export async function main(argv: string[]): Promise<number> {
   const wanted = FACES.filter((face) => values.only.split(',').includes(face));
   if (wanted.length === 0) throw new Error(`--only takes some of ${FACES.join()}.`);
   const folder = join(values.folder, `nf4-${values.layers}`);
-  const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : configOf(Number(values.layers));
+  const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : geometryOf(Number(values.layers));
   if (values.context) config.max_position_embeddings = Number(values.context);
   const bytes = prepare(folder, config);
   const memoryBudget = Number(values.budget);

@@ -76,6 +76,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       env: MISSING,
     },
   ],
+  [bench('large-on-cpu')]: [{ args: `--config ${TINY}/config.json --folder {tmp}`, says: /^cpu: webassembly/m }],
   [bench('gemma7b')]: [
     {
       args: `--config ${TINY}/config.json --context 65536 --tune small --budget 8000000 --only library,CLI --folder {tmp}`,
