@@ -37,7 +37,7 @@ const answer = (page: Page, workerUrl?: string) =>
       const options = { maxNewTokens: 4, temperature: 0, ignoreEos: true };
       const { ids } = await engine.generate([1, 2, 3], options).result;
       const way = async () => (await engine.info()).variants.cpu;
-      for (let turn = 0; turn < 100 && (await way()).endsWith(', 1 thread'); turn++)
+      for (let turn = 0; turn < 100 && (await way()).endsWith('more are starting'); turn++)
         await new Promise((resolve) => setTimeout(resolve, 50));
       const said = { ids, way: await way(), threads: (await engine.info()).options.threads };
       engine.dispose();

@@ -136,7 +136,8 @@ export class Team {
     if (this.#helpers.length === 0) return this.#why && `, 1 thread: ${this.#why}`;
     const alive = this.#helpers.filter(({ failed, words }) => failed === null && Atomics.load(words, DONE) >= READY);
     const failed = this.#helpers.find((helper) => helper.failed !== null)?.failed;
-    const why = failed ? ` of ${this.#helpers.length + 1}: ${failed}` : '';
+    const reason = failed ?? 'more are starting';
+    const why = alive.length < this.#helpers.length ? ` of ${this.#helpers.length + 1}: ${reason}` : '';
     return `, ${alive.length + 1} ${alive.length === 0 ? 'thread' : 'threads'}${why}`;
   }
 
