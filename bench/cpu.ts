@@ -29,7 +29,7 @@ async function main(): Promise<number> {
   const kvType = (args.text('kv') ?? 'f16') as KvType;
   const { spec, runs: opened } = await openOnCpu(
     args.text('model') ?? DEFAULT_MODEL,
-    [arithmetic(), inJavaScript('WebAssembly is forbidden')],
+    [arithmetic('int16'), inJavaScript('WebAssembly is forbidden')],
     { promptTokens, maxNewTokens: newTokens, kvType },
   );
   const ids = Array.from({ length: promptTokens }, (_, i) => (i * 7919) % spec.vocab);

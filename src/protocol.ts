@@ -431,8 +431,9 @@ export interface ModelInfo {
    */
   weightTypes: Record<string, { count: number; bytes: number }>;
   /**
-   * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd', or 'javascript: ' and why it is not
-   * WebAssembly, as where the page's policy forbids that.
+   * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd', where one token's products with
+   * quantised weights have inputs of 16 bits (logits move by less than 1e-3 of their scale), or 'javascript: ' and why
+   * it is not WebAssembly, as where the page's policy forbids that.
    */
   variants: Readonly<Record<string, string>>;
   /** The active LoRA adapters, in order. */

@@ -60,6 +60,9 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       says: /^\| times as fast, median of pairs \|/m,
     },
   ],
+  [bench('int16')]: [
+    { args: `--model ${TINY} --tokens 40 --new-tokens 3 --pairs 1`, says: /^greedy ids: 3 of 3 equal/m },
+  ],
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],
