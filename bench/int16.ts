@@ -1,5 +1,5 @@
 /**
- * Products of 16-bit numbers (`activations: 'int16'`) beside exact ones, on the CPU in one process: logits and
+ * Products of 16-bit numbers, as the product has them, beside exact ones, on the CPU in one process: logits and
  * perplexity of a text that both read one token at a time, 200 greedy ids after its beginning, and tokens a second of
  * those by the processor's time, in turn.
  *

@@ -57,10 +57,13 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('cpu')]: [
     {
       args: `--rounds 1 --prompt-tokens 8 --new-tokens 3 --kv f16 --threads 2 --model ${TINY}`,
-      says: /^\| WebAssembly, 2 threads: times JavaScript, .*\nThe same ids/m,
+      says: /^\| webassembly-simd, int16, 2 threads: times JavaScript, .*\nThe same ids/m,
     },
   ],
   [bench('ask')]: [{ args: `--rounds 1 --model ${TINY}`, says: /^\| times as fast, median of rounds \|/m }],
+  [bench('int16')]: [
+    { args: `--model ${TINY} --tokens 40 --new-tokens 3 --pairs 1`, says: /^greedy ids: 3 of 3 equal/m },
+  ],
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],

@@ -12,6 +12,7 @@ it('compiles once, when it is asked first', async () => {
     expect(compilations.count).toBe(0);
     expect(arithmetic().name).toBe('webassembly-simd');
     expect(arithmetic()).toBe(arithmetic());
+    expect(arithmetic('int16').name).toBe('webassembly-simd, int16');
     expect(compilations.count).toBe(1);
   } finally {
     compilations.restore();
@@ -44,4 +45,5 @@ it.each<[string, object | undefined, string]>([
   const arithmetic = await fresh();
   expect(arithmetic().name).toBe(name);
   expect(arithmetic()).toBe(arithmetic());
+  expect(arithmetic('int16')).toBe(arithmetic());
 });

@@ -3,6 +3,9 @@
 /** With x within 32767, 8 products of values up to this one stay within 31 bits and a sign. */
 const LARGEST = 8192;
 
+/** Enough to meet a multiple of 192, which FP4 needs, and few enough to take no time. */
+const TRIED = 1024;
+
 export interface Int16Codebook {
   /** [16], none beyond LARGEST in magnitude */
   values: Int16Array;
@@ -13,9 +16,9 @@ export interface Int16Codebook {
 const made = new WeakMap<readonly number[], Int16Codebook>();
 
 /**
- * The codebook times the factor, of many that bring its largest value near LARGEST, whose rounding changes its values
- * least: not at all where they are whole numbers or fractions of one (GGUF's types, FP4), and half as much as a factor
- * taken blindly for NF4.
+ * The codebook times the factor, of those that make its largest value a whole number near LARGEST, whose rounding
+ * changes its values least: not at all where they are whole numbers or fractions of one (GGUF's types, FP4), and half
+ * as much as a factor taken blindly for NF4.
  */
 export function int16Codebook(codebook: readonly number[]): Int16Codebook {
   const known = made.get(codebook);
@@ -23,7 +26,7 @@ export function int16Codebook(codebook: readonly number[]): Int16Codebook {
   const largest = Math.max(...codebook.map(Math.abs)) || 1;
   let best = LARGEST / largest;
   let least = Number.POSITIVE_INFINITY;
-  for (let most = LARGEST; most > LARGEST / 2; most -= 0.5) {
+  for (let most = LARGEST; most > LARGEST - TRIED; most--) {
     const factor = most / largest;
     let error = 0;
     for (const value of codebook) error += (Math.round(value * factor) / factor - value) ** 2;

@@ -4,13 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
 import { planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
+import { parseSpec } from '../../model/parse';
+import { createCpuExecutor } from '../on-cpu';
+import { withOneCache } from '../test/one-cache';
 import { arithmetic } from './arithmetic';
 import { placesIn } from './bank';
 import { int16Codebook } from './int16-codebook';
 import { type CpuMatrix, createMatrix, rowValues } from './matrix';
 import { atOnce } from './test/at-once';
 import { FP4, fill, Q4_0, randomBook, shapeOf } from './test/matrices';
-import { randomValues } from './test/models';
+import { CPU, INT16, largestDifference, type Maker, randomModel, randomValues } from './test/models';
 
 const int16 = arithmetic('int16');
 
@@ -101,6 +104,12 @@ describe('products of 16 bits', () => {
       for (const { got } of products(format, 2, x, () => {})) expect(got).toBeNaN();
   });
 
+  it('of x below 1e-34 are 0: what a 1 stands for would be no normal number', () => {
+    const x = randomValues(64, 5).map((v) => v * 1e-35);
+    for (const format of [q4(NF4_CODEBOOK, 64), q4(LINEAR_CODEBOOK, 32, true)])
+      for (const { got } of products(format, 2, x, () => {})) expect(Math.abs(got)).toBe(0);
+  });
+
   it('take NF4 to 2e-5 of its largest value on average, and whole numbers and fractions as they are', () => {
     const off = (codebook: readonly number[]) => {
       const { values, unit } = int16Codebook(codebook);
@@ -111,4 +120,22 @@ describe('products of 16 bits', () => {
     for (const exact of [FP4, Q4_0, LINEAR_CODEBOOK]) expect(off(exact)).toBeLessThan(1e-7);
     expect(off(Array(16).fill(0))).toBe(0);
   });
+});
+
+it('are what the product computes with', async () => {
+  const spec = parseSpec({
+    ...{ model_type: 'llama', hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 4 },
+    ...{ num_key_value_heads: 2, head_dim: 16, vocab_size: 97, max_position_embeddings: 256 },
+  });
+  const format: MatrixFormat = { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK };
+  const logits = async (maker: Maker) => {
+    const executor = await randomModel(spec, { chunk: 1 }, format, maker);
+    await executor.prefill([3, 1, 4, 1, 5], 0);
+    return executor.logits();
+  };
+  const own = await logits({ target: 'cpu', make: (...given) => withOneCache(createCpuExecutor(...given)) });
+  expect(own).toEqual(await logits(INT16));
+  const off = largestDifference(own, await logits(CPU));
+  expect(off).toBeGreaterThan(0);
+  expect(off).toBeLessThan(1e-3 * Math.max(...own.map(Math.abs)));
 });

@@ -161,6 +161,34 @@ describe('linear', () => {
     );
   });
 
+  it.each([0x7c00, 0xfc00, 0x7e00])(
+    'half precision without a value (%d) stays so, and its neighbours keep theirs',
+    (bits) => {
+      const [rows, cols, tokens] = [2, 40, 4];
+      const computing = emptyBank(shapeOf(cols, rows, 4));
+      const matrix = createMatrix('m', rows, cols, { type: 'f16' });
+      fill(matrix, 5);
+      matrix.codes[20] = bits;
+      const input = randomValues(tokens * cols, 3).map((value) => value + 2);
+      const step = { cols, accumulate: false, scale: 1, softcap: null };
+      const output = new Float32Array(tokens * rows);
+      const run = { step, matrices: [matrix], biases: [null], input, inputAt: 0, tokens, output };
+      const right = new Float32Array(tokens * rows);
+      const working = {
+        x: new Float64Array(160),
+        y: new Float64Array(8),
+        tile: new Float64Array(80),
+        table: new Float64Array(8192),
+      };
+      atOnce(linear({ ...run, output: right }, working));
+      atOnce(computing.linear(run, working));
+      for (const [i, value] of right.entries()) {
+        if (i % 2) expect(output[i]).toBeCloseTo(value, 4);
+        else expect(output[i]).toBe(bits === 0x7e00 ? Number.NaN : bits < 0x8000 ? Infinity : -Infinity);
+      }
+    },
+  );
+
   it('takes more rows than there is room for at once', () => {
     const [rows, cols, tokens] = [1001, 64, 7];
     const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
