@@ -8,8 +8,11 @@
 /** Tokens that must have stood together before; two are enough after a proposal that came true. */
 const MATCH = 3;
 const MATCH_AGAIN = 2;
-/** Ids of a proposal: the more, the more of the last ones came true. A row more costs the CPU 0.13 of a pass. */
-const SIZES = [1, 3, 7];
+/**
+ * Ids of a proposal: the more, the more of the last ones came true. A row more costs the CPU 0.5 to 0.3 of a step, the
+ * less the more there are (bench/cpu.md).
+ */
+const SIZES = [1, 3, 7, 15];
 /** Steps that are timed without a draft before the first one. */
 const PLAIN = 4;
 /** Proposals that may come true as a whole and be slower all the same: a clock alone is no proof. */
