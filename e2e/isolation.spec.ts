@@ -8,7 +8,7 @@ import { PAGE_CSP } from '../scripts/bundling/policy';
 import { serveFakeHub } from '../scripts/testing/fake-hub';
 import { type ServerOptions, type StaticServer, serve } from '../scripts/testing/server';
 import { PAGE_HEADERS } from '../src/pwa/isolation';
-import { Chat, expect, MODELS, TINY, test } from './product';
+import { Chat, expect, MODELS, modelWorker, TINY, test } from './product';
 
 const FOLDER = 'reference/fixtures/tiny-llama-128/nf4';
 const FILES = new Map(readdirSync(FOLDER).map((name) => [name, new Uint8Array(readFileSync(`${FOLDER}/${name}`))]));
@@ -36,7 +36,7 @@ const html = (body: string, headers: Record<string, string> = {}): NonNullable<S
 /** Whether the page is isolated, the worker that the model is in, and what the engine says of that. */
 async function isolation(chat: Chat) {
   const isolated = () => crossOriginIsolated;
-  const worker = chat.page.workers().at(-1)!;
+  const worker = modelWorker(chat.page);
   return [await chat.page.evaluate(isolated), await worker.evaluate(isolated), (await chat.state()).info!.coi];
 }
 const ALL = [true, true, true];

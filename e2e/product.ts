@@ -15,6 +15,7 @@ import {
   expect,
   type Locator,
   type Page,
+  type Worker,
 } from '@playwright/test';
 import { COMPILE_FLAG, findChromium, QUIET_FLAGS, WEBGPU_FLAGS, WEBGPU_IGNORED } from '../scripts/testing/chromium';
 import { type ServerOptions, serveProduct } from '../scripts/testing/server';
@@ -173,6 +174,16 @@ async function openBrowser(folder: string, options: BrowserOptions, shared: Shar
     },
   };
 }
+
+/**
+ * The page's newest worker that has a model. Threads that compute beside one (src/worker/compute-threads.ts) wait for
+ * work, and hear nothing.
+ */
+export const modelWorker = (page: Page): Worker =>
+  page
+    .workers()
+    .filter((worker) => !worker.url().endsWith('#compute'))
+    .at(-1)!;
 
 /** Of a page that keeps no conversation every submit is the answer's, and every worker the model's. */
 export const keepNothing = ({ page }: Visit) => page.addInitScript(() => localStorage.setItem('nibble-chat-off', ''));

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { BLANK, Chat, expect, MODELS, TINY, test } from './product';
+import { BLANK, Chat, expect, MODELS, modelWorker, TINY, test } from './product';
 
 type Library = typeof import('../src/index');
 
@@ -46,9 +46,7 @@ test.beforeEach(() => Object.assign(loads, { asked: 0, hang: false }));
 
 /** The page's last worker hears nothing from now on. */
 const hang = (page: Page) =>
-  void page
-    .workers()
-    .at(-1)!
+  void modelWorker(page)
     .evaluate(() => {
       for (;;);
     })

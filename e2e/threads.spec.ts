@@ -4,7 +4,7 @@
  */
 import type { Page } from '@playwright/test';
 import { serve } from '../scripts/testing/server';
-import { expect, TINY, test } from './product';
+import { expect, modelWorker, TINY, test } from './product';
 
 const MODEL = '/models/llama/';
 const mounts: [string, string][] = [
@@ -106,8 +106,7 @@ test('a hundred conversations leave the renderer within 16 MiB of its start', as
       { model: TINY, count },
     );
   const collect = async () => {
-    // the others wait for work, and hear nothing
-    await visit.page.workers()[0].evaluate(() => (globalThis as unknown as { gc(): void }).gc());
+    await modelWorker(visit.page).evaluate(() => (globalThis as unknown as { gc(): void }).gc());
     await visit.page.evaluate(() => (window as unknown as { gc(): void }).gc());
     return visit.resident();
   };

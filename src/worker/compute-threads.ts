@@ -7,7 +7,8 @@ const start: Threads['start'] = (run, order, fail) => {
   const address = URL.createObjectURL(
     new Blob([`onmessage = ({ data }) => (${run})(data);`], { type: 'text/javascript' }),
   );
-  const thread = new Worker(trustedAddress(address));
+  // the name shows which of a page's workers it is
+  const thread = new Worker(trustedAddress(`${address}#compute`));
   thread.onerror = ({ message }) => fail(message || "the page's policy forbids its script");
   thread.postMessage(order);
   return { end: () => thread.terminate() };
