@@ -3,19 +3,21 @@
  * alone would take:
  *
  *   npm run build && node scripts/run.mjs ../bench/first-token [--latency 50] [--mbit 100] [--runs 3] [--model FOLDER]
- *   [--write]
+ *   [--vs DIST] [--write]
  *
  * The default model from a server that behaves as the Hub does (scripts/testing/fake-hub.ts), into headless Chromium
  * with an empty profile each time, backend cpu. Once as the folder is, and once without its manifest.json, as most
- * repositories are. --model is another folder than the default model's. --write puts the table into
- * bench/first-token.md.
+ * repositories are. --model is another folder than the default model's; --vs is another build of the library, which
+ * loads in turn with this one. --write puts the table into bench/first-token.md.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { serveFakeHub } from '../scripts/testing/fake-hub';
+import { median } from '../src/node/median';
 import { between, openLibraryPage } from './library-page';
+import { processorSeconds } from './processes';
 
 const FOLDER = 'public/models/smollm2-135m-instruct-nf4';
 /** of which the fake Hub knows it */
@@ -26,12 +28,19 @@ interface Run {
   firstTokenMs: number;
   bytes: number;
   requests: number;
+  /** of all processors, for the page and its worker */
+  cpuSeconds: number;
   machine: string;
 }
 
-async function run(files: Map<string, Uint8Array>, latencyMs: number, bytesPerSecond: number): Promise<Run> {
+type Files = ReadonlyMap<string, Uint8Array>;
+
+async function run(dist: string, files: Files, latencyMs: number, bytesPerSecond: number): Promise<Run> {
   const hub = await serveFakeHub({ repos: { [ID]: { files } }, latencyMs, bytesPerSecond });
-  const { page, machine, close } = await openLibraryPage();
+  const { page, profile, machine, close } = await openLibraryPage([], dist);
+  // the Hub knows the digests that it lists; this one takes them when it is first asked
+  await (await fetch(`${hub.origin}/api/models/${ID}/revision/main?blobs=true`)).text();
+  hub.reset();
   try {
     // as text: Vite would rewrite import()
     const times = await page.evaluate<Pick<Run, 'loadMs' | 'firstTokenMs'>>(`(async () => {
@@ -44,7 +53,7 @@ async function run(files: Map<string, Uint8Array>, latencyMs: number, bytesPerSe
     })()`);
     if (hub.complaints.length > 0) throw new Error(hub.complaints.join('\n'));
     const requests = hub.requests.filter((line) => !line.startsWith('cdn')).length;
-    return { ...times, bytes: hub.bytes(), requests, machine };
+    return { ...times, bytes: hub.bytes(), requests, cpuSeconds: processorSeconds(profile), machine };
   } finally {
     await close();
     await hub.close();
@@ -52,7 +61,6 @@ async function run(files: Map<string, Uint8Array>, latencyMs: number, bytesPerSe
 }
 
 const seconds = (ms: number) => (ms / 1000).toFixed(2);
-const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 export async function main(argv: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -62,6 +70,7 @@ export async function main(argv: string[]): Promise<number> {
       mbit: { type: 'string', default: '100' },
       runs: { type: 'string', default: '3' },
       model: { type: 'string', default: FOLDER },
+      vs: { type: 'string' },
       write: { type: 'boolean' },
     },
   });
@@ -72,28 +81,36 @@ export async function main(argv: string[]): Promise<number> {
   );
   const bare = new Map([...whole].filter(([name]) => name !== 'manifest.json'));
   const lines = [
-    '| | bytes | requests | bytes alone | load() | first token | over the bytes alone |',
-    '|---|---|---|---|---|---|---|',
+    '| | bytes | requests | bytes alone | load() | first token | times the bytes alone | processors |',
+    '|---|---|---|---|---|---|---|---|',
   ];
   let machine = '';
   for (const [name, files] of [
     ['with manifest.json', whole],
     ['without', bare],
   ] as const) {
-    const runs: Run[] = [];
+    const builds = new Map<string, Run[]>();
     for (let i = 0; i < Number(values.runs); i++) {
-      runs.push(await run(files, latency, bytesPerSecond));
-      console.log(name, JSON.stringify(runs.at(-1)));
+      for (const dist of values.vs ? [values.vs, 'dist'] : ['dist']) {
+        const one = await run(dist, files, latency, bytesPerSecond);
+        builds.set(dist, [...(builds.get(dist) ?? []), one]);
+        console.log(dist, name, JSON.stringify(one));
+      }
     }
-    machine = runs[0].machine;
-    const bytes = median(runs.map((each) => each.bytes));
-    const alone = (1000 * bytes) / bytesPerSecond;
-    const loaded = median(runs.map(({ loadMs }) => loadMs));
-    const first = median(runs.map(({ firstTokenMs }) => firstTokenMs));
-    const requests = median(runs.map((each) => each.requests));
-    lines.push(
-      `| ${name} | ${bytes} | ${requests} | ${seconds(alone)} s | ${seconds(loaded)} s | ${seconds(first)} s | ${seconds(first - alone)} s, ${((100 * first) / alone - 100).toFixed(0)} % |`,
-    );
+    for (const [dist, runs] of builds) {
+      machine = runs[0].machine;
+      const middle = (of: (one: Run) => number) => median(runs.map(of));
+      const bytes = middle((one) => one.bytes);
+      const alone = (1000 * bytes) / bytesPerSecond;
+      const first = middle(({ firstTokenMs }) => firstTokenMs);
+      const load = seconds(middle(({ loadMs }) => loadMs));
+      const cells = [
+        dist === 'dist' ? name : `${name}, ${basename(dist)}`,
+        ...[bytes, middle(({ requests }) => requests), `${seconds(alone)} s`, `${load} s`, `${seconds(first)} s`],
+        ...[(first / alone).toFixed(2), `${middle(({ cpuSeconds }) => cpuSeconds).toFixed(1)} s`],
+      ];
+      lines.push(`| ${cells.join(' | ')} |`);
+    }
   }
   const day = new Date().toISOString().slice(0, 10);
   const head = `${day}, ${machine}; ${latency} ms of latency a request (a file of weights takes two: the Hub’s redirect and the CDN’s answer), ${values.mbit} Mbit/s for all connections together; medians of ${values.runs}.`;

@@ -25,11 +25,12 @@ export interface LibraryPage {
   close(): Promise<void>;
 }
 
-export async function openLibraryPage(flags: readonly string[] = []): Promise<LibraryPage> {
-  if (!existsSync('dist/index.js')) throw new Error('There is no build: `npm run build` comes first.');
+/** @param dist another build of the library than this one's */
+export async function openLibraryPage(flags: readonly string[] = [], dist = 'dist'): Promise<LibraryPage> {
+  if (!existsSync(`${dist}/index.js`)) throw new Error('There is no build: `npm run build` comes first.');
   const site = await serve({
     mounts: [
-      ['/lib/', 'dist'],
+      ['/lib/', dist],
       ['/', 'e2e/blank.html'],
     ],
   });

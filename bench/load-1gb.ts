@@ -29,7 +29,7 @@ const EVERY_MS = 50;
 const TINY = 'reference/fixtures/tiny-llama-128/nf4';
 const MIB = 1 << 20;
 
-const configOf = (layers: number) => ({
+export const configOf = (layers: number) => ({
   model_type: 'llama',
   architectures: ['LlamaForCausalLM'],
   vocab_size: 32000,

@@ -68,7 +68,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],
   [bench('first-token')]: [
-    { args: `--latency 0 --mbit 1000 --runs 1 --model ${TINY}`, says: /^\| without \|( .+ \|){6}$/m },
+    { args: `--latency 0 --mbit 1000 --runs 1 --model ${TINY}`, says: /^\| without \|( .+ \|){7}$/m },
   ],
   [bench('gemma3')]: [
     { args: '--backend cpu', says: /is not here: set NIBBLE_GEMMA3/, lacks: true, env: MISSING },
@@ -137,6 +137,9 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       // a registry that is not there
       env: { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' },
     },
+  ],
+  [bench('warm')]: [
+    { args: '--layers 1 --runs 1 --folder {tmp}', says: /^\| the weights \| \d+ \| [\d.]+ \| [\d.]+ \|$/m },
   ],
   [bench('wllama/compare')]: [
     {

@@ -84,6 +84,8 @@ export interface FakeHub {
 }
 
 const PIECE = 16 << 10;
+/** by which a timer, or whoever has the processor, may make a piece late; a receiver that takes nothing for longer does */
+const LATE_MS = 50;
 const EXPOSED =
   'X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash';
 /** Headers that a script may add without a preflight, and those that browsers and Node add by themselves. */
@@ -160,12 +162,17 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
   }
 
   async function send(response: ServerResponse, path: string, bytes: Uint8Array, cutAfter: number) {
+    let ready = performance.now();
     for (let at = 0; at < bytes.length && !response.destroyed; at += PIECE) {
       const piece = bytes.subarray(at, Math.min(at + PIECE, bytes.length, cutAfter, at + left));
       left -= piece.length;
       if (options.bytesPerSecond) {
-        lineFreeAt = Math.max(lineFreeAt, Date.now()) + (1000 * piece.length) / options.bytesPerSecond;
-        await sleep(lineFreeAt - Date.now());
+        ready = Math.max(lineFreeAt, ready) + (1000 * piece.length) / options.bytesPerSecond;
+        lineFreeAt = ready;
+        // a timer that rings late makes no line slower: what waited for it goes at once
+        const wait = ready - performance.now();
+        if (wait > 0) await sleep(wait);
+        ready = Math.max(ready, performance.now() - LATE_MS);
       }
       if (piece.length > 0 && !response.destroyed) {
         await new Promise<void>((done) => {

@@ -87,10 +87,8 @@ async function loadModel(loading: Loading): Promise<Model> {
   const { host, request, options, meter, undoes, passing } = loading;
   const { source, key, kept, marks } = await openFiles(loading);
   const { layout, graph, checkpoint } = await readHeaders(loading, source, kept.store !== null);
-  const text = openText(checkpoint, options.chatTemplate);
-  text.catch(() => {});
   // what was given and cannot be used is said before anything is downloaded
-  if (options.chatTemplate !== null) await text;
+  const given = options.chatTemplate === null ? null : await openText(checkpoint, options.chatTemplate);
   const { gpu, reason: backendReason } = await loading.backend;
   const estimate = deviceEstimate(host, gpu, request.touch);
   estimate.catch(() => {});
@@ -109,7 +107,12 @@ async function loadModel(loading: Loading): Promise<Model> {
   const least = await leastPlan(unloaded);
   const id = request.attempt;
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));
-  const placed = await placeWeights(loading, source, layout, unloaded, least);
+  // what may be fetched ahead is on its way while the tokenizer and the executor are made
+  source.places = samplePlaces(layout);
+  source.streaming = layout.files.map(({ path }) => path);
+  const text = given ? Promise.resolve(given) : openText(checkpoint, null);
+  text.catch(() => {});
+  const placed = await placeWeights(loading, source, unloaded, least);
   meter.phase('compile');
   const { Sequences, ...parts } = await text;
   const estimated = await estimate;
@@ -166,7 +169,6 @@ async function leastPlan(model: Plannable): Promise<MemoryPlan> {
 async function placeWeights(
   { host, meter, signal, undoes }: Loading,
   source: StoredSource,
-  layout: FileLayout,
   { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
   least: MemoryPlan,
 ): Promise<{ executor: Executor; fingerprint: Fingerprint }> {
@@ -175,8 +177,6 @@ async function placeWeights(
   const executor = await createExecutor(gpu, graph, least, options.tune, host.threads);
   undoes.push(() => executor.dispose());
   const fingerprint: Fingerprint = new Map();
-  source.places = samplePlaces(layout);
-  source.streaming = layout.files.map(({ path }) => path);
   await loadWeights(checkpoint, tensorTable(graph.spec), fingerprinted(executor.sink, fingerprint), {
     signal,
     formats: graph.formats,

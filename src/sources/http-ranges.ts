@@ -13,7 +13,7 @@ import type { Reader } from './http-body';
 import { networkError, webPage } from './http-errors';
 import { createRequests, type HttpOptions, type HttpPlace, isPackaged, SILENCE_MS } from './http-request';
 import { retrying, Transient } from './retry';
-import type { KeepPart, Source } from './source';
+import type { Source } from './source';
 
 type Ranges = 'size' | 'read' | 'versions' | 'confirm' | 'refusal' | 'inOrder' | 'close';
 
@@ -141,7 +141,7 @@ export function createHttpRanges(place: HttpPlace, options: HttpOptions = {}): H
     open.set(path, stream);
   }
 
-  async function readRange(path: string, start: number, end: number, signal?: AbortSignal, keepPart?: KeepPart) {
+  async function readRange(...[path, start, end, signal, keepPart, onPart]: Parameters<Source['read']>) {
     const bytes = new Uint8Array(end - start);
     let filled = 0;
     let came = 0;
@@ -168,6 +168,7 @@ export function createHttpRanges(place: HttpPlace, options: HttpOptions = {}): H
         const take = Math.min(piece.length - skip, end - start - filled);
         bytes.set(piece.subarray(skip, skip + take), filled);
         filled += take;
+        onPart?.(filled);
         stream.position += skip + take;
         if (skip + take < piece.length) stream.rest = piece.subarray(skip + take);
       }
@@ -242,10 +243,11 @@ export function createHttpRanges(place: HttpPlace, options: HttpOptions = {}): H
         return null;
       }
     },
-    read(path, start, end, signal, keepPart) {
-      if (!open.has(path) && !lanes.has(path)) return readRange(path, start, end, signal, keepPart);
+    read(...all) {
+      const [path] = all;
+      if (!open.has(path) && !lanes.has(path)) return readRange(...all);
       // this server ignores ranges: one reader at a time, so that the open stream serves them in turn
-      const turn = (lanes.get(path) ?? Promise.resolve()).then(() => readRange(path, start, end, signal, keepPart));
+      const turn = (lanes.get(path) ?? Promise.resolve()).then(() => readRange(...all));
       lanes.set(
         path,
         turn.catch(() => {}),

@@ -110,9 +110,9 @@ export function createHubSource(
     async size(path, signal) {
       return (await list(signal)).files[path]?.bytes ?? null;
     },
-    async read(path, start, end, signal, keepPart) {
-      await list(signal);
-      return ranges.read(path, start, end, signal, keepPart);
+    async read(...all) {
+      await list(all[3]);
+      return ranges.read(...all);
     },
     inOrder: ranges.inOrder,
     close: ranges.close,

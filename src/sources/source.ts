@@ -24,6 +24,7 @@ export interface Source {
    * Bytes [start, end) of a file, never fewer. The array is the whole of its buffer, and the caller's: the stored
    * source empties it when it is done with it.
    * @param keepPart told, before a read fails, of the bytes from `start` on that did come
+   * @param onPart told, where bytes come piece by piece, how many of them have come so far
    * @throws NibbleError network (status, url), corrupt-checkpoint (file shorter than asked), aborted
    */
   read(
@@ -31,7 +32,8 @@ export interface Source {
     start: number,
     end: number,
     signal?: AbortSignal,
-    keepPart?: KeepPart,
+    keepPart?: (bytes: Uint8Array<ArrayBuffer>) => void,
+    onPart?: (bytes: number) => void,
   ): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * As read(), of a small part of a file that lies apart from what is read before and after it. Absent: read() is as
@@ -52,8 +54,6 @@ export interface Source {
   inOrder?(path: string): boolean;
   close?(): void | Promise<void>;
 }
-
-export type KeepPart = (bytes: Uint8Array<ArrayBuffer>) => void;
 
 /** The files of a place and what their author says of them. */
 export interface Listing {

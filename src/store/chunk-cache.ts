@@ -13,6 +13,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** A chunk that is held. */
 export interface Held {
   bytes: Promise<Bytes>;
+  /** they have come */
+  here: boolean;
   /** who waits for it or copies from it */
   users: number;
   /** out of the cache: the last user frees it */
@@ -21,6 +23,8 @@ export interface Held {
 
 export interface ChunkCache {
   has(path: string, index: number): boolean;
+  /** Whether a chunk has come, and need not be waited for. */
+  isHere(path: string, index: number): boolean;
   /** The chunk, loaded if need be. One that fails is forgotten: whoever asks again tries again. */
   hold(path: string, index: number): Held;
   /** Runs `task` on a chunk's bytes, which stay until it is done. @throws what loading it throws; aborted */
@@ -29,16 +33,19 @@ export interface ChunkCache {
   pin(path: string, index: number): void;
   drop(path: string, index: number): void;
   clear(): void;
-  /** the loads under way */
+  /** the loads under way, and the work for which chunks stay */
   readonly running: ReadonlySet<Promise<unknown>>;
 }
 
 /** as many as there are headers that are read side by side, and two more */
 const PINNED = 8;
 
+/** Keeps the memory of a chunk that is being loaded until some work with it is done as well. */
+export type Stay = (work: Promise<unknown>) => void;
+
 /** @param most chunks at most, beside those that stay */
 export function createChunkCache(
-  load: (path: string, index: number) => Promise<Bytes>,
+  load: (path: string, index: number, stay: Stay) => Promise<Bytes>,
   most: () => number,
 ): ChunkCache {
   const cache = new Map<string, Held>();
@@ -60,22 +67,42 @@ export function createChunkCache(
   }
 
   function begin(name: string, path: string, index: number): Held {
-    const held: Held = { bytes: load(path, index), users: 0, dropped: false };
-    running.add(held.bytes);
-    held.bytes
+    const stay: Stay = (work) => {
+      held.users++;
+      track(work, () => {
+        held.users--;
+        free(held);
+      });
+    };
+    const held: Held = { bytes: load(path, index, stay), here: false, users: 0, dropped: false };
+    held.bytes.then(
+      () => {
+        held.here = true;
+      },
       // a chunk fetched ahead may fail before anybody waits for it
-      .catch(() => {
+      () => {
         if (cache.get(name) !== held) return;
         cache.delete(name);
         pinned.delete(name);
-      })
-      .finally(() => running.delete(held.bytes));
+      },
+    );
+    track(held.bytes);
     return held;
+  }
+
+  function track(work: Promise<unknown>, done?: () => void): void {
+    running.add(work);
+    const over = () => {
+      running.delete(work);
+      done?.();
+    };
+    work.then(over, over);
   }
 
   return {
     running,
     has: (path, index) => cache.has(nameOf(path, index)),
+    isHere: (path, index) => cache.get(nameOf(path, index))?.here === true,
     hold(path, index) {
       const name = nameOf(path, index);
       const held = cache.get(name) ?? begin(name, path, index);

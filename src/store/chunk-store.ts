@@ -12,6 +12,9 @@ import type { FileVersion } from '../sources/versions';
 /** Files are fetched, verified and stored in pieces of 4 MiB, aligned to the file's start. */
 export const CHUNK_BYTES = 4 << 20;
 
+/** So many chunks are fetched ahead of the one that is read where the reader has had to wait for one; else one is. */
+export const MOST_AHEAD = 2;
+
 export interface Chunk {
   /** hex digest of the bytes as they first arrived */
   sha256: string;

@@ -5,8 +5,8 @@
 import { NibbleError } from '../errors';
 import { gitName, sha256 } from '../platform/sha256';
 import { changedFile } from '../sources/versions';
-import { type ChunkCache, createChunkCache } from './chunk-cache';
-import { begunKey, CHUNK_BYTES, chunkKey, type ModelRecord } from './chunk-store';
+import { type ChunkCache, createChunkCache, type Stay } from './chunk-cache';
+import { begunKey, CHUNK_BYTES, chunkKey, MOST_AHEAD, type ModelRecord } from './chunk-store';
 import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
@@ -16,8 +16,8 @@ import { takeFrom } from './version-samples';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** the chunk in use, those ahead of it, and one for each kind of statistics that lies elsewhere in the file */
-const CACHED = 4;
+/** the chunk in use, and one for each kind of statistics that lies elsewhere in the file; those ahead come to them */
+const CACHED = 3;
 /** of headers, before weights are read: as many as are read side by side */
 const CACHED_FIRST = 6;
 
@@ -26,49 +26,83 @@ export interface Chunks {
   readonly cache: ChunkCache;
   /** names of those that have been counted: one that was here for a header is read again for its weights */
   readonly met: ReadonlySet<string>;
+  /**
+   * Bytes of chunks that were asked for and have not come; without the one at a place, if this source does not tell
+   * what has come.
+   */
+  missing(path?: string, index?: number): number;
 }
 
-/** @param onStored told of bytes that came from the store */
+/**
+ * @param onPart told when bytes come, from wherever it is
+ * @param onStored told of bytes that came from the store
+ */
 export function createChunks(
   files: ModelFiles,
   { source, inTurn, isUntold, signal }: Origin,
   versions: FileVersions,
   parts: PartReader | null,
+  onPart: () => void,
   onStored?: (path: string, bytes: number) => void,
 ): Chunks {
   const { record, key, store, sound, put } = files;
   const met = new Set<string>();
-  const cache = createChunkCache(load, () => (files.streaming ? CACHED : CACHED_FIRST));
+  /** by name: of the chunks under way, the bytes that have not come */
+  const coming = new Map<string, number>();
+  let inPieces = false;
+  const cache = createChunkCache(load, () =>
+    files.streaming ? CACHED + (files.complete ? 1 : MOST_AHEAD) : CACHED_FIRST,
+  );
+
+  function comes(path: string, index: number, missing: number): void {
+    coming.set(chunkKey(key, path, index), missing);
+    onPart();
+  }
 
   /** What is missing of a chunk, put behind what of it came before. */
   async function fetchChunk(path: string, index: number, start: number, end: number, before: Bytes | null) {
-    let came: Bytes | null = null;
+    let part: Bytes | null = null;
     const { version } = record.files[path];
     // of a model that was all here nothing has been asked yet
     if (files.complete && version && !record.manifest) source.versions?.set(path, version);
     try {
       const from = start + (before?.length ?? 0);
-      const rest = await inTurn(() =>
-        source.read(path, from, end, signal, (bytes) => {
-          came = bytes;
-        }),
-      );
+      const came = (bytes: number) => {
+        inPieces = true;
+        comes(path, index, end - from - bytes);
+      };
+      const keepPart = (bytes: Bytes) => {
+        part = bytes;
+      };
+      const rest = await inTurn(() => source.read(path, from, end, signal, keepPart, came));
       return join(before, rest);
     } catch (error) {
       files.sourceFailed = true;
       files.noteChange(error);
       // the error of the read is what counts, whether or not its beginning can be kept
-      if (files.isKept(path) && came) await put(begunKey(key, path, index), join(before, came)).catch(() => {});
+      if (files.isKept(path) && part) await put(begunKey(key, path, index), join(before, part)).catch(() => {});
       throw error;
     }
   }
 
-  async function load(path: string, index: number): Promise<Bytes> {
-    const { chunks, bytes: size } = record.files[path];
-    const name = chunkKey(key, path, index);
+  async function load(path: string, index: number, stay: Stay): Promise<Bytes> {
     const start = index * CHUNK_BYTES;
-    const end = Math.min(start + CHUNK_BYTES, size!);
-    const here = await sound(name, (length) => length === end - start);
+    const end = Math.min(start + CHUNK_BYTES, record.files[path].bytes!);
+    coming.set(chunkKey(key, path, index), end - start);
+    try {
+      return await bring(path, index, start, end, stay);
+    } finally {
+      coming.delete(chunkKey(key, path, index));
+    }
+  }
+
+  async function bring(path: string, index: number, start: number, end: number, stay: Stay): Promise<Bytes> {
+    const { chunks } = record.files[path];
+    const name = chunkKey(key, path, index);
+    const here = await sound(name, (length) => {
+      comes(path, index, 0);
+      return length === end - start;
+    });
     if (here) {
       if (!(await mismatch(record.files[path], index, here.bytes, here.sha256))) {
         await parts?.compare(path, index, here.bytes);
@@ -86,6 +120,7 @@ export function createChunks(
       const { made } = files;
       const bytes =
         path === made?.path ? await made.make(start, end) : await fetchChunk(path, index, start, end, before);
+      comes(path, index, 0);
       // where nothing is kept and nothing is known there is nothing to compare
       const digest = store || chunks[index] || record.files[path].digest ? await sha256(bytes) : null;
       const wrong = await mismatch(record.files[path], index, bytes, digest);
@@ -95,7 +130,14 @@ export function createChunks(
         await parts?.compare(path, index, bytes);
         if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
-          if (files.isKept(path)) await put(name, bytes, digest);
+          if (files.isKept(path)) {
+            const written = put(name, bytes, digest);
+            stay(written);
+            const others = files.keeper.behind(written);
+            // of headers it must be known whether they are kept; small files take little memory while they wait
+            if (isWeights(path)) await (files.streaming ? others : written);
+            else others.catch(() => {});
+          }
           // read for a header: its weights would be fetched again
           if (files.keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
@@ -115,7 +157,12 @@ export function createChunks(
     }
   }
 
-  return { cache, met };
+  function missingOf(path = '', index = 0): number {
+    const at = chunkKey(key, path, index);
+    return [...coming].reduce((sum, [name, missing]) => sum + (name === at && !inPieces ? 0 : missing), 0);
+  }
+
+  return { cache, met, missing: missingOf };
 }
 
 function join(before: Bytes | null, rest: Bytes): Bytes {

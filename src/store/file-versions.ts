@@ -78,7 +78,7 @@ export function createFileVersions(files: ModelFiles, { source, inTurn, isUntold
     await files.forgetOther(path, bytes, digest);
     if (bytes && !listed) await forgetUnproven(path);
     record.files[path] = { bytes, chunks: [], digest, version: source.versions?.get(path) };
-    await files.save();
+    files.keeper.behind(files.save()).catch(() => {});
     if (bytes !== null) await files.expect(path, bytes);
     return bytes;
   }

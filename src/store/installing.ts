@@ -47,6 +47,7 @@ export function createInstalling(
     },
     async markComplete() {
       if (files.refuted) throw files.refuted;
+      await files.keeper.settled();
       if (complete) return;
       await versions.unchanged();
       await digests?.check();

@@ -13,6 +13,13 @@ export interface Keeper {
   readonly unwritable: string;
   /** Writes, unless it is full. @throws quota-exceeded, with all that is missing, unless the rest need not be kept */
   write(put: () => Promise<void>): Promise<void>;
+  /**
+   * Goes on without waiting for a write, once those before it that were not waited for are done: so one waits at most.
+   * @throws what one of those failed with
+   */
+  behind(written: Promise<void>): Promise<void>;
+  /** Waits for all of them. @throws what one of them failed with */
+  settled(): Promise<void>;
   /** Tells of bytes that are to be kept. @throws quota-exceeded where the browser says that it has no room for them */
   expect(bytes: number): Promise<void>;
 }
@@ -32,7 +39,18 @@ export function createKeeper(
   let full = unwritable !== '';
   let expected = 0;
   let room: ReturnType<ModelStore['room']> | undefined;
+  /** all writes that were not waited for */
+  let writes = Promise.resolve();
   return {
+    behind(written) {
+      const before = writes;
+      // writes are done in their order
+      writes = written.then(() => before);
+      // told by the next one, or by settled()
+      writes.catch(() => {});
+      return before;
+    },
+    settled: () => writes,
     get full() {
       return full;
     },

@@ -144,6 +144,10 @@ export async function openModelFiles(
   const parts = createPartEntries<Part[]>(kept, partsKey);
   const sampled = createPartEntries(kept, samplesKey, samplesOf, partsIn);
 
+  /** of a model that the ledger does not know */
+  const leftBehind = store && !old ? store.chunks.keys(`${key}/`) : null;
+  leftBehind?.catch(() => {});
+
   const missingOf = async (path: string, bytes: number) => bytes - keptBytes(await kept.names(path), bytes);
 
   /** of all files that are known by now */
@@ -192,7 +196,7 @@ export async function openModelFiles(
     async forgetOther(path, bytes, digest) {
       const before = earlier[path];
       if (!store || (!before && record.files[path])) return;
-      if (!before) return files.delete(path);
+      if (!before) return leftBehind && (await leftBehind).length === 0 ? undefined : files.delete(path);
       const same = before.bytes === bytes && (!before.digest || !digest || before.digest === digest);
       if (!same) await files.drop(path);
     },

@@ -7,22 +7,17 @@ import type { FileVersions } from './file-versions';
 import type { ModelFiles } from './model-files';
 import type { Origin } from './origin';
 import type { PartReader } from './part-reader';
+import type { ReadAhead } from './read-ahead';
 import { beginningOf, takeFirst } from './version-samples';
 
-/** two take 25 MiB more of the renderer while weights stream, and are no faster (bench/load-1gb.md) */
-const AHEAD = 1;
 /** shorter reads are statistics, which come out of turn: nothing is fetched ahead for them */
 const SEQUENTIAL_BYTES = 32 << 10;
-
-interface ChunkPlace {
-  path: string;
-  index: number;
-}
 
 const chunkAt = (byte: number) => Math.floor(byte / CHUNK_BYTES);
 
 /**
  * @param hold a chunk of the cache, in whatever else takes it as it passes
+ * @param ahead told where reads are while weights stream
  * @param placesOf where the first samples of a file are to be
  */
 export function createStoredReader(
@@ -32,9 +27,10 @@ export function createStoredReader(
   parts: PartReader | null,
   cache: ChunkCache,
   hold: ChunkCache['hold'],
+  ahead: ReadAhead,
   placesOf: (path: string) => readonly number[] | undefined,
 ): Required<Pick<Source, 'read' | 'readPart'>> {
-  const { record, complete } = files;
+  const { complete } = files;
 
   /** @returns the file's size @throws corrupt-checkpoint when it is less */
   async function expectBytes(path: string, end: number): Promise<number> {
@@ -50,16 +46,6 @@ export function createStoredReader(
     if (cache.has(path, index) || (store && !keeper.full)) return true;
     const name = chunkKey(key, path, index);
     return store !== null && (await store.chunks.keys(name)).includes(name);
-  }
-
-  /** The chunk that is read after this one, null after the last. */
-  function following({ path, index }: ChunkPlace): ChunkPlace | null {
-    // what is made asks for what it is made of
-    if (path === files.made?.path) return null;
-    if ((index + 1) * CHUNK_BYTES < record.files[path].bytes!) return { path, index: index + 1 };
-    const order = files.streaming ?? [];
-    const next = order[order.indexOf(path) + 1];
-    return next && order.includes(path) ? { path: next, index: 0 } : null;
   }
 
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
@@ -92,11 +78,7 @@ export function createStoredReader(
       // claimed before this one is waited for: a later read may be done with it sooner, and drop it
       const after: Promise<void> | null = i + 1 < last ? copy(i + 1) : null;
       after?.catch(() => {});
-      let next: ChunkPlace | null = { path, index: i };
-      for (let ahead = 0; ahead < AHEAD && next; ahead++) {
-        next = sequential || next.index + 1 < last ? following(next) : null;
-        if (next) hold(next.path, next.index);
-      }
+      if (sequential) ahead.reach(path, i);
       await copied;
       // what was read in order to its end is not read again
       if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);

@@ -23,6 +23,7 @@ import { createFileVersions } from './file-versions';
 import { createInstalling } from './installing';
 import { type FilesOptions, type MakeBytes, openModelFiles } from './model-files';
 import { createOrigin } from './origin';
+import { createReadAhead } from './read-ahead';
 import { createStoredReader } from './stored-reader';
 
 export { isInstalled, modelKey } from './model-files';
@@ -94,14 +95,17 @@ export async function openStored(
   const origin = createOrigin(inner, options.signal);
   const versions = createFileVersions(files, origin);
   const parts = record.manifest ? null : (await import('./part-reader')).createPartReader(files, origin);
-  const { cache, met } = createChunks(files, origin, versions, parts, onStored);
+  const chunks = createChunks(files, origin, versions, parts, () => ahead.look(), onStored);
+  const { cache, met } = chunks;
   const digests = files.listing && (await import('./file-digests')).createFileDigests(files, cache);
   const hold = digests?.hold ?? cache.hold;
-  const reader = createStoredReader(files, origin, versions, parts, cache, hold, (path) => source.places.get(path));
+  const ahead = createReadAhead(files, chunks, hold, () => origin.signal.aborted);
+  const placesOf = (path: string) => source.places.get(path);
+  const reader = createStoredReader(files, origin, versions, parts, cache, hold, ahead, placesOf);
   let saving = Promise.resolve();
   const stop = () => {
     origin.stop();
-    return Promise.allSettled([...cache.running, saving]);
+    return Promise.allSettled([...cache.running, saving, files.keeper.settled()]);
   };
   const source: StoredSource = {
     name: inner.name,
@@ -122,6 +126,7 @@ export async function openStored(
     },
     set streaming(paths) {
       files.streaming = paths;
+      ahead.look();
       // a write that fails is told of by the next one
       if (parts) saving = parts.save().catch(() => {});
     },

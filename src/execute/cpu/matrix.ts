@@ -104,10 +104,14 @@ function copyCodes(matrix: CpuMatrix, slice: Exclude<RowSlice, { type: 'dense' }
   }
   codes.set(slice.codes, (filled * cols) / (format.type === 'q4' ? 2 : 1));
   const first = (filled * cols) / block;
-  for (let i = 0; i < slice.scales.length * repeat; i++) {
-    scales[first + i] = slice.scales[Math.floor(i / repeat)];
-    if (offsets) offsets[first + i] = slice.offsets![Math.floor(i / repeat)];
-  }
+  repeatInto(scales, first, slice.scales, repeat);
+  if (offsets) repeatInto(offsets, first, slice.offsets!, repeat);
+}
+
+/** Each value `repeat` times, from out[at] on. */
+function repeatInto(out: Float32Array, at: number, values: Float32Array, repeat: number): void {
+  if (repeat === 1) out.set(values, at);
+  else for (let i = 0; i < values.length; i++) out.fill(values[i], at + i * repeat, at + (i + 1) * repeat);
 }
 
 function quantizeToNf4({ codes, scales, cols, block, filled }: CpuMatrix, values: Float32Array): void {
