@@ -194,7 +194,7 @@ test('back and forward bring the page again, with its model and its conversation
     await expect.poll(state).toBe('idle');
     await away();
     await go(-1, site.origin);
-    expect(await page.evaluate('self.restored')).toBe(true);
+    await expect.poll(() => page.evaluate('self.restored')).toBe(true);
     await load(page);
     await ask(page);
     const { text } = await answered(page);

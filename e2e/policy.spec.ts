@@ -48,7 +48,10 @@ test('as it is served, the page loads from the Hub, and asks it nothing before t
   await dialog.getByRole('button', { name: /^Load/ }).click();
   await expect(chat.question).toBeVisible();
   expect(await chat.ask('Hello')).not.toBe('');
-  expect((await chat.state()).info).toMatchObject({ name: 'org/tiny', variants: { cpu: expect.stringMatching(/^webassembly-simd, \d thread/) } });
+  expect((await chat.state()).info).toMatchObject({
+    name: 'org/tiny',
+    variants: { cpu: expect.stringMatching(/^webassembly-simd, \d thread/) },
+  });
   expect(asked.length).toBeGreaterThan(0);
   expect(complaints).toEqual([]);
   await hub.close();
