@@ -2,15 +2,24 @@
 import { createRandomSource } from '../../src/node/random-source';
 import type { TokenMessage } from '../../src/protocol';
 import { createSession, type Session } from '../../src/runtime/session';
+import { pageThreads } from '../../src/worker/compute-threads';
 import { answerCalls, type Job, timedRun } from '../in-worker';
 import type { Geometry } from './geometries';
 
 let session: Session;
 let requests = 0;
 
-async function load({ geometry, tune }: { geometry: Geometry; tune: string }) {
+interface Asked {
+  geometry: Geometry;
+  backend: 'webgpu' | 'cpu';
+  threads: number;
+  tune: string;
+}
+
+async function load({ geometry, backend, threads, tune }: Asked) {
   session = createSession({
-    gpu: navigator.gpu,
+    gpu: backend === 'cpu' ? null : navigator.gpu,
+    threads: pageThreads(),
     openSource: () => createRandomSource(geometry),
     openStore: async () => ({ store: null, reason: 'A benchmark keeps nothing.' }),
   });
@@ -18,11 +27,12 @@ async function load({ geometry, tune }: { geometry: Geometry; tune: string }) {
     {
       id: ++requests,
       source: { kind: 'files', name: 'random', files: [] },
-      options: { backend: 'webgpu', tune, storage: 'none' },
+      options: { backend, threads, tune, storage: 'none' },
     },
     { postMessage: () => {} },
   );
-  return { adapter: info.adapter, variants: info.variants, backend: info.backend, weights: info.weightTypes };
+  const { adapter, variants } = info;
+  return { device: adapter ? `${adapter.description || adapter.architecture}, ${variants.shapes}` : variants.cpu };
 }
 
 /** What an application gets from the same weights. */

@@ -22,13 +22,18 @@ import { serve } from '../../scripts/testing/server.ts';
 import {
   ask,
   buildWorker,
+  byProcessor,
   cellsOf,
+  type Measured,
   medians,
   openPage,
   PAGE,
   type Pair,
   RATIOS,
+  type Rates,
   type Run,
+  shareOf,
+  stopwatch,
   wasmOf,
   writeReport,
 } from '../in-page';
@@ -38,13 +43,7 @@ const BENCH = join(process.cwd(), 'bench/wllama');
 const REPORT = join(process.cwd(), 'bench/wllama.md');
 const TEXT = join(process.cwd(), 'bench/texts/prose.txt');
 
-type Rates = Pick<Run, 'prefill' | 'decode'>;
-
-interface Measured extends Rates {
-  /** tokens a second of the processor's time, in all threads */
-  byProcessor: Rates;
-  /** how many processors worked on it, on average */
-  share: number;
+interface Told extends Rates {
   /** of the new tokens */
   text: string;
 }
@@ -54,11 +53,7 @@ interface Prompt {
   text: string;
 }
 
-/** One run of each, one right after the other. */
-interface Pairing {
-  rival: Measured;
-  nibble: Measured;
-}
+type Pairing = Pair<Told & Measured>;
 
 const isThere = (path: string) => stat(path).catch(() => null);
 /** How many UTF-16 units of them are the same; -1 where all are. */
@@ -71,8 +66,6 @@ const HEAD = [
   '|---|---|---|---|---|---|---|---|',
 ];
 
-const byProcessor = ({ rival, nibble }: Pairing): Pair => ({ rival: rival.byProcessor, nibble: nibble.byProcessor });
-
 /** The pairs of a prompt, and their medians: by the clock, and by the processor's time where both have one thread. */
 const linesOf = (tokens: number, pairs: readonly Pairing[], threads: number): string[] => [
   ...pairs.map((pair, i) => line(tokens, `pair ${i + 1}`, ...fixed(cellsOf(pair)))),
@@ -81,9 +74,6 @@ const linesOf = (tokens: number, pairs: readonly Pairing[], threads: number): st
     ? [line(tokens, "median, by the processor's time", ...fixed(medians(pairs.map(byProcessor))))]
     : []),
 ];
-
-const shareOf = (runs: readonly Measured[]) =>
-  (runs.reduce((sum, { share }) => sum + share, 0) / runs.length).toFixed(2);
 
 export async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -136,30 +126,16 @@ export async function main(args: string[]): Promise<number> {
   });
   try {
     const log = (text: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
-    let first = 0;
-    await context.exposeBinding('firstToken', () => {
-      first = processorSeconds(profile);
-    });
-
-    async function measure<T extends Rates>(page: Page, prompt: Prompt, most = newTokens) {
-      const tokens = prompt.ids.length;
-      const [start, clock] = [processorSeconds(profile), performance.now()];
-      const job = { prompt: prompt.ids, text: prompt.text, tokens, newTokens: most };
-      const run = await ask<T>(page, 'run', job);
-      const [end, seconds] = [processorSeconds(profile), (performance.now() - clock) / 1000];
-      return {
-        ...run,
-        byProcessor: { prefill: tokens / (first - start), decode: (most - 1) / (end - first) },
-        share: (end - start) / seconds,
-      };
-    }
+    const timed = await stopwatch(context, profile);
+    const measure = <T extends Rates>(page: Page, { ids, text }: Prompt, most = newTokens) =>
+      timed<T>(page, { prompt: ids, text, newTokens: most });
 
     const nibble = await openPage(context, server.origin, '/nibble-worker.js', true);
     const about = await ask<{ way: string; kv: string }>(nibble, 'load', { model: '/model.gguf' });
     const text = await readFile(TEXT, 'utf8');
     const prompts: Prompt[] = [];
     for (const tokens of lengths) prompts.push(await ask<Prompt>(nibble, 'prompt', { text, tokens }));
-    const runNibble = async (prompt: Prompt, most = newTokens): Promise<Measured> => {
+    const runNibble = async (prompt: Prompt, most = newTokens): Promise<Told & Measured> => {
       const run = await measure<Run>(nibble, prompt, most);
       if (run.ids.length !== most) throw new Error(`Nibble made ${run.ids.length} of ${most} tokens.`);
       return { ...run, text: await ask<string>(nibble, 'text', run.ids) };
@@ -186,7 +162,7 @@ export async function main(args: string[]): Promise<number> {
       };
       ({ llama } = await ask<{ llama: string }>(page, 'load', options));
       rivals.set(threads, page);
-      log(`wllama is loaded (${threads} threads) and warm: ${told(await measure<Measured>(page, prompts[0], 8))}`);
+      log(`wllama is loaded (${threads} threads) and warm: ${told(await measure<Told>(page, prompts[0], 8))}`);
     }
     const load: number[] = [];
     const pairs = new Map(threadCounts.map((threads) => [threads, prompts.map((): Pairing[] => [])]));
@@ -197,7 +173,7 @@ export async function main(args: string[]): Promise<number> {
       for (const [at, prompt] of prompts.entries()) {
         for (const [threads, page] of rivals) {
           load.push(loadavg()[0]);
-          const rival = await measure<Measured>(page, prompt);
+          const rival = await measure<Told>(page, prompt);
           const pair = { rival, nibble: await runNibble(prompt) };
           pairs.get(threads)![at].push(pair);
           const [ours, theirs] = [pair.nibble.text, rival.text];
