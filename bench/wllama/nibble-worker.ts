@@ -8,7 +8,7 @@ import { answerCalls, type Job, timedRun } from '../in-worker';
 
 let session: Session;
 
-async function load({ model }: { model: string }) {
+async function load({ model, threads }: { model: string; threads: number | 'auto' }) {
   const response = await fetch(model);
   if (!response.ok) throw new Error(`${model}: ${response.status}`);
   const file = new File([await response.blob()], 'model.gguf');
@@ -19,7 +19,11 @@ async function load({ model }: { model: string }) {
     openStore: async () => ({ store: null, reason: 'A benchmark keeps nothing.' }),
   });
   const info = await session.load(
-    { id: 1, source: { kind: 'files', name: 'model', files: [] }, options: { backend: 'cpu', storage: 'none' } },
+    {
+      id: 1,
+      source: { kind: 'files', name: 'model', files: [] },
+      options: { backend: 'cpu', threads, storage: 'none' },
+    },
     { postMessage: () => {} },
   );
   return { name: info.name, way: info.variants.cpu, weights: info.weightTypes, kv: info.options.kv };
