@@ -206,9 +206,9 @@ export async function main(args: string[]): Promise<number> {
     for (const threads of threadCounts) {
       const page = await openPage(context, server.origin, '/nibble-worker.js', true);
       const asked = { geometry, backend, threads, tune: values.tune };
-      const { device } = await ask<{ device: string }>(page, 'load', asked);
+      await ask(page, 'load', asked);
+      const { ids, device } = await ask<{ ids: number[]; device: string }>(page, 'generate', { prompt, newTokens });
       devices.add(device);
-      const { ids } = await ask<{ ids: number[] }>(page, 'generate', { prompt, newTokens });
       log(`Nibble is loaded (${device}), generate gives ${ids}`);
       answer = ids;
       const nibble = async () => {

@@ -7,6 +7,8 @@ import { answerCalls, type Job, timedRun } from '../in-worker';
 import type { Geometry } from './geometries';
 
 let session: Session;
+/** of the GPU; '' on the CPU */
+let adapter = '';
 let requests = 0;
 
 interface Asked {
@@ -31,18 +33,18 @@ async function load({ geometry, backend, threads, tune }: Asked) {
     },
     { postMessage: () => {} },
   );
-  const { adapter, variants } = info;
-  return { device: adapter ? `${adapter.description || adapter.architecture}, ${variants.shapes}` : variants.cpu };
+  adapter = info.adapter ? info.adapter.description || info.adapter.architecture : '';
 }
 
-/** What an application gets from the same weights. */
+/** What an application gets from the same weights, and what computed it: threads have started by then. */
 async function generate({ prompt, newTokens }: Job) {
   const options = { temperature: 0, maxNewTokens: newTokens, ignoreEos: true };
   const { ids } = await session.generate(
     { id: ++requests, input: { ids: prompt }, options },
     { postMessage: (_: TokenMessage) => {} },
   );
-  return { ids };
+  const { cpu, shapes } = session.model().executor.stats().variants;
+  return { ids, device: adapter ? `${adapter}, shapes ${shapes}` : cpu };
 }
 
 answerCalls({ load, generate, run: (job: Job) => timedRun(session.model(), job) });
