@@ -7,6 +7,7 @@ import { simd } from '../scripts/bundling/vite-simd.ts';
 import { wgsl } from '../scripts/bundling/vite-wgsl.ts';
 import type { ServerOptions } from '../scripts/testing/server.ts';
 import { median } from '../src/node/median';
+import { processorSeconds } from './processes';
 
 /** Of one prompt and its answer. */
 export interface Run {
@@ -17,10 +18,30 @@ export interface Run {
   decode: number;
 }
 
-export interface Pair {
-  rival: Pick<Run, 'prefill' | 'decode'>;
-  nibble: Pick<Run, 'prefill' | 'decode'>;
+export type Rates = Pick<Run, 'prefill' | 'decode'>;
+
+/** One run of each, one right after the other. */
+export interface Pair<T extends Rates = Rates> {
+  rival: T;
+  nibble: T;
 }
+
+export interface Measured extends Rates {
+  /** tokens a second of the processor's time, in all threads */
+  byProcessor: Rates;
+  /** how many processors worked on it, on average */
+  share: number;
+}
+
+/** The same pair by the processor's time. */
+export const byProcessor = ({ rival, nibble }: Pair<Measured>): Pair => ({
+  rival: rival.byProcessor,
+  nibble: nibble.byProcessor,
+});
+
+/** How many processors worked on these runs, on average, as text. */
+export const shareOf = (runs: readonly Measured[]): string =>
+  (runs.reduce((sum, { share }) => sum + share, 0) / runs.length).toFixed(2);
 
 /** How many times as fast Nibble is. */
 export const RATIOS = {
@@ -96,6 +117,34 @@ export async function openPage(context: BrowserContext, origin: string, worker: 
 /** What the page's worker answers. @throws what it throws */
 export const ask = <T>(page: Page, name: string, argument: unknown): Promise<T> =>
   page.evaluate(([n, a]) => globalThis.call(n as string, a), [name, argument] as const) as Promise<T>;
+
+/** What a worker's `run` is asked for; `text` is the prompt for a rival that takes no ids. */
+interface Asked {
+  prompt: readonly number[];
+  newTokens: number;
+  text?: string;
+}
+
+/**
+ * Measures runs by the clock and by the processor's time: that of the renderers of the browser with this profile. The
+ * workers tell when they have the first token (event 'firstToken').
+ */
+export async function stopwatch(context: BrowserContext, profile: string) {
+  let first = 0;
+  await context.exposeBinding('firstToken', () => {
+    first = processorSeconds(profile);
+  });
+  return async <T extends Rates>(page: Page, job: Asked): Promise<T & Measured> => {
+    const [start, clock] = [processorSeconds(profile), performance.now()];
+    const run = await ask<T>(page, 'run', job);
+    const [end, seconds] = [processorSeconds(profile), (performance.now() - clock) / 1000];
+    return {
+      ...run,
+      byProcessor: { prefill: job.prompt.length / (first - start), decode: (job.newTokens - 1) / (end - first) },
+      share: (end - start) / seconds,
+    };
+  };
+}
 
 /** Puts `text` where a report's last result of that name was, between its two comments. */
 export async function writeReport(report: string, name: string, text: string): Promise<void> {

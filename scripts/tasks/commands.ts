@@ -112,6 +112,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   ],
   [bench('ort/compare')]: [
     { args: '--geometry tiny --rivals none --tune small --new-tokens 3 --prompt-tokens 8', says: /Nibble alone: / },
+    { args: '--backend cpu --geometry tiny --rivals none --new-tokens 3 --prompt-tokens 8', says: /Nibble alone: / },
     { args: '--geometry smollm2 --pairs 5 --ort {tmp}', says: /Run: npm install --prefix/, lacks: true },
   ],
   [bench('shift')]: [

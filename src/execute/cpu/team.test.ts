@@ -72,6 +72,14 @@ describe('a model', () => {
     expect(opened[0].jobs.done).toBeGreaterThan(100);
   });
 
+  it('is the same where attention is worth sharing at 32 positions but not at the few that are left', async () => {
+    const opened: Computing[] = [];
+    // a position is 20 numbers of a key and a value, for 3 queries each, and their unpacking: 200
+    const shared = await run(threaded(opened, { count: 3, patience: 1000, leastWork: 6000 }));
+    expect(answer(shared)).toEqual(answer(alone));
+    expect(opened[0].jobs.done).toBeGreaterThan(10);
+  });
+
   it('is the same where helpers hang, which are asked no more', async () => {
     const opened: Computing[] = [];
     expect(answer(await run(threaded(opened, { count: 3, start: hangs })))).toEqual(answer(alone));

@@ -178,7 +178,8 @@ export class Team {
   ): boolean {
     const compute = (part: Part) => exports[name](...argumentsOf(part));
     const [own, ...others] = parts;
-    if (this.#helpers.length === 0 || work < this.#leastWork) {
+    // parts of several calls (attention's) may be of more work than this one is
+    if (this.#helpers.length === 0 || (others.length === 0 && work < this.#leastWork)) {
       compute(own);
       return true;
     }
