@@ -4,10 +4,10 @@
  *   npm run build && node scripts/run.mjs ../bench/warm [--layers 5] [--runs 5] [--folder /tmp/nibble-warm] [--vs DIST]
  *   [--write]
  *
- * A random checkpoint of NF4 without a tokenizer (30 layers make 1 GB), made into --folder where it is not there yet. It
- * is downloaded once into headless Chromium, backend cpu. Then, in turn: its chunks are read out of IndexedDB one after
- * the other and nothing is done with them; and it is loaded, of which the time from the headers to the last weight
- * counts. --vs is another build of the library, which loads in turn with this one. --write puts the table into
+ * A random checkpoint of NF4 without a tokenizer (30 layers make 1 GB), made into --folder where it is not there yet.
+ * It is downloaded once into headless Chromium, backend cpu. Then, in turn: its chunks are read out of IndexedDB one
+ * after the other and nothing is done with them; and it is loaded, of which the time from the headers to the last
+ * weight counts. --vs is another build of the library, which loads in turn with this one. --write puts the table into
  * bench/warm.md.
  */
 import { existsSync, readFileSync } from 'node:fs';

@@ -177,16 +177,17 @@ test('back and forward bring the page again, with its model and its conversation
 }) => {
   const { site, host } = product;
   const page = await open(url(site.origin, 'cpu'));
-  const state = () => page.evaluate<string>(`(() => {${SEEN} return session?.phase ?? ''; })()`).catch(() => '');
-  const isAt = (origin: string) =>
-    expect.poll(() => page.evaluate<string>('location.origin').catch(() => '')).toBe(origin);
+  /** Null where one page takes the place of another meanwhile. */
+  const soon = <T>(expression: string) => page.evaluate<T>(expression).catch(() => null);
+  const state = () => soon<string>(`(() => {${SEEN} return session?.phase ?? ''; })()`);
+  const isAt = (origin: string) => expect.poll(() => soon<string>('location.origin')).toBe(origin);
   const away = async () => {
     await page.evaluate("addEventListener('pageshow', ({ persisted }) => (self.restored = persisted))");
-    await page.evaluate(`{ location.href = '${host.origin}/'; }`);
+    await soon(`{ location.href = '${host.origin}/'; }`);
     await isAt(host.origin);
   };
   const go = async (by: number, origin: string) => {
-    await page.evaluate(`{ history.go(${by}); }`);
+    await soon(`{ history.go(${by}); }`);
     await isAt(origin);
   };
   try {
@@ -194,7 +195,7 @@ test('back and forward bring the page again, with its model and its conversation
     await expect.poll(state).toBe('idle');
     await away();
     await go(-1, site.origin);
-    await expect.poll(() => page.evaluate('self.restored')).toBe(true);
+    await expect.poll(() => soon('self.restored')).toBe(true);
     await load(page);
     await ask(page);
     const { text } = await answered(page);

@@ -9,8 +9,8 @@ import { GraphBuilder, type Pieces } from './onnx';
 
 export interface GraphOptions {
   /**
-   * nbits: symmetric int4 in blocks of 32, f32 scales (MatMulNBits); nbits8: the same in int8. bnb4: NF4 in blocks of 64
-   * (MatMulBnb4). q8: int8 with one scale a matrix, activations to uint8 at each use (DynamicQuantizeMatMul)
+   * nbits: symmetric int4 in blocks of 32, f32 scales (MatMulNBits); nbits8: the same in int8. bnb4: NF4 in blocks of
+   * 64 (MatMulBnb4). q8: int8 with one scale a matrix, activations to uint8 at each use (DynamicQuantizeMatMul)
    */
   weights: 'nbits' | 'nbits8' | 'bnb4' | 'q8';
   /** MatMulNBits' accuracy_level: 0 leaves it to ORT, 4 allows int8 activations */

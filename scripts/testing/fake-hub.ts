@@ -84,7 +84,9 @@ export interface FakeHub {
 }
 
 const PIECE = 16 << 10;
-/** by which a timer, or whoever has the processor, may make a piece late; a receiver that takes nothing for longer does */
+/**
+ * by which a timer, or whoever has the processor, may make a piece late; a receiver that takes nothing for longer does
+ */
 const LATE_MS = 50;
 const EXPOSED =
   'X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash';

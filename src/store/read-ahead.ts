@@ -36,8 +36,8 @@ export function createReadAhead(
   isOver: () => boolean,
 ): ReadAhead {
   /**
-   * Chunks that were asked for here, by name, and whether they are fetched: when one of them fails, or makes room, it is
-   * for the reader to ask again.
+   * Chunks that were asked for here, by name, and whether they are fetched: when one of them fails, or makes room, it
+   * is for the reader to ask again.
    */
   const asked = new Map<string, boolean>();
   let at: ChunkPlace | null = null;
