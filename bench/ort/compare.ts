@@ -10,7 +10,7 @@
  * --geometry smollm2|qwen2|tiny   --pairs N   --new-tokens N (decode steps are one fewer)   --prompt-tokens N
  * --rivals A,B|none          each round runs every rival and Nibble after each; names are in RIVALS; none: Nibble once
  * --tune NAME                Nibble's kernel shapes (default software)
- * --write                    puts the tables into bench/rival.md, in the place of the geometry's last ones on that backend
+ * --write                    puts the tables into bench/rival.md, in the place of the last ones of geometry and backend
  * --verbose                  prints ORT's log, node placement included
  */
 import { createWriteStream } from 'node:fs';
