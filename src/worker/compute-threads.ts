@@ -14,8 +14,12 @@ const start: Threads['start'] = (run, order, fail) => {
   return { end: () => thread.terminate() };
 };
 
-/** What this scope may have: memory is shared only where the page is isolated from other origins. */
-export const pageThreads = (): Threads =>
-  globalThis.crossOriginIsolated
-    ? { count: navigator.hardwareConcurrency, start }
-    : { count: 1, why: 'the page is not cross-origin isolated', start };
+/**
+ * What this scope may have: memory is shared only where the page is isolated from other origins, and not even there by
+ * WebKitGTK 2.50.
+ */
+export function pageThreads(): Threads {
+  if (!globalThis.crossOriginIsolated) return { count: 1, why: 'the page is not cross-origin isolated', start };
+  if (typeof SharedArrayBuffer === 'undefined') return { count: 1, why: 'this browser shares no memory', start };
+  return { count: navigator.hardwareConcurrency, start };
+}
