@@ -73,7 +73,7 @@ async function planned(config: JsonObject): Promise<PlanInfo> {
     graph,
     limits: NO_LIMITS,
     target: 'webgpu',
-    options: effectiveEngineOptions(options, graph.spec, 1),
+    options: effectiveEngineOptions(options, graph.spec, null),
     checkpoint,
   } as const;
   return planInfo(model, request);

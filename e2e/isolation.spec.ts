@@ -168,18 +168,22 @@ test.describe('where the server sends no headers', () => {
       intercept,
     });
   const OPT_IN = '<meta name="nibble-isolate" />';
+  /** What isolation() says at the first visit, and at the next one, which has the service worker. */
+  const twice = async (chat: Chat, origin: string) => {
+    await chat.page.goto(`${origin}/app/${QUERY}`);
+    await chat.loadModel();
+    const first = await isolation(chat);
+    await controlled(chat.page);
+    await chat.page.reload();
+    await expect(chat.question).toBeVisible();
+    return [first, await isolation(chat)];
+  };
 
   test('the page answers, and is not isolated at any visit', async ({ profile }) => {
     const site = await staticHost();
     const { page, complaints } = await profile.open();
     const chat = new Chat(page);
-    await page.goto(`${site.origin}/app/${QUERY}`);
-    await chat.loadModel();
-    expect(await isolation(chat)).toEqual(NONE);
-    await controlled(page);
-    await page.reload();
-    await expect(chat.question).toBeVisible();
-    expect(await isolation(chat)).toEqual(NONE);
+    expect(await twice(chat, site.origin)).toEqual([NONE, NONE]);
     expect(await chat.ask('Hello')).not.toBe('');
     expect(complaints).toEqual([]);
   });
@@ -198,13 +202,7 @@ test.describe('where the server sends no headers', () => {
       if (response.request().isNavigationRequest() && response.url().includes('/app/'))
         policies.push(response.headers()['cross-origin-embedder-policy']);
     });
-    await page.goto(`${site.origin}/app/${QUERY}`);
-    await chat.loadModel();
-    expect(await isolation(chat)).toEqual(NONE);
-    await controlled(page);
-    await page.reload();
-    await expect(chat.question).toBeVisible();
-    expect(await isolation(chat)).toEqual(ALL);
+    expect(await twice(chat, site.origin)).toEqual([NONE, ALL]);
     expect(await chat.ask('Hello')).not.toBe('');
 
     // what the worker answers with, and what it leaves alone

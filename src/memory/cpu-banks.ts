@@ -9,7 +9,7 @@ import { CPU_CHUNK, type CpuScratchSizes, FEW } from './cpu-scratch';
 import { type DeviceMatrix, roundUp } from './layout';
 
 /** Bytes of a page of WebAssembly's memory. */
-const PAGE = 65536;
+export const PAGE = 65536;
 
 /** Bytes of the largest bank: two pages less than what 32 bits reach, so that every end has an address. */
 const LARGEST_BANK = 65534 * PAGE;

@@ -1,4 +1,6 @@
 /** load()'s options: completed with their defaults, and then within what a model can do. */
+
+import type { Threads } from '../execute/cpu/team';
 import { contextLimit } from '../memory/plan';
 import type { ModelSpec } from '../model/spec';
 import { ENGINE_OPTIONS } from '../options/engine';
@@ -32,13 +34,14 @@ const threadsFor = (processors: number): number =>
 
 /**
  * The options within what the model and the machine can do.
- * @param processors whose threads can share memory; 1: there is but one thread
+ * @param threads that may compute; absent: but one, as on the GPU
  */
 export function effectiveEngineOptions(
   options: CompleteEngineOptions,
   spec: ModelSpec,
-  processors: number,
+  threads: Pick<Threads, 'count'> | null | undefined,
 ): EffectiveEngineOptions {
+  const processors = threads?.count ?? 1;
   const maxContext = contextLimit(spec, options);
   const { kvCapacity } = options;
   return {

@@ -48,7 +48,7 @@ export async function inspectModel(
     const graph = graphOf(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
-    const effective = effectiveEngineOptions(options, graph.spec, gpu ? 1 : (host.threads?.count ?? 1));
+    const effective = effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads);
     const model: Plannable = {
       graph,
       limits: gpu?.limits ?? NO_LIMITS,

@@ -99,7 +99,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? ('webgpu' as const) : ('cpu' as const),
     options: {
-      ...effectiveEngineOptions(options, graph.spec, gpu ? 1 : (host.threads?.count ?? 1)),
+      ...effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads),
       storage: kept.store ? options.storage : 'none',
     },
     checkpoint,

@@ -3,7 +3,7 @@
  * plain JavaScript, the reference, or WebAssembly where it may be compiled and has SIMD, in as many threads as can
  * share its memory. Everything else of the executor is the same.
  */
-import type { BankPlan } from '../../memory/cpu-banks';
+import { type BankPlan, PAGE } from '../../memory/cpu-banks';
 import { attend } from './attend';
 import { type Bank, type SimdExports, simdInstance } from './bank';
 import { activate } from './kernels';
@@ -59,7 +59,7 @@ const SIMD = 'webassembly-simd';
  * null: one matrix is too large for any, or the browser has no such memory, but maybe one that is not WebAssembly's.
  */
 function memoryOf({ bytes }: BankPlan, shared: boolean): WebAssembly.Memory | null {
-  const pages = bytes / 65536;
+  const pages = bytes / PAGE;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
     return shared && memory.buffer instanceof ArrayBuffer ? null : memory;
@@ -68,10 +68,13 @@ function memoryOf({ bytes }: BankPlan, shared: boolean): WebAssembly.Memory | nu
   }
 }
 
-/** The module for memory that is shared, or not. */
-function compile(shared: boolean): WebAssembly.Module {
-  wasm[limits] = shared ? 3 : 1;
-  return new WebAssembly.Module(wasm);
+const compiled: { alone?: WebAssembly.Module; shared?: WebAssembly.Module } = {};
+
+/** The module, for memory that is shared or not: each is compiled when it is needed first, and never again. */
+function moduleFor(memory: 'alone' | 'shared'): WebAssembly.Module {
+  wasm[limits] = memory === 'shared' ? 3 : 1;
+  compiled[memory] ??= new WebAssembly.Module(wasm);
+  return compiled[memory];
 }
 
 /** Memory of all banks for several threads; null: of one at least there is none, or it cannot be shared. */
@@ -82,11 +85,11 @@ function sharedMemories(plans: readonly BankPlan[], threads: Threads | undefined
 }
 
 /** @param int16 one token's products with q4 and q8 weights are of 16 bits */
-const inWebAssembly = (alone: WebAssembly.Module, int16: boolean): Arithmetic => ({
+const inWebAssembly = (int16: boolean): Arithmetic => ({
   name: int16 ? `${SIMD}, int16` : SIMD,
   open(plans, threads) {
     const shared = sharedMemories(plans, threads);
-    const module = shared ? compile(true) : alone;
+    const module = moduleFor(shared ? 'shared' : 'alone');
     const names = WebAssembly.Module.exports(module).map(({ name }) => name as keyof SimdExports);
     const one = threads && { why: threads.count > 1 ? 'memory cannot be shared' : undefined, ...threads, count: 1 };
     const team = new Team({ module, memories: shared ?? [], names }, shared ? threads : one);
@@ -118,8 +121,7 @@ export type Activations = 'f32' | 'int16';
 let chosen: Record<Activations, Arithmetic> | null = null;
 
 /**
- * The better way that runs here. The module is compiled when this is called first, and never again. Plain JavaScript
- * knows f32 only.
+ * The better way that runs here. A module is compiled when this is called first. Plain JavaScript knows f32 only.
  */
 export function arithmetic(activations: Activations = 'f32'): Arithmetic {
   chosen ??= choose();
@@ -133,10 +135,11 @@ function choose(): Record<Activations, Arithmetic> {
   };
   if (typeof WebAssembly === 'undefined') return plain('there is no WebAssembly here');
   try {
-    const module = compile(false);
     // WebKit compiles whatever the policy says, and refuses the instance
-    new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1 }) } });
-    return { f32: inWebAssembly(module, false), int16: inWebAssembly(module, true) };
+    new WebAssembly.Instance(moduleFor('alone'), {
+      env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1 }) },
+    });
+    return { f32: inWebAssembly(false), int16: inWebAssembly(true) };
   } catch {
     // a policy does not keep anybody from asking whether it could be compiled
     return plain(

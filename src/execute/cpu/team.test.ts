@@ -5,7 +5,7 @@ import type { MatrixFormat } from '../../formats/matrix';
 import { parseSpec } from '../../model/parse';
 import { startNodeThread } from '../../node/compute-threads';
 import { arithmetic, type Computing } from './arithmetic';
-import { DONE, type HelperOrder, READY } from './helper-loop';
+import { type HelperOrder, MAILBOX, READY } from './helper-loop';
 import { Team, type Threads } from './team';
 import { CPU, GREEDY, type Maker, randomModel, take, threaded } from './test/models';
 import { yieldToEvents } from './yield-to-events';
@@ -44,7 +44,7 @@ const answer = ({ logits, made, after }: typeof alone) => ({ logits, made, after
 
 /** A helper that is there and never does anything. */
 const hangs: Threads['start'] = (_, order) => {
-  Atomics.store(new Int32Array((order as HelperOrder).mailbox), DONE, READY);
+  Atomics.store(new Int32Array((order as HelperOrder).mailbox), MAILBOX.done, READY);
   return { end() {} };
 };
 
@@ -66,7 +66,7 @@ describe('a model', () => {
     ['32 bits', { type: 'f32' }],
   ])('of %s is the same to the bit as in one thread', async (_, format) => {
     const opened: Computing[] = [];
-    const shared = await run(threaded(opened, { count: 3, patience: 1000 }), format);
+    const shared = await run(threaded(opened, { count: 3 }), format);
     expect(answer(shared)).toEqual(answer(await run(CPU, format)));
     expect(shared.cpu).toBe('webassembly-simd, 3 threads');
     expect(opened[0].jobs.done).toBeGreaterThan(100);
@@ -82,7 +82,7 @@ describe('a model', () => {
 
   it('is the same where helpers hang, which are asked no more', async () => {
     const opened: Computing[] = [];
-    expect(answer(await run(threaded(opened, { count: 3, start: hangs })))).toEqual(answer(alone));
+    expect(answer(await run(threaded(opened, { count: 3, start: hangs, patience: 20 })))).toEqual(answer(alone));
     expect(opened[0].jobs).toEqual({ done: 0, late: 2 });
   });
 

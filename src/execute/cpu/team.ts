@@ -4,7 +4,7 @@
  * in vain: where a helper does not answer in time, as its processor has something else to do or it has died, its part
  * is computed here, and it rests; what it writes later, nobody reads.
  */
-import { ASLEEP, DONE, type HelperOrder, helperLoop, JOB, MAILBOX_BYTES, POSTED, READY } from './helper-loop';
+import { type HelperOrder, helperLoop, MAILBOX, READY } from './helper-loop';
 import { Pace } from './pace';
 
 /** How a thread beside this one is made. */
@@ -47,6 +47,9 @@ const PATIENCE = 0.1;
 /** Looks at the mailbox, a few us, up to which a helper that is still at work counts as being in time. */
 const SOON = 256;
 
+/** What all helpers of a team are told. */
+type TeamOrder = Pick<HelperOrder, 'module' | 'memories' | 'names'>;
+
 class Helper {
   readonly words: Int32Array;
   readonly job: Float64Array;
@@ -59,24 +62,29 @@ class Helper {
 
   readonly #patience: number;
 
-  constructor(order: Omit<HelperOrder, 'mailbox'>, threads: Threads) {
+  constructor(work: TeamOrder, threads: Threads) {
     this.#patience = threads.patience ?? PATIENCE;
-    const mailbox = new SharedArrayBuffer(MAILBOX_BYTES);
+    const mailbox = new SharedArrayBuffer(MAILBOX.bytes);
     this.words = new Int32Array(mailbox);
-    this.job = new Float64Array(mailbox).subarray(JOB);
-    Atomics.store(this.words, POSTED, READY);
+    this.job = new Float64Array(mailbox).subarray(MAILBOX.job);
+    Atomics.store(this.words, MAILBOX.posted, READY);
     const fail = (reason: string) => {
       this.failed ??= reason;
     };
     try {
-      this.thread = threads.start(String(helperLoop), { ...order, mailbox }, fail);
+      const order: HelperOrder = { ...work, mailbox, at: MAILBOX, ready: READY, spins: SPINS };
+      this.thread = threads.start(String(helperLoop), order, fail);
     } catch (error) {
       fail(error instanceof Error ? error.message : String(error));
     }
   }
 
   get done(): boolean {
-    return Atomics.load(this.words, DONE) === this.posted;
+    return Atomics.load(this.words, MAILBOX.done) === this.posted;
+  }
+
+  get started(): boolean {
+    return Atomics.load(this.words, MAILBOX.done) !== 0;
   }
 
   /** Whether it may be given a job. */
@@ -91,8 +99,8 @@ class Helper {
     job[2] = name;
     job.set(numbers, 3);
     this.posted = (this.posted + 1) | 0;
-    Atomics.store(words, POSTED, this.posted);
-    if (Atomics.load(words, ASLEEP) === 1) Atomics.notify(words, POSTED);
+    Atomics.store(words, MAILBOX.posted, this.posted);
+    if (Atomics.load(words, MAILBOX.asleep) === 1) Atomics.notify(words, MAILBOX.posted);
   }
 
   /**
@@ -121,20 +129,17 @@ export class Team {
   readonly jobs = { done: 0, late: 0 };
 
   /** @param threads absent: no helpers */
-  constructor(order: Omit<HelperOrder, 'mailbox' | 'spins'>, threads?: Threads) {
+  constructor(order: TeamOrder, threads?: Threads) {
     this.#names = order.names;
     this.#leastWork = threads?.leastWork ?? LEAST_WORK;
     this.#why = threads?.why ?? '';
-    this.#helpers = Array.from(
-      { length: (threads?.count ?? 1) - 1 },
-      () => new Helper({ ...order, spins: SPINS }, threads!),
-    );
+    this.#helpers = Array.from({ length: (threads?.count ?? 1) - 1 }, () => new Helper(order, threads!));
   }
 
   /** What info() says of it; '' for one thread that was never to be more. */
   get description(): string {
     if (this.#helpers.length === 0) return this.#why && `, 1 thread: ${this.#why}`;
-    const alive = this.#helpers.filter(({ failed, words }) => failed === null && Atomics.load(words, DONE) >= READY);
+    const alive = this.#helpers.filter(({ failed, started }) => failed === null && started);
     const failed = this.#helpers.find((helper) => helper.failed !== null)?.failed;
     const reason = failed ?? 'more are starting';
     const why = alive.length < this.#helpers.length ? ` of ${this.#helpers.length + 1}: ${reason}` : '';
@@ -197,8 +202,8 @@ export class Team {
         compute(part);
       }
     }
-    const all = parts.reduce((sum, { from, end }) => sum + end - from, 0);
-    const ownWork = (work * (own.end - own.from)) / all;
+    // this thread's part is the first of all
+    const ownWork = (work * own.end) / parts[parts.length - 1].end;
     this.#pace.note(name, performance.now() - begun, work, ownWork, now - begun);
     return !goesOn || late.length === 0;
   }

@@ -41,7 +41,7 @@ export async function plan(args: Arguments): Promise<void> {
     graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? 'webgpu' : 'cpu',
-    options: effectiveEngineOptions(options, spec, gpu ? 1 : THREADS.count),
+    options: effectiveEngineOptions(options, spec, gpu ? null : THREADS),
     checkpoint: { tensors },
   } as const;
   const made = await planInfo(model, {

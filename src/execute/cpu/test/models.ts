@@ -126,7 +126,7 @@ export const threaded = (opened: Computing[], threads: Partial<Threads> = {}): M
         return computing;
       },
     },
-    { count: 2, start: startNodeThread, patience: 20, leastWork: 0, ...threads },
+    { count: 2, start: startNodeThread, patience: 1000, leastWork: 0, ...threads },
   );
 
 /** By name, for tests that both must pass. */
