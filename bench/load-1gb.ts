@@ -1,16 +1,17 @@
 /**
  * Memory while a checkpoint of about 1 GB is loaded in Chromium on WebGPU (SwiftShader, whose buffers live in the GPU
- * process): the worker's JavaScript heap with its array buffers (CDP Runtime.getHeapUsage: usedSize +
+ * process), or on the CPU: the worker's JavaScript heap with its array buffers (CDP Runtime.getHeapUsage: usedSize +
  * backingStorageSize) and the renderer's resident memory, each above what it was at the start.
  *
  *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--config CONFIG.json]
- *   [--tune NAME]
+ *     [--tune NAME] [--backend cpu]
  *     [--folder /tmp/nibble-1gb] [--write]
  *
  * A tiny model comes first, in the same page: what it takes is the worker, its code and the device, and what the big
  * ones find. The checkpoint is random, made into --folder where it is not there yet (bf16: four times the bytes),
  * without a tokenizer; --config gives another geometry than one whose 30 layers make 1 GB. First a download into an
- * empty IndexedDB, then a load from it. --write puts the table into bench/load-1gb.md, in the place of that list of
+ * empty IndexedDB, then a load from it. On the CPU the renderer holds the weights: what counts is what it has beside
+ * them. --write puts the table into bench/load-1gb.md, in the place of that list of
  * forms. Takes minutes.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -25,6 +26,7 @@ import { residentBytes } from './processes';
 import { writeRandomCheckpoint } from './random-checkpoint';
 
 const EVERY_MS = 50;
+const GONE_MS = 10_000;
 /** what a worker, its code and a device take, whatever the model: loaded first */
 const TINY = 'reference/fixtures/tiny-llama-128/nf4';
 const MIB = 1 << 20;
@@ -48,13 +50,15 @@ interface Measured {
   heapPeak: number;
   rssStart: number;
   rssPeak: number;
+  /** that the engine holds in the renderer, bytes: weights, and keys, values and activations; none on WebGPU */
+  held: number;
   samples: number;
 }
 
-async function measure(page: PipedPage, base: string, tune: string): Promise<Measured> {
+async function measure(page: PipedPage, base: string, backend: string, tune: string): Promise<Measured> {
   await page.evaluate(`import('/lib/index.js').then(() => {})`);
   const rssStart = residentBytes(page.profile, 'renderer');
-  const measured = { seconds: 0, heapPeak: 0, rssStart, rssPeak: 0, samples: 0 };
+  const measured = { seconds: 0, heapPeak: 0, rssStart, rssPeak: 0, held: 0, samples: 0 };
   let done = false;
   const sampling = (async () => {
     while (!done) {
@@ -65,21 +69,26 @@ async function measure(page: PipedPage, base: string, tune: string): Promise<Mea
     }
   })();
   try {
-    const info = await page.evaluate<{ backend: string; storage: string; ms: number }>(`(async () => {
+    const info = await page.evaluate<{ backend: string; storage: string; held: number; ms: number }>(`(async () => {
       const { load } = await import('/lib/index.js');
       const started = performance.now();
-      const engine = await load('${base}', { backend: 'webgpu', tune: '${tune}', maxContext: 256 });
+      const engine = await load('${base}', { backend: '${backend}', tune: '${tune}', maxContext: 256 });
       const ms = performance.now() - started;
       const { backend, options } = await engine.info();
+      const { total } = await engine.memory();
       engine.dispose();
-      return { backend, storage: options.storage, ms };
+      return { backend, storage: options.storage, held: total, ms };
     })()`);
-    if (info.backend !== 'webgpu' || info.storage !== 'indexeddb') throw new Error(JSON.stringify(info));
+    if (info.backend !== backend || info.storage !== 'indexeddb') throw new Error(JSON.stringify(info));
+    if (backend === 'cpu') measured.held = info.held;
     measured.seconds = info.ms / 1000;
   } finally {
     done = true;
     await sampling;
   }
+  // what the worker held is given back some time after it has ended
+  for (let i = 0; i < GONE_MS / EVERY_MS && residentBytes(page.profile, 'renderer') > rssStart + measured.held / 2; i++)
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   return measured;
 }
 
@@ -94,12 +103,14 @@ export async function main(argv: string[]): Promise<number> {
       config: { type: 'string' },
       tune: { type: 'string', default: 'off' },
       folder: { type: 'string', default: '/tmp/nibble-1gb' },
+      backend: { type: 'string', default: 'webgpu' },
       write: { type: 'boolean' },
     },
   });
+  const onCpu = values.backend === 'cpu';
   const config = values.config ? JSON.parse(readFileSync(values.config, 'utf8')) : configOf(Number(values.layers));
   const lines = [
-    '| checkpoint | bytes | from | seconds | heap: peak | renderer: start | peak above it |',
+    `| checkpoint | bytes | from | seconds | heap: peak | renderer: start | peak above ${onCpu ? 'start and weights' : 'it'} |`,
     '|---|---|---|---|---|---|---|',
   ];
   let machine = '';
@@ -124,10 +135,15 @@ export async function main(argv: string[]): Promise<number> {
         [form, 'IndexedDB'],
       ]) {
         site.reset();
-        const got = await measure(page, `${site.origin}/${name === 'tiny' ? 'tiny' : 'model'}/`, values.tune);
+        const got = await measure(
+          page,
+          `${site.origin}/${name === 'tiny' ? 'tiny' : 'model'}/`,
+          values.backend,
+          values.tune,
+        );
         console.log(name, from, JSON.stringify(got), site.bytes('/'));
         lines.push(
-          `| ${name} | ${name === 'tiny' ? statSync(join(TINY, 'model.safetensors')).size : bytes} | ${from} | ${got.seconds.toFixed(0)} | ${mib(got.heapPeak)} | ${mib(got.rssStart)} | ${mib(got.rssPeak - got.rssStart)} |`,
+          `| ${name} | ${name === 'tiny' ? statSync(join(TINY, 'model.safetensors')).size : bytes} | ${from} | ${got.seconds.toFixed(0)} | ${mib(got.heapPeak)} | ${mib(got.rssStart)} | ${mib(got.rssPeak - got.rssStart - got.held)} |`,
         );
       }
     } finally {
@@ -140,6 +156,7 @@ export async function main(argv: string[]): Promise<number> {
   const table = `${day}, ${machine}, ${busy}; MiB, sampled every ${EVERY_MS} ms or as the worker answers.\n\n${lines.join('\n')}`;
   console.log(`\n${table}`);
   const report = 'bench/load-1gb.md';
-  if (values.write) await writeFile(report, between(readFileSync(report, 'utf8'), values.forms, table));
+  if (values.write)
+    await writeFile(report, between(readFileSync(report, 'utf8'), onCpu ? `${values.forms} cpu` : values.forms, table));
   return 0;
 }

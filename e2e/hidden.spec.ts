@@ -165,7 +165,8 @@ test('a page hidden while it loads, and ended there by the system, is not taken 
     await page.end();
     await page.navigate(address);
     await shown(page);
-    expect(await begin()).toContain(ENDED);
+    await begin();
+    await expect.poll(async () => (await look(page)).shown).toContain(ENDED);
   } finally {
     held = false;
     await page.close();

@@ -94,6 +94,10 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
       args: `--forms nf4 --layers 2 --config ${TINY}/config.json --tune small --folder {tmp}`,
       says: /^\| nf4 \| \d+ \| IndexedDB \|/m,
     },
+    {
+      args: `--forms nf4 --backend cpu --layers 2 --config ${TINY}/config.json --folder {tmp}`,
+      says: /^\| nf4 \| \d+ \| IndexedDB \|/m,
+    },
   ],
   [bench('long-answers')]: [{ args: '--characters 5000 --only list', says: /^\| a list \| \d+ \|/m }],
   [bench('logits')]: [

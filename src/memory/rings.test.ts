@@ -73,7 +73,7 @@ describe('Rings', () => {
           if (rings.last > 150) break;
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 1000 },
     );
     expect(resumed.yes).toBeGreaterThan(100);
     expect(resumed.no).toBeGreaterThan(100);

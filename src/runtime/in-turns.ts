@@ -1,5 +1,5 @@
 /** Long work in steps, with a turn of the event loop after each, so that a stop can arrive. */
-import { yieldToEvents } from '../execute/cpu/yield-to-events';
+import { yieldToEvents } from '../platform/yield-to-events';
 
 /**
  * @param told with what each step yields; may throw

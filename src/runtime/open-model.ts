@@ -107,14 +107,17 @@ async function loadModel(loading: Loading): Promise<Model> {
   const least = await leastPlan(unloaded);
   const id = request.attempt;
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));
-  // what may be fetched ahead is on its way while the tokenizer and the executor are made
+  // what may be fetched ahead is on its way while the executor is made
   source.places = samplePlaces(layout);
   source.streaming = layout.files.map(({ path }) => path);
-  const text = given ? Promise.resolve(given) : openText(checkpoint, null);
-  text.catch(() => {});
-  const placed = await placeWeights(loading, source, unloaded, least);
+  let text = given ? Promise.resolve(given) : null;
+  const placed = await placeWeights(loading, source, unloaded, least, () => {
+    if (text) return;
+    text = openText(checkpoint, null);
+    text.catch(() => {});
+  });
   meter.phase('compile');
-  const { Sequences, ...parts } = await text;
+  const { Sequences, ...parts } = await (text ?? openText(checkpoint, null));
   const estimated = await estimate;
   await source.markComplete();
   gpu?.health.check();
@@ -165,12 +168,16 @@ async function leastPlan(model: Plannable): Promise<MemoryPlan> {
   return least;
 }
 
-/** Brings the weights, from the network or the store, to where they are computed with. */
+/**
+ * Brings the weights, from the network or the store, to where they are computed with.
+ * @param onBegun called when the first are there, and more are on their way: what takes long then holds up nothing
+ */
 async function placeWeights(
   { host, meter, signal, undoes }: Loading,
   source: StoredSource,
   { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
   least: MemoryPlan,
+  onBegun: () => void,
 ): Promise<{ executor: Executor; fingerprint: Fingerprint }> {
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
@@ -180,7 +187,10 @@ async function placeWeights(
   await loadWeights(checkpoint, tensorTable(graph.spec), fingerprinted(executor.sink, fingerprint), {
     signal,
     formats: graph.formats,
-    onPlaced: meter.placed,
+    onPlaced: (bytes) => {
+      onBegun();
+      meter.placed(bytes);
+    },
   });
   return { executor, fingerprint };
 }

@@ -31,6 +31,8 @@ export interface ChunkCache {
   use(held: Held, task: (bytes: Bytes) => void | Promise<void>, until?: AbortSignal): Promise<void>;
   /** Lets a chunk stay until it is dropped: one that would have to be fetched again. */
   pin(path: string, index: number): void;
+  /** Lets a chunk make room for others again. */
+  unpin(path: string, index: number): void;
   drop(path: string, index: number): void;
   clear(): void;
   /** the loads under way, and the work for which chunks stay */
@@ -119,6 +121,7 @@ export function createChunkCache(
       const name = nameOf(path, index);
       if (cache.has(name) && pinned.size < PINNED) pinned.add(name);
     },
+    unpin: (path, index) => void pinned.delete(nameOf(path, index)),
     async use(held, task, until) {
       held.users++;
       try {

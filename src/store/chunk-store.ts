@@ -19,6 +19,8 @@ export interface Chunk {
   /** hex digest of the bytes as they first arrived */
   sha256: string;
   bytes: Uint8Array<ArrayBuffer>;
+  /** hex digest of its pieces (sha256OfPieces), by which it is checked; absent of old, and where a store keeps none */
+  pieces?: string;
 }
 
 /**

@@ -3,7 +3,7 @@
  * as far as it came, and goes on there. Memory: CACHED of them.
  */
 import { NibbleError } from '../errors';
-import { gitName, sha256 } from '../platform/sha256';
+import { gitName, sha256, sha256OfPieces } from '../platform/sha256';
 import { changedFile } from '../sources/versions';
 import { type ChunkCache, createChunkCache, type Stay } from './chunk-cache';
 import { begunKey, CHUNK_BYTES, chunkKey, MOST_AHEAD, type ModelRecord } from './chunk-store';
@@ -96,6 +96,15 @@ export function createChunks(
     }
   }
 
+  /** One that was read for a header and cannot be kept would be fetched again for its weights. */
+  function stayUntilKept(path: string, index: number, written: Promise<void>): void {
+    cache.pin(path, index);
+    const isOver = () => {
+      if (!files.keeper.full) cache.unpin(path, index);
+    };
+    written.then(isOver, isOver);
+  }
+
   async function bring(path: string, index: number, start: number, end: number, stay: Stay): Promise<Bytes> {
     const { chunks } = record.files[path];
     const name = chunkKey(key, path, index);
@@ -131,15 +140,14 @@ export function createChunks(
         if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (files.isKept(path)) {
-            const written = put(name, bytes, digest);
+            const written = put(name, bytes, { sha256: digest, pieces: (await sha256OfPieces(bytes))! });
             stay(written);
             const others = files.keeper.behind(written);
-            // of headers it must be known whether they are kept; small files take little memory while they wait
-            if (isWeights(path)) await (files.streaming ? others : written);
+            // headers and small files are few, and weights wait for their writes
+            if (files.streaming && isWeights(path)) await others;
             else others.catch(() => {});
+            if (!files.streaming && isWeights(path)) stayUntilKept(path, index, written);
           }
-          // read for a header: its weights would be fetched again
-          if (files.keeper.full && !files.streaming && isWeights(path)) cache.pin(path, index);
           chunks[index] = digest;
         }
         return bytes;

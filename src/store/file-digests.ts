@@ -4,9 +4,13 @@
  */
 import { NibbleError } from '../errors';
 import { createSha256, type Sha256 } from '../platform/sha256-in-pieces';
+import { yieldToEvents } from '../platform/yield-to-events';
 import type { ChunkCache, Held } from './chunk-cache';
 import { CHUNK_BYTES, chunkKey } from './chunk-store';
 import type { ModelFiles } from './model-files';
+
+/** so many are hashed, in a few milliseconds, before others have their turn: answers of the network wait for it */
+const PIECE_BYTES = 256 << 10;
 
 interface FileHash {
   hash: Sha256;
@@ -46,7 +50,10 @@ export function createFileDigests(files: ModelFiles, cache: ChunkCache): FileDig
     const before = file.done;
     file.done = cache.use(held, async (bytes) => {
       await before;
-      file.hash.update(bytes);
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+        file.hash.update(bytes.subarray(at, at + PIECE_BYTES));
+        await yieldToEvents();
+      }
     });
     file.done.catch(() => begun.delete(path));
     return held;

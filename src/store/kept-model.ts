@@ -3,7 +3,7 @@
  * what is still as it was stored is given back, and what is written goes through the keeper.
  */
 import { limitConcurrency } from '../platform/concurrency';
-import { sha256 } from '../platform/sha256';
+import { sha256, sha256OfPieces } from '../platform/sha256';
 import { type Chunk, filePrefix, type ModelStore } from './chunk-store';
 import type { Keeper } from './keeper';
 
@@ -25,11 +25,15 @@ export interface KeptModel {
   sound(name: string, fits?: (bytes: number) => boolean): Promise<Chunk | null>;
   /**
    * Stores an entry, as long as the keeper does.
-   * @param digest hex SHA-256 of the bytes, where it is known
+   * @param known its digests, where they are known
    * @throws quota-exceeded, storage-unavailable
    */
-  put(name: string, bytes: Uint8Array<ArrayBuffer>, digest?: string): Promise<void>;
+  put(name: string, bytes: Uint8Array<ArrayBuffer>, known?: Omit<Chunk, 'bytes'>): Promise<void>;
 }
+
+/** Whether its bytes are those that were stored. */
+const isSound = async ({ bytes, sha256: whole, pieces }: Chunk) =>
+  pieces ? (await sha256OfPieces(bytes)) === pieces : (await sha256(bytes)) === whole;
 
 export function createKeptModel(store: ModelStore | null, key: string, keeper: Keeper): KeptModel {
   const limited = limitConcurrency(READS_IN_FLIGHT);
@@ -41,13 +45,13 @@ export function createKeptModel(store: ModelStore | null, key: string, keeper: K
     async sound(name, fits = () => true) {
       const kept = store && (await limited(() => store.chunks.get(name)));
       if (!kept) return null;
-      if (fits(kept.bytes.length) && (await sha256(kept.bytes)) === kept.sha256) return kept;
+      if (fits(kept.bytes.length) && (await isSound(kept))) return kept;
       await store.chunks.delete(name);
       return null;
     },
     async put(name, bytes, known) {
-      const digest = store && (known ?? (await sha256(bytes)));
-      if (digest) await keeper.write(() => store.chunks.put(name, { sha256: digest, bytes }));
+      const digest = store && (known?.sha256 ?? (await sha256(bytes)));
+      if (digest) await keeper.write(() => store.chunks.put(name, { ...known, sha256: digest, bytes }));
     },
   };
 }

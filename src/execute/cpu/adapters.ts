@@ -8,9 +8,9 @@ import {
 } from '../../memory/adapted';
 import { type DeviceMatrix, wholeChunks } from '../../memory/layout';
 import type { Step } from '../../model/steps';
+import { yieldToEvents } from '../../platform/yield-to-events';
 import { type CpuMatrix, createMatrix, matrixBytes, rowValues, writeRows } from './matrix';
 import { TIME_SLICE } from './time-slice';
-import { yieldToEvents } from './yield-to-events';
 
 export interface CpuAdapter {
   /** none where only biases change */

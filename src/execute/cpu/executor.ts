@@ -9,6 +9,7 @@ import { CPU_CHUNK } from '../../memory/cpu-scratch';
 import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
+import { yieldToEvents } from '../../platform/yield-to-events';
 import { checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
 import { sampleToken } from '../sampler/chain';
@@ -23,7 +24,6 @@ import type { LinearRun } from './linear-run';
 import type { CpuMatrix } from './matrix';
 import type { Threads } from './team';
 import { CpuWeights } from './weights';
-import { yieldToEvents } from './yield-to-events';
 
 /** The event loop gets a turn this often, ms, or as soon as the piece that runs has ended; see time-slice.ts. */
 const TURN_MS = 50;

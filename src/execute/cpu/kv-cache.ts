@@ -4,12 +4,12 @@ import type { MemoryPlan } from '../../memory/plan';
 import { noteShift, type Shift, survivors } from '../../memory/shift';
 import { frequenciesFor } from '../../model/rope';
 import type { ModelSpec } from '../../model/spec';
+import { yieldToEvents } from '../../platform/yield-to-events';
 import type { KvCache } from '../executor';
 import { RingCache } from '../ring-cache';
 import { outOfMemoryAsError } from './allocate';
 import { rotateHead } from './kernels';
 import { bytesOf, copyRing, createRing, type KvRing, resized, ringBytes, shiftInto } from './kv-ring';
-import { yieldToEvents } from './yield-to-events';
 
 /** What the executor that made the cache wants to hear. */
 interface Owner {

@@ -4,11 +4,11 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { MatrixFormat } from '../../formats/matrix';
 import { parseSpec } from '../../model/parse';
 import { startNodeThread } from '../../node/compute-threads';
+import { yieldToEvents } from '../../platform/yield-to-events';
 import { arithmetic, type Computing } from './arithmetic';
 import { type HelperOrder, MAILBOX, READY } from './helper-loop';
 import { Team, type Threads } from './team';
 import { CPU, GREEDY, type Maker, randomModel, take, threaded } from './test/models';
-import { yieldToEvents } from './yield-to-events';
 
 const spec = parseSpec({
   model_type: 'gemma2',

@@ -20,11 +20,11 @@ import { parseSpec } from '../../../model/parse';
 import type { ModelSpec } from '../../../model/spec';
 import { startNodeThread } from '../../../node/compute-threads';
 import { createFolderSource } from '../../../node/folder-source';
+import { yieldToEvents } from '../../../platform/yield-to-events';
 import { type OneCache, withOneCache } from '../../test/one-cache';
 import { type Arithmetic, arithmetic, type Computing, inJavaScript } from '../arithmetic';
 import { createCpuExecutor } from '../executor';
 import type { Threads } from '../team';
-import { yieldToEvents } from '../yield-to-events';
 
 export interface Expected {
   vocab: number;
