@@ -4,15 +4,13 @@
  * backingStorageSize) and the renderer's resident memory, each above what it was at the start.
  *
  *   npm run build && node scripts/run.mjs ../bench/load-1gb [--layers 30] [--forms nf4,bf16] [--config CONFIG.json]
- *     [--tune NAME] [--backend cpu]
- *     [--folder /tmp/nibble-1gb] [--write]
+ *     [--tune NAME] [--backend cpu] [--folder /tmp/nibble-1gb] [--write]
  *
  * A tiny model comes first, in the same page: what it takes is the worker, its code and the device, and what the big
  * ones find. The checkpoint is random, made into --folder where it is not there yet (bf16: four times the bytes),
  * without a tokenizer; --config gives another geometry than one whose 30 layers make 1 GB. First a download into an
  * empty IndexedDB, then a load from it. On the CPU the renderer holds the weights: what counts is what it has beside
- * them. --write puts the table into bench/load-1gb.md, in the place of that list of
- * forms. Takes minutes.
+ * them. --write puts the table into bench/load-1gb.md, in the place of that list of forms. Takes minutes.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -26,6 +24,7 @@ import { residentBytes } from './processes';
 import { writeRandomCheckpoint } from './random-checkpoint';
 
 const EVERY_MS = 50;
+/** after which a worker that has ended has given its memory back, or never will */
 const GONE_MS = 10_000;
 /** what a worker, its code and a device take, whatever the model: loaded first */
 const TINY = 'reference/fixtures/tiny-llama-128/nf4';
@@ -86,8 +85,9 @@ async function measure(page: PipedPage, base: string, backend: string, tune: str
     done = true;
     await sampling;
   }
-  // what the worker held is given back some time after it has ended
-  for (let i = 0; i < GONE_MS / EVERY_MS && residentBytes(page.profile, 'renderer') > rssStart + measured.held / 2; i++)
+  const isGone = () => residentBytes(page.profile, 'renderer') <= rssStart + measured.held / 2;
+  // or the next one would start with these weights; what lay on the GPU was never here
+  for (let ms = 0; measured.held > 0 && ms < GONE_MS && !isGone(); ms += EVERY_MS)
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   return measured;
 }

@@ -26,7 +26,7 @@ const PIECE_BYTES = 256 << 10;
  * takes it in half of the time, 3 ms instead of 6 of 4 MiB: what it copies in large pieces goes into new memory each
  * time.
  */
-export async function sha256OfPieces(bytes: Uint8Array<ArrayBuffer>): Promise<string | null> {
+export async function sha256OfPieces(bytes: Uint8Array): Promise<string | null> {
   const digests: Promise<Uint8Array | null>[] = [];
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) digests.push(digest(bytes.subarray(at, at + PIECE_BYTES)));
   const all = (await Promise.all(digests)).flatMap((one) => [...(one ?? [])]);

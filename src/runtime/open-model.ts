@@ -110,14 +110,15 @@ async function loadModel(loading: Loading): Promise<Model> {
   // what may be fetched ahead is on its way while the executor is made
   source.places = samplePlaces(layout);
   source.streaming = layout.files.map(({ path }) => path);
-  let text = given ? Promise.resolve(given) : null;
-  const placed = await placeWeights(loading, source, unloaded, least, () => {
-    if (text) return;
-    text = openText(checkpoint, null);
+  let text = given && Promise.resolve(given);
+  const textOpened = () => {
+    text ??= openText(checkpoint, null);
     text.catch(() => {});
-  });
+    return text;
+  };
+  const placed = await placeWeights(loading, source, unloaded, least, textOpened);
   meter.phase('compile');
-  const { Sequences, ...parts } = await (text ?? openText(checkpoint, null));
+  const { Sequences, ...parts } = await textOpened();
   const estimated = await estimate;
   await source.markComplete();
   gpu?.health.check();

@@ -40,6 +40,8 @@ export interface ChunkStore {
   /** @throws quota-exceeded, storage-unavailable */
   put(key: string, chunk: Chunk): Promise<void>;
   delete(key: string): Promise<void>;
+  /** whether what get() brings has `pieces`, where put() was given them */
+  readonly keepsPieces?: boolean;
   /** of all chunks, whole and begun, whose keys begin so */
   keys(prefix: string): Promise<string[]>;
 }
@@ -157,7 +159,7 @@ export function createMemoryStore(): ModelStore {
   const loading = table<LoadMark>();
   const saved = table<unknown>();
   return {
-    chunks: table<Chunk>(),
+    chunks: { ...table<Chunk>(), keepsPieces: true },
     ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
     loading: {
       get: () => loading.get(MARK),
@@ -225,6 +227,7 @@ export async function openModelStore(
     });
   const store: ModelStore = {
     chunks: {
+      keepsPieces: true,
       get: (key) => guarded(get<Chunk>(key, chunks)),
       put: (key, chunk) => guarded(set(key, chunk, chunks), chunk.bytes.length),
       delete: (key) => guarded(del(key, chunks)),

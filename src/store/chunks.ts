@@ -140,13 +140,17 @@ export function createChunks(
         if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (files.isKept(path)) {
-            const written = put(name, bytes, { sha256: digest, pieces: (await sha256OfPieces(bytes))! });
+            // not for a store that keeps none, nor where nothing is written
+            const isWanted = store!.chunks.keepsPieces && !files.keeper.full;
+            const pieces = (isWanted && (await sha256OfPieces(bytes))) || undefined;
+            const written = put(name, bytes, { sha256: digest, pieces });
             stay(written);
             const others = files.keeper.behind(written);
             // headers and small files are few, and weights wait for their writes
-            if (files.streaming && isWeights(path)) await others;
-            else others.catch(() => {});
-            if (!files.streaming && isWeights(path)) stayUntilKept(path, index, written);
+            if (isWeights(path)) {
+              if (files.streaming) await others;
+              else stayUntilKept(path, index, written);
+            }
           }
           chunks[index] = digest;
         }

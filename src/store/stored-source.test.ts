@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import { sha256 } from '../platform/sha256';
+import { sha256, sha256OfPieces } from '../platform/sha256';
 import { createMemorySource } from '../sources/memory-source';
 import type { Source } from '../sources/source';
 import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey, quotaExceeded } from './chunk-store';
@@ -137,9 +137,10 @@ describe.each([true, false])('with a manifest: %s', (withManifest) => {
       const store = createMemoryStore();
       await install(store, withManifest);
       const name = chunkKey(KEY, 'model.safetensors', 2);
-      const { sha256, bytes } = (await store.chunks.get(name))!;
+      const { bytes, pieces, ...rest } = (await store.chunks.get(name))!;
+      expect(pieces).toBe(await sha256OfPieces(bytes));
       if (altered) bytes[77] ^= 1;
-      await store.chunks.put(name, { sha256, bytes });
+      await store.chunks.put(name, { ...rest, bytes });
       const { source, counted } = server(withManifest);
       expect((await readAll(await openStored(source, store))).equals(model)).toBe(true);
       expect(counted.sent).toBe(altered ? CHUNK_BYTES : 0);
