@@ -27,7 +27,8 @@ export interface Checkpoint {
   readonly totalBytes: number;
   /**
    * Reads a tensor as row slices of at most `sliceBytes` (default 1 MiB) of stored bytes, in row order. Bytes that are
-   * not stored yet are fetched, verified and stored on the way. At most three slices are in flight.
+   * not stored yet are fetched, verified and stored on the way. At most three slices are in flight. A slice is lent, to
+   * be looked at: until the next one is asked for, or no more are.
    * @throws NibbleError corrupt-checkpoint, integrity-mismatch, network, quota-exceeded, aborted
    */
   read(name: string, options?: { sliceBytes?: number; signal?: AbortSignal }): AsyncIterable<RowSlice>;

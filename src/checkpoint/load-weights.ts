@@ -3,8 +3,9 @@ import { NibbleError, throwIfAborted } from '../errors';
 import { dequantize } from '../formats/dequantize';
 import { denseValues } from '../formats/half';
 import { unsupported } from '../formats/json';
-import type { MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
+import type { DenseType, MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
 import { release } from '../platform/release';
+import { yieldToEvents } from '../platform/yield-to-events';
 import type { Checkpoint } from './checkpoint';
 
 /** What the model expects of a tensor; see tensorTable() in model/decoder.ts. */
@@ -81,6 +82,8 @@ export async function loadWeights(
       if (kind === 'matrix') await place(sink, info, formats?.get(name) ?? info.format, slice);
       else sink.writeVector(name, vectorOf(name, slice));
       onPlaced?.((info.storedBytes * slice.rows) / info.rows);
+      // the store brings the next chunk meanwhile, and a stop can arrive
+      await yieldToEvents();
     }
   }
   await sink.finish();
@@ -90,50 +93,38 @@ export async function loadWeights(
 const PIECE_BYTES = 4 << 20;
 
 async function place(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
-  if (slice.type === 'dense' || slice.type === wanted.type) await sink.write(name, slice);
-  else {
-    for (const piece of dequantize(slice, format, PIECE_BYTES)) {
-      await sink.write(name, piece);
-      free(piece);
-    }
+  if (slice.type === 'dense' || slice.type === wanted.type) return sink.write(name, slice);
+  for (const piece of dequantize(slice, format, PIECE_BYTES)) {
+    await sink.write(name, piece);
+    // a sink copies what it is given
+    release(piece.data);
   }
-  free(slice);
 }
 
-/** A sink copies what it is given. */
-function free(slice: RowSlice): void {
-  if (slice.type === 'dense') release(slice.data);
-  else release(slice.codes, slice.scales);
-}
-
+/** Its own memory: a browser that is shown a view keeps all that lies around it (release.ts). */
 function vectorOf(name: string, slice: RowSlice): Float32Array {
-  if (slice.type === 'dense') return denseValues(slice.data, slice.dense);
+  if (slice.type === 'dense') return denseValues(slice.data, slice.dense).slice();
   throw new NibbleError('corrupt-checkpoint', `${name} is a vector and yet quantised. Get the model again.`, { name });
 }
 
-/**
- * One altered byte in a scale poisons every answer: not a number, or infinite, is refused here. A loop would be several
- * times as fast as every(), but the numbers that this boxes are what makes Chromium's collector run while weights come
- * from IndexedDB: without them the renderer was 83 to 112 MiB above its start instead of 28 (bench/load-1gb.md).
- */
+/** One altered byte in a scale poisons every answer: not a number, or infinite, is refused here. */
 function checkFinite(name: string, slice: RowSlice): void {
   const good =
     slice.type === 'dense'
-      ? finiteBits(slice)
-      : [slice.scales, slice.offsets].every((v) => !v || v.every(Number.isFinite));
+      ? allFinite(slice.data, slice.dense)
+      : [slice.scales, slice.offsets].every((values) => !values || allFinite(values, 'f32'));
   if (good) return;
   const message = `${name} holds values that are not finite, near row ${slice.row0}. Get the model again.`;
   throw new NibbleError('corrupt-checkpoint', message, { name, row: slice.row0 });
 }
 
 /** A float is not finite when all bits of its exponent are set. */
-function finiteBits({ dense, data }: Extract<RowSlice, { type: 'dense' }>): boolean {
-  const wide = dense === 'f32';
-  const { buffer, byteOffset, length } = data;
+function allFinite({ buffer, byteOffset, byteLength }: ArrayBufferView, type: DenseType): boolean {
+  const wide = type === 'f32';
   const words = wide
-    ? new Uint32Array(buffer, byteOffset, length >> 2)
-    : new Uint16Array(buffer, byteOffset, length >> 1);
-  const exponent = wide ? 0x7f800000 : dense === 'f16' ? 0x7c00 : 0x7f80;
-  for (const word of words) if ((word & exponent) === exponent) return false;
+    ? new Uint32Array(buffer, byteOffset, byteLength >> 2)
+    : new Uint16Array(buffer, byteOffset, byteLength >> 1);
+  const exponent = wide ? 0x7f800000 : type === 'f16' ? 0x7c00 : 0x7f80;
+  for (let i = 0; i < words.length; i++) if ((words[i] & exponent) === exponent) return false;
   return true;
 }

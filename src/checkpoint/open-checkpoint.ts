@@ -4,7 +4,8 @@ import { openSafetensorsFolder } from '../formats/folder';
 import { type ByteRange, type FileLayout, recordsInOrder } from '../formats/layout';
 import type { RowSlice } from '../formats/matrix';
 import { tensorRows } from '../formats/rows';
-import type { Source } from '../sources/source';
+import { release } from '../platform/release';
+import type { Lent, Source } from '../sources/source';
 import type { Checkpoint } from './checkpoint';
 
 /** a quarter of a chunk: few slices straddle two, and those in flight stay small beside the chunks */
@@ -45,6 +46,16 @@ export async function openCheckpoint(source: Source, signal?: AbortSignal): Prom
   return checkpointOf(await openLayout(source, signal), source);
 }
 
+/** Bytes of a source that has them already, or read for this. */
+async function lentBy(source: Source, { path, start, end }: ByteRange, signal?: AbortSignal): Promise<Lent> {
+  if (source.lend) return source.lend(path, start, end, signal);
+  const bytes = await source.read(path, start, end, signal);
+  return { bytes, giveBack: () => release(bytes) };
+}
+
+const arraysOf = (slice: RowSlice): ArrayBufferView[] =>
+  slice.type === 'dense' ? [slice.data] : [slice.codes, slice.scales, ...(slice.offsets ? [slice.offsets] : [])];
+
 /** What a layout says, with the bytes of a source. */
 export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
   const tensors = new Map(recordsInOrder(layout).map(([name, record]) => [name, record.info]));
@@ -56,16 +67,25 @@ export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
     const rows = tensorRows(record, await Promise.all(record.statistics.map(fetchRange)));
     const total = record.info.rows;
     const step = rows.rowsPer(sliceBytes);
-    const queue: Promise<Uint8Array>[] = [];
+    const queue: Promise<Lent>[] = [];
     let asked = 0;
-    for (let row = 0; row < total; row += step) {
-      for (; asked < total && queue.length <= AHEAD; asked += step) {
-        const bytes = fetchRange(rows.rowBytes(asked, Math.min(step, total - asked)));
-        bytes.catch(() => {});
-        queue.push(bytes);
+    try {
+      for (let row = 0; row < total; row += step) {
+        for (; asked < total && queue.length <= AHEAD; asked += step) {
+          const bytes = lentBy(source, rows.rowBytes(asked, Math.min(step, total - asked)), stop);
+          bytes.catch(() => {});
+          queue.push(bytes);
+        }
+        throwIfAborted(stop);
+        const lent = await queue[0];
+        const slice = rows.decode(row, Math.min(step, total - row), lent.bytes);
+        yield slice;
+        release(...arraysOf(slice).filter(({ buffer }) => buffer !== lent.bytes.buffer));
+        lent.giveBack();
+        queue.shift();
       }
-      throwIfAborted(stop);
-      yield rows.decode(row, Math.min(step, total - row), await queue.shift()!);
+    } finally {
+      for (const left of queue) left.then(({ giveBack }) => giveBack()).catch(() => {});
     }
   }
 

@@ -125,17 +125,21 @@ function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decod
   }
 }
 
-/** absmax of block b, in the f32 steps of bitsandbytes: map[q] * nested rounded, + offset rounded. */
-function absmaxReader(nestedOffset: number | null, statistics: readonly Uint8Array[]): (block: number) => number {
+/** absmax of blocks [first, end), in the f32 steps of bitsandbytes: map[q] * nested rounded, + offset rounded. */
+function absmaxReader(nestedOffset: number | null, statistics: readonly Uint8Array[]) {
   if (nestedOffset === null) {
     const absmax = denseValues(statistics[0], 'f32');
-    return (block) => absmax[block];
+    return (first: number, end: number) => absmax.slice(first, end);
   }
   const [codes] = statistics;
   const nested = denseValues(statistics[1], 'f32');
   const map = denseValues(statistics[2], 'f32');
   const offset = Math.fround(nestedOffset);
-  return (block) => Math.fround(Math.fround(map[codes[block]] * nested[block >> 8]) + offset);
+  return (first: number, end: number) => {
+    const absmax = new Float32Array(end - first);
+    for (let b = first; b < end; b++) absmax[b - first] = Math.fround(map[codes[b]] * nested[b >> 8]) + offset;
+    return absmax;
+  };
 }
 
 function bnb4Decoder(
@@ -148,17 +152,27 @@ function bnb4Decoder(
   if (format.type === 'q4') {
     const { block } = format;
     return (row0, rows, codes) => {
-      const scales = new Float32Array((rows * cols) / block);
-      for (let i = 0; i < scales.length; i++) scales[i] = absmax(Math.floor((row0 * cols + i * block) / blocksize));
+      const [first, end] = [row0 * cols, (row0 + rows) * cols];
+      const all = absmax(Math.floor(first / blocksize), Math.ceil(end / blocksize));
+      const skipped = first % blocksize;
+      const scales =
+        block === blocksize
+          ? all
+          : Float32Array.from(
+              { length: (end - first) / block },
+              (_, i) => all[Math.floor((skipped + i * block) / blocksize)],
+            );
       return { row0, rows, cols, type: 'q4', codes, block, scales, offsets: null };
     };
   }
   // blocks straddle rows where no kernel's block fits: the exact f32 values instead
   return (row0, rows, codes) => {
     const values = new Float32Array(rows * cols);
+    const first = Math.floor((row0 * cols) / blocksize);
+    const all = absmax(first, Math.ceil(((row0 + rows) * cols) / blocksize));
     for (let i = 0; i < values.length; i++) {
       const code = i & 1 ? codes[i >> 1] & 15 : codes[i >> 1] >> 4;
-      values[i] = codebook[code] * absmax(Math.floor((row0 * cols + i) / blocksize));
+      values[i] = codebook[code] * all[Math.floor((row0 * cols + i) / blocksize) - first];
     }
     return { row0, rows, cols, type: 'dense', dense: 'f32', data: new Uint8Array(values.buffer) };
   };

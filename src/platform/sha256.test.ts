@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { gitName, sha256, sha256OfPieces } from './sha256';
+import { gitName, sha256 } from './sha256';
 import { createSha256 } from './sha256-in-pieces';
 import { createSha256 as createNativeSha256 } from './test/native-sha256';
 
@@ -23,22 +23,6 @@ it('is Node’s at every length around a block, in one piece and in odd ones', a
     native.update(bytes);
     expect([native.length, native.digest()]).toEqual([length, expected(bytes)]);
     expect(await sha256(bytes)).toBe(expected(bytes));
-  }
-});
-
-it('of pieces is that of the digests of each 256 KiB', async () => {
-  const piece = 256 << 10;
-  for (const length of [0, 1, piece - 1, piece, piece + 1, 3 * piece + 77]) {
-    const bytes = new Uint8Array(randomBytes(length));
-    const whole = createHash('sha256');
-    for (let at = 0; at < length; at += piece) {
-      whole.update(
-        createHash('sha256')
-          .update(bytes.subarray(at, at + piece))
-          .digest(),
-      );
-    }
-    expect([length, await sha256OfPieces(bytes)]).toEqual([length, whole.digest('hex')]);
   }
 });
 

@@ -35,6 +35,8 @@ export interface Source {
     keepPart?: (bytes: Uint8Array<ArrayBuffer>) => void,
     onPart?: (bytes: number) => void,
   ): Promise<Uint8Array<ArrayBuffer>>;
+  /** As read(), of bytes that are only looked at, and soon given back. Absent: they have to be read. */
+  lend?(path: string, start: number, end: number, signal?: AbortSignal): Promise<Lent>;
   /**
    * As read(), of a small part of a file that lies apart from what is read before and after it. Absent: read() is as
    * good for those.
@@ -53,6 +55,12 @@ export interface Source {
   /** The place gives a file from beginning to end only (HTTP without ranges): known once some of it has been read. */
   inOrder?(path: string): boolean;
   close?(): void | Promise<void>;
+}
+
+/** Bytes that stay another's, and as they are: none may be looked at once they have been given back. */
+export interface Lent {
+  readonly bytes: Uint8Array;
+  giveBack(): void;
 }
 
 /** The files of a place and what their author says of them. */

@@ -125,7 +125,7 @@ export function createChunkCache(
     async use(held, task, until) {
       held.users++;
       try {
-        await task(await untilAborted(held.bytes, until));
+        await task(await (held.here ? held.bytes : untilAborted(held.bytes, until)));
       } finally {
         held.users--;
         free(held);

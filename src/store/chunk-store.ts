@@ -19,8 +19,8 @@ export interface Chunk {
   /** hex digest of the bytes as they first arrived */
   sha256: string;
   bytes: Uint8Array<ArrayBuffer>;
-  /** hex digest of its pieces (sha256OfPieces), by which it is checked; absent of old, and where a store keeps none */
-  pieces?: string;
+  /** checksum of the bytes, by which they are checked; absent of old, and where a store keeps none */
+  xxh32?: number;
 }
 
 /**
@@ -40,8 +40,8 @@ export interface ChunkStore {
   /** @throws quota-exceeded, storage-unavailable */
   put(key: string, chunk: Chunk): Promise<void>;
   delete(key: string): Promise<void>;
-  /** whether what get() brings has `pieces`, where put() was given them */
-  readonly keepsPieces?: boolean;
+  /** whether what get() brings has the `xxh32` that put() was given */
+  readonly keepsChecksum?: boolean;
   /** of all chunks, whole and begun, whose keys begin so */
   keys(prefix: string): Promise<string[]>;
 }
@@ -159,7 +159,7 @@ export function createMemoryStore(): ModelStore {
   const loading = table<LoadMark>();
   const saved = table<unknown>();
   return {
-    chunks: { ...table<Chunk>(), keepsPieces: true },
+    chunks: { ...table<Chunk>(), keepsChecksum: true },
     ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
     loading: {
       get: () => loading.get(MARK),
@@ -227,7 +227,7 @@ export async function openModelStore(
     });
   const store: ModelStore = {
     chunks: {
-      keepsPieces: true,
+      keepsChecksum: true,
       get: (key) => guarded(get<Chunk>(key, chunks)),
       put: (key, chunk) => guarded(set(key, chunk, chunks), chunk.bytes.length),
       delete: (key) => guarded(del(key, chunks)),

@@ -3,7 +3,7 @@
  * as far as it came, and goes on there. Memory: CACHED of them.
  */
 import { NibbleError } from '../errors';
-import { gitName, sha256, sha256OfPieces } from '../platform/sha256';
+import { gitName, sha256 } from '../platform/sha256';
 import { changedFile } from '../sources/versions';
 import { type ChunkCache, createChunkCache, type Stay } from './chunk-cache';
 import { begunKey, CHUNK_BYTES, chunkKey, MOST_AHEAD, type ModelRecord } from './chunk-store';
@@ -50,9 +50,7 @@ export function createChunks(
   /** by name: of the chunks under way, the bytes that have not come */
   const coming = new Map<string, number>();
   let inPieces = false;
-  const cache = createChunkCache(load, () =>
-    files.streaming ? CACHED + (files.complete ? 1 : MOST_AHEAD) : CACHED_FIRST,
-  );
+  const cache = createChunkCache(load, () => (files.streaming ? CACHED + MOST_AHEAD : CACHED_FIRST));
 
   function comes(path: string, index: number, missing: number): void {
     coming.set(chunkKey(key, path, index), missing);
@@ -141,9 +139,7 @@ export function createChunks(
         if (digest) {
           if (files.isKept(path)) {
             // not for a store that keeps none, nor where nothing is written
-            const isWanted = store!.chunks.keepsPieces && !files.keeper.full;
-            const pieces = (isWanted && (await sha256OfPieces(bytes))) || undefined;
-            const written = put(name, bytes, { sha256: digest, pieces });
+            const written = put(name, bytes, digest);
             stay(written);
             const others = files.keeper.behind(written);
             // headers and small files are few, and weights wait for their writes

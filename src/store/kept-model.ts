@@ -3,12 +3,13 @@
  * what is still as it was stored is given back, and what is written goes through the keeper.
  */
 import { limitConcurrency } from '../platform/concurrency';
-import { sha256, sha256OfPieces } from '../platform/sha256';
+import { sha256 } from '../platform/sha256';
+import { xxh32 } from '../platform/xxh32';
 import { type Chunk, filePrefix, type ModelStore } from './chunk-store';
 import type { Keeper } from './keeper';
 
-/** the browser copies what it gives back, twice: one chunk at a time */
-const READS_IN_FLIGHT = 1;
+/** so that the browser brings one while the other is put to use; each takes twice its memory meanwhile */
+const READS_IN_FLIGHT = 2;
 
 export interface KeptModel {
   /** null: nothing is kept */
@@ -25,15 +26,15 @@ export interface KeptModel {
   sound(name: string, fits?: (bytes: number) => boolean): Promise<Chunk | null>;
   /**
    * Stores an entry, as long as the keeper does.
-   * @param known its digests, where they are known
+   * @param known its SHA-256, where it is known
    * @throws quota-exceeded, storage-unavailable
    */
-  put(name: string, bytes: Uint8Array<ArrayBuffer>, known?: Omit<Chunk, 'bytes'>): Promise<void>;
+  put(name: string, bytes: Uint8Array<ArrayBuffer>, known?: string): Promise<void>;
 }
 
 /** Whether its bytes are those that were stored. */
-const isSound = async ({ bytes, sha256: whole, pieces }: Chunk) =>
-  pieces ? (await sha256OfPieces(bytes)) === pieces : (await sha256(bytes)) === whole;
+const isSound = async (chunk: Chunk) =>
+  chunk.xxh32 === undefined ? (await sha256(chunk.bytes)) === chunk.sha256 : xxh32(chunk.bytes) === chunk.xxh32;
 
 export function createKeptModel(store: ModelStore | null, key: string, keeper: Keeper): KeptModel {
   const limited = limitConcurrency(READS_IN_FLIGHT);
@@ -50,8 +51,11 @@ export function createKeptModel(store: ModelStore | null, key: string, keeper: K
       return null;
     },
     async put(name, bytes, known) {
-      const digest = store && (known?.sha256 ?? (await sha256(bytes)));
-      if (digest) await keeper.write(() => store.chunks.put(name, { ...known, sha256: digest, bytes }));
+      const digest = store && (known ?? (await sha256(bytes)));
+      if (!digest || keeper.full) return;
+      // of the bytes that the digest is of, not of what they are when their turn comes
+      const checksum = store.chunks.keepsChecksum && { xxh32: xxh32(bytes) };
+      await keeper.write(() => store.chunks.put(name, { sha256: digest, bytes, ...checksum }));
     },
   };
 }

@@ -71,7 +71,7 @@ export function createReadAhead(
       const { path, index } = next;
       const name = nameOf(next);
       const fetched = asked.get(name) ?? !isStored(next);
-      const isNeeded = !cache.has(path, index) && !asked.has(name) && (i === 0 || fetched);
+      const isNeeded = !cache.has(path, index) && !asked.has(name) && (i < MOST_AHEAD || fetched);
       if (isNeeded) {
         if (fetched && missing(at?.path, at?.index) > SOON_BYTES) return;
         asked.set(name, fetched);

@@ -1,6 +1,7 @@
 /** Reads of a model's files out of their chunks, those that come next fetched ahead. */
 import { NibbleError } from '../errors';
-import type { Source } from '../sources/source';
+import { release } from '../platform/release';
+import type { Lent, Source } from '../sources/source';
 import type { ChunkCache } from './chunk-cache';
 import { CHUNK_BYTES, chunkKey } from './chunk-store';
 import type { FileVersions } from './file-versions';
@@ -29,7 +30,7 @@ export function createStoredReader(
   hold: ChunkCache['hold'],
   ahead: ReadAhead,
   placesOf: (path: string) => readonly number[] | undefined,
-): Required<Pick<Source, 'read' | 'readPart'>> {
+): Required<Pick<Source, 'read' | 'lend' | 'readPart'>> {
   const { complete } = files;
 
   /** @returns the file's size @throws corrupt-checkpoint when it is less */
@@ -48,6 +49,8 @@ export function createStoredReader(
     return store !== null && (await store.chunks.keys(name)).includes(name);
   }
 
+  const isSequential = (start: number, end: number) => files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
+
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     const first = chunkAt(start);
@@ -59,7 +62,7 @@ export function createStoredReader(
       return got;
     }
     const result = new Uint8Array(end - start);
-    const sequential = files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
+    const sequential = isSequential(start, end);
     const places = isUntold(path) ? placesOf(path) : undefined;
     const last = Math.ceil(end / CHUNK_BYTES);
     const copy = (i: number) =>
@@ -88,6 +91,29 @@ export function createStoredReader(
     return result;
   }
 
+  /** What lies in one chunk is looked at there. */
+  async function lend(path: string, start: number, end: number, until?: AbortSignal): Promise<Lent> {
+    const index = chunkAt(start);
+    if (!isSequential(start, end) || isUntold(path) || index !== chunkAt(end - 1)) {
+      const bytes = await read(path, start, end, until);
+      return { bytes, giveBack: () => release(bytes) };
+    }
+    const bytes = await expectBytes(path, end);
+    const from = index * CHUNK_BYTES;
+    return new Promise((resolve, reject) => {
+      const show = (got: Uint8Array) =>
+        new Promise<void>((giveBack) => {
+          if (files.refuted) throw files.refuted;
+          resolve({ bytes: got.subarray(start - from, end - from), giveBack });
+        });
+      const used = cache.use(hold(path, index), show, until);
+      // what was read in order to its end is not read again
+      const isEnd = end >= Math.min(from + CHUNK_BYTES, bytes);
+      used.then(() => isEnd && cache.drop(path, index)).catch(reject);
+      ahead.reach(path, index);
+    });
+  }
+
   async function readPart(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     const here = cache.has(path, chunkAt(start));
@@ -95,5 +121,5 @@ export function createStoredReader(
     return (await parts.read(path, start, end, until)) ?? read(path, start, end, until);
   }
 
-  return { read, readPart };
+  return { read, lend, readPart };
 }

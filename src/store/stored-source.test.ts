@@ -3,7 +3,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import { sha256, sha256OfPieces } from '../platform/sha256';
+import { sha256 } from '../platform/sha256';
+import { xxh32 } from '../platform/xxh32';
 import { createMemorySource } from '../sources/memory-source';
 import type { Source } from '../sources/source';
 import { CHUNK_BYTES, chunkKey, createMemoryStore, type ModelStore, partsKey, quotaExceeded } from './chunk-store';
@@ -132,13 +133,13 @@ describe.each([true, false])('with a manifest: %s', (withManifest) => {
     expect((await store.chunks.get(name))!.bytes[77]).toBe(model[2 * CHUNK_BYTES + 77]);
   });
 
-  it('checks one that an earlier version stored, without the digest of its pieces', async () => {
+  it('checks one that an earlier version stored, without a checksum', async () => {
     for (const altered of [false, true]) {
       const store = createMemoryStore();
       await install(store, withManifest);
       const name = chunkKey(KEY, 'model.safetensors', 2);
-      const { bytes, pieces, ...rest } = (await store.chunks.get(name))!;
-      expect(pieces).toBe(await sha256OfPieces(bytes));
+      const { bytes, xxh32: checksum, ...rest } = (await store.chunks.get(name))!;
+      expect(checksum).toBe(xxh32(bytes));
       if (altered) bytes[77] ^= 1;
       await store.chunks.put(name, { ...rest, bytes });
       const { source, counted } = server(withManifest);
@@ -167,6 +168,44 @@ describe.each([true, false])('with a manifest: %s', (withManifest) => {
     expect(lies).toBe(7);
     expect(await store.chunks.get(chunkKey(KEY, 'model.safetensors', 1))).toBeUndefined();
   });
+});
+
+it('lends chunks without a copy: they are whole until they are given back, and then empty', async () => {
+  // of Node 22 and browsers, in Node 20 too
+  const transfer = {
+    configurable: true,
+    value(this: ArrayBuffer) {
+      return structuredClone(this, { transfer: [this] });
+    },
+  };
+  const before = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'transfer');
+  Object.defineProperty(ArrayBuffer.prototype, 'transfer', before ?? transfer);
+  try {
+    const store = createMemoryStore();
+    await install(store, true);
+    const stored = await openStored(server(true).source, store);
+    stored.streaming = ['model.safetensors'];
+    const step = 1_000_003;
+    const starts = Array.from({ length: Math.ceil(LENGTH / step) }, (_, i) => i * step);
+    const ask = (start: number) => stored.lend!('model.safetensors', start, Math.min(LENGTH, start + step));
+    const first = await ask(0);
+    const seen: Uint8Array[] = [first.bytes];
+    for (let i = 1, lent = starts.slice(1, 4).map(ask); lent.length > 0; i++) {
+      const { bytes, giveBack } = await lent.shift()!;
+      expect([i, Buffer.from(bytes).equals(model.subarray(starts[i], starts[i] + step))]).toEqual([i, true]);
+      seen.push(bytes);
+      giveBack();
+      if (starts[i + 3] !== undefined) lent.push(ask(starts[i + 3]));
+    }
+    // its chunk has long made room for others
+    expect(Buffer.from(first.bytes).equals(model.subarray(0, step))).toBe(true);
+    expect(seen[1].buffer).toBe(first.bytes.buffer);
+    first.giveBack();
+    await stored.close();
+    expect(seen.map(({ length }) => length)).toEqual(seen.map(() => 0));
+  } finally {
+    if (!before) Reflect.deleteProperty(ArrayBuffer.prototype, 'transfer');
+  }
 });
 
 it('without a store reads headers as they are asked and weights in shared chunks, still verified', async () => {
@@ -206,7 +245,8 @@ it('fetches ahead past the end of a file, and counts what is stored once', async
   await stored.read('a', 0, CHUNK_BYTES);
   expect(asked).toEqual(['a0', 'a1']);
   await stored.read('a', CHUNK_BYTES - (64 << 10), CHUNK_BYTES + 5);
-  await expect.poll(() => asked).toEqual(['a0', 'a1', 'b0']);
+  // and b1 too, if a1 had not come when it was asked for
+  await expect.poll(() => asked.slice(0, 3)).toEqual(['a0', 'a1', 'b0']);
   await stored.read('b', 0, CHUNK_BYTES + 5);
   expect(asked).toEqual(['a0', 'a1', 'b0', 'b1']);
   expect(fromStore).toBe(0);

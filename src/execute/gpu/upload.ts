@@ -13,6 +13,7 @@ import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scr
 import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
 import { biasBuffer } from '../../memory/plan';
 import type { Step } from '../../model/steps';
+import { hastenCollection } from '../../platform/release';
 import type { WeightSink } from '../executor';
 
 interface Target {
@@ -26,6 +27,9 @@ type Buffers = (name: string) => GPUBuffer;
 
 /** At most this many slices may wait in the queue, so that writeBuffer's own copies stay bounded. */
 const SLICES_IN_FLIGHT = 3;
+
+/** Asked for with each slice, of 1 MiB at most. With half of it the renderer had up to 64 MiB above its start. */
+const UNTOUCHED_BYTES = 8 << 20;
 
 export class GpuSink implements WeightSink {
   readonly #device: GPUDevice;
@@ -94,6 +98,7 @@ export class GpuSink implements WeightSink {
   async write(name: string, slice: RowSlice): Promise<void> {
     const targets = this.#targets.get(name);
     if (!targets) throw new NibbleError('corrupt-checkpoint', `The model has no matrix ${name}.`, { name });
+    hastenCollection(UNTOUCHED_BYTES);
     for (const target of targets) {
       const from = Math.max(slice.row0, target.firstRow);
       const to = Math.min(slice.row0 + slice.rows, target.firstRow + target.rows);
