@@ -32,8 +32,8 @@ export const ENTRIES = [
   // how much is missing, and written without waiting; 1 for chunks that are lent, and their checksum
   { name: 'their worker', entry: 'dist/worker.js', limitKB: 159 },
   // 103, and 2 for what decode() asks at each draw: masks, biases, drafts, and the plan of where the CPU's weights lie;
-  // 1 for what is fetched ahead by how much is missing, and written without waiting, 1 for threads and isolation, and 1 for
-  // chunks that are lent, and their checksum
+  // 1 for what is fetched ahead by how much is missing, and written without waiting, 1 for threads and isolation, and 1
+  // for chunks that are lent, and their checksum
   { name: 'chat page', entry: 'dist/site/index.html', limitKB: 108 },
 ];
 
