@@ -5,7 +5,8 @@ import { type ByteRange, type FileLayout, recordsInOrder } from '../formats/layo
 import type { RowSlice } from '../formats/matrix';
 import { tensorRows } from '../formats/rows';
 import { release } from '../platform/release';
-import type { Lent, Source } from '../sources/source';
+import { type Lent, lentWhole } from '../sources/lent';
+import type { Source } from '../sources/source';
 import type { Checkpoint } from './checkpoint';
 
 /** a quarter of a chunk: few slices straddle two, and those in flight stay small beside the chunks */
@@ -49,8 +50,7 @@ export async function openCheckpoint(source: Source, signal?: AbortSignal): Prom
 /** Bytes of a source that has them already, or read for this. */
 async function lentBy(source: Source, { path, start, end }: ByteRange, signal?: AbortSignal): Promise<Lent> {
   if (source.lend) return source.lend(path, start, end, signal);
-  const bytes = await source.read(path, start, end, signal);
-  return { bytes, giveBack: () => release(bytes) };
+  return lentWhole(await source.read(path, start, end, signal));
 }
 
 const arraysOf = (slice: RowSlice): ArrayBufferView[] =>

@@ -153,15 +153,13 @@ function bnb4Decoder(
     const { block } = format;
     return (row0, rows, codes) => {
       const [first, end] = [row0 * cols, (row0 + rows) * cols];
-      const all = absmax(Math.floor(first / blocksize), Math.ceil(end / blocksize));
-      const skipped = first % blocksize;
-      const scales =
-        block === blocksize
-          ? all
-          : Float32Array.from(
-              { length: (end - first) / block },
-              (_, i) => all[Math.floor((skipped + i * block) / blocksize)],
-            );
+      let scales = absmax(Math.floor(first / blocksize), Math.ceil(end / blocksize));
+      if (block !== blocksize) {
+        const wide = scales;
+        scales = new Float32Array((end - first) / block);
+        for (let i = 0, at = first % blocksize; i < scales.length; i++, at += block)
+          scales[i] = wide[Math.floor(at / blocksize)];
+      }
       return { row0, rows, cols, type: 'q4', codes, block, scales, offsets: null };
     };
   }

@@ -6,7 +6,7 @@ export const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toStr
 let shown = new Uint8Array(0);
 
 /** Hex SHA-256 by WebCrypto, or null where the page has none (no secure context). */
-export async function sha256(bytes: Uint8Array): Promise<string | null> {
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | null> {
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) return null;
   if (shown.length < bytes.length) shown = new Uint8Array(bytes.length);

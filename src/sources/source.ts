@@ -1,4 +1,5 @@
 import type { NibbleError } from '../errors';
+import type { Lent } from './lent';
 import type { FileVersion } from './versions';
 
 /**
@@ -55,12 +56,6 @@ export interface Source {
   /** The place gives a file from beginning to end only (HTTP without ranges): known once some of it has been read. */
   inOrder?(path: string): boolean;
   close?(): void | Promise<void>;
-}
-
-/** Bytes that stay another's, and as they are: none may be looked at once they have been given back. */
-export interface Lent {
-  readonly bytes: Uint8Array;
-  giveBack(): void;
 }
 
 /** The files of a place and what their author says of them. */

@@ -138,7 +138,6 @@ export function createChunks(
         if (isUntold(path)) await versions.sample(path, (samples) => takeFrom(samples, index, bytes));
         if (digest) {
           if (files.isKept(path)) {
-            // not for a store that keeps none, nor where nothing is written
             const written = put(name, bytes, digest);
             stay(written);
             const others = files.keeper.behind(written);

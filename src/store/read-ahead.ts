@@ -10,7 +10,10 @@ import type { ModelFiles } from './model-files';
 
 /** The next one is asked for when no more than that is missing of those on their way. */
 const SOON_BYTES = CHUNK_BYTES / 2;
-/** How far that may be beyond the chunk that is read: those between that are stored are read when they are next. */
+/**
+ * How far that may be beyond the chunk that is read: those between that are stored are read when they are
+ * among the next MOST_AHEAD.
+ */
 const REACH = 4;
 
 interface ChunkPlace {

@@ -1,7 +1,7 @@
 /** Reads of a model's files out of their chunks, those that come next fetched ahead. */
 import { NibbleError } from '../errors';
-import { release } from '../platform/release';
-import type { Lent, Source } from '../sources/source';
+import { type Lent, lentWhole } from '../sources/lent';
+import type { Source } from '../sources/source';
 import type { ChunkCache } from './chunk-cache';
 import { CHUNK_BYTES, chunkKey } from './chunk-store';
 import type { FileVersions } from './file-versions';
@@ -51,6 +51,11 @@ export function createStoredReader(
 
   const isSequential = (start: number, end: number) => files.streaming !== null && end - start >= SEQUENTIAL_BYTES;
 
+  /** A chunk that was read in order up to `end` is not read again, if that is its end. @param bytes the file's */
+  function dropIfRead(path: string, index: number, end: number, bytes: number): void {
+    if (end >= Math.min((index + 1) * CHUNK_BYTES, bytes)) cache.drop(path, index);
+  }
+
   async function read(path: string, start: number, end: number, until?: AbortSignal) {
     const bytes = await expectBytes(path, end);
     const first = chunkAt(start);
@@ -83,8 +88,7 @@ export function createStoredReader(
       after?.catch(() => {});
       if (sequential) ahead.reach(path, i);
       await copied;
-      // what was read in order to its end is not read again
-      if (sequential && end >= Math.min((i + 1) * CHUNK_BYTES, bytes)) cache.drop(path, i);
+      if (sequential) dropIfRead(path, i, end, bytes);
       copied = after;
     }
     if (files.refuted) throw files.refuted;
@@ -95,8 +99,7 @@ export function createStoredReader(
   async function lend(path: string, start: number, end: number, until?: AbortSignal): Promise<Lent> {
     const index = chunkAt(start);
     if (!isSequential(start, end) || isUntold(path) || index !== chunkAt(end - 1)) {
-      const bytes = await read(path, start, end, until);
-      return { bytes, giveBack: () => release(bytes) };
+      return lentWhole(await read(path, start, end, until));
     }
     const bytes = await expectBytes(path, end);
     const from = index * CHUNK_BYTES;
@@ -107,9 +110,7 @@ export function createStoredReader(
           resolve({ bytes: got.subarray(start - from, end - from), giveBack });
         });
       const used = cache.use(hold(path, index), show, until);
-      // what was read in order to its end is not read again
-      const isEnd = end >= Math.min(from + CHUNK_BYTES, bytes);
-      used.then(() => isEnd && cache.drop(path, index)).catch(reject);
+      used.then(() => dropIfRead(path, index, end, bytes)).catch(reject);
       ahead.reach(path, index);
     });
   }
