@@ -5,6 +5,7 @@ import type { Locator, Page } from '@playwright/test';
 import { SELF_ONLY_CSP } from '../scripts/bundling/policy';
 import { type FakeRepo, serveFakeHub } from '../scripts/testing/fake-hub';
 import { serveProduct } from '../scripts/testing/server';
+import { inStore } from './in-store';
 import { Chat, expect, MODELS, type Profile, TINY, TINY_GGUF, test } from './product';
 
 const FOLDER = resolve('reference/fixtures/tiny-llama-128/nf4');
@@ -225,6 +226,7 @@ test('a gated model of the Hub: nothing but its description before Load, its tok
     // kept: the next load needs neither the Hub nor the token; a conversation that is kept would load it by itself
     hub.reset();
     await page.getByRole('button', { name: 'New chat' }).click();
+    await expect.poll(() => inStore(page, 'nibble-chat', 'getAll')).toEqual([]);
     await page.reload();
     await models.open();
     await expect(models.dialog.getByLabel('Access token')).toHaveValue('');

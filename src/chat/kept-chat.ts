@@ -148,9 +148,11 @@ export class KeptChat extends EventTarget {
     void this.#cache.deleteOutdated();
   };
 
-  /** What is to be kept now; null: nothing. */
+  /** What is to be kept now; null: nothing. With nothing said, the next visit has no model to go on with, either. */
   #asKept(): ConversationRecord | null {
     const messages = this.on ? this.#record.messages.filter(isSaid) : [];
-    return messages.length + this.#record.outdated.length === 0 ? null : { ...this.#record, messages };
+    const { cache, outdated } = this.#record;
+    if (messages.length > 0) return { ...this.#record, messages };
+    return outdated.length > 0 ? { messages, cache, outdated } : null;
   }
 }
