@@ -6,14 +6,22 @@
 //
 //   NORM        x is the residual stream: RMSNorm is applied on the way. Its weight multiplies x as it is read and
 //               the sum of squares is gathered in the same loop, so that the scale is one multiply at the end.
-//   MERGE       x is the parts that split attention left (see attend.wgsl), merged into workgroup memory first.
+//   STAGED      x, times the norm's weight, is read once into workgroup memory, from where all rows take it.
+//   MERGE       x is the parts that split attention left (see attend.wgsl), merged as they are staged.
+//   SUBGROUPS   slices of a subgroup are summed by shuffles, so that few sums pass through workgroup memory.
 //   GATED       rows r and r + OUT_ROWS are gate and up; out = act(gate) * up.
 //   ACCUMULATE  out += SCALE * W x (the residual).
 // Defaults: THREADS = 32; LANES = 8; SLICES = 4; SLICED = true; TILE = 2
 // Defaults: LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
 // Defaults: MATRIX = matrix-q4; COLUMNS = 128; CHUNKS = 4; RAGGED = false; SCALED = true; ROW_SCALED = false; UNIT = 2
+// Defaults: SUBGROUPS = false; STAGED = false; STAGED_WORDS = 32
 // Defaults: X_WORDS = 32; NORM = false; NORM_PLUS_ONE = false; NORM_WORDS = 32; EPS = 1e-5; MERGE = false; LAST = false
 // Defaults: GATED = false; BIAS = false; OUT_ROWS = 64
+#if SUBGROUPS
+enable subgroups;
+// how far apart lanes meet depends on the subgroup's size alone
+diagnostic(off, subgroup_uniformity);
+#end
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
@@ -29,9 +37,11 @@
 #if SLICED
 var<workgroup> partial: array<f32, $PARTIALS>;
 #end
+#if STAGED
+var<workgroup> staged: array<vec4f, $STAGED_WORDS>;
 #if MERGE
-var<workgroup> merged: array<vec4f, $X_WORDS>;
 #include merge
+#end
 #end
 #if GATED
 #include activation
@@ -39,15 +49,15 @@ var<workgroup> merged: array<vec4f, $X_WORDS>;
 
 #include finish
 
+#if SUBGROUPS
+@compute @workgroup_size($THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32,
+  @builtin(subgroup_size) subgroup_size: u32) {
+#else
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  prepare_table(thread);
-#if MERGE
-  for (var word = thread; word < $X_WORDSu; word += $THREADSu) {
-    merged[word] = merged_word(word);
-  }
-  workgroupBarrier();
 #end
+  prepare_table(thread);
   let lane = thread % $LANESu;
   let slice = thread / $LANESu;
   let first = group.x * $LANES_TILEu + lane;
@@ -66,6 +76,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #if NORM
   var squares = 0.0;
 #end
+#if STAGED
+  for (var word = thread; word < $STAGED_WORDSu; word += $THREADSu) {
+#if MERGE
+    staged[word] = merged_word(word);
+#else
+    // Columns end inside the last chunk; what follows is another row's.
+    let raw = select(vec4f(0.0), x[x_at + word], word < $COLUMNSu / 4u);
+#if NORM
+    squares += dot(raw, raw);
+#if NORM_PLUS_ONE
+    staged[word] = raw * (norm_weight[word] + 1.0);
+#else
+    staged[word] = raw * norm_weight[word];
+#end
+#else
+    staged[word] = raw;
+#end
+#end
+  }
+  workgroupBarrier();
+#end
   for (var chunk = slice * $UNIT; chunk < $CHUNKS; chunk += $SLICESu * $UNIT) {
 #if SCALED
 #repeat r TILE
@@ -80,8 +111,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
     for (var c = chunk; c < chunk + $UNIT; c++) {
 #repeat i 8
-#if MERGE
-      let x$i = merged[c * 8u + $iu];
+#if STAGED
+      let x$i = staged[c * 8u + $iu];
 #else
 #if NORM
 #if RAGGED
@@ -142,21 +173,63 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 #end
 #if SLICED
+#if SUBGROUPS
+  // Threads of a subgroup that are LANES apart have the same rows. What a subgroup leaves is a share of each.
+  let share_threads = clamp(subgroup_size, $LANESu, $THREADSu);
+  for (var apart = $LANESu; apart < share_threads; apart *= 2u) {
 #repeat r TILE
-  partial[$ru * $THREADSu + thread] = sum$r;
+    sum$r += subgroupShuffleXor(sum$r, apart);
 #if GATED
-  partial[($TILEu + $ru) * $THREADSu + thread] = up$r;
+    up$r += subgroupShuffleXor(up$r, apart);
 #end
 #end
 #if NORM
-  partial[$SQUARES_ATu + thread] = squares;
+#if !STAGED
+    squares += subgroupShuffleXor(squares, apart);
+#end
+#end
+  }
+  let shares = $THREADSu / share_threads;
+  let place = (thread / share_threads) * $LANESu + lane;
+  if (thread % share_threads < $LANESu) {
+#else
+  let shares = $SLICESu;
+  let place = thread;
+  {
+#end
+#repeat r TILE
+    partial[$ru * $THREADSu + place] = sum$r;
+#if GATED
+    partial[($TILEu + $ru) * $THREADSu + place] = up$r;
+#end
+#end
+#if NORM
+#if !STAGED
+    partial[$SQUARES_ATu + place] = squares;
+#end
+#end
+  }
+#if NORM
+#if STAGED
+  let square_shares = $THREADSu / min(subgroup_size, $THREADSu);
+  let square_share = subgroupAdd(squares);
+  if (thread % subgroup_size == 0u) {
+    partial[$SQUARES_ATu + thread / subgroup_size] = square_share;
+  }
+#end
 #end
   workgroupBarrier();
 #if NORM
   var all_squares = 0.0;
-  for (var s = 0u; s < $SLICESu; s++) {
+#if STAGED
+  for (var s = 0u; s < square_shares; s++) {
+    all_squares += partial[$SQUARES_ATu + s];
+  }
+#else
+  for (var s = 0u; s < shares; s++) {
     all_squares += partial[$SQUARES_ATu + s * $LANESu];
   }
+#end
   let rms = inverseSqrt(all_squares / $COLUMNS.0 + $EPS);
 #end
   for (var o = thread; o < $LANES_TILEu; o += $THREADSu) {
@@ -166,7 +239,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #if GATED
     var total_up = 0.0;
 #end
-    for (var s = 0u; s < $SLICESu; s++) {
+    for (var s = 0u; s < shares; s++) {
       total += partial[first_sum + s * $LANESu];
 #if GATED
       total_up += partial[$TILEu * $THREADSu + first_sum + s * $LANESu];

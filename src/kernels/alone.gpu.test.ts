@@ -15,6 +15,7 @@ const WITH: Record<string, Constants> = {
   KV_F32: { UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4 },
   LESS_BIAS: { KEY_BIAS: true },
   MULTIPLIER: { BIAS: true },
+  MERGE: { STAGED: true },
   HALVES: { SCALED: false, QUANTISED: false },
 };
 /** Kinds of matrices, and what is settled by them. */

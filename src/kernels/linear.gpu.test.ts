@@ -179,6 +179,33 @@ describe.each(FORMATS)('%s', (title, format, cols) => {
     ));
 });
 
+/** Sums by shuffles: more lanes than a subgroup has threads, fewer, and a workgroup that is smaller than one may be. */
+const SHUFFLED: MatvecShape[] = [
+  { lanes: 8, slices: 4, tile: 2, table: 'workgroup', subgroups: true },
+  { lanes: 2, slices: 16, tile: 1, table: 'workgroup', subgroups: true, staged: true },
+  { lanes: 1, slices: 16, tile: 4, table: 'workgroup', subgroups: true, staged: true },
+];
+
+describe.each(SHUFFLED)('matvec by subgroups: %o', (shape) => {
+  it.each(FORMATS.filter((_, i) => i % 3 === 0))('%s: odd rows, with a bias', (_, format, cols) =>
+    check({ format, rows: 13, cols, fusion: { bias: true }, shape }, null),
+  );
+  it('normed and gated', () =>
+    check(
+      { format: nf4(32), rows: 10, cols: 96, fusion: { norm: { eps: 1e-6, offset: 1 }, gated: 'silu' }, shape },
+      null,
+    ));
+  it('the last of several ragged tokens, normed', () => {
+    const fusion = { last: true, norm: { eps: 1e-5, offset: 0 }, outputStride: 9 } as const;
+    return check({ format: { type: 'bf16' }, rows: 9, cols: 60, tokens: 3, fusion, shape }, null);
+  });
+});
+
+it('an input that is staged without subgroups, and ragged', () => {
+  const shape = { ...SLICED, staged: true };
+  return check({ format: { type: 'f32' }, rows: 9, cols: 60, fusion: { accumulate: true }, shape }, null);
+});
+
 describe('what is fused', () => {
   const format = nf4(64);
   const cols = 128;

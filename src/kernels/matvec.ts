@@ -1,9 +1,12 @@
 /** One token's linear layer. Reference: execute/cpu/linear.ts, test: linear.gpu.test.ts. */
 import source from '../../shaders/matvec.wgsl?raw';
-import type { DeviceMatrix } from '../memory/layout';
+import { type DeviceMatrix, wholeChunks } from '../memory/layout';
 import { type Description, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
+
+/** WebGPU's default maxComputeWorkgroupStorageSize (spec §3.6.2). */
+const DEFAULT_WORKGROUP_BYTES = 16384;
 
 export const MATVEC = {
   label: 'matvec',
@@ -20,7 +23,20 @@ export interface MatvecShape {
   slices: number;
   tile: number;
   table: CodebookTable;
+  /** the input is read once, into workgroup memory, where that has room: worth it for many rows a workgroup */
+  staged?: boolean;
+  /**
+   * slices meet by shuffles: lanes and slices are then powers of two, and the device's profile has subgroups, of any
+   * size
+   */
+  subgroups?: boolean;
 }
+
+/** A shape's name in info() and in tables: lanes x slices x tile, then what is special. */
+export const matvecName = ({ lanes, slices, tile, table, staged, subgroups }: MatvecShape): string =>
+  [`${lanes}x${slices}x${tile}`, subgroups && 'subgroups', staged && 'staged', table === 'constant' && 'constant table']
+    .filter(Boolean)
+    .join(' ');
 
 /** Lanes of a workgroup for a matrix of `rows` output rows. */
 function lanesFor(rows: number, { lanes, tile }: MatvecShape): number {
@@ -30,11 +46,37 @@ function lanesFor(rows: number, { lanes, tile }: MatvecShape): number {
   return 4 * Math.ceil(rows / (groups * tile * 4));
 }
 
-export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape, label: string) {
+/** What a workgroup keeps in its memory, in f32 values. */
+function workgroupValues(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape) {
+  const threads = lanesFor(fusion.gated ? matrix.rows / 2 : matrix.rows, shape) * shape.slices;
+  const sliced = shape.slices > 1;
+  const sums = sliced ? shape.tile * threads * (fusion.gated ? 2 : 1) : 0;
+  return { threads, sums, partials: sums + (sliced && fusion.norm ? threads : 0), input: wholeChunks(matrix.cols) };
+}
+
+/** The codebook, and what drivers keep for themselves. */
+const OTHER_BYTES = 512;
+
+/** Whether a workgroup's memory of so many bytes has room for the input beside the sums. */
+export function stagingFits(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatvecShape, bytes: number): boolean {
+  const { partials, input } = workgroupValues(matrix, fusion, shape);
+  return (partials + input) * 4 + OTHER_BYTES <= bytes;
+}
+
+/** @param workgroupBytes of a workgroup's memory on this device: inputs that it has no room for are not staged */
+export function matvecKernel(
+  matrix: DeviceMatrix,
+  fusion: LinearFusion,
+  shape: MatvecShape,
+  label: string,
+  workgroupBytes = DEFAULT_WORKGROUP_BYTES,
+) {
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
-  const lanes = lanesFor(Number(base.OUT_ROWS), shape);
-  const threads = lanes * shape.slices;
-  const sums = shape.tile * threads * (fusion.gated ? 2 : 1);
+  const { threads, sums, partials, input } = workgroupValues(matrix, fusion, shape);
+  const lanes = threads / shape.slices;
+  const sliced = shape.slices > 1;
+  // Threads' squares are added one by one where there are no subgroups: a norm is then not staged.
+  const stageable = shape.staged && (!fusion.norm || (sliced && shape.subgroups));
   return kernel(
     MATVEC,
     {
@@ -44,8 +86,11 @@ export function matvecKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
       TILE: shape.tile,
       LANES_TILE: lanes * shape.tile,
       THREADS: threads,
-      SLICED: shape.slices > 1,
-      PARTIALS: sums + (fusion.norm ? threads : 0),
+      SLICED: sliced,
+      SUBGROUPS: sliced && Boolean(shape.subgroups),
+      STAGED: Boolean(fusion.merge || (stageable && stagingFits(matrix, fusion, shape, workgroupBytes))),
+      STAGED_WORDS: input / 4,
+      PARTIALS: partials,
       SQUARES_AT: sums,
     },
     label,

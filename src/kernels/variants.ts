@@ -12,9 +12,16 @@ import type { DeviceProfile } from '../gpu/device-profile';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
 
-/** Shapes by use; `head` is the vocabulary's matvec. */
+/** The products of a layer that one token needs, by the activations that they read or write (model/steps.ts). */
+export const MATVEC_ROLES = ['qkv', 'attn', 'gateUp', 'mlp'] as const;
+export type MatvecRole = (typeof MATVEC_ROLES)[number];
+
+/** Shapes by use. */
 export interface KernelShapes {
   matvec: MatvecShape;
+  /** of single products, where they have others than `matvec` */
+  by?: Readonly<Partial<Record<MatvecRole, MatvecShape>>>;
+  /** the vocabulary's matvec */
   head: MatvecShape;
   matmul: MatmulShape;
   /** query rows that a workgroup of prefill attention holds in registers */

@@ -13,11 +13,11 @@ import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { LinearFusion } from '../../kernels/linear';
 import { matmulGroups, matmulKernel } from '../../kernels/matmul';
-import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
+import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
 import { mergeGroups, mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
-import type { KernelShapes } from '../../kernels/variants';
+import { type KernelShapes, MATVEC_ROLES, type MatvecRole } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
 import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
@@ -227,8 +227,8 @@ class Lowering {
       outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
     };
     const out = gated ? 'mlp' : step.out;
-    const shape = step.lastOnly ? this.#options.shapes.head : this.#options.shapes.matvec;
-    const name = step.out === 'x' ? step.in : step.out;
+    const shape = this.#matvecShape(step);
+    const name = step.lastOnly ? 'logits' : roleOf(step);
     for (const matrix of this.#matricesOf(
       step,
       step.parts.map((part) => part.name),
@@ -237,6 +237,11 @@ class Lowering {
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
     this.#partsPending = false;
+  }
+
+  #matvecShape(step: StepOf<'linear'>): MatvecShape {
+    const { head, by, matvec } = this.#options.shapes;
+    return step.lastOnly ? head : (by?.[roleOf(step)] ?? matvec);
   }
 
   #input(step: StepOf<'linear'>, matvec: boolean): LinearInput {
@@ -270,7 +275,8 @@ class Lowering {
     const rows = fusion.gated ? matrix.rows / 2 : matrix.rows;
     const bindings = { ...matrixBuffers(matrix), ...buffers };
     if (matvec) {
-      const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`);
+      const { bytes } = this.#options.profile.workgroup;
+      const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`, bytes);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
     } else {
       const shape = this.#options.shapes.matmul;
@@ -360,15 +366,29 @@ class Lowering {
       );
     }
     if (!split) return;
-    if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
+    if (next?.op === 'linear' && this.#mergeFits(next)) this.#partsPending = true;
     else this.#push(mergeKernel(spec), { x: 'partials', out: 'attn' }, () => [mergeGroups(spec)]);
   }
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
-  #mergeFits(): boolean {
-    const { model, shapes, profile } = this.#options;
-    const { lanes, slices, tile } = shapes.matvec;
-    const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
-    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
+  #mergeFits(step: StepOf<'linear'>): boolean {
+    const { spec } = this.#options.model;
+    const merge = { heads: spec.heads, headSize: spec.headSize };
+    const names = step.parts.map((part) => part.name);
+    return this.#matricesOf(step, names).every((matrix) =>
+      stagingFits(
+        matrix,
+        { merge, outputStride: matrix.rows },
+        this.#matvecShape(step),
+        this.#options.profile.workgroup.bytes,
+      ),
+    );
   }
+}
+
+/** Which product of a layer it is: the one that reads attention's or the MLP's values, or that writes its own. */
+function roleOf(step: StepOf<'linear'>): MatvecRole {
+  const role = MATVEC_ROLES.find((name) => name === step.in || name === step.out);
+  if (!role) throw new Error(`a product from ${step.in} to ${step.out} is none of a layer`);
+  return role;
 }
