@@ -449,6 +449,17 @@ export interface ModelInfo {
    * page's policy forbids that.
    */
   variants: Readonly<Record<string, string>>;
+  /**
+   * How the GPU's kernels were chosen, with `tune: 'auto'`: 'timed' (or 'timed in part', where weights came before all
+   * were) at this load, 'stored' by an earlier one, or as the kind of device suggests ('checked'). Each that is used
+   * was checked against the CPU at this load. `rejected` names those that are not used on this device, and why. `ms` is
+   * what it took, beside the download. null: on the CPU, and with any other `tune`.
+   */
+  tuning: {
+    how: 'checked' | 'stored' | 'timed' | 'timed in part';
+    ms: number;
+    rejected: Readonly<Record<string, string>>;
+  } | null;
   /** The active LoRA adapters, in order. */
   lora: readonly LoraInfo[];
   /** false: only token ids can be asked, and text is refused as invalid-option. */

@@ -27,6 +27,12 @@ export type MatmulShape = { table: CodebookTable } & (
   | ({ kind: 'tiled' } & TiledShape)
 );
 
+/** A shape's name in info() and in tables. */
+export const matmulName = (shape: MatmulShape): string =>
+  shape.kind === 'tiled'
+    ? `tiled, ${16 * shape.tokens} tokens`
+    : `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
+
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string) {
   const gated = fusion.gated !== undefined;
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };

@@ -86,8 +86,14 @@ export const SLICE_SCALE_BYTES = 1 << 20;
 /** Bytes from one job of an upload to the next: what WebGPU's default limits allow as the offset of a binding. */
 export const UPLOAD_JOB = 256;
 
-/** Buffers that weights come through. */
-export const UPLOAD_BUFFERS: readonly [name: string, bytes: number][] = [
+/** What the tuner's small products read and write (execute/gpu/tune). */
+export const TUNE_IN = 'tune.in';
+export const TUNE_OUT = 'tune.out';
+
+/** Buffers that weights come through, and those in which kernels are tried meanwhile. */
+export const LOADING_BUFFERS: readonly [name: string, bytes: number][] = [
+  [TUNE_IN, 512 << 10],
+  [TUNE_OUT, 16 << 10],
   ['upload.jobs', 3 * UPLOAD_JOB],
   ['upload.codes', SLICE_BYTES],
   ['upload.scales', SLICE_SCALE_BYTES],

@@ -14,7 +14,7 @@ import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, tokenBuffers, UPLOAD_BUFFERS } from './gpu-scratch';
+import { gpuScratch, LOADING_BUFFERS, tokenBuffers } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -136,7 +136,7 @@ export function planMemory(
     ...scratchBuffers(model, request, matrices, adapters, target),
     ...banks.map(({ rest }, i) => ({ name: `cpu.bank.${i}`, purpose: 'scratch' as const, bytes: rest })),
     ...(target === 'webgpu'
-      ? UPLOAD_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
+      ? LOADING_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>

@@ -245,6 +245,7 @@ export function createFileStore(folder: string): ModelStore {
     },
     ledger: { ...models, put: (record) => models.put(record.key, record) },
     saved: table<unknown>('saved'),
+    tuning: table<unknown>('tuning'),
     // a program is stopped without a word so often that it is no sign of anything
     loading: { get: async () => undefined, put: async () => {}, delete: async () => {} },
     room,

@@ -30,6 +30,7 @@ export function modelInfo(model: Model): ModelInfo {
     storageReason,
     weightTypes,
     variants: executor.stats().variants,
+    tuning: model.tuning,
     lora: model.lora,
     hasTokenizer: tokenizer !== null,
     hasChatTemplate: template !== null,

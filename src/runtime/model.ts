@@ -41,6 +41,7 @@ export interface Model extends Plannable {
   storageReason: string;
   deviceEstimate: DeviceEstimate;
   executor: Executor;
+  tuning: ModelInfo['tuning'];
   tokenizer: Tokenizer | null;
   template: ChatTemplate | null;
   stopIds: ReadonlySet<number>;

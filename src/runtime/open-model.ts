@@ -4,12 +4,13 @@ import type { Checkpoint } from '../checkpoint/checkpoint';
 import { loadWeights } from '../checkpoint/load-weights';
 import { checkpointOf, openLayout } from '../checkpoint/open-checkpoint';
 import { NibbleError } from '../errors';
-import type { Executor } from '../execute/executor';
+import type { WeightSink } from '../execute/executor';
 import type { FileLayout } from '../formats/layout';
 import { type MemoryPlan, type ModelGraph, NO_LIMITS } from '../memory/plan';
 import { tensorTable } from '../model/decoder';
 import type { LoadRequest, Progress } from '../protocol';
 import { isChange } from '../sources/versions';
+import type { ModelStore } from '../store/chunk-store';
 import { beginAttempt } from '../store/load-attempt';
 import type { StoredSource } from '../store/stored-source';
 import { samplePlaces } from '../store/version-samples';
@@ -22,6 +23,7 @@ import { beginLoading, type Loading } from './loading';
 import type { Fingerprint, Model, Plannable } from './model';
 import { openFiles } from './open-files';
 import { checkFits, deviceEstimate, graphOf, planFor, shortChat } from './planning';
+import { beginTuning } from './tuning';
 import { undo } from './undo';
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
@@ -116,7 +118,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     text.catch(() => {});
     return text;
   };
-  const placed = await placeWeights(loading, source, unloaded, least, textOpened);
+  const placed = await placeWeights(loading, source, unloaded, least, kept.store ?? marks, textOpened);
   meter.phase('compile');
   const { Sequences, ...parts } = await textOpened();
   const estimated = await estimate;
@@ -171,6 +173,7 @@ async function leastPlan(model: Plannable): Promise<MemoryPlan> {
 
 /**
  * Brings the weights, from the network or the store, to where they are computed with.
+ * @param store that remembers which kernels suit the device
  * @param onBegun called when the first are there, and more are on their way: what takes long then holds up nothing
  */
 async function placeWeights(
@@ -178,14 +181,27 @@ async function placeWeights(
   source: StoredSource,
   { gpu, graph, options, checkpoint }: Pick<Model, 'gpu' | 'graph' | 'options' | 'checkpoint'>,
   least: MemoryPlan,
+  store: ModelStore | null,
   onBegun: () => void,
-): Promise<{ executor: Executor; fingerprint: Fingerprint }> {
+): Promise<Pick<Model, 'executor' | 'fingerprint' | 'tuning'>> {
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
   const executor = await createExecutor(gpu, graph, least, options.tune, host.threads);
   undoes.push(() => executor.dispose());
+  const choosing = beginTuning(gpu, executor, least, options.tune, store, host.machine?.userAgent ?? '');
+  undoes.push(() => choosing.finish().catch(() => {}));
+  let tuning: Model['tuning'] = null;
+  const sink: WeightSink = {
+    write: (name, slice) => executor.sink.write(name, slice),
+    writeVector: (name, values) => executor.sink.writeVector(name, values),
+    // which frees what it has been tried in
+    async finish() {
+      tuning = await choosing.finish();
+      await executor.sink.finish();
+    },
+  };
   const fingerprint: Fingerprint = new Map();
-  await loadWeights(checkpoint, tensorTable(graph.spec), fingerprinted(executor.sink, fingerprint), {
+  await loadWeights(checkpoint, tensorTable(graph.spec), fingerprinted(sink, fingerprint), {
     signal,
     formats: graph.formats,
     onPlaced: (bytes) => {
@@ -193,5 +209,5 @@ async function placeWeights(
       meter.placed(bytes);
     },
   });
-  return { executor, fingerprint };
+  return { executor, fingerprint, tuning };
 }

@@ -1,7 +1,7 @@
 /**
  * Where downloaded models are kept: chunks of files in one IndexedDB database, a ledger of models in another, the mark
- * of a load under way in a third (idb-keyval has one object store a database). `entries()` and `values()`
- * would load whole models: never call them on the chunks.
+ * of a load under way in a third, which kernels a device computes with in a fourth (idb-keyval has one object store a
+ * database). `entries()` and `values()` would load whole models: never call them on the chunks.
  */
 import { del, get, keys, promisifyRequest, set } from 'idb-keyval';
 import { NibbleError } from '../errors';
@@ -111,6 +111,11 @@ export interface ModelStore {
     put(mark: LoadMark): Promise<void>;
     delete(): Promise<void>;
   };
+  /** of kernels that were timed and checked, by device (runtime/tuning.ts) */
+  tuning: {
+    get(device: string): Promise<unknown>;
+    put(device: string, record: unknown): Promise<void>;
+  };
   /** of saved caches, by name (saved-caches.ts); their pieces are among the chunks */
   saved: {
     get(name: string): Promise<unknown>;
@@ -158,6 +163,7 @@ export function createMemoryStore(): ModelStore {
   const ledger = table<ModelRecord>();
   const loading = table<LoadMark>();
   const saved = table<unknown>();
+  const tuning = table<unknown>();
   return {
     chunks: { ...table<Chunk>(), keepsChecksum: true },
     ledger: { ...ledger, keys: () => ledger.keys(), put: (record) => ledger.put(record.key, record) },
@@ -167,6 +173,7 @@ export function createMemoryStore(): ModelStore {
       delete: () => loading.delete(MARK),
     },
     saved: { ...saved, keys: () => saved.keys() },
+    tuning,
     room: async () => null,
   };
 }
@@ -221,6 +228,7 @@ export async function openModelStore(
   const models = database(`${prefix}-models`, options);
   const loading = database(`${prefix}-loading`, options);
   const saved = database(`${prefix}-saved`, options);
+  const tuning = database(`${prefix}-tuning`, options);
   const guarded = <T>(work: Promise<T>, bytes = 0) =>
     work.catch(async (cause) => {
       throw await storageError(cause, bytes);
@@ -252,6 +260,10 @@ export async function openModelStore(
       put: (name, record) => guarded(set(name, record, saved)),
       delete: (name) => guarded(del(name, saved)),
       keys: () => guarded(keys<string>(saved)),
+    },
+    tuning: {
+      get: (device) => guarded(get<unknown>(device, tuning)),
+      put: (device, record) => guarded(set(device, record, tuning)),
     },
     room,
   };

@@ -1,11 +1,10 @@
 /** The buffers that all conversations share, by the plan's names, made and freed through the ledger. */
 import { Ledger } from '../../gpu/ledger';
-import { READ_USAGE, STORAGE_USAGE, usage } from '../../gpu/usage';
+import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
 import { isReadback } from '../../memory/gpu-scratch';
 import type { BufferPlan } from '../../memory/plan';
 
-const usageOf = ({ name, purpose }: BufferPlan): number =>
-  isReadback(name) ? READ_USAGE : purpose === 'staging' ? usage('STORAGE', 'COPY_DST') : STORAGE_USAGE;
+const usageOf = ({ name }: BufferPlan): number => (isReadback(name) ? READ_USAGE : STORAGE_USAGE);
 
 export class PlanBuffers {
   readonly ledger: Ledger;

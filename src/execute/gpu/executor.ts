@@ -26,12 +26,15 @@ import { lowerSampler } from './lower-sampler';
 import type { Bound, Op } from './op';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
+import type { TuneContext } from './tune/context';
 import { GpuSink } from './upload';
 
 export interface GpuExecutorOptions {
   shapes: KernelShapes;
   /** name of the shapes, for info() */
   variant: string;
+  /** names of shapes that were chosen one by one, by what they are for */
+  chosen?: Readonly<Record<string, string>>;
 }
 
 /** Whether it uses a conversation's rings. */
@@ -64,7 +67,7 @@ export class GpuExecutor implements Executor {
   readonly #gpu: Gpu;
   readonly #device: GPUDevice;
   readonly #model: ModelGraph;
-  readonly #options: GpuExecutorOptions;
+  #options: GpuExecutorOptions;
   readonly #plan: MemoryPlan;
   readonly #pipelines: Pipelines;
   readonly #buffers: PlanBuffers;
@@ -123,6 +126,42 @@ export class GpuExecutor implements Executor {
       ...lowerSampler(this.#model.spec.vocab, false),
     ];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
+  }
+
+  /** What the tuner works with, until weights are there. */
+  tuneContext(): TuneContext {
+    const { shapes, ...lowering } = this.#lowerOptions();
+    return {
+      gpu: this.#gpu,
+      pipelines: this.#pipelines,
+      buffer: this.#buffers.get,
+      lowering,
+      shapes,
+      chunk: this.#plan.request.chunk,
+      bind: (ops) => this.#bind(ops),
+    };
+  }
+
+  /**
+   * Computes with other shapes from now on. Activations are zero after, as they were made.
+   * @throws webgpu-unavailable for a kernel that does not compile: then the shapes stay
+   */
+  async useShapes(options: GpuExecutorOptions): Promise<void> {
+    const before = this.#options;
+    this.#options = options;
+    try {
+      await this.#compile(this.#adapters);
+    } catch (error) {
+      this.#options = before;
+      throw error;
+    }
+    await this.#bindShared();
+    const encoder = this.#device.createCommandEncoder();
+    for (const { name, purpose } of this.#plan.buffers)
+      if (purpose === 'scratch') encoder.clearBuffer(this.#buffers.get(name));
+    this.#device.queue.submit([encoder.finish()]);
+    // frequencies are scratch, too
+    this.#reach = 0;
   }
 
   /** Binds what reads no conversation's rings; the rest is bound when a conversation is used. */
@@ -310,7 +349,7 @@ export class GpuExecutor implements Executor {
 
   stats(): ExecutorStats {
     const { dispatches, submits } = this.#submitter;
-    return { dispatches, submits, variants: { shapes: this.#options.variant } };
+    return { dispatches, submits, variants: { shapes: this.#options.variant, ...this.#options.chosen } };
   }
 
   dispose(): void {

@@ -228,7 +228,8 @@ class Lowering {
     };
     const out = gated ? 'mlp' : step.out;
     const shape = this.#matvecShape(step);
-    const name = step.lastOnly ? 'logits' : roleOf(step);
+    const role = roleOf(step);
+    const name = role === 'head' ? 'logits' : role;
     for (const matrix of this.#matricesOf(
       step,
       step.parts.map((part) => part.name),
@@ -241,7 +242,8 @@ class Lowering {
 
   #matvecShape(step: StepOf<'linear'>): MatvecShape {
     const { head, by, matvec } = this.#options.shapes;
-    return step.lastOnly ? head : (by?.[roleOf(step)] ?? matvec);
+    const role = roleOf(step);
+    return role === 'head' ? head : (by?.[role] ?? matvec);
   }
 
   #input(step: StepOf<'linear'>, matvec: boolean): LinearInput {
@@ -386,8 +388,9 @@ class Lowering {
   }
 }
 
-/** Which product of a layer it is: the one that reads attention's or the MLP's values, or that writes its own. */
-function roleOf(step: StepOf<'linear'>): MatvecRole {
+/** Which product it is: the head, or of a layer the one that reads attention's or the MLP's values, or writes its own. */
+export function roleOf(step: StepOf<'linear'>): MatvecRole | 'head' {
+  if (step.lastOnly) return 'head';
   const role = MATVEC_ROLES.find((name) => name === step.in || name === step.out);
   if (!role) throw new Error(`a product from ${step.in} to ${step.out} is none of a layer`);
   return role;

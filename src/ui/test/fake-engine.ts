@@ -48,6 +48,7 @@ export const INFO: ModelInfo = {
   },
   weightTypes: {},
   variants: {},
+  tuning: null,
   lora: [],
   hasTokenizer: true,
   hasChatTemplate: true,

@@ -1,0 +1,180 @@
+/**
+ * Small products on which a shape shows what it computes: rows and columns that end inside a workgroup, a chunk and a
+ * slice, with what a model's own product has fused around it. What is right comes from f64 sums on the CPU. Pure.
+ */
+import { f16Table } from '../../../formats/half';
+import type { MatrixFormat } from '../../../formats/matrix';
+import type { Candidate } from '../../../kernels/candidates';
+import type { LinearFusion } from '../../../kernels/linear';
+import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
+
+export interface Problem {
+  matrix: DeviceMatrix;
+  fusion: LinearFusion;
+  tokens: number;
+  /** contents of what the kernel binds, by binding */
+  inputs: Readonly<Record<string, Uint8Array>>;
+  /** what `out` holds before */
+  before: Float32Array;
+  /** [tokens, outputs], and of the head one row */
+  right: Float32Array;
+}
+
+/** Values of a fixed sequence in [-1, 1) (xorshift32, Marsaglia 2003). */
+function sequence(seed: number): () => number {
+  let state = seed >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 31 - 1;
+  };
+}
+
+/** Bytes of a matrix's codes at most. */
+const CODE_BYTES = 256 << 10;
+
+const silu = (v: number): number => v / (1 + Math.exp(-v));
+
+/** What is fused around each product, as in a model of the Llama family; the rest of it, where it makes a difference. */
+const FUSIONS: Record<Candidate['role'], Partial<LinearFusion>> = {
+  qkv: { norm: { eps: 1e-5, offset: 1 }, bias: true },
+  attn: { accumulate: true, scale: 0.5 },
+  gateUp: { norm: { eps: 1e-5, offset: 0 }, gated: 'silu' },
+  mlp: { accumulate: true },
+  head: { norm: { eps: 1e-5, offset: 0 }, last: true },
+  matmul: { gated: 'silu' },
+};
+
+/** Outputs, tokens, and chunks of columns of a problem: a workgroup and some more, a round of the slices and a bit. */
+function sizeFor(candidate: Candidate, chunksAScale: number): { outputs: number; tokens: number; chunks: number } {
+  if (candidate.role === 'matmul') return { outputs: 67, tokens: 19, chunks: 3 * chunksAScale };
+  const { lanes, slices, tile } = candidate.shape;
+  const outputs = (lanes === 'even' ? 8 : lanes) * tile + 3;
+  return { outputs, tokens: candidate.role === 'head' ? 3 : 1, chunks: (slices + 1) * chunksAScale };
+}
+
+/** @param format of the matrix: those that a problem is made of are q4, q8 and dense */
+export function problemFor(candidate: Candidate, format: MatrixFormat): Problem {
+  const next = sequence(7);
+  const chunksAScale = 'block' in format && format.block !== 'row' ? Math.max(1, format.block / CHUNK_COLUMNS) : 1;
+  const { outputs, tokens, chunks } = sizeFor(candidate, chunksAScale);
+  const fusion: LinearFusion = { ...FUSIONS[candidate.role], outputStride: outputs };
+  const rows = outputs * (fusion.gated ? 2 : 1);
+  const perChunk = matrixBytes(format, rows, CHUNK_COLUMNS, 'webgpu').codes;
+  const most = Math.floor(CODE_BYTES / perChunk / chunksAScale) * chunksAScale;
+  const columns = Math.min(chunks, most) * CHUNK_COLUMNS;
+  // of dense rows the last chunk is not whole
+  const cols = scalesPerRow(format, CHUNK_COLUMNS) > 0 ? columns : columns - 20;
+  const bytes = matrixBytes(format, rows, cols, 'webgpu');
+  const floats = (count: number, by = 1) => Float32Array.from({ length: count }, () => next() * by);
+  const codes = codesFor(format, bytes.codes, next);
+  clearPadding(codes, rows, cols);
+  const scales = floats(bytes.scales / 4, format.type === 'q8' ? 1 / 127 : 1);
+  const offsets = floats(bytes.offsets / 4);
+  const x = floats(tokens * cols + CHUNK_COLUMNS);
+  const weight = new Float32Array(wholeChunks(cols));
+  weight.set(floats(cols));
+  const bias = floats(outputs);
+  const before = floats(tokens * outputs);
+  const value = decoder(format, rows, cols, codes, scales, offsets);
+  const parts = [{ tensor: 'w', firstRow: 0, rows, at: 0 }];
+  const vectors = {
+    scales,
+    offsets,
+    x,
+    ...(fusion.norm && { norm_weight: weight }),
+    ...(fusion.bias && { bias }),
+    ...((fusion.last || candidate.role === 'matmul') && { state: Uint32Array.of(0, tokens, 0, 0) }),
+  };
+  const inputs = Object.entries(vectors).filter(([, { length }]) => length > 0);
+  const inputRows = fusion.last ? [tokens - 1] : Array.from({ length: tokens }, (_, t) => t);
+  return {
+    matrix: { name: 'w', rows, cols, format, outputRow: 0, parts, bytes },
+    fusion,
+    tokens,
+    inputs: {
+      codes,
+      ...Object.fromEntries(inputs.map(([name, { buffer }]) => [name, new Uint8Array(buffer)])),
+    },
+    before,
+    right: Float32Array.from(
+      inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at, { rows, cols, fusion, value })),
+    ),
+  };
+
+  /** Outputs of one token, the `at`-th that is written. */
+  function product(
+    input: Float32Array,
+    at: number,
+    of: { rows: number; cols: number; fusion: LinearFusion; value: (row: number, column: number) => number },
+  ): number[] {
+    const { norm, gated, accumulate, scale = 1 } = of.fusion;
+    const rms = norm ? 1 / Math.sqrt(input.reduce((sum, v) => sum + v * v, 0) / of.cols + norm.eps) : 1;
+    const normed = Float64Array.from(input, (v, i) => (norm ? v * rms * (weight[i] + norm.offset) : v));
+    const sums = Array.from({ length: of.rows }, (_, row) =>
+      normed.reduce((sum, v, column) => sum + v * of.value(row, column), 0),
+    );
+    return Array.from({ length: outputs }, (_, o) => {
+      if (gated) return silu(sums[o]) * sums[o + outputs];
+      const y = (sums[o] + (of.fusion.bias ? bias[o] : 0)) * scale;
+      return accumulate ? before[at * outputs + o] + y : y;
+    });
+  }
+}
+
+/** Random codes; of dense types numbers in [-1, 1). */
+function codesFor({ type }: MatrixFormat, bytes: number, next: () => number): Uint8Array {
+  if (type === 'f32') return new Uint8Array(Float32Array.from({ length: bytes / 4 }, next).buffer);
+  // halves with the exponents of 2^-7 to 2^0, where f16 and bf16 have them
+  const [exponent, fraction] = type === 'f16' ? [8 << 10, 0x1fff] : [0x3c00, 0x3ff];
+  const half = () => (next() < 0 ? 0x8000 : 0) | (exponent + (Math.floor((next() + 1) * 2 ** 15) & fraction));
+  if (type === 'f16' || type === 'bf16') return new Uint8Array(Uint16Array.from({ length: bytes / 2 }, half).buffer);
+  return Uint8Array.from({ length: bytes }, () => Math.floor((next() + 1) * 128));
+}
+
+/** Columns beyond the last, up to a whole chunk, are zero. */
+function clearPadding(codes: Uint8Array, rows: number, cols: number): void {
+  const chunk = (codes.length / rows / wholeChunks(cols)) * CHUNK_COLUMNS;
+  const used = (chunk / CHUNK_COLUMNS) * (cols % CHUNK_COLUMNS);
+  if (used === 0) return;
+  const last = Math.floor(cols / CHUNK_COLUMNS) * rows;
+  for (let row = 0; row < rows; row++) codes.fill(0, (last + row) * chunk + used, (last + row + 1) * chunk);
+}
+
+/** The value of a row and column, from buffers in the kernels' layout (memory/layout.ts, shaders/lib/matrix-*.wgsl). */
+function decoder(
+  format: MatrixFormat,
+  rows: number,
+  cols: number,
+  codes: Uint8Array,
+  scales: Float32Array,
+  offsets: Float32Array,
+): (row: number, column: number) => number {
+  const perRow = scalesPerRow(format, cols);
+  const halves = new Uint16Array(codes.buffer, 0, codes.length >> 1);
+  const floats = format.type === 'f32' ? new Float32Array(codes.buffer) : new Float32Array(0);
+  const bits = new Float32Array(1);
+  const pattern = new Uint32Array(bits.buffer);
+  return (row, column) => {
+    const at = (Math.floor(column / CHUNK_COLUMNS) * rows + row) * CHUNK_COLUMNS + (column % CHUNK_COLUMNS);
+    const block = perRow && Math.floor((column * perRow) / cols) * rows + row;
+    switch (format.type) {
+      case 'q4': {
+        const byte = codes[at >> 1];
+        return (
+          format.codebook[column & 1 ? byte & 15 : byte >> 4] * scales[block] + (format.offset ? offsets[block] : 0)
+        );
+      }
+      case 'q8':
+        return ((codes[at] << 24) >> 24) * scales[block] + (format.offset ? offsets[block] : 0);
+      case 'f16':
+        return f16Table()[halves[at]];
+      case 'bf16':
+        pattern[0] = halves[at] << 16;
+        return bits[0];
+      case 'f32':
+        return floats[at];
+    }
+  };
+}

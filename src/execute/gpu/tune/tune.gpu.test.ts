@@ -1,0 +1,222 @@
+/** The tuner on SwiftShader: what it chooses, and that no kernel that is wrong gets to answer. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { type MatrixFormat, NF4_CODEBOOK } from '../../../formats/matrix';
+import type { Gpu } from '../../../gpu/device';
+import { Pipelines } from '../../../gpu/pipelines';
+import { ownGpu, testGpu } from '../../../gpu/test-device';
+import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../../../kernels/candidates';
+import { type MatmulShape, matmulName } from '../../../kernels/matmul';
+import { type MatvecShape, matvecName } from '../../../kernels/matvec';
+import { VARIANTS } from '../../../kernels/variants';
+import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
+import { type MemoryPlan, type ModelGraph, planMemory } from '../../../memory/plan';
+import { forwardSteps, tensorTable } from '../../../model/decoder';
+import { request } from '../../cpu/test/models';
+import { compareWithTransformers } from '../../cpu/test/transformers';
+import { type OneCache, withOneCache } from '../../test/one-cache';
+import { PlanBuffers } from '../buffers';
+import { createGpuExecutor, type GpuExecutor } from '../executor';
+import { tiny } from '../test/maker';
+import type { TuneContext } from './context';
+import { type TuneRequest, tune, variantName } from './tune';
+
+const FIXTURE = 'tiny-llama-odd/nf4';
+
+const open: OneCache[] = [];
+afterEach(() => {
+  for (const executor of open.splice(0)) executor.dispose();
+});
+
+const SUBGROUPS: MatvecShape = { lanes: 4, slices: 8, tile: 1, table: 'workgroup', subgroups: true };
+const STAGED: MatvecShape = { lanes: 2, slices: 16, tile: 2, table: 'workgroup', subgroups: true, staged: true };
+const PLAIN: MatvecShape = { lanes: 8, slices: 4, tile: 2, table: 'workgroup' };
+const REGISTERS: MatmulShape = { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' };
+
+/** Candidates of these shapes for every role, in this order. */
+const candidates = (matvecs: readonly MatvecShape[], matmuls: readonly MatmulShape[] = [REGISTERS]): Candidate[] =>
+  TUNED_ROLES.flatMap((role): Candidate[] =>
+    role === 'matmul'
+      ? matmuls.map((shape) => ({ role, shape, name: matmulName(shape) }))
+      : matvecs.map((shape) => ({ role, shape, name: matvecName(shape) })),
+  );
+
+const ask = (more: Partial<TuneRequest>): TuneRequest => ({
+  candidates: candidates([PLAIN]),
+  known: {},
+  rejected: {},
+  times: true,
+  limit: Number.POSITIVE_INFINITY,
+  signal: new AbortController().signal,
+  ...more,
+});
+
+/** Opens the fixture on a GPU, tunes it, and has it compute with what was chosen. */
+async function tuned(gpu: Gpu, more: Partial<TuneRequest>) {
+  let result: Awaited<ReturnType<typeof tune>> | undefined;
+  const maker = {
+    target: 'webgpu' as const,
+    limits: gpu.limits,
+    async make(model: ModelGraph, plan: MemoryPlan) {
+      const made: GpuExecutor = await createGpuExecutor(gpu, model, plan, { variant: 'small', shapes: VARIANTS.small });
+      result = await tune(made.tuneContext(), ask(more));
+      await made.useShapes({ variant: 'tuned', shapes: withCandidates(VARIANTS.small, result.chosen) });
+      const executor = withOneCache(made);
+      open.push(executor);
+      return executor;
+    },
+  };
+  await compareWithTransformers(FIXTURE, 'keep', 'f32', maker);
+  return result as NonNullable<typeof result>;
+}
+
+describe('the tuner', () => {
+  it('takes the fastest of those that are right, each timed on the model’s own products, and the answer is right', async () => {
+    const tried: string[] = [];
+    const result = await tuned(await testGpu(), {
+      candidates: candidates([PLAIN, SUBGROUPS]),
+      onTry: async (name) => void tried.push(name),
+    });
+    expect(result).toMatchObject({ how: 'timed', rejected: {} });
+    expect(result.chosen.map(({ role }) => role)).toEqual(TUNED_ROLES);
+    for (const { role, name } of result.chosen) {
+      expect(result.choice[role]).toEqual({ name, ms: expect.any(Number) });
+      expect(result.choice[role]!.ms).toBeGreaterThan(0);
+    }
+    expect(new Set(tried)).toEqual(new Set(candidates([PLAIN, SUBGROUPS]).map(variantName)));
+  });
+
+  it('takes what is known, checks it without a word, and times what has become slower', async () => {
+    const gpu = await testGpu();
+    const known = Object.fromEntries(
+      TUNED_ROLES.map((role) => [
+        role,
+        { name: role === 'matmul' ? matmulName(REGISTERS) : matvecName(SUBGROUPS), ms: 1e6 },
+      ]),
+    );
+    const tried: string[] = [];
+    const onTry = async (name: string) => void tried.push(name);
+    const same = await tuned(gpu, { candidates: candidates([PLAIN, SUBGROUPS]), known, onTry });
+    expect([same.how, same.choice, tried]).toEqual(['stored', known, []]);
+    const slower = { ...known, mlp: { name: matvecName(SUBGROUPS), ms: 1e-9 } };
+    const anew = await tuned(gpu, { candidates: candidates([PLAIN, SUBGROUPS]), known: slower, onTry });
+    expect(anew.how).toBe('timed');
+    expect(tried).toEqual([`mlp ${matvecName(PLAIN)}`]);
+    expect(anew.choice.mlp!.ms).toBeGreaterThan(1e-9);
+  });
+
+  it('checks, and times nothing, when it is told to stop', async () => {
+    const stopped = AbortSignal.abort();
+    const result = await tuned(await testGpu(), { candidates: candidates([PLAIN, SUBGROUPS]), signal: stopped });
+    expect(result.how).toBe('timed in part');
+    expect(result.choice.mlp).toEqual({ name: matvecName(PLAIN) });
+  });
+
+  it('does not try what was rejected before, and says that nothing is left', async () => {
+    const rejected = Object.fromEntries(TUNED_ROLES.map((role) => [`${role} ${matvecName(PLAIN)}`, 'nonsense']));
+    const tried: string[] = [];
+    const request = { rejected, onTry: async (name: string) => void tried.push(name) };
+    const result = await tuned(await testGpu(), { ...request, candidates: candidates([PLAIN, SUBGROUPS]) });
+    expect(result.choice.mlp!.name).toBe(matvecName(SUBGROUPS));
+    expect(tried.filter((name) => name.endsWith(matvecName(PLAIN)))).toEqual([]);
+    await expect(tuned(await testGpu(), request)).rejects.toMatchObject({
+      code: 'webgpu-unavailable',
+      details: { role: 'gateUp', variants: [`gateUp ${matvecName(PLAIN)}`] },
+    });
+  });
+});
+
+/** What a kernel is broken by, in its code, where that is a variant's. */
+const BREAKS: [string, (code: string) => string][] = [
+  ['its last row is missing', (code) => code.replace(/if \(row >= (\d+)u\)/, 'if (row + 1u >= $1u)')],
+  ['its last columns are missing', (code) => code.replace(/chunk < (\d+)(u?);/, 'chunk + 2$2 < $1$2;')],
+  [
+    'only its first subgroup counts',
+    (code) => code.replace(/(if \(thread % share_threads < \d+u)/, '$1 && thread < share_threads'),
+  ],
+  ['it does not compile', (code) => `${code}\nfn nothing( {`],
+];
+
+const usesSubgroups = (code: string) => code.includes('enable subgroups');
+
+/** A device on which the kernels that `isMeant` of are broken, and how many were. */
+async function brokenGpu(isMeant: (code: string) => boolean, broken: (code: string) => string) {
+  const gpu = await ownGpu();
+  const own = gpu.device.createShaderModule.bind(gpu.device);
+  const codes: string[] = [];
+  gpu.device.createShaderModule = (descriptor) => {
+    const code = isMeant(descriptor.code) ? broken(descriptor.code) : descriptor.code;
+    if (code !== descriptor.code) codes.push(code);
+    return own({ ...descriptor, code });
+  };
+  return { gpu, codes };
+}
+
+/** What the tuner needs to check shapes, and no model beside it. */
+async function checked(gpu: Gpu, more: Partial<TuneRequest>) {
+  const spec = tiny();
+  const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+  const formats = new Map(tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [[name, format]] : [])));
+  const model = { spec, steps: forwardSteps(spec), formats };
+  const plan = planMemory(model, request(), gpu.limits, 'webgpu');
+  const buffers = new PlanBuffers(gpu.device);
+  const wanted = [TUNE_IN, TUNE_OUT, READBACK];
+  buffers.adopt(await buffers.allocate(plan.buffers.filter(({ name }) => wanted.includes(name))));
+  const lowering = { model, matrices: plan.matrices };
+  const pipelines = Pipelines.of(gpu.device);
+  const context = { gpu, pipelines, buffer: buffers.get, lowering } as unknown as TuneContext;
+  try {
+    return await tune(context, ask({ times: false, ...more }));
+  } finally {
+    buffers.dispose();
+  }
+}
+
+describe.each(BREAKS)('a variant of which %s is caught, and the next best one taken', (what, broken) => {
+  it.each([
+    ['subgroups', SUBGROUPS],
+    ['staged', STAGED],
+  ])('%s', async (_, shape) => {
+    const { gpu, codes } = await brokenGpu(usesSubgroups, broken);
+    const result = await checked(gpu, { candidates: candidates([shape, PLAIN]) });
+    expect(codes.length).toBeGreaterThan(0);
+    const products = TUNED_ROLES.filter((role) => role !== 'matmul');
+    expect(Object.keys(result.rejected)).toEqual(products.map((role) => `${role} ${matvecName(shape)}`));
+    for (const role of products) expect(result.choice[role]!.name).toBe(matvecName(PLAIN));
+    gpu.device.destroy();
+  });
+  it.skipIf(what.includes('subgroup'))('without subgroups, and in products of many tokens', async () => {
+    const isFirst = (code: string) => !usesSubgroups(code) && !code.includes('@workgroup_size(256)');
+    const { gpu, codes } = await brokenGpu(isFirst, broken);
+    const tiled: MatmulShape = { kind: 'tiled', tokens: 1, table: 'workgroup' };
+    const result = await checked(gpu, { candidates: candidates([PLAIN, SUBGROUPS], [REGISTERS, tiled]) });
+    expect(codes.length).toBeGreaterThan(0);
+    expect(Object.keys(result.rejected)).toEqual(candidates([PLAIN]).map(variantName));
+    expect(result.choice).toMatchObject({ mlp: { name: matvecName(SUBGROUPS) }, matmul: { name: matmulName(tiled) } });
+    gpu.device.destroy();
+  });
+});
+
+it('with a variant that is broken, the answer is right by another', async () => {
+  const { gpu, codes } = await brokenGpu(usesSubgroups, BREAKS[2][1]);
+  const result = await tuned(gpu, { candidates: candidates([SUBGROUPS, PLAIN]), times: false });
+  expect(codes.length).toBeGreaterThan(0);
+  expect(Object.keys(result.rejected)).toHaveLength(TUNED_ROLES.length - 1);
+  gpu.device.destroy();
+});
+
+it('the profile’s own shapes are right here, and there is nothing else to time', async () => {
+  const gpu = await testGpu();
+  const own = candidatesFor(gpu.profile);
+  expect(own.map(({ role }) => role)).toEqual(TUNED_ROLES);
+  expect(await checked(gpu, { candidates: own, times: true })).toMatchObject({ how: 'checked', rejected: {} });
+});
+
+it('a device with subgroups has shapes with them to try, each once, after its profile’s own; one without has none', async () => {
+  const { profile } = await testGpu();
+  const real = { ...profile, software: false };
+  const names = candidatesFor(real).map(variantName);
+  expect(new Set(names).size).toBe(names.length);
+  expect(names.filter((name) => name.includes('subgroups')).length).toBeGreaterThan(20);
+  expect(names[0]).toBe(`gateUp ${matvecName(VARIANTS.gpu.matvec)}`);
+  expect(candidatesFor({ ...real, subgroups: null }).filter(({ name }) => name.includes('subgroups'))).toEqual([]);
+});
