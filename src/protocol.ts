@@ -68,8 +68,10 @@ export interface EngineOptions {
   /** Text of a chat template (Jinja) to use in the place of the model's own. null in info(): the model's own. */
   chatTemplate?: string;
   /**
-   * Which set of kernels runs. 'auto' (default) and 'off' are the same, as there is one set so far; names are for tests
-   * ('small').
+   * Which kernels run on a real GPU. 'auto' (default): those that are the fastest for this model on this device, found
+   * while weights arrive (3 s at most), remembered, and checked against the CPU at each load; what computes wrong
+   * values is never used (info().tuning). 'off': what suits the kind of device, unchecked. Names of whole sets are for
+   * tests ('small', 'gpu', 'software').
    */
   tune?: 'auto' | 'off' | string;
   /**
@@ -450,13 +452,13 @@ export interface ModelInfo {
    */
   variants: Readonly<Record<string, string>>;
   /**
-   * How the GPU's kernels were chosen, with `tune: 'auto'`: 'timed' (or 'timed in part', where weights came before all
-   * were) at this load, 'stored' by an earlier one, or as the kind of device suggests ('checked'). Each that is used
-   * was checked against the CPU at this load. `rejected` names those that are not used on this device, and why. `ms` is
-   * what it took, beside the download. null: on the CPU, and with any other `tune`.
+   * How the GPU's kernels were chosen, with `tune: 'auto'`: 'timed' at this load, 'timed in part', where the weights
+   * came before all were, or 'stored' by an earlier one. Each that is used was checked against the CPU at this load;
+   * `rejected` names those that are not used on this device, and why. `ms` is what it took, beside the download. null:
+   * on the CPU or a software adapter, and with any other `tune`.
    */
   tuning: {
-    how: 'checked' | 'stored' | 'timed' | 'timed in part';
+    how: 'stored' | 'timed' | 'timed in part';
     ms: number;
     rejected: Readonly<Record<string, string>>;
   } | null;

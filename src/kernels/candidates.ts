@@ -36,33 +36,13 @@ const MATVECS: readonly Omit<MatvecShape, 'table'>[] = [
   { lanes: 4, slices: 32, tile: 4, subgroups: true, staged: true },
 ];
 
-/** Of the shapes of one token's products, those that a device can run; `first` goes first. */
-function matvecs({ subgroups, workgroup }: DeviceProfile, first: MatvecShape): MatvecShape[] {
+/** Of the shapes of one token's products, those that a real GPU can run. */
+function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
   const able = MATVECS.filter(
     ({ lanes, slices, subgroups: needs }) =>
       typeof lanes === 'number' && lanes * slices <= workgroup.threads && (!needs || subgroups !== null),
-  ).map((shape): MatvecShape => ({ ...shape, table: 'workgroup' }));
-  return [first, ...able.filter((shape) => matvecName(shape) !== matvecName(first))];
-}
-
-/** The shapes of a role that has `shapes` as the profile's choice. */
-const firstOf = (shapes: KernelShapes, role: TunedRole) =>
-  role === 'head' || role === 'matmul' ? shapes[role] : (shapes.by?.[role] ?? shapes.matvec);
-
-/**
- * By role, in the order in which they are worth trying. A software adapter has its own shapes and no others: there is
- * nothing that compiling more of them could win.
- */
-export function candidatesFor(profile: DeviceProfile): Candidate[] {
-  const shapes = VARIANTS[variantFor(profile)];
-  return TUNED_ROLES.flatMap((role): Candidate[] => {
-    if (role === 'matmul') {
-      const all = profile.software ? [shapes.matmul] : [shapes.matmul, ...MATMULS];
-      return named(all, matmulName).map((one) => ({ role, ...one }));
-    }
-    const first = firstOf(shapes, role) as MatvecShape;
-    return named(profile.software ? [first] : matvecs(profile, first), matvecName).map((one) => ({ role, ...one }));
-  });
+  );
+  return able.map((shape) => ({ ...shape, table: 'workgroup' }));
 }
 
 /** Other products of many tokens than the profile's choice. */
@@ -71,8 +51,26 @@ const MATMULS: readonly MatmulShape[] = [
   { kind: 'registers', lanes: 32, tile: 2, tokens: 8, table: 'workgroup' },
 ];
 
-const named = <S>(shapes: readonly S[], name: (shape: S) => string) =>
-  shapes.map((shape) => ({ shape, name: name(shape) }));
+/**
+ * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
+ * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
+ */
+export function candidatesFor(profile: DeviceProfile): Candidate[] {
+  const own = VARIANTS[variantFor(profile)];
+  const { small } = VARIANTS;
+  const [manyMatvecs, manyMatmuls] = profile.software ? [[], []] : [matvecs(profile), MATMULS];
+  return TUNED_ROLES.flatMap((role): Candidate[] => {
+    if (role === 'matmul')
+      return named([own.matmul, ...manyMatmuls, small.matmul], matmulName).map((one) => ({ role, ...one }));
+    const shapes = role === 'head' ? [own.head, small.head] : [own.by?.[role] ?? own.matvec, small.matvec];
+    return named([shapes[0], ...manyMatvecs, shapes[1]], matvecName).map((one) => ({ role, ...one }));
+  });
+}
+
+/** Each once, with its name. */
+const named = <S>(shapes: readonly S[], name: (shape: S) => string) => [
+  ...new Map(shapes.map((shape) => [name(shape), { shape, name: name(shape) }])).values(),
+];
 
 /** The shapes with others for what the candidates are for. */
 export function withCandidates(shapes: KernelShapes, chosen: readonly Candidate[]): KernelShapes {

@@ -83,7 +83,7 @@ export const ENGINE_OPTIONS = {
   tune: {
     type: 'text',
     default: 'auto',
-    says: 'Which kernels run; there is one set so far, so auto and off are the same.',
+    says: 'Which kernels run on a real GPU: with auto they are checked at each load, and the fastest for this model and device found while weights arrive; off takes what suits the kind of device, unchecked.',
   },
   limits: {
     type: 'choice',

@@ -1,9 +1,13 @@
 /** The executor of the chosen backend, the only one whose code is fetched. */
+import type { NibbleError } from '../errors';
 import type { Threads } from '../execute/cpu/team';
 import type { Executor } from '../execute/executor';
 import type { Gpu } from '../gpu/device';
 import { checkTune, VARIANTS, variantFor } from '../kernels/variants';
 import type { MemoryPlan, ModelGraph } from '../memory/plan';
+
+/** Shapes that need nothing of a device. */
+const PLAIN = 'small';
 
 const cpuPart = () => import('../execute/on-cpu');
 const gpuPart = () => import('../execute/on-gpu');
@@ -34,5 +38,13 @@ export async function createExecutor(
     );
   const variant = variantFor(gpu.profile, tune);
   const { createGpuExecutor } = await gpuPart();
-  return createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] });
+  const make = (name: string) => createGpuExecutor(gpu, model, plan, { variant: name, shapes: VARIANTS[name] });
+  try {
+    return await make(variant);
+  } catch (error) {
+    // shapes that do not compile here: the plainest ones, until the tuner has found better
+    const refused = tune === 'auto' && (error as NibbleError).details?.kernel !== undefined;
+    if (!refused || gpu.health.failure) throw error;
+    return make(PLAIN);
+  }
 }

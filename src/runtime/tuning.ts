@@ -2,6 +2,9 @@
  * Which kernels a model is computed with on a GPU: what the device's profile suggests, or what an earlier load of the
  * model has found to be the fastest here; checked at each load, and timed where nothing is known, while weights arrive.
  *
+ * Software adapters have one set of shapes, come with the browser, and take longer to compile a kernel than to run it:
+ * there nothing is tried.
+ *
  * What is known is kept by what a browser tells of the device. It does not tell the driver, which may change what a
  * kernel computes, so it is never taken unchecked.
  */
@@ -10,7 +13,6 @@ import type { GpuExecutor } from '../execute/gpu/executor';
 import type { Choice, TuneResult } from '../execute/gpu/tune/tune';
 import type { Gpu } from '../gpu/device';
 import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../kernels/candidates';
-import { VARIANTS, variantFor } from '../kernels/variants';
 import type { MemoryPlan } from '../memory/plan';
 import type { ModelInfo } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
@@ -94,11 +96,11 @@ function readChoice(kept: unknown, candidates: readonly Candidate[]): Choice {
 
 /** The choice of kernels of one load. */
 export interface Tuning {
-  /** ends it, and takes what it has found; what it has not got to keeps the profile's choice. @throws what tune() does */
+  /** Ends it, and takes what it has found; what it did not get to keeps the profile's choice. @throws what tune() does */
   finish(): Promise<ModelInfo['tuning']>;
 }
 
-/** Nothing is chosen: the CPU answers, or shapes are named. */
+/** Nothing is chosen: the CPU answers, or a software adapter, or shapes are named. */
 const NONE: Tuning = { finish: async () => null };
 
 /**
@@ -115,7 +117,7 @@ export function beginTuning(
   store: ModelStore | null,
   userAgent: string,
 ): Tuning {
-  if (!gpu || tune !== 'auto') return NONE;
+  if (!gpu || gpu.profile.software || tune !== 'auto') return NONE;
   const stop = new AbortController();
   const done = run(gpu, executor as GpuExecutor, plan, store, userAgent, stop.signal);
   done.catch(() => {});
@@ -160,7 +162,8 @@ async function run(
     onTry,
   };
   const known = readChoice(record.models[model], candidates);
-  const result = await tune(executor.tuneContext(), { ...request, known }).catch(async (error) => {
+  const context = executor.tuneContext();
+  const result = await tune(context, { ...request, known }).catch(async (error) => {
     // the device is lost: not by what is known to be good
     if (gpu.health.failure && record.trying) {
       const why = `The graphics device was lost while it was tried (${gpu.health.failure.message})`;
@@ -177,10 +180,9 @@ async function run(
   record.trying = '';
   record.left = 0;
   await keep();
-  const variant = variantFor(gpu.profile);
   await executor.useShapes({
-    variant,
-    shapes: withCandidates(VARIANTS[variant], chosen),
+    variant: executor.stats().variants.shapes,
+    shapes: withCandidates(context.shapes, chosen),
     chosen: Object.fromEntries(chosen.map(({ role, name }) => [role, name])),
   });
   return result;

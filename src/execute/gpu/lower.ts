@@ -388,7 +388,7 @@ class Lowering {
   }
 }
 
-/** Which product it is: the head, or of a layer the one that reads attention's or the MLP's values, or writes its own. */
+/** Which product it is: the head, or of a layer the one that reads attention's or the MLP's values, or its own. */
 export function roleOf(step: StepOf<'linear'>): MatvecRole | 'head' {
   if (step.lastOnly) return 'head';
   const role = MATVEC_ROLES.find((name) => name === step.in || name === step.out);

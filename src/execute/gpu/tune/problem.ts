@@ -36,7 +36,7 @@ const CODE_BYTES = 256 << 10;
 
 const silu = (v: number): number => v / (1 + Math.exp(-v));
 
-/** What is fused around each product, as in a model of the Llama family; the rest of it, where it makes a difference. */
+/** What is fused around each product, as in a model of the Llama family, and biases and scales of others. */
 const FUSIONS: Record<Candidate['role'], Partial<LinearFusion>> = {
   qkv: { norm: { eps: 1e-5, offset: 1 }, bias: true },
   attn: { accumulate: true, scale: 0.5 },

@@ -44,7 +44,6 @@ const ask = (more: Partial<TuneRequest>): TuneRequest => ({
   candidates: candidates([PLAIN]),
   known: {},
   rejected: {},
-  times: true,
   limit: Number.POSITIVE_INFINITY,
   signal: new AbortController().signal,
   ...more,
@@ -165,7 +164,7 @@ async function checked(gpu: Gpu, more: Partial<TuneRequest>) {
   const pipelines = Pipelines.of(gpu.device);
   const context = { gpu, pipelines, buffer: buffers.get, lowering } as unknown as TuneContext;
   try {
-    return await tune(context, ask({ times: false, ...more }));
+    return await tune(context, ask({ limit: 0, ...more }));
   } finally {
     buffers.dispose();
   }
@@ -198,17 +197,27 @@ describe.each(BREAKS)('a variant of which %s is caught, and the next best one ta
 
 it('with a variant that is broken, the answer is right by another', async () => {
   const { gpu, codes } = await brokenGpu(usesSubgroups, BREAKS[2][1]);
-  const result = await tuned(gpu, { candidates: candidates([SUBGROUPS, PLAIN]), times: false });
+  const result = await tuned(gpu, { candidates: candidates([SUBGROUPS, PLAIN]), limit: 0 });
   expect(codes.length).toBeGreaterThan(0);
   expect(Object.keys(result.rejected)).toHaveLength(TUNED_ROLES.length - 1);
   gpu.device.destroy();
 });
 
-it('the profile’s own shapes are right here, and there is nothing else to time', async () => {
+it('the profile’s own shapes are right here, and so are those that are left without them', async () => {
   const gpu = await testGpu();
   const own = candidatesFor(gpu.profile);
-  expect(own.map(({ role }) => role)).toEqual(TUNED_ROLES);
-  expect(await checked(gpu, { candidates: own, times: true })).toMatchObject({ how: 'checked', rejected: {} });
+  const result = await checked(gpu, { candidates: own });
+  expect(result).toMatchObject({ how: 'timed in part', rejected: {} });
+  const first = TUNED_ROLES.map((role) => own.find((one) => one.role === role));
+  expect(result.chosen).toEqual(first);
+  // and so are those that are there for when they are not
+  const rejected = Object.fromEntries(result.chosen.map((one) => [variantName(one), 'a test']));
+  const { matvec, head, matmul } = VARIANTS.small;
+  expect((await checked(gpu, { candidates: own, rejected })).choice).toMatchObject({
+    mlp: { name: matvecName(matvec) },
+    head: { name: matvecName(head) },
+    matmul: { name: matmulName(matmul) },
+  });
 });
 
 it('a device with subgroups has shapes with them to try, each once, after its profile’s own; one without has none', async () => {

@@ -24,8 +24,6 @@ export interface TuneRequest {
   known: Choice;
   /** names of variants that are not to be used on this device, and why */
   rejected: Readonly<Record<string, string>>;
-  /** false: the known or the profile's shapes are checked, and nothing is timed */
-  times: boolean;
   /** compiling and timing take so long at most, ms */
   limit: number;
   /** stops it between two steps */
@@ -39,7 +37,7 @@ export interface TuneResult {
   chosen: Candidate[];
   choice: Choice;
   rejected: Record<string, string>;
-  how: 'checked' | 'stored' | 'timed' | 'timed in part';
+  how: 'stored' | 'timed' | 'timed in part';
   /** how long it took */
   ms: number;
 }
@@ -67,72 +65,107 @@ function formatOf({ lowering }: TuneContext, role: TunedRole): MatrixFormat {
  */
 export async function tune(context: TuneContext, request: TuneRequest): Promise<TuneResult> {
   const began = performance.now();
-  const { candidates, known, signal, onTry } = request;
+  const { known, signal, limit } = request;
   const rejected = { ...request.rejected };
+  const trials = new Trials(context, request, rejected);
   const chosen: Candidate[] = [];
   const choice: Choice = {};
-  const verdicts = new Map<Candidate, boolean>();
-  const good = async (candidate: Candidate): Promise<boolean> => {
-    const name = variantName(candidate);
-    if (name in rejected) return false;
-    const verdict = verdicts.get(candidate);
-    if (verdict !== undefined) return verdict;
-    const isKnown = candidate.name === known[candidate.role]?.name;
-    if (!isKnown) await onTry?.(name);
-    const fault = await selfTest(context, candidate, formatOf(context, candidate.role));
-    if (fault) rejected[name] = fault;
-    verdicts.set(candidate, !fault);
-    return !fault;
-  };
   // what answers in any case comes first, and is checked whatever the time
   for (const role of TUNED_ROLES) {
-    const all = candidates.filter((candidate) => candidate.role === role);
-    const order = [...all].sort((a, b) => Number(b.name === known[role]?.name) - Number(a.name === known[role]?.name));
-    const first = await firstGood(order, good);
+    const first = await trials.first(role);
     if (!first) throw noneIsRight(role, rejected);
     chosen.push(first);
-    choice[role] = { ...(first.name === known[role]?.name ? known[role] : undefined), name: first.name };
+    choice[role] = { name: first.name, ...(first.name === known[role]?.name && known[role]) };
   }
-  let how: TuneResult['how'] = TUNED_ROLES.every((role) => choice[role]?.ms !== undefined) ? 'stored' : 'checked';
-  const late = () => signal.aborted || performance.now() - began > request.limit;
-  if (request.times && candidates.length > chosen.length) {
-    for (const [at, role] of TUNED_ROLES.entries()) {
-      const before = choice[role]?.ms;
-      if (late()) {
-        if (how !== 'stored') how = 'timed in part';
-        break;
-      }
-      const ms = await timeProducts(context, chosen[at]);
-      if (before !== undefined && ms <= SLOWER * before) continue;
-      how = 'timed';
-      let best = { candidate: chosen[at], ms };
-      // a browser compiles several at a time
-      for (const candidate of candidates)
-        if (candidate.role === role) prepareTest(context, candidate, formatOf(context, role));
-      for (const candidate of candidates) {
-        if (candidate.role !== role || candidate === chosen[at]) continue;
-        if (late()) break;
-        if (!(await good(candidate))) continue;
-        const its = await timeProducts(context, candidate).catch((error) => refuse(error, candidate));
-        if (its < best.ms) best = { candidate, ms: its };
-      }
-      chosen[at] = best.candidate;
-      choice[role] = { name: best.candidate.name, ms: best.ms };
-    }
+  const isLate = () => signal.aborted || performance.now() - began > limit;
+  let timed = false;
+  for (const [at, role] of TUNED_ROLES.entries()) {
+    if (isLate()) break;
+    const ms = await timeProducts(context, chosen[at]);
+    const before = choice[role]?.ms;
+    if (before !== undefined && ms <= SLOWER * before) continue;
+    timed = true;
+    const { best, whole } = await trials.fastest({ candidate: chosen[at], ms }, isLate);
+    chosen[at] = best.candidate;
+    // without a time, the next load times all of them
+    choice[role] = { name: best.candidate.name, ...(whole && { ms: best.ms }) };
   }
+  const whole = TUNED_ROLES.every((role) => choice[role]?.ms !== undefined);
+  const how = !whole ? 'timed in part' : timed ? 'timed' : 'stored';
   return { chosen, choice, rejected, how, ms: performance.now() - began };
-
-  /** A variant that compiles on a small product and not on the model's. */
-  function refuse(error: unknown, candidate: Candidate): number {
-    context.gpu.health.check();
-    rejected[variantName(candidate)] = (error as Error).message;
-    return Number.POSITIVE_INFINITY;
-  }
 }
 
-async function firstGood(order: readonly Candidate[], good: (one: Candidate) => Promise<boolean>) {
-  for (const candidate of order) if (await good(candidate)) return candidate;
-  return undefined;
+interface Timed {
+  candidate: Candidate;
+  ms: number;
+}
+
+/** The candidates of a request, each checked at most once. */
+class Trials {
+  readonly #context: TuneContext;
+  readonly #request: TuneRequest;
+  readonly #rejected: Record<string, string>;
+  readonly #good = new Set<Candidate>();
+
+  /** @param rejected gets the names of those that are wrong, and why */
+  constructor(context: TuneContext, request: TuneRequest, rejected: Record<string, string>) {
+    this.#context = context;
+    this.#request = request;
+    this.#rejected = rejected;
+  }
+
+  /** A role's candidate that is known, else the profile's choice, else the next one, whichever is right first. */
+  async first(role: TunedRole): Promise<Candidate | undefined> {
+    const all = this.#of(role);
+    const known = all.filter((one) => this.#isKnown(one));
+    for (const candidate of [...known, ...all]) if (await this.#isGood(candidate)) return candidate;
+    return undefined;
+  }
+
+  /** The fastest of a role's candidates; `whole` where there was time for all. */
+  async fastest(first: Timed, isLate: () => boolean): Promise<{ best: Timed; whole: boolean }> {
+    let best = first;
+    const { role } = first.candidate;
+    const others = this.#of(role).filter((candidate) => candidate !== first.candidate);
+    // a browser compiles several at a time
+    for (const candidate of others) prepareTest(this.#context, candidate, formatOf(this.#context, role));
+    for (const candidate of others) {
+      if (isLate()) return { best, whole: false };
+      if (!(await this.#isGood(candidate))) continue;
+      const ms = await this.#time(candidate);
+      if (ms < best.ms) best = { candidate, ms };
+    }
+    return { best, whole: true };
+  }
+
+  #of(role: TunedRole): Candidate[] {
+    return this.#request.candidates.filter((candidate) => candidate.role === role);
+  }
+
+  #isKnown({ role, name }: Candidate): boolean {
+    return this.#request.known[role]?.name === name;
+  }
+
+  async #isGood(candidate: Candidate): Promise<boolean> {
+    const name = variantName(candidate);
+    if (name in this.#rejected || this.#good.has(candidate)) return !(name in this.#rejected);
+    if (!this.#isKnown(candidate)) await this.#request.onTry?.(name);
+    const fault = await selfTest(this.#context, candidate, formatOf(this.#context, candidate.role));
+    if (fault) this.#rejected[name] = fault;
+    else this.#good.add(candidate);
+    return !fault;
+  }
+
+  /** ms; Infinity for a variant that compiles on a small product and not on the model's, which is rejected */
+  async #time(candidate: Candidate): Promise<number> {
+    try {
+      return await timeProducts(this.#context, candidate);
+    } catch (error) {
+      this.#context.gpu.health.check();
+      this.#rejected[variantName(candidate)] = (error as Error).message;
+      return Number.POSITIVE_INFINITY;
+    }
+  }
 }
 
 function noneIsRight(role: TunedRole, rejected: Readonly<Record<string, string>>): NibbleError {
