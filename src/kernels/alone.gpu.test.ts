@@ -13,7 +13,6 @@ const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
 const WITH: Record<string, Constants> = {
   KV_INT8: { UNIT: 4, QUAD_WORDS: 1, LOAD_QUADS: 4, LOAD: 16, OUT_LANES: 4 },
   KV_F32: { UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4 },
-  LESS_BIAS: { KEY_BIAS: true },
   MULTIPLIER: { BIAS: true },
   HALVES: { SCALED: false, QUANTISED: false },
 };

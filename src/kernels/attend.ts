@@ -34,8 +34,9 @@ export function attendKernel(spec: Heads, shape: AttendShape, part: HeadPart, sp
   const queries = split ? 1 : attendQueries(spec, rows);
   const m = queries * group;
   const { unit, quadWords } = UNITS[shape.kv];
-  // Keys are read 16 bytes at a time where heads divide by that.
-  const vectors = spec.headSize % (shape.kv === 'int8' ? 16 : 8) === 0;
+  // Keys are read 16 bytes at a time where heads divide by that; where the newest is written too, not those of int8,
+  // whose scales are single words.
+  const vectors = shape.kv === 'int8' ? !split && spec.headSize % 16 === 0 : spec.headSize % 8 === 0;
   const loadQuads = vectors ? 4 / quadWords : 1;
   const units = spec.headSize / unit;
   // Every lane takes the same number of units, so f16 heads of 160 have 40 lanes of two.
@@ -46,9 +47,7 @@ export function attendKernel(spec: Heads, shape: AttendShape, part: HeadPart, sp
   return kernel(
     ATTEND,
     {
-      ...headConstants(spec, shape, part),
-      LESS_BIAS: false,
-      KEY_BIAS: shape.keyBias,
+      ...headConstants(spec, shape, part, split ? 'both' : 'queries'),
       SPLIT: split,
       MAX_SPLITS,
       M: m,
@@ -59,7 +58,8 @@ export function attendKernel(spec: Heads, shape: AttendShape, part: HeadPart, sp
       CAP: wgslFloat(shape.softcap ?? 1),
       WINDOWED: shape.window !== null,
       WINDOW: shape.window ?? 0,
-      KV_VECTORS: vectors,
+      KEY_VECTORS: vectors,
+      VALUE_VECTORS: false,
       QUAD_WORDS: quadWords,
       LOAD_QUADS: loadQuads,
       LOAD: 4 * loadQuads,

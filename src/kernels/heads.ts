@@ -30,11 +30,29 @@ export const UNITS: Record<KvType, { unit: number; unitWords: number; quadWords:
   int8: { unit: 4, unitWords: 1, quadWords: 1 },
 };
 
-/** What append and attend both bind. */
-export const HEAD_BINDINGS = { qkv: 0, keys: 1, values: 2, state: 3, frequencies: 4, head_norm: 5, bias: 7 };
+/**
+ * What append and attend both bind. Biases and norms never come together, so that eight buffers are the most.
+ */
+export const HEAD_BINDINGS = {
+  qkv: 0,
+  keys: 1,
+  values: 2,
+  state: 3,
+  frequencies: 4,
+  q_norm: 5,
+  bias: 7,
+  k_norm: 8,
+};
 
-export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Constants {
+/** @param makes which heads of the new tokens the kernel norms and turns */
+export function headConstants(
+  spec: Heads,
+  shape: HeadShape,
+  part: HeadPart,
+  makes: 'queries' | 'keys' | 'both',
+): Constants {
   const { unit, unitWords } = UNITS[shape.kv];
+  const norm = shape.norm !== null;
   return {
     HEADS: spec.heads,
     KV_HEADS: spec.kvHeads,
@@ -43,7 +61,10 @@ export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Co
     ROPE: shape.rope !== null,
     ROPE_DIM: shape.rope?.dim ?? 0,
     ROPE_MAGNITUDE: wgslFloat(shape.rope?.magnitude ?? 1),
-    HEAD_NORM: shape.norm !== null,
+    HEAD_NORM: norm,
+    Q_NORM: norm && makes !== 'keys',
+    K_NORM: norm && makes !== 'queries',
+    KEY_BIAS: shape.keyBias,
     NORM_PLUS_ONE: shape.norm?.offset === 1,
     EPS: wgslFloat(shape.norm?.eps ?? 0),
     FIRST_HEAD: part.firstHead,

@@ -1,12 +1,11 @@
 /**
- * The list of steps, lowered to dispatches. Decode fuses what one token allows (six dispatches a layer for a uniform
+ * The list of steps, lowered to dispatches. Decode fuses what one token allows (five dispatches a layer for a uniform
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
 import type { DeviceProfile } from '../../gpu/device-profile';
-import { activateKernel } from '../../kernels/activate';
-import { addKernel, rowGroups } from '../../kernels/add';
+import { activateGroups, activateKernel } from '../../kernels/activate';
 import { appendGroups, appendKernel } from '../../kernels/append';
 import { attendGroupsOf, attendKernel } from '../../kernels/attend';
 import { embedGroups, embedKernel } from '../../kernels/embed';
@@ -24,7 +23,7 @@ import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
-import type { BufferName, Step, StepOf } from '../../model/steps';
+import type { Step, StepOf } from '../../model/steps';
 import { type Buffers, type Op, op } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
@@ -81,8 +80,6 @@ class Lowering {
   #gateFused = false;
   /** whether the step that is lowered is the head */
   #head = false;
-  /** where a norm written onto its own input went instead */
-  #moved: { from: BufferName; to: BufferName } | null = null;
 
   constructor(options: LowerOptions, mode: Mode) {
     this.#options = options;
@@ -112,7 +109,7 @@ class Lowering {
       case 'norm': {
         const norm = { ...step, weight: this.#vector(step, step.weight) };
         if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = norm;
-        else this.#normOp(norm);
+        else this.#normOp(norm, next);
         return;
       }
       case 'linear':
@@ -136,17 +133,13 @@ class Lowering {
           this.#push(
             activateKernel(step.width, step.activation),
             { x: 'gateUp', out: 'mlp', state: 'state' },
-            (tokens) => rowGroups(step.width, tokens),
+            (tokens) => activateGroups(step.width, tokens),
           );
         }
         return;
-      case 'add': {
-        const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
-        this.#push(addKernel(step.width, step.scale), { x: from, out: step.out, state: 'state' }, (tokens) =>
-          rowGroups(step.width, tokens),
-        );
+      case 'add':
+        // It went with the norm before it.
         return;
-      }
     }
   }
 
@@ -168,13 +161,12 @@ class Lowering {
     this.#addAdapter(adapter.b, fusion, 'x', this.#mode === 'decode');
   }
 
-  #normOp(step: StepOf<'norm'>): void {
-    // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
-    const out = step.in === step.out ? 'h' : step.out;
-    this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
+  /** A norm by itself, with the residual add where that is what follows. */
+  #normOp(step: StepOf<'norm'>, next: Step | undefined): void {
+    const add = next?.op === 'add' && next.in === step.out ? next : null;
     this.#push(
-      normKernel(step.width, step.eps, step.offset),
-      { x: step.in, norm_weight: step.weight, out },
+      normKernel(step.width, step.eps, step.offset, add?.scale),
+      { x: step.in, norm_weight: step.weight, out: add?.out ?? step.out },
       (tokens) => [tokens],
     );
   }
@@ -308,38 +300,40 @@ class Lowering {
     }
   }
 
-  #headShape(weight: string | null): HeadShape {
+  #headShape(): HeadShape {
     const rotate = this.#rotate as StepOf<'rotate'>;
     return {
       rope: rotate.rope,
-      norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
+      norm: rotate.qNorm ? { eps: rotate.eps, offset: rotate.offset } : null,
       kv: this.#options.kv,
       keyBias: this.#keyBias !== null,
     };
   }
 
-  /** What append and attend both read and write. */
-  #headBuffers(layer: number, part: number, norm: string | null): Buffers<keyof typeof HEAD_BINDINGS> {
-    const { rope } = this.#rotate as StepOf<'rotate'>;
+  /** What append and attend both read and write, with the norms of the heads that they make. */
+  #headBuffers(layer: number, part: number, norms: readonly ('q' | 'k')[]): Buffers<keyof typeof HEAD_BINDINGS> {
+    const { rope, qNorm, kNorm } = this.#rotate as StepOf<'rotate'>;
     return {
       qkv: 'qkv',
       keys: kvBuffer(layer, 'k', part),
       values: kvBuffer(layer, 'v', part),
       state: 'state',
       ...(rope ? { frequencies: ropeBuffer(this.#options.model.spec, rope) } : {}),
-      ...(norm ? { head_norm: norm } : {}),
+      ...(qNorm && norms.includes('q') ? { q_norm: qNorm } : {}),
+      ...(kNorm && norms.includes('k') ? { k_norm: kNorm } : {}),
       ...(this.#keyBias ? { bias: this.#keyBias } : {}),
     };
   }
 
+  /** Of a prefill: in decode, attention appends. */
   #append(layer: number): void {
-    const { model, kv, parts } = this.#options;
-    const { kNorm } = this.#rotate as StepOf<'rotate'>;
+    if (this.#mode === 'decode') return;
+    const { model, parts } = this.#options;
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
-        appendKernel(model.spec, this.#headShape(kNorm), part),
-        this.#headBuffers(layer, i, kNorm),
-        (tokens) => appendGroups(model.spec, kv, part, tokens),
+        appendKernel(model.spec, this.#headShape(), part),
+        this.#headBuffers(layer, i, ['k']),
+        (tokens) => appendGroups(part, tokens),
         layer,
       );
     }
@@ -348,13 +342,12 @@ class Lowering {
   #attend({ layer, scale, softcap, window }: StepOf<'attend'>, next: Step | undefined): void {
     const { model, parts, shapes } = this.#options;
     const { spec } = model;
-    const { qNorm } = this.#rotate as StepOf<'rotate'>;
     const split = this.#mode === 'decode';
-    const shape = { ...this.#headShape(qNorm), scale, softcap, window };
+    const shape = { ...this.#headShape(), scale, softcap, window };
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
         attendKernel(spec, shape, part, split, shapes.attendRows),
-        { ...this.#headBuffers(layer, i, qNorm), out: split ? 'partials' : 'attn' },
+        { ...this.#headBuffers(layer, i, split ? ['q', 'k'] : ['q']), out: split ? 'partials' : 'attn' },
         attendGroupsOf(spec, part, split, shapes.attendRows, layer),
         layer,
       );
