@@ -11,7 +11,7 @@
 // The ring's buffers hold PART_HEADS of the KV heads, from FIRST_HEAD on. int8 keys were stored without their bias
 // (KEY_BIAS), which is added, turned, as they are read.
 // Defaults: THREADS = 64; GROUP = 2; QUERIES = 1; M = 2; QUERY_VALUES = 32; SCORE_VALUES = 128; TOP_VALUES = 16
-// Defaults: SPLIT = false; MAX_SPLITS = 16; SCALE = 0.25; SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
+// Defaults: SPLIT = false; SCALE = 0.25; SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
 // Defaults: KEY_VECTORS = true; VALUE_VECTORS = 0; UNIT = 2; QUAD_WORDS = 2; LOAD_QUADS = 2; LOAD = 8
 // Defaults: OUT_LANES = 8; OUT_UNITS = 1; OUT_SLOTS = 8; OUT_STRIDE = 64
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
@@ -19,6 +19,7 @@
 #include kv
 #if SPLIT
 #include append
+#include split
 #else
 #include ring
 #end
@@ -29,18 +30,6 @@ const NEVER = -3.0e38;
 var<workgroup> query: array<f32, $QUERY_VALUES>;   // [M][HEAD_SIZE], later the sums
 var<workgroup> score: array<f32, $SCORE_VALUES>;   // [M][THREADS]
 var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths of a tile
-
-#if KEY_BIAS
-// Dimension d of a KV head's bias in a key at `position`.
-fn key_bias(kv_head: u32, d: u32, position: f32) -> f32 {
-  let base = ($HEADSu + kv_head) * $HEAD_SIZEu;
-#if ROPE
-  return rotated(d, position, bias[base + d], bias[base + partner(d)]);
-#else
-  return bias[base + d];
-#end
-}
-#end
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -61,11 +50,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let newest = min(start + first_token + $QUERIESu - 1u, last);
   let filled = select(capacity, newest + 1u, last < capacity);
 #if SPLIT
-  let tiles = (filled + $THREADSu - 1u) / $THREADSu;
-  let splits = min(tiles, $MAX_SPLITSu);
-  let per_split = ((tiles + splits - 1u) / splits) * $THREADSu;
-  let from_slot = group.z * per_split;
-  let to_slot = min(filled, from_slot + per_split);
+  let share = share_of(filled, group.z);
+  let from_slot = share.from_slot;
+  let to_slot = share.to_slot;
   if (from_slot >= filled) {
     return;
   }
@@ -89,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let lane_slot = thread / $OUT_LANESu;
 #if SPLIT
   if (from_slot <= newest_slot && newest_slot < to_slot) {
-    append_head(thread, 0u, group.y, last, capacity);
+    append_head(thread, head_rms(key_base(0u, group.y)), 0u, group.y, last, capacity);
     storageBarrier();
   }
 #end
@@ -258,16 +245,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   workgroupBarrier();
 #if SPLIT
   if (thread == 0u && kv_head == 0u && group.z == 0u) {
-    out[0] = bitcast<f32>((tiles + per_split / $THREADSu - 1u) / (per_split / $THREADSu));
+    out[$COUNT_AT] = bitcast<f32>(share.parts);
   }
+  let alone = share.parts == 1u;
   for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
-    out[4u + group.z * $OUT_STRIDEu + kv_head * $QUERY_VALUESu + i] = query[i];
+    out[sum_at(group.z, kv_head * $GROUPu) + i] = query[i] / select(1.0, row_weight(i / $HEAD_SIZEu), alone);
   }
-  let stats = 4u + $MAX_SPLITSu * $OUT_STRIDEu + (group.z * $HEADSu + kv_head * $GROUPu) * 2u;
 #repeat m M
   if (thread == $mu) {
-    out[stats + $mu * 2u] = peak$m;
-    out[stats + $mu * 2u + 1u] = row_weight($mu);
+    leave_stats(group.z, kv_head * $GROUPu + $mu, peak$m, select(row_weight($mu), 1.0, alone));
   }
 #end
 #else

@@ -19,12 +19,16 @@ var<workgroup> fresh: array<f32, 2 * $HEAD_SIZE>;   // the key, then the value
 var<workgroup> largest: array<atomic<u32>, 2>;
 #end
 
-// @param row where the token's row of qkv begins; head: of those in this buffer
-fn append_head(thread: u32, row: u32, head: u32, position: u32, slots: u32) {
+// Where the key of a head of this buffer is in a token's row of qkv.
+fn key_base(row: u32, head: u32) -> u32 {
+  return row + ($HEADSu + $FIRST_HEADu + head) * $HEAD_SIZEu;
+}
+
+// rms: as head_rms() has it for this key; row: where the token's row of qkv begins; head: of those in this buffer
+fn append_head(thread: u32, rms: f32, row: u32, head: u32, position: u32, slots: u32) {
   let slot = position % slots;
-  let k_base = row + ($HEADSu + $FIRST_HEADu + head) * $HEAD_SIZEu;
+  let k_base = key_base(row, head);
   let v_base = k_base + $KV_HEADSu * $HEAD_SIZEu;
-  let rms = head_rms(k_base);
   for (var d = thread; d < $HEAD_SIZEu; d += $THREADSu) {
     let k = head_value(k_base, d, position, rms);
     let v = qkv[v_base + d];

@@ -77,3 +77,15 @@ fn head_value(base: u32, d: u32, position: u32, rms: f32) -> f32 {
   return normed(base, d, rms);
 #end
 }
+
+#if KEY_BIAS
+// Dimension d of a KV head's bias in a key at `position`.
+fn key_bias(kv_head: u32, d: u32, position: f32) -> f32 {
+  let base = ($HEADSu + kv_head) * $HEAD_SIZEu;
+#if ROPE
+  return rotated(d, position, bias[base + d], bias[base + partner(d)]);
+#else
+  return bias[base + d];
+#end
+}
+#end

@@ -13,6 +13,7 @@ import merge from '../../shaders/lib/merge.wgsl?raw';
 import ring from '../../shaders/lib/ring.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import rotate from '../../shaders/lib/rotate.wgsl?raw';
+import split from '../../shaders/lib/split.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
 
 export const INCLUDES = {
@@ -30,5 +31,6 @@ export const INCLUDES = {
   ring,
   rope,
   rotate,
+  split,
   sum,
 };

@@ -39,20 +39,27 @@ async function counted(work: () => Promise<unknown>): Promise<number> {
   return count;
 }
 
+const SPLIT = VARIANTS.small.attend.decode.whole + 1;
+
 it.each([
-  ['tiny-llama/nf4', 5],
-  ['families/gemma2/nf4', 7],
-  ['families/olmo2/nf4', 8],
-  ['families/qwen3/nf4', 5],
-])('%s takes %i dispatches a layer, an embedding, a head and two of the sampler', async (path, layer) => {
-  const { executor, model } = await openFixture(path, {}, 'keep', maker);
-  await executor.prefill([1, 2, 3], 0);
-  const layers = model.spec.layers.length;
-  // The first id needs the sampler only, its logits are the prompt's.
-  expect(await counted(() => take(executor.decode(3, 1, GREEDY)))).toBe(2);
-  await executor.prefill([1, 2, 3], 0);
-  const before = executor.stats().dispatches;
-  const three = await counted(() => take(executor.decode(3, 4, GREEDY)));
-  expect(three).toBe(3 * (1 + layer * layers + 1) + 4 * 2);
-  expect(executor.stats().dispatches - before).toBe(three);
-});
+  ['tiny-llama/nf4', 3, 5],
+  ['families/gemma2/nf4', 3, 7],
+  ['families/olmo2/nf4', 3, 8],
+  ['families/qwen3/nf4', 3, 5],
+  ['families/qwen3/nf4', SPLIT, 6],
+])(
+  '%s behind %i tokens takes %i dispatches a layer, an embedding, a head and two of the sampler',
+  async (path, tokens, layer) => {
+    const { executor, model } = await openFixture(path, {}, 'keep', maker);
+    const prompt = Array.from({ length: tokens }, (_, i) => i + 1);
+    await executor.prefill(prompt, 0);
+    const layers = model.spec.layers.length;
+    // The first id needs the sampler only, its logits are the prompt's.
+    expect(await counted(() => take(executor.decode(tokens, 1, GREEDY)))).toBe(2);
+    await executor.prefill(prompt, 0);
+    const before = executor.stats().dispatches;
+    const three = await counted(() => take(executor.decode(tokens, 4, GREEDY)));
+    expect(three).toBe(3 * (1 + layer * layers + 1) + 4 * 2);
+    expect(executor.stats().dispatches - before).toBe(three);
+  },
+);

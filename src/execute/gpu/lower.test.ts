@@ -45,7 +45,7 @@ function dispatches(
   variant: string,
   context: number,
   formatOf: (name: string) => MatrixFormat = () => NF4,
-): { pass: number; sampler: number } {
+): { pass: number; sampler: number; merges: number } {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const model = {
     spec,
@@ -71,7 +71,11 @@ function dispatches(
   );
   const slots = plan.kvByLayer.map((layer) => layer.slots);
   const taken = (all: typeof ops) => all.filter(({ groups }) => groups(1, context - 1, slots)[0] > 0).length;
-  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, false)) };
+  // Of layers that split what they read, where a dispatch of its own makes rows of the parts.
+  const { merge, whole } = VARIANTS[variant].attend.decode;
+  const apart = merge === 'apart' && spec.qkNorm !== 'projection';
+  const merges = slots.filter((all) => apart && Math.min(all, context) > whole).length;
+  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, false)), merges };
 }
 
 describe('dispatches of a token', () => {
@@ -85,11 +89,21 @@ describe('dispatches of a token', () => {
       (family, layer) => {
         const spec = specOf(family);
         for (const context of [128, 4096]) {
-          const { pass, sampler } = dispatches(spec, variant, context);
-          expect([context, pass, sampler]).toEqual([context, 1 + layer * spec.layers.length + 1, 2]);
+          const { pass, sampler, merges } = dispatches(spec, variant, context);
+          expect([context, pass - merges, sampler]).toEqual([context, 1 + layer * spec.layers.length + 1, 2]);
         }
       },
     );
+  });
+
+  it('a GPU splits a long context, which takes a merge in layers that see all of it, and not a short one', () => {
+    const merges = (family: string, context: number) => dispatches(specOf(family), 'gpu', context).merges;
+    expect(['llama', 'gemma2', 'olmo2'].map((family) => merges(family, 128))).toEqual([0, 0, 0]);
+    // Gemma 2's other layers slide; OLMo 2 merges inside O, to stay at eight.
+    expect(['llama', 'gemma2', 'olmo2'].map((family) => merges(family, 4096))).toEqual([2, 1, 0]);
+    const layers = specOf('llama').layers.length;
+    expect(dispatches(specOf('llama'), 'gpu', 4096).pass).toBe(1 + 6 * layers + 1);
+    expect(dispatches(specOf('olmo2'), 'gpu', 4096).pass).toBe(1 + 8 * layers + 1);
   });
 
   it('gate and up with biases leave the activation to a dispatch of its own', () => {
@@ -102,6 +116,6 @@ describe('dispatches of a token', () => {
     const mixed = (name: string): MatrixFormat =>
       /\.[kv]_proj/.test(name) ? { type: name.includes('k_') ? 'f16' : 'bf16' } : NF4;
     for (const context of [128, 4096])
-      expect(dispatches(spec, 'gpu', context, mixed).pass).toBe(1 + (5 + 2) * spec.layers.length + 1);
+      expect(dispatches(spec, 'software', context, mixed).pass).toBe(1 + (5 + 2) * spec.layers.length + 1);
   });
 });

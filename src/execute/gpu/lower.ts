@@ -7,13 +7,20 @@ import { NibbleError } from '../../errors';
 import type { DeviceProfile } from '../../gpu/device-profile';
 import { activateGroups, activateKernel } from '../../kernels/activate';
 import { appendGroups, appendKernel } from '../../kernels/append';
-import { attendGroupsOf, attendKernel } from '../../kernels/attend';
+import {
+  decodeAttendGroups,
+  decodeAttendKernel,
+  mergeGroups,
+  mostSplits,
+  prefillAttendGroups,
+  prefillAttendKernel,
+} from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { LinearFusion } from '../../kernels/linear';
 import { matmulGroups, matmulKernel } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
-import { mergeGroups, mergeKernel } from '../../kernels/merge';
+import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import type { KernelShapes } from '../../kernels/variants';
@@ -74,8 +81,8 @@ class Lowering {
   #rotate: StepOf<'rotate'> | null = null;
   /** the biases of q, k and v, where int8 keys are kept without theirs: a norm that comes after keeps it in */
   #keyBias: string | null = null;
-  /** attention's parts wait in `partials` for the matvec that merges them */
-  #partsPending = false;
+  /** attention's output waits in `partials`: finished rows, or parts for the matvec to merge */
+  #partials: 'rows' | 'parts' | null = null;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
   /** whether the step that is lowered is the head */
@@ -126,7 +133,7 @@ class Lowering {
         this.#append(step.layer);
         return;
       case 'attend':
-        this.#attend(step, next);
+        this.#attend(step);
         return;
       case 'activate':
         if (!this.#gateFused) {
@@ -228,22 +235,24 @@ class Lowering {
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
-    this.#partsPending = false;
+    this.#partials = null;
   }
 
   #input(step: StepOf<'linear'>, matvec: boolean): LinearInput {
     const { spec } = this.#options.model;
     const last = step.lastOnly && matvec;
     const norm = this.#norm;
-    const merge = this.#partsPending;
     return {
       fusion: {
         norm: norm ? { eps: norm.eps, offset: norm.offset } : undefined,
-        merge: merge ? { heads: spec.heads, headSize: spec.headSize } : undefined,
+        merge:
+          this.#partials === 'parts'
+            ? { heads: spec.heads, headSize: spec.headSize, splits: this.#splits() }
+            : undefined,
         last,
       },
       buffers: {
-        x: norm ? norm.in : merge ? 'partials' : step.in,
+        x: norm ? norm.in : this.#partials ? 'partials' : step.in,
         ...(norm ? { norm_weight: norm.weight } : {}),
         ...(!matvec || last ? { state: 'state' } : {}),
       },
@@ -339,29 +348,45 @@ class Lowering {
     }
   }
 
-  #attend({ layer, scale, softcap, window }: StepOf<'attend'>, next: Step | undefined): void {
-    const { model, parts, shapes } = this.#options;
+  #attend({ layer, scale, softcap, window }: StepOf<'attend'>): void {
+    const { model, parts, shapes, profile } = this.#options;
     const { spec } = model;
-    const split = this.#mode === 'decode';
     const shape = { ...this.#headShape(), scale, softcap, window };
+    const { decode, prefill } = shapes.attend;
     for (const [i, part] of parts[layer].entries()) {
-      this.#push(
-        attendKernel(spec, shape, part, split, shapes.attendRows),
-        { ...this.#headBuffers(layer, i, split ? ['q', 'k'] : ['q']), out: split ? 'partials' : 'attn' },
-        attendGroupsOf(spec, part, split, shapes.attendRows, layer),
-        layer,
-      );
+      if (this.#mode === 'decode')
+        this.#push(
+          decodeAttendKernel(spec, shape, part, decode, profile),
+          { ...this.#headBuffers(layer, i, ['q', 'k']), out: 'partials' },
+          decodeAttendGroups(spec, part, decode, layer),
+          layer,
+        );
+      else
+        this.#push(
+          prefillAttendKernel(spec, shape, part, prefill, profile),
+          { ...this.#headBuffers(layer, i, ['q']), out: 'attn' },
+          prefillAttendGroups(spec, shape, part, prefill, profile),
+          layer,
+        );
     }
-    if (!split) return;
-    if (next?.op === 'linear' && this.#mergeFits()) this.#partsPending = true;
-    else this.#push(mergeKernel(spec), { x: 'partials', out: 'attn' }, () => [mergeGroups(spec)]);
+    if (this.#mode === 'prefill') return;
+    this.#partials = this.#mergesInside() ? 'parts' : 'rows';
+    if (this.#partials === 'rows')
+      this.#push(mergeKernel(spec, this.#splits()), { x: 'partials' }, mergeGroups(spec, decode, layer));
+  }
+
+  /** The most parts of decode attention. */
+  #splits(): number {
+    return mostSplits(this.#options.model.spec, this.#options.shapes.attend.decode);
   }
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
-  #mergeFits(): boolean {
+  #mergesInside(): boolean {
     const { model, shapes, profile } = this.#options;
     const { lanes, slices, tile } = shapes.matvec;
     const sums = slices > 1 && lanes !== 'even' ? lanes * slices * tile * 4 : 0;
-    return model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
+    const fits = model.spec.heads * model.spec.headSize * 4 + sums + 512 <= profile.workgroup.bytes;
+    // Norms over all of q and k take a dispatch more, which the merge then saves.
+    return fits && (shapes.attend.decode.merge === 'inside' || model.spec.qkNorm === 'projection');
   }
 }
