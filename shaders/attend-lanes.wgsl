@@ -13,18 +13,18 @@ enable subgroups;
 // not assumed: subgroups are numbered as they come.
 //
 // The workgroup whose part has the newest slot first stores the new token's key and value there; no other reads that
-// slot. An element is 16 bytes where heads divide by that and nothing of the ring is written by single words, else the
-// words of four values.
-// Defaults: THREADS = 64; LANES = 4; LANE_STEPS = 2; GROUPS = 16; UNITS = 1; PARTS = 1; LOAD = 4; ELEMENTS = 4
-// Defaults: ELEMENT_WORDS = 2; VECTORS = false; GROUP = 2; ROWS = 2; SETS = 1; STREAMS = 16; SLOTS = 2
+// slot.
+// Defaults: THREADS = 64; LANES = 4; LANE_STEPS = 2; GROUPS = 16; UNITS = 1; ELEMENTS = 4
+// Defaults: GROUP = 2; ROWS = 2; SETS = 1; STREAMS = 16; SLOTS = 2
 // Defaults: SUBGROUPS = false; POOL = 512; HALF = 256; GROUP_ROWS = 32; SCORES = 64; SQUARES = 24
-// Defaults: KEY_VECTORS = 0; VALUE_VECTORS = 0; ARRAY_WORDS = 1; SCALE = 0.25
+// Defaults: KEY_VECTORS = 0; VALUE_VECTORS = 0; SCALE = 0.25
 // Defaults: SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 #include head-value
 #include kv
 #include append
 #include split
+#include element
 
 const NEVER = -3.0e38;
 
@@ -53,55 +53,6 @@ fn inverse_rms(row: u32) -> f32 {
   return 1.0;
 }
 #end
-
-#if VECTORS
-alias Element = vec4u;
-#else
-alias Element = array<u32, $ELEMENT_WORDS>;
-#end
-
-// The element of a key or a value that begins at a word of the ring.
-fn key_at(word: u32) -> Element {
-#if VECTORS
-  return keys[word / 4u];
-#else
-  var e: Element;
-#repeat i ELEMENT_WORDS
-  e[$i] = keys[word + $iu];
-#end
-  return e;
-#end
-}
-
-fn value_at(word: u32) -> Element {
-#if VECTORS
-  return values[word / 4u];
-#else
-  var e: Element;
-#repeat i ELEMENT_WORDS
-  e[$i] = values[word + $iu];
-#end
-  return e;
-#end
-}
-
-// Four values of an element; `part` is 1 for the second half of eight.
-fn quad(e: Element, part: u32) -> vec4f {
-#if KV_F32
-  return bitcast<vec4f>(vec4u(e[0], e[1], e[2], e[3]));
-#else
-#if KV_INT8
-  return unpack4x8snorm(e[0]);
-#else
-#if VECTORS
-  let pair = select(vec2u(e[0], e[1]), vec2u(e[2], e[3]), part == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-#else
-  return vec4f(unpack2x16float(e[0]), unpack2x16float(e[1]));
-#end
-#end
-#end
-}
 
 @compute @workgroup_size($THREADS)
 fn main(
@@ -199,8 +150,8 @@ fn main(
     let v$j_$e = value_at(read$j * ROW + group.y * $HEAD_WORDSu + element$e * $ELEMENT_WORDSu);
 #end
 #if KV_INT8
-    let key_scale$j = bitcast<f32>(keys[scale_at(capacity, read$j, group.y)]);
-    let value_scale$j = bitcast<f32>(values[scale_at(capacity, read$j, group.y)]);
+    let key_scale$j = key_scale(scale_at(capacity, read$j, group.y));
+    let value_scale$j = value_scale(scale_at(capacity, read$j, group.y));
 #end
 #end
 #repeat j SLOTS

@@ -6,7 +6,7 @@ import source from '../../shaders/attend-lanes.wgsl?raw';
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { Constants } from '../gpu/preprocess';
 import { type AttendShape, scoreConstants } from './attend';
-import { HEAD_BINDINGS, type HeadPart, type Heads, headConstants, UNITS } from './heads';
+import { elementConstants, HEAD_BINDINGS, type HeadPart, type Heads, headConstants } from './heads';
 import { type Description, kernel } from './kernel';
 
 export const ATTEND_LANES = {
@@ -88,12 +88,9 @@ export function attendLanesKernel(
   split: Constants,
   profile: Pick<DeviceProfile, 'subgroups' | 'workgroup'>,
 ) {
-  const { quadWords } = UNITS[shape.kv];
-  // The scales of int8 are single words, so its buffers are of words.
-  const vectors = shape.kv !== 'int8' && spec.headSize % (16 / quadWords) === 0;
-  const parts = vectors ? 4 / quadWords : 1;
+  const element = elementConstants(spec, shape.kv, true);
   const subgroups = lanes.subgroups ? profile.subgroups : null;
-  const laid = (threads: number) => layout(spec, 4 * parts, lanes, subgroups, threads);
+  const laid = (threads: number) => layout(spec, Number(element.LOAD), lanes, subgroups, threads);
   let threads = Math.min(lanes.threads, powerUnder(profile.workgroup.threads));
   while (threads > 32 && laid(threads).words * 4 > profile.workgroup.bytes) threads /= 2;
   return kernel(
@@ -101,17 +98,11 @@ export function attendLanesKernel(
     {
       ...headConstants(spec, shape, part, 'both'),
       ...scoreConstants(shape),
+      ...element,
       ...split,
       ...laid(threads).constants,
       SUBGROUPS: subgroups !== null,
       GROUP: spec.heads / spec.kvHeads,
-      VECTORS: vectors,
-      KEY_VECTORS: vectors,
-      VALUE_VECTORS: vectors,
-      ARRAY_WORDS: vectors ? 4 : 1,
-      ELEMENT_WORDS: vectors ? 4 : quadWords,
-      PARTS: parts,
-      LOAD: 4 * parts,
     },
     'attend_split',
   );

@@ -34,6 +34,8 @@ const lanes = { kind: 'lanes', splits: 64, splitSlots: 32, whole: 48, merge: 'ap
 /** Ways to attend with many tokens; every case takes each. */
 const PREFILL: Record<string, PrefillAttention> = {
   'rows in registers': { kind: 'registers', rows: 4 },
+  'as on a GPU': VARIANTS.gpu.attend.prefill,
+  'in small tiles': { kind: 'tiled', threads: 96, rows: 7, slots: 8 },
 };
 
 /** Ways to attend with one token; every case takes each. */

@@ -9,6 +9,7 @@ import { maxSplits, partialsCount } from '../memory/gpu-scratch';
 import { wholeChunks } from '../memory/layout';
 import { type AttendShape, attendKernel, attendQueries } from './attend';
 import { attendLanesKernel, type LanesShape } from './attend-lanes';
+import { attendTiledKernel, type TiledAttention, tiledLayout } from './attend-tiled';
 import { HEAD_THREADS, type HeadPart, type Heads } from './heads';
 
 /** What of a device's profile the kernels depend on: what it has not, they do without. */
@@ -35,8 +36,12 @@ export interface SplitShape {
  */
 export type DecodeAttention = SplitShape & ({ kind: 'slots' } | ({ kind: 'lanes' } & LanesShape));
 
-/** 'registers': a workgroup keeps at most `rows` query rows (tokens x query heads of a KV head) in registers. */
-export type PrefillAttention = { kind: 'registers'; rows: number };
+/**
+ * 'registers': a workgroup keeps at most `rows` query rows (tokens x query heads of a KV head) in registers (attend.ts).
+ * 'tiled': keys and values go through workgroup memory (attend-tiled.ts); where a token's query heads have no room
+ * there, registers for four rows.
+ */
+export type PrefillAttention = { kind: 'registers'; rows: number } | ({ kind: 'tiled' } & TiledAttention);
 
 /** Shapes of attention by use. */
 export interface AttentionShapes {
@@ -80,14 +85,23 @@ export function decodeAttendKernel(
     : attendKernel(spec, shape, part, split, 1);
 }
 
-/** @param _profile of the device */
-export const prefillAttendKernel = (
+/** How a workgroup of prefill is laid out: the tiles', or the tokens of one that keeps rows in registers. */
+function prefillLayout(spec: Heads, shape: AttendShape, attention: PrefillAttention, profile: Device) {
+  const tiles = attention.kind === 'tiled' ? tiledLayout(spec, shape, attention, profile) : null;
+  const rows = attention.kind === 'tiled' ? 4 : attention.rows;
+  return { tiles, queries: tiles?.queries ?? attendQueries(spec, rows) };
+}
+
+export function prefillAttendKernel(
   spec: Heads,
   shape: AttendShape,
   part: HeadPart,
-  { rows }: PrefillAttention,
-  _profile: Device,
-) => attendKernel(spec, shape, part, null, attendQueries(spec, rows));
+  attention: PrefillAttention,
+  profile: Device,
+) {
+  const { tiles, queries } = prefillLayout(spec, shape, attention, profile);
+  return tiles ? attendTiledKernel(spec, shape, part, tiles) : attendKernel(spec, shape, part, null, queries);
+}
 
 /** Workgroups of decode attention over a part of a layer's ring, given the slots of all. */
 export const decodeAttendGroups =
@@ -99,9 +113,16 @@ export const decodeAttendGroups =
   ];
 
 /** Workgroups of prefill attention over a part of a layer's ring. */
-export const prefillAttendGroups =
-  (spec: Heads, _shape: AttendShape, part: HeadPart, { rows }: PrefillAttention, _profile: Device) =>
-  (tokens: number): [number, number] => [Math.ceil(tokens / attendQueries(spec, rows)), part.heads];
+export function prefillAttendGroups(
+  spec: Heads,
+  shape: AttendShape,
+  part: HeadPart,
+  attention: PrefillAttention,
+  profile: Device,
+) {
+  const { queries } = prefillLayout(spec, shape, attention, profile);
+  return (tokens: number): [number, number] => [Math.ceil(tokens / queries), part.heads];
+}
 
 /** Workgroups of the merge (merge.ts) of a layer's parts: none where there is one part. */
 export const mergeGroups =

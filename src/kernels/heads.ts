@@ -76,3 +76,23 @@ export function headConstants(
     THREADS: HEAD_THREADS,
   };
 }
+
+/**
+ * Constants of shaders/lib/element.wgsl.
+ * @param writes whether the kernel writes to the ring, too: the scales of int8 are single words, so its buffers are of
+ * words then
+ */
+export function elementConstants({ headSize }: Heads, kv: KvType, writes: boolean): Constants {
+  const { quadWords } = UNITS[kv];
+  const vectors = headSize % (16 / quadWords) === 0 && !(writes && kv === 'int8');
+  const parts = vectors ? 4 / quadWords : 1;
+  return {
+    VECTORS: vectors,
+    KEY_VECTORS: vectors,
+    VALUE_VECTORS: vectors,
+    ARRAY_WORDS: vectors ? 4 : 1,
+    ELEMENT_WORDS: vectors ? 4 : quadWords,
+    PARTS: parts,
+    LOAD: 4 * parts,
+  };
+}

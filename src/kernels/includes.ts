@@ -3,6 +3,7 @@ import activation from '../../shaders/lib/activation.wgsl?raw';
 import append from '../../shaders/lib/append.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk-scale.wgsl?raw';
+import element from '../../shaders/lib/element.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head-value.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
@@ -21,6 +22,7 @@ export const INCLUDES = {
   append,
   best,
   'chunk-scale': chunkScale,
+  element,
   finish,
   'head-value': headValue,
   kv,

@@ -71,7 +71,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
         whole: 256,
         merge: 'apart',
       },
-      prefill: { kind: 'registers', rows: 4 },
+      prefill: { kind: 'tiled', threads: 128, rows: 32, slots: 32 },
     },
   },
 };
