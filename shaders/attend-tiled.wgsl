@@ -1,5 +1,6 @@
-// Prefill attention for real GPUs: ROWS query rows (QUERIES tokens x GROUP query heads of a KV head, padded) against the
-// ring in tiles of SLOTS slots, whose keys and then values all rows share in workgroup memory, with an online softmax.
+// Prefill attention for real GPUs: ROWS query rows (QUERIES tokens x GROUP query heads of a KV head, padded) against
+// the ring in tiles of SLOTS slots, whose keys and then values all rows share in workgroup memory, with an online
+// softmax.
 //
 // In a tile a thread first computes 4 rows x 2 slots of the scores, then a share of the exponentials of one row
 // (SHARES threads a row), then four dimensions of OUT_ROWS rows of the output, whose sums it keeps in registers.

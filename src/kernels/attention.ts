@@ -37,9 +37,9 @@ export interface SplitShape {
 export type DecodeAttention = SplitShape & ({ kind: 'slots' } | ({ kind: 'lanes' } & LanesShape));
 
 /**
- * 'registers': a workgroup keeps at most `rows` query rows (tokens x query heads of a KV head) in registers (attend.ts).
- * 'tiled': keys and values go through workgroup memory (attend-tiled.ts); where a token's query heads have no room
- * there, registers for four rows.
+ * 'registers': a workgroup keeps at most `rows` query rows (tokens x query heads of a KV head) in registers
+ * (attend.ts). 'tiled': keys and values go through workgroup memory (attend-tiled.ts); where a token's query heads have
+ * no room there, registers for four rows.
  */
 export type PrefillAttention = { kind: 'registers'; rows: number } | ({ kind: 'tiled' } & TiledAttention);
 
