@@ -89,7 +89,8 @@ for (const tokens of [1, 2, 4])
     CANDIDATES[`tiled-${tokens}-${table[0]}`] = { matmul: { kind: 'tiled', tokens, table } };
 for (const tile of [4, 6, 8, 12])
   CANDIDATES[`ev-${tile}`] = { matvec: { lanes: 'even', slices: 1, tile, table: 'constant' } };
-for (const attendRows of [1, 4, 6, 9]) CANDIDATES[`at-${attendRows}`] = { attendRows };
+for (const rows of [1, 4, 6, 9])
+  CANDIDATES[`at-${rows}`] = { attend: { ...VARIANTS.gpu.attend, prefill: { kind: 'registers', rows } } };
 
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 

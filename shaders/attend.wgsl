@@ -4,35 +4,25 @@
 // In a tile a thread first owns a slot (its M scores), then some dimensions of the output (their M sums).
 // Which position a slot holds follows from the newest position and the capacity, never from a stored mask.
 //
-// SPLIT (decode): group.z takes a part of the slots and leaves sums, maximum and weight for merge.wgsl.
-// Otherwise (prefill): group.x takes QUERIES tokens and writes the finished rows.
+// SPLIT (decode): group.z takes a part of the slots and leaves sums, maximum and weight for merge.wgsl. The workgroup
+// whose part has the newest slot first stores the new token's key and value there; no other reads that slot.
+// Otherwise (prefill): group.x takes QUERIES tokens, which append.wgsl has stored, and writes the finished rows.
 //
 // The ring's buffers hold PART_HEADS of the KV heads, from FIRST_HEAD on. int8 keys were stored without their bias
 // (KEY_BIAS), which is added, turned, as they are read.
 // Defaults: THREADS = 64; GROUP = 2; QUERIES = 1; M = 2; QUERY_VALUES = 32; SCORE_VALUES = 128; TOP_VALUES = 16
-// Defaults: SPLIT = false; MAX_SPLITS = 16; SCALE = 0.25; SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
-// Defaults: KEY_BIAS = false; KV_VECTORS = true; UNIT = 2; QUAD_WORDS = 2; LOAD_QUADS = 2; LOAD = 8
+// Defaults: SPLIT = false; SCALE = 0.25; SOFTCAP = false; CAP = 50.0; WINDOWED = false; WINDOW = 512
+// Defaults: KEY_VECTORS = true; VALUE_VECTORS = 0; UNIT = 2; QUAD_WORDS = 2; LOAD_QUADS = 2; LOAD = 8
 // Defaults: OUT_LANES = 8; OUT_UNITS = 1; OUT_SLOTS = 8; OUT_STRIDE = 64
-@group(0) @binding(0) var<storage, read> qkv: array<f32>;
-#if KV_VECTORS
-@group(0) @binding(1) var<storage, read> keys: array<vec4u>;
-#else
-@group(0) @binding(1) var<storage, read> keys: array<u32>;
-#end
-@group(0) @binding(2) var<storage, read> values: array<u32>;
-@group(0) @binding(3) var<storage, read> state: array<u32>;
-#if ROPE
-@group(0) @binding(4) var<storage, read> frequencies: array<f32>;
-#end
-#if HEAD_NORM
-@group(0) @binding(5) var<storage, read> head_norm: array<f32>;
-#end
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
-#if KEY_BIAS
-@group(0) @binding(7) var<storage, read> bias: array<f32>;
-#end
 #include head-value
 #include kv
+#if SPLIT
+#include append
+#include split
+#else
+#include ring
+#end
 
 const M = $M;
 const NEVER = -3.0e38;
@@ -40,18 +30,6 @@ const NEVER = -3.0e38;
 var<workgroup> query: array<f32, $QUERY_VALUES>;   // [M][HEAD_SIZE], later the sums
 var<workgroup> score: array<f32, $SCORE_VALUES>;   // [M][THREADS]
 var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths of a tile
-
-#if KEY_BIAS
-// Dimension d of a KV head's bias in a key at `position`.
-fn key_bias(kv_head: u32, d: u32, position: f32) -> f32 {
-  let base = ($HEADSu + kv_head) * $HEAD_SIZEu;
-#if ROPE
-  return rotated(d, position, bias[base + d], bias[base + partner(d)]);
-#else
-  return bias[base + d];
-#end
-}
-#end
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -72,11 +50,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let newest = min(start + first_token + $QUERIESu - 1u, last);
   let filled = select(capacity, newest + 1u, last < capacity);
 #if SPLIT
-  let tiles = (filled + $THREADSu - 1u) / $THREADSu;
-  let splits = min(tiles, $MAX_SPLITSu);
-  let per_split = ((tiles + splits - 1u) / splits) * $THREADSu;
-  let from_slot = group.z * per_split;
-  let to_slot = min(filled, from_slot + per_split);
+  let share = share_of(filled, group.z);
+  let from_slot = share.from_slot;
+  let to_slot = share.to_slot;
   if (from_slot >= filled) {
     return;
   }
@@ -98,6 +74,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
   let lane = thread % $OUT_LANESu;
   let lane_slot = thread / $OUT_LANESu;
+#if SPLIT
+  if (from_slot <= newest_slot && newest_slot < to_slot) {
+    append_head(thread, head_rms(key_base(0u, group.y)), 0u, group.y, last, capacity);
+    storageBarrier();
+  }
+#end
   workgroupBarrier();
 
   for (var tile = from_slot; tile < to_slot; tile += $THREADSu) {
@@ -107,7 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #repeat m M
     var s$m = 0.0;
 #end
-#if KV_VECTORS
+#if KEY_VECTORS
     let key_row = (readable * ROW + group.y * $HEAD_WORDSu) / 4u;
 #else
     let key_row = readable * ROW + group.y * $HEAD_WORDSu;
@@ -115,14 +97,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #if KV_INT8
     let scale_word = scale_at(capacity, readable, group.y);
     let value_scale = bitcast<f32>(values[scale_word]);
-#if KV_VECTORS
+#if KEY_VECTORS
     let key_scale = bitcast<f32>(keys[scale_word / 4u][scale_word % 4u]);
 #else
     let key_scale = bitcast<f32>(keys[scale_word]);
 #end
 #end
     for (var w = 0u; w < $HEAD_SIZEu / $LOADu; w++) {
-#if KV_VECTORS
+#if KEY_VECTORS
       let k = keys[key_row + w];
 #else
       var k: vec4u;
@@ -263,16 +245,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   workgroupBarrier();
 #if SPLIT
   if (thread == 0u && kv_head == 0u && group.z == 0u) {
-    out[0] = bitcast<f32>((tiles + per_split / $THREADSu - 1u) / (per_split / $THREADSu));
+    out[$COUNT_AT] = bitcast<f32>(share.parts);
   }
+  let alone = share.parts == 1u;
   for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
-    out[4u + group.z * $OUT_STRIDEu + kv_head * $QUERY_VALUESu + i] = query[i];
+    out[sum_at(group.z, kv_head * $GROUPu) + i] = query[i] / select(1.0, row_weight(i / $HEAD_SIZEu), alone);
   }
-  let stats = 4u + $MAX_SPLITSu * $OUT_STRIDEu + (group.z * $HEADSu + kv_head * $GROUPu) * 2u;
 #repeat m M
   if (thread == $mu) {
-    out[stats + $mu * 2u] = peak$m;
-    out[stats + $mu * 2u + 1u] = row_weight($mu);
+    leave_stats(group.z, kv_head * $GROUPu + $mu, peak$m, select(row_weight($mu), 1.0, alone));
   }
 #end
 #else

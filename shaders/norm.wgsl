@@ -1,5 +1,7 @@
-// out[t] = x[t] * rsqrt(mean(x[t]^2) + EPS) * weight (NORM_PLUS_ONE: weight + 1): a workgroup a token.
+// out[t] = x[t] * rsqrt(mean(x[t]^2) + EPS) * weight (NORM_PLUS_ONE: weight + 1): a workgroup a token. ADD: out[t] +=
+// SCALE * that, which is how a sub-layer's output goes into the residual stream where a family norms it.
 // Defaults: THREADS = 64; COLUMNS = 128; X_STRIDE = 32; NORM_WORDS = 32; NORM_PLUS_ONE = false; EPS = 1e-5
+// Defaults: ADD = false; SCALE = 1.0
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f, $NORM_WORDS>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
@@ -15,9 +17,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let rms = inverseSqrt(sum_of_all(thread, squares) / $COLUMNS.0 + $EPS);
   for (var i = thread; i < $X_STRIDEu; i += $THREADSu) {
 #if NORM_PLUS_ONE
-    out[at + i] = x[at + i] * rms * (norm_weight[i] + 1.0);
+    let normed = x[at + i] * rms * (norm_weight[i] + 1.0);
 #else
-    out[at + i] = x[at + i] * rms * norm_weight[i];
+    let normed = x[at + i] * rms * norm_weight[i];
+#end
+#if ADD
+    out[at + i] += $SCALE * normed;
+#else
+    out[at + i] = normed;
 #end
   }
 }

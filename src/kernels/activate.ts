@@ -3,7 +3,6 @@
  */
 import source from '../../shaders/activate.wgsl?raw';
 import type { Activation } from '../model/spec';
-import { ROW_THREADS } from './add';
 import { type Description, kernel } from './kernel';
 
 export const ACTIVATE = {
@@ -12,5 +11,13 @@ export const ACTIVATE = {
   bindings: { x: 0, out: 1, state: 2 },
 } satisfies Description;
 
+const ROW_THREADS = 64;
+
 export const activateKernel = (width: number, activation: Activation) =>
   kernel(ACTIVATE, { THREADS: ROW_THREADS, COLUMNS: width, GELU: activation === 'gelu_tanh' });
+
+/** Workgroups: a thread takes a value of a row. */
+export const activateGroups = (width: number, tokens: number): [number, number] => [
+  Math.ceil(width / ROW_THREADS),
+  tokens,
+];

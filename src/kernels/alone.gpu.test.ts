@@ -11,9 +11,9 @@ const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
 
 /** What has to change with a flag. */
 const WITH: Record<string, Constants> = {
-  KV_INT8: { UNIT: 4, QUAD_WORDS: 1, LOAD_QUADS: 4, LOAD: 16, OUT_LANES: 4 },
-  KV_F32: { UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4 },
-  LESS_BIAS: { KEY_BIAS: true },
+  KV_INT8: { PACKED: false, UNIT: 4, QUAD_WORDS: 1, LOAD_QUADS: 4, LOAD: 16, OUT_LANES: 4, ELEMENT_WORDS: 1 },
+  KV_F32: { PACKED: false, UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4, ELEMENT_WORDS: 4 },
+  VECTORS: { KEY_VECTORS: 1, VALUE_VECTORS: 1, ARRAY_WORDS: 4, ELEMENT_WORDS: 4, PARTS: 2, LOAD: 8 },
   MULTIPLIER: { BIAS: true },
   MERGE: { STAGED: true },
   HALVES: { SCALED: false, QUANTISED: false },

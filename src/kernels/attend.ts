@@ -1,10 +1,9 @@
 /**
- * Attention over a conversation's ring: split for decode (merge.ts puts the parts together), whole for prefill.
- * Reference: execute/cpu/attend.ts, test: attention.gpu.test.ts.
+ * Attention over a conversation's ring, a thread a slot: split for decode (merge.ts puts the parts together), whole for
+ * prefill. attention.ts says where it is used. Reference: execute/cpu/attend.ts, test: attention.gpu.test.ts.
  */
 import source from '../../shaders/attend.wgsl?raw';
-import { MAX_SPLITS } from '../memory/gpu-scratch';
-import { wholeChunks } from '../memory/layout';
+import type { Constants } from '../gpu/preprocess';
 import { HEAD_BINDINGS, HEAD_THREADS, type HeadPart, type HeadShape, type Heads, headConstants, UNITS } from './heads';
 import { type Description, kernel } from './kernel';
 import { wgslFloat } from './matrix';
@@ -14,11 +13,21 @@ export const ATTEND = { label: 'attend', source, bindings: { ...HEAD_BINDINGS, o
 /** f32 values of query rows in workgroup memory at most: half of the default 16 KiB. */
 const QUERY_VALUES = 2048;
 
+/** What becomes of a product of a query and a key, and who sees it. */
 export interface AttendShape extends HeadShape {
   scale: number;
   softcap: number | null;
   window: number | null;
 }
+
+/** The constants of AttendShape's own fields. */
+export const scoreConstants = ({ scale, softcap, window }: AttendShape): Constants => ({
+  SCALE: wgslFloat(scale),
+  SOFTCAP: Boolean(softcap),
+  CAP: wgslFloat(softcap ?? 1),
+  WINDOWED: window !== null,
+  WINDOW: window ?? 0,
+});
 
 /** Tokens a prefill workgroup takes: as many as its query rows (at most `rows`) fit workgroup memory and registers. */
 export function attendQueries(spec: Heads, rows: number): number {
@@ -26,40 +35,40 @@ export function attendQueries(spec: Heads, rows: number): number {
   return Math.max(1, Math.min(Math.floor(rows / group), Math.floor(QUERY_VALUES / (group * spec.headSize))));
 }
 
-/** Parts that decode attention splits `filled` slots into; the kernel computes the same. */
-export const attendSplits = (filled: number): number => Math.min(MAX_SPLITS, Math.ceil(filled / HEAD_THREADS));
-
-export function attendKernel(spec: Heads, shape: AttendShape, part: HeadPart, split: boolean, rows: number) {
+/**
+ * @param split constants of shaders/lib/split.wgsl, for decode; null: whole, for prefill
+ * @param queries tokens a workgroup takes
+ */
+export function attendKernel(
+  spec: Heads,
+  shape: AttendShape,
+  part: HeadPart,
+  split: Constants | null,
+  queries: number,
+) {
   const group = spec.heads / spec.kvHeads;
-  const queries = split ? 1 : attendQueries(spec, rows);
   const m = queries * group;
   const { unit, quadWords } = UNITS[shape.kv];
-  // Keys are read 16 bytes at a time where heads divide by that.
-  const vectors = spec.headSize % (shape.kv === 'int8' ? 16 : 8) === 0;
+  // Keys are read 16 bytes at a time where heads divide by that; where the newest is written too, not those of int8,
+  // whose scales are single words.
+  const vectors = shape.kv === 'int8' ? !split && spec.headSize % 16 === 0 : spec.headSize % 8 === 0;
   const loadQuads = vectors ? 4 / quadWords : 1;
   const units = spec.headSize / unit;
   // Every lane takes the same number of units, so f16 heads of 160 have 40 lanes of two.
   let outUnits = Math.ceil(units / HEAD_THREADS);
   while (units % outUnits) outUnits++;
   const lanes = units / outUnits;
-  const width = spec.heads * spec.headSize;
   return kernel(
     ATTEND,
     {
-      ...headConstants(spec, shape, part),
-      LESS_BIAS: false,
-      KEY_BIAS: shape.keyBias,
-      SPLIT: split,
-      MAX_SPLITS,
+      ...headConstants(spec, shape, part, split ? 'both' : 'queries'),
+      ...scoreConstants(shape),
+      SPLIT: split !== null,
       M: m,
       GROUP: group,
       QUERIES: queries,
-      SCALE: wgslFloat(shape.scale),
-      SOFTCAP: Boolean(shape.softcap),
-      CAP: wgslFloat(shape.softcap ?? 1),
-      WINDOWED: shape.window !== null,
-      WINDOW: shape.window ?? 0,
-      KV_VECTORS: vectors,
+      KEY_VECTORS: vectors,
+      VALUE_VECTORS: false,
       QUAD_WORDS: quadWords,
       LOAD_QUADS: loadQuads,
       LOAD: 4 * loadQuads,
@@ -70,17 +79,9 @@ export function attendKernel(spec: Heads, shape: AttendShape, part: HeadPart, sp
       OUT_LANES: lanes,
       OUT_UNITS: outUnits,
       OUT_SLOTS: Math.floor(HEAD_THREADS / lanes),
-      OUT_STRIDE: split ? wholeChunks(width) : width,
+      OUT_STRIDE: spec.heads * spec.headSize,
+      ...split,
     },
     split ? 'attend_split' : 'attend',
   );
-}
-
-/** Workgroups of attention over a part of a layer's ring, given the slots of all. */
-export function attendGroupsOf(spec: Heads, part: HeadPart, split: boolean, rows: number, layer: number) {
-  const queries = attendQueries(spec, rows);
-  return (tokens: number, last: number, slots: readonly number[]): [number, number, number] =>
-    split
-      ? [1, part.heads, attendSplits(Math.min(slots[layer], last + 1))]
-      : [Math.ceil(tokens / queries), part.heads, 1];
 }

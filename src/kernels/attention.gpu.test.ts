@@ -9,15 +9,52 @@ import { append, createRing, type KeyBias, type KvRing, type KvStore, kvStore } 
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { f16Table } from '../formats/half';
-import { MAX_SPLITS } from '../memory/gpu-scratch';
+import { testGpu } from '../gpu/test-device';
+import { maxSplits, partialsCount } from '../memory/gpu-scratch';
 import { type KvPart, type KvShape, type KvType, kvBytes, kvCopies } from '../memory/kv';
 import type { Rope } from '../model/spec';
 import { appendGroups, appendKernel } from './append';
-import { type AttendShape, attendGroupsOf, attendKernel } from './attend';
-import { mergeGroups, mergeKernel } from './merge';
+import type { AttendShape } from './attend';
+import {
+  type DecodeAttention,
+  decodeAttendGroups,
+  decodeAttendKernel,
+  mergeGroups,
+  mostSplits,
+  type PrefillAttention,
+  prefillAttendGroups,
+  prefillAttendKernel,
+} from './attention';
+import { mergeKernel } from './merge';
 import { Lab, passState } from './test/lab';
+import { VARIANTS } from './variants';
 
-const ROWS = 4;
+const lanes = { kind: 'lanes', splits: 64, splitSlots: 32, whole: 48, merge: 'apart' } as const;
+
+/** Ways to attend with many tokens; every case takes each. */
+const PREFILL: Record<string, PrefillAttention> = {
+  'rows in registers': { kind: 'registers', rows: 4 },
+  'as on a GPU': VARIANTS.gpu.attend.prefill,
+  'in small tiles': { kind: 'tiled', threads: 96, rows: 7, slots: 8 },
+};
+
+/** Ways to attend with one token; every case takes each. */
+const DECODE: Record<string, DecodeAttention> = {
+  'as on software': VARIANTS.software.attend.decode,
+  'as on a GPU': VARIANTS.gpu.attend.decode,
+  'as on a GPU without subgroups': { ...VARIANTS.gpu.attend.decode, subgroups: false } as DecodeAttention,
+  'in subgroups, heads in sets, two slots': { ...lanes, threads: 64, lanes: 4, reads: 2, values: 8, subgroups: true },
+  'a lane by itself, parts of one slot': {
+    ...lanes,
+    threads: 32,
+    lanes: 1,
+    reads: 3,
+    values: 64,
+    subgroups: false,
+    splitSlots: 1,
+    whole: 0,
+  },
+};
 
 const rope = (dim: number, magnitude = 1): Rope => ({
   dim,
@@ -296,6 +333,7 @@ const CASES: [string, Case][] = [
   ],
 ];
 
+const gpu = await testGpu();
 let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.open();
@@ -396,7 +434,7 @@ describe.each(CASES)('%s', (_, run) => {
     const keys = parts.map(({ bytes }) => lab.buffer(bytes));
     const values = parts.map(({ bytes }) => lab.buffer(bytes));
     const frequencies = run.rope && lab.buffer(Float32Array.from(run.rope.frequencies));
-    const norm = (name: 'q' | 'k') => (run.norm ? { head_norm: lab.buffer(norms[name]) } : {});
+    const norm = (name: 'q' | 'k') => (run.norm ? { [`${name}_norm`]: lab.buffer(norms[name]) } : {});
     const scratch = new Float64Array(1100 * (heads / kvHeads) * (headSize + 2) + 3 * headSize);
     const attended = new Set<string>();
     // Angles are f32 on the GPU: at position p they are off by half an ulp of p, at most.
@@ -416,31 +454,47 @@ describe.each(CASES)('%s', (_, run) => {
         ...(run.bias ? { bias: lab.buffer(biases) } : {}),
       };
       const ring = (part: number) => ({ keys: keys[part], values: values[part] });
-      for (const [i, part] of parts.entries()) {
-        const groups = appendGroups(run, kv, part, tokens);
-        await lab.run(appendKernel(run, shape, part), { ...common, ...ring(i), ...norm('k') }, groups);
-      }
-      const bytes = (buffers: GPUBuffer[]) => Promise.all(buffers.map((buffer) => lab.bytes(buffer)));
-      const made: KvRing = ringOf(run, { slots, parts }, await bytes(keys), await bytes(values));
-      expectSameStore(made.keys, cpu.keys, kv, tolerance);
-      expectSameStore(made.values, cpu.values, kv, tolerance);
-
       const split = tokens === 1;
-      const out = lab.buffer(tokens * heads * headSize * 4);
-      const target = split
-        ? lab.buffer(16 + MAX_SPLITS * (Math.ceil((heads * headSize) / 32) * 32 + Math.ceil((2 * heads) / 4) * 4) * 4)
-        : out;
-      for (const [i, part] of parts.entries()) {
-        const groups = attendGroupsOf(run, part, split, ROWS, 0)(tokens, last, [slots]);
-        const buffers = { ...common, ...ring(i), ...norm('q'), out: target };
-        await lab.run(attendKernel(run, shape, part, split, ROWS), buffers, groups);
-      }
-      if (split) await lab.run(mergeKernel(run), { x: target, out }, [mergeGroups(run)]);
-      const right = new Float32Array(tokens * heads * headSize);
+      const bytes = (buffers: GPUBuffer[]) => Promise.all(buffers.map((buffer) => lab.bytes(buffer)));
+      const before = await bytes([...keys, ...values]);
       const its = { ...run, scale: shape.scale, softcap: shape.softcap, window: shape.window };
+      const computed = (of: KvRing): Float32Array => {
+        const result = new Float32Array(tokens * heads * headSize);
+        atOnce(attend(its, of, turned, start, tokens, result, scratch, keyBias));
+        return result;
+      };
       // Of int8 the GPU's own ring, so that a code that became another is no difference here.
-      atOnce(attend(its, kv === 'int8' ? made : cpu, turned, start, tokens, right, scratch, keyBias));
-      expect(largestDifference(await lab.floats(out), right)).toBeLessThan(tolerance);
+      const wanted = computed(cpu);
+      for (const [way, attention] of Object.entries(split ? DECODE : PREFILL)) {
+        [...keys, ...values].forEach((buffer, i) => {
+          lab.device.queue.writeBuffer(buffer, 0, before[i]);
+        });
+        const target = lab.buffer(split ? (partialsCount(run, maxSplits(run)) + 4) * 4 : tokens * heads * headSize * 4);
+        for (const [i, part] of parts.entries()) {
+          if ('splits' in attention) {
+            const kernel = decodeAttendKernel(run, shape, part, attention, gpu.profile);
+            const groups = decodeAttendGroups(run, part, attention, 0)(1, last, [slots]);
+            await lab.run(kernel, { ...common, ...ring(i), ...norm('q'), ...norm('k'), out: target }, groups);
+          } else {
+            const appended = appendKernel(run, shape, part);
+            await lab.run(appended, { ...common, ...ring(i), ...norm('k') }, appendGroups(part, tokens));
+            const kernel = prefillAttendKernel(run, shape, part, attention, gpu.profile);
+            const groups = prefillAttendGroups(run, shape, part, attention, gpu.profile)(tokens);
+            await lab.run(kernel, { ...common, ...ring(i), ...norm('q'), out: target }, groups);
+          }
+        }
+        if ('splits' in attention) {
+          const groups = mergeGroups(run, attention, 0)(1, last, [slots]);
+          if (groups[0] > 0) await lab.run(mergeKernel(run, mostSplits(run, attention)), { x: target }, groups);
+        }
+        const made: KvRing = ringOf(run, { slots, parts }, await bytes(keys), await bytes(values));
+        expectSameStore(made.keys, cpu.keys, kv, tolerance);
+        expectSameStore(made.values, cpu.values, kv, tolerance);
+
+        const right = kv === 'int8' ? computed(made) : wanted;
+        const got = (await lab.floats(target)).subarray(0, right.length);
+        expect(largestDifference(got, right), `${way}, ${tokens} tokens from ${start} on`).toBeLessThan(tolerance);
+      }
       attended.add(split ? 'split' : 'whole');
     }
     expect(attended.size).toBe(2);

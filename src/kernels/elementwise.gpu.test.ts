@@ -1,11 +1,10 @@
-/** embed, norm, activate and add against the CPU's, and the upload kernels against the layout's description. */
+/** embed, norm, activate and norm with add against the CPU's, and the upload kernels against the layout. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, add, embed, rmsNorm } from '../execute/cpu/kernels';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { deviceMatrices } from '../memory/layout';
-import { activateKernel } from './activate';
-import { addKernel, rowGroups } from './add';
+import { activateGroups, activateKernel } from './activate';
 import { embedGroups, embedKernel } from './embed';
 import { normKernel } from './norm';
 import { projectionNormKernel } from './projection-norm';
@@ -114,7 +113,7 @@ describe('rows of activations', () => {
     await lab.run(
       activateKernel(width, activation),
       { x: lab.buffer(x), out, state: lab.buffer(passState(0, tokens)) },
-      rowGroups(width, tokens),
+      activateGroups(width, tokens),
     );
     const got = await lab.floats(out);
     right.forEach((value, i) => {
@@ -122,18 +121,22 @@ describe('rows of activations', () => {
     });
   });
 
-  it('add, with a scale, and nothing beyond the last token', async () => {
-    const [width, tokens] = [70, 2];
-    const x = randomValues(width * 3, 3);
-    const before = randomValues(width * 3, 4);
-    const out = lab.buffer(before);
-    await lab.run(
-      addKernel(width, 0.3),
-      { x: lab.buffer(x), out, state: lab.buffer(passState(0, tokens)) },
-      rowGroups(width, 3),
-    );
-    const right = before.slice();
-    add(x, right, width * tokens, Math.fround(0.3));
-    expect(largestDifference(await lab.floats(out), right)).toBeLessThan(1e-6);
-  });
+  it.each([0, 1] as const)(
+    'norm with offset %i, added with a scale, and nothing beyond the last token',
+    async (offset) => {
+      const [width, tokens] = [300, 2];
+      const x = randomValues(width * 3, 3);
+      const before = randomValues(width * 3, 4);
+      const weight = new Float32Array(320);
+      weight.set(randomValues(width, 2));
+      const out = lab.buffer(before);
+      const buffers = { x: lab.buffer(x), norm_weight: lab.buffer(weight), out };
+      await lab.run(normKernel(width, 1e-5, offset, 0.3), buffers, [tokens]);
+      const normed = x.slice();
+      for (let t = 0; t < tokens; t++) rmsNorm(normed, normed, t * width, weight, width, 1e-5, offset);
+      const right = before.slice();
+      add(normed, right, width * tokens, Math.fround(0.3));
+      expect(largestDifference(await lab.floats(out), right)).toBeLessThan(4e-6);
+    },
+  );
 });

@@ -30,11 +30,29 @@ export const UNITS: Record<KvType, { unit: number; unitWords: number; quadWords:
   int8: { unit: 4, unitWords: 1, quadWords: 1 },
 };
 
-/** What append and attend both bind. */
-export const HEAD_BINDINGS = { qkv: 0, keys: 1, values: 2, state: 3, frequencies: 4, head_norm: 5, bias: 7 };
+/**
+ * What append and attend both bind. Biases and norms never come together, so that eight buffers are the most.
+ */
+export const HEAD_BINDINGS = {
+  qkv: 0,
+  keys: 1,
+  values: 2,
+  state: 3,
+  frequencies: 4,
+  q_norm: 5,
+  bias: 7,
+  k_norm: 8,
+};
 
-export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Constants {
+/** @param makes which heads of the new tokens the kernel norms and turns */
+export function headConstants(
+  spec: Heads,
+  shape: HeadShape,
+  part: HeadPart,
+  makes: 'queries' | 'keys' | 'both',
+): Constants {
   const { unit, unitWords } = UNITS[shape.kv];
+  const norm = shape.norm !== null;
   return {
     HEADS: spec.heads,
     KV_HEADS: spec.kvHeads,
@@ -43,7 +61,10 @@ export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Co
     ROPE: shape.rope !== null,
     ROPE_DIM: shape.rope?.dim ?? 0,
     ROPE_MAGNITUDE: wgslFloat(shape.rope?.magnitude ?? 1),
-    HEAD_NORM: shape.norm !== null,
+    HEAD_NORM: norm,
+    Q_NORM: norm && makes !== 'keys',
+    K_NORM: norm && makes !== 'queries',
+    KEY_BIAS: shape.keyBias,
     NORM_PLUS_ONE: shape.norm?.offset === 1,
     EPS: wgslFloat(shape.norm?.eps ?? 0),
     FIRST_HEAD: part.firstHead,
@@ -53,5 +74,25 @@ export function headConstants(spec: Heads, shape: HeadShape, part: HeadPart): Co
     UNIT_WORDS: unitWords,
     HEAD_WORDS: (spec.headSize / unit) * unitWords,
     THREADS: HEAD_THREADS,
+  };
+}
+
+/**
+ * Constants of shaders/lib/element.wgsl.
+ * @param writes whether the kernel writes to the ring, too: the scales of int8 are single words, so its buffers are of
+ * words then
+ */
+export function elementConstants({ headSize }: Heads, kv: KvType, writes: boolean): Constants {
+  const { quadWords } = UNITS[kv];
+  const vectors = headSize % (16 / quadWords) === 0 && !(writes && kv === 'int8');
+  const parts = vectors ? 4 / quadWords : 1;
+  return {
+    VECTORS: vectors,
+    KEY_VECTORS: vectors,
+    VALUE_VECTORS: vectors,
+    ARRAY_WORDS: vectors ? 4 : 1,
+    ELEMENT_WORDS: vectors ? 4 : quadWords,
+    PARTS: parts,
+    LOAD: 4 * parts,
   };
 }

@@ -1,7 +1,9 @@
 /** The WGSL that several kernels include, by file name (shaders/lib). */
 import activation from '../../shaders/lib/activation.wgsl?raw';
+import append from '../../shaders/lib/append.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk-scale.wgsl?raw';
+import element from '../../shaders/lib/element.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head-value.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
@@ -9,14 +11,18 @@ import matrixDense from '../../shaders/lib/matrix-dense.wgsl?raw';
 import matrixQ4 from '../../shaders/lib/matrix-q4.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix-q8.wgsl?raw';
 import merge from '../../shaders/lib/merge.wgsl?raw';
+import ring from '../../shaders/lib/ring.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import rotate from '../../shaders/lib/rotate.wgsl?raw';
+import split from '../../shaders/lib/split.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
 
 export const INCLUDES = {
   activation,
+  append,
   best,
   'chunk-scale': chunkScale,
+  element,
   finish,
   'head-value': headValue,
   kv,
@@ -24,7 +30,9 @@ export const INCLUDES = {
   'matrix-q4': matrixQ4,
   'matrix-q8': matrixQ8,
   merge,
+  ring,
   rope,
   rotate,
+  split,
   sum,
 };

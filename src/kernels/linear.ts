@@ -1,16 +1,31 @@
 /** What the kernels of linear layers fuse around the product: matvec.ts, matmul.ts, matmul-tiled.ts. */
 import type { Constants } from '../gpu/preprocess';
-import { MAX_SPLITS } from '../memory/gpu-scratch';
+import { partialsCount } from '../memory/gpu-scratch';
 import { type DeviceMatrix, wholeChunks } from '../memory/layout';
 import type { Activation } from '../model/spec';
 import { wgslFloat } from './matrix';
+
+/** Heads and the most parts of split attention. */
+export interface Parts {
+  heads: number;
+  headSize: number;
+  splits: number;
+}
+
+/** Constants of shaders/lib/merge.wgsl. */
+export const mergeConstants = (parts: Parts): Constants => ({
+  HEADS: parts.heads,
+  HEAD_SIZE: parts.headSize,
+  MAX_SPLITS: parts.splits,
+  COUNT_AT: partialsCount(parts, parts.splits),
+});
 
 /** What is fused around the product. */
 export interface LinearFusion {
   /** RMSNorm of the input, whose rows are the residual stream (matvec only) */
   norm?: { eps: number; offset: 0 | 1 };
-  /** the input is what split attention left (matvec only) */
-  merge?: { heads: number; headSize: number };
+  /** the input is what split attention left, of at most so many parts (matvec only) */
+  merge?: Parts;
   /** rows are gate then up */
   gated?: Activation;
   bias?: boolean;
@@ -35,9 +50,7 @@ export function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Con
     NORM_PLUS_ONE: norm?.offset === 1,
     EPS: wgslFloat(norm?.eps ?? 0),
     MERGE: merge !== undefined,
-    HEADS: merge?.heads ?? 0,
-    HEAD_SIZE: merge?.headSize ?? 1,
-    MAX_SPLITS,
+    ...(merge ? mergeConstants(merge) : {}),
     GATED: gated !== undefined,
     GELU: gated === 'gelu_tanh',
     BIAS: fusion.bias ?? false,

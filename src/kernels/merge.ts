@@ -1,25 +1,22 @@
 /**
- * The parts that split attention left, merged to rows, where the matvec that reads them cannot do it itself. Reference:
- * execute/cpu/attend.ts, test: attention.gpu.test.ts.
+ * The parts that split attention left, merged to rows in place, where the matvec that reads them does not do it itself;
+ * its workgroups: attention.ts. Reference: execute/cpu/attend.ts, test: attention.gpu.test.ts.
  */
 import source from '../../shaders/merge.wgsl?raw';
-import { MAX_SPLITS } from '../memory/gpu-scratch';
 import { wholeChunks } from '../memory/layout';
 import { HEAD_THREADS, type Heads } from './heads';
 import { type Description, kernel } from './kernel';
+import { mergeConstants } from './linear';
 
-export const MERGE = { label: 'merge', source, bindings: { x: 0, out: 1 } } satisfies Description;
+export const MERGE = { label: 'merge', source, bindings: { x: 0 } } satisfies Description;
 
-export function mergeKernel(spec: Heads) {
-  const width = spec.heads * spec.headSize;
+/** @param splits the most parts (attention.ts, mostSplits) */
+export function mergeKernel({ heads, headSize }: Heads, splits: number) {
+  const width = heads * headSize;
   return kernel(MERGE, {
-    HEADS: spec.heads,
-    HEAD_SIZE: spec.headSize,
+    ...mergeConstants({ heads, headSize, splits }),
     COLUMNS: width,
     X_WORDS: wholeChunks(width) / 4,
-    MAX_SPLITS,
     THREADS: HEAD_THREADS,
   });
 }
-
-export const mergeGroups = (spec: Heads): number => Math.ceil((spec.heads * spec.headSize) / 4 / HEAD_THREADS);

@@ -9,6 +9,7 @@
  */
 import { NibbleError } from '../errors';
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { AttentionShapes } from './attention';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
 
@@ -24,8 +25,7 @@ export interface KernelShapes {
   /** the vocabulary's matvec */
   head: MatvecShape;
   matmul: MatmulShape;
-  /** query rows that a workgroup of prefill attention holds in registers */
-  attendRows: number;
+  attend: AttentionShapes;
 }
 
 /** By the name that the option `tune` knows them by. */
@@ -34,21 +34,52 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     matvec: { lanes: 'even', slices: 1, tile: 8, table: 'constant' },
     head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
-    attendRows: 6,
+    attend: {
+      decode: { kind: 'slots', splits: 16, splitSlots: 64, whole: 64, merge: 'inside' },
+      prefill: { kind: 'registers', rows: 6 },
+    },
   },
   /** compiles quickly and takes every path: for tests */
   small: {
     matvec: { lanes: 8, slices: 4, tile: 2, table: 'workgroup' },
     head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
-    attendRows: 4,
+    attend: {
+      decode: {
+        kind: 'lanes',
+        threads: 32,
+        lanes: 4,
+        reads: 2,
+        values: 16,
+        subgroups: true,
+        splits: 16,
+        splitSlots: 16,
+        whole: 32,
+        merge: 'apart',
+      },
+      prefill: { kind: 'registers', rows: 4 },
+    },
   },
   /** the best of those tried on an H100 (bench/h100.md) */
   gpu: {
     matvec: { lanes: 8, slices: 32, tile: 1, table: 'workgroup' },
     head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
     matmul: { kind: 'tiled', tokens: 2, table: 'workgroup' },
-    attendRows: 4,
+    attend: {
+      decode: {
+        kind: 'lanes',
+        threads: 128,
+        lanes: 16,
+        reads: 4,
+        values: 32,
+        subgroups: true,
+        splits: 64,
+        splitSlots: 128,
+        whole: 256,
+        merge: 'apart',
+      },
+      prefill: { kind: 'tiled', threads: 128, rows: 32, slots: 32 },
+    },
   },
 };
 

@@ -6,8 +6,17 @@
 import type { ModelSpec, Rope } from '../model/spec';
 import { roundUp, wholeChunks } from './layout';
 
-/** The most parts that decode attention splits a context into. */
-export const MAX_SPLITS = 16;
+/**
+ * The most parts that decode attention splits a context into, as a GPU of a hundred cores can use: 256 workgroups of a
+ * layer, where its KV heads make as many of 16 to 64 parts.
+ */
+export const maxSplits = ({ kvHeads }: Pick<ModelSpec, 'kvHeads'>): number =>
+  Math.min(64, Math.max(16, Math.ceil(256 / kvHeads)));
+
+/** Where in `partials` the number of parts is, behind their sums and two statistics of each head, in words. */
+export const partialsCount = ({ heads, headSize }: Pick<ModelSpec, 'heads' | 'headSize'>, splits: number): number =>
+  splits * wholeChunks(heads * headSize) + roundUp(2 * splits * heads, 4);
+
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
 /** Workgroups of the sampler's first pass, each with a maximum and its id. */
@@ -69,8 +78,7 @@ export function ropeBuffer(spec: Pick<ModelSpec, 'layers'>, rope: Rope): string 
 /** Buffers by name, bytes, for passes of at most `chunk` tokens. */
 export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes: number][] => [
   ...distinctRopes(spec).map((rope): [string, number] => [ropeBuffer(spec, rope), roundUp(rope.dim / 2, 4) * 4]),
-  // a count, then sums and two statistics a head of each part (shaders/attend.wgsl)
-  ['partials', 16 + MAX_SPLITS * (wholeChunks(spec.heads * spec.headSize) + roundUp(2 * spec.heads, 4)) * 4],
+  ['partials', (partialsCount(spec, maxSplits(spec)) + 4) * 4],
   ['state', STATE_WORDS * 4],
   ['ids', Math.max(chunk, 4) * 4],
   ['sampled', ID_RING * 4],

@@ -1,20 +1,26 @@
 /**
- * The list of steps, lowered to dispatches. Decode fuses what one token allows (six dispatches a layer for a uniform
+ * The list of steps, lowered to dispatches. Decode fuses what one token allows (five dispatches a layer for a uniform
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
  * memory plan does, and the executor looks them up.
  */
 import { NibbleError } from '../../errors';
 import type { DeviceProfile } from '../../gpu/device-profile';
-import { activateKernel } from '../../kernels/activate';
-import { addKernel, rowGroups } from '../../kernels/add';
+import { activateGroups, activateKernel } from '../../kernels/activate';
 import { appendGroups, appendKernel } from '../../kernels/append';
-import { attendGroupsOf, attendKernel } from '../../kernels/attend';
+import {
+  decodeAttendGroups,
+  decodeAttendKernel,
+  mergeGroups,
+  mostSplits,
+  prefillAttendGroups,
+  prefillAttendKernel,
+} from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { LinearFusion } from '../../kernels/linear';
 import { matmulGroups, matmulKernel } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
-import { mergeGroups, mergeKernel } from '../../kernels/merge';
+import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import { type KernelShapes, MATVEC_ROLES, type MatvecRole } from '../../kernels/variants';
@@ -24,7 +30,7 @@ import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
-import type { BufferName, Step, StepOf } from '../../model/steps';
+import type { Step, StepOf } from '../../model/steps';
 import { type Buffers, type Op, op } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
@@ -75,14 +81,12 @@ class Lowering {
   #rotate: StepOf<'rotate'> | null = null;
   /** the biases of q, k and v, where int8 keys are kept without theirs: a norm that comes after keeps it in */
   #keyBias: string | null = null;
-  /** attention's parts wait in `partials` for the matvec that merges them */
-  #partsPending = false;
+  /** attention's output waits in `partials`: finished rows, or parts for the matvec to merge */
+  #partials: 'rows' | 'parts' | null = null;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
   /** whether the step that is lowered is the head */
   #head = false;
-  /** where a norm written onto its own input went instead */
-  #moved: { from: BufferName; to: BufferName } | null = null;
 
   constructor(options: LowerOptions, mode: Mode) {
     this.#options = options;
@@ -112,7 +116,7 @@ class Lowering {
       case 'norm': {
         const norm = { ...step, weight: this.#vector(step, step.weight) };
         if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = norm;
-        else this.#normOp(norm);
+        else this.#normOp(norm, next);
         return;
       }
       case 'linear':
@@ -136,17 +140,13 @@ class Lowering {
           this.#push(
             activateKernel(step.width, step.activation),
             { x: 'gateUp', out: 'mlp', state: 'state' },
-            (tokens) => rowGroups(step.width, tokens),
+            (tokens) => activateGroups(step.width, tokens),
           );
         }
         return;
-      case 'add': {
-        const from = this.#moved?.from === step.in ? this.#moved.to : step.in;
-        this.#push(addKernel(step.width, step.scale), { x: from, out: step.out, state: 'state' }, (tokens) =>
-          rowGroups(step.width, tokens),
-        );
+      case 'add':
+        // It went with the norm before it.
         return;
-      }
     }
   }
 
@@ -168,13 +168,12 @@ class Lowering {
     this.#addAdapter(adapter.b, fusion, 'x', this.#mode === 'decode');
   }
 
-  #normOp(step: StepOf<'norm'>): void {
-    // A kernel cannot read and write one buffer; `h` is free wherever a family norms a sub-layer's output.
-    const out = step.in === step.out ? 'h' : step.out;
-    this.#moved = step.in === step.out ? { from: step.in, to: out } : null;
+  /** A norm by itself, with the residual add where that is what follows. */
+  #normOp(step: StepOf<'norm'>, next: Step | undefined): void {
+    const add = next?.op === 'add' && next.in === step.out ? next : null;
     this.#push(
-      normKernel(step.width, step.eps, step.offset),
-      { x: step.in, norm_weight: step.weight, out },
+      normKernel(step.width, step.eps, step.offset, add?.scale),
+      { x: step.in, norm_weight: step.weight, out: add?.out ?? step.out },
       (tokens) => [tokens],
     );
   }
@@ -237,7 +236,7 @@ class Lowering {
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
-    this.#partsPending = false;
+    this.#partials = null;
   }
 
   #matvecShape(step: StepOf<'linear'>): MatvecShape {
@@ -250,15 +249,17 @@ class Lowering {
     const { spec } = this.#options.model;
     const last = step.lastOnly && matvec;
     const norm = this.#norm;
-    const merge = this.#partsPending;
     return {
       fusion: {
         norm: norm ? { eps: norm.eps, offset: norm.offset } : undefined,
-        merge: merge ? { heads: spec.heads, headSize: spec.headSize } : undefined,
+        merge:
+          this.#partials === 'parts'
+            ? { heads: spec.heads, headSize: spec.headSize, splits: this.#splits() }
+            : undefined,
         last,
       },
       buffers: {
-        x: norm ? norm.in : merge ? 'partials' : step.in,
+        x: norm ? norm.in : this.#partials ? 'partials' : step.in,
         ...(norm ? { norm_weight: norm.weight } : {}),
         ...(!matvec || last ? { state: 'state' } : {}),
       },
@@ -316,74 +317,88 @@ class Lowering {
     }
   }
 
-  #headShape(weight: string | null): HeadShape {
+  #headShape(): HeadShape {
     const rotate = this.#rotate as StepOf<'rotate'>;
     return {
       rope: rotate.rope,
-      norm: weight ? { eps: rotate.eps, offset: rotate.offset } : null,
+      norm: rotate.qNorm ? { eps: rotate.eps, offset: rotate.offset } : null,
       kv: this.#options.kv,
       keyBias: this.#keyBias !== null,
     };
   }
 
-  /** What append and attend both read and write. */
-  #headBuffers(layer: number, part: number, norm: string | null): Buffers<keyof typeof HEAD_BINDINGS> {
-    const { rope } = this.#rotate as StepOf<'rotate'>;
+  /** What append and attend both read and write, with the norms of the heads that they make. */
+  #headBuffers(layer: number, part: number, norms: readonly ('q' | 'k')[]): Buffers<keyof typeof HEAD_BINDINGS> {
+    const { rope, qNorm, kNorm } = this.#rotate as StepOf<'rotate'>;
     return {
       qkv: 'qkv',
       keys: kvBuffer(layer, 'k', part),
       values: kvBuffer(layer, 'v', part),
       state: 'state',
       ...(rope ? { frequencies: ropeBuffer(this.#options.model.spec, rope) } : {}),
-      ...(norm ? { head_norm: norm } : {}),
+      ...(qNorm && norms.includes('q') ? { q_norm: qNorm } : {}),
+      ...(kNorm && norms.includes('k') ? { k_norm: kNorm } : {}),
       ...(this.#keyBias ? { bias: this.#keyBias } : {}),
     };
   }
 
+  /** Of a prefill: in decode, attention appends. */
   #append(layer: number): void {
-    const { model, kv, parts } = this.#options;
-    const { kNorm } = this.#rotate as StepOf<'rotate'>;
+    if (this.#mode === 'decode') return;
+    const { model, parts } = this.#options;
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
-        appendKernel(model.spec, this.#headShape(kNorm), part),
-        this.#headBuffers(layer, i, kNorm),
-        (tokens) => appendGroups(model.spec, kv, part, tokens),
+        appendKernel(model.spec, this.#headShape(), part),
+        this.#headBuffers(layer, i, ['k']),
+        (tokens) => appendGroups(part, tokens),
         layer,
       );
     }
   }
 
   #attend({ layer, scale, softcap, window }: StepOf<'attend'>, next: Step | undefined): void {
-    const { model, parts, shapes } = this.#options;
+    const { model, parts, shapes, profile } = this.#options;
     const { spec } = model;
-    const { qNorm } = this.#rotate as StepOf<'rotate'>;
-    const split = this.#mode === 'decode';
-    const shape = { ...this.#headShape(qNorm), scale, softcap, window };
+    const shape = { ...this.#headShape(), scale, softcap, window };
+    const { decode, prefill } = shapes.attend;
     for (const [i, part] of parts[layer].entries()) {
-      this.#push(
-        attendKernel(spec, shape, part, split, shapes.attendRows),
-        { ...this.#headBuffers(layer, i, qNorm), out: split ? 'partials' : 'attn' },
-        attendGroupsOf(spec, part, split, shapes.attendRows, layer),
-        layer,
-      );
+      if (this.#mode === 'decode')
+        this.#push(
+          decodeAttendKernel(spec, shape, part, decode, profile),
+          { ...this.#headBuffers(layer, i, ['q', 'k']), out: 'partials' },
+          decodeAttendGroups(spec, part, decode, layer),
+          layer,
+        );
+      else
+        this.#push(
+          prefillAttendKernel(spec, shape, part, prefill, profile),
+          { ...this.#headBuffers(layer, i, ['q']), out: 'attn' },
+          prefillAttendGroups(spec, shape, part, prefill, profile),
+          layer,
+        );
     }
-    if (!split) return;
-    if (next?.op === 'linear' && this.#mergeFits(next)) this.#partsPending = true;
-    else this.#push(mergeKernel(spec), { x: 'partials', out: 'attn' }, () => [mergeGroups(spec)]);
+    if (this.#mode === 'prefill') return;
+    this.#partials = this.#mergesInside(next) ? 'parts' : 'rows';
+    if (this.#partials === 'rows')
+      this.#push(mergeKernel(spec, this.#splits()), { x: 'partials' }, mergeGroups(spec, decode, layer));
+  }
+
+  /** The most parts of decode attention. */
+  #splits(): number {
+    return mostSplits(this.#options.model.spec, this.#options.shapes.attend.decode);
   }
 
   /** The merged rows and the slices' sums must fit workgroup memory together. */
-  #mergeFits(step: StepOf<'linear'>): boolean {
-    const { spec } = this.#options.model;
-    const merge = { heads: spec.heads, headSize: spec.headSize };
-    const names = step.parts.map((part) => part.name);
-    return this.#matricesOf(step, names).every((matrix) =>
-      stagingFits(
-        matrix,
-        { merge, outputStride: matrix.rows },
-        this.#matvecShape(step),
-        this.#options.profile.workgroup.bytes,
-      ),
+  #mergesInside(next: Step | undefined): boolean {
+    const { model, shapes, profile } = this.#options;
+    const { heads, headSize, qkNorm } = model.spec;
+    // Norms over all of q and k take a dispatch more, which the merge then saves.
+    if (shapes.attend.decode.merge !== 'inside' && qkNorm !== 'projection') return false;
+    if (next?.op !== 'linear') return false;
+    const names = next.parts.map((part) => part.name);
+    const merge = { heads, headSize, splits: this.#splits() };
+    return this.#matricesOf(next, names).every((matrix) =>
+      stagingFits(matrix, { merge, outputStride: matrix.rows }, this.#matvecShape(next), profile.workgroup.bytes),
     );
   }
 }

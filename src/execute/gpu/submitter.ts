@@ -66,6 +66,7 @@ export class Submitter {
 
   #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, { tokens, last, slots }: Pass): void {
     const [x, y = 1, z = 1] = op.groups(tokens, last, slots);
+    if (x === 0) return;
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);

@@ -1,0 +1,121 @@
+/** How many dispatches a pass takes, by family, from the compiled plan. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { MatrixFormat } from '../../formats/matrix';
+import { NF4_CODEBOOK } from '../../formats/matrix';
+import { deviceProfile } from '../../gpu/device-profile';
+import { VARIANTS } from '../../kernels/variants';
+import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
+import { forwardSteps, tensorTable } from '../../model/decoder';
+import { parseSpec } from '../../model/parse';
+import type { ModelSpec } from '../../model/spec';
+import { request } from '../cpu/test/models';
+import { lower } from './lower';
+import { lowerSampler } from './lower-sampler';
+
+const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+const FAMILIES = 'reference/fixtures/families';
+
+/** A layer of decode: QKV, attention with the append, O, gate-up, down; two more where norms follow sub-layers. */
+const LAYER: Record<string, number> = {
+  gemma: 5,
+  gemma2: 7,
+  gemma3: 7,
+  'gemma3-multimodal': 7,
+  granite: 5,
+  llama: 5,
+  mistral: 5,
+  // q and k are normed over all their heads, which takes another
+  olmo2: 8,
+  phi3: 5,
+  'phi4-mini': 5,
+  qwen2: 5,
+  qwen3: 5,
+  smollm3: 5,
+};
+
+const specOf = (family: string, more: object = { mlp_bias: false }): ModelSpec => ({
+  ...parseSpec({ ...JSON.parse(readFileSync(`${FAMILIES}/${family}/bf16/config.json`, 'utf8')), ...more }),
+  contextLength: 8192,
+});
+
+/** Dispatches of one token whose position is the last of `context`: of the pass, and of the sampler. */
+function dispatches(
+  spec: ModelSpec,
+  variant: string,
+  context: number,
+  formatOf: (name: string) => MatrixFormat = () => NF4,
+): { pass: number; sampler: number; merges: number } {
+  const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
+  const model = {
+    spec,
+    steps: forwardSteps(spec),
+    formats: new Map(names.map((name) => [name, formatOf(name)])),
+  };
+  const plan = planMemory(model, request({ promptTokens: context, kvType: 'f16' }), DEFAULT_LIMITS, 'webgpu');
+  const profile = deviceProfile({}, new Set(), new Set(), {
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeInvocationsPerWorkgroup: 256,
+  });
+  const ops = lower(
+    {
+      model,
+      matrices: plan.matrices,
+      adapters: plan.adapters,
+      shapes: VARIANTS[variant],
+      kv: 'f16',
+      parts: plan.kvByLayer.map(({ parts }) => parts),
+      profile,
+    },
+    'decode',
+  );
+  const slots = plan.kvByLayer.map((layer) => layer.slots);
+  const taken = (all: typeof ops) => all.filter(({ groups }) => groups(1, context - 1, slots)[0] > 0).length;
+  // Of layers that split what they read, where a dispatch of its own makes rows of the parts.
+  const { merge, whole } = VARIANTS[variant].attend.decode;
+  const apart = merge === 'apart' && spec.qkNorm !== 'projection';
+  const merges = slots.filter((all) => apart && Math.min(all, context) > whole).length;
+  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, false)), merges };
+}
+
+describe('dispatches of a token', () => {
+  it('every family that is tested is counted', () => {
+    expect(readdirSync(FAMILIES).sort()).toEqual(Object.keys(LAYER).sort());
+  });
+
+  describe.each(Object.keys(VARIANTS))('shapes for %s', (variant) => {
+    it.each(Object.entries(LAYER))(
+      '%s: %i a layer, beside the embedding, the head and two of the sampler',
+      (family, layer) => {
+        const spec = specOf(family);
+        for (const context of [128, 4096]) {
+          const { pass, sampler, merges } = dispatches(spec, variant, context);
+          expect([context, pass - merges, sampler]).toEqual([context, 1 + layer * spec.layers.length + 1, 2]);
+        }
+      },
+    );
+  });
+
+  it('a GPU splits a long context, which takes a merge in layers that see all of it, and not a short one', () => {
+    const merges = (family: string, context: number) => dispatches(specOf(family), 'gpu', context).merges;
+    expect(['llama', 'gemma2', 'olmo2'].map((family) => merges(family, 128))).toEqual([0, 0, 0]);
+    // Gemma 2's other layers slide; OLMo 2 merges inside O, to stay at eight.
+    expect(['llama', 'gemma2', 'olmo2'].map((family) => merges(family, 4096))).toEqual([2, 1, 0]);
+    const layers = specOf('llama').layers.length;
+    expect(dispatches(specOf('llama'), 'gpu', 4096).pass).toBe(1 + 6 * layers + 1);
+    expect(dispatches(specOf('olmo2'), 'gpu', 4096).pass).toBe(1 + 8 * layers + 1);
+  });
+
+  it('gate and up with biases leave the activation to a dispatch of its own', () => {
+    const spec = specOf('llama', { mlp_bias: true });
+    expect(dispatches(spec, 'gpu', 128).pass).toBe(1 + (5 + 1) * spec.layers.length + 1);
+  });
+
+  it('q, k and v of other types are a matrix each: two more a layer', () => {
+    const spec = specOf('llama');
+    const mixed = (name: string): MatrixFormat =>
+      /\.[kv]_proj/.test(name) ? { type: name.includes('k_') ? 'f16' : 'bf16' } : NF4;
+    for (const context of [128, 4096])
+      expect(dispatches(spec, 'software', context, mixed).pass).toBe(1 + (5 + 2) * spec.layers.length + 1);
+  });
+});
