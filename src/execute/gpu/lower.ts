@@ -11,6 +11,7 @@ import { appendGroups, appendKernel } from '../../kernels/append';
 import { attendGroupsOf, attendKernel } from '../../kernels/attend';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
+import { lastRowKernel } from '../../kernels/last-row';
 import type { LinearFusion } from '../../kernels/linear';
 import { matmulGroups, matmulKernel } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
@@ -25,7 +26,7 @@ import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { BufferName, Step, StepOf } from '../../model/steps';
-import { type Buffers, type Op, op } from './op';
+import { type Buffers, type Op, op, type Stage } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
 
@@ -60,6 +61,10 @@ export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
 
+/** What leaves of a pass its last token, of which the tail and the head of a decode make logits. */
+export const lowerLastRow = (spec: ModelSpec): Op =>
+  op(lastRowKernel(spec), { x: 'x', qkv: 'qkv', state: 'state' }, () => [1]);
+
 /** What a kernel does to get its input, and the buffers it is in. */
 interface LinearInput {
   fusion: Pick<LinearFusion, 'norm' | 'merge' | 'last'>;
@@ -79,8 +84,8 @@ class Lowering {
   #partsPending = false;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
-  /** whether the step that is lowered is the head */
-  #head = false;
+  /** of the step that is lowered */
+  #stage: Stage = 'layers';
   /** where a norm written onto its own input went instead */
   #moved: { from: BufferName; to: BufferName } | null = null;
 
@@ -101,7 +106,7 @@ class Lowering {
   }
 
   #push<B extends string>(...of: Parameters<typeof op<B>>): void {
-    this.#ops.push({ ...op(...of), head: this.#head });
+    this.#ops.push({ ...op(...of), stage: this.#stage });
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -116,7 +121,7 @@ class Lowering {
         return;
       }
       case 'linear':
-        this.#head = step.lastOnly;
+        if (step.lastOnly) this.#stage = 'head';
         this.#linear(step, next);
         return;
       case 'rotate': {
@@ -129,6 +134,7 @@ class Lowering {
         this.#append(step.layer);
         return;
       case 'attend':
+        if (step.layer === this.#options.model.spec.layers.length - 1) this.#stage = 'tail';
         this.#attend(step, next);
         return;
       case 'activate':

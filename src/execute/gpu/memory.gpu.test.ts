@@ -201,7 +201,7 @@ describe('a kernel that computes nonsense', () => {
       if (label !== broken) return get.call(this, { label, code });
       // All it writes becomes zero.
       const zeroed = code.replace(
-        /^(\s*(?:out|keys|values|codes|scales|destination|maxima|sampled|ids)\[.*\] [+*]?= )(.*);$/gm,
+        /^(\s*(?:out|x|keys|values|codes|scales|destination|maxima|sampled|ids)\[.*\] [+*]?= )(.*);$/gm,
         '$1($2) * 0;',
       );
       expect(zeroed).not.toBe(code);
