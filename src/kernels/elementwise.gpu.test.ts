@@ -1,4 +1,4 @@
-/** embed, norm, activate, add and last-row against the CPU's, and the upload kernels against the layout's description. */
+/** embed, norm, activate, add, last-row against the CPU's, and the upload kernels against the layout's description. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activate, add, embed, lastRow, rmsNorm } from '../execute/cpu/kernels';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';

@@ -13,7 +13,7 @@ import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import { lastRowKernel } from '../../kernels/last-row';
 import type { LinearFusion } from '../../kernels/linear';
-import { matmulGroups, matmulKernel } from '../../kernels/matmul';
+import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel } from '../../kernels/matvec';
 import { mergeGroups, mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
@@ -279,10 +279,14 @@ class Lowering {
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
     } else {
-      const shape = this.#options.shapes.matmul;
-      this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
-        matmulGroups(rows, tokens, fusion.gated !== undefined, shape),
-      );
+      const { matmul, few } = this.#options.shapes;
+      const most = few ? matmulTokens(few) : 0;
+      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) =>
+        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
+          suits(tokens) ? matmulGroups(rows, tokens, fusion.gated !== undefined, shape) : [0],
+        );
+      if (few) push(few, (tokens) => tokens <= most);
+      push(matmul, (tokens) => tokens > most);
     }
   }
 

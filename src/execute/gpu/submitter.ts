@@ -52,6 +52,7 @@ export class Submitter {
   encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
     if (this.#profiler) {
       for (const item of bound) {
+        if (item.op.groups(work.tokens, work.last, work.slots)[0] === 0) continue;
         const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
         this.#dispatch(pass, item, work);
         pass.end();
@@ -66,6 +67,7 @@ export class Submitter {
 
   #dispatch(pass: GPUComputePassEncoder, { op, pipeline, group }: Bound, { tokens, last, slots }: Pass): void {
     const [x, y = 1, z = 1] = op.groups(tokens, last, slots);
+    if (x === 0) return;
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);
