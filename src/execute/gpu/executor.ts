@@ -250,21 +250,27 @@ export class GpuExecutor implements Executor {
     const { signal, onLogits, onProgress } = options;
     const head = beginOf(prefill, 'head');
     const layers = prefill.slice(0, beginOf(prefill, 'tail'));
-    const tail = decode.slice(beginOf(decode, 'tail'));
+    const toLogits = [...this.#lastRow, ...decode.slice(beginOf(decode, 'tail'))];
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
       const pass = beginPass(this.#device, this.#buffers, cache, start + at, piece);
-      await this.#submitter.inPieces(onLogits ? prefill.slice(0, head) : layers, pass, signal);
-      for (let row = 0; onLogits && row < tokens; row++) {
-        takeRow(this.#device, this.#buffers, row);
-        await this.#submitter.inPieces(prefill.slice(head), pass, signal);
-        onLogits(start + at + row, await this.#readLogits());
+      const told = () => signal?.aborted || onProgress?.(at + tokens);
+      if (onLogits) {
+        await this.#submitter.inPieces(prefill.slice(0, head), pass, signal);
+        for (let row = 0; row < tokens; row++) {
+          takeRow(this.#device, this.#buffers, row);
+          await this.#submitter.inPieces(prefill.slice(head), pass, signal);
+          onLogits(start + at + row, await this.#readLogits());
+        }
+        told();
+        continue;
       }
-      if (!onLogits && at + tokens === ids.length)
-        await this.#submitter.inPieces([...this.#lastRow, ...tail], { ...pass, tokens: 1 }, signal);
-      onProgress?.(at + tokens);
+      const ends = at + tokens === ids.length;
+      await this.#submitter.inPieces(layers, pass, signal, ends ? undefined : told);
+      if (ends) await this.#submitter.inPieces(toLogits, { ...pass, tokens: 1 }, signal, told);
     }
+    await this.#submitter.settle();
     this.#logits = 'ready';
   }
 
