@@ -12,7 +12,7 @@ import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { requestGpu } from '../src/gpu/device';
-import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
+import { FEW_TOKENS, type KernelShapes, MATMULS, VARIANTS } from '../src/kernels/variants';
 import { chooseFormats } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
 import { forwardSteps, tensorTable } from '../src/model/decoder';
@@ -84,9 +84,14 @@ for (const [lanes, tile, tokens] of [
   CANDIDATES[`sm-${lanes}x${tile}x${tokens}`] = {
     matmul: { kind: 'registers', lanes, tile, tokens, table: 'constant' },
   };
-for (const tokens of [1, 2, 4])
-  for (const table of ['workgroup', 'constant'] as const)
-    CANDIDATES[`tiled-${tokens}-${table[0]}`] = { matmul: { kind: 'tiled', tokens, table } };
+for (const [kind, shapes] of Object.entries({ matmul: MATMULS, few: FEW_TOKENS })) {
+  for (const shape of shapes) {
+    if (shape.kind !== 'tiled') continue;
+    const { rows, tokens, lanes, slices, step, f16 } = shape;
+    const name = `${kind}-${rows}x${tokens}-${lanes.join('x')}-${slices}-${step}${f16 ? '-f16' : ''}`;
+    CANDIDATES[name] = { [kind]: shape };
+  }
+}
 for (const tile of [4, 6, 8, 12])
   CANDIDATES[`ev-${tile}`] = { matvec: { lanes: 'even', slices: 1, tile, table: 'constant' } };
 for (const rows of [1, 4, 6, 9])

@@ -1,11 +1,25 @@
-// Many tokens' linear layer for real GPUs: a workgroup of 16 x 16 threads takes 64 rows x 16 * TOKENS tokens, 32
-// columns at a time. Every weight is decoded once a workgroup into workgroup memory, where rows are 9 words apart so
-// that neighbouring rows fall into different banks. A thread keeps 4 rows x TOKENS tokens, 16 apart, in registers.
-// GATED: rows 0..31 of the tile are gate and 32..63 up. Flags as in matvec.wgsl.
-// Defaults: TOKENS = 2; TILE_ROWS = 64; INPUT_WORDS = 288; MATRIX = matrix-q4
-// Defaults: CHUNKS = 4; X_STRIDE = 32; RAGGED = false
-// Defaults: SCALED = true; ROW_SCALED = false; GATED = false; BIAS = false; OUT_ROWS = 64
+// Many tokens' linear layer for real GPUs. A workgroup takes a tile of TILE_ROWS rows x TILE_TOKENS tokens, STEP
+// columns at a time: every weight is decoded once a workgroup, and tiles of weights and of inputs lie in workgroup
+// memory twice, so that the next are fetched while these are multiplied, with one barrier a step. A thread keeps
+// 2 HALF_ROWS rows x THREAD_TOKENS tokens in registers. SLICES groups of threads may share the columns; their sums meet
+// at the end.
+//
+// A tile is [row or token][columns / 4], four columns a word, whose words change places with the row (`swizzle`), so
+// that eight neighbouring rows lie in different banks without padding.
+//
+// GATED: the first half of the tile's rows is gate and the other up. Other flags as in matvec.wgsl.
+// F16: tiles are f16, and so are products and their sums over the 32 columns of a chunk, of which f32 sums are made.
+// Inputs are 16 times smaller there, so that none overflows.
+// Defaults: HALF_ROWS = 2; THREAD_TOKENS = 2; ROW_LANES = 8; TOKEN_LANES = 8; SLICE_THREADS = 64; SLICES = 1
+// Defaults: SLICED = false; F16 = false; TILE_ROWS = 32; TILE_TOKENS = 16; OUT_TILE_ROWS = 32; THREADS = 64
+// Defaults: STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1; PART_LANES = 2; PARTS = 1
+// Defaults: WEIGHT_VECTORS = 64; INPUT_VECTORS = 32; X_LOADS = 1; BUFFERS = 2; MATRIX = matrix-q4; CHUNKS = 4
+// Defaults: SLICE_CHUNKS = 4; X_STRIDE = 32; GUARDED = false; GATED = false; BIAS = false; OUT_ROWS = 64
+#if F16
+enable f16;
+#end
 #include $MATRIX
+#include chunk-scale
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 #if BIAS
@@ -17,91 +31,220 @@
 #end
 #include finish
 
-var<workgroup> weights: array<vec4f, 576>;
-var<workgroup> inputs: array<vec4f, $INPUT_WORDS>;
+#if F16
+alias Four = vec4h;
+alias Sum = vec2h;
+const X_SCALE = 0.0625;
 
-@compute @workgroup_size(256)
+fn add_products(sum: Sum, w: Four, v: Four) -> Sum {
+  return sum + w.xy * v.xy + w.zw * v.zw;
+}
+#else
+alias Four = vec4f;
+alias Sum = f32;
+const X_SCALE = 1.0;
+
+// Not dot(): four fused multiply-adds, where a dot and a sum would be five instructions.
+fn add_products(sum: Sum, w: Four, v: Four) -> Sum {
+  return sum + w.x * v.x + w.y * v.y + w.z * v.z + w.w * v.w;
+}
+#end
+
+// [slice][of two][row or token][columns / 4]
+var<workgroup> weights: array<Four, $BUFFERS * $WEIGHT_VECTORS>;
+var<workgroup> inputs: array<Four, $BUFFERS * $INPUT_VECTORS>;
+
+fn swizzle(row: u32) -> u32 {
+  return (row / $LINE_ROWSu) % $VECTORSu;
+}
+
+@compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   prepare_table(thread);
   let tokens = state[1];
-  let first_row = group.x * $TILE_ROWSu;
-  let first_token = group.y * 16u * $TOKENSu;
-  let column = thread % 16u;
-  let line = thread / 16u;
-  // This thread decodes an octet of a row of the tile.
-  let tile_row = thread % 64u;
-  let part = thread / 64u;
+  // Tiles of the same rows follow each other, so that their weights are read from a cache.
+  let first_token = group.x * $TILE_TOKENSu;
+  let first_row = group.y * $OUT_TILE_ROWSu;
+  let slice = thread / $SLICE_THREADSu;
+  let lane = thread % $SLICE_THREADSu;
+  let line = lane % $ROW_LANESu;
+  let column = lane / $ROW_LANESu;
+  let own = 2u * slice;
+
+  // The rows of which this thread decodes octets, and which of each.
+  let part_lane = lane / $TILE_ROWSu;
+#repeat j DECODE_ROWS
+  let tile_row$j = lane % $TILE_ROWSu + $ju * $SLICE_THREADSu;
 #if GATED
-  let row = min(first_row + tile_row % 32u, $OUT_ROWSu - 1u) + select(0u, $OUT_ROWSu, tile_row >= 32u);
+  let row$j = min(first_row + tile_row$j % $OUT_TILE_ROWSu, $OUT_ROWSu - 1u) + select(0u, $OUT_ROWSu, tile_row$j >= $OUT_TILE_ROWSu);
 #else
-  let row = min(first_row + tile_row, $OUT_ROWSu - 1u);
+  let row$j = min(first_row + tile_row$j, $OUT_ROWSu - 1u);
 #end
-#if ROW_SCALED
-  let row_scale = load_scale(0u, row);
+  var held$j = load_chunk(min(slice, $CHUNKSu - 1u), row$j);
+  var scale$j = chunk_scale(min(slice, $CHUNKSu - 1u), row$j);
+  var offset$j = chunk_offset(min(slice, $CHUNKSu - 1u), row$j);
 #end
-#repeat r 4
-#repeat t TOKENS
-  var sum$r_$t = 0.0;
+  // The words of the input that this thread fetches.
+#repeat l X_LOADS
+  let x_token$l = (lane + $lu * $SLICE_THREADSu) / $VECTORSu;
+  let x_word$l = (lane + $lu * $SLICE_THREADSu) % $VECTORSu;
+  let x_from$l = min(first_token + x_token$l, tokens - 1u) * $X_STRIDEu;
+  let x_to$l = x_token$l * $VECTORSu + (x_word$l ^ swizzle(x_token$l));
 #end
-#end
-  for (var chunk = 0u; chunk < $CHUNKSu; chunk++) {
-    let values = octet(load_chunk(chunk, row), part);
-#if SCALED
-    let scale = load_scale(chunk, row);
-#if OFFSET
-    let offset = load_offset(chunk, row);
-    weights[tile_row * 9u + part * 2u] = values.a * scale + offset;
-    weights[tile_row * 9u + part * 2u + 1u] = values.b * scale + offset;
-#else
-    weights[tile_row * 9u + part * 2u] = values.a * scale;
-    weights[tile_row * 9u + part * 2u + 1u] = values.b * scale;
-#end
-#else
-#if ROW_SCALED
-    weights[tile_row * 9u + part * 2u] = values.a * row_scale;
-    weights[tile_row * 9u + part * 2u + 1u] = values.b * row_scale;
-#else
-    weights[tile_row * 9u + part * 2u] = values.a;
-    weights[tile_row * 9u + part * 2u + 1u] = values.b;
+
+#repeat t THREAD_TOKENS
+#repeat h 2
+#repeat r HALF_ROWS
+  var sum$h_$r_$t = Sum();
+#if F16
+  var total$h_$r_$t = 0.0;
 #end
 #end
-    for (var i = thread; i < 128u * $TOKENSu; i += 256u) {
-      let token = min(first_token + i / 8u, tokens - 1u);
-      let word = chunk * 8u + i % 8u;
-#if RAGGED
-      inputs[(i / 8u) * 9u + i % 8u] = select(vec4f(0.0), x[token * $X_STRIDEu + word], word < $X_STRIDEu);
-#else
-      inputs[(i / 8u) * 9u + i % 8u] = x[token * $X_STRIDEu + word];
 #end
-    }
-    workgroupBarrier();
-    for (var k = 0u; k < 8u; k++) {
-#repeat r 4
-      let w$r = weights[(line + 16u * $ru) * 9u + k];
 #end
-#repeat t TOKENS
-      {
-        let v = inputs[(column + 16u * $tu) * 9u + k];
-#repeat r 4
-        sum$r_$t += dot(w$r, v);
+  let w_at = line * $VECTORSu;
+  let x_at = column * $VECTORSu;
+
+#repeat l X_LOADS
+  store_input(own * $INPUT_VECTORSu, x_token$l, x_to$l, fetch(x_from$l, slice * 8u + x_word$l));
+#end
+#repeat j DECODE_ROWS
+  store_weights(own * $WEIGHT_VECTORSu, tile_row$j, part_lane, held$j, 0u, scale$j, offset$j);
+#end
+  workgroupBarrier();
+  // The last step of all fetches one more, which nobody multiplies.
+  for (var n = 0u; n < $SLICE_CHUNKSu; n++) {
+    let chunk = slice + n * $SLICESu;
+    let next = min(chunk + $SLICESu, $CHUNKSu - 1u);
+#repeat j DECODE_ROWS
+    let next$j = load_chunk(next, row$j);
+    let next_scale$j = chunk_scale(next, row$j);
+    let next_offset$j = chunk_offset(next, row$j);
+#end
+    for (var s = 0u; s < $STEPSu; s++) {
+      let step = n * $STEPSu + s;
+      let from_buffer = own + step % 2u;
+      let to_buffer = own + (step + 1u) % 2u;
+      let ends = s + 1u == $STEPSu;
+      let next_step = select(s + 1u, 0u, ends);
+      let next_word = select(chunk, chunk + $SLICESu, ends) * 8u + next_step * $VECTORSu;
+#repeat l X_LOADS
+      let v$l = fetch(x_from$l, next_word + x_word$l);
+#end
+      for (var k = 0u; k < $VECTORSu; k++) {
+        let w_from = from_buffer * $WEIGHT_VECTORSu + w_at + (k ^ swizzle(line));
+        let v_from = from_buffer * $INPUT_VECTORSu + x_at + (k ^ swizzle(column));
+#repeat h 2
+#repeat r HALF_ROWS
+        let w$h_$r = weights[w_from + ($hu * $HALF_ROWSu + $ru) * $ROW_LANESu * $VECTORSu];
+#end
+#end
+#repeat t THREAD_TOKENS
+        {
+          let v = inputs[v_from + $tu * $TOKEN_LANESu * $VECTORSu];
+#repeat h 2
+#repeat r HALF_ROWS
+          sum$h_$r_$t = add_products(sum$h_$r_$t, w$h_$r, v);
+#end
+#end
+        }
 #end
       }
+#repeat j DECODE_ROWS
+      if (ends) {
+        held$j = next$j;
+        scale$j = next_scale$j;
+        offset$j = next_offset$j;
+      }
+      store_weights(to_buffer * $WEIGHT_VECTORSu, tile_row$j, part_lane, held$j, next_step, scale$j, offset$j);
+#end
+#repeat l X_LOADS
+      store_input(to_buffer * $INPUT_VECTORSu, x_token$l, x_to$l, v$l);
+#end
+      workgroupBarrier();
+    }
+#if F16
+#repeat t THREAD_TOKENS
+#repeat h 2
+#repeat r HALF_ROWS
+    total$h_$r_$t += f32(sum$h_$r_$t.x) + f32(sum$h_$r_$t.y);
+    sum$h_$r_$t = Sum();
+#end
+#end
+#end
+#end
+  }
+#if SLICED
+  // The tiles are no longer needed: the sums of all slices but the first go there, four rows a word.
+  if (slice > 0u) {
+#repeat t THREAD_TOKENS
+    weights[((slice - 1u) * $THREAD_TOKENSu + $tu) * $SLICE_THREADSu + lane] = vec4f(sum0_0_$t, sum0_1_$t, sum1_0_$t, sum1_1_$t);
+#end
+  }
+  workgroupBarrier();
+  if (slice > 0u) {
+    return;
+  }
+  for (var other = 0u; other < $SLICESu - 1u; other++) {
+#repeat t THREAD_TOKENS
+    let more$t = weights[(other * $THREAD_TOKENSu + $tu) * $SLICE_THREADSu + lane];
+    sum0_0_$t += more$t.x;
+    sum0_1_$t += more$t.y;
+    sum1_0_$t += more$t.z;
+    sum1_1_$t += more$t.w;
+#end
+  }
+#end
+#repeat t THREAD_TOKENS
+  {
+    let token = first_token + column + $tu * $TOKEN_LANESu;
+    if (token < tokens) {
+#repeat r HALF_ROWS
+#if F16
+      let value$r = total0_$r_$t / X_SCALE;
+      let other$r = total1_$r_$t / X_SCALE;
+#else
+      let value$r = sum0_$r_$t;
+      let other$r = sum1_$r_$t;
+#end
+      let out_row$r = first_row + line + $ru * $ROW_LANESu;
+#if GATED
+      finish(token * $OUT_STRIDEu, out_row$r, value$r, other$r);
+#else
+      finish(token * $OUT_STRIDEu, out_row$r, value$r, 0.0);
+      finish(token * $OUT_STRIDEu, out_row$r + $HALF_ROWSu * $ROW_LANESu, other$r, 0.0);
+#end
 #end
     }
-    workgroupBarrier();
   }
-#repeat t TOKENS
-  {
-    let token = first_token + column + 16u * $tu;
-    if (token < tokens) {
-#if GATED
-      finish(token * $OUT_STRIDEu, first_row + line, sum0_$t, sum2_$t);
-      finish(token * $OUT_STRIDEu, first_row + line + 16u, sum1_$t, sum3_$t);
+#end
+}
+
+// A word of an input's row, four columns.
+fn fetch(row: u32, word: u32) -> vec4f {
+#if GUARDED
+  return select(vec4f(0.0), x[row + word], word < $X_STRIDEu);
 #else
-#repeat r 4
-      finish(token * $OUT_STRIDEu, first_row + line + 16u * $ru, sum$r_$t, 0.0);
+  return x[row + word];
 #end
-#end
+}
+
+fn store_input(at: u32, token: u32, to: u32, values: vec4f) {
+  if (token < $TILE_TOKENSu) {
+    inputs[at + to] = Four(values * X_SCALE);
+  }
+}
+
+// This thread's octets of a step of a chunk, as values.
+fn store_weights(at: u32, tile_row: u32, part_lane: u32, chunk: Chunk, step: u32, scale: f32, offset: f32) {
+#repeat p PARTS
+  {
+    let part = part_lane + $pu * $PART_LANESu;
+    if (part < $OCTETSu) {
+      let values = octet(chunk, step * $OCTETSu + part);
+      let to = at + tile_row * $VECTORSu;
+      weights[to + ((2u * part) ^ swizzle(tile_row))] = Four(values.a * scale + offset);
+      weights[to + ((2u * part + 1u) ^ swizzle(tile_row))] = Four(values.b * scale + offset);
     }
   }
 #end

@@ -6,7 +6,11 @@ import { type Constants, defaultsOf, preprocess } from '../gpu/preprocess';
 import { testGpu } from '../gpu/test-device';
 import { INCLUDES } from './includes';
 
-const { device } = await testGpu();
+const { device, features } = await testGpu();
+/** A flag that needs what not every device has. */
+const F16 = 'F16';
+const HAS_F16 = features.has('shader-f16');
+if (!HAS_F16) console.warn('Not compiled, as this device has no shader-f16: what the flag F16 adds to a shader.');
 const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
 
 /** What has to change with a flag. */
@@ -28,7 +32,9 @@ const MATRICES: readonly Constants[] = [
 function variants(source: string): Constants[] {
   const flags = (defaults: Constants, settled: Constants = {}) =>
     Object.entries(defaults).flatMap(([name, value]) =>
-      typeof value === 'boolean' && !(name in settled) ? [{ ...defaults, [name]: !value, ...WITH[name] }] : [],
+      typeof value === 'boolean' && !(name in settled) && (name !== F16 || HAS_F16)
+        ? [{ ...defaults, [name]: !value, ...WITH[name] }]
+        : [],
     );
   const own = defaultsOf(source, INCLUDES);
   const others = 'MATRIX' in own ? MATRICES : [];

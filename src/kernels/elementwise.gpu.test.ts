@@ -1,11 +1,12 @@
-/** embed, norm, activate and norm with add against the CPU's, and the upload kernels against the layout. */
+/** embed, norm, activate, norm with add and last-row against the CPU's, and the upload kernels against the layout. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { activate, add, embed, rmsNorm } from '../execute/cpu/kernels';
+import { activate, add, embed, lastRow, rmsNorm } from '../execute/cpu/kernels';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { deviceMatrices } from '../memory/layout';
 import { activateGroups, activateKernel } from './activate';
 import { embedGroups, embedKernel } from './embed';
+import { lastRowKernel } from './last-row';
 import { normKernel } from './norm';
 import { projectionNormKernel } from './projection-norm';
 import { cpuMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
@@ -67,6 +68,19 @@ describe('embed', () => {
 });
 
 describe('rows of activations', () => {
+  it.each([1, 2, 7])('the last of %i becomes the first, at its position', async (tokens) => {
+    // more words a row than threads
+    const spec = { width: 1100, heads: 6, kvHeads: 3, headSize: 20 };
+    const rows = { x: randomValues(tokens * 1100, 1), qkv: randomValues(tokens * 240, 2) };
+    const [x, qkv] = [lab.buffer(rows.x), lab.buffer(rows.qkv)];
+    const state = lab.buffer(passState(5, tokens));
+    await lab.run(lastRowKernel(spec), { x, qkv, state }, [1]);
+    lastRow(rows, spec, tokens);
+    expect(await lab.floats(x)).toEqual(rows.x);
+    expect(await lab.floats(qkv)).toEqual(rows.qkv);
+    expect(await lab.words(state)).toEqual(passState(5 + tokens - 1, 1));
+  });
+
   it.each([0, 1] as const)(
     'norm with offset %i: a ragged width, several tokens, eps where it shows',
     async (offset) => {

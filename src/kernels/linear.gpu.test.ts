@@ -7,11 +7,12 @@ import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
+import { testGpu } from '../gpu/test-device';
 import type { LinearFusion } from './linear';
-import { type MatmulShape, matmulGroups, matmulKernel } from './matmul';
+import { type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
-import { VARIANTS } from './variants';
+import { FEW_TOKENS, MATMULS, VARIANTS } from './variants';
 
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
 
@@ -36,7 +37,16 @@ const FORMATS: [string, MatrixFormat, number][] = [
 const SLICED: MatvecShape = { lanes: 4, slices: 4, tile: 2, table: 'workgroup' };
 const ALONE: MatvecShape = { lanes: 8, slices: 1, tile: 2, table: 'constant' };
 const REGISTERS: MatmulShape = { kind: 'registers', lanes: 4, tile: 2, tokens: 3, table: 'constant' };
-const TILED: MatmulShape = { kind: 'tiled', tokens: 1, table: 'workgroup' };
+const TILED: MatmulShape = {
+  kind: 'tiled',
+  rows: 2,
+  tokens: 1,
+  lanes: [8, 8],
+  slices: 1,
+  step: 8,
+  f16: false,
+  table: 'workgroup',
+};
 
 interface Case {
   format: MatrixFormat;
@@ -45,7 +55,8 @@ interface Case {
   cols: number;
   tokens?: number;
   fusion?: Omit<LinearFusion, 'outputStride'> & { outputStride?: number };
-  /** ahead of the input and beyond it, values that must not count */
+  /** what stands beyond the input and must not count; absent: numbers */
+  behind?: number;
   shape?: MatvecShape;
 }
 
@@ -58,9 +69,10 @@ afterEach(() => lab.dispose());
 const GUARD = 40;
 
 /** Runs both; the CPU's rows of outputs, and the GPU's. */
-async function both({ format, rows, cols, tokens = 1, fusion = {}, shape }: Case, matmul: MatmulShape | null) {
+async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape }: Case, matmul: MatmulShape | null) {
   const slice = randomSlice(format, rows, cols, 7);
   const input = randomValues(tokens * cols + GUARD, 11).map((v) => 2 * v);
+  if (behind !== undefined) input.fill(behind, tokens * cols);
   const outputs = fusion.gated ? rows / 2 : rows;
   const stride = fusion.outputStride ?? outputs;
   const at = fusion.outputRow ?? 0;
@@ -156,8 +168,9 @@ function reference(
 async function check(run: Case, matmul: MatmulShape | null): Promise<void> {
   const { got, right } = await both(run, matmul);
   const scale = Math.max(1, ...right.map(Math.abs));
-  // Sums of about a hundred products of f32 in another order.
-  expect(largestDifference(got, right) / scale).toBeLessThan(2e-6);
+  // Sums of about a hundred products of f32 in another order, or of values of 11 bits: what is gated has two roundings.
+  const tolerance = matmul?.kind === 'tiled' && matmul.f16 ? 2e-3 : 2e-6;
+  expect(largestDifference(got, right) / scale).toBeLessThan(tolerance);
 }
 
 describe.each(FORMATS)('%s', (title, format, cols) => {
@@ -249,6 +262,33 @@ describe('what is fused', () => {
       },
       null,
     ));
+});
+
+const { profile } = await testGpu();
+// and a small one of f16, as lavapipe takes minutes to compile the others
+const candidates = [...MATMULS, ...FEW_TOKENS, { ...TILED, f16: true }].map(
+  (shape) => [JSON.stringify(shape), shape] as const,
+);
+const [suited, lacking] = [true, false].map((suits) =>
+  candidates.filter(([, shape]) => matmulSuits(shape, profile) === suits),
+);
+for (const [title] of lacking)
+  console.warn(
+    `Not run, as this device (f16: ${profile.f16}, ${profile.workgroup.bytes} bytes) lacks what it needs: ${title}`,
+  );
+
+describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {
+  const tokens = matmulTokens(shape) + 3;
+  it('gated, by table, rows and tokens that end inside a tile', () =>
+    check({ format: nf4(64), rows: 2 * 67, cols: 192, tokens, fusion: { gated: 'silu' } }, shape));
+  it('an odd number of chunks, with offsets and a bias', () => {
+    const format: MatrixFormat = { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK };
+    return check({ format, rows: 131, cols: 160, tokens, fusion: { bias: true } }, shape);
+  });
+  it('columns that end inside a chunk, one token, onto a sum', () =>
+    check({ format: { type: 'bf16' }, rows: 5, cols: 60, fusion: { accumulate: true, scale: 0.5 } }, shape));
+  it('what lies behind a row is not read, be it no number', () =>
+    check({ format: { type: 'f32' }, rows: 9, cols: 60, tokens: 3, behind: Number.NaN }, shape));
 });
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {

@@ -3,10 +3,11 @@
  * execute/cpu/linear.ts, test: linear.gpu.test.ts.
  */
 import source from '../../shaders/matmul.wgsl?raw';
+import type { DeviceProfile } from '../gpu/device-profile';
 import type { DeviceMatrix } from '../memory/layout';
 import { type Description, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
-import { type TiledShape, tiledBlock, tiledKernel } from './matmul-tiled';
+import { type TiledShape, tiledBlock, tiledKernel, tiledNeeds } from './matmul-tiled';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
 
 export const MATMUL = {
@@ -49,9 +50,24 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
 /** Rows of gate (and as many of up), or rows, that a thread keeps. */
 const tileOf = ({ tile }: RegisterShape, gated: boolean): number => (gated ? Math.max(1, tile / 2) : tile);
 
+/** Rows of output and tokens that a workgroup takes. */
+const blockOf = (gated: boolean, shape: MatmulShape): [rows: number, tokens: number] =>
+  shape.kind === 'tiled' ? tiledBlock(gated, shape) : [shape.lanes * tileOf(shape, gated), shape.tokens];
+
+/** Tokens that a workgroup takes: fewer cost as much. */
+export const matmulTokens = (shape: MatmulShape): number => blockOf(false, shape)[1];
+
 /** Workgroups of a matmul over `rows` output rows and `tokens` tokens. */
 export function matmulGroups(outputRows: number, tokens: number, gated: boolean, shape: MatmulShape): [number, number] {
-  const [rows, columns] =
-    shape.kind === 'tiled' ? tiledBlock(gated, shape) : [shape.lanes * tileOf(shape, gated), shape.tokens];
-  return [Math.ceil(outputRows / rows), Math.ceil(tokens / columns)];
+  const block = blockOf(gated, shape);
+  const [rows, columns] = [Math.ceil(outputRows / block[0]), Math.ceil(tokens / block[1])];
+  // Tiles of the same rows come one after another, as their weights are more than what caches hold.
+  return shape.kind === 'tiled' ? [columns, rows] : [rows, columns];
+}
+
+/** Whether a device has what a shape needs: threads, workgroup memory, f16. */
+export function matmulSuits(shape: MatmulShape, { f16, workgroup }: Pick<DeviceProfile, 'f16' | 'workgroup'>): boolean {
+  if (shape.kind === 'registers') return shape.lanes <= workgroup.threads;
+  const { threads, bytes } = tiledNeeds(shape);
+  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16);
 }

@@ -25,8 +25,51 @@ export interface KernelShapes {
   /** the vocabulary's matvec */
   head: MatvecShape;
   matmul: MatmulShape;
+  /** of passes that one workgroup's tokens are enough for, where `matmul` would compute many more; null: of none */
+  few: MatmulShape | null;
   attend: AttentionShapes;
 }
+
+const tiled = (
+  [rows, tokens]: readonly [number, number],
+  lanes: readonly [number, number],
+  more: Partial<MatmulShape & { kind: 'tiled' }> = {},
+): MatmulShape => ({
+  kind: 'tiled',
+  rows,
+  tokens,
+  lanes,
+  slices: 1,
+  step: 8,
+  f16: false,
+  table: 'workgroup',
+  ...more,
+});
+
+/**
+ * What may suit a real GPU for many tokens, the first where nothing is known of it. Each takes what matmulSuits() says:
+ * the first four fit into the 16 KiB that every device has, the others into twice as much; two need f16.
+ */
+export const MATMULS: readonly MatmulShape[] = [
+  // 64 x 64
+  tiled([8, 8], [8, 8]),
+  // half as many tokens: more workgroups, for small matrices on large GPUs and for short prompts
+  tiled([8, 4], [8, 8], { step: 16 }),
+  // 128 x 64 by four times as many threads
+  tiled([8, 4], [16, 16]),
+  tiled([8, 8], [8, 8], { step: 16, f16: true }),
+  tiled([8, 8], [8, 8], { step: 16 }),
+  tiled([8, 8], [16, 16], { step: 16, f16: true }),
+  tiled([8, 8], [16, 16], { step: 8 }),
+];
+
+/** The same for up to 8 or 16 tokens: speculation, short prompts and a prompt's last chunk. */
+export const FEW_TOKENS: readonly MatmulShape[] = [
+  // 32 x 16, four threads to a row and its columns
+  tiled([4, 2], [8, 8], { slices: 4 }),
+  tiled([4, 1], [8, 8], { slices: 4 }),
+  tiled([4, 2], [8, 8], { step: 32 }),
+];
 
 /** By the name that the option `tune` knows them by. */
 export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
@@ -34,6 +77,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     matvec: { lanes: 'even', slices: 1, tile: 8, table: 'constant' },
     head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
+    few: null,
     attend: {
       decode: { kind: 'slots', splits: 16, splitSlots: 64, whole: 64, merge: 'inside' },
       prefill: { kind: 'registers', rows: 6 },
@@ -44,6 +88,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     matvec: { lanes: 8, slices: 4, tile: 2, table: 'workgroup' },
     head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
+    few: null,
     attend: {
       decode: {
         kind: 'lanes',
@@ -60,11 +105,12 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
       prefill: { kind: 'registers', rows: 4 },
     },
   },
-  /** the best of those tried on an H100 (bench/h100.md) */
+  /** matvec and attention: the best of those tried on an H100 (bench/h100.md); products by count (bench/kernels.md) */
   gpu: {
     matvec: { lanes: 8, slices: 32, tile: 1, table: 'workgroup' },
     head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
-    matmul: { kind: 'tiled', tokens: 2, table: 'workgroup' },
+    matmul: MATMULS[0],
+    few: FEW_TOKENS[0],
     attend: {
       decode: {
         kind: 'lanes',

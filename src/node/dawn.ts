@@ -14,6 +14,12 @@ import { stdinRead } from './terminal';
 /** Dawn stops the process when the object that create() returned is collected, so it is kept for good. */
 const kept: GPU[] = [];
 
+/**
+ * Dawn has no shader-f16 on NVIDIA's Vulkan drivers without this (crbug.com/42251215; its description in
+ * src/dawn/native/Toggles.cpp), and a page cannot ask for it. Elsewhere it changes nothing.
+ */
+const F16_ON_NVIDIA = 'enable-dawn-features=vulkan_enable_f16_on_nvidia';
+
 /** Folders where Chromium keeps its own libvulkan.so.1 and SwiftShader. */
 const CHROMIUM_FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 /** Set in the child, so that it does not start another. */
@@ -26,7 +32,8 @@ export async function loadDawn(adapter: string | undefined): Promise<GPU | null>
     process.env.XDG_RUNTIME_DIR ??= tmpdir();
     const { create, globals } = await import('webgpu');
     Object.assign(globalThis, globals);
-    const gpu = create(adapter ? [`adapter=${adapter}`] : process.env[CHILD] ? [...ON_SWIFTSHADER] : []) as GPU;
+    const where = adapter ? [`adapter=${adapter}`] : process.env[CHILD] ? ON_SWIFTSHADER : [];
+    const gpu = create([F16_ON_NVIDIA, ...where]) as GPU;
     kept.push(gpu);
     return gpu;
   } catch {

@@ -1,7 +1,7 @@
 /**
  * The executor without a GPU: in plain JavaScript the reference that kernels and whole models are checked against, and
  * the product's fallback, whose products and attention run in WebAssembly where it may (arithmetic.ts). One interpreter
- * of the list of steps; every array has the plan's size.
+ * of the list of steps; every array has the plan's size. It is long because every step has its case here.
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
@@ -17,7 +17,7 @@ import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/o
 import { type CpuAdapter, type CpuAdapters, fillAdapters, NO_ADAPTERS } from './adapters';
 import { asOutOfMemory, type CpuScratch, createScratch, outOfMemoryAsError } from './allocate';
 import { type Arithmetic, arithmetic, type Computing, inJavaScript } from './arithmetic';
-import { add, embed, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
+import { add, embed, lastRow, normHeads, rmsNorm, turnHead, turnsOf } from './kernels';
 import { CpuKvCache } from './kv-cache';
 import { append, type KeyBias } from './kv-ring';
 import type { LinearRun } from './linear-run';
@@ -51,6 +51,8 @@ interface Pass {
   first: number;
   tokens: number;
   start: number;
+  /** of which tokens the steps run that follow the last layer's keys and values */
+  rest: 'all' | 'last' | 'none';
   /** by frequencies, what turns a head at the position of each token */
   turns: Map<readonly number[], Float64Array[]>;
   /** of the layer that runs: where its keys came from, and their bias */
@@ -142,12 +144,13 @@ class CpuExecutor implements Executor {
     this.hasLogits = false;
     for (let first = 0; first < ids.length; first += this.chunk) {
       const tokens = Math.min(this.chunk, ids.length - first);
-      await this.pass({ cache, ids, first, tokens, start: start + first, turns: new Map() }, signal);
+      const rest = onLogits ? 'all' : first + tokens === ids.length ? 'last' : 'none';
+      await this.pass({ cache, ids, first, tokens, start: start + first, rest }, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
         await this.head(row, signal);
         onLogits(start + first + row, this.activations.logits);
       }
-      if (!onLogits && first + tokens === ids.length) await this.head(tokens - 1, signal);
+      if (rest === 'last') await this.head(0, signal);
       onProgress?.(first + tokens);
     }
     this.hasLogits = true;
@@ -185,7 +188,7 @@ class CpuExecutor implements Executor {
         drafted = nextDraft(sample, Math.min(this.chunk - 1, count - step - 2), vocab);
         row = 0;
         const ids = [id, ...drafted];
-        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step, turns: new Map() }, signal);
+        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step, rest: 'all' }, signal);
       }
       await this.head(row, signal);
     }
@@ -201,12 +204,19 @@ class CpuExecutor implements Executor {
   }
 
   /** All but the head. */
-  private async pass(pass: Pass, signal?: AbortSignal): Promise<void> {
+  private async pass(asked: Omit<Pass, 'turns'>, signal?: AbortSignal): Promise<void> {
+    const pass = { ...asked, turns: new Map() };
     const end = pass.start + pass.tokens;
     checkPosition(end, pass.cache.capacity);
     this.note();
     pass.cache.held.write(pass.start, end - 1);
-    for (const step of this.model.steps) await this.inTurns(this.run(step, pass), signal);
+    const { spec, steps } = this.model;
+    const layers = steps.findLastIndex(({ op }) => op === 'append') + 1;
+    for (const step of steps.slice(0, layers)) await this.inTurns(this.run(step, pass), signal);
+    if (pass.rest === 'none') return;
+    if (pass.rest === 'last') lastRow(this.activations, spec, pass.tokens);
+    const rest = pass.rest === 'last' ? { ...pass, tokens: 1, start: end - 1 } : pass;
+    for (const step of steps.slice(layers)) await this.inTurns(this.run(step, rest), signal);
   }
 
   /** Logits of one token of the last pass. */

@@ -2,7 +2,7 @@
  * The steps that cost little, written for clarity: the reference of the GPU's kernels. Activations are [tokens, width]
  * row-major f32; sums are f64. Formulas: transformers' modeling_llama.py and its kin.
  */
-import type { Activation, Rope } from '../../model/spec';
+import type { Activation, ModelSpec, Rope } from '../../model/spec';
 import type { StepOf } from '../../model/steps';
 import { type CpuMatrix, rowValues } from './matrix';
 
@@ -37,6 +37,17 @@ export function rmsNorm(
   for (let i = at; i < at + width; i++) squares += input[i] * input[i];
   const scale = 1 / Math.sqrt(squares / width + eps);
   for (let i = 0; i < width; i++) output[at + i] = input[at + i] * scale * (offset + weight[i]);
+}
+
+/** Makes a pass of several tokens one of its last: that token's rows of x and qkv become the first. */
+export function lastRow(
+  { x, qkv }: Readonly<Record<string, Float32Array>>,
+  { width, heads, kvHeads, headSize }: Pick<ModelSpec, 'width' | 'heads' | 'kvHeads' | 'headSize'>,
+  tokens: number,
+): void {
+  const qkvWidth = (heads + 2 * kvHeads) * headSize;
+  x.copyWithin(0, (tokens - 1) * width, tokens * width);
+  qkv.copyWithin(0, (tokens - 1) * qkvWidth, tokens * qkvWidth);
 }
 
 /** As rmsNorm(), of `count` heads side by side from `at`: of each by itself, or of all as one. */

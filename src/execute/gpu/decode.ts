@@ -10,7 +10,7 @@ import { ID_RING, idReadback, STATE, STEPS_AHEAD } from '../../memory/gpu-scratc
 import { nextDraft, type SampleOptions } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
-import type { Bound } from './op';
+import { type Bound, beginOf } from './op';
 import type { Draws } from './sampler';
 import { type Pass, SUBMIT_MS, type Submitter } from './submitter';
 
@@ -117,13 +117,13 @@ export class Decoding {
   /** A pass of several ids, the first of them at the position `first`; the head runs for a row of it afterwards. */
   #passOf(cache: GpuKvCache, prefill: readonly Bound[], first: number, ids: readonly number[]): void {
     const pass = beginPass(this.#gpu.device, this.#buffers, cache, first, Uint32Array.from(ids));
-    this.#encodeAlone(prefill.slice(0, headOf(prefill)), pass);
+    this.#encodeAlone(prefill.slice(0, beginOf(prefill, 'head')), pass);
   }
 
   /** The logits of a row of the last pass. */
   #row(prefill: readonly Bound[], row: number): void {
     takeRow(this.#gpu.device, this.#buffers, row);
-    this.#encodeAlone(prefill.slice(headOf(prefill)), { tokens: row + 1, last: 0, slots: [] });
+    this.#encodeAlone(prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] });
   }
 
   #encodeAlone(steps: readonly Bound[], pass: Pass): void {
@@ -161,6 +161,3 @@ export function beginPass(
 /** Has the head take a row of the last pass: it takes the last of so many tokens. */
 export const takeRow = ({ queue }: GPUDevice, buffers: PlanBuffers, row: number): void =>
   queue.writeBuffer(buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));
-
-/** Where the head begins in the list of a prefill. */
-export const headOf = (prefill: readonly Bound[]): number => prefill.findIndex(({ op }) => op.head);

@@ -19,11 +19,11 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
-import { beginPass, Decoding, headOf, takeRow } from './decode';
+import { beginPass, Decoding, takeRow } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
-import { checkSizes, lower } from './lower';
+import { checkSizes, lower, lowerLastRow } from './lower';
 import { lowerSampler } from './lower-sampler';
-import type { Bound, Op } from './op';
+import { type Bound, beginOf, type Op } from './op';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
 import type { TuneContext } from './tune/context';
@@ -78,6 +78,7 @@ export class GpuExecutor implements Executor {
   #adapterBuffers: readonly string[] = [];
   /** of a pass, in order, what is the same for every conversation */
   readonly #shared: Record<'decode' | 'prefill', Bound[]> = { decode: [], prefill: [] };
+  #lastRow: Bound[] = [];
   readonly #sampler: GpuSampler;
   readonly #decoding: Decoding;
   /** what the buffers of frequencies hold: how far the conversation reaches that they were written for */
@@ -123,6 +124,7 @@ export class GpuExecutor implements Executor {
     const ops = [
       ...lower(common, 'decode'),
       ...lower(common, 'prefill'),
+      lowerLastRow(this.#model.spec),
       ...lowerSampler(this.#model.spec.vocab, false),
     ];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
@@ -169,6 +171,7 @@ export class GpuExecutor implements Executor {
     const common = this.#lowerOptions();
     for (const mode of ['decode', 'prefill'] as const)
       this.#shared[mode] = await this.#bind(lower(common, mode).filter((op) => !isOwn(op)));
+    this.#lastRow = await this.#bind([lowerLastRow(this.#model.spec)]);
     for (const cache of this.#caches) cache.passes = null;
   }
 
@@ -282,22 +285,31 @@ export class GpuExecutor implements Executor {
     checkPosition(start + ids.length, cache.capacity);
     this.#logits = 'none';
     const { chunk } = this.#plan.request;
-    const { prefill } = await this.#use(cache);
+    const { prefill, decode } = await this.#use(cache);
     const { signal, onLogits, onProgress } = options;
-    const head = headOf(prefill);
+    const head = beginOf(prefill, 'head');
+    const layers = prefill.slice(0, beginOf(prefill, 'tail'));
+    const toLogits = [...this.#lastRow, ...decode.slice(beginOf(decode, 'tail'))];
     for (let at = 0; at < ids.length; at += chunk) {
       const tokens = Math.min(chunk, ids.length - at);
       const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
       const pass = beginPass(this.#device, this.#buffers, cache, start + at, piece);
-      const wantsHead = !onLogits && at + tokens === ids.length;
-      await this.#submitter.inPieces(wantsHead ? prefill : prefill.slice(0, head), pass, signal);
-      for (let row = 0; onLogits && row < tokens; row++) {
-        takeRow(this.#device, this.#buffers, row);
-        await this.#submitter.inPieces(prefill.slice(head), pass, signal);
-        onLogits(start + at + row, await this.#readLogits());
+      const told = () => signal?.aborted || onProgress?.(at + tokens);
+      if (onLogits) {
+        await this.#submitter.inPieces(prefill.slice(0, head), pass, signal);
+        for (let row = 0; row < tokens; row++) {
+          takeRow(this.#device, this.#buffers, row);
+          await this.#submitter.inPieces(prefill.slice(head), pass, signal);
+          onLogits(start + at + row, await this.#readLogits());
+        }
+        told();
+        continue;
       }
-      onProgress?.(at + tokens);
+      const ends = at + tokens === ids.length;
+      await this.#submitter.inPieces(layers, pass, signal, ends ? undefined : told);
+      if (ends) await this.#submitter.inPieces(toLogits, { ...pass, tokens: 1 }, signal, told);
     }
+    await this.#submitter.settle();
     this.#logits = 'ready';
   }
 

@@ -4,16 +4,21 @@ import { describe, expect, it } from 'vitest';
 import type { MatrixFormat } from '../../formats/matrix';
 import { NF4_CODEBOOK } from '../../formats/matrix';
 import { deviceProfile } from '../../gpu/device-profile';
-import { VARIANTS } from '../../kernels/variants';
+import { type KernelShapes, VARIANTS } from '../../kernels/variants';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { request } from '../cpu/test/models';
+import { planOf, request } from '../cpu/test/models';
 import { lower } from './lower';
 import { lowerSampler } from './lower-sampler';
+import { tiny } from './test/maker';
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+const PROFILE = deviceProfile({}, new Set(), new Set(), {
+  maxComputeWorkgroupStorageSize: 16384,
+  maxComputeInvocationsPerWorkgroup: 256,
+});
 const FAMILIES = 'reference/fixtures/families';
 
 /** A layer of decode: QKV, attention with the append, O, gate-up, down; two more where norms follow sub-layers. */
@@ -53,10 +58,6 @@ function dispatches(
     formats: new Map(names.map((name) => [name, formatOf(name)])),
   };
   const plan = planMemory(model, request({ promptTokens: context, kvType: 'f16' }), DEFAULT_LIMITS, 'webgpu');
-  const profile = deviceProfile({}, new Set(), new Set(), {
-    maxComputeWorkgroupStorageSize: 16384,
-    maxComputeInvocationsPerWorkgroup: 256,
-  });
   const ops = lower(
     {
       model,
@@ -65,7 +66,7 @@ function dispatches(
       shapes: VARIANTS[variant],
       kv: 'f16',
       parts: plan.kvByLayer.map(({ parts }) => parts),
-      profile,
+      profile: PROFILE,
     },
     'decode',
   );
@@ -118,4 +119,32 @@ describe('dispatches of a token', () => {
     for (const context of [128, 4096])
       expect(dispatches(spec, 'software', context, mixed).pass).toBe(1 + (5 + 2) * spec.layers.length + 1);
   });
+});
+
+const sliding = tiny();
+
+/** A chunk of a prompt. */
+function lowered(shapes: KernelShapes) {
+  const model = { spec: sliding, steps: forwardSteps(sliding), formats: new Map() };
+  const plan = planOf(sliding, { promptTokens: 100, maxNewTokens: 9 }, NF4, 'webgpu');
+  const parts = plan.kvByLayer.map((layer) => layer.parts);
+  const { matrices } = plan;
+  return lower({ model, matrices, adapters: new Map(), shapes, kv: 'f32', parts, profile: PROFILE }, 'prefill');
+}
+
+it('a few tokens have products of their own, and each product is computed once, of whatever length a prompt is', () => {
+  const { gpu } = VARIANTS;
+  const both = lowered(gpu);
+  const one = lowered({ ...gpu, few: null });
+  // QKV of three matrices or one, O, gate with up, down
+  const products = both.filter(({ kernel }) => kernel.label.startsWith('matmul '));
+  expect(both.length - one.length).toBe(products.length / 2);
+  const slots = sliding.layers.map(() => 128);
+  for (const tokens of [1, 15, 16, 17, 100]) {
+    const runs = both.filter((op) => op.groups(tokens, tokens - 1, slots)[0] > 0);
+    expect(runs.map(({ buffers }) => buffers)).toEqual(one.map(({ buffers }) => buffers));
+    // the smaller tile up to its 16 tokens
+    const small = runs.filter((op) => products.includes(op) && !one.some(({ kernel }) => kernel === op.kernel));
+    expect(small.length).toBe(tokens <= 16 ? products.length / 2 : 0);
+  }
 });

@@ -17,8 +17,9 @@ import {
 } from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
+import { lastRowKernel } from '../../kernels/last-row';
 import type { LinearFusion } from '../../kernels/linear';
-import { matmulGroups, matmulKernel } from '../../kernels/matmul';
+import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
 import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
@@ -31,7 +32,7 @@ import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { ModelSpec } from '../../model/spec';
 import type { Step, StepOf } from '../../model/steps';
-import { type Buffers, type Op, op } from './op';
+import { type Buffers, type Op, op, type Stage } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
 
@@ -66,6 +67,10 @@ export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
 
+/** What leaves of a pass its last token, of which the tail and the head of a decode make logits. */
+export const lowerLastRow = (spec: ModelSpec): Op =>
+  op(lastRowKernel(spec), { x: 'x', qkv: 'qkv', state: 'state' }, () => [1]);
+
 /** What a kernel does to get its input, and the buffers it is in. */
 interface LinearInput {
   fusion: Pick<LinearFusion, 'norm' | 'merge' | 'last'>;
@@ -85,8 +90,8 @@ class Lowering {
   #partials: 'rows' | 'parts' | null = null;
   /** the linear step before this one applied the activation itself */
   #gateFused = false;
-  /** whether the step that is lowered is the head */
-  #head = false;
+  /** of the step that is lowered */
+  #stage: Stage = 'layers';
 
   constructor(options: LowerOptions, mode: Mode) {
     this.#options = options;
@@ -105,7 +110,7 @@ class Lowering {
   }
 
   #push<B extends string>(...of: Parameters<typeof op<B>>): void {
-    this.#ops.push({ ...op(...of), head: this.#head });
+    this.#ops.push({ ...op(...of), stage: this.#stage });
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -120,7 +125,7 @@ class Lowering {
         return;
       }
       case 'linear':
-        this.#head = step.lastOnly;
+        if (step.lastOnly) this.#stage = 'head';
         this.#linear(step, next);
         return;
       case 'rotate': {
@@ -133,6 +138,7 @@ class Lowering {
         this.#append(step.layer);
         return;
       case 'attend':
+        if (step.layer === this.#options.model.spec.layers.length - 1) this.#stage = 'tail';
         this.#attend(step, next);
         return;
       case 'activate':
@@ -282,10 +288,14 @@ class Lowering {
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`, bytes);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
     } else {
-      const shape = this.#options.shapes.matmul;
-      this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
-        matmulGroups(rows, tokens, fusion.gated !== undefined, shape),
-      );
+      const { matmul, few } = this.#options.shapes;
+      const most = few ? matmulTokens(few) : 0;
+      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) =>
+        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
+          suits(tokens) ? matmulGroups(rows, tokens, fusion.gated !== undefined, shape) : [0],
+        );
+      if (few) push(few, (tokens) => tokens <= most);
+      push(matmul, (tokens) => tokens > most);
     }
   }
 

@@ -13,9 +13,14 @@ export interface Op {
   groups(tokens: number, last: number, slots: readonly number[]): Groups;
   /** whose rings it uses; null: none */
   layer: number | null;
-  /** whether it belongs to the head: a prefill runs that for one token alone */
-  head: boolean;
+  stage: Stage;
 }
+
+/**
+ * What a pass runs it for: what later tokens see of this one (`layers`, up to the last layer's keys and values), or
+ * logits: the rest of the last layer (`tail`), and the head, which a prefill runs for one token alone.
+ */
+export type Stage = 'layers' | 'tail' | 'head';
 
 export function op<B extends string>(
   kernel: Kernel<B>,
@@ -23,7 +28,7 @@ export function op<B extends string>(
   groups: Op['groups'],
   layer: number | null = null,
 ): Op {
-  return { kernel, buffers, groups, layer, head: false };
+  return { kernel, buffers, groups, layer, stage: 'layers' };
 }
 
 /** An op with its pipeline and bind group. */
@@ -32,3 +37,6 @@ export interface Bound {
   pipeline: GPUComputePipeline;
   group: GPUBindGroup;
 }
+
+/** Where a stage begins in a pass. */
+export const beginOf = (pass: readonly Bound[], stage: Stage): number => pass.findIndex(({ op }) => op.stage === stage);

@@ -17,41 +17,83 @@ export interface Pass {
   slots: readonly number[];
 }
 
+/** Submits that the GPU has at a time: when it is done with one it has the next, and need not wait until we hear. */
+const IN_FLIGHT = 2;
+
+/** A piece of a pass that was submitted and is not known to be done. */
+interface Flight {
+  /** when it was submitted */
+  began: number;
+  dispatches: number;
+  /** whether it is as long as it may be */
+  whole: boolean;
+  done: Promise<unknown>;
+  onDone?(): void;
+}
+
 export class Submitter {
   dispatches = 0;
   submits = 0;
   readonly #gpu: Gpu;
   /** dispatches a submit, steered towards SUBMIT_MS */
   #batch = 64;
+  /** the oldest first */
+  readonly #flights: Flight[] = [];
+  /** when the last that is done was */
+  #landed = 0;
   #profiler: Profiler | null = null;
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
   }
 
-  /** Encodes in submits of about SUBMIT_MS, waiting for each but the fastest, so that a request can be stopped. */
-  async inPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal): Promise<void> {
-    const { device, health } = this.#gpu;
+  /**
+   * Encodes in submits of about SUBMIT_MS, so that a request can be stopped, and leaves the last IN_FLIGHT of them to
+   * the GPU: settle() waits for those.
+   * @param onDone told when all of this is done, and nothing if that is not waited for
+   */
+  async inPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal, onDone?: () => void): Promise<void> {
+    const { device } = this.#gpu;
     for (let from = 0; from < bound.length; ) {
+      while (this.#flights.length >= IN_FLIGHT) await this.#land();
       throwIfAborted(signal);
-      const size = this.#batch;
-      const piece = bound.slice(from, from + size);
-      const began = performance.now();
+      const piece = bound.slice(from, from + this.#batch);
+      from += piece.length;
       const encoder = device.createCommandEncoder();
       this.encode(encoder, piece, pass);
+      const began = performance.now();
       this.submit(encoder);
-      await submittedWorkDone(device);
-      health.check();
-      const ms = performance.now() - began;
-      if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(size / 2));
-      else if (ms < 0.5 * SUBMIT_MS && piece.length === size) this.#batch = Math.min(4096, size * 2);
-      from += piece.length;
+      const done = submittedWorkDone(device);
+      // a stop may be heard before anybody waits for it
+      done.catch(() => {});
+      const [dispatches, whole] = [piece.length, piece.length === this.#batch];
+      this.#flights.push({ began, dispatches, whole, done, ...(from === bound.length ? { onDone } : {}) });
     }
+  }
+
+  /** Waits until all that inPieces() submitted is done. @throws device-lost */
+  async settle(): Promise<void> {
+    while (this.#flights.length > 0) await this.#land();
+  }
+
+  /** Waits for the oldest. */
+  async #land(): Promise<void> {
+    const { began, dispatches, whole, done, onDone } = this.#flights.shift() as Flight;
+    await done;
+    this.#gpu.health.check();
+    const now = performance.now();
+    // It had the GPU since then.
+    const ms = now - Math.max(began, this.#landed);
+    this.#landed = now;
+    if (ms > 1.5 * SUBMIT_MS) this.#batch = Math.max(1, Math.floor(dispatches / 2));
+    else if (ms < 0.5 * SUBMIT_MS && whole) this.#batch = Math.min(4096, dispatches * 2);
+    onDone?.();
   }
 
   encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
     if (this.#profiler) {
       for (const item of bound) {
+        if (item.op.groups(work.tokens, work.last, work.slots)[0] === 0) continue;
         const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
         this.#dispatch(pass, item, work);
         pass.end();

@@ -37,8 +37,6 @@ export async function timeProducts(context: TuneContext, candidate: Candidate): 
   const tokens = candidate.role === 'matmul' ? context.chunk : 1;
   const { queue } = context.gpu.device;
   queue.writeBuffer(context.buffer('state'), 0, Uint32Array.of(0, tokens));
-  // of attention that has one part
-  queue.writeBuffer(context.buffer('partials'), 0, Uint32Array.of(1));
   let rounds = 1;
   let ms = await batch(context, bound, rounds, tokens);
   while (ms < BATCH_MS && rounds < MOST_ROUNDS) {
