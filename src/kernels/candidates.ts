@@ -4,18 +4,24 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
-import { type MatmulShape, matmulName } from './matmul';
+import { type MatmulShape, matmulName, matmulSuits } from './matmul';
 import { type MatvecShape, matvecName } from './matvec';
-import { type KernelShapes, type MatvecRole, VARIANTS, variantFor } from './variants';
+import { FEW_TOKENS, type KernelShapes, MATMULS, type MatvecRole, VARIANTS, variantFor } from './variants';
 
-/** What a shape is chosen for: a product of one token, or all products of many. First what takes most of the time. */
-export const TUNED_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul'] as const;
+/**
+ * What a shape is chosen for: a product of one token, or all products of many tokens, or of few. First what takes most
+ * of the time.
+ */
+export const TUNED_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul', 'few'] as const;
 export type TunedRole = (typeof TUNED_ROLES)[number];
 
 /** A shape with what it is for. */
 export type Candidate =
   | { role: MatvecRole | 'head'; shape: MatvecShape; name: string }
-  | { role: 'matmul'; shape: MatmulShape; name: string };
+  | { role: 'matmul' | 'few'; shape: MatmulShape; name: string };
+
+export const isMatmul = (candidate: Candidate): candidate is Extract<Candidate, { role: 'matmul' | 'few' }> =>
+  candidate.role === 'matmul' || candidate.role === 'few';
 
 /**
  * Lanes that read neighbouring rows, slices that share their columns, rows a lane. More rows a lane read the input less
@@ -45,12 +51,6 @@ function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
   return able.map((shape) => ({ ...shape, table: 'workgroup' }));
 }
 
-/** Other products of many tokens than the profile's choice. */
-const MATMULS: readonly MatmulShape[] = [
-  { kind: 'tiled', tokens: 1, table: 'workgroup' },
-  { kind: 'registers', lanes: 32, tile: 2, tokens: 8, table: 'workgroup' },
-];
-
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
  * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
@@ -58,27 +58,35 @@ const MATMULS: readonly MatmulShape[] = [
 export function candidatesFor(profile: DeviceProfile): Candidate[] {
   const own = VARIANTS[variantFor(profile)];
   const { small } = VARIANTS;
-  const [manyMatvecs, manyMatmuls] = profile.software ? [[], []] : [matvecs(profile), MATMULS];
+  const able = (shapes: readonly MatmulShape[]) =>
+    profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
+  const many = profile.software ? [] : matvecs(profile);
   return TUNED_ROLES.flatMap((role): Candidate[] => {
+    if (role === 'few')
+      return own.few
+        ? named([own.few, ...able(FEW_TOKENS), small.matmul], matmulName, (one) => ({ role, ...one }))
+        : [];
     if (role === 'matmul')
-      return named([own.matmul, ...manyMatmuls, small.matmul], matmulName).map((one) => ({ role, ...one }));
+      return named([own.matmul, ...able(MATMULS), small.matmul], matmulName, (one) => ({ role, ...one }));
     const shapes = role === 'head' ? [own.head, small.head] : [own.by?.[role] ?? own.matvec, small.matvec];
-    return named([shapes[0], ...manyMatvecs, shapes[1]], matvecName).map((one) => ({ role, ...one }));
+    return named([shapes[0], ...many, shapes[1]], matvecName, (one) => ({ role, ...one }));
   });
 }
 
 /** Each once, with its name. */
-const named = <S>(shapes: readonly S[], name: (shape: S) => string) => [
-  ...new Map(shapes.map((shape) => [name(shape), { shape, name: name(shape) }])).values(),
-];
+const named = <S>(
+  shapes: readonly S[],
+  name: (shape: S) => string,
+  candidate: (one: { shape: S; name: string }) => Candidate,
+): Candidate[] => [...new Map(shapes.map((shape) => [name(shape), candidate({ shape, name: name(shape) })])).values()];
 
 /** The shapes with others for what the candidates are for. */
 export function withCandidates(shapes: KernelShapes, chosen: readonly Candidate[]): KernelShapes {
   const out = { ...shapes, by: { ...shapes.by } };
-  for (const { role, shape } of chosen) {
-    if (role === 'matmul') out.matmul = shape;
-    else if (role === 'head') out.head = shape;
-    else out.by[role] = shape;
+  for (const candidate of chosen) {
+    if (isMatmul(candidate)) out[candidate.role] = candidate.shape;
+    else if (candidate.role === 'head') out.head = candidate.shape;
+    else out.by[candidate.role] = candidate.shape;
   }
   return out;
 }

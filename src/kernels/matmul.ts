@@ -29,10 +29,12 @@ export type MatmulShape = { table: CodebookTable } & (
 );
 
 /** A shape's name in info() and in tables. */
-export const matmulName = (shape: MatmulShape): string =>
-  shape.kind === 'tiled'
-    ? `tiled, ${16 * shape.tokens} tokens`
-    : `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
+export const matmulName = (shape: MatmulShape): string => {
+  if (shape.kind === 'registers') return `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
+  const { rows, tokens, lanes, slices, step, f16 } = shape;
+  const tile = `tiled ${rows * lanes[0]}x${tokens * lanes[1]} by ${rows}x${tokens}, ${step} columns`;
+  return [tile, slices > 1 && `${slices} slices`, f16 && 'f16'].filter(Boolean).join(', ');
+};
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string) {
   const gated = fusion.gated !== undefined;

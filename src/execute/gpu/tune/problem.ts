@@ -4,7 +4,7 @@
  */
 import { f16Table } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
-import type { Candidate } from '../../../kernels/candidates';
+import { type Candidate, isMatmul } from '../../../kernels/candidates';
 import type { LinearFusion } from '../../../kernels/linear';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
 
@@ -44,11 +44,12 @@ const FUSIONS: Record<Candidate['role'], Partial<LinearFusion>> = {
   mlp: { accumulate: true },
   head: { norm: { eps: 1e-5, offset: 0 }, last: true },
   matmul: { gated: 'silu' },
+  few: { accumulate: true, bias: true },
 };
 
 /** Outputs, tokens, and chunks of columns of a problem: a workgroup and some more, a round of the slices and a bit. */
 function sizeFor(candidate: Candidate, chunksAScale: number): { outputs: number; tokens: number; chunks: number } {
-  if (candidate.role === 'matmul') return { outputs: 67, tokens: 19, chunks: 3 * chunksAScale };
+  if (isMatmul(candidate)) return { outputs: 67, tokens: candidate.role === 'few' ? 7 : 70, chunks: 5 * chunksAScale };
   const { lanes, slices, tile } = candidate.shape;
   const outputs = (lanes === 'even' ? 8 : lanes) * tile + 3;
   return { outputs, tokens: candidate.role === 'head' ? 3 : 1, chunks: (slices + 1) * chunksAScale };
@@ -85,7 +86,7 @@ export function problemFor(candidate: Candidate, format: MatrixFormat): Problem 
     x,
     ...(fusion.norm && { norm_weight: weight }),
     ...(fusion.bias && { bias }),
-    ...((fusion.last || candidate.role === 'matmul') && { state: Uint32Array.of(0, tokens, 0, 0) }),
+    ...((fusion.last || isMatmul(candidate)) && { state: Uint32Array.of(0, tokens, 0, 0) }),
   };
   const inputs = Object.entries(vectors).filter(([, { length }]) => length > 0);
   const inputRows = fusion.last ? [tokens - 1] : Array.from({ length: tokens }, (_, t) => t);

@@ -4,7 +4,8 @@
  * needs before the first prompt.
  */
 import { submittedWorkDone } from '../../../gpu/wait';
-import { type Candidate, withCandidates } from '../../../kernels/candidates';
+import { type Candidate, isMatmul, withCandidates } from '../../../kernels/candidates';
+import { matmulTokens } from '../../../kernels/matmul';
 import { lower } from '../lower';
 import type { Bound } from '../op';
 import type { TuneContext } from './context';
@@ -24,17 +25,18 @@ const LABELS: Record<Candidate['role'], RegExp> = {
   mlp: /^matvec mlp/,
   head: /^matvec logits/,
   matmul: /^matmul (qkv|attn|gateUp|mlp)/,
+  few: /^matmul (qkv|attn|gateUp|mlp)/,
 };
 
 /** @returns ms of one pass through all layers */
 export async function timeProducts(context: TuneContext, candidate: Candidate): Promise<number> {
-  const mode = candidate.role === 'matmul' ? 'prefill' : 'decode';
+  const mode = isMatmul(candidate) ? 'prefill' : 'decode';
   const shapes = withCandidates(context.shapes, [candidate]);
   const ops = lower({ ...context.lowering, shapes }, mode).filter(({ kernel }) =>
     LABELS[candidate.role].test(kernel.label),
   );
   const bound = await context.bind(ops);
-  const tokens = candidate.role === 'matmul' ? context.chunk : 1;
+  const tokens = !isMatmul(candidate) ? 1 : candidate.role === 'few' ? matmulTokens(candidate.shape) : context.chunk;
   const { queue } = context.gpu.device;
   queue.writeBuffer(context.buffer('state'), 0, Uint32Array.of(0, tokens));
   let rounds = 1;
@@ -57,6 +59,7 @@ async function batch({ gpu }: TuneContext, bound: readonly Bound[], rounds: numb
   for (let round = 0; round < rounds; round++) {
     for (const { op, pipeline, group } of bound) {
       const [x, y = 1, z = 1] = op.groups(tokens, tokens - 1, []);
+      if (x === 0) continue;
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y, z);

@@ -48,7 +48,7 @@ export const variantName = ({ role, name }: Pick<Candidate, 'role' | 'name'>): s
 /** The format that most of a role's weights have, so that it is the one to check with. */
 function formatOf({ lowering }: TuneContext, role: TunedRole): MatrixFormat {
   const steps = lowering.model.steps.filter(
-    (step) => step.op === 'linear' && (role === 'matmul' || roleOf(step) === role),
+    (step) => step.op === 'linear' && (role === 'matmul' || role === 'few' || roleOf(step) === role),
   );
   const names = new Set(steps.flatMap((step) => (step.op === 'linear' ? step.parts.map(({ name }) => name) : [])));
   const sizes = new Map<string, { format: MatrixFormat; bytes: number }>();
@@ -70,8 +70,9 @@ export async function tune(context: TuneContext, request: TuneRequest): Promise<
   const trials = new Trials(context, request, rejected);
   const chosen: Candidate[] = [];
   const choice: Choice = {};
+  const roles = TUNED_ROLES.filter((role) => trials.of(role).length > 0);
   // what answers in any case comes first, and is checked whatever the time
-  for (const role of TUNED_ROLES) {
+  for (const role of roles) {
     const first = await trials.first(role);
     if (!first) throw noneIsRight(role, rejected);
     chosen.push(first);
@@ -79,7 +80,7 @@ export async function tune(context: TuneContext, request: TuneRequest): Promise<
   }
   const isLate = () => signal.aborted || performance.now() - began > limit;
   let timed = false;
-  for (const [at, role] of TUNED_ROLES.entries()) {
+  for (const [at, role] of roles.entries()) {
     if (isLate()) break;
     const ms = await timeProducts(context, chosen[at]);
     const before = choice[role]?.ms;
@@ -90,7 +91,7 @@ export async function tune(context: TuneContext, request: TuneRequest): Promise<
     // without a time, the next load times all of them
     choice[role] = { name: best.candidate.name, ...(whole && { ms: best.ms }) };
   }
-  const whole = TUNED_ROLES.every((role) => choice[role]?.ms !== undefined);
+  const whole = roles.every((role) => choice[role]?.ms !== undefined);
   const how = !whole ? 'timed in part' : timed ? 'timed' : 'stored';
   return { chosen, choice, rejected, how, ms: performance.now() - began };
 }
@@ -116,7 +117,7 @@ class Trials {
 
   /** A role's candidate that is known, else the profile's choice, else the next one, whichever is right first. */
   async first(role: TunedRole): Promise<Candidate | undefined> {
-    const all = this.#of(role);
+    const all = this.of(role);
     const known = all.filter((one) => this.#isKnown(one));
     for (const candidate of [...known, ...all]) if (await this.#isGood(candidate)) return candidate;
     return undefined;
@@ -126,7 +127,7 @@ class Trials {
   async fastest(first: Timed, isLate: () => boolean): Promise<{ best: Timed; whole: boolean }> {
     let best = first;
     const { role } = first.candidate;
-    const others = this.#of(role).filter((candidate) => candidate !== first.candidate);
+    const others = this.of(role).filter((candidate) => candidate !== first.candidate);
     // a browser compiles several at a time
     for (const candidate of others) prepareTest(this.#context, candidate, formatOf(this.#context, role));
     for (const candidate of others) {
@@ -138,7 +139,7 @@ class Trials {
     return { best, whole: true };
   }
 
-  #of(role: TunedRole): Candidate[] {
+  of(role: TunedRole): Candidate[] {
     return this.#request.candidates.filter((candidate) => candidate.role === role);
   }
 
