@@ -58,7 +58,7 @@ describe('bytes of a matrix', () => {
     [576, 1536],
     [2048, 576],
     [14336, 4096],
-  ])('nested NF4 of [%i, %i]: at most 2 %% more than in the file', (rows, cols) => {
+  ])('nested NF4 of [%i, %i]: at most a fiftieth more than in the file', (rows, cols) => {
     const blocks = (rows * cols) / 64;
     const stored = (rows * cols) / 2 + blocks + 4 * Math.ceil(blocks / 256) + 1024 + 64;
     const held = wholeBytes(matrixBytes(NESTED, rows, cols, 'webgpu'));
