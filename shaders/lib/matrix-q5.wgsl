@@ -1,9 +1,11 @@
-// A matrix of Q5_K: codes of 5 bits, value = code * scale + offset. codes as matrix-q4 has them, without the fifth
-// bits, which are high [chunk][row]: of one u32, bit i is that of column i.
+// A matrix of Q5_K: codes of 5 bits, value = code * scale + offset. codes [chunk of 32 columns][row]: the lower 4 bits,
+// one vec4u; byte k of word i holds columns 8i + k (low nibble) and 8i + 4 + k (high). high [chunk][row]: the fifth
+// bits, one u32; bit q of byte k is that of column 4q + k.
 // Defaults: ROWS = 64; CODE_WORDS = 256; HIGH = 256; OFFSET = true
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(8) var<storage, read> high: array<u32, $HIGH>;
 #include scales-k
+#include quads
 
 struct Chunk { codes: vec4u, high: u32 }
 
@@ -18,8 +20,8 @@ struct Octet { a: vec4f, b: vec4f }
 
 fn octet(c: Chunk, index: u32) -> Octet {
   let w = c.codes[index];
-  let h = c.high >> (8u * index);
-  let a = (vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u)) | (vec4u(h << 4u, h << 3u, h << 2u, h << 1u) & vec4u(16u));
-  let b = (vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u)) | (vec4u(h, h >> 1u, h >> 2u, h >> 3u) & vec4u(16u));
-  return Octet(vec4f(a), vec4f(b));
+  let h = c.high >> (2u * index);
+  return Octet(
+    quad((w & 0x0f0f0f0fu) | ((h << 4u) & 0x10101010u)),
+    quad(((w >> 4u) & 0x0f0f0f0fu) | ((h << 3u) & 0x10101010u)));
 }

@@ -1,11 +1,12 @@
-// A matrix of Q6_K: codes of 6 bits, value = (code - 32) * scale, a scale each 16 columns. codes as matrix-q4 has them,
-// without the upper two bits, which are high [chunk][row]: of one vec2u, bits 2i and 2i + 1 are those of column i.
+// A matrix of Q6_K: codes of 6 bits, value = (code - 32) * scale, a scale each 16 columns. codes as matrix-q5 has them;
+// high [chunk][row]: the upper 2 bits, one vec2u; bits 2q and 2q + 1 of byte k are those of column 4q + k (+ 16 in y).
 // scales: first [64 columns][row], four int8; from SCALES_OF on [block of 256 columns][row], the f32 that multiplies
 // them. They travel with the codes and are applied as these are decoded; to the kernel such a matrix has no scales.
 // Defaults: ROWS = 64; CODE_WORDS = 256; HIGH = 256; SCALES = 160; SCALES_OF = 128; OFFSET = false
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(1) var<storage, read> scales: array<u32, $SCALES>;
 @group(0) @binding(8) var<storage, read> high: array<vec2u, $HIGH>;
+#include quads
 
 struct Chunk { codes: vec4u, high: vec2u, scale: vec2f }
 
@@ -23,9 +24,9 @@ struct Octet { a: vec4f, b: vec4f }
 
 fn octet(c: Chunk, index: u32) -> Octet {
   let w = c.codes[index];
-  let h = select(c.high.x, c.high.y, index > 1u) >> (16u * (index & 1u));
-  let a = (vec4u(w >> 4u, w, w >> 12u, w >> 8u) & vec4u(15u)) | (vec4u(h << 4u, h << 2u, h, h >> 2u) & vec4u(48u));
-  let b = (vec4u(w >> 20u, w >> 16u, w >> 28u, w >> 24u) & vec4u(15u)) | (vec4u(h >> 4u, h >> 6u, h >> 8u, h >> 10u) & vec4u(48u));
+  let h = select(c.high.x, c.high.y, index > 1u) >> (4u * (index & 1u));
   let scale = select(c.scale.x, c.scale.y, index > 1u);
-  return Octet((vec4f(a) - 32.0) * scale, (vec4f(b) - 32.0) * scale);
+  return Octet(
+    (quad((w & 0x0f0f0f0fu) | ((h << 4u) & 0x30303030u)) - 32.0) * scale,
+    (quad(((w >> 4u) & 0x0f0f0f0fu) | ((h << 2u) & 0x30303030u)) - 32.0) * scale);
 }

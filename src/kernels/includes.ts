@@ -3,7 +3,6 @@ import activation from '../../shaders/lib/activation.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk-scale.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
-import half from '../../shaders/lib/half.wgsl?raw';
 import headValue from '../../shaders/lib/head-value.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix-dense.wgsl?raw';
@@ -12,6 +11,7 @@ import matrixQ5 from '../../shaders/lib/matrix-q5.wgsl?raw';
 import matrixQ6 from '../../shaders/lib/matrix-q6.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix-q8.wgsl?raw';
 import merge from '../../shaders/lib/merge.wgsl?raw';
+import quads from '../../shaders/lib/quads.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import rotate from '../../shaders/lib/rotate.wgsl?raw';
 import scales from '../../shaders/lib/scales.wgsl?raw';
@@ -24,7 +24,6 @@ export const INCLUDES = {
   best,
   'chunk-scale': chunkScale,
   finish,
-  half,
   'head-value': headValue,
   kv,
   'matrix-dense': matrixDense,
@@ -33,6 +32,7 @@ export const INCLUDES = {
   'matrix-q6': matrixQ6,
   'matrix-q8': matrixQ8,
   merge,
+  quads,
   rope,
   rotate,
   scales,

@@ -15,4 +15,8 @@ export const SCATTER_K = {
 
 /** A thread takes 32 columns of a row; workgroups as those of scatter. */
 export const scatterKKernel = (levels: KQuant) =>
-  kernel(SCATTER_K, { THREADS: UPLOAD_THREADS, FIVE: levels === 'Q5_K', SIX: levels === 'Q6_K' }, `scatter_${levels}`);
+  kernel(
+    SCATTER_K,
+    { THREADS: UPLOAD_THREADS, FOUR: levels === 'Q4_K', FIVE: levels === 'Q5_K', SIX: levels === 'Q6_K' },
+    `scatter_${levels}`,
+  );

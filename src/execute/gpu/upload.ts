@@ -173,13 +173,15 @@ export class GpuSink implements WeightSink {
   /** Rows of a K-quant, as the file has them. */
   async #scatterBlocks(
     matrix: DeviceMatrix,
-    { levels, data, rows: all }: RowSlice & PackedRows,
+    slice: RowSlice & PackedRows,
     first: number,
     rows: number,
     place: number[],
   ): Promise<void> {
+    const { levels, data } = slice;
     if (levels !== levelsOf(matrix.format)) throw mismatch(matrix, levels);
-    const bytes = data.byteLength / all;
+    checkScales(matrix, slice);
+    const bytes = data.byteLength / slice.rows;
     this.#write('upload.codes', data.subarray(first * bytes, (first + rows) * bytes));
     const { scatterKKernel } = await import('../../kernels/scatter-k');
     await this.#run(
@@ -312,6 +314,18 @@ function padded(data: Uint8Array, rows: number, bytes: number, multiple: number)
   const out = new Uint8Array(rows * wide);
   for (let r = 0; r < rows; r++) out.set(data.subarray(r * bytes, (r + 1) * bytes), r * wide);
   return out;
+}
+
+/** Q4_K and Q5_K hold their f16 with exponents that are 10 more (shaders/lib/scales-k.wgsl): no weights come near. */
+function checkScales({ name }: DeviceMatrix, { levels, data, block, halves }: PackedRows): void {
+  if (levels === 'Q6_K') return;
+  for (const half of halves) {
+    for (let at = half + 1; at < data.length; at += block) {
+      if ((data[at] & 0x7c) < 0x58) continue;
+      const message = `${name} has scales of 128 or more, which ${levels} cannot have on the GPU. Use backend "cpu".`;
+      throw new NibbleError('unsupported-quantization', message, { name, levels });
+    }
+  }
 }
 
 const mismatch = (matrix: DeviceMatrix, type: string): NibbleError =>

@@ -68,8 +68,14 @@ function laidOutBlocks(slice: RowSlice & PackedRows): LaidOut {
   const width = { Q4_K: 0, Q5_K: 1, Q6_K: 2 }[levels];
   const high = new Uint8Array((rows * cols * width) / 8);
   for (let i = 0; i < rows * cols; i++) {
-    codes[i >> 1] |= (code(i) & 15) << (i & 1 ? 0 : 4);
-    if (width) high[Math.floor((i * width) / 8)] |= (code(i) >> 4) << ((i * width) % 8);
+    if (!width) codes[i >> 1] |= code(i) << (i & 1 ? 0 : 4);
+    else {
+      // four columns in the lower nibbles of four bytes, the next four above them
+      codes[4 * (i >> 3) + (i & 3)] |= (code(i) & 15) << (i & 4);
+      const [chunk, quad] = [i >> 5, (i >> 2) & 7];
+      const byte = 4 * (width * chunk + ((quad * width) >> 3)) + (i & 3);
+      high[byte] |= (code(i) >> 4) << ((quad * width) & 7);
+    }
   }
   const chunks = (from: Uint8Array, bytes: number) =>
     transposed(from, new Uint8Array(from.length), rows, from.length / rows, bytes);
@@ -87,7 +93,7 @@ function scalesOfFour(data: Uint8Array, rows: number, block: number): Uint8Array
   for (let b = 0; b < blocks; b++) {
     const at = b * block;
     const q = data.subarray(at + 4, at + 16);
-    words[4 * b] = new DataView(data.buffer, data.byteOffset + at).getUint32(0, true);
+    words[4 * b] = shifted(data, at) | (shifted(data, at + 2) << 16);
     for (let j = 0; j < 8; j++) {
       const sc = j < 4 ? q[j] & 63 : (q[j + 4] & 15) | ((q[j - 4] >> 6) << 4);
       const m = j < 4 ? q[j + 4] & 63 : (q[j + 4] >> 4) | ((q[j] >> 6) << 4);
@@ -98,6 +104,15 @@ function scalesOfFour(data: Uint8Array, rows: number, block: number): Uint8Array
   }
   const from = new Uint8Array(words.buffer);
   return transposed(from, new Uint8Array(from.length), rows, from.length / rows, 16);
+}
+
+/** The bits of an f16 at 1024 times its value, as if there were one more exponent. */
+function shifted(data: Uint8Array, at: number): number {
+  const [value] = denseValues(data.slice(at, at + 2), 'f16');
+  if (value === 0) return data[at + 1] << 8;
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  const mantissa = (Math.abs(value) / 2 ** exponent - 1) * 1024;
+  return (value < 0 ? 0x8000 : 0) | ((exponent + 25) << 10) | mantissa;
 }
 
 /** Sixteen int8 of each block, and d of each. */
