@@ -94,7 +94,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var bits: vec2u;
   for (var i = 0u; i < 8u; i++) {
     let four = (word(begin + 128u + 32u * side + 4u * i) >> (2u * (part % 4u))) & 0x03030303u;
-    bits[i / 4u] |= four << (2u * (i % 4u));
+    bits[i / 4u] |= (four ^ 0x02020202u) << (2u * (i % 4u));
   }
   high[chunk * rows + row] = bits;
   if (part % 2u == 0u) {

@@ -5,7 +5,6 @@
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(8) var<storage, read> high: array<u32, $HIGH>;
 #include scales-k
-#include quads
 
 struct Chunk { codes: vec4u, high: u32 }
 
@@ -17,6 +16,11 @@ fn prepare_table(thread: u32) {}
 
 // Columns 8 * octet .. + 7 of a chunk, unscaled.
 struct Octet { a: vec4f, b: vec4f }
+
+// Four codes, one a byte.
+fn quad(bytes: u32) -> vec4f {
+  return vec4f(vec4u(bytes, bytes >> 8u, bytes >> 16u, bytes >> 24u) & vec4u(255u));
+}
 
 fn octet(c: Chunk, index: u32) -> Octet {
   let w = c.codes[index];

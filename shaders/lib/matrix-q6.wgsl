@@ -1,4 +1,4 @@
-// A matrix of Q6_K: codes of 6 bits, value = (code - 32) * scale, a scale each 16 columns. codes as matrix-q5 has them;
+// A matrix of Q6_K: signed codes of 6 bits, value = code * scale, a scale each 16 columns. codes as matrix-q5 has them;
 // high [chunk][row]: the upper 2 bits, one vec2u; bits 2q and 2q + 1 of byte k are those of column 4q + k (+ 16 in y).
 // scales: first [64 columns][row], four int8; from SCALES_OF on [block of 256 columns][row], the f32 that multiplies
 // them. They travel with the codes and are applied as these are decoded; to the kernel such a matrix has no scales.
@@ -6,7 +6,6 @@
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
 @group(0) @binding(1) var<storage, read> scales: array<u32, $SCALES>;
 @group(0) @binding(8) var<storage, read> high: array<vec2u, $HIGH>;
-#include quads
 
 struct Chunk { codes: vec4u, high: vec2u, scale: vec2f }
 
@@ -22,11 +21,16 @@ fn prepare_table(thread: u32) {}
 // Columns 8 * octet .. + 7 of a chunk.
 struct Octet { a: vec4f, b: vec4f }
 
+// Four codes, each in the lower 6 bits of a byte.
+fn signed_quad(bytes: u32) -> vec4f {
+  return vec4f((vec4i(bitcast<i32>(bytes)) << vec4u(26u, 18u, 10u, 2u)) >> vec4u(26u));
+}
+
 fn octet(c: Chunk, index: u32) -> Octet {
   let w = c.codes[index];
   let h = select(c.high.x, c.high.y, index > 1u) >> (4u * (index & 1u));
   let scale = select(c.scale.x, c.scale.y, index > 1u);
   return Octet(
-    (quad((w & 0x0f0f0f0fu) | ((h << 4u) & 0x30303030u)) - 32.0) * scale,
-    (quad(((w >> 4u) & 0x0f0f0f0fu) | ((h << 2u) & 0x30303030u)) - 32.0) * scale);
+    signed_quad((w & 0x0f0f0f0fu) | ((h << 4u) & 0x30303030u)) * scale,
+    signed_quad(((w >> 4u) & 0x0f0f0f0fu) | ((h << 2u) & 0x30303030u)) * scale);
 }

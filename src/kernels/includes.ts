@@ -11,7 +11,6 @@ import matrixQ5 from '../../shaders/lib/matrix-q5.wgsl?raw';
 import matrixQ6 from '../../shaders/lib/matrix-q6.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix-q8.wgsl?raw';
 import merge from '../../shaders/lib/merge.wgsl?raw';
-import quads from '../../shaders/lib/quads.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import rotate from '../../shaders/lib/rotate.wgsl?raw';
 import scales from '../../shaders/lib/scales.wgsl?raw';
@@ -32,7 +31,6 @@ export const INCLUDES = {
   'matrix-q6': matrixQ6,
   'matrix-q8': matrixQ8,
   merge,
-  quads,
   rope,
   rotate,
   scales,

@@ -6,6 +6,7 @@ import {
   chunkBytes,
   type DeviceMatrix,
   NESTED_HEAD,
+  NESTED_PAIR,
   nestedGroups,
   scalesPerRow,
 } from '../memory/layout';
@@ -46,10 +47,11 @@ export function nestedParts({ parts, cols, format }: Pick<DeviceMatrix, 'parts' 
 }
 
 function nestedConstants(matrix: Pick<DeviceMatrix, 'parts' | 'cols' | 'format' | 'bytes'>): Constants {
-  const parts = levelsOf(matrix.format) === 'nested' ? nestedParts(matrix) : [];
+  const [first, ...parts] = levelsOf(matrix.format) === 'nested' ? nestedParts(matrix) : [];
   return {
-    NESTED: matrix.bytes.nested / 4,
+    NESTED: matrix.bytes.nested / NESTED_PAIR,
     ROW_SCALES: scalesPerRow(matrix.format, matrix.cols),
+    FIRST_IN_GROUP: first?.firstInGroup ?? 0,
     PARTS: parts.length,
     PART_AT: parts.map(({ at }) => at).join(', '),
     PART_FIRST: parts.map(({ firstInGroup }) => firstInGroup).join(', '),

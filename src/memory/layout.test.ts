@@ -76,7 +76,7 @@ describe('bytes of a matrix', () => {
       scales: 202 * 4,
       offsets: 0,
       high: 0,
-      nested: 4 * (2 * 257 + 2 + 2),
+      nested: 8 * (2 * 256 + 2 + 2),
     });
   });
   it('on the CPU has no padding', () => {

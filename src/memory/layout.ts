@@ -11,8 +11,8 @@
  *   Q5_K    the same, and of each code the fifth bit: high [chunk][row] 4 bytes                     5.5
  *   Q6_K    codes as q4, high [chunk][row] 8 bytes; scales [64 columns][row] four int8, then
  *           [block of 256][row] f32                                                                 6.625
- *   nested  codes as q4, scales [four blocks][row] a byte each; nested, of each tensor in the matrix: offset, map,
- *           absmax of each group                                                        4.13 with blocks of 64
+ *   nested  codes as q4, scales [four blocks][row] a byte each; nested, of each tensor in the matrix: 2 KiB of its
+ *           map and offset, absmax of each group                                        4.13 with blocks of 64
  *
  * On the CPU a matrix is row-major and unpadded, its scales and offsets f32.
  */
@@ -73,8 +73,11 @@ export const K_BYTES = {
   Q6_K: { high: 8, scales: 20 },
 } as const;
 
-/** Where the absmax of a tensor's groups begin in the f32 of `nested`: behind an offset and a map. */
-export const NESTED_HEAD = 257;
+/** Bytes of an element of `nested`: a value of the map and the offset that goes with it, or a group's absmax and 0. */
+export const NESTED_PAIR = 8;
+
+/** How many elements of a tensor are its map's: its groups' follow. */
+export const NESTED_HEAD = 256;
 
 /** Groups of nested scales that some rows of a tensor meet: the first, and how many. */
 export function nestedGroups(firstRow: number, rows: number, blocks: number): { first: number; count: number } {
@@ -101,7 +104,7 @@ export function matrixBytes(
   const codes = (rows * columns * (levels ? 16 : chunkBytes(format))) / CHUNK_COLUMNS;
   if (levels === 'nested') {
     const groups = parts.reduce((sum, part) => sum + nestedGroups(part.firstRow, part.rows, perRow).count, 0);
-    const nested = (parts.length * NESTED_HEAD + groups) * 4;
+    const nested = (parts.length * NESTED_HEAD + groups) * NESTED_PAIR;
     return { codes, scales: rows * roundUp(perRow, 4), offsets: 0, high: 0, nested };
   }
   if (levels) {

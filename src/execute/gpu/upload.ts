@@ -16,6 +16,8 @@ import {
   chunkBytes,
   type DeviceMatrix,
   matrixBuffers,
+  NESTED_HEAD,
+  NESTED_PAIR,
   roundUp,
   SUPER_COLUMNS,
 } from '../../memory/layout';
@@ -198,8 +200,11 @@ export class GpuSink implements WeightSink {
     if (slice.type !== 'q4' || !slice.nested || levelsOf(matrix.format) !== 'nested') return;
     const { absmax, map, offset } = slice.nested;
     for (const { at: row, table, groups } of nestedParts(matrix)) {
-      const own = absmax.subarray(groups.first, groups.first + groups.count);
-      if (row === at) this.#write(`${matrix.name}.nested`, Float32Array.of(offset, ...map, ...own), 4 * table);
+      if (row !== at) continue;
+      const pairs = new Float32Array(2 * (NESTED_HEAD + groups.count));
+      for (let code = 0; code < NESTED_HEAD; code++) pairs.set([map[code], offset], 2 * code);
+      for (let i = 0; i < groups.count; i++) pairs[2 * (NESTED_HEAD + i)] = absmax[groups.first + i];
+      this.#write(`${matrix.name}.nested`, pairs, NESTED_PAIR * table);
     }
   }
 

@@ -42,7 +42,7 @@ export function laidOut(format: MatrixFormat, slice: RowSlice): LaidOut {
   };
 }
 
-/** Four bytes of a row side by side; then what they index and are multiplied by. */
+/** Four bytes of a row side by side; then what they index, with what is added, and are multiplied by. */
 function laidOutNested({ row0, rows, cols, block }: RowSlice & { block: number }, nested: NestedScales): LaidOut {
   const blocks = cols / block;
   const width = Math.ceil(blocks / 4) * 4;
@@ -50,9 +50,10 @@ function laidOutNested({ row0, rows, cols, block }: RowSlice & { block: number }
   for (let r = 0; r < rows; r++)
     bytes.set(nested.codes.subarray((row0 + r) * blocks, (row0 + r + 1) * blocks), r * width);
   const groups = nested.absmax.subarray((row0 * blocks) >> 8, (((row0 + rows) * blocks - 1) >> 8) + 1);
+  const pairs = [...[...nested.map].map((value) => [value, nested.offset]), ...[...groups].map((value) => [value, 0])];
   return {
     scales: transposed(bytes, new Uint8Array(bytes.length), rows, width, 4),
-    nested: new Uint8Array(Float32Array.of(nested.offset, ...nested.map, ...groups).buffer),
+    nested: new Uint8Array(Float32Array.from(pairs.flat()).buffer),
   };
 }
 
@@ -74,7 +75,9 @@ function laidOutBlocks(slice: RowSlice & PackedRows): LaidOut {
       codes[4 * (i >> 3) + (i & 3)] |= (code(i) & 15) << (i & 4);
       const [chunk, quad] = [i >> 5, (i >> 2) & 7];
       const byte = 4 * (width * chunk + ((quad * width) >> 3)) + (i & 3);
-      high[byte] |= (code(i) >> 4) << ((quad * width) & 7);
+      // of six bits signed ones
+      const upper = (code(i) >> 4) ^ (width === 2 ? 2 : 0);
+      high[byte] |= upper << ((quad * width) & 7);
     }
   }
   const chunks = (from: Uint8Array, bytes: number) =>
