@@ -1,29 +1,16 @@
-// A matrix of 4-bit codes: value = codebook[code] * scale (+ offset).
+// A matrix of 4-bit codes: value = codebook[code] * scale (+ offset), scales as SCALING has them.
 // codes [chunk of 32 columns][row]: one vec4u; byte k of a word holds columns 2k (high nibble) and 2k + 1 (low).
-// Defaults: ROWS = 64; CODE_WORDS = 256; SCALES = 128; CHUNKS_A_SCALE = 2; OFFSET = false
+// Defaults: ROWS = 64; CODE_WORDS = 256; SCALING = scales
 // Defaults: TABLE_CONST = false; CODEBOOK = ; BYTE_VALUES = ; LINEAR = false
 // Defaults: LINEAR_SHIFTED = false; LINEAR_BASE = -8.0
 @group(0) @binding(0) var<storage, read> codes: array<vec4u, $CODE_WORDS>;
-@group(0) @binding(1) var<storage, read> scales: array<f32, $SCALES>;
-#if OFFSET
-@group(0) @binding(2) var<storage, read> offsets: array<f32, $SCALES>;
-#end
+#include $SCALING
 
 alias Chunk = vec4u;
 
 fn load_chunk(chunk: u32, row: u32) -> Chunk {
   return codes[chunk * $ROWS + row];
 }
-
-fn load_scale(chunk: u32, row: u32) -> f32 {
-  return scales[(chunk / $CHUNKS_A_SCALE) * $ROWS + row];
-}
-
-#if OFFSET
-fn load_offset(chunk: u32, row: u32) -> f32 {
-  return offsets[(chunk / $CHUNKS_A_SCALE) * $ROWS + row];
-}
-#end
 
 #if TABLE_CONST
 // The two values of every byte: one look-up for two weights.

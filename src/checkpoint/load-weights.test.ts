@@ -101,7 +101,7 @@ it.each([
     async *read(name: string) {
       for await (const slice of read(name)) {
         if (pattern.test(name)) {
-          if (slice.type === 'dense') slice.data.fill(255, 0, 4);
+          if (slice.type === 'dense' || slice.type === 'packed') slice.data.fill(255, 0, 4);
           else slice.scales[0] = Number.NaN;
         }
         yield slice;

@@ -3,7 +3,14 @@ import { NibbleError, throwIfAborted } from '../errors';
 import { dequantize } from '../formats/dequantize';
 import { denseValues } from '../formats/half';
 import { unsupported } from '../formats/json';
-import type { DenseType, MatrixFormat, RowSlice, TensorInfo } from '../formats/matrix';
+import {
+  arraysOf,
+  type DenseType,
+  type MatrixFormat,
+  type PackedRows,
+  type RowSlice,
+  type TensorInfo,
+} from '../formats/matrix';
 import { release } from '../platform/release';
 import { yieldToEvents } from '../platform/yield-to-events';
 import type { Checkpoint } from './checkpoint';
@@ -93,12 +100,14 @@ export async function loadWeights(
 const PIECE_BYTES = 4 << 20;
 
 async function place(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
-  if (slice.type === 'dense' || slice.type === wanted.type) return sink.write(name, slice);
-  for (const piece of dequantize(slice, format, PIECE_BYTES)) {
+  if (slice.type === 'dense' || format.type === wanted.type) return sink.write(name, slice);
+  const quantised = slice.type === 'packed' ? { ...slice, ...slice.unpack() } : slice;
+  for (const piece of dequantize(quantised, format, PIECE_BYTES)) {
     await sink.write(name, piece);
     // a sink copies what it is given
     release(piece.data);
   }
+  if (slice.type === 'packed') release(...arraysOf(quantised));
 }
 
 /** Its own memory: a browser that is shown a view keeps all that lies around it (release.ts). */
@@ -112,11 +121,20 @@ function checkFinite(name: string, slice: RowSlice): void {
   const good =
     slice.type === 'dense'
       ? allFinite(slice.data, slice.dense)
-      : [slice.scales, slice.offsets].every((values) => !values || allFinite(values, 'f32'));
+      : slice.type === 'packed'
+        ? finiteBlocks(slice)
+        : [slice.scales, slice.offsets].every((values) => !values || allFinite(values, 'f32'));
   if (good) return;
   const message = `${name} holds values that are not finite, near row ${slice.row0}. Get the model again.`;
   throw new NibbleError('corrupt-checkpoint', message, { name, row: slice.row0 });
 }
+
+/** The numbers of 16 bits of each block: all else in it is whole numbers. */
+const finiteBlocks = ({ data, block, halves }: PackedRows): boolean =>
+  halves.every((half) => {
+    for (let at = half + 1; at < data.length; at += block) if ((data[at] & 0x7c) === 0x7c) return false;
+    return true;
+  });
 
 /** A float is not finite when all bits of its exponent are set. */
 function allFinite({ buffer, byteOffset, byteLength }: ArrayBufferView, type: DenseType): boolean {

@@ -2,7 +2,7 @@
 import { NibbleError, throwIfAborted } from '../errors';
 import { openSafetensorsFolder } from '../formats/folder';
 import { type ByteRange, type FileLayout, recordsInOrder } from '../formats/layout';
-import type { RowSlice } from '../formats/matrix';
+import { arraysOf, type RowSlice } from '../formats/matrix';
 import { tensorRows } from '../formats/rows';
 import { release } from '../platform/release';
 import { type Lent, lentWhole } from '../sources/lent';
@@ -52,9 +52,6 @@ async function lentBy(source: Source, { path, start, end }: ByteRange, signal?: 
   if (source.lend) return source.lend(path, start, end, signal);
   return lentWhole(await source.read(path, start, end, signal));
 }
-
-const arraysOf = (slice: RowSlice): ArrayBufferView[] =>
-  slice.type === 'dense' ? [slice.data] : [slice.codes, slice.scales, ...(slice.offsets ? [slice.offsets] : [])];
 
 /** What a layout says, with the bytes of a source. */
 export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {

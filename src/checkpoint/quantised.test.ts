@@ -24,7 +24,7 @@ const load = (name: string) => {
 async function all(slices: AsyncIterable<RowSlice>) {
   const [codes, scales]: [number[], number[]] = [[], []];
   for await (const slice of slices) {
-    if (slice.type === 'dense') codes.push(...slice.data);
+    if (slice.type === 'dense' || slice.type === 'packed') codes.push(...slice.data);
     else {
       codes.push(...slice.codes);
       scales.push(...slice.scales);

@@ -7,13 +7,12 @@ import { cut } from '../errors';
 import { atMost } from './at-most';
 import { corrupt, isObject, parseObject, unsupported } from './json';
 import type { ByteRange, ReadBytes, TensorRecord } from './layout';
-import { alignedBlock, type DenseType } from './matrix';
+import { alignedBlock, type DenseType, type MatrixFormat, NESTED_BLOCK } from './matrix';
 import type { RawTensor } from './safetensors';
 
 const DENSE: Record<string, DenseType | 'f64'> = { F32: 'f32', F16: 'f16', BF16: 'bf16', F64: 'f64' };
 const STATE = /^(.+)\.quant_state\.bitsandbytes__(nf4|fp4)$/;
 const STATISTIC = /\.weight\.(absmax|quant_map|nested_|quant_state)|\.SCB$/;
-const NESTED_BLOCK = 256;
 
 const range = ({ path, start, end }: RawTensor): ByteRange => ({ path, start, end });
 const bytesOf = (r: ByteRange) => r.end - r.start;
@@ -179,6 +178,11 @@ function bnb4Record(
   const codebook = [...new Float32Array(small.get(map)!.slice().buffer)];
   if (!codebook.every(Number.isFinite)) throw fail('has a quant_map with infinite or undefined values');
   const aligned = alignedBlock(block, cols);
+  // A larger block is repeated, which the codes of its absmax are not numbered for.
+  const levels = nested && aligned === block ? ({ levels: 'nested' } as const) : {};
+  const format: MatrixFormat = aligned
+    ? { type: 'q4', block: aligned, offset: false, codebook, ...levels }
+    : { type: 'f32' };
   const parts = [weight, ...statistics, map, stateEntry];
   return {
     info: {
@@ -186,7 +190,7 @@ function bnb4Record(
       rows,
       cols,
       stored: type,
-      format: aligned ? { type: 'q4', block: aligned, offset: false, codebook } : { type: 'f32' },
+      format,
       storedBytes: parts.reduce((sum, r) => sum + bytesOf(r), 0),
     },
     statistics: statistics.map(range),

@@ -1,7 +1,7 @@
 /** Quantised rows as f32: value = codebook[code] * scale (+ offset), or int8 * scale (+ offset). Pure. */
 import type { MatrixFormat, RowSlice } from './matrix';
 
-type Quantised = Exclude<RowSlice, { type: 'dense' }>;
+type Quantised = Exclude<RowSlice, { type: 'dense' | 'packed' }>;
 type Dense = Extract<RowSlice, { type: 'dense' }>;
 
 /**

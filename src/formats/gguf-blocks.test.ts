@@ -23,7 +23,10 @@ describe('three rows of random blocks', async () => {
       for (const slice of readSlices(files, layout, name)) {
         const { format } = info;
         if (slice.type === 'dense') expect(format).toEqual({ type: slice.dense });
-        else expect(format).toMatchObject({ type: slice.type, block: slice.block, offset: slice.offsets !== null });
+        else if (slice.type === 'packed') {
+          const { type: of, block, offsets } = slice.unpack();
+          expect(format).toMatchObject({ type: of, block, offset: offsets !== null, levels: slice.levels });
+        } else expect(format).toMatchObject({ type: slice.type, block: slice.block, offset: slice.offsets !== null });
       }
     },
   );

@@ -3,16 +3,25 @@
  * ggml's (ggml-common.h); a scale that is a product (d * sc) is rounded to f32 once, as gguf-py's dequantiser does.
  */
 import { f16Table } from './half';
-import { type BlockTypeName, LINEAR_CODEBOOK, type MatrixFormat, type QuantisedRows } from './matrix';
+import { type BlockTypeName, LINEAR_CODEBOOK, type MatrixFormat, type PackedRows, type QuantisedRows } from './matrix';
 
 export interface BlockType {
   /** columns and bytes of a block as the file has it */
   elements: number;
   bytes: number;
   format: MatrixFormat;
+  /** of a K-quant, whose blocks reach the GPU as they are */
+  packed?: Pick<PackedRows, 'levels' | 'halves'>;
   /** whole blocks, row-major, to codes and statistics in the same order */
   unpack(bytes: Uint8Array): QuantisedRows;
 }
+
+/** A K-quant: its format says so, and its blocks stay as they are. */
+const packed = (levels: PackedRows['levels'], halves: readonly number[], type: BlockType): BlockType => ({
+  ...type,
+  format: { ...type.format, levels } as MatrixFormat,
+  packed: { levels, halves },
+});
 
 /** Q4_0's values before the scale: code - 8. */
 const CENTRED_CODEBOOK = LINEAR_CODEBOOK.map((code) => code - 8);
@@ -134,10 +143,14 @@ export const BLOCK_TYPES: Readonly<Record<BlockTypeName, BlockType>> = {
     offsets[scale] = half(bytes, at + 2);
     splitNibbles(bytes, at + 4, 16, codes, element / 2);
   }),
-  Q4_K: q4(256, 144, true, LINEAR_CODEBOOK, (bytes, at, out, element, scale) => {
-    kScales(bytes, at, out, scale);
-    for (let g = 0; g < 4; g++) splitNibbles(bytes, at + 16 + 32 * g, 32, out.codes, element / 2 + 32 * g);
-  }),
+  Q4_K: packed(
+    'Q4_K',
+    [0, 2],
+    q4(256, 144, true, LINEAR_CODEBOOK, (bytes, at, out, element, scale) => {
+      kScales(bytes, at, out, scale);
+      for (let g = 0; g < 4; g++) splitNibbles(bytes, at + 16 + 32 * g, 32, out.codes, element / 2 + 32 * g);
+    }),
+  ),
   IQ4_NL: q4(32, 18, false, IQ4_NL_CODEBOOK, (bytes, at, { codes, scales }, element, scale) => {
     scales[scale] = half(bytes, at);
     splitNibbles(bytes, at + 2, 16, codes, element / 2);
@@ -151,30 +164,38 @@ export const BLOCK_TYPES: Readonly<Record<BlockTypeName, BlockType>> = {
     offsets[scale] = half(bytes, at + 2);
     fiveBits(bytes, at + 4, at + 8, 0, codes, element);
   }),
-  Q5_K: q8(256, 176, { type: 'q8', block: 32, offset: true }, (bytes, at, out, element, scale) => {
-    kScales(bytes, at, out, scale);
-    for (let g = 0; g < 4; g++) {
-      for (let l = 0; l < 32; l++) {
-        const high = bytes[at + 16 + l] >> (2 * g);
-        const low = bytes[at + 48 + 32 * g + l];
-        out.codes[element + 64 * g + l] = (low & 15) | ((high & 1) << 4);
-        out.codes[element + 64 * g + 32 + l] = (low >> 4) | ((high & 2) << 3);
+  Q5_K: packed(
+    'Q5_K',
+    [0, 2],
+    q8(256, 176, { type: 'q8', block: 32, offset: true }, (bytes, at, out, element, scale) => {
+      kScales(bytes, at, out, scale);
+      for (let g = 0; g < 4; g++) {
+        for (let l = 0; l < 32; l++) {
+          const high = bytes[at + 16 + l] >> (2 * g);
+          const low = bytes[at + 48 + 32 * g + l];
+          out.codes[element + 64 * g + l] = (low & 15) | ((high & 1) << 4);
+          out.codes[element + 64 * g + 32 + l] = (low >> 4) | ((high & 2) << 3);
+        }
       }
-    }
-  }),
-  Q6_K: q8(256, 210, { type: 'q8', block: 16, offset: false }, (bytes, at, { codes, scales }, element, scale) => {
-    const d = half(bytes, at + 208);
-    for (let i = 0; i < 16; i++) scales[scale + i] = d * ((bytes[at + 192 + i] << 24) >> 24);
-    for (let group = 0; group < 8; group++) {
-      // Half of the block, which nibble, and which 32 of its 64 bytes.
-      const [side, nibble, part] = [group >> 2, (group >> 1) & 1, group & 1];
-      for (let l = 0; l < 32; l++) {
-        const low = bytes[at + 64 * side + 32 * part + l] >> (4 * nibble);
-        const high = bytes[at + 128 + 32 * side + l] >> (2 * (group & 3));
-        codes[element + 32 * group + l] = ((low & 15) | ((high & 3) << 4)) - 32;
+    }),
+  ),
+  Q6_K: packed(
+    'Q6_K',
+    [208],
+    q8(256, 210, { type: 'q8', block: 16, offset: false }, (bytes, at, { codes, scales }, element, scale) => {
+      const d = half(bytes, at + 208);
+      for (let i = 0; i < 16; i++) scales[scale + i] = d * ((bytes[at + 192 + i] << 24) >> 24);
+      for (let group = 0; group < 8; group++) {
+        // Half of the block, which nibble, and which 32 of its 64 bytes.
+        const [side, nibble, part] = [group >> 2, (group >> 1) & 1, group & 1];
+        for (let l = 0; l < 32; l++) {
+          const low = bytes[at + 64 * side + 32 * part + l] >> (4 * nibble);
+          const high = bytes[at + 128 + 32 * side + l] >> (2 * (group & 3));
+          codes[element + 32 * group + l] = ((low & 15) | ((high & 3) << 4)) - 32;
+        }
       }
-    }
-  }),
+    }),
+  ),
   Q8_0: q8(32, 34, { type: 'q8', block: 32, offset: false }, (bytes, at, { codes, scales }, element, scale) => {
     scales[scale] = half(bytes, at);
     codes.set(new Int8Array(bytes.buffer, bytes.byteOffset + at + 2, 32), element);

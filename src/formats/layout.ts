@@ -12,7 +12,7 @@
  *   }
  */
 import type { JsonObject } from './json';
-import type { DenseType, QuantisedRows, RowSlice, TensorInfo } from './matrix';
+import type { DenseType, PackedRows, QuantisedRows, RowSlice, TensorInfo } from './matrix';
 
 /** Bytes [start, end) of a file. */
 export interface ByteRange {
@@ -38,8 +38,17 @@ export type Encoding =
   | { kind: 'bnb4'; blocksize: number; codebook: readonly number[]; nestedOffset: number | null }
   /** LLM.int8. statistics: SCB f32, one a row; value = int8 * SCB / 127 */
   | { kind: 'int8' }
-  /** GGUF blocks of `elements` columns in `bytes` bytes, statistics among them (gguf-blocks.ts) */
-  | { kind: 'blocks'; elements: number; bytes: number; unpack(bytes: Uint8Array): QuantisedRows };
+  /**
+   * GGUF blocks of `elements` columns in `bytes` bytes, statistics among them (gguf-blocks.ts); `packed`: slices are of
+   * the blocks themselves
+   */
+  | {
+      kind: 'blocks';
+      elements: number;
+      bytes: number;
+      packed?: Pick<PackedRows, 'levels' | 'halves'>;
+      unpack(bytes: Uint8Array): QuantisedRows;
+    };
 
 export interface TensorRecord {
   info: TensorInfo;

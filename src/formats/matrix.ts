@@ -1,20 +1,38 @@
 /**
  * What every checkpoint format is read into. A matrix is [rows, cols] row-major (rows = outputs, cols = inputs,
- * as PyTorch's nn.Linear); a reader turns the file's own bytes into row slices of one of three shapes, without loss:
+ * as PyTorch's nn.Linear); a reader turns the file's own bytes into row slices of one of four shapes, without loss:
  *
  *   q4     value = codebook[code] * scale (+ offset)     16-entry codebook, one scale a block of `block` columns
  *   q8     value = int8 * scale (+ offset)               block of columns, or a whole row (block = cols)
+ *   packed blocks as the file has them, which unpack() makes into q4 or q8
  *   dense  f32, f16 or bf16 as stored
  */
 
 /** The type a matrix has where it is computed with. */
 export type MatrixType = 'q4' | 'q8' | 'f16' | 'bf16' | 'f32';
 
+/**
+ * Scales of two levels, which the GPU keeps as the file has them (memory/layout.ts): GGUF's K-quants, and bitsandbytes'
+ * 4 bits with a nested absmax. The CPU holds the product of both levels.
+ */
+export type TwoLevels = KQuant | 'nested';
+export type KQuant = 'Q4_K' | 'Q5_K' | 'Q6_K';
+
 export type MatrixFormat =
-  | { type: 'q4'; block: 32 | 64; offset: boolean; codebook: readonly number[] /* 16 f32 values */ }
-  | { type: 'q8'; block: 32 | 64 | 'row'; offset: boolean }
-  | { type: 'q8'; block: 16; offset: false }
+  | {
+      type: 'q4';
+      block: 32 | 64;
+      offset: boolean;
+      codebook: readonly number[] /* 16 f32 values */;
+      levels?: 'Q4_K' | 'nested';
+    }
+  | { type: 'q8'; block: 32 | 64 | 'row'; offset: boolean; levels?: 'Q5_K' }
+  | { type: 'q8'; block: 16; offset: false; levels?: 'Q6_K' }
   | { type: DenseType };
+
+/** The scales of two levels that a format has; null: of one, or none. */
+export const levelsOf = (format: MatrixFormat): TwoLevels | null =>
+  (format.type === 'q4' || format.type === 'q8' ? format.levels : null) ?? null;
 
 export type DenseType = 'f32' | 'f16' | 'bf16';
 
@@ -32,15 +50,50 @@ export type QuantisedRows = {
        * rows*cols/2 bytes; element 2j of the slice (flat, row-major) is the HIGH nibble of byte j (bitsandbytes' order)
        */
       codes: Uint8Array;
+      /** what the scales are products of, where they are */
+      nested?: NestedScales;
     }
   | { type: 'q8' /** rows*cols */; codes: Int8Array }
 );
 
+/**
+ * bitsandbytes' double quantisation of a whole tensor: block b's scale is map[codes[b]] * absmax[b >> 8] + offset.
+ */
+export interface NestedScales {
+  codes: Uint8Array;
+  /** one a group of NESTED_BLOCK blocks */
+  absmax: Float32Array;
+  /** 256 values */
+  map: Float32Array;
+  offset: number;
+}
+
+/** Blocks of a group that share a nested absmax: the one size that bitsandbytes' own kernels have. */
+export const NESTED_BLOCK = 256;
+
+/** Whole blocks of a K-quant, row-major, as the file has them. */
+export interface PackedRows {
+  type: 'packed';
+  levels: KQuant;
+  data: Uint8Array;
+  /** bytes of a block, and where in it its numbers of 16 bits stand */
+  block: number;
+  halves: readonly number[];
+  unpack(): QuantisedRows;
+}
+
 /** Consecutive rows of one matrix, in the order of the Hugging Face checkpoint (permutations already undone). */
 export type RowSlice = { row0: number; rows: number; cols: number } & (
   | QuantisedRows
+  | PackedRows
   | { type: 'dense'; dense: DenseType /** rows*cols elements, little-endian, 4-byte aligned start */; data: Uint8Array }
 );
+
+/** The arrays that a slice is made of. */
+export const arraysOf = (slice: RowSlice): ArrayBufferView[] =>
+  slice.type === 'dense' || slice.type === 'packed'
+    ? [slice.data]
+    : [slice.codes, slice.scales, ...(slice.offsets ? [slice.offsets] : [])];
 
 /** GGUF's quantised types that Nibble reads, by ggml's names; gguf-blocks.ts has how each is read. */
 export const BLOCK_TYPE_NAMES = ['Q4_0', 'Q4_1', 'Q4_K', 'IQ4_NL', 'Q5_0', 'Q5_1', 'Q5_K', 'Q6_K', 'Q8_0'] as const;

@@ -4,7 +4,7 @@
 import { denseValues } from './half';
 import { corrupt } from './json';
 import type { Encoding, TensorRecord, TensorRows } from './layout';
-import type { RowSlice } from './matrix';
+import { NESTED_BLOCK, type NestedScales, type RowSlice } from './matrix';
 
 /** Where row `row` of Hugging Face's order stands in the file. */
 type RowMap = (row: number) => number;
@@ -120,24 +120,34 @@ function decoder(record: TensorRecord, statistics: readonly Uint8Array[]): Decod
         return { row0, rows, cols, type: 'q8', codes, block: cols, scales, offsets: null };
       };
     }
-    case 'blocks':
-      return (row0, rows, bytes) => ({ row0, rows, cols, ...encoding.unpack(bytes) });
+    case 'blocks': {
+      const { packed, bytes: block, unpack } = encoding;
+      if (!packed) return (row0, rows, bytes) => ({ row0, rows, cols, ...unpack(bytes) });
+      return (row0, rows, data) => {
+        const place = { row0, rows, cols };
+        return { ...place, type: 'packed', ...packed, data, block, unpack: () => unpack(data) };
+      };
+    }
   }
 }
 
+function nestedScales(nestedOffset: number | null, statistics: readonly Uint8Array[]): NestedScales | undefined {
+  if (nestedOffset === null) return undefined;
+  const [absmax, map] = [denseValues(statistics[1], 'f32'), denseValues(statistics[2], 'f32')];
+  return { codes: statistics[0], absmax, map, offset: Math.fround(nestedOffset) };
+}
+
 /** absmax of blocks [first, end), in the f32 steps of bitsandbytes: map[q] * nested rounded, + offset rounded. */
-function absmaxReader(nestedOffset: number | null, statistics: readonly Uint8Array[]) {
-  if (nestedOffset === null) {
+function absmaxReader(nested: NestedScales | undefined, statistics: readonly Uint8Array[]) {
+  if (!nested) {
     const absmax = denseValues(statistics[0], 'f32');
     return (first: number, end: number) => absmax.slice(first, end);
   }
-  const [codes] = statistics;
-  const nested = denseValues(statistics[1], 'f32');
-  const map = denseValues(statistics[2], 'f32');
-  const offset = Math.fround(nestedOffset);
+  const { codes, absmax: groups, map, offset } = nested;
   return (first: number, end: number) => {
     const absmax = new Float32Array(end - first);
-    for (let b = first; b < end; b++) absmax[b - first] = Math.fround(map[codes[b]] * nested[b >> 8]) + offset;
+    for (let b = first; b < end; b++)
+      absmax[b - first] = Math.fround(map[codes[b]] * groups[Math.floor(b / NESTED_BLOCK)]) + offset;
     return absmax;
   };
 }
@@ -148,9 +158,10 @@ function bnb4Decoder(
   statistics: readonly Uint8Array[],
 ): Decode {
   const { cols, format } = info;
-  const absmax = absmaxReader(nestedOffset, statistics);
+  const nested = nestedScales(nestedOffset, statistics);
+  const absmax = absmaxReader(nested, statistics);
   if (format.type === 'q4') {
-    const { block } = format;
+    const { block, levels } = format;
     return (row0, rows, codes) => {
       const [first, end] = [row0 * cols, (row0 + rows) * cols];
       let scales = absmax(Math.floor(first / blocksize), Math.ceil(end / blocksize));
@@ -160,7 +171,8 @@ function bnb4Decoder(
         for (let i = 0, at = first % blocksize; i < scales.length; i++, at += block)
           scales[i] = wide[Math.floor(at / blocksize)];
       }
-      return { row0, rows, cols, type: 'q4', codes, block, scales, offsets: null };
+      const whole = { row0, rows, cols, type: 'q4', codes, block, scales, offsets: null } as const;
+      return levels ? { ...whole, nested } : whole;
     };
   }
   // blocks straddle rows where no kernel's block fits: the exact f32 values instead
@@ -183,6 +195,7 @@ function bnb4Decoder(
  */
 export function sliceValues(slice: RowSlice, codebook: readonly number[] = []): Float32Array {
   if (slice.type === 'dense') return denseValues(slice.data, slice.dense).slice();
+  if (slice.type === 'packed') return sliceValues({ ...slice, ...slice.unpack() }, codebook);
   const { rows, cols, block, scales, offsets } = slice;
   const out = new Float32Array(rows * cols);
   for (let i = 0; i < out.length; i++) {

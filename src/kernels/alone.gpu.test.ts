@@ -24,6 +24,10 @@ const WITH: Record<string, Constants> = {
 };
 /** Kinds of matrices, and what is settled by them. */
 const MATRICES: readonly Constants[] = [
+  { MATRIX: 'matrix-q4', SCALING: 'scales-nested', ROW_SCALED: false, OFFSET: false },
+  { MATRIX: 'matrix-q4', SCALING: 'scales-k', SCALED: true, ROW_SCALED: false, QUANTISED: true, OFFSET: true, UNIT: 1 },
+  { MATRIX: 'matrix-q5', SCALED: true, ROW_SCALED: false, QUANTISED: true, OFFSET: true, UNIT: 1 },
+  { MATRIX: 'matrix-q6', SCALED: false, ROW_SCALED: false, QUANTISED: false, OFFSET: false, UNIT: 1 },
   { MATRIX: 'matrix-q8' },
   { MATRIX: 'matrix-dense', SCALED: false, ROW_SCALED: false, QUANTISED: false, OFFSET: false, UNIT: 1 },
 ];
@@ -41,7 +45,9 @@ function variants(source: string): Constants[] {
   return [
     ...flags(own),
     ...others.flatMap((other) => {
-      const defaults = { ...defaultsOf(source.replace('matrix-q4', String(other.MATRIX)), INCLUDES), ...other };
+      const scaling = other.SCALING ? defaultsOf(`#include ${other.SCALING}`, INCLUDES) : {};
+      const matrix = defaultsOf(source.replace('matrix-q4', String(other.MATRIX)), INCLUDES);
+      const defaults = { ...scaling, ...matrix, ...other };
       return [defaults, ...flags(defaults, other)];
     }),
   ];

@@ -9,7 +9,8 @@ import { embedGroups, embedKernel } from './embed';
 import { lastRowKernel } from './last-row';
 import { normKernel } from './norm';
 import { projectionNormKernel } from './projection-norm';
-import { cpuMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
+import { K_QUANTS } from './test/k-quants';
+import { cpuMatrix, Lab, matrixBindings, passState, randomSlice, rowsOf } from './test/lab';
 
 let lab: Lab;
 beforeAll(async () => {
@@ -17,13 +18,18 @@ beforeAll(async () => {
 });
 afterEach(() => lab.dispose());
 
+const NESTED_NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK, levels: 'nested' };
+
 describe('embed', () => {
   it.each<[string, MatrixFormat, number, 'constant' | 'workgroup']>([
     ['NF4 in 64', { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK }, 128, 'constant'],
     ['NF4 in 32', { type: 'q4', block: 32, offset: false, codebook: NF4_CODEBOOK }, 96, 'workgroup'],
     ['Q4_1', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96, 'constant'],
     ['q8 in 32', { type: 'q8', block: 32, offset: false }, 64, 'constant'],
-    ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96, 'constant'],
+    ['Q4_K', K_QUANTS.Q4_K, 512, 'constant'],
+    ['Q5_K', K_QUANTS.Q5_K, 512, 'constant'],
+    ['Q6_K', K_QUANTS.Q6_K, 512, 'constant'],
+    ['nested NF4', NESTED_NF4, 2112, 'workgroup'],
     ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96, 'constant'],
     ['f16', { type: 'f16' }, 80, 'constant'],
     ['bf16', { type: 'bf16' }, 60, 'constant'],
@@ -46,16 +52,7 @@ describe('embed', () => {
     expect(parts.map(({ rows: of }) => of)).toEqual([8, 8, 5]);
     const out = lab.buffer(tokens * cols * 4 + 128);
     for (const part of parts) {
-      const piece = { ...slice, rows: part.rows } as typeof slice;
-      const cut = <T extends Float32Array | Uint8Array | Int8Array>(values: T, perRow: number) =>
-        values.slice(part.outputRow * perRow, (part.outputRow + part.rows) * perRow) as T;
-      if (piece.type === 'dense') piece.data = cut(piece.data, piece.data.length / rows);
-      else {
-        piece.codes = cut(piece.codes as Uint8Array, piece.codes.length / rows) as never;
-        const perRow = piece.scales.length / rows;
-        piece.scales = cut(piece.scales, perRow);
-        piece.offsets &&= cut(piece.offsets, perRow);
-      }
+      const piece = rowsOf(slice, part.outputRow, part.outputRow + part.rows);
       await lab.run(
         embedKernel(part, Math.fround(11.3), table),
         { ...matrixBindings(lab, format, piece), ids: lab.buffer(ids), out, state: lab.buffer(passState(0, tokens)) },

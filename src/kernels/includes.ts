@@ -9,11 +9,16 @@ import headValue from '../../shaders/lib/head-value.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix-dense.wgsl?raw';
 import matrixQ4 from '../../shaders/lib/matrix-q4.wgsl?raw';
+import matrixQ5 from '../../shaders/lib/matrix-q5.wgsl?raw';
+import matrixQ6 from '../../shaders/lib/matrix-q6.wgsl?raw';
 import matrixQ8 from '../../shaders/lib/matrix-q8.wgsl?raw';
 import merge from '../../shaders/lib/merge.wgsl?raw';
 import ring from '../../shaders/lib/ring.wgsl?raw';
 import rope from '../../shaders/lib/rope.wgsl?raw';
 import rotate from '../../shaders/lib/rotate.wgsl?raw';
+import scales from '../../shaders/lib/scales.wgsl?raw';
+import scalesK from '../../shaders/lib/scales-k.wgsl?raw';
+import scalesNested from '../../shaders/lib/scales-nested.wgsl?raw';
 import split from '../../shaders/lib/split.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
 
@@ -28,11 +33,16 @@ export const INCLUDES = {
   kv,
   'matrix-dense': matrixDense,
   'matrix-q4': matrixQ4,
+  'matrix-q5': matrixQ5,
+  'matrix-q6': matrixQ6,
   'matrix-q8': matrixQ8,
   merge,
   ring,
   rope,
   rotate,
   split,
+  scales,
+  'scales-k': scalesK,
+  'scales-nested': scalesNested,
   sum,
 };

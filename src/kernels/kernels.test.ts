@@ -21,8 +21,9 @@ async function described(name: string): Promise<Description> {
 
 /** A shader and all that it may include, whatever its constants. */
 function sources(source: string): string[] {
+  const families: Record<string, string> = { $MATRIX: 'matrix-', $SCALING: 'scales' };
   const included = [...source.matchAll(/^#include (\S+)/gm)].flatMap(([, name]) =>
-    name === '$MATRIX' ? Object.keys(LIBRARY).filter((one) => one.startsWith('matrix-')) : [name],
+    families[name] ? Object.keys(LIBRARY).filter((one) => one.startsWith(families[name])) : [name],
   );
   return [source, ...included.flatMap((name) => sources(LIBRARY[name]))];
 }

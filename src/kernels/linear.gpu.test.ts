@@ -11,9 +11,11 @@ import { testGpu } from '../gpu/test-device';
 import type { LinearFusion } from './linear';
 import { type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
+import { K_QUANTS } from './test/k-quants';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 import { FEW_TOKENS, MATMULS, VARIANTS } from './variants';
 
+const NESTED_NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK, levels: 'nested' };
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
 
 /** Every format, with columns that hurt: dense rows end inside a chunk, and 96 is no multiple of 64. */
@@ -25,7 +27,11 @@ const FORMATS: [string, MatrixFormat, number][] = [
   ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
   ['q8 in 64 with offsets', { type: 'q8', block: 64, offset: true }, 128],
   ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
-  ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96],
+  ['Q4_K', K_QUANTS.Q4_K, 768],
+  ['Q5_K', K_QUANTS.Q5_K, 512],
+  ['Q6_K', K_QUANTS.Q6_K, 768],
+  ['Q4_K of one block a row', K_QUANTS.Q4_K, 256],
+  ['nested NF4 in 32', { ...NESTED_NF4, block: 32 }, 160],
   ['Q4_0', { type: 'q4', block: 32, offset: false, codebook: LINEAR_CODEBOOK.map((code) => code - 8) }, 96],
   ['q8 in 32 with offsets', { type: 'q8', block: 32, offset: true }, 160],
   ['Q4_1 of one block a row', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 32],
@@ -293,14 +299,16 @@ describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {
   const { matvec, head, matmul } = VARIANTS[variant];
-  const blocks16: MatrixFormat = { type: 'q8', block: 16, offset: false };
   const five: MatrixFormat = { type: 'q8', block: 32, offset: true };
   it.each([
-    ['q8 in 16', blocks16],
-    ['q8 in 32 with offsets', five],
-  ])('%s', async (_, format) => {
-    await check({ format, rows: 75, cols: 160, fusion: { norm: { eps: 1e-6, offset: 1 } }, shape: matvec }, null);
-    await check({ format, rows: 131, cols: 96, shape: head }, null);
-    await check({ format, rows: 67, cols: 96, tokens: 19, fusion: { accumulate: true } }, matmul);
+    ['q8 in 32 with offsets', five, 32],
+    ['Q4_K', K_QUANTS.Q4_K, 256],
+    ['Q5_K', K_QUANTS.Q5_K, 256],
+    ['Q6_K', K_QUANTS.Q6_K, 256],
+    ['nested NF4', NESTED_NF4, 64],
+  ])('%s', async (_, format, block) => {
+    await check({ format, rows: 75, cols: 5 * block, fusion: { norm: { eps: 1e-6, offset: 1 } }, shape: matvec }, null);
+    await check({ format, rows: 131, cols: 3 * block, shape: head }, null);
+    await check({ format, rows: 67, cols: 3 * block, tokens: 19, fusion: { accumulate: true } }, matmul);
   });
 });

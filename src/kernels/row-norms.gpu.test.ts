@@ -3,6 +3,7 @@ import { afterEach, beforeAll, expect, it } from 'vitest';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { rowNormsGroups, rowNormsKernel } from './row-norms';
+import { K_QUANTS } from './test/k-quants';
 import { cpuRow, deviceMatrix, Lab, matrixBindings, randomSlice } from './test/lab';
 
 let lab: Lab;
@@ -15,6 +16,10 @@ const FORMATS: [string, MatrixFormat, number][] = [
   ['NF4 in 64', { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK }, 128],
   ['Q4_1', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96],
   ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
+  ['Q4_K', K_QUANTS.Q4_K, 512],
+  ['Q5_K', K_QUANTS.Q5_K, 256],
+  ['Q6_K', K_QUANTS.Q6_K, 512],
+  ['nested NF4', { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK, levels: 'nested' }, 576],
   ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
   ['bf16', { type: 'bf16' }, 60],
   ['f32', { type: 'f32' }, 60],

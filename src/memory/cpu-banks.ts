@@ -6,7 +6,7 @@
  */
 import type { ModelSpec } from '../model/spec';
 import { CPU_CHUNK, type CpuScratchSizes, FEW } from './cpu-scratch';
-import { type DeviceMatrix, roundUp } from './layout';
+import { type CpuBytes, roundUp } from './layout';
 
 /** Bytes of a page of WebAssembly's memory. */
 export const PAGE = 65536;
@@ -30,7 +30,7 @@ export interface BankPlan {
   shape: BankShape;
   /** bytes of the working arrays, wherever each begins; the matrices are behind them */
   first: number;
-  matrices: Pick<DeviceMatrix, 'name' | 'bytes'>[];
+  matrices: { name: string; bytes: CpuBytes }[];
   /** of the whole bank; more than 32 bits reach where one matrix is */
   bytes: number;
   /** bytes that are no matrix's */

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BLOCK_TYPES } from '../formats/gguf-blocks';
 import { type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
-import { deviceMatrices, matrixBytes } from './layout';
+import { deviceMatrices, matrixBytes, wholeBytes } from './layout';
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+const NESTED: MatrixFormat = { ...NF4, levels: 'nested' };
 const FORMATS: MatrixFormat[] = [
   NF4,
+  NESTED,
   { ...NF4, block: 32, offset: true },
   { type: 'q8', block: 'row', offset: false },
   { type: 'q8', block: 32, offset: true },
@@ -27,7 +30,54 @@ describe('bytes of a matrix', () => {
     [{ type: 'f16' }, 33, 7 * 64 * 2, 0, 0],
     [{ type: 'f32' }, 33, 7 * 64 * 4, 0, 0],
   ])('%o of 7 rows', (format, cols, codes, scales, offsets) => {
-    expect(matrixBytes(format, 7, cols, 'webgpu')).toEqual({ codes, scales, offsets });
+    expect(matrixBytes(format, 7, cols, 'webgpu')).toEqual({ codes, scales, offsets, high: 0, nested: 0 });
+  });
+  it.each(['Q4_K', 'Q5_K', 'Q6_K'] as const)(
+    '%s: on the GPU as in the file, on the CPU as it is computed with',
+    (type) => {
+      const { format, bytes, elements } = BLOCK_TYPES[type];
+      for (const [rows, cols] of [
+        [1, 256],
+        [7, 512],
+        [1024, 2048],
+      ]) {
+        const stored = ((rows * cols) / elements) * bytes;
+        const held = wholeBytes(matrixBytes(format, rows, cols, 'webgpu'));
+        // the f32 that multiplies the scales of Q6_K has 16 bits in the file
+        expect(held).toBe(type === 'Q6_K' ? (stored * 212) / 210 : stored);
+        const { levels: _, ...plain } = format as { levels: string };
+        const unpacked = matrixBytes(plain as MatrixFormat, rows, cols, 'cpu');
+        expect(matrixBytes(format, rows, cols, 'cpu')).toEqual(unpacked);
+        expect(wholeBytes(unpacked)).toBeGreaterThan(1.3 * held);
+      }
+    },
+  );
+  it.each([
+    [1024, 2048],
+    [896, 896],
+    [576, 1536],
+    [2048, 576],
+    [14336, 4096],
+  ])('nested NF4 of [%i, %i]: at most a fiftieth more than in the file', (rows, cols) => {
+    const blocks = (rows * cols) / 64;
+    const stored = (rows * cols) / 2 + blocks + 4 * Math.ceil(blocks / 256) + 1024 + 64;
+    const held = wholeBytes(matrixBytes(NESTED, rows, cols, 'webgpu'));
+    expect(held / stored).toBeLessThan(1.02);
+    expect(held).toBeLessThan((wholeBytes(matrixBytes(NF4, rows, cols, 'webgpu')) * 4.2) / 4.5);
+  });
+  it('nested NF4: a byte a block in whole words, and what each tensor has, for the groups that its rows meet', () => {
+    const parts = [
+      { firstRow: 0, rows: 200 },
+      { firstRow: 127, rows: 2 },
+    ];
+    // two blocks a row: 400 are two groups, blocks 254 to 257 are in two
+    expect(matrixBytes(NESTED, 202, 128, 'webgpu', parts)).toEqual({
+      codes: 202 * 64,
+      scales: 202 * 4,
+      offsets: 0,
+      high: 0,
+      nested: 8 * (2 * 256 + 2 + 2),
+    });
   });
   it('on the CPU has no padding', () => {
     expect(matrixBytes({ type: 'f32' }, 7, 33, 'cpu').codes).toBe(7 * 33 * 4);
@@ -86,7 +136,7 @@ describe('device matrices', () => {
             expect(held).toEqual(rows.map((row, i) => [i, row]));
             expect(new Set(made.map(({ name }) => name)).size).toBe(made.length);
             for (const matrix of made) {
-              expect(matrix.bytes).toEqual(matrixBytes(matrix.format, matrix.rows, cols, target));
+              expect(matrix.bytes).toEqual(matrixBytes(matrix.format, matrix.rows, cols, target, matrix.parts));
               // Eight rows are the least a matrix is cut to.
               if (target === 'webgpu' && matrix.rows > 8) expect(matrix.bytes.codes).toBeLessThanOrEqual(binding);
             }

@@ -3,10 +3,20 @@
  *
  * On the GPU a matrix is stored in chunks of 32 columns, chunk-major: [chunk][row][bytes of 32 columns], so that
  * consecutive lanes (rows) read consecutive 16-byte words; scales and offsets are [block][row] f32. Columns are padded
- * to a multiple of 32 with zeros (dense types only; the quantised ones divide by construction). On the CPU a matrix is
- * row-major and unpadded.
+ * to a multiple of 32 with zeros (dense types only; the quantised ones divide by construction). Scales of two levels
+ * stay two, so that a matrix takes what it takes in the file (shaders/lib/scales-k.wgsl, matrix-q6.wgsl and
+ * scales-nested.wgsl have them in bits):
+ *
+ *   Q4_K    codes as q4, scales [block of 256][row] 16 bytes                                        4.5 bits a weight
+ *   Q5_K    the same, and of each code the fifth bit: high [chunk][row] 4 bytes                     5.5
+ *   Q6_K    codes as q4, high [chunk][row] 8 bytes; scales [64 columns][row] four int8, then
+ *           [block of 256][row] f32                                                                 6.625
+ *   nested  codes as q4, scales [four blocks][row] a byte each; nested, of each tensor in the matrix: 2 KiB of its
+ *           map and offset, absmax of each group                                        4.13 with blocks of 64
+ *
+ * On the CPU a matrix is row-major and unpadded, its scales and offsets f32.
  */
-import type { MatrixFormat } from '../formats/matrix';
+import { levelsOf, type MatrixFormat, NESTED_BLOCK } from '../formats/matrix';
 import type { StepOf } from '../model/steps';
 
 /** columns a chunk covers */
@@ -44,14 +54,65 @@ export interface MatrixBytes {
   codes: number;
   scales: number;
   offsets: number;
+  /** what of codes of 5 and 6 bits is above 4 */
+  high: number;
+  /** what nested scales are made with */
+  nested: number;
 }
 
-/** Bytes of a [rows, cols] matrix, by buffer. */
-export function matrixBytes(format: MatrixFormat, rows: number, cols: number, target: LayoutTarget): MatrixBytes {
+/** What of that the CPU has. */
+export type CpuBytes = Pick<MatrixBytes, 'codes' | 'scales' | 'offsets'>;
+
+/** columns of a block of a K-quant */
+export const SUPER_COLUMNS = 256;
+
+/** Bytes that a K-quant has for each chunk of a row above its codes' 4 bits, and for each block of scales. */
+export const K_BYTES = {
+  Q4_K: { high: 0, scales: 16 },
+  Q5_K: { high: 4, scales: 16 },
+  Q6_K: { high: 8, scales: 20 },
+} as const;
+
+/** Bytes of an element of `nested`: a value of the map and the offset that goes with it, or a group's absmax and 0. */
+export const NESTED_PAIR = 8;
+
+/** How many elements of a tensor are its map's: its groups' follow. */
+export const NESTED_HEAD = 256;
+
+/** Groups of nested scales that some rows of a tensor meet: the first, and how many. */
+export function nestedGroups(firstRow: number, rows: number, blocks: number): { first: number; count: number } {
+  const first = Math.floor((firstRow * blocks) / NESTED_BLOCK);
+  return { first, count: Math.floor(((firstRow + rows) * blocks - 1) / NESTED_BLOCK) + 1 - first };
+}
+
+/**
+ * Bytes of a [rows, cols] matrix, by buffer.
+ * @param parts which rows of which tensors it holds; absent: all of one
+ */
+export function matrixBytes(
+  format: MatrixFormat,
+  rows: number,
+  cols: number,
+  target: LayoutTarget,
+  parts: readonly { firstRow: number; rows: number }[] = [{ firstRow: 0, rows }],
+): MatrixBytes {
   const columns = target === 'webgpu' ? wholeChunks(cols) : cols;
-  const scales = rows * scalesPerRow(format, cols) * 4;
+  const perRow = scalesPerRow(format, cols);
+  const scales = rows * perRow * 4;
   const offset = (format.type === 'q4' || format.type === 'q8') && format.offset;
-  return { codes: (rows * columns * chunkBytes(format)) / CHUNK_COLUMNS, scales, offsets: offset ? scales : 0 };
+  const levels = target === 'webgpu' ? levelsOf(format) : null;
+  const codes = (rows * columns * (levels ? 16 : chunkBytes(format))) / CHUNK_COLUMNS;
+  if (levels === 'nested') {
+    const groups = parts.reduce((sum, part) => sum + nestedGroups(part.firstRow, part.rows, perRow).count, 0);
+    const nested = (parts.length * NESTED_HEAD + groups) * NESTED_PAIR;
+    return { codes, scales: rows * roundUp(perRow, 4), offsets: 0, high: 0, nested };
+  }
+  if (levels) {
+    const { high, scales: header } = K_BYTES[levels];
+    const blocks = (rows * cols) / SUPER_COLUMNS;
+    return { codes, scales: blocks * header, offsets: 0, high: (rows * cols * high) / CHUNK_COLUMNS, nested: 0 };
+  }
+  return { codes, scales, offsets: offset ? scales : 0, high: 0, nested: 0 };
 }
 
 export function sameFormat(a: MatrixFormat, b: MatrixFormat): boolean {
@@ -71,12 +132,18 @@ export interface DeviceMatrix {
   bytes: MatrixBytes;
 }
 
-/** The names of a matrix's buffers: scales and offsets where its format has them. */
+/** The names of a matrix's buffers: beside the codes, those that its format has. */
 export const matrixBuffers = ({ name, bytes }: Pick<DeviceMatrix, 'name' | 'bytes'>) => ({
   codes: `${name}.codes`,
   ...(bytes.scales ? { scales: `${name}.scales` } : {}),
   ...(bytes.offsets ? { offsets: `${name}.offsets` } : {}),
+  ...(bytes.high ? { high: `${name}.high` } : {}),
+  ...(bytes.nested ? { nested: `${name}.nested` } : {}),
 });
+
+/** All that a matrix takes. */
+export const wholeBytes = ({ codes, scales, offsets, high, nested }: MatrixBytes): number =>
+  codes + scales + offsets + high + nested;
 
 /**
  * The device matrices of a linear step: neighbouring parts of one format are joined by rows (q, k, v; gate, up), and
@@ -131,7 +198,7 @@ function splitRows(
       format: group.format,
       outputRow: group.outputRow + first,
       parts,
-      bytes: matrixBytes(group.format, rows, cols, target),
+      bytes: matrixBytes(group.format, rows, cols, target, parts),
     });
   }
   return out;

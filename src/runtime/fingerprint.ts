@@ -3,6 +3,7 @@
  * them is known; against weights that were altered on purpose they prove nothing.
  */
 import type { WeightSink } from '../execute/executor';
+import { arraysOf } from '../formats/matrix';
 import type { Fingerprint } from './model';
 
 const FIRST_BYTES = 16;
@@ -21,7 +22,7 @@ export function keepFirst(
 export function fingerprinted(sink: WeightSink, fingerprint: Fingerprint): WeightSink {
   return {
     write(name, slice) {
-      keepFirst(fingerprint, `${name} ${slice.row0}`, slice.type === 'dense' ? slice.data : slice.codes);
+      keepFirst(fingerprint, `${name} ${slice.row0}`, arraysOf(slice)[0]);
       return sink.write(name, slice);
     },
     writeVector(name, values) {

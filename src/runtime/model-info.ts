@@ -1,4 +1,5 @@
 /** What a loaded model is, and what it runs on, in the protocol's words. */
+import { wholeBytes } from '../memory/layout';
 import { parameterCount } from '../model/decoder';
 import type { ModelInfo } from '../protocol';
 import type { Model } from './model';
@@ -12,7 +13,7 @@ export function modelInfo(model: Model): ModelInfo {
   for (const { format, bytes } of planFor(model, 1, 1).matrices) {
     weightTypes[format.type] ??= { count: 0, bytes: 0 };
     weightTypes[format.type].count++;
-    weightTypes[format.type].bytes += bytes.codes + bytes.scales + bytes.offsets;
+    weightTypes[format.type].bytes += wholeBytes(bytes);
   }
   return {
     name: checkpoint.name,

@@ -1,7 +1,7 @@
 /** A bank of memory/cpu-banks.ts as it exists: bytes for matrices and working arrays, and what computes with them. */
 import { ATTEND_POSITIONS, type BankPlan, type BankShape } from '../../memory/cpu-banks';
 import { CPU_CHUNK, FEW } from '../../memory/cpu-scratch';
-import { type MatrixBytes, roundUp } from '../../memory/layout';
+import { type CpuBytes, roundUp } from '../../memory/layout';
 import type { Team } from './team';
 
 export interface Bank {
@@ -140,7 +140,7 @@ export function simdInstance(
 /** A matrix's place in a bank: the first byte of each of its arrays. */
 export interface Place {
   bank: Bank;
-  at: MatrixBytes;
+  at: CpuBytes;
 }
 
 /** Every matrix's place by its name: behind the working arrays, one after the other. */

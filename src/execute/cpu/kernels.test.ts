@@ -9,8 +9,10 @@ import { createMatrix, rowValues, writeRows } from './matrix';
 import { atOnce } from './test/at-once';
 import { randomValues } from './test/models';
 
+type Unpacked = Exclude<RowSlice, { type: 'packed' }>;
+
 /** A slice of random codes, its statistics included, for a quantised format. */
-function randomSlice(format: MatrixFormat, rows: number, cols: number, seed: number): RowSlice {
+function randomSlice(format: MatrixFormat, rows: number, cols: number, seed: number): Unpacked {
   const whole = { row0: 0, rows, cols };
   const values = randomValues(rows * cols, seed);
   if (format.type !== 'q4' && format.type !== 'q8') {
@@ -32,7 +34,7 @@ function randomSlice(format: MatrixFormat, rows: number, cols: number, seed: num
 }
 
 /** value = codebook[code] * scale + offset, element by element from the slice: formats/matrix.ts. */
-function elementOf(slice: RowSlice, format: MatrixFormat, i: number): number {
+function elementOf(slice: Unpacked, format: MatrixFormat, i: number): number {
   if (slice.type === 'dense') return new Float32Array(slice.data.buffer)[i];
   const code = slice.type === 'q8' ? slice.codes[i] : (slice.codes[i >> 1] >> (i & 1 ? 0 : 4)) & 15;
   const value = format.type === 'q4' ? format.codebook[code] : code;

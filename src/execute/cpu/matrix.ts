@@ -1,9 +1,10 @@
 /** A weight matrix on the CPU: row-major, in the plan's own type, byte for byte what the plan says. */
 import { NibbleError } from '../../errors';
 import { denseValues, f16Table, toBf16, toF16 } from '../../formats/half';
-import type { MatrixFormat, RowSlice } from '../../formats/matrix';
+import { arraysOf, type MatrixFormat, type RowSlice } from '../../formats/matrix';
 import { quantizeInt8 } from '../../formats/quantize-int8';
 import { quantizeNf4 } from '../../formats/quantize-nf4';
+import { release } from '../../platform/release';
 import type { Bank, Place } from './bank';
 
 export interface CpuMatrix {
@@ -78,7 +79,11 @@ export function writeRows(matrix: CpuMatrix, slice: RowSlice): void {
       { name, row0: slice.row0, end, cols: slice.cols, filled },
     );
   }
-  if (slice.type !== 'dense') copyCodes(matrix, slice);
+  if (slice.type === 'packed') {
+    const unpacked = { ...slice, ...slice.unpack() };
+    copyCodes(matrix, unpacked);
+    release(...arraysOf(unpacked));
+  } else if (slice.type !== 'dense') copyCodes(matrix, slice);
   else {
     const values = denseValues(slice.data, slice.dense);
     if (format.type === 'q4') quantizeToNf4(matrix, values);
@@ -92,7 +97,7 @@ export function writeRows(matrix: CpuMatrix, slice: RowSlice): void {
   matrix.filled = end;
 }
 
-function copyCodes(matrix: CpuMatrix, slice: Exclude<RowSlice, { type: 'dense' }>): void {
+function copyCodes(matrix: CpuMatrix, slice: Exclude<RowSlice, { type: 'dense' | 'packed' }>): void {
   const { name, codes, scales, offsets, cols, block, format, filled } = matrix;
   const repeat = slice.block / block;
   if (slice.type !== format.type || !scales || !Number.isInteger(repeat) || !slice.offsets !== !offsets) {

@@ -5,7 +5,9 @@ import { denseBytes, denseValues } from '../../formats/half';
 import { type DenseType, LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
 import { NF4_THRESHOLDS, quantizeNf4 } from '../../formats/quantize-nf4';
 import { Pipelines } from '../../gpu/pipelines';
-import { deviceMatrix, Lab, laidOut, randomSlice } from '../../kernels/test/lab';
+import { K_QUANTS } from '../../kernels/test/k-quants';
+import { deviceMatrix, Lab, randomSlice, rowsOf } from '../../kernels/test/lab';
+import { laidOut } from '../../kernels/test/laid-out';
 import { SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/gpu-scratch';
 import { type DeviceMatrix, deviceMatrices } from '../../memory/layout';
 import { randomValues } from '../cpu/test/models';
@@ -18,6 +20,8 @@ beforeAll(async () => {
 afterEach(() => lab.dispose());
 
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+const NESTED: MatrixFormat = { ...NF4, levels: 'nested' };
+const { Q4_K, Q5_K, Q6_K } = K_QUANTS;
 const dense = (type: DenseType, values: Float32Array, rows: number, row0 = 0): RowSlice => ({
   row0,
   rows,
@@ -32,7 +36,7 @@ function open(matrices: readonly DeviceMatrix[], uploadBytes = 1 << 16) {
   const buffers = new Map<string, GPUBuffer>();
   const add = (name: string, bytes: number) => buffers.set(name, lab.buffer(new Uint8Array(bytes).fill(0xaa)));
   for (const { name, bytes } of matrices)
-    for (const kind of ['codes', 'scales', 'offsets'] as const) if (bytes[kind]) add(`${name}.${kind}`, bytes[kind]);
+    for (const [kind, size] of Object.entries(bytes)) if (size) add(`${name}.${kind}`, size);
   for (const name of ['codes', 'scales', 'offsets']) add(`upload.${name}`, uploadBytes);
   add('upload.jobs', 768);
   let finished = 0;
@@ -49,32 +53,17 @@ function open(matrices: readonly DeviceMatrix[], uploadBytes = 1 << 16) {
   return { sink, read, finished: () => finished };
 }
 
-/** Rows [from, to) of a slice. */
-function rowsOf(slice: RowSlice, from: number, to: number): RowSlice {
-  const part = <T extends Uint8Array | Int8Array | Float32Array>(values: T) =>
-    values.slice((from * values.length) / slice.rows, (to * values.length) / slice.rows) as T;
-  const whole = { ...slice, row0: slice.row0 + from, rows: to - from };
-  if (whole.type === 'dense') return { ...whole, data: part(whole.data) };
-  const statistics = { scales: part(whole.scales), offsets: whole.offsets && part(whole.offsets) };
-  return whole.type === 'q4'
-    ? { ...whole, ...statistics, codes: part(whole.codes) }
-    : { ...whole, ...statistics, codes: part(whole.codes) };
-}
-
 async function expectLaidOut(
   read: (name: string) => Promise<Uint8Array>,
   name: string,
   format: MatrixFormat,
   slice: RowSlice,
 ) {
-  const right = laidOut(format, slice);
-  const codes = await read(`${name}.codes`);
-  expect(codes.length).toBe(right.codes.length);
-  const at = codes.findIndex((byte, i) => byte !== right.codes[i]);
-  expect({ at, is: codes[at], should: right.codes[at] }).toEqual({ at: -1 });
-  for (const kind of ['scales', 'offsets'] as const) {
-    const values = right[kind];
-    if (values) expect(new Float32Array((await read(`${name}.${kind}`)).buffer)).toEqual(values);
+  for (const [kind, right] of Object.entries(laidOut(format, slice))) {
+    const bytes = await read(`${name}.${kind}`);
+    expect(bytes.length).toBe(right.length);
+    const at = bytes.findIndex((byte, i) => byte !== right[i]);
+    expect({ kind, at, is: bytes[at], should: right[at] }).toEqual({ kind, at: -1 });
   }
 }
 
@@ -84,7 +73,13 @@ describe('scatter', () => {
     ['q4 in 32', { ...NF4, block: 32 }, 96],
     ['q4 in 32 with offsets', { type: 'q4', block: 32, offset: true, codebook: LINEAR_CODEBOOK }, 96],
     ['q8 in 32', { type: 'q8', block: 32, offset: false }, 96],
-    ['q8 in 16', { type: 'q8', block: 16, offset: false }, 96],
+    ['Q4_K', Q4_K, 768],
+    ['Q5_K', Q5_K, 768],
+    ['Q6_K', Q6_K, 768],
+    ['Q6_K of one block a row', Q6_K, 256],
+    ['nested NF4', NESTED, 128],
+    ['nested NF4 of more than a group a row', NESTED, 16448],
+    ['nested NF4 in 32', { ...NESTED, block: 32 }, 96],
     ['q8 in 64 with offsets', { type: 'q8', block: 64, offset: true }, 64],
     ['q8 by row', { type: 'q8', block: 'row', offset: false }, 96],
     ['f16', { type: 'f16' }, 64],

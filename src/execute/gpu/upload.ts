@@ -1,16 +1,26 @@
 /**
  * The GPU's WeightSink: row slices go to upload buffers and from there, by a kernel, into the layout that the other
- * kernels read; dense slices of a q4 matrix are quantised on the way. The queue keeps the order, so one set of upload
- * buffers serves every slice.
+ * kernels read; K-quants go as the file has them, and dense slices of a q4 matrix are quantised on the way. The queue
+ * keeps the order, so one set of upload buffers serves every slice.
  */
 import { NibbleError } from '../../errors';
-import { NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
+import { levelsOf, NF4_CODEBOOK, type PackedRows, type RowSlice } from '../../formats/matrix';
 import type { Pipelines } from '../../gpu/pipelines';
 import { submittedWorkDone } from '../../gpu/wait';
 import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
+import { nestedParts } from '../../kernels/matrix';
 import { scatterKernel, uploadGroups } from '../../kernels/scatter';
 import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
-import { CHUNK_COLUMNS, chunkBytes, type DeviceMatrix, roundUp } from '../../memory/layout';
+import {
+  CHUNK_COLUMNS,
+  chunkBytes,
+  type DeviceMatrix,
+  matrixBuffers,
+  NESTED_HEAD,
+  NESTED_PAIR,
+  roundUp,
+  SUPER_COLUMNS,
+} from '../../memory/layout';
 import { biasBuffer } from '../../memory/plan';
 import type { Step } from '../../model/steps';
 import { hastenCollection } from '../../platform/release';
@@ -128,8 +138,8 @@ export class GpuSink implements WeightSink {
     const place = [rows, at + from - firstRow, matrix.rows];
     if (matrix.format.type === 'q4' && slice.type === 'dense') {
       const { format } = matrix;
-      if (format.block !== 64 || format.offset || format.codebook.some((value, i) => value !== NF4_CODEBOOK[i]))
-        throw mismatch(matrix, slice.dense);
+      const plain = format.block === 64 && !format.offset && !format.levels;
+      if (!plain || format.codebook.some((value, i) => value !== NF4_CODEBOOK[i])) throw mismatch(matrix, slice.dense);
       const { quantizeKernel } = await import('../../kernels/quantize');
       const bytes = slice.cols * (slice.dense === 'f32' ? 4 : 2);
       this.#write('upload.codes', slice.data.subarray(first * bytes, (first + rows) * bytes));
@@ -140,7 +150,8 @@ export class GpuSink implements WeightSink {
         { source: 'upload.codes', codes: `${matrix.name}.codes`, scales: `${matrix.name}.scales` },
         (rows * slice.cols) / 64,
       );
-    } else {
+    } else if (slice.type === 'packed') await this.#scatterBlocks(matrix, slice, first, rows, place);
+    else {
       const planned = await plannedRows(matrix, slice, first, rows);
       for (const [job, kind] of (['codes', 'scales', 'offsets'] as const).entries()) {
         const data = planned[kind];
@@ -156,17 +167,54 @@ export class GpuSink implements WeightSink {
           rows * words,
         );
       }
+      if (from === firstRow) this.#writeNested(matrix, slice, at);
     }
     await this.#settle();
   }
 
-  #write(name: string, data: ArrayBufferView): void {
+  /** Rows of a K-quant, as the file has them. */
+  async #scatterBlocks(
+    matrix: DeviceMatrix,
+    slice: RowSlice & PackedRows,
+    first: number,
+    rows: number,
+    place: number[],
+  ): Promise<void> {
+    const { levels, data } = slice;
+    if (levels !== levelsOf(matrix.format)) throw mismatch(matrix, levels);
+    checkScales(matrix, slice);
+    const bytes = data.byteLength / slice.rows;
+    this.#write('upload.codes', data.subarray(first * bytes, (first + rows) * bytes));
+    const { scatterKKernel } = await import('../../kernels/scatter-k');
+    await this.#run(
+      scatterKKernel(levels),
+      0,
+      [...place, matrix.cols / SUPER_COLUMNS],
+      { source: 'upload.codes', ...matrixBuffers(matrix) },
+      rows * Math.ceil(matrix.cols / CHUNK_COLUMNS),
+    );
+  }
+
+  /** What the nested scales of a tensor are made with, once: with the tensor's first row in this matrix, row `at`. */
+  #writeNested(matrix: DeviceMatrix, slice: RowSlice, at: number): void {
+    if (slice.type !== 'q4' || !slice.nested || levelsOf(matrix.format) !== 'nested') return;
+    const { absmax, map, offset } = slice.nested;
+    for (const { at: row, table, groups } of nestedParts(matrix)) {
+      if (row !== at) continue;
+      const pairs = new Float32Array(2 * (NESTED_HEAD + groups.count));
+      for (let code = 0; code < NESTED_HEAD; code++) pairs.set([map[code], offset], 2 * code);
+      for (let i = 0; i < groups.count; i++) pairs[2 * (NESTED_HEAD + i)] = absmax[groups.first + i];
+      this.#write(`${matrix.name}.nested`, pairs, NESTED_PAIR * table);
+    }
+  }
+
+  #write(name: string, data: ArrayBufferView, at = 0): void {
     const { byteLength } = data;
     const padded = (byteLength + 3) & ~3;
     if (this.#shown.length < padded) this.#shown = new Uint8Array(padded);
     this.#shown.set(new Uint8Array(data.buffer, data.byteOffset, byteLength));
     this.#shown.fill(0, byteLength, padded);
-    this.#device.queue.writeBuffer(this.#buffer(name), 0, this.#shown, 0, padded);
+    this.#device.queue.writeBuffer(this.#buffer(name), at, this.#shown, 0, padded);
   }
 
   async #run<B extends string>(
@@ -211,6 +259,7 @@ export class GpuSink implements WeightSink {
 
 /** Rows of a slice whose codes, scales and offsets fit the upload buffers. */
 function rowsThatFit(matrix: DeviceMatrix, slice: RowSlice): number {
+  if (slice.type === 'packed') return Math.max(1, Math.floor((SLICE_BYTES * slice.rows) / slice.data.byteLength));
   const dense = slice.type === 'dense' && matrix.format.type === 'q4' ? (slice.dense === 'f32' ? 4 : 2) : 0;
   const codes = dense ? slice.cols * dense : Math.ceil(slice.cols / CHUNK_COLUMNS) * chunkBytes(matrix.format);
   const scales = slice.type === 'dense' ? 0 : (slice.scales.length / slice.rows) * 4;
@@ -223,7 +272,7 @@ function rowsThatFit(matrix: DeviceMatrix, slice: RowSlice): number {
 /** Some rows of a slice in the matrix's own type, row-major; dense rows padded to whole chunks. */
 async function plannedRows(
   matrix: DeviceMatrix,
-  slice: RowSlice,
+  slice: Exclude<RowSlice, { type: 'packed' }>,
   first: number,
   rows: number,
 ): Promise<Record<'codes' | 'scales' | 'offsets', ArrayBufferView | null>> {
@@ -240,8 +289,15 @@ async function plannedRows(
       slice.type === format.type &&
       slice.block === (format.block === 'row' ? cols : format.block) &&
       !slice.offsets === !format.offset;
-    if (!same) throw mismatch(matrix, `${slice.type} in blocks of ${slice.block}`);
-    return { codes: part(slice.codes), scales: part(slice.scales), offsets: part(slice.offsets) };
+    const nested = slice.type === 'q4' ? slice.nested : undefined;
+    const levels = levelsOf(format);
+    if (!same || (levels && !(levels === 'nested' && nested)))
+      throw mismatch(matrix, `${slice.type} in blocks of ${slice.block}`);
+    if (!levels || !nested)
+      return { codes: part(slice.codes), scales: part(slice.scales), offsets: part(slice.offsets) };
+    const blocks = cols / slice.block;
+    const own = nested.codes.subarray((slice.row0 + first) * blocks, (slice.row0 + first + rows) * blocks);
+    return { codes: part(slice.codes), scales: padded(own, rows, blocks, 4), offsets: null };
   }
   let codes = part(slice.data) as Uint8Array;
   let scales: Float32Array | null = null;
@@ -265,13 +321,25 @@ function padded(data: Uint8Array, rows: number, bytes: number, multiple: number)
   return out;
 }
 
+/** Q4_K and Q5_K hold their f16 with exponents that are 10 more (shaders/lib/scales-k.wgsl): no weights come near. */
+function checkScales({ name }: DeviceMatrix, { levels, data, block, halves }: PackedRows): void {
+  if (levels === 'Q6_K') return;
+  for (const half of halves) {
+    for (let at = half + 1; at < data.length; at += block) {
+      if ((data[at] & 0x7c) < 0x58) continue;
+      const message = `${name} has scales of 128 or more, which ${levels} cannot have on the GPU. Use backend "cpu".`;
+      throw new NibbleError('unsupported-quantization', message, { name, levels });
+    }
+  }
+}
+
 const mismatch = (matrix: DeviceMatrix, type: string): NibbleError =>
   new NibbleError(
     'unsupported-quantization',
-    `${matrix.name} is planned as ${matrix.format.type} but arrives as ${type}.`,
+    `${matrix.name} is planned as ${levelsOf(matrix.format) ?? matrix.format.type} but arrives as ${type}.`,
     {
       name: matrix.name,
-      planned: matrix.format.type,
+      planned: levelsOf(matrix.format) ?? matrix.format.type,
       arrived: type,
     },
   );

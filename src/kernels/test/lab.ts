@@ -2,14 +2,16 @@
 
 import { createMatrix, rowValues, writeRows } from '../../execute/cpu/matrix';
 import { randomValues } from '../../execute/cpu/test/models';
-import type { MatrixFormat, RowSlice } from '../../formats/matrix';
+import type { MatrixFormat, NestedScales, RowSlice } from '../../formats/matrix';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import { testGpu } from '../../gpu/test-device';
 import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
-import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes } from '../../memory/layout';
+import { type DeviceMatrix, matrixBytes } from '../../memory/layout';
 import { type ByBinding, bindGroup, type Kernel } from '../kernel';
 import type { MATRIX_BINDINGS } from '../matrix';
+import { packedRows, randomBlocks } from './k-quants';
+import { laidOut } from './laid-out';
 
 const shared = testGpu();
 
@@ -107,66 +109,45 @@ export function randomSlice(format: MatrixFormat, rows: number, cols: number, se
     const data = new Uint8Array(matrix.codes.buffer as ArrayBuffer);
     return { ...whole, type: 'dense', dense: format.type, data };
   }
+  if (format.levels && format.levels !== 'nested')
+    return { ...whole, ...randomBlocks(format.levels, rows * cols, seed) };
   const block = format.block === 'row' ? cols : format.block;
   const small = (v: number) => v / (format.type === 'q8' ? 127 : 1);
   const scales = randomValues((rows * cols) / block, seed + 1).map(small);
   const offsets = format.offset ? randomValues((rows * cols) / block, seed + 2) : null;
   const common = { ...whole, block, scales, offsets };
-  return format.type === 'q4'
-    ? {
-        ...common,
-        type: 'q4',
-        codes: Uint8Array.from({ length: values.length / 2 }, (_, i) => 128 + 127.9 * values[i]),
-      }
-    : { ...common, type: 'q8', codes: Int8Array.from(values, (v) => 127.9 * v) };
-}
-
-/** [rows, n] to [n / width, rows, width]: how every buffer of a matrix is laid out. */
-function transposed<T extends Uint8Array | Float32Array>(
-  from: T,
-  to: T,
-  rows: number,
-  columns: number,
-  width: number,
-): T {
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++)
-      to[(Math.floor(c / width) * rows + r) * width + (c % width)] = from[r * columns + c];
-  }
-  return to;
-}
-
-/** The bytes of a matrix's buffers from a whole slice: memory/layout.ts in words, written a second time. */
-export function laidOut(
-  format: MatrixFormat,
-  slice: RowSlice,
-): { codes: Uint8Array; scales: Float32Array | null; offsets: Float32Array | null } {
-  const { rows, cols } = slice;
-  const source =
-    slice.type === 'dense'
-      ? slice.data
-      : new Uint8Array(slice.codes.buffer, slice.codes.byteOffset, slice.codes.byteLength);
-  const bits = (source.length * 8) / (rows * cols);
-  const codes = new Uint8Array(matrixBytes(format, rows, cols, 'webgpu').codes);
-  transposed(source, codes, rows, (cols * bits) / 8, (CHUNK_COLUMNS * bits) / 8);
-  const statistics = (values: Float32Array | null) =>
-    values && transposed(values, new Float32Array(values.length), rows, values.length / rows, 1);
-  return {
-    codes,
-    ...(slice.type === 'dense'
-      ? { scales: null, offsets: null }
-      : { scales: statistics(slice.scales), offsets: statistics(slice.offsets) }),
+  const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => 128 + 127.9 * values[i]);
+  if (format.type === 'q8') return { ...common, type: 'q8', codes: Int8Array.from(values, (v) => 127.9 * v) };
+  const codes = bytes(values.length / 2);
+  if (!format.levels) return { ...common, type: 'q4', codes };
+  const nested: NestedScales = {
+    codes: bytes(scales.length).reverse(),
+    absmax: randomValues(Math.ceil(scales.length / 256), seed + 3),
+    map: randomValues(256, seed + 4),
+    offset: Math.fround(seed / 100),
   };
+  const scaleOf = (_: number, b: number) =>
+    Math.fround(nested.map[nested.codes[b]] * nested.absmax[b >> 8]) + nested.offset;
+  return { ...common, type: 'q4', codes, scales: scales.map(scaleOf), nested };
+}
+
+/** Rows [from, to) of a slice. */
+export function rowsOf(slice: RowSlice, from: number, to: number): RowSlice {
+  const part = <T extends Uint8Array | Int8Array | Float32Array>(values: T) =>
+    values.slice((from * values.length) / slice.rows, (to * values.length) / slice.rows) as T;
+  const whole = { ...slice, row0: slice.row0 + from, rows: to - from };
+  if (whole.type === 'packed') return { ...whole, ...packedRows(whole.levels, part(whole.data)) };
+  if (whole.type === 'dense') return { ...whole, data: part(whole.data) };
+  const statistics = { scales: part(whole.scales), offsets: whole.offsets && part(whole.offsets) };
+  return whole.type === 'q4'
+    ? { ...whole, ...statistics, codes: part(whole.codes) }
+    : { ...whole, ...statistics, codes: part(whole.codes) };
 }
 
 /** What a kernel that reads a matrix binds for it. */
 export function matrixBindings(lab: Lab, format: MatrixFormat, slice: RowSlice): Buffers<keyof typeof MATRIX_BINDINGS> {
-  const { codes, scales, offsets } = laidOut(format, slice);
-  return {
-    codes: lab.buffer(codes),
-    ...(scales ? { scales: lab.buffer(scales) } : {}),
-    ...(offsets ? { offsets: lab.buffer(offsets) } : {}),
-  };
+  const kinds = Object.entries(laidOut(format, slice)).map(([kind, bytes]) => [kind, lab.buffer(bytes)]);
+  return Object.fromEntries(kinds);
 }
 
 /** The same matrix on the CPU. */
