@@ -30,6 +30,9 @@ fn largest_of(v: vec4f) -> u32 {
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  if (group.x >= state[1]) {
+    return;
+  }
   let position = state[0] + group.x;
   let slots = slots_in(arrayLength(&keys));
   let slot = position % slots;

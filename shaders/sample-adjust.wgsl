@@ -7,7 +7,7 @@
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read_write> adjusted: array<f32, $VOCAB>;
 // as in sample-pick.wgsl: what of the request these links read
-@group(0) @binding(3) var<storage, read> state: array<u32, 16>;
+@group(0) @binding(3) var<storage, read> state: array<u32, 24>;
 
 const MASKED = -3.4e38;
 

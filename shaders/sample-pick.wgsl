@@ -2,14 +2,15 @@
 // keeps it for the host (sampled). One workgroup.
 //
 // state: 0 position of the first token of this pass, 1 tokens, 2 samples drawn, 3 ids written, then the request:
-// 4 temperature bits, 5 top-k, 6 top-p bits, 7 seed.
+// 4 temperature bits, 5 top-k, 6 top-p bits, 7 seed; from 16 on ids that end the answer. When one of them was drawn
+// there are 0 tokens in the next pass, which therefore does nothing, and neither does this.
 //
 // The threshold of top-k and of top-p is found digit by digit over the logits' order-preserving integer keys: a
 // histogram of one byte's 256 values, of counts for top-k and of probability in units of 2^-30 for top-p, four times.
-// Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; RING = 64; COUNTS = false
+// Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; RING = 64; COUNTS = false; STOPS_AT = 16; STOPS = 8
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read> maxima: array<vec2u, $GROUPS>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32, 16>;
+@group(0) @binding(2) var<storage, read_write> state: array<u32, 24>;
 @group(0) @binding(3) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(4) var<storage, read_write> sampled: array<u32, $RING>;
 #if COUNTS
@@ -105,11 +106,15 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     }
   }
   workgroupBarrier();
-  if (thread == 0u) {
+  if (thread == 0u && state[1] > 0u) {
     ids[0] = chosen;
     sampled[state[3] % $RINGu] = chosen;
+    var ends = false;
+    for (var i = $STOPS_ATu; i < $STOPS_ATu + $STOPSu; i++) {
+      ends = ends || state[i] == chosen;
+    }
     state[0] += 1u;
-    state[1] = 1u;
+    state[1] = select(1u, 0u, ends);
     state[2] += 1u;
     state[3] += 1u;
 #if COUNTS

@@ -2,7 +2,7 @@
  * The sampler's second half: one workgroup that chooses. Reference: execute/sampler/chain.ts, test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-pick.wgsl?raw';
-import { ID_RING, SAMPLE_GROUPS } from '../memory/gpu-scratch';
+import { ID_RING, SAMPLE_GROUPS, STATE, STOP_WORDS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
 
 export const SAMPLE_PICK = {
@@ -13,4 +13,12 @@ export const SAMPLE_PICK = {
 
 /** @param counts whether it counts what is drawn, in the buffer of what is known of each token */
 export const samplePickKernel = (vocab: number, counts: boolean) =>
-  kernel(SAMPLE_PICK, { THREADS: 256, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING, COUNTS: counts });
+  kernel(SAMPLE_PICK, {
+    THREADS: 256,
+    VOCAB: vocab,
+    GROUPS: SAMPLE_GROUPS,
+    RING: ID_RING,
+    COUNTS: counts,
+    STOPS_AT: STATE.stops,
+    STOPS: STOP_WORDS,
+  });

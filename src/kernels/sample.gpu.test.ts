@@ -11,7 +11,7 @@ import { randomValues } from '../execute/cpu/test/models';
 import { argmax, keepThreshold, sampleToken } from '../execute/sampler/chain';
 import { gumbel, stepKey } from '../execute/sampler/noise';
 import type { SampleOptions } from '../execute/sampler/options';
-import { ID_RING, requestWords, SAMPLE_GROUPS, STATE, STATE_WORDS } from '../memory/gpu-scratch';
+import { ID_RING, requestWords, SAMPLE_GROUPS, STATE, STATE_WORDS, stopWords } from '../memory/gpu-scratch';
 import { sampleAdjustGroups, sampleAdjustKernel } from './sample-adjust';
 import { sampleMaxKernel } from './sample-max';
 import { samplePickKernel } from './sample-pick';
@@ -31,11 +31,19 @@ const options = (more: Partial<SampleOptions>): SampleOptions => ({
   ...more,
 });
 
+/** The buffer `state` of a request. */
+function stateOf(sample: SampleOptions): Uint32Array<ArrayBuffer> {
+  const state = new Uint32Array(STATE_WORDS);
+  state[STATE.tokens] = 1;
+  state.set(requestWords(sample), STATE.request);
+  state.set(stopWords(sample.stopIds ?? []), STATE.stops);
+  return state;
+}
+
 /** `count` draws from the same logits, as one request makes them. */
 async function draws(logits: Float32Array, sample: SampleOptions, count: number): Promise<number[]> {
-  const state = new Uint32Array(STATE_WORDS);
+  const state = stateOf(sample);
   state[STATE.position] = 41;
-  state.set(requestWords(sample), STATE.request);
   const [logitsBuffer, maxima, stateBuffer] = [lab.buffer(logits), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
   const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
   await lab.runAll(
@@ -161,8 +169,7 @@ describe('single tokens', () => {
     words.set(mask, 2 * vocab);
     words[7] = 3;
     const sample = options({ temperature: 2, topK: 40, topP: 0.97, seed: 77 });
-    const state = new Uint32Array(STATE_WORDS);
-    state.set(requestWords(sample), STATE.request);
+    const state = stateOf(sample);
     const [from, adjusted] = [lab.buffer(logits), lab.buffer(vocab * 4)];
     const [tokens, maxima, stateBuffer] = [lab.buffer(words), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
     const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];

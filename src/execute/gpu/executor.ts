@@ -19,11 +19,12 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
-import { beginPass, Decoding, headOf, takeRow } from './decode';
+import { Decoding } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import type { Bound, Op } from './op';
+import { beginPass, headOf, takeRow } from './passes';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
 import { GpuSink } from './upload';
@@ -32,6 +33,8 @@ export interface GpuExecutorOptions {
   shapes: KernelShapes;
   /** name of the shapes, for info() */
   variant: string;
+  /** for tests: steps that are encoded ahead; measured where it is absent */
+  ahead?: number;
 }
 
 /** Whether it uses a conversation's rings. */
@@ -92,8 +95,9 @@ export class GpuExecutor implements Executor {
     this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
     this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, (ops) => this.#bind(ops));
-    const { vocab } = model.spec;
-    this.#decoding = new Decoding(gpu, this.#buffers, this.#submitter, plan.request.chunk, vocab);
+    const [{ vocab }, { chunk }] = [model.spec, plan.request];
+    const parts = { gpu, buffers: this.#buffers, submitter: this.#submitter, chunk, vocab };
+    this.#decoding = new Decoding(parts, options.ahead);
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -278,7 +282,7 @@ export class GpuExecutor implements Executor {
     const passes = await this.#use(cache);
     this.#logits = 'used';
     const draws = await this.#sampler.begin(start, sample);
-    yield* this.#decoding.run(cache, passes, draws, start, count, sample, signal);
+    yield* this.#decoding.run({ cache, passes, draws, start, count, sample }, signal);
   }
 
   async logits(): Promise<Float32Array> {

@@ -253,7 +253,6 @@ class Lowering {
       buffers: {
         x: norm ? norm.in : merge ? 'partials' : step.in,
         ...(norm ? { norm_weight: norm.weight } : {}),
-        ...(!matvec || last ? { state: 'state' } : {}),
       },
     };
   }
@@ -266,9 +265,9 @@ class Lowering {
     matvec: MatvecShape | false,
     name: string,
   ): void {
-    const placed = { ...fusion, outputRow: matrix.outputRow };
+    const placed = { ...fusion, outputRow: matrix.outputRow, calledOff: matvec !== false };
     const rows = fusion.gated ? matrix.rows / 2 : matrix.rows;
-    const bindings = { ...matrixBuffers(matrix), ...buffers };
+    const bindings = { ...matrixBuffers(matrix), ...buffers, state: 'state' };
     if (matvec) {
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
@@ -301,9 +300,8 @@ class Lowering {
     // B has many rows and next to no columns, so that lanes that share a row would idle.
     const { lanes, table } = this.#options.shapes.matvec;
     const shape: MatvecShape = { lanes: lanes === 'even' ? lanes : 64, slices: 1, tile: 1, table };
-    const state = matvec ? {} : { state: 'state' };
     for (const matrix of b) {
-      const buffers = { x: LORA_BUFFER, out, ...state };
+      const buffers = { x: LORA_BUFFER, out };
       this.#product(matrix, { ...fusion, accumulate: true }, buffers, matvec && shape, 'lora b');
     }
   }

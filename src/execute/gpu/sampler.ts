@@ -1,6 +1,6 @@
 /** The sampler on the GPU: what a request asks is written to its buffers, and its dispatches are bound once. */
 
-import { requestWords, STATE, STATE_WORDS, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
+import { requestWords, STATE, STATE_WORDS, stopWords, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
 import { adjusts } from '../sampler/adjustments';
 import { checkBias, maskWords, nextMask, type SampleOptions, type TokenMask } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
@@ -46,6 +46,7 @@ export class GpuSampler {
     state[STATE.tokens] = 1;
     state[STATE.step] = sample.firstStep ?? 0;
     state.set(requestWords(sample), STATE.request);
+    state.set(stopWords(sample.stopIds ?? []), STATE.stops);
     this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
     const useMask = async () => {
       const mask = await nextMask(sample, this.#vocab);

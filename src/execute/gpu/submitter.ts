@@ -17,6 +17,9 @@ export interface Pass {
   slots: readonly number[];
 }
 
+/** Dispatches, and what they are for. */
+export type Work = readonly [bound: readonly Bound[], pass: Pass];
+
 export class Submitter {
   dispatches = 0;
   submits = 0;
@@ -38,7 +41,7 @@ export class Submitter {
       const piece = bound.slice(from, from + size);
       const began = performance.now();
       const encoder = device.createCommandEncoder();
-      this.encode(encoder, piece, pass);
+      this.encode(encoder, [[piece, pass]]);
       this.submit(encoder);
       await submittedWorkDone(device);
       health.check();
@@ -49,18 +52,21 @@ export class Submitter {
     }
   }
 
-  encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
+  /** One compute pass of it all: on some GPUs each costs microseconds. */
+  encode(encoder: GPUCommandEncoder, work: readonly Work[]): void {
     if (this.#profiler) {
-      for (const item of bound) {
-        const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
-        this.#dispatch(pass, item, work);
-        pass.end();
+      for (const [bound, of] of work) {
+        for (const item of bound) {
+          const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
+          this.#dispatch(pass, item, of);
+          pass.end();
+        }
       }
       this.#profiler.resolve(encoder);
       return;
     }
     const pass = encoder.beginComputePass();
-    for (const item of bound) this.#dispatch(pass, item, work);
+    for (const [bound, of] of work) for (const item of bound) this.#dispatch(pass, item, of);
     pass.end();
   }
 
