@@ -14,7 +14,7 @@
 // Defaults: LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
 // Defaults: MATRIX = matrix-q4; COLUMNS = 128; CHUNKS = 4; RAGGED = false; SCALED = true; ROW_SCALED = false; UNIT = 2
 // Defaults: X_WORDS = 32; NORM = false; NORM_PLUS_ONE = false; NORM_WORDS = 32; EPS = 1e-5; MERGE = false; LAST = false
-// Defaults: STATE = false; CALLED_OFF = false
+// Defaults: STATE = true; CALLED_OFF = false
 // Defaults: GATED = false; BIAS = false; OUT_ROWS = 64
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;

@@ -11,6 +11,7 @@ import { NibbleError } from '../errors';
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
+import type { SamplerShape } from './sampling';
 
 /** Shapes by use; `head` is the vocabulary's matvec. */
 export interface KernelShapes {
@@ -19,6 +20,7 @@ export interface KernelShapes {
   matmul: MatmulShape;
   /** query rows that a workgroup of prefill attention holds in registers */
   attendRows: number;
+  sampler: SamplerShape;
 }
 
 /** By the name that the option `tune` knows them by. */
@@ -28,6 +30,8 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
     attendRows: 6,
+    // a barrier costs a switch a thread, and each workgroup's histogram is emptied and read
+    sampler: { threads: 16, groups: 8 },
   },
   /** compiles quickly and takes every path: for tests */
   small: {
@@ -35,6 +39,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
     attendRows: 4,
+    sampler: { threads: 32, groups: 3 },
   },
   /** the best of those tried on an H100 (bench/h100.md) */
   gpu: {
@@ -42,6 +47,8 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
     matmul: { kind: 'tiled', tokens: 2, table: 'workgroup' },
     attendRows: 4,
+    // eight logits a thread of a vocabulary of 262,144, all on their way at once
+    sampler: { threads: 256, groups: 128 },
   },
 };
 

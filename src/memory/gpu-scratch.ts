@@ -10,8 +10,18 @@ import { roundUp, wholeChunks } from './layout';
 export const MAX_SPLITS = 16;
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
-/** Workgroups of the sampler's first pass, each with a maximum and its id. */
-export const SAMPLE_GROUPS = 64;
+/** The most workgroups of the sampler's passes over the vocabulary, each with a maximum and its id. */
+export const SAMPLE_GROUPS = 256;
+/** Places in the buffer `kept`, where the sampler finds what top-k and top-p keep (shaders/lib/digits.wgsl), words. */
+const KEEP_BINS = 2048;
+const KEEP_STAGES = 6;
+export const KEPT = {
+  bins: KEEP_BINS,
+  found: KEEP_STAGES * KEEP_BINS,
+  least: KEEP_STAGES * (KEEP_BINS + 2),
+  unit: KEEP_STAGES * (KEEP_BINS + 2) + 1,
+  masses: KEEP_STAGES * (KEEP_BINS + 2) + 4,
+} as const;
 /**
  * Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). When an id of
  * `stops` was drawn, `tokens` is 0 until the host begins something else: passes that were encoded ahead do nothing.
@@ -88,6 +98,8 @@ export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes
   ['ids', Math.max(chunk, 4) * 4],
   ['sampled', ID_RING * 4],
   ['maxima', SAMPLE_GROUPS * 8],
+  ['winners', SAMPLE_GROUPS * 8],
+  ['kept', (KEPT.masses + SAMPLE_GROUPS) * 4],
   ...Array.from({ length: ID_READBACKS }, (_, read): [string, number] => [idReadback(read), IDS_AT_ONCE * 4]),
   [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
 ];

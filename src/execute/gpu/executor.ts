@@ -94,7 +94,8 @@ export class GpuExecutor implements Executor {
     this.#buffers = new PlanBuffers(gpu.device);
     this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
-    this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, (ops) => this.#bind(ops));
+    const { sampler } = options.shapes;
+    this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, sampler, (ops) => this.#bind(ops));
     const [{ vocab }, { chunk }] = [model.spec, plan.request];
     const parts = { gpu, buffers: this.#buffers, submitter: this.#submitter, chunk, vocab };
     this.#decoding = new Decoding(parts, options.ahead);
@@ -121,11 +122,11 @@ export class GpuExecutor implements Executor {
   /** Compiling needs no buffers. */
   async #compile(adapters: StepAdapters): Promise<void> {
     const common = this.#lowerOptions(adapters);
-    const ops = [
-      ...lower(common, 'decode'),
-      ...lower(common, 'prefill'),
-      ...lowerSampler(this.#model.spec.vocab, false),
-    ];
+    // Software compiles slowly: what a draw needs beyond the likeliest's, when somebody asks for it.
+    const draws = !this.#gpu.profile.software;
+    const links = [false, draws].map((draws) => ({ adjusts: false, draws, topK: draws, topP: draws }));
+    const sampler = links.flatMap((links) => lowerSampler(this.#model.spec.vocab, common.shapes.sampler, links));
+    const ops = [...lower(common, 'decode'), ...lower(common, 'prefill'), ...sampler];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
   }
 
