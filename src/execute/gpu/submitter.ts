@@ -61,8 +61,8 @@ export class Submitter {
           this.#dispatch(pass, item, of);
           pass.end();
         }
+        this.#profiler.resolve(encoder);
       }
-      this.#profiler.resolve(encoder);
       return;
     }
     const pass = encoder.beginComputePass();
