@@ -63,6 +63,10 @@ fn main(
 #end
   @builtin(local_invocation_index) index: u32,
 ) {
+  // behind the end of an answer (sample-pick.wgsl)
+  if (state[1] == 0u) {
+    return;
+  }
   let last = state[0] + state[1] - 1u;
   let capacity = slots_in(arrayLength(&values) * $ARRAY_WORDSu);
   let kv_head = $FIRST_HEADu + group.y;

@@ -34,6 +34,9 @@ var<workgroup> top: array<f32, $TOP_VALUES>;       // [M][8]: maxima of eighths 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let start = state[0];
+  if (state[1] == 0u) {
+    return;
+  }
   let last = start + state[1] - 1u;
   let capacity = slots_in(arrayLength(&values));
   let kv_head = $FIRST_HEADu + group.y;

@@ -11,11 +11,13 @@
 //   SUBGROUPS   slices of a subgroup are summed by shuffles, so that few sums pass through workgroup memory.
 //   GATED       rows r and r + OUT_ROWS are gate and up; out = act(gate) * up.
 //   ACCUMULATE  out += SCALE * W x (the residual).
+//   CALLED_OFF  does nothing in a pass of no tokens, behind the end of an answer (shaders/sample-pick.wgsl).
 // Defaults: THREADS = 32; LANES = 8; SLICES = 4; SLICED = true; TILE = 2
 // Defaults: LANES_TILE = 16; PARTIALS = 160; SQUARES_AT = 128
 // Defaults: MATRIX = matrix-q4; COLUMNS = 128; CHUNKS = 4; RAGGED = false; SCALED = true; ROW_SCALED = false; UNIT = 2
 // Defaults: SUBGROUPS = false; STAGED = false; STAGED_WORDS = 32
 // Defaults: X_WORDS = 32; NORM = false; NORM_PLUS_ONE = false; NORM_WORDS = 32; EPS = 1e-5; MERGE = false; LAST = false
+// Defaults: STATE = true; CALLED_OFF = false
 // Defaults: GATED = false; BIAS = false; OUT_ROWS = 64
 #if SUBGROUPS
 enable subgroups;
@@ -31,7 +33,7 @@ diagnostic(off, subgroup_uniformity);
 #if BIAS
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
 #end
-#if LAST
+#if STATE
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 #end
 #if SLICED
@@ -57,7 +59,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
 #end
+#if CALLED_OFF
+  // asked before the table's barrier, so that nobody waits for the answer
+  let tokens = state[1];
+#end
   prepare_table(thread);
+#if CALLED_OFF
+  if (tokens == 0u) {
+    return;
+  }
+#end
   let lane = thread % $LANESu;
   let slice = thread / $LANESu;
   let first = group.x * $LANES_TILEu + lane;

@@ -6,15 +6,16 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read_write> adjusted: array<f32, $VOCAB>;
-// as in sample-pick.wgsl: what of the request these links read
-@group(0) @binding(3) var<storage, read> state: array<u32, 16>;
+// as in sample-pick.wgsl
+@group(0) @binding(3) var<storage, read> state: array<u32, 24>;
 
 const MASKED = -3.4e38;
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(global_invocation_id) global: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  // no link reads it yet, and an unused binding is none
-  _ = &state;
+  if (state[1] == 0u) {
+    return;
+  }
   for (var id = global.x; id < $VOCABu; id += groups.x * $THREADSu) {
     var logit = logits[id];
     logit += bitcast<f32>(tokens[$VOCABu + id]);

@@ -112,7 +112,7 @@ export interface Executor {
    * Samples from the current logits, which are those of this conversation, and goes on: yields ids, the first of them
    * at position `start` (= tokens so far). Sampled ids are written to the cache only when a further id is asked for, so
    * the last id yielded is not in the cache. The caller stops by leaving the loop; steps encoded ahead are discarded
-   * and do no harm. Yields at most `count` ids.
+   * and do no harm. Yields at most `count` ids, and none after one of sample.stopIds.
    * @throws invalid-option for a mask or a bias that fits no vocabulary; out-of-memory where a bias or a mask needs
    * buffers that the device has no room for (memory/gpu-scratch.ts, tokenBuffers)
    */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
 import type { Executor, KvCache } from '../execute/executor';
 import type { SampleOptions } from '../execute/sampler/options';
-import type { TokenMessage } from '../protocol';
+import type { SamplingOptions, TokenMessage } from '../protocol';
 import { generate, type TextStream, type Turn } from './generate';
 import { effectiveOptions } from './sampling-options';
 import { emptySequence, type Sequence } from './sequences';
@@ -13,6 +13,7 @@ class FakeExecutor {
   cache: number[] = [];
   prefilled: number[][] = [];
   failAt = Number.POSITIVE_INFINITY;
+  asked: SampleOptions | null = null;
   constructor(
     readonly answer: number[],
     readonly stop?: AbortController,
@@ -27,7 +28,8 @@ class FakeExecutor {
     this.cache = [...this.cache.slice(0, start), ...Array.from(ids)];
   }
 
-  async *decode(_cache: KvCache, start: number, count: number, _sample: unknown, signal?: AbortSignal) {
+  async *decode(_cache: KvCache, start: number, count: number, sample: SampleOptions, signal?: AbortSignal) {
+    this.asked = sample;
     expect(start).toBe(this.cache.length);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.cache.push(this.answer[i - 1]);
@@ -121,6 +123,16 @@ describe('generate', () => {
       expect(executor.proposed.slice(0, 3)).toEqual([[], [], []]);
       expect(executor.proposed[3]).toEqual(speculate === 'prompt' ? codes('a') : []);
     }
+  });
+
+  it.each<[SamplingOptions, Partial<SampleOptions>]>([
+    [{}, { stopIds: [0], watched: false }],
+    [{ stop: 'xy' }, { stopIds: [0], watched: true }],
+    [{ ignoreEos: true }, { stopIds: [], watched: false }],
+  ])('with %j the executor is told %j: which ids end the answer, and whether its text may', async (given, asked) => {
+    const executor = new FakeExecutor(codes('abcdefgh'));
+    await run(executor, { options: effectiveOptions({ maxNewTokens: 4, ...given }, null, 100) });
+    expect(executor.asked).toMatchObject(asked);
   });
 
   it('ends at an end-of-sequence id, which is not in the text', async () => {

@@ -99,7 +99,13 @@ export async function* generate(
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
       const count = Math.min(options.maxNewTokens - done, room);
       const speculation = options.speculate === 'prompt' ? new Speculation(seen) : null;
-      const sample = { ...options, firstStep: done, draft: speculation?.propose };
+      const sample = {
+        ...options,
+        firstStep: done,
+        stopIds: options.ignoreEos ? [] : [...stopIds],
+        watched: options.stop.length > 0,
+        draft: speculation?.propose,
+      };
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
         yield id;

@@ -36,6 +36,8 @@ export interface LinearFusion {
   softcap?: number | null;
   /** the input row is the last token's (matvec only) */
   last?: boolean;
+  /** it does nothing in a pass of no tokens, which was encoded behind the end of an answer (matvec only) */
+  calledOff?: boolean;
   /** where the matrix's rows begin in the output row, and the output row's length */
   outputRow?: number;
   outputStride: number;
@@ -60,6 +62,8 @@ export function fusionConstants(matrix: DeviceMatrix, fusion: LinearFusion): Con
     SOFTCAP: Boolean(fusion.softcap),
     CAP: wgslFloat(fusion.softcap ?? 1),
     LAST: fusion.last ?? false,
+    CALLED_OFF: fusion.calledOff ?? false,
+    STATE: Boolean(fusion.last || fusion.calledOff),
     OUT_ROWS: gated ? matrix.rows / 2 : matrix.rows,
     OUT_AT: fusion.outputRow ?? 0,
     OUT_STRIDE: fusion.outputStride,

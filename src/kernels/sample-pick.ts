@@ -1,16 +1,24 @@
 /**
- * The sampler's second half: one workgroup that chooses. Reference: execute/sampler/chain.ts, test: sample.gpu.test.ts.
+ * The sampler's last pass: one workgroup that takes the best of the parts, and hands it on. Reference:
+ * execute/sampler/chain.ts, test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-pick.wgsl?raw';
-import { ID_RING, SAMPLE_GROUPS } from '../memory/gpu-scratch';
+import { ID_RING, STATE, STOP_WORDS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
+import { type SamplerShape, samplerConstants } from './sampling';
 
 export const SAMPLE_PICK = {
   label: 'sample_pick',
   source,
-  bindings: { logits: 0, maxima: 1, state: 2, ids: 3, sampled: 4, tokens: 5 },
+  bindings: { maxima: 1, state: 2, ids: 3, sampled: 4, tokens: 5 },
 } satisfies Description;
 
 /** @param counts whether it counts what is drawn, in the buffer of what is known of each token */
-export const samplePickKernel = (vocab: number, counts: boolean) =>
-  kernel(SAMPLE_PICK, { THREADS: 256, VOCAB: vocab, GROUPS: SAMPLE_GROUPS, RING: ID_RING, COUNTS: counts });
+export const samplePickKernel = (vocab: number, shape: SamplerShape, counts: boolean) =>
+  kernel(SAMPLE_PICK, {
+    ...samplerConstants(vocab, shape),
+    RING: ID_RING,
+    COUNTS: counts,
+    STOPS_AT: STATE.stops,
+    STOPS: STOP_WORDS,
+  });

@@ -8,20 +8,36 @@
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomValues } from '../execute/cpu/test/models';
+import { lowerSampler } from '../execute/gpu/lower-sampler';
 import { argmax, keepThreshold, sampleToken } from '../execute/sampler/chain';
+import { linksOf } from '../execute/sampler/links';
 import { gumbel, stepKey } from '../execute/sampler/noise';
 import type { SampleOptions } from '../execute/sampler/options';
-import { ID_RING, requestWords, SAMPLE_GROUPS, STATE, STATE_WORDS } from '../memory/gpu-scratch';
-import { sampleAdjustGroups, sampleAdjustKernel } from './sample-adjust';
-import { sampleMaxKernel } from './sample-max';
-import { samplePickKernel } from './sample-pick';
+import {
+  ADJUSTED,
+  ID_RING,
+  KEPT,
+  requestWords,
+  SAMPLE_GROUPS,
+  STATE,
+  STATE_WORDS,
+  stopWords,
+  TOKENS,
+} from '../memory/gpu-scratch';
+import { named } from './kernel';
+import type { SamplerShape } from './sampling';
 import { Lab } from './test/lab';
+import { VARIANTS } from './variants';
 
 let lab: Lab;
+let shape: SamplerShape = VARIANTS.small.sampler;
 beforeAll(async () => {
   lab = await Lab.open();
 });
-afterEach(() => lab.dispose());
+afterEach(() => {
+  lab.dispose();
+  shape = VARIANTS.small.sampler;
+});
 
 const options = (more: Partial<SampleOptions>): SampleOptions => ({
   temperature: 1,
@@ -31,26 +47,44 @@ const options = (more: Partial<SampleOptions>): SampleOptions => ({
   ...more,
 });
 
-/** `count` draws from the same logits, as one request makes them. */
-async function draws(logits: Float32Array, sample: SampleOptions, count: number): Promise<number[]> {
+/** The buffer `state` of a request. */
+function stateOf(sample: SampleOptions): Uint32Array<ArrayBuffer> {
   const state = new Uint32Array(STATE_WORDS);
   state[STATE.position] = 41;
+  state[STATE.tokens] = 1;
   state.set(requestWords(sample), STATE.request);
-  const [logitsBuffer, maxima, stateBuffer] = [lab.buffer(logits), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
-  const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
+  state.set(stopWords(sample.stopIds ?? []), STATE.stops);
+  return state;
+}
+
+/** Draws `count` ids, one after another, by the passes that the request asks for, from what the buffers hold. */
+async function drawn(count: number, sample: SampleOptions, own: Record<string, GPUBuffer>, vocab: number) {
+  const { [TOKENS]: tokens, [ADJUSTED]: adjusted, ...buffers } = own;
+  const all: Record<string, GPUBuffer> = {
+    ...buffers,
+    ...(tokens && { [TOKENS]: tokens, [ADJUSTED]: adjusted }),
+    state: lab.buffer(stateOf(sample)),
+    maxima: lab.buffer(SAMPLE_GROUPS * 8),
+    winners: lab.buffer(SAMPLE_GROUPS * 8),
+    kept: lab.buffer((KEPT.masses + SAMPLE_GROUPS) * 4),
+    ids: lab.buffer(16),
+    sampled: lab.buffer(ID_RING * 4),
+  };
+  const ops = lowerSampler(vocab, shape, linksOf(sample, vocab));
   await lab.runAll(
-    [
-      [sampleMaxKernel(logits.length), { logits: logitsBuffer, maxima }, [SAMPLE_GROUPS]],
-      [samplePickKernel(logits.length, false), { logits: logitsBuffer, maxima, state: stateBuffer, ids, sampled }, [1]],
-    ],
+    ops.map((op) => [op.kernel, named(op.buffers, (name) => all[name]), [op.groups(1, 0, [])[0]]] as const),
     count,
   );
   expect(count).toBeLessThanOrEqual(ID_RING);
-  const all = [...(await lab.words(sampled)).slice(0, count)];
-  expect((await lab.words(ids))[0]).toBe(all[count - 1]);
-  expect([...(await lab.words(stateBuffer)).slice(0, 4)]).toEqual([41 + count, 1, count, count]);
-  return all;
+  const made = [...(await lab.words(all.sampled)).slice(0, count)];
+  expect((await lab.words(all.ids))[0]).toBe(made[count - 1]);
+  expect([...(await lab.words(all.state)).slice(0, 4)]).toEqual([41 + count, 1, count, count]);
+  return made;
 }
+
+/** `count` draws from the same logits, as one request makes them. */
+const draws = (logits: Float32Array, sample: SampleOptions, count: number): Promise<number[]> =>
+  drawn(count, sample, { logits: lab.buffer(logits) }, logits.length);
 
 /** Whether the definition's own answer would survive the noise described above. */
 function isSure(logits: Float32Array, sample: SampleOptions, step: number): boolean {
@@ -58,18 +92,16 @@ function isSure(logits: Float32Array, sample: SampleOptions, step: number): bool
   const threshold = keepThreshold(logits, sample);
   const key = stepKey(seed, step);
   const top = logits[argmax(logits)];
-  const scores = [...logits]
-    .map((l, id) => ({
-      kept: l >= threshold,
-      far: (top - l) / temperature,
-      score: (l - top) / temperature + gumbel(key, id),
-    }))
-    .filter(({ kept }) => kept)
-    .sort((a, b) => b.score - a.score);
-  if (scores.length > 1) {
-    const noise = 1e-4 + Math.max(scores[0].far, scores[1].far) * 2 ** -21;
-    if (scores[0].score - scores[1].score < noise) return false;
+  const best = { score: Number.NEGATIVE_INFINITY, far: 0 };
+  const second = { ...best };
+  for (let id = 0; id < logits.length; id++) {
+    if (!(logits[id] >= threshold)) continue;
+    const far = (top - logits[id]) / temperature;
+    const score = gumbel(key, id) - far;
+    if (score > best.score) Object.assign(second, best);
+    if (score > second.score) Object.assign(score > best.score ? best : second, { score, far });
   }
+  if (best.score - second.score < 1e-4 + Math.max(best.far, second.far) * 2 ** -21) return false;
   if (topP >= 1) return true;
   const noise = 3e-6 + logits.length * 2 ** -30;
   const answers = [topP - noise, topP + noise].map((p) =>
@@ -141,10 +173,37 @@ describe('sampling', () => {
   });
 
   it('a vocabulary of 50257', async () => {
+    shape = VARIANTS.software.sampler;
     const large = randomValues(50_257, 31).map((v) => 6 * v);
     expect(await check(large, options({ temperature: 0.7, seed: 9 }), 2)).toBeLessThan(2);
     expect(await check(large, options({ temperature: 0.8, topK: 300, topP: 0.95, seed: 5 }), 2)).toBeLessThan(2);
     expect(await check(large, options({ temperature: 1.2, topP: 0.9, seed: 6 }), 2)).toBeLessThan(3);
+  });
+});
+
+describe('a vocabulary of 262,144', () => {
+  const vocab = 262_144;
+  const large = randomValues(vocab, 31).map((v) => 6 * v * Math.abs(v));
+
+  it.each<[Partial<SampleOptions>, number]>([
+    [{ temperature: 0 }, 2],
+    [{ topP: 0, topK: 5 }, 2],
+    [{ temperature: 0.7 }, 3],
+    [{ topK: 64 }, 6],
+    [{ topP: 0.95 }, 7],
+    [{ temperature: 0.8, topK: 300, topP: 0.95 }, 10],
+  ])('%j takes %i passes, all but the last of many workgroups', async (more, passes) => {
+    for (const name of ['software', 'gpu']) {
+      shape = VARIANTS[name].sampler;
+      const sample = options({ ...more, seed: 5 });
+      const groups = lowerSampler(vocab, shape, linksOf(sample, vocab)).map((op) => op.groups(1, 0, [])[0]);
+      expect(groups).toHaveLength(passes);
+      expect(groups.pop()).toBe(1);
+      // a few more tell the stages of the search apart
+      for (const many of groups) expect(many - shape.groups).toBeOneOf([0, 1, 2, 3, 4, 5]);
+      expect(shape.groups).toBeGreaterThanOrEqual(name === 'gpu' ? 128 : 8);
+      expect(await check(large, sample, 1)).toBe(0);
+    }
   });
 });
 
@@ -161,21 +220,10 @@ describe('single tokens', () => {
     words.set(mask, 2 * vocab);
     words[7] = 3;
     const sample = options({ temperature: 2, topK: 40, topP: 0.97, seed: 77 });
-    const state = new Uint32Array(STATE_WORDS);
-    state.set(requestWords(sample), STATE.request);
-    const [from, adjusted] = [lab.buffer(logits), lab.buffer(vocab * 4)];
-    const [tokens, maxima, stateBuffer] = [lab.buffer(words), lab.buffer(SAMPLE_GROUPS * 8), lab.buffer(state)];
-    const [ids, sampled] = [lab.buffer(16), lab.buffer(ID_RING * 4)];
-    await lab.runAll(
-      [
-        [sampleAdjustKernel(vocab), { logits: from, tokens, adjusted, state: stateBuffer }, sampleAdjustGroups(vocab)],
-        [sampleMaxKernel(vocab), { logits: adjusted, maxima }, [SAMPLE_GROUPS]],
-        [samplePickKernel(vocab, true), { logits: adjusted, maxima, state: stateBuffer, ids, sampled, tokens }, [1]],
-      ],
-      30,
-    );
-    const got = [...(await lab.words(sampled)).slice(0, 30)];
     const full: SampleOptions = { ...sample, bias, mask: () => mask };
+    const [adjusted, tokens] = [lab.buffer(vocab * 4), lab.buffer(words)];
+    const own = { logits: lab.buffer(logits), [TOKENS]: tokens, [ADJUSTED]: adjusted };
+    const got = await drawn(30, full, own, vocab);
     const adjustedHere = Float32Array.from(logits, (logit, id) =>
       (mask[id >> 5] >>> (id & 31)) & 1 ? Math.fround(logit + Math.fround(bias.get(id) ?? 0)) : -3.4e38,
     );

@@ -12,6 +12,7 @@ import type { DeviceProfile } from '../gpu/device-profile';
 import type { AttentionShapes } from './attention';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
+import type { SamplerShape } from './sampling';
 
 /** The products of a layer that one token needs, by the activations that they read or write (model/steps.ts). */
 export const MATVEC_ROLES = ['qkv', 'attn', 'gateUp', 'mlp'] as const;
@@ -28,6 +29,7 @@ export interface KernelShapes {
   /** of passes that one workgroup's tokens are enough for, where `matmul` would compute many more; null: of none */
   few: MatmulShape | null;
   attend: AttentionShapes;
+  sampler: SamplerShape;
 }
 
 const tiled = (
@@ -82,6 +84,8 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
       decode: { kind: 'slots', splits: 16, splitSlots: 64, whole: 64, merge: 'inside' },
       prefill: { kind: 'registers', rows: 6 },
     },
+    // a barrier costs a switch a thread, and each workgroup's histogram is emptied and read
+    sampler: { threads: 16, groups: 8 },
   },
   /** compiles quickly and takes every path: for tests */
   small: {
@@ -104,6 +108,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
       },
       prefill: { kind: 'registers', rows: 4 },
     },
+    sampler: { threads: 32, groups: 3 },
   },
   /** matvec and attention: the best of those tried on an H100 (bench/h100.md); products by count (bench/kernels.md) */
   gpu: {
@@ -126,6 +131,8 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
       },
       prefill: { kind: 'tiled', threads: 128, rows: 32, slots: 32 },
     },
+    // eight logits a thread of a vocabulary of 262,144, all on their way at once
+    sampler: { threads: 256, groups: 128 },
   },
 };
 

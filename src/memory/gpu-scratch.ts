@@ -19,14 +19,29 @@ export const partialsCount = ({ heads, headSize }: Pick<ModelSpec, 'heads' | 'he
 
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
-/** Workgroups of the sampler's first pass, each with a maximum and its id. */
-export const SAMPLE_GROUPS = 64;
-/** Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). */
-export const STATE = { position: 0, tokens: 1, step: 2, written: 3, request: 4 } as const;
+/** The most workgroups of the sampler's passes over the vocabulary, each with a maximum and its id. */
+export const SAMPLE_GROUPS = 256;
+/** Places in the buffer `kept`, where the sampler finds what top-k and top-p keep (shaders/lib/digits.wgsl), words. */
+const KEEP_BINS = 2048;
+const KEEP_STAGES = 6;
+export const KEPT = {
+  bins: KEEP_BINS,
+  found: KEEP_STAGES * KEEP_BINS,
+  least: KEEP_STAGES * (KEEP_BINS + 2),
+  unit: KEEP_STAGES * (KEEP_BINS + 2) + 1,
+  masses: KEEP_STAGES * (KEEP_BINS + 2) + 4,
+} as const;
+/**
+ * Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). When an id of
+ * `stops` was drawn, `tokens` is 0 until the host begins something else: passes that were encoded ahead do nothing.
+ */
+export const STATE = { position: 0, tokens: 1, step: 2, written: 3, request: 4, stops: 16 } as const;
 /** What of a request the sampler's shaders read, from STATE.request on, and how each word is read. */
 export const REQUEST_WORDS = { temperature: 'f32', topK: 'u32', topP: 'f32', seed: 'u32' } as const;
+/** So many of the ids that end an answer does the sampler know; more of them only the host does. */
+export const STOP_WORDS = 8;
 /** How many words `state` has. */
-export const STATE_WORDS = 16;
+export const STATE_WORDS = STATE.stops + STOP_WORDS;
 
 /** The words of a request in `state`; what it does not name is 0. */
 export function requestWords(
@@ -41,6 +56,10 @@ export function requestWords(
   return words;
 }
 
+/** The words of the ids that end an answer; where there are fewer, ids that no vocabulary has. */
+export const stopWords = (ids: readonly number[]): Uint32Array<ArrayBuffer> =>
+  Uint32Array.from({ length: STOP_WORDS }, (_, i) => ids[i] ?? 0xffffffff);
+
 /** The buffer of what the sampler knows of each token: counts, biases, then a mask (shaders/sample-adjust.wgsl). */
 export const TOKENS = 'tokens';
 /** The buffer of the logits that it makes of that. */
@@ -51,10 +70,14 @@ export const tokenBuffers = (vocab: number): [name: string, bytes: number][] => 
   [ADJUSTED, vocab * 4],
 ];
 
-/** Steps encoded ahead of the id that the caller waits for, where steps are short. */
-export const STEPS_AHEAD = 3;
-/** The buffer by which a step's id comes back; a step takes the one that the id waited for before it has left. */
-export const idReadback = (step: number): string => `readback.${step % (STEPS_AHEAD + 1)}`;
+/** The most steps that are encoded ahead of the id that the caller waits for (execute/gpu/steps-ahead.ts). */
+export const MOST_AHEAD = 64;
+/** The most ids that come back at once. */
+export const IDS_AT_ONCE = 8;
+/** Buffers by which they come back: so many reads hold MOST_AHEAD steps, of which the first are read singly. */
+export const ID_READBACKS = 24;
+/** The buffer of a read, by its number; it takes the one that the read waited for before it has left. */
+export const idReadback = (read: number): string => `readback.${read % ID_READBACKS}`;
 /** The buffer through which all is read but sampled ids (logits, caches, norms, biases), piece by piece. */
 export const READBACK = 'readback.piece';
 /** Its bytes, at most: more would be there in every plan for what few ask, less would take more round trips. */
@@ -83,7 +106,9 @@ export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes
   ['ids', Math.max(chunk, 4) * 4],
   ['sampled', ID_RING * 4],
   ['maxima', SAMPLE_GROUPS * 8],
-  ...Array.from({ length: STEPS_AHEAD + 1 }, (_, step): [string, number] => [idReadback(step), 16]),
+  ['winners', SAMPLE_GROUPS * 8],
+  ['kept', (KEPT.masses + SAMPLE_GROUPS) * 4],
+  ...Array.from({ length: ID_READBACKS }, (_, read): [string, number] => [idReadback(read), IDS_AT_ONCE * 4]),
   [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
 ];
 

@@ -180,7 +180,7 @@ class CpuExecutor implements Executor {
       const id = sampleToken(this.activations.logits, sample, (sample.firstStep ?? 0) + step, state);
       tally(id);
       yield id;
-      if (step + 1 === count) break;
+      if (step + 1 === count || sample.stopIds?.includes(id)) break;
       if (drafted[0] === id) {
         drafted.shift();
         row++;

@@ -1,163 +1,219 @@
 /**
  * The draws of one request on the GPU, and the passes between them. A drawn id stays in a GPU buffer and feeds the next
- * pass; steps are encoded ahead, and ids come back late, four bytes each. A mask has to know each id: then a pass alone
- * runs ahead. A draft makes one pass of several tokens, whose rows are drawn from for as long as it comes true.
+ * pass; steps are encoded ahead (steps-ahead.ts), and ids come back late, several at once. When the sampler draws an id
+ * that ends the answer it sets the number of tokens of the next pass to 0, and the steps behind it do nothing: their
+ * kernels read that and leave. (An indirect dispatch would need no word of this in a kernel, but browsers put a
+ * dispatch of their own before each, which checks its numbers: Dawn's ComputePassEncoder.cpp,
+ * TransformIndirectDispatchBuffer. That is twice the dispatches for each token of an answer, to save some after its
+ * last.) A mask has to know each id: then a pass alone runs ahead. A draft makes one pass of several tokens, whose rows
+ * are drawn from for as long as it comes true.
  */
 import { throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { readMapped } from '../../gpu/readback';
-import { ID_RING, idReadback, STATE, STEPS_AHEAD } from '../../memory/gpu-scratch';
+import { ID_READBACKS, ID_RING, idReadback, STOP_WORDS } from '../../memory/gpu-scratch';
 import { nextDraft, type SampleOptions } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
-import { type Bound, beginOf } from './op';
+import { beginOf } from './op';
+import { beginPass, takeRow } from './passes';
 import type { Draws } from './sampler';
-import { type Pass, SUBMIT_MS, type Submitter } from './submitter';
+import { idsAtOnce, Pace, Undecided } from './steps-ahead';
+import type { Submitter, Work } from './submitter';
+
+/** What all requests have in common. */
+interface Parts {
+  gpu: Gpu;
+  buffers: PlanBuffers;
+  submitter: Submitter;
+  /** the most tokens of a pass: a sliding ring has room for so many beside its window */
+  chunk: number;
+  vocab: number;
+}
+
+/** One request. */
+interface Asked {
+  cache: GpuKvCache;
+  passes: NonNullable<GpuKvCache['passes']>;
+  draws: Draws;
+  /** position of the first id */
+  start: number;
+  count: number;
+  sample: SampleOptions;
+}
 
 export class Decoding {
-  readonly #gpu: Gpu;
-  readonly #buffers: PlanBuffers;
-  readonly #submitter: Submitter;
-  readonly #chunk: number;
-  readonly #vocab: number;
-  /** of a step, the last time */
-  #stepMs = Number.POSITIVE_INFINITY;
+  readonly #parts: Parts;
+  readonly #pace: Pace;
 
-  /**
-   * @param chunk the most tokens of a pass: a sliding ring has room for so many, so that what is thrown away later does
-   * not overwrite what is still seen
-   */
-  constructor(gpu: Gpu, buffers: PlanBuffers, submitter: Submitter, chunk: number, vocab: number) {
-    this.#gpu = gpu;
-    this.#buffers = buffers;
-    this.#submitter = submitter;
-    this.#chunk = chunk;
-    this.#vocab = vocab;
+  /** @param ahead for tests: steps that are encoded ahead, where it is not their time that decides */
+  constructor(parts: Parts, ahead?: number) {
+    this.#parts = parts;
+    this.#pace = new Pace(ahead);
   }
 
   /** As Executor.decode(), where the logits of the first draw are there. */
-  async *run(
-    cache: GpuKvCache,
-    passes: NonNullable<GpuKvCache['passes']>,
-    { dispatches, useMask }: Draws,
-    start: number,
-    count: number,
-    sample: SampleOptions,
-    signal?: AbortSignal,
-  ): AsyncGenerator<number> {
-    const { device, health } = this.#gpu;
-    const pending: Promise<ArrayBuffer>[] = [];
-    // Pass n makes the logits of draw n; the prompt's are there.
-    let [passed, drawn] = [1, 0];
-    /** ids of the newest pass behind its first, until they are drawn or something else is */
-    let drafted: number[] = [];
-    let row = 0;
-    const pass = (encoder: GPUCommandEncoder) => this.#pass(encoder, cache, passes.decode, start + passed++ - 1);
-    const draw = (encoder = device.createCommandEncoder()): void => {
-      if (passed === drawn) pass(encoder);
-      pending.push(this.#draw(encoder, dispatches, drawn++));
-    };
-    const submitPass = (): void => {
-      const encoder = device.createCommandEncoder();
-      pass(encoder);
-      this.#submitter.submit(encoder);
-    };
-    let last = -1;
-    let began = performance.now();
+  async *run(asked: Asked, signal?: AbortSignal): AsyncGenerator<number> {
+    const { count, sample } = asked;
+    const steps = new Steps(this.#parts, asked, this.#pace);
+    const ends = new Set(sample.stopIds);
+    const { undecided } = steps;
+    let began = 0;
     try {
-      for (let yielded = 0; yielded < count; yielded++) {
+      while (undecided.first < count) {
         throwIfAborted(signal);
-        const ahead = this.#stepMs > SUBMIT_MS / 2 ? 0 : Math.min(STEPS_AHEAD, this.#chunk - 1);
-        if (sample.draft && passed === drawn && pending.length === 0) {
-          if (drafted[0] === last) {
-            drafted.shift();
-            this.#row(passes.prefill, ++row);
-            passed++;
-          } else {
-            drafted = nextDraft(sample, Math.min(this.#chunk - 1, count - yielded - 1), this.#vocab);
-            row = 0;
-            if (drafted.length > 0) {
-              this.#passOf(cache, passes.prefill, start + yielded - 1, [last, ...drafted]);
-              this.#row(passes.prefill, row);
-              passed++;
-            }
-          }
-        }
-        if (sample.mask) {
-          // The mask is made while the pass runs.
-          if (passed === drawn) submitPass();
-          await useMask();
-          draw();
-          if (ahead > 0 && drawn < count && !sample.draft) submitPass();
-        } else if (sample.draft && (passed > drawn || pending.length > 0)) {
-          // The row that is there, or an id that is on its way: then there is something to ask for again.
-          if (pending.length === 0) draw();
-        } else {
-          while (drawn < count && drawn <= yielded + ahead) draw();
-        }
-        const bytes = await (pending.shift() as Promise<ArrayBuffer>);
-        health.check();
+        await steps.ahead();
+        const ids = await steps.next();
         const now = performance.now();
-        if (yielded > 0) this.#stepMs = now - began;
+        if (undecided.first > 0) this.#pace.add(ids.length, now - began);
         began = now;
-        [last] = new Uint32Array(bytes);
-        yield last;
+        for (const id of ids) {
+          throwIfAborted(signal);
+          undecided.first++;
+          if (ends.has(id)) steps.ended(id);
+          yield id;
+          if (ends.has(id)) return;
+        }
       }
     } finally {
-      await Promise.allSettled(pending);
+      await steps.leave();
+    }
+  }
+}
+
+/** The steps of one request: a pass, but for the first, whose logits are there, and a draw. */
+class Steps {
+  /** draws */
+  readonly undecided: Undecided;
+  readonly #parts: Parts;
+  readonly #asked: Asked;
+  readonly #pace: Pace;
+  readonly #pending: Promise<number[]>[] = [];
+  #reads = 0;
+  /** pass n makes the logits of draw n; the prompt's are there */
+  #passed = 1;
+  /** the newest position of a pass of one id */
+  #written = -1;
+  /** the id that the caller had last, and those of the newest pass behind its first, until something else is drawn */
+  #last = -1;
+  #drafted: number[] = [];
+  #row = 0;
+
+  constructor(parts: Parts, asked: Asked, pace: Pace) {
+    this.#parts = parts;
+    this.#asked = asked;
+    this.#pace = pace;
+    this.undecided = new Undecided(parts.chunk - 1);
+  }
+
+  /** Encodes and submits what the next id needs, and what may come after it. */
+  async ahead(): Promise<void> {
+    const { draws, sample, count } = this.#asked;
+    const { undecided } = this;
+    const depth = this.#pace.depth(Boolean(sample.watched || sample.draft));
+    if (sample.draft && this.#passed === undecided.encoded && this.#pending.length === 0) this.#draft();
+    if (sample.mask) {
+      // The mask is made while the pass runs.
+      if (this.#passed === undecided.encoded) this.#submit(this.#pass());
+      await draws.useMask();
+      this.#draw(1);
+      if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft) this.#submit(this.#pass());
+    } else if (sample.draft && (this.#passed > undecided.encoded || this.#pending.length > 0)) {
+      // The row that is there, or an id that is on its way: then there is something to ask for again.
+      if (this.#pending.length === 0) this.#draw(1);
+    } else {
+      while (undecided.encoded < count && this.#pending.length < ID_READBACKS) {
+        const ids = Math.min(idsAtOnce(depth, undecided.encoded), count - undecided.encoded);
+        if (ids > undecided.room(depth)) break;
+        this.#draw(ids);
+      }
     }
   }
 
-  /** The pass of the id that was drawn last, at the position `last`. */
-  #pass(encoder: GPUCommandEncoder, cache: GpuKvCache, decode: readonly Bound[], last: number): void {
-    cache.held.write(last, last);
-    this.#submitter.encode(encoder, decode, { tokens: 1, last, slots: cache.held.slots });
+  /** The ids that come next. */
+  async next(): Promise<number[]> {
+    const ids = await (this.#pending.shift() as Promise<number[]>);
+    this.#parts.gpu.health.check();
+    this.#last = ids[ids.length - 1];
+    return ids;
   }
 
-  /** A pass of several ids, the first of them at the position `first`; the head runs for a row of it afterwards. */
-  #passOf(cache: GpuKvCache, prefill: readonly Bound[], first: number, ids: readonly number[]): void {
-    const pass = beginPass(this.#gpu.device, this.#buffers, cache, first, Uint32Array.from(ids));
-    this.#encodeAlone(prefill.slice(0, beginOf(prefill, 'head')), pass);
+  /** The caller has an id that ends the answer: where the GPU knew it, no later pass wrote anything. */
+  ended(id: number): void {
+    const { start, sample } = this.#asked;
+    const known = sample.stopIds?.slice(0, STOP_WORDS).includes(id);
+    if (known) this.#written = Math.min(this.#written, start + this.undecided.first - 2);
   }
 
-  /** The logits of a row of the last pass. */
-  #row(prefill: readonly Bound[], row: number): void {
-    takeRow(this.#gpu.device, this.#buffers, row);
-    this.#encodeAlone(prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] });
+  /** Waits for what is encoded and says in the conversation's rings what it wrote. */
+  async leave(): Promise<void> {
+    const { cache, start } = this.#asked;
+    await Promise.allSettled(this.#pending);
+    if (this.#written >= start) cache.held.write(start, this.#written);
   }
 
-  #encodeAlone(steps: readonly Bound[], pass: Pass): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    this.#submitter.encode(encoder, steps, pass);
-    this.#submitter.submit(encoder);
+  /** The pass of the id that was drawn last. */
+  #pass(): Work {
+    const { cache, passes, start } = this.#asked;
+    const last = start + this.#passed++ - 1;
+    this.#written = last;
+    return [passes.decode, { tokens: 1, last, slots: cache.held.slots }];
   }
 
-  /** Encodes and submits a draw; its id is on its way back. */
-  #draw(encoder: GPUCommandEncoder, dispatches: readonly Bound[], index: number): Promise<ArrayBuffer> {
-    this.#submitter.encode(encoder, dispatches, { tokens: 1, last: 0, slots: [] });
-    const readback = this.#buffers.get(idReadback(index));
-    encoder.copyBufferToBuffer(this.#buffers.get('sampled'), (index % ID_RING) * 4, readback, 0, 4);
-    this.#submitter.submit(encoder);
-    return readMapped(this.#gpu.device, readback, 4);
+  /** Encodes and submits so many draws, each with its pass where there is none; their ids are on their way back. */
+  #draw(count: number): void {
+    const { gpu, buffers } = this.#parts;
+    const work: Work[] = [];
+    const first = this.undecided.encoded;
+    for (; this.undecided.encoded < first + count; this.undecided.encoded++) {
+      if (this.#passed === this.undecided.encoded) work.push(this.#pass());
+      work.push([this.#asked.draws.dispatches, { tokens: 1, last: 0, slots: [] }]);
+    }
+    const readback = buffers.get(idReadback(this.#reads++));
+    this.#submit(...work, (encoder) => {
+      const at = first % ID_RING;
+      const whole = Math.min(count, ID_RING - at);
+      encoder.copyBufferToBuffer(buffers.get('sampled'), at * 4, readback, 0, whole * 4);
+      if (whole < count)
+        encoder.copyBufferToBuffer(buffers.get('sampled'), 0, readback, whole * 4, (count - whole) * 4);
+    });
+    this.#pending.push(readMapped(gpu.device, readback, count * 4).then((bytes) => [...new Uint32Array(bytes)]));
+  }
+
+  /** The row of the last draft that came true, or a pass of another draft. */
+  #draft(): void {
+    const { cache, passes, sample, start, count } = this.#asked;
+    const { chunk, vocab } = this.#parts;
+    const { first } = this.undecided;
+    if (this.#drafted[0] === this.#last) {
+      this.#drafted.shift();
+      this.#takeRow(++this.#row);
+      return;
+    }
+    this.#drafted = nextDraft(sample, Math.min(chunk - 1, count - first - 1), vocab);
+    if (this.#drafted.length === 0) return;
+    const ids = Uint32Array.of(this.#last, ...this.#drafted);
+    const pass = beginPass(this.#parts.gpu.device, this.#parts.buffers, cache, start + first - 1, ids);
+    this.#submit([passes.prefill.slice(0, beginOf(passes.prefill, 'head')), pass]);
+    this.#row = 0;
+    this.#takeRow(0);
+  }
+
+  /** The logits of a row of the last pass of several ids. */
+  #takeRow(row: number): void {
+    const { prefill } = this.#asked.passes;
+    takeRow(this.#parts.gpu.device, this.#parts.buffers, row);
+    this.#submit([prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] }]);
+    this.#passed++;
+  }
+
+  #submit(...parts: (Work | ((encoder: GPUCommandEncoder) => void))[]): void {
+    const encoder = this.#parts.gpu.device.createCommandEncoder();
+    this.#parts.submitter.encode(
+      encoder,
+      parts.filter((part) => typeof part !== 'function'),
+    );
+    for (const part of parts) if (typeof part === 'function') part(encoder);
+    this.#parts.submitter.submit(encoder);
   }
 }
-
-/** Writes what a pass of several ids reads, the first of them at the position `first`. */
-export function beginPass(
-  { queue }: GPUDevice,
-  buffers: PlanBuffers,
-  { held }: Pick<GpuKvCache, 'held'>,
-  first: number,
-  ids: Uint32Array<ArrayBuffer>,
-): Pass {
-  const tokens = ids.length;
-  const last = first + tokens - 1;
-  queue.writeBuffer(buffers.get('ids'), 0, ids);
-  queue.writeBuffer(buffers.get('state'), 0, Uint32Array.of(first, tokens));
-  held.write(first, last);
-  return { tokens, last, slots: held.slots };
-}
-
-/** Has the head take a row of the last pass: it takes the last of so many tokens. */
-export const takeRow = ({ queue }: GPUDevice, buffers: PlanBuffers, row: number): void =>
-  queue.writeBuffer(buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));

@@ -19,11 +19,12 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
-import { beginPass, Decoding, takeRow } from './decode';
+import { Decoding } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { checkSizes, lower, lowerLastRow } from './lower';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
+import { beginPass, takeRow } from './passes';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
 import type { TuneContext } from './tune/context';
@@ -35,6 +36,8 @@ export interface GpuExecutorOptions {
   variant: string;
   /** names of shapes that were chosen one by one, by what they are for */
   chosen?: Readonly<Record<string, string>>;
+  /** for tests: steps that are encoded ahead; measured where it is absent */
+  ahead?: number;
 }
 
 /** Whether it uses a conversation's rings. */
@@ -95,9 +98,11 @@ export class GpuExecutor implements Executor {
     this.#buffers = new PlanBuffers(gpu.device);
     this.#submitter = new Submitter(gpu);
     this.#pipelines = Pipelines.of(gpu.device);
-    this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, (ops) => this.#bind(ops));
-    const { vocab } = model.spec;
-    this.#decoding = new Decoding(gpu, this.#buffers, this.#submitter, plan.request.chunk, vocab);
+    const { sampler } = options.shapes;
+    this.#sampler = new GpuSampler(gpu.device, this.#buffers, model.spec.vocab, sampler, (ops) => this.#bind(ops));
+    const [{ vocab }, { chunk }] = [model.spec, plan.request];
+    const parts = { gpu, buffers: this.#buffers, submitter: this.#submitter, chunk, vocab };
+    this.#decoding = new Decoding(parts, options.ahead);
     this.sink = new GpuSink(
       gpu.device,
       this.#pipelines,
@@ -121,12 +126,12 @@ export class GpuExecutor implements Executor {
   /** Compiling needs no buffers. */
   async #compile(adapters: StepAdapters): Promise<void> {
     const common = this.#lowerOptions(adapters);
-    const ops = [
-      ...lower(common, 'decode'),
-      ...lower(common, 'prefill'),
-      lowerLastRow(this.#model.spec),
-      ...lowerSampler(this.#model.spec.vocab, false),
-    ];
+    // Software compiles slowly: what a draw needs beyond the likeliest's, when somebody asks for it.
+    const draws = !this.#gpu.profile.software;
+    const links = [false, draws].map((draws) => ({ adjusts: false, draws, topK: draws, topP: draws }));
+    const sampler = links.flatMap((links) => lowerSampler(this.#model.spec.vocab, common.shapes.sampler, links));
+    const passes = [...lower(common, 'decode'), ...lower(common, 'prefill'), lowerLastRow(this.#model.spec)];
+    const ops = [...passes, ...sampler];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
   }
 
@@ -329,7 +334,7 @@ export class GpuExecutor implements Executor {
     const passes = await this.#use(cache);
     this.#logits = 'used';
     const draws = await this.#sampler.begin(start, sample);
-    yield* this.#decoding.run(cache, passes, draws, start, count, sample, signal);
+    yield* this.#decoding.run({ cache, passes, draws, start, count, sample }, signal);
   }
 
   async logits(): Promise<Float32Array> {

@@ -14,6 +14,8 @@ import { lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import { tiny } from './test/maker';
 
+/** The likeliest token, of unchanged logits. */
+const GREEDY = { adjusts: false, draws: false, topK: false, topP: false };
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
 const PROFILE = deviceProfile({}, new Set(), new Set(), {
   maxComputeWorkgroupStorageSize: 16384,
@@ -76,7 +78,7 @@ function dispatches(
   const { merge, whole } = VARIANTS[variant].attend.decode;
   const apart = merge === 'apart' && spec.qkNorm !== 'projection';
   const merges = slots.filter((all) => apart && Math.min(all, context) > whole).length;
-  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, false)), merges };
+  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, VARIANTS[variant].sampler, GREEDY)), merges };
 }
 
 describe('dispatches of a token', () => {

@@ -267,7 +267,6 @@ class Lowering {
       buffers: {
         x: norm ? norm.in : this.#partials ? 'partials' : step.in,
         ...(norm ? { norm_weight: norm.weight } : {}),
-        ...(!matvec || last ? { state: 'state' } : {}),
       },
     };
   }
@@ -280,9 +279,9 @@ class Lowering {
     matvec: MatvecShape | false,
     name: string,
   ): void {
-    const placed = { ...fusion, outputRow: matrix.outputRow };
+    const placed = { ...fusion, outputRow: matrix.outputRow, calledOff: matvec !== false };
     const rows = fusion.gated ? matrix.rows / 2 : matrix.rows;
-    const bindings = { ...matrixBuffers(matrix), ...buffers };
+    const bindings = { ...matrixBuffers(matrix), ...buffers, state: 'state' };
     if (matvec) {
       const { bytes } = this.#options.profile.workgroup;
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`, bytes);
@@ -320,9 +319,8 @@ class Lowering {
     // B has many rows and next to no columns, so that lanes that share a row would idle.
     const { lanes, table } = this.#options.shapes.matvec;
     const shape: MatvecShape = { lanes: lanes === 'even' ? lanes : 64, slices: 1, tile: 1, table };
-    const state = matvec ? {} : { state: 'state' };
     for (const matrix of b) {
-      const buffers = { x: LORA_BUFFER, out, ...state };
+      const buffers = { x: LORA_BUFFER, out };
       this.#product(matrix, { ...fusion, accumulate: true }, buffers, matvec && shape, 'lora b');
     }
   }

@@ -1,7 +1,8 @@
 /** The sampler on the GPU: what a request asks is written to its buffers, and its dispatches are bound once. */
 
-import { requestWords, STATE, STATE_WORDS, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
-import { adjusts } from '../sampler/adjustments';
+import type { SamplerShape } from '../../kernels/sampling';
+import { requestWords, STATE, STATE_WORDS, stopWords, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
+import { type Links, linksOf } from '../sampler/links';
 import { checkBias, maskWords, nextMask, type SampleOptions, type TokenMask } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
 import { lowerSampler } from './lower-sampler';
@@ -20,13 +21,22 @@ export class GpuSampler {
   readonly #buffers: PlanBuffers;
   readonly #vocab: number;
   readonly #bind: (ops: readonly Op[]) => Promise<Bound[]>;
-  readonly #bound = new Map<boolean, Promise<Bound[]>>();
+  readonly #shape: SamplerShape;
+  /** by the links that are asked for */
+  readonly #bound = new Map<string, Promise<Bound[]>>();
 
   /** @param bind makes the pipelines and bind groups of dispatches */
-  constructor(device: GPUDevice, buffers: PlanBuffers, vocab: number, bind: (ops: readonly Op[]) => Promise<Bound[]>) {
+  constructor(
+    device: GPUDevice,
+    buffers: PlanBuffers,
+    vocab: number,
+    shape: SamplerShape,
+    bind: (ops: readonly Op[]) => Promise<Bound[]>,
+  ) {
     this.#device = device;
     this.#buffers = buffers;
     this.#vocab = vocab;
+    this.#shape = shape;
     this.#bind = bind;
   }
 
@@ -37,15 +47,16 @@ export class GpuSampler {
    */
   async begin(start: number, sample: SampleOptions): Promise<Draws> {
     checkBias(sample.bias, this.#vocab);
-    const adjusting = adjusts(sample);
-    if (adjusting) await this.#writeTokens(sample);
-    const dispatches = await this.#dispatches(adjusting);
+    const links = linksOf(sample, this.#vocab);
+    if (links.adjusts) await this.#writeTokens(sample);
+    const dispatches = await this.#dispatches(links);
     const state = new Uint32Array(STATE_WORDS);
     // The sampler moves to the next position before it hands the id on.
     state[STATE.position] = start - 1;
     state[STATE.tokens] = 1;
     state[STATE.step] = sample.firstStep ?? 0;
     state.set(requestWords(sample), STATE.request);
+    state.set(stopWords(sample.stopIds ?? []), STATE.stops);
     this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
     const useMask = async () => {
       const mask = await nextMask(sample, this.#vocab);
@@ -54,9 +65,10 @@ export class GpuSampler {
     return { dispatches, useMask };
   }
 
-  #dispatches(adjusting: boolean): Promise<Bound[]> {
-    const bound = this.#bound.get(adjusting) ?? this.#bind(lowerSampler(this.#vocab, adjusting));
-    this.#bound.set(adjusting, bound);
+  #dispatches(links: Links): Promise<Bound[]> {
+    const key = JSON.stringify(links);
+    const bound = this.#bound.get(key) ?? this.#bind(lowerSampler(this.#vocab, this.#shape, links));
+    this.#bound.set(key, bound);
     return bound;
   }
 

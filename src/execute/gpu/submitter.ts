@@ -30,6 +30,8 @@ interface Flight {
   done: Promise<unknown>;
   onDone?(): void;
 }
+/** Dispatches, and what they are for. */
+export type Work = readonly [bound: readonly Bound[], pass: Pass];
 
 export class Submitter {
   dispatches = 0;
@@ -60,7 +62,7 @@ export class Submitter {
       const piece = bound.slice(from, from + this.#batch);
       from += piece.length;
       const encoder = device.createCommandEncoder();
-      this.encode(encoder, piece, pass);
+      this.encode(encoder, [[piece, pass]]);
       const began = performance.now();
       this.submit(encoder);
       const done = submittedWorkDone(device);
@@ -90,19 +92,22 @@ export class Submitter {
     onDone?.();
   }
 
-  encode(encoder: GPUCommandEncoder, bound: readonly Bound[], work: Pass): void {
+  /** One compute pass of it all: on some GPUs each costs microseconds. */
+  encode(encoder: GPUCommandEncoder, work: readonly Work[]): void {
     if (this.#profiler) {
-      for (const item of bound) {
-        if (item.op.groups(work.tokens, work.last, work.slots)[0] === 0) continue;
-        const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
-        this.#dispatch(pass, item, work);
-        pass.end();
+      for (const [bound, of] of work) {
+        for (const item of bound) {
+          if (item.op.groups(of.tokens, of.last, of.slots)[0] === 0) continue;
+          const pass = encoder.beginComputePass(this.#profiler.pass(item.op.kernel.label));
+          this.#dispatch(pass, item, of);
+          pass.end();
+        }
+        this.#profiler.resolve(encoder);
       }
-      this.#profiler.resolve(encoder);
       return;
     }
     const pass = encoder.beginComputePass();
-    for (const item of bound) this.#dispatch(pass, item, work);
+    for (const [bound, of] of work) for (const item of bound) this.#dispatch(pass, item, of);
     pass.end();
   }
 

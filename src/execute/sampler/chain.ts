@@ -13,10 +13,12 @@
  *      over what is kept, without a sum, a division or an order of evaluation (Gumbel 1954; Maddison et al. 2014);
  *      g: noise.ts.
  *
- * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or sample-pick.wgsl, and its
- * number, where it has one, in REQUEST_WORDS (memory/gpu-scratch.ts).
+ * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or its passes before
+ * sample-draw.wgsl (links.ts says which of them a request needs), and its number, where it has one, in REQUEST_WORDS
+ * (memory/gpu-scratch.ts).
  */
 import { ADJUSTMENTS, type TokenState } from './adjustments';
+import { asksTopK, asksTopP, isGreedy } from './links';
 import { gumbel, stepKey } from './noise';
 import type { SampleOptions } from './options';
 
@@ -28,12 +30,12 @@ interface Keep {
 }
 
 const topK: Keep = {
-  asked: (sample, vocab) => sample.topK > 0 && sample.topK < vocab,
+  asked: asksTopK,
   least: (rising, _, sample) => rising[rising.length - sample.topK],
 };
 
 const topP: Keep = {
-  asked: (sample) => sample.topP < 1,
+  asked: asksTopP,
   least(rising, least, { temperature, topP }) {
     const n = rising.length;
     const top = rising[n - 1];
@@ -80,8 +82,8 @@ export function sampleToken(
 
 /** Steps 2 to 5. */
 function draw(logits: Float32Array, sample: SampleOptions, step: number): number {
-  const { temperature, topP, seed } = sample;
-  if (temperature === 0 || topP === 0) return argmax(logits);
+  const { temperature, seed } = sample;
+  if (isGreedy(sample)) return argmax(logits);
   const threshold = keepThreshold(logits, sample);
   const key = stepKey(seed, step);
   let best = -1;

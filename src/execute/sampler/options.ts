@@ -16,6 +16,10 @@ export interface SampleOptions {
   bias?: ReadonlyMap<number, number>;
   /** ids that count as drawn before the first draw, each as often as it stands here */
   counted?: ArrayLike<number>;
+  /** ids that end the answer: nothing is drawn after one of them */
+  stopIds?: readonly number[];
+  /** the caller may leave after any id, by what it reads in it (a stop string): few steps are made ahead of it */
+  watched?: boolean;
   /**
    * Asked before each draw which ids may come; by then the caller has had all ids before it. One bit an id (id i: bit
    * i % 32 of word i / 32, as many words as that takes), null where all may. The words are read before it is asked

@@ -93,6 +93,22 @@ export function describeSampler(maker: Maker): void {
       expect(await take(executor.decode(PROMPT.length, 8, DRAW))).toEqual(free);
     });
 
+    it('nothing is drawn after an id that ends the answer, and the next request has ends of its own', async () => {
+      const executor = await open();
+      await executor.prefill(PROMPT, 0);
+      const free = await take(executor.decode(PROMPT.length, 20, DRAW));
+      const at = free.findIndex((id, i) => i > 2 && free.indexOf(id) === i);
+      for (const stopIds of [[96, free[at]], [free[at]], [...Array(30).keys()].map((i) => 200 + i).concat(free[at])]) {
+        await executor.prefill(PROMPT, 0);
+        expect(await take(executor.decode(PROMPT.length, 20, { ...DRAW, stopIds }))).toEqual(free.slice(0, at + 1));
+        await executor.prefill(PROMPT, 0);
+        expect(await take(executor.decode(PROMPT.length, 20, { ...DRAW, stopIds: [200] }))).toEqual(free);
+      }
+      await executor.prefill(PROMPT, 0);
+      const first = { ...DRAW, stopIds: [free[0]] };
+      expect(await take(executor.decode(PROMPT.length, 20, first))).toEqual(free.slice(0, 1));
+    });
+
     it('a bias moves single logits, and only in its request', async () => {
       const executor = await open();
       await executor.prefill(PROMPT, 0);

@@ -11,13 +11,17 @@ import { createGpuExecutor } from '../executor';
 export const limitsOf = (binding?: number): PlanLimits =>
   binding ? { maxBufferSize: binding, maxStorageBufferBindingSize: binding } : DEFAULT_LIMITS;
 
-/** @param open gets every executor made, for the test to dispose of @param binding the largest buffer, bytes */
-export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number): Maker => ({
+/**
+ * @param open gets every executor made, for the test to dispose of
+ * @param binding the largest buffer, bytes
+ * @param ahead steps that are encoded ahead
+ */
+export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number, ahead?: number): Maker => ({
   target: 'webgpu',
   limits: limitsOf(binding),
   async make(model, plan) {
     const planned = planMemory(model, plan.request, limitsOf(binding), 'webgpu');
-    const shapes = { variant: 'small', shapes: VARIANTS.small };
+    const shapes = { variant: 'small', shapes: VARIANTS.small, ahead };
     const made = withOneCache(await createGpuExecutor(await gpu, model, planned, shapes));
     open.push(made);
     return made;

@@ -1,0 +1,25 @@
+/** What passes of several tokens read: a chunk of a prompt, a draft. */
+import { STATE } from '../../memory/gpu-scratch';
+import type { PlanBuffers } from './buffers';
+import type { GpuKvCache } from './kv-cache';
+import type { Pass } from './submitter';
+
+/** Writes what a pass of several ids reads, the first of them at the position `first`. */
+export function beginPass(
+  { queue }: GPUDevice,
+  buffers: PlanBuffers,
+  { held }: Pick<GpuKvCache, 'held'>,
+  first: number,
+  ids: Uint32Array<ArrayBuffer>,
+): Pass {
+  const tokens = ids.length;
+  const last = first + tokens - 1;
+  queue.writeBuffer(buffers.get('ids'), 0, ids);
+  queue.writeBuffer(buffers.get('state'), 0, Uint32Array.of(first, tokens));
+  held.write(first, last);
+  return { tokens, last, slots: held.slots };
+}
+
+/** Has the head take a row of the last pass: it takes the last of so many tokens. */
+export const takeRow = ({ queue }: GPUDevice, buffers: PlanBuffers, row: number): void =>
+  queue.writeBuffer(buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));

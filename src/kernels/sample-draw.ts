@@ -1,0 +1,17 @@
+/**
+ * The draw from what is kept: the best scores of parts of the vocabulary. Reference: execute/sampler/chain.ts, test:
+ * sample.gpu.test.ts.
+ */
+import source from '../../shaders/sample-draw.wgsl?raw';
+import { type Description, kernel } from './kernel';
+import { type SamplerShape, samplerConstants } from './sampling';
+
+export const SAMPLE_DRAW = {
+  label: 'sample_draw',
+  source,
+  bindings: { logits: 0, maxima: 1, state: 2, kept: 3, winners: 4 },
+} satisfies Description;
+
+/** @param keeps whether top-k or top-p leave some out */
+export const sampleDrawKernel = (vocab: number, shape: SamplerShape, keeps: boolean) =>
+  kernel(SAMPLE_DRAW, { ...samplerConstants(vocab, shape), KEEPS: keeps });
