@@ -9,6 +9,7 @@
  */
 import { NibbleError } from '../errors';
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { StepOf } from '../model/steps';
 import type { AttentionShapes } from './attention';
 import type { MatmulShape } from './matmul';
 import type { MatvecShape } from './matvec';
@@ -17,6 +18,14 @@ import type { SamplerShape } from './sampling';
 /** The products of a layer that one token needs, by the activations that they read or write (model/steps.ts). */
 export const MATVEC_ROLES = ['qkv', 'attn', 'gateUp', 'mlp'] as const;
 export type MatvecRole = (typeof MATVEC_ROLES)[number];
+
+/** Which product a step is: the head, or of a layer the one that reads attention's or the MLP's values, or its own. */
+export function roleOf(step: StepOf<'linear'>): MatvecRole | 'head' {
+  if (step.lastOnly) return 'head';
+  const role = MATVEC_ROLES.find((name) => name === step.in || name === step.out);
+  if (!role) throw new Error(`a product from ${step.in} to ${step.out} is none of a layer`);
+  return role;
+}
 
 /** Shapes by use. */
 export interface KernelShapes {

@@ -96,7 +96,7 @@ function readChoice(kept: unknown, candidates: readonly Candidate[]): Choice {
 
 /** The choice of kernels of one load. */
 export interface Tuning {
-  /** Ends it, and takes what it has found; what it did not get to keeps the profile's choice. @throws what tune() does */
+  /** Ends it and takes what it found; what it did not get to keeps the profile's choice. @throws what tune() does */
   finish(): Promise<ModelInfo['tuning']>;
 }
 

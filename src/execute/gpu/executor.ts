@@ -19,9 +19,10 @@ import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, We
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
+import { checkSizes } from './check-sizes';
 import { Decoding } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
-import { checkSizes, lower, lowerLastRow } from './lower';
+import { lower, lowerLastRow } from './lower';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
 import { beginPass, takeRow } from './passes';

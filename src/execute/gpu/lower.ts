@@ -24,7 +24,7 @@ import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits 
 import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
-import { type KernelShapes, MATVEC_ROLES, type MatvecRole } from '../../kernels/variants';
+import { type KernelShapes, roleOf } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
 import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
@@ -45,19 +45,6 @@ export interface LowerOptions {
   /** which heads each layer's KV buffers hold */
   parts: readonly (readonly KvPart[])[];
   profile: DeviceProfile;
-}
-
-/**
- * Kernels read activations four at a time.
- * @throws unsupported-architecture for a model whose sizes do not allow that, with the sizes
- */
-export function checkSizes({ width, headSize, mlpWidth }: ModelSpec): void {
-  if ([width, headSize, mlpWidth].every((size) => size % 4 === 0)) return;
-  throw new NibbleError(
-    'unsupported-architecture',
-    `The GPU's kernels need sizes that are multiples of 4; this model has a width of ${width}, heads of ${headSize} and an MLP of ${mlpWidth}. Use backend "cpu".`,
-    { width, headSize, mlpWidth },
-  );
 }
 
 type Mode = 'decode' | 'prefill';
@@ -409,12 +396,4 @@ class Lowering {
       stagingFits(matrix, { merge, outputStride: matrix.rows }, this.#matvecShape(next), profile.workgroup.bytes),
     );
   }
-}
-
-/** Which product it is: the head, or of a layer the one that reads attention's or the MLP's values, or its own. */
-export function roleOf(step: StepOf<'linear'>): MatvecRole | 'head' {
-  if (step.lastOnly) return 'head';
-  const role = MATVEC_ROLES.find((name) => name === step.in || name === step.out);
-  if (!role) throw new Error(`a product from ${step.in} to ${step.out} is none of a layer`);
-  return role;
 }

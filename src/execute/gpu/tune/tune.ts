@@ -6,7 +6,7 @@
 import { NibbleError } from '../../../errors';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { type Candidate, TUNED_ROLES, type TunedRole } from '../../../kernels/candidates';
-import { roleOf } from '../lower';
+import { roleOf } from '../../../kernels/variants';
 import type { TuneContext } from './context';
 import { prepareTest, selfTest } from './self-test';
 import { timeProducts } from './time-products';
