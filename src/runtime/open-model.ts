@@ -21,7 +21,7 @@ import type { Host } from './host';
 import { beginLoading, type Loading } from './loading';
 import type { Fingerprint, Model, Plannable } from './model';
 import { openFiles } from './open-files';
-import { checkFits, deviceEstimate, graphOf, planFor, shortChat } from './planning';
+import { checkFits, deviceEstimate, graphOf, planFor, shortChat, withChunk } from './planning';
 import { undo } from './undo';
 
 /** How often a download that its author's digest refutes is thrown away and tried once more. */
@@ -92,7 +92,7 @@ async function loadModel(loading: Loading): Promise<Model> {
   const { gpu, reason: backendReason } = await loading.backend;
   const estimate = deviceEstimate(host, gpu, request.touch);
   estimate.catch(() => {});
-  const unloaded = {
+  const sized = {
     gpu,
     backendReason,
     graph,
@@ -104,6 +104,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     },
     checkpoint,
   };
+  const unloaded = withChunk(sized, options.chunk, gpu);
   const least = await leastPlan(unloaded);
   const id = request.attempt;
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));
