@@ -57,8 +57,11 @@ export interface EngineOptions {
    * all before it again. 0 (default) to 64. They are the first to go where memory is short.
    */
   snapshots?: number;
-  /** Tokens of a prompt that are computed at once. Default: 128. */
-  chunk?: number;
+  /**
+   * Tokens of a prompt that are computed at once: 'auto' (default) takes 128, and 256 on a GPU where the memory budget
+   * has room for the model's whole context with it. In info(): how many.
+   */
+  chunk?: 'auto' | number;
   /**
    * Threads that compute where the CPU answers: 'auto' (default) takes all of up to four processors, and half of more,
    * 8 at most. They need shared memory: in a page only where it is cross-origin isolated (docs/hosting.md). In
@@ -431,9 +434,10 @@ export interface ModelInfo {
   /** What this device probably allows. */
   deviceEstimate: DeviceEstimate;
   /** The options in effect; `memoryBudget` is null for none, `chatTemplate` null for the model's own. */
-  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate' | 'threads'>> & {
+  options: Required<Omit<EngineOptions, 'maxContext' | 'memoryBudget' | 'chatTemplate' | 'threads' | 'chunk'>> & {
     maxContext: number;
     threads: number;
+    chunk: number;
     memoryBudget: number | null;
     chatTemplate: string | null;
   };

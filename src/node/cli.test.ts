@@ -488,7 +488,7 @@ describe('errors', () => {
     expect(out).toContain(says);
     expect(out).toMatch(new RegExp(`Example:\\n {2}nibble ${command} \\S`));
     for (const flag of [...Object.keys(flags), 'json', 'no-cache']) expect(out).toContain(`--${flag}`);
-    if (engine) expect(out).toContain('Tokens of a prompt that are read at once. Default: 128.');
+    if (engine) expect(out).toContain('Tokens of a prompt that are read at once. Default: auto.');
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(120);
     expect((await nibble('help', command)).out).toBe(out);
   });

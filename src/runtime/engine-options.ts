@@ -8,9 +8,13 @@ import { checkOptions, defaultsOf } from '../options/spec';
 import type { EngineOptions } from '../protocol';
 import type { EffectiveEngineOptions } from './model';
 
+/** Tokens of a prompt that are read at once, where nothing is asked and nothing known of the device. */
+const CHUNK = 128;
+
 /** Nothing is left open but the context, where the model's own counts: null. */
-export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext' | 'threads'> & {
+export type CompleteEngineOptions = Omit<EffectiveEngineOptions, 'maxContext' | 'threads' | 'chunk'> & {
   maxContext: number | null;
+  chunk: number | 'auto';
   threads: number | 'auto';
 };
 
@@ -47,6 +51,7 @@ export function effectiveEngineOptions(
   return {
     ...options,
     maxContext,
+    chunk: options.chunk === 'auto' ? CHUNK : options.chunk,
     threads: processors === 1 ? 1 : options.threads === 'auto' ? threadsFor(processors) : options.threads,
     kvCapacity: typeof kvCapacity === 'number' ? Math.min(kvCapacity, maxContext) : kvCapacity,
   };

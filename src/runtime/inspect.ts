@@ -22,7 +22,7 @@ import { chooseBackend } from './choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { Host } from './host';
 import type { Plannable } from './model';
-import { deviceEstimate, graphOf, planInfo, shortChat } from './planning';
+import { deviceEstimate, graphOf, planInfo, shortChat, withChunk } from './planning';
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
@@ -49,13 +49,14 @@ export async function inspectModel(
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
     const effective = effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads);
-    const model: Plannable = {
+    const sized: Plannable = {
       graph,
       limits: gpu?.limits ?? NO_LIMITS,
       target: gpu ? 'webgpu' : 'cpu',
       options: effective,
       checkpoint: { tensors: headers.tensors },
     };
+    const model = withChunk(sized, options.chunk, gpu);
     const { tokens, ...chat } = shortChat(effective);
     const cost: ModelCost = {
       name: source.name,

@@ -22,7 +22,7 @@ import type { Host } from './host';
 import { beginLoading, type Loading } from './loading';
 import type { Fingerprint, Model, Plannable } from './model';
 import { openFiles } from './open-files';
-import { checkFits, deviceEstimate, graphOf, planFor, shortChat } from './planning';
+import { checkFits, deviceEstimate, graphOf, planFor, shortChat, withChunk } from './planning';
 import { beginTuning } from './tuning';
 import { undo } from './undo';
 
@@ -94,7 +94,7 @@ async function loadModel(loading: Loading): Promise<Model> {
   const { gpu, reason: backendReason } = await loading.backend;
   const estimate = deviceEstimate(host, gpu, request.touch);
   estimate.catch(() => {});
-  const unloaded = {
+  const sized = {
     gpu,
     backendReason,
     graph,
@@ -106,6 +106,7 @@ async function loadModel(loading: Loading): Promise<Model> {
     },
     checkpoint,
   };
+  const unloaded = withChunk(sized, options.chunk, gpu);
   const least = await leastPlan(unloaded);
   const id = request.attempt;
   if (marks && id) passing.push(await beginAttempt(marks, { id, key, bytes: least.peak, at: Date.now() }));

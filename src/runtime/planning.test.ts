@@ -1,7 +1,10 @@
 /** plan(): what-ifs, bad input, and a budget that is obeyed to the byte. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NibbleError } from '../errors';
+import { deviceProfile } from '../gpu/device-profile';
+import { planMemory } from '../memory/plan';
 import type { PlanQuery } from '../protocol';
+import { planRequest, withChunk } from './planning';
 import { createSession } from './session';
 import { ask, host, load } from './test/tiny';
 
@@ -16,6 +19,36 @@ const refused = (work: Promise<unknown>): Promise<NibbleError> =>
 const prompt = (tokens: number) => ({ ids: Array.from({ length: tokens }, (_, i) => i % 200) });
 
 beforeAll(() => load(session, { backend: 'cpu' }));
+
+describe('the chunk of a prompt', () => {
+  const limits = { maxComputeWorkgroupStorageSize: 16384, maxComputeInvocationsPerWorkgroup: 256 };
+  const gpuOf = (architecture: string) => ({ profile: deviceProfile({ architecture }, new Set(), new Set(), limits) });
+  const [real, software] = [gpuOf('hopper'), gpuOf('swiftshader')];
+  const sized = (memoryBudget: number | null = null, kvCapacity: 'auto' | number = 'auto') => {
+    const { graph, options, limits, checkpoint } = session.model();
+    return { graph, limits, checkpoint, target: 'webgpu', options: { ...options, memoryBudget, kvCapacity } } as const;
+  };
+  const chunkOf = (...of: Parameters<typeof withChunk>) => withChunk(...of).options.chunk;
+
+  it('is larger on a GPU, unless it computes in software or one was asked for', async () => {
+    expect((await session.info()).options.chunk).toBe(128);
+    expect([real, software, null].map((gpu) => chunkOf(sized(), 'auto', gpu))).toEqual([256, 128, 128]);
+    const asked = sized();
+    expect(withChunk(asked, 128, real)).toBe(asked);
+  });
+
+  it.each(['full', 64] as const)('is no larger where the budget has no room for the whole cache then (%s)', (most) => {
+    const capacity = most === 'full' ? 'auto' : most;
+    const { graph, limits, options } = sized(null, capacity);
+    const request = { ...planRequest({ ...options, chunk: 256 }, 1, 1), kvCapacity: most };
+    const { peak } = planMemory(graph, request, limits, 'webgpu');
+    expect([peak, peak - 1].map((budget) => chunkOf(sized(budget, capacity), 'auto', real))).toEqual([256, 128]);
+  });
+
+  it('is as loaded where a plan supposes auto', async () => {
+    expect(await session.plan(query({ chunk: 'auto' }))).toEqual(await session.plan(query()));
+  });
+});
 
 describe('a query', () => {
   it('supposes another cache, context, chunk, budget or other weights', async () => {

@@ -56,6 +56,22 @@ export function planFor(
   return planMemory(model.graph, request, model.limits, model.target);
 }
 
+/** Tokens that a GPU reads at once: fewer leave large ones idle, and more take memory and are long unheard of. */
+const GPU_CHUNK = 256;
+
+/**
+ * The model with chunks for its GPU, where `asked` is auto and the budget has room for its whole context with them.
+ * A software adapter computes no faster in larger ones.
+ */
+export function withChunk<M extends Plannable>(model: M, asked: number | 'auto', gpu: Pick<Gpu, 'profile'> | null): M {
+  if (asked !== 'auto' || !gpu || gpu.profile.software) return model;
+  const options = { ...model.options, chunk: GPU_CHUNK };
+  const { kvCapacity } = options;
+  const whole = typeof kvCapacity === 'number' ? kvCapacity : 'full';
+  const request = { ...planRequest(options, 1, 1), kvCapacity: whole } as const;
+  return planMemory(model.graph, request, model.limits, model.target).fits ? { ...model, options } : model;
+}
+
 /** The plan's request with a change. */
 function replan(model: Plannable, { request }: MemoryPlan, { kv, weights, ...numbers }: PlanChange): MemoryPlan {
   const changed = { ...request, ...numbers, kvType: kv ?? request.kvType };
@@ -101,6 +117,7 @@ function suppose(
   const checked = completeEngineOptions({ ...given, memoryBudget: memoryBudget ?? undefined });
   const picked = Object.fromEntries(names.map((name) => [name, checked[name as keyof typeof checked]]));
   const options: EffectiveEngineOptions = { ...model.options, ...picked };
+  if (checked.chunk === 'auto') options.chunk = model.options.chunk;
   if (memoryBudget !== undefined) options.memoryBudget = memoryBudget;
   return { ...model, options, graph: given.weights ? graphWith(model, options.weights) : model.graph };
 }

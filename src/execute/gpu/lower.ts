@@ -3,7 +3,6 @@
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
  * memory plan does, and the executor looks them up.
  */
-import { NibbleError } from '../../errors';
 import type { DeviceProfile } from '../../gpu/device-profile';
 import { activateGroups, activateKernel } from '../../kernels/activate';
 import { appendGroups, appendKernel } from '../../kernels/append';

@@ -10,7 +10,8 @@ import { expectedTensors } from '../../model/expected-tensors';
 import { parseSpec } from '../../model/parse';
 import { chooseBackend } from '../../runtime/choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from '../../runtime/engine-options';
-import { deviceEstimate, planInfo } from '../../runtime/planning';
+import type { Plannable } from '../../runtime/model';
+import { deviceEstimate, planInfo, withChunk } from '../../runtime/planning';
 import { type Arguments, engineOptions } from '../arguments';
 import { gpuFor } from '../dawn';
 import { MACHINE, THREADS } from '../host';
@@ -37,13 +38,14 @@ export async function plan(args: Arguments): Promise<void> {
   const formats = chooseFormats(tensors, matrices, options.weights, options.keep);
   const graph = { spec, steps: forwardSteps(spec), formats };
   const { gpu } = await chooseBackend(options.backend, await gpuFor(options.backend, args.text('gpu')), options);
-  const model = {
+  const sized = {
     graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? 'webgpu' : 'cpu',
     options: effectiveEngineOptions(options, spec, gpu ? null : THREADS),
     checkpoint: { tensors },
   } as const;
+  const model = withChunk<Plannable>(sized, options.chunk, gpu);
   const made = await planInfo(model, {
     promptTokens: args.count('prompt-tokens', 1),
     maxNewTokens: args.count('max-new-tokens', 256),
