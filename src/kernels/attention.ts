@@ -43,6 +43,20 @@ export type DecodeAttention = SplitShape & ({ kind: 'slots' } | ({ kind: 'lanes'
  */
 export type PrefillAttention = { kind: 'registers'; rows: number } | ({ kind: 'tiled' } & TiledAttention);
 
+/** A shape's name in info() and in tables: threads, lanes a slot, reads and values a thread, then how it splits. */
+export const decodeName = (shape: DecodeAttention): string => {
+  const split = `${shape.splits} parts of ${shape.splitSlots} beyond ${shape.whole}, merged ${shape.merge}`;
+  if (shape.kind === 'slots') return `slots, ${split}`;
+  const { threads, lanes, reads, values, subgroups } = shape;
+  return `lanes ${threads}x${lanes}x${reads}x${values}${subgroups ? ' subgroups' : ''}, ${split}`;
+};
+
+/** The same of prefill. */
+export const prefillName = (shape: PrefillAttention): string =>
+  shape.kind === 'registers'
+    ? `registers of ${shape.rows} rows`
+    : `tiled ${shape.threads}x${shape.rows}x${shape.slots}`;
+
 /** Shapes of attention by use. */
 export interface AttentionShapes {
   decode: DecodeAttention;

@@ -4,21 +4,28 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
 import { type MatvecShape, matvecName } from './matvec';
 import { FEW_TOKENS, type KernelShapes, MATMULS, type MatvecRole, VARIANTS, variantFor } from './variants';
 
-/**
- * What a shape is chosen for: a product of one token, or all products of many tokens, or of few. First what takes most
- * of the time.
- */
-export const TUNED_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul', 'few'] as const;
+/** Products that a shape is chosen for: of one token, of many tokens, of few. First what takes most of the time. */
+export const PRODUCT_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul', 'few'] as const;
+/** All that a shape is chosen for; attention is checked and not timed: it needs rings, which a load has not got. */
+export const TUNED_ROLES = [...PRODUCT_ROLES, 'decodeAttention', 'prefillAttention'] as const;
 export type TunedRole = (typeof TUNED_ROLES)[number];
 
 /** A shape with what it is for. */
-export type Candidate =
+export type ProductCandidate =
   | { role: MatvecRole | 'head'; shape: MatvecShape; name: string }
   | { role: 'matmul' | 'few'; shape: MatmulShape; name: string };
+export type Candidate =
+  | ProductCandidate
+  | { role: 'decodeAttention'; shape: DecodeAttention; name: string }
+  | { role: 'prefillAttention'; shape: PrefillAttention; name: string };
+
+export const isProduct = (candidate: Candidate): candidate is ProductCandidate =>
+  candidate.role !== 'decodeAttention' && candidate.role !== 'prefillAttention';
 
 export const isMatmul = (candidate: Candidate): candidate is Extract<Candidate, { role: 'matmul' | 'few' }> =>
   candidate.role === 'matmul' || candidate.role === 'few';
@@ -61,17 +68,32 @@ export function candidatesFor(profile: DeviceProfile): Candidate[] {
   const able = (shapes: readonly MatmulShape[]) =>
     profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
   const many = profile.software ? [] : matvecs(profile);
+  const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
-    if (role === 'few')
-      return own.few
-        ? named([own.few, ...able(FEW_TOKENS), small.matmul], matmulName, (one) => ({ role, ...one }))
-        : [];
-    if (role === 'matmul')
-      return named([own.matmul, ...able(MATMULS), small.matmul], matmulName, (one) => ({ role, ...one }));
-    const shapes = role === 'head' ? [own.head, small.head] : [own.by?.[role] ?? own.matvec, small.matvec];
-    return named([shapes[0], ...many, shapes[1]], matvecName, (one) => ({ role, ...one }));
+    switch (role) {
+      case 'few':
+        return own.few
+          ? named([own.few, ...able(FEW_TOKENS), small.matmul], matmulName, (one) => ({ role, ...one }))
+          : [];
+      case 'matmul':
+        return named([own.matmul, ...able(MATMULS), small.matmul], matmulName, (one) => ({ role, ...one }));
+      case 'decodeAttention': {
+        const lanes = decode.kind === 'lanes' ? [{ ...decode, subgroups: false }] : [];
+        const first = profile.subgroups || decode.kind !== 'lanes' ? [decode] : [];
+        return named([...first, ...lanes, PLAIN_DECODE], decodeName, (one) => ({ role, ...one }));
+      }
+      case 'prefillAttention':
+        return named([prefill, small.attend.prefill], prefillName, (one) => ({ role, ...one }));
+      default: {
+        const [first, last] = role === 'head' ? [own.head, small.head] : [own.by?.[role] ?? own.matvec, small.matvec];
+        return named([first, ...many, last], matvecName, (one) => ({ role, ...one }));
+      }
+    }
   });
 }
+
+/** Decode attention that needs nothing of a device. */
+const PLAIN_DECODE: DecodeAttention = { kind: 'slots', splits: 16, splitSlots: 64, whole: 64, merge: 'inside' };
 
 /** Each once, with its name. */
 const named = <S>(
@@ -84,7 +106,9 @@ const named = <S>(
 export function withCandidates(shapes: KernelShapes, chosen: readonly Candidate[]): KernelShapes {
   const out = { ...shapes, by: { ...shapes.by } };
   for (const candidate of chosen) {
-    if (isMatmul(candidate)) out[candidate.role] = candidate.shape;
+    if (candidate.role === 'decodeAttention') out.attend = { ...out.attend, decode: candidate.shape };
+    else if (candidate.role === 'prefillAttention') out.attend = { ...out.attend, prefill: candidate.shape };
+    else if (isMatmul(candidate)) out[candidate.role] = candidate.shape;
     else if (candidate.role === 'head') out.head = candidate.shape;
     else out.by[candidate.role] = candidate.shape;
   }

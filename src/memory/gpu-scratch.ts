@@ -126,7 +126,7 @@ export const TUNE_OUT = 'tune.out';
 /** Buffers that weights come through, and those in which kernels are tried meanwhile. */
 export const LOADING_BUFFERS: readonly [name: string, bytes: number][] = [
   [TUNE_IN, 512 << 10],
-  [TUNE_OUT, 32 << 10],
+  [TUNE_OUT, 512 << 10],
   ['upload.jobs', 3 * UPLOAD_JOB],
   ['upload.codes', SLICE_BYTES],
   ['upload.scales', SLICE_SCALE_BYTES],

@@ -4,7 +4,7 @@
  * needs before the first prompt.
  */
 import { submittedWorkDone } from '../../../gpu/wait';
-import { type Candidate, isMatmul, withCandidates } from '../../../kernels/candidates';
+import { isMatmul, type ProductCandidate, withCandidates } from '../../../kernels/candidates';
 import { matmulTokens } from '../../../kernels/matmul';
 import { lower } from '../lower';
 import type { Bound } from '../op';
@@ -18,7 +18,7 @@ const MOST_ROUNDS = 256;
 const BATCHES = 3;
 
 /** Products of a kind in the list of a pass, by the label that the lowering gives them. */
-const LABELS: Record<Candidate['role'], RegExp> = {
+const LABELS: Record<ProductCandidate['role'], RegExp> = {
   qkv: /^matvec qkv/,
   attn: /^matvec attn/,
   gateUp: /^matvec gateUp/,
@@ -29,7 +29,7 @@ const LABELS: Record<Candidate['role'], RegExp> = {
 };
 
 /** @returns ms of one pass through all layers */
-export async function timeProducts(context: TuneContext, candidate: Candidate): Promise<number> {
+export async function timeProducts(context: TuneContext, candidate: ProductCandidate): Promise<number> {
   const mode = isMatmul(candidate) ? 'prefill' : 'decode';
   const shapes = withCandidates(context.shapes, [candidate]);
   const ops = lower({ ...context.lowering, shapes }, mode).filter(({ kernel }) =>

@@ -2,13 +2,15 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../../../formats/matrix';
 import type { Gpu } from '../../../gpu/device';
+import type { DeviceProfile } from '../../../gpu/device-profile';
 import { Pipelines } from '../../../gpu/pipelines';
 import { ownGpu, testGpu } from '../../../gpu/test-device';
-import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../../../kernels/candidates';
+import { type Candidate, candidatesFor, isProduct, PRODUCT_ROLES, withCandidates } from '../../../kernels/candidates';
 import { type MatmulShape, matmulName } from '../../../kernels/matmul';
 import { type MatvecShape, matvecName } from '../../../kernels/matvec';
 import { MATMULS, VARIANTS } from '../../../kernels/variants';
 import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
+import type { KvType } from '../../../memory/kv';
 import { type MemoryPlan, type ModelGraph, planMemory } from '../../../memory/plan';
 import { forwardSteps, tensorTable } from '../../../model/decoder';
 import { request } from '../../cpu/test/models';
@@ -32,8 +34,8 @@ const STAGED: MatvecShape = { lanes: 2, slices: 16, tile: 2, table: 'workgroup',
 const PLAIN: MatvecShape = { lanes: 8, slices: 4, tile: 2, table: 'workgroup' };
 const REGISTERS: MatmulShape = { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' };
 
-/** The roles of products of one token, and of many: where a model's shapes have none for few, there is no such role. */
-const ROLES = TUNED_ROLES.filter((role) => role !== 'few');
+/** The roles of products, but for those of few tokens: where a model's shapes have none, there is no such role. */
+const ROLES = PRODUCT_ROLES.filter((role) => role !== 'few');
 
 /** Candidates of these shapes for every role, in this order. */
 const candidates = (matvecs: readonly MatvecShape[], matmuls: readonly MatmulShape[] = [REGISTERS]): Candidate[] =>
@@ -151,7 +153,7 @@ async function brokenGpu(isMeant: (code: string) => boolean, broken: (code: stri
 }
 
 /** What the tuner needs to check shapes, and no model beside it. */
-async function checked(gpu: Gpu, more: Partial<TuneRequest>) {
+async function checked(gpu: Gpu, more: Partial<TuneRequest>, kv: KvType = 'f32') {
   const spec = tiny();
   const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
   const formats = new Map(tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [[name, format]] : [])));
@@ -160,7 +162,7 @@ async function checked(gpu: Gpu, more: Partial<TuneRequest>) {
   const buffers = new PlanBuffers(gpu.device);
   const wanted = [TUNE_IN, TUNE_OUT, READBACK];
   buffers.adopt(await buffers.allocate(plan.buffers.filter(({ name }) => wanted.includes(name))));
-  const lowering = { model, matrices: plan.matrices };
+  const lowering = { model, matrices: plan.matrices, kv };
   const pipelines = Pipelines.of(gpu.device);
   const context = { gpu, pipelines, buffer: buffers.get, lowering } as unknown as TuneContext;
   try {
@@ -195,6 +197,58 @@ describe.each(BREAKS)('a variant of which %s is caught, and the next best one ta
   });
 });
 
+describe('attention', () => {
+  /** What a real GPU gets, then what is there for when that is wrong. */
+  const all = (profile: DeviceProfile) =>
+    candidatesFor({ ...profile, software: false }).filter((one) => !isProduct(one));
+  const names = (profile: DeviceProfile, role: string) =>
+    all(profile).flatMap((one) => (one.role === role ? [variantName(one)] : []));
+
+  it.each<KvType>(['f32', 'f16', 'int8'])('each shape is right, with a cache of %s', async (kv) => {
+    const { profile } = await testGpu();
+    for (const candidate of all(profile)) {
+      const result = await checked(await testGpu(), { candidates: [candidate] }, kv);
+      expect([result.chosen, result.rejected]).toEqual([[candidate], {}]);
+    }
+  });
+
+  it.each<[string, string, (code: string) => string, number]>([
+    [
+      'whose second half of threads is missing',
+      'decodeAttention',
+      (code) => code.replace('@workgroup_size(128)', '@workgroup_size(64)'),
+      2,
+    ],
+    [
+      'that leaves out the newest slot',
+      'decodeAttention',
+      (code) => code.replace('min(filled, first + size)', 'min(filled - 1u, first + size)'),
+      3,
+    ],
+    [
+      'whose subgroups are broken',
+      'decodeAttention',
+      (code) => code.replace(/subgroupShuffleXor\(/, '0.5 * subgroupShuffleXor('),
+      1,
+    ],
+    [
+      'whose threads are half',
+      'prefillAttention',
+      (code) => code.replace('@workgroup_size(128)', '@workgroup_size(64)'),
+      1,
+    ],
+  ])('a kernel %s (%s) is caught', async (_, role, broken, wrong) => {
+    const { gpu, codes } = await brokenGpu(() => true, broken);
+    const candidates = all(gpu.profile).filter((one) => one.role === role);
+    const expected = names(gpu.profile, role).slice(0, wrong);
+    if (wrong === candidates.length)
+      await expect(checked(gpu, { candidates })).rejects.toMatchObject({ details: { variants: expected } });
+    else expect(Object.keys((await checked(gpu, { candidates })).rejected)).toEqual(expected);
+    expect(codes.length).toBeGreaterThan(0);
+    gpu.device.destroy();
+  });
+});
+
 it('with a variant that is broken, the answer is right by another', async () => {
   const { gpu, codes } = await brokenGpu(usesSubgroups, BREAKS[2][1]);
   const result = await tuned(gpu, { candidates: candidates([SUBGROUPS, PLAIN]), limit: 0 });
@@ -208,10 +262,10 @@ it('the profile’s own shapes are right here, and so are those that are left wi
   const own = candidatesFor(gpu.profile);
   const result = await checked(gpu, { candidates: own });
   expect(result).toMatchObject({ how: 'timed in part', rejected: {} });
-  const first = ROLES.map((role) => own.find((one) => one.role === role));
+  const first = own.filter((one, i) => own.findIndex(({ role }) => role === one.role) === i);
   expect(result.chosen).toEqual(first);
   // and so are those that are there for when they are not
-  const rejected = Object.fromEntries(result.chosen.map((one) => [variantName(one), 'a test']));
+  const rejected = Object.fromEntries(result.chosen.filter(isProduct).map((one) => [variantName(one), 'a test']));
   const { matvec, head, matmul } = VARIANTS.small;
   expect((await checked(gpu, { candidates: own, rejected })).choice).toMatchObject({
     mlp: { name: matvecName(matvec) },

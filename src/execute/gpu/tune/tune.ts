@@ -5,16 +5,26 @@
  */
 import { NibbleError } from '../../../errors';
 import type { MatrixFormat } from '../../../formats/matrix';
-import { type Candidate, TUNED_ROLES, type TunedRole } from '../../../kernels/candidates';
+import {
+  type Candidate,
+  isProduct,
+  type ProductCandidate,
+  TUNED_ROLES,
+  type TunedRole,
+} from '../../../kernels/candidates';
 import { roleOf } from '../../../kernels/variants';
+import type { StepOf } from '../../../model/steps';
+import { attentionTrial } from './attention-trial';
 import type { TuneContext } from './context';
+import { productTrial } from './product-trial';
 import { prepareTest, selfTest } from './self-test';
 import { timeProducts } from './time-products';
+import type { Trial } from './trial';
 
 /** A shape that is so many times slower than it was is timed anew, and the others with it. */
 const SLOWER = 1.5;
 
-/** Of each role the shape that is used, and ms of a pass through all layers, where it was timed. */
+/** Of each role the shape that is used, and of a product the ms of a pass through all layers, where it was timed. */
 export type Choice = Partial<Record<TunedRole, { name: string; ms?: number }>>;
 
 export interface TuneRequest {
@@ -46,11 +56,13 @@ export interface TuneResult {
 export const variantName = ({ role, name }: Pick<Candidate, 'role' | 'name'>): string => `${role} ${name}`;
 
 /** The format that most of a role's weights have, so that it is the one to check with. */
-function formatOf({ lowering }: TuneContext, role: TunedRole): MatrixFormat {
-  const steps = lowering.model.steps.filter(
-    (step) => step.op === 'linear' && (role === 'matmul' || role === 'few' || roleOf(step) === role),
+function formatOf({ lowering }: TuneContext, { role }: ProductCandidate): MatrixFormat {
+  const isOfRole = (step: StepOf<'linear'>) => role === 'matmul' || role === 'few' || roleOf(step) === role;
+  const names = new Set(
+    lowering.model.steps.flatMap((step) =>
+      step.op === 'linear' && isOfRole(step) ? step.parts.map(({ name }) => name) : [],
+    ),
   );
-  const names = new Set(steps.flatMap((step) => (step.op === 'linear' ? step.parts.map(({ name }) => name) : [])));
   const sizes = new Map<string, { format: MatrixFormat; bytes: number }>();
   for (const { format, bytes, parts } of lowering.matrices) {
     if (!parts.some(({ tensor }) => names.has(tensor))) continue;
@@ -58,6 +70,15 @@ function formatOf({ lowering }: TuneContext, role: TunedRole): MatrixFormat {
     sizes.set(key, { format, bytes: (sizes.get(key)?.bytes ?? 0) + bytes.codes });
   }
   return [...sizes.values()].reduce((most, one) => (one.bytes > most.bytes ? one : most)).format;
+}
+
+/** The work on which a candidate shows what it computes. */
+function trialOf(context: TuneContext, candidate: Candidate): Trial {
+  const { profile } = context.gpu;
+  if (isProduct(candidate)) return productTrial(candidate, formatOf(context, candidate), profile.workgroup.bytes);
+  const { model, kv } = context.lowering;
+  const shape = candidate.role === 'decodeAttention' ? { decode: candidate.shape } : { prefill: candidate.shape };
+  return attentionTrial(model.spec, kv, profile, shape);
 }
 
 /**
@@ -80,24 +101,26 @@ export async function tune(context: TuneContext, request: TuneRequest): Promise<
   }
   const isLate = () => signal.aborted || performance.now() - began > limit;
   let timed = false;
-  for (const [at, role] of roles.entries()) {
+  for (const [at, first] of chosen.entries()) {
+    if (!isProduct(first)) continue;
     if (isLate()) break;
-    const ms = await timeProducts(context, chosen[at]);
+    const { role } = first;
+    const ms = await timeProducts(context, first);
     const before = choice[role]?.ms;
     if (before !== undefined && ms <= SLOWER * before) continue;
     timed = true;
-    const { best, whole } = await trials.fastest({ candidate: chosen[at], ms }, isLate);
+    const { best, whole } = await trials.fastest({ candidate: first, ms }, isLate);
     chosen[at] = best.candidate;
     // without a time, the next load times all of them
     choice[role] = { name: best.candidate.name, ...(whole && { ms: best.ms }) };
   }
-  const whole = roles.every((role) => choice[role]?.ms !== undefined);
+  const whole = chosen.every((one) => !isProduct(one) || choice[one.role]?.ms !== undefined);
   const how = !whole ? 'timed in part' : timed ? 'timed' : 'stored';
   return { chosen, choice, rejected, how, ms: performance.now() - began };
 }
 
 interface Timed {
-  candidate: Candidate;
+  candidate: ProductCandidate;
   ms: number;
 }
 
@@ -127,9 +150,11 @@ class Trials {
   async fastest(first: Timed, isLate: () => boolean): Promise<{ best: Timed; whole: boolean }> {
     let best = first;
     const { role } = first.candidate;
-    const others = this.of(role).filter((candidate) => candidate !== first.candidate);
+    const others = this.of(role)
+      .filter(isProduct)
+      .filter((candidate) => candidate !== first.candidate);
     // a browser compiles several at a time
-    for (const candidate of others) prepareTest(this.#context, candidate, formatOf(this.#context, role));
+    for (const candidate of others) prepareTest(this.#context, trialOf(this.#context, candidate));
     for (const candidate of others) {
       if (isLate()) return { best, whole: false };
       if (!(await this.#isGood(candidate))) continue;
@@ -151,14 +176,14 @@ class Trials {
     const name = variantName(candidate);
     if (name in this.#rejected || this.#good.has(candidate)) return !(name in this.#rejected);
     if (!this.#isKnown(candidate)) await this.#request.onTry?.(name);
-    const fault = await selfTest(this.#context, candidate, formatOf(this.#context, candidate.role));
+    const fault = await selfTest(this.#context, trialOf(this.#context, candidate));
     if (fault) this.#rejected[name] = fault;
     else this.#good.add(candidate);
     return !fault;
   }
 
   /** ms; Infinity for a variant that compiles on a small product and not on the model's, which is rejected */
-  async #time(candidate: Candidate): Promise<number> {
+  async #time(candidate: ProductCandidate): Promise<number> {
     try {
       return await timeProducts(this.#context, candidate);
     } catch (error) {

@@ -1,35 +1,21 @@
 /**
- * Small products on which a shape shows what it computes: rows and columns that end inside a workgroup, a chunk and a
- * slice, with what a model's own product has fused around it. What is right comes from f64 sums on the CPU. Pure.
+ * Small products: rows and columns that end inside a workgroup, a chunk and a slice, with what a model's own product
+ * has fused around it. What is right comes from f64 sums on the CPU. Pure.
  */
 import { f16Table } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
-import { type Candidate, isMatmul } from '../../../kernels/candidates';
+import { isMatmul, type ProductCandidate } from '../../../kernels/candidates';
 import type { LinearFusion } from '../../../kernels/linear';
+import { matmulGroups, matmulKernel } from '../../../kernels/matmul';
+import { matvecGroups, matvecKernel } from '../../../kernels/matvec';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
+import { bytesOf, sequence, type Trial } from './trial';
 
-export interface Problem {
-  matrix: DeviceMatrix;
-  fusion: LinearFusion;
-  tokens: number;
-  /** contents of what the kernel binds, by binding */
-  inputs: Readonly<Record<string, Uint8Array>>;
-  /** what `out` holds before */
-  before: Float32Array;
-  /** [tokens, outputs], and of the head one row */
-  right: Float32Array;
-}
-
-/** Values of a fixed sequence in [-1, 1) (xorshift32, Marsaglia 2003). */
-function sequence(seed: number): () => number {
-  let state = seed >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 31 - 1;
-  };
-}
+/**
+ * Largest difference in units of the largest value: of f32 sums of some thousand products in another order, and of
+ * products in f16, whose sums of 32 have 11 bits.
+ */
+const TOLERANCE = { f32: 1e-4, f16: 5e-3 };
 
 /** Bytes of a matrix's codes at most. */
 const CODE_BYTES = 256 << 10;
@@ -37,7 +23,7 @@ const CODE_BYTES = 256 << 10;
 const silu = (v: number): number => v / (1 + Math.exp(-v));
 
 /** What is fused around each product, as in a model of the Llama family, and biases and scales of others. */
-const FUSIONS: Record<Candidate['role'], Partial<LinearFusion>> = {
+const FUSIONS: Record<ProductCandidate['role'], Partial<LinearFusion>> = {
   qkv: { norm: { eps: 1e-5, offset: 1 }, bias: true },
   attn: { accumulate: true, scale: 0.5 },
   gateUp: { norm: { eps: 1e-5, offset: 0 }, gated: 'silu' },
@@ -48,15 +34,22 @@ const FUSIONS: Record<Candidate['role'], Partial<LinearFusion>> = {
 };
 
 /** Outputs, tokens, and chunks of columns of a problem: a workgroup and some more, a round of the slices and a bit. */
-function sizeFor(candidate: Candidate, chunksAScale: number): { outputs: number; tokens: number; chunks: number } {
+function sizeFor(
+  candidate: ProductCandidate,
+  chunksAScale: number,
+): { outputs: number; tokens: number; chunks: number } {
   if (isMatmul(candidate)) return { outputs: 67, tokens: candidate.role === 'few' ? 7 : 70, chunks: 5 * chunksAScale };
   const { lanes, slices, tile } = candidate.shape;
   const outputs = (lanes === 'even' ? 8 : lanes) * tile + 3;
   return { outputs, tokens: candidate.role === 'head' ? 3 : 1, chunks: (slices + 1) * chunksAScale };
 }
 
-/** @param format of the matrix: those that a problem is made of are q4, q8 and dense */
-export function problemFor(candidate: Candidate, format: MatrixFormat): Problem {
+/**
+ * @param format of the matrix; scales of two levels are tried as if they were of one
+ * @param workgroupBytes of a workgroup's memory
+ */
+export function productTrial(candidate: ProductCandidate, given: MatrixFormat, workgroupBytes: number): Trial {
+  const format: MatrixFormat = 'levels' in given ? { ...given, levels: undefined } : given;
   const next = sequence(7);
   const chunksAScale = 'block' in format && format.block !== 'row' ? Math.max(1, format.block / CHUNK_COLUMNS) : 1;
   const { outputs, tokens, chunks } = sizeFor(candidate, chunksAScale);
@@ -90,18 +83,31 @@ export function problemFor(candidate: Candidate, format: MatrixFormat): Problem 
   };
   const inputs = Object.entries(vectors).filter(([, { length }]) => length > 0);
   const inputRows = fusion.last ? [tokens - 1] : Array.from({ length: tokens }, (_, t) => t);
+  const matrix: DeviceMatrix = { name: 'w', rows, cols, format, outputRow: 0, parts, bytes };
+  const names = ['codes', ...inputs.map(([name]) => name), 'out'];
+  const half = isMatmul(candidate) && candidate.shape.kind === 'tiled' && candidate.shape.f16;
   return {
-    matrix: { name: 'w', rows, cols, format, outputRow: 0, parts, bytes },
-    fusion,
-    tokens,
-    inputs: {
-      codes,
-      ...Object.fromEntries(inputs.map(([name, { buffer }]) => [name, new Uint8Array(buffer)])),
-    },
-    before,
+    dispatches: [
+      {
+        ...(isMatmul(candidate)
+          ? {
+              kernel: matmulKernel(matrix, fusion, candidate.shape, 'tune'),
+              groups: matmulGroups(outputs, tokens, fusion.gated !== undefined, candidate.shape),
+            }
+          : {
+              kernel: matvecKernel(matrix, fusion, candidate.shape, 'tune', workgroupBytes),
+              groups: [matvecGroups(outputs, candidate.shape)],
+            }),
+        bound: Object.fromEntries(names.map((name) => [name, name])),
+      },
+    ],
+    reads: { codes, ...Object.fromEntries(inputs.map(([name, values]) => [name, bytesOf(values)])) },
+    writes: { out: bytesOf(before) },
+    result: 'out',
     right: Float32Array.from(
       inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at, { rows, cols, fusion, value })),
     ),
+    tolerance: half ? TOLERANCE.f16 : TOLERANCE.f32,
   };
 
   /** Outputs of one token, the `at`-th that is written. */
