@@ -4,7 +4,9 @@
  * them?
  *
  *   node scripts/run.mjs ../bench/check [--adapter NAME] [--shapes NAME] [--features all|none] [--kv TYPE] [--only
- *   TEXT]
+ *   TEXT] [--matrix [--most CELLS]]
+ *
+ * --matrix runs every variant of a kernel instead, and fills the table in check.md (check-matrix.ts).
  *
  * Where the system has no Vulkan driver, the SwiftShader of an installed Chromium is taken; VK_ICD_FILENAMES or
  * VK_DRIVER_FILES (lavapipe) names another. Exit status 1 when one differs.
@@ -26,12 +28,13 @@ import {
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { type OneCache, withOneCache } from '../src/execute/test/one-cache';
 import { type Gpu, requestGpu } from '../src/gpu/device';
-import { VARIANTS } from '../src/kernels/variants';
+import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
 import { active, baseOf, EXPECTED } from '../src/lora/test/adapters';
 import type { WeightsOption } from '../src/memory/formats';
 import type { KvType } from '../src/memory/kv';
 import { planMemory } from '../src/memory/plan';
 import { gpuFor } from '../src/node/dawn';
+import type { Compare } from './check-matrix';
 import { runToExit } from './run';
 
 interface Case {
@@ -62,19 +65,22 @@ const CASES: readonly Case[] = [
   })),
 ];
 
+/** Of odd sizes, and with layers that slide and cap. */
+const MATRIX_FIXTURES = ['tiny-llama-odd/nf4', 'families/gemma2/nf4'];
+
 interface Trial extends Case {
   gpu: Gpu;
   variant: string;
+  shapes: KernelShapes;
   kvType: KvType;
 }
 
 /** The largest difference in units of the scale, and whether all ids that are sure are equal. */
-async function compare({ gpu, variant, kvType, path, weights, adapters, facts }: Trial) {
+async function compare({ gpu, variant, shapes, kvType, path, weights, adapters, facts }: Trial) {
   const maker: Maker = {
     target: 'webgpu',
     limits: gpu.limits,
-    make: async (model, plan) =>
-      withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] })),
+    make: async (model, plan) => withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes })),
   };
   const { logitScale, prompts } = facts();
   const { executor, model } = await openFixture(path, { kvType }, weights, maker);
@@ -108,9 +114,20 @@ async function run(argv: readonly string[]): Promise<number> {
       features: { type: 'string' },
       kv: { type: 'string' },
       only: { type: 'string', default: '' },
+      matrix: { type: 'boolean' },
+      most: { type: 'string', default: 'Infinity' },
     },
   });
   const instance = await gpuFor('webgpu', values.adapter);
+  if (values.matrix) {
+    const { checkMatrix } = await import('./check-matrix');
+    const forced: Compare = (gpu, shapes, path) => {
+      const found = CASES.find((one) => one.name === path);
+      if (!found) throw new Error(`There is no fixture ${path}.`);
+      return compare({ ...found, gpu, variant: 'forced', shapes, kvType: 'f32' });
+    };
+    return (await checkMatrix(instance, forced, MATRIX_FIXTURES, values.only, Number(values.most))) ? 1 : 0;
+  }
   const cases = CASES.filter(({ name }) => name.includes(values.only));
   const variants = Object.keys(VARIANTS).filter((name) => !values.shapes || name === values.shapes);
   let failed = 0;
@@ -129,7 +146,7 @@ async function run(argv: readonly string[]): Promise<number> {
           const name = `${variant} kv ${kvType} ${each.name}`;
           count++;
           try {
-            const { worst, equal } = await compare({ ...each, gpu, variant, kvType });
+            const { worst, equal } = await compare({ ...each, gpu, variant, shapes: VARIANTS[variant], kvType });
             const good = equal && worst < TOLERANCE[kvType];
             if (!good) failed++;
             const ids = equal ? 'equal' : 'DIFFER';
