@@ -22,6 +22,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'formats/tied-head': 'a head beside an embedding that is said to be it',
   'gpu/timestamps': 'profiles',
   'kernels/quantize': 'dense weights',
+  'kernels/scatter-k': 'K-quants of a GGUF',
   'memory/advice': 'words about memory, fetched while weights stream',
   'runtime/answering': 'a question, fetched while weights stream',
   'runtime/inspect': 'who asks what a model would take',

@@ -1,8 +1,7 @@
 // The scales and offsets of Q4_K and Q5_K, d * sc and -(dmin * m), one of each a chunk: [block of 8 chunks][row], one
 // vec4u. x: d, and above it dmin: a sign, 5 bits of exponent and 10 of mantissa, as f16 but for the exponents, which
-// are 10 more: no number but 0 has an exponent of 0, and so none is subnormal. Then the eight sc and m of 6 bits,
-// chunk by chunk from the lowest bits: y: the lower 4 bits of sc; z: of m; w: the upper 2 of sc, and above them those
-// of m.
+// are 10 more: no number but 0 has an exponent of 0, and so none is subnormal. Then the eight sc and m of 6 bits, chunk
+// by chunk from the lowest bits: y: the lower 4 bits of sc; z: of m; w: the upper 2 of sc, and above them those of m.
 // Defaults: ROWS = 64; SCALES = 32
 @group(0) @binding(1) var<storage, read> scales: array<vec4u, $SCALES>;
 

@@ -115,6 +115,36 @@ it.each([
   });
 });
 
+it('refuses blocks of K-quants whose scales of 16 bits are not numbers, in each of their places', async () => {
+  const { source } = folder('tiny-gguf/gemma3', 'model.gguf');
+  const checkpoint = await openCheckpoint(source);
+  const seen = new Set<string>();
+  for (const [name, { rows, stored }] of checkpoint.tensors) {
+    for await (const slice of checkpoint.read(name)) {
+      if (slice.type !== 'packed') continue;
+      for (const half of slice.halves) {
+        const spoilt = {
+          ...checkpoint,
+          async *read(of: string) {
+            // infinity in the last block
+            if (of === name) slice.data.set([0, 0xfc], slice.data.length - slice.block + half);
+            yield* of === name ? [slice] : checkpoint.read(of);
+          },
+        };
+        const table = tensorTable(parseSpec(checkpoint.config));
+        await expect(loadWeights(spoilt, table, new RecordingSink())).rejects.toMatchObject({
+          code: 'corrupt-checkpoint',
+          details: { name },
+        });
+        slice.data.set([0, 0], slice.data.length - slice.block + half);
+        seen.add(`${stored} ${half}`);
+      }
+      expect(slice.rows).toBe(rows);
+    }
+  }
+  expect([...seen].sort()).toEqual(['Q4_K 0', 'Q4_K 2', 'Q5_K 0', 'Q5_K 2', 'Q6_K 208']);
+});
+
 it('reads chosen files', async () => {
   const file = (path: string, text: string) => ({ path, file: new File([text], path.split('/').at(-1)!) });
   const source = createFileSource('m', [file('config.json', '{}'), file('sub/a.bin', 'abcdef')]);

@@ -100,7 +100,9 @@ export async function loadWeights(
 const PIECE_BYTES = 4 << 20;
 
 async function place(sink: Sink, { name, format }: TensorInfo, wanted: MatrixFormat, slice: RowSlice): Promise<void> {
-  if (slice.type === 'dense' || format.type === wanted.type) return sink.write(name, slice);
+  // A slice tells itself what it is of: what is kept as it was quantised here is not of its file's type.
+  if (slice.type === 'dense' || wanted.type === (slice.type === 'packed' ? format.type : slice.type))
+    return sink.write(name, slice);
   const quantised = slice.type === 'packed' ? { ...slice, ...slice.unpack() } : slice;
   for (const piece of dequantize(quantised, format, PIECE_BYTES)) {
     await sink.write(name, piece);

@@ -12,7 +12,7 @@
 export type MatrixType = 'q4' | 'q8' | 'f16' | 'bf16' | 'f32';
 
 /**
- * Scales of two levels, which the GPU keeps as the file has them (memory/layout.ts): GGUF's K-quants, and bitsandbytes'
+ * Scales of two levels, which the GPU keeps as two (memory/layout.ts): GGUF's K-quants, and bitsandbytes'
  * 4 bits with a nested absmax. The CPU holds the product of both levels.
  */
 export type TwoLevels = KQuant | 'nested';

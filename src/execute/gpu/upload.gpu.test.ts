@@ -2,7 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { denseBytes, denseValues } from '../../formats/half';
-import { type DenseType, LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../../formats/matrix';
+import {
+  type DenseType,
+  LINEAR_CODEBOOK,
+  type MatrixFormat,
+  NF4_CODEBOOK,
+  type PackedRows,
+  type RowSlice,
+} from '../../formats/matrix';
 import { NF4_THRESHOLDS, quantizeNf4 } from '../../formats/quantize-nf4';
 import { Pipelines } from '../../gpu/pipelines';
 import { K_QUANTS } from '../../kernels/test/k-quants';
@@ -288,5 +295,29 @@ describe('what is refused', () => {
       code: 'unsupported-quantization',
     });
     expect(() => sink.writeVector('norm', new Float32Array(3))).toThrow(/needs none/);
+  });
+  it('blocks of another K-quant, for codes and the reverse, nested scales that came as one, and scales of scales of 128', async () => {
+    const refused = { code: 'unsupported-quantization' };
+    for (const [planned, arrived] of [
+      [Q4_K, Q5_K],
+      [{ ...Q4_K, levels: undefined }, Q4_K],
+      [Q4_K, { ...Q4_K, levels: undefined }],
+      [NESTED, NF4],
+    ] as [MatrixFormat, MatrixFormat][]) {
+      const { sink } = open([deviceMatrix(planned, 5, 256)]);
+      await expect(sink.write('w', randomSlice(arrived, 5, 256, 1))).rejects.toMatchObject(refused);
+    }
+    for (const [format, half] of [
+      [Q4_K, 0],
+      [Q5_K, 2],
+    ] as const) {
+      const { sink } = open([deviceMatrix(format, 5, 256)]);
+      const slice = randomSlice(format, 5, 256, 1) as RowSlice & PackedRows;
+      slice.data.set([0xff, 0xd7], 4 * slice.block + half);
+      await sink.write('w', slice);
+      // -128, one more
+      slice.data.set([0x00, 0xd8], 4 * slice.block + half);
+      await expect(sink.write('w', slice)).rejects.toMatchObject(refused);
+    }
   });
 });
