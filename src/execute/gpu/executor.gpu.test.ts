@@ -41,7 +41,7 @@ const { profile } = await gpu;
 const halves = MATMULS.filter((shape) => shape.kind === 'tiled' && shape.f16 && matmulSuits(shape, profile));
 if (halves.length === 0) console.warn('Not run, as this device has no shader-f16: products of f16 tiles.');
 
-describe('products of f16 tiles', () => {
+describe.runIf(halves.length > 0)('products of f16 tiles', () => {
   it.each(halves.map((matmul) => [JSON.stringify(matmul), matmul] as const))(
     '%s: as transformers computes it, as near as a cache of f16 is',
     async (_, matmul) => {
