@@ -48,13 +48,13 @@ export default defineConfig({
             // What both executors need and nothing before them: neither waits for the other's file.
             {
               name: 'ring-cache',
-              test: /\/src\/(execute\/(ring-cache|check-prompt|sampler\/(adjustments|options))|memory\/(rings?|snapshots|shift))\.ts$/,
+              test: /\/src\/(execute\/(ring-cache|check-prompt|sampler\/(adjustments|links|options))|memory\/(rings?|snapshots|shift))\.ts$/,
             },
             // One file for all kernels but those of lazy modules, which have their names: what these share with the
             // others would be a file of its own.
             {
               name: 'on-gpu',
-              test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY})\\.)`),
+              test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY}|candidates)\\.|tune/)`),
             },
           ],
         },
