@@ -54,7 +54,9 @@ export default defineConfig({
             // others would be a file of its own.
             {
               name: 'on-gpu',
-              test: new RegExp(`/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY}|candidates)\\.|tune/)`),
+              test: new RegExp(
+                `/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY}|candidates)\\.|tune/)`,
+              ),
             },
           ],
         },

@@ -5,10 +5,15 @@
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> norm_weight: array<vec4f, $NORM_WORDS>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read> state: array<u32>;
 #include sum
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  // of the pass's tokens, of which there are none behind the end of an answer (sample-pick.wgsl)
+  if (group.x >= state[1]) {
+    return;
+  }
   let at = group.x * $X_STRIDEu;
   var squares = 0.0;
   for (var i = thread; i < $X_STRIDEu; i += $THREADSu) {

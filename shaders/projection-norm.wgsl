@@ -3,10 +3,14 @@
 @group(0) @binding(0) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(1) var<storage, read> q_norm: array<f32>;
 @group(0) @binding(2) var<storage, read> k_norm: array<f32>;
+@group(0) @binding(3) var<storage, read> state: array<u32>;
 #include sum
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  if (group.x >= state[1]) {
+    return;
+  }
   let keys = group.y == 1u;
   let at = group.x * $QKV_WIDTHu + select(0u, $Q_WIDTHu, keys);
   let width = select($Q_WIDTHu, $K_WIDTHu, keys);

@@ -485,7 +485,8 @@ describe.each(CASES)('%s', (_, run) => {
         }
         if ('splits' in attention) {
           const groups = mergeGroups(run, attention, 0)(1, last, [slots]);
-          if (groups[0] > 0) await lab.run(mergeKernel(run, mostSplits(run, attention)), { x: target }, groups);
+          const bound = { x: target, state: common.state };
+          if (groups[0] > 0) await lab.run(mergeKernel(run, mostSplits(run, attention)), bound, groups);
         }
         const made: KvRing = ringOf(run, { slots, parts }, await bytes(keys), await bytes(values));
         expectSameStore(made.keys, cpu.keys, kv, tolerance);

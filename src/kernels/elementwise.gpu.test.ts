@@ -86,9 +86,10 @@ describe('rows of activations', () => {
       const weight = new Float32Array(320);
       weight.set(randomValues(width, 2));
       const out = lab.buffer(width * tokens * 4);
-      await lab.run(normKernel(width, 1e-5, offset), { x: lab.buffer(x), norm_weight: lab.buffer(weight), out }, [
-        tokens,
-      ]);
+      const state = lab.buffer(passState(0, tokens));
+      const buffers = { x: lab.buffer(x), norm_weight: lab.buffer(weight), out, state };
+      // beyond the pass's tokens nothing is done
+      await lab.run(normKernel(width, 1e-5, offset), buffers, [tokens + 1]);
       const right = x.slice();
       for (let t = 0; t < tokens; t++) rmsNorm(right, right, t * width, weight, width, 1e-5, offset);
       expect(largestDifference(await lab.floats(out), right)).toBeLessThan(2e-6);
@@ -103,7 +104,12 @@ describe('rows of activations', () => {
       const qkv = randomValues(width * 4, 1).map((v) => v / 100);
       const weights = [randomValues(q, 2), randomValues(k, 3)];
       const buffer = lab.buffer(qkv);
-      const bindings = { qkv: buffer, q_norm: lab.buffer(weights[0]), k_norm: lab.buffer(weights[1]) };
+      const bindings = {
+        qkv: buffer,
+        q_norm: lab.buffer(weights[0]),
+        k_norm: lab.buffer(weights[1]),
+        state: lab.buffer(passState(0, tokens)),
+      };
       await lab.run(projectionNormKernel(spec, 1e-5, offset), bindings, [tokens, 2]);
       const right = qkv.slice();
       for (let t = 0; t < tokens; t++) {
@@ -141,7 +147,8 @@ describe('rows of activations', () => {
       const weight = new Float32Array(320);
       weight.set(randomValues(width, 2));
       const out = lab.buffer(before);
-      const buffers = { x: lab.buffer(x), norm_weight: lab.buffer(weight), out };
+      const state = lab.buffer(passState(0, tokens));
+      const buffers = { x: lab.buffer(x), norm_weight: lab.buffer(weight), out, state };
       await lab.run(normKernel(width, 1e-5, offset, 0.3), buffers, [tokens]);
       const normed = x.slice();
       for (let t = 0; t < tokens; t++) rmsNorm(normed, normed, t * width, weight, width, 1e-5, offset);

@@ -8,7 +8,7 @@ import { HEAD_THREADS, type Heads } from './heads';
 import { type Description, kernel } from './kernel';
 import { mergeConstants } from './linear';
 
-export const MERGE = { label: 'merge', source, bindings: { x: 0 } } satisfies Description;
+export const MERGE = { label: 'merge', source, bindings: { x: 0, state: 1 } } satisfies Description;
 
 /** @param splits the most parts (attention.ts, mostSplits) */
 export function mergeKernel({ heads, headSize }: Heads, splits: number) {

@@ -7,7 +7,11 @@ import { wholeChunks } from '../memory/layout';
 import { type Description, kernel } from './kernel';
 import { wgslFloat } from './matrix';
 
-export const NORM = { label: 'norm', source, bindings: { x: 0, norm_weight: 1, out: 2 } } satisfies Description;
+export const NORM = {
+  label: 'norm',
+  source,
+  bindings: { x: 0, norm_weight: 1, out: 2, state: 3 },
+} satisfies Description;
 
 /** @param add the factor with which the normed row is added to `out`; null: it is written there */
 export const normKernel = (width: number, eps: number, offset: 0 | 1, add: number | null = null) =>

@@ -10,7 +10,7 @@ import { wgslFloat } from './matrix';
 export const PROJECTION_NORM = {
   label: 'projection_norm',
   source,
-  bindings: { qkv: 0, q_norm: 1, k_norm: 2 },
+  bindings: { qkv: 0, q_norm: 1, k_norm: 2, state: 3 },
 } satisfies Description;
 
 export const projectionNormKernel = (

@@ -1,10 +1,14 @@
 /** The buffers that all conversations share, by the plan's names, made and freed through the ledger. */
 import { Ledger } from '../../gpu/ledger';
-import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
-import { isReadback } from '../../memory/gpu-scratch';
+import { READ_USAGE, STORAGE_USAGE, usage } from '../../gpu/usage';
+import { isReadback, TUNE_OUT } from '../../memory/gpu-scratch';
 import type { BufferPlan } from '../../memory/plan';
 
-const usageOf = ({ name }: BufferPlan): number => (isReadback(name) ? READ_USAGE : STORAGE_USAGE);
+const usageOf = ({ name, purpose }: BufferPlan): number => {
+  if (isReadback(name)) return READ_USAGE;
+  // of what comes in on the way to others, nothing is read back but what the tuner tries
+  return purpose === 'staging' && name !== TUNE_OUT ? usage('STORAGE', 'COPY_DST') : STORAGE_USAGE;
+};
 
 export class PlanBuffers {
   readonly ledger: Ledger;

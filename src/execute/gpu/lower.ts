@@ -165,7 +165,7 @@ class Lowering {
     const add = next?.op === 'add' && next.in === step.out ? next : null;
     this.#push(
       normKernel(step.width, step.eps, step.offset, add?.scale),
-      { x: step.in, norm_weight: step.weight, out: add?.out ?? step.out },
+      { x: step.in, norm_weight: step.weight, out: add?.out ?? step.out, state: 'state' },
       (tokens) => [tokens],
     );
   }
@@ -176,7 +176,7 @@ class Lowering {
     if (!qNorm || !kNorm) return step;
     this.#push(
       projectionNormKernel(this.#options.model.spec, eps, offset),
-      { qkv: 'qkv', q_norm: qNorm, k_norm: kNorm },
+      { qkv: 'qkv', q_norm: qNorm, k_norm: kNorm, state: 'state' },
       (tokens) => [tokens, 2],
     );
     return { ...step, qNorm: null, kNorm: null };
@@ -374,7 +374,11 @@ class Lowering {
     if (this.#mode === 'prefill') return;
     this.#partials = this.#mergesInside(next) ? 'parts' : 'rows';
     if (this.#partials === 'rows')
-      this.#push(mergeKernel(spec, this.#splits()), { x: 'partials' }, mergeGroups(spec, decode, layer));
+      this.#push(
+        mergeKernel(spec, this.#splits()),
+        { x: 'partials', state: 'state' },
+        mergeGroups(spec, decode, layer),
+      );
   }
 
   /** The most parts of decode attention. */

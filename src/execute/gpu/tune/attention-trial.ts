@@ -134,7 +134,7 @@ function decodeTrial(layer: Layer, shape: AttentionShapes['decode']): Trial {
         bound: BOUND,
       },
       ...(merge[0] > 0
-        ? [{ kernel: mergeKernel(heads, mostSplits(heads, shape)), groups: merge, bound: { x: 'out' } }]
+        ? [{ kernel: mergeKernel(heads, mostSplits(heads, shape)), groups: merge, bound: { x: 'out', state: 'state' } }]
         : []),
     ],
     reads: { qkv, state },
