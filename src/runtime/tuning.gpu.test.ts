@@ -23,7 +23,7 @@ const gpu = {
 } as GPU;
 
 const AUTO = { backend: 'webgpu', tune: 'auto', kv: 'f32' } as const;
-const ROLES = ['attn', 'gateUp', 'head', 'matmul', 'mlp', 'qkv'];
+const ROLES = ['attn', 'decodeAttention', 'few', 'gateUp', 'head', 'matmul', 'mlp', 'prefillAttention', 'qkv'];
 
 const open: Session[] = [];
 afterEach(async () => {
