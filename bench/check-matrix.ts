@@ -5,68 +5,11 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Gpu, requestGpu } from '../src/gpu/device';
-import type { DeviceProfile } from '../src/gpu/device-profile';
-import {
-  type Candidate,
-  candidatesFor,
-  isMatmul,
-  isProduct,
-  TUNED_ROLES,
-  withCandidates,
-} from '../src/kernels/candidates';
-import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
+import { requestGpu } from '../src/gpu/device';
+import { checkVariant, EVERYTHING, lacking, variantsOf } from './check-variants';
 
 const REPORT = join(import.meta.dirname, 'check.md');
 const [OPEN, CLOSE] = ['<!-- matrix -->', '<!-- /matrix -->'];
-
-/** A device that has all that a kernel may ask for. */
-const EVERYTHING: DeviceProfile = {
-  vendor: '',
-  software: false,
-  subgroups: { min: 4, max: 128 },
-  f16: true,
-  intDot: true,
-  workgroup: { bytes: 1 << 20, threads: 1024 },
-};
-
-/** The kernel that a candidate's shape is of: products of one token have one for all roles. */
-const kernelOf = (candidate: Candidate): string =>
-  isProduct(candidate) && !isMatmul(candidate) ? 'one token' : (KERNELS[candidate.role] ?? candidate.role);
-const KERNELS: Partial<Record<Candidate['role'], string>> = {
-  matmul: 'many tokens',
-  few: 'few tokens',
-  decodeAttention: 'attention, decode',
-  prefillAttention: 'attention, prefill',
-};
-
-/** Rows of the table, and the candidates that each takes: of all roles that the kernel has. */
-function variantsOf(profile: DeviceProfile): Map<string, Candidate[]> {
-  const rows = new Map<string, Candidate[]>();
-  for (const candidate of candidatesFor({ ...profile, software: false })) {
-    const row = `${kernelOf(candidate)}: ${candidate.name}`;
-    rows.set(row, [...(rows.get(row) ?? []), candidate]);
-  }
-  return rows;
-}
-
-/** Each product of one token has the same shapes: all of its roles get a row's. */
-const forced = (candidates: readonly Candidate[]): KernelShapes => {
-  const [first] = candidates;
-  const roles = TUNED_ROLES.filter((role) => kernelOf({ ...first, role } as Candidate) === kernelOf(first));
-  return withCandidates(
-    VARIANTS.small,
-    roles.map((role) => ({ ...first, role }) as Candidate),
-  );
-};
-
-/** What a device lacks for a row. */
-function lacking(candidates: readonly Candidate[], { subgroups, f16 }: DeviceProfile): string {
-  const text = JSON.stringify(candidates[0].shape);
-  if (!f16 && text.includes('"f16":true')) return 'no f16';
-  if (!subgroups && text.includes('"subgroups":true')) return 'no subgroups';
-  return 'too little workgroup memory';
-}
 
 type Cells = Map<string, Map<string, string>>;
 
@@ -100,23 +43,15 @@ function writeTable(cells: Cells, rows: readonly string[]): void {
   writeFileSync(REPORT, `${text.slice(0, from + OPEN.length)}\n\n${table}\n\n${text.slice(to)}`);
 }
 
-/** The largest difference of a fixture's logits in units of their scale, and whether its ids are equal. */
-export type Compare = (gpu: Gpu, shapes: KernelShapes, fixture: string) => Promise<{ worst: number; equal: boolean }>;
-
 /**
  * Fills the columns of this process's adapter.
  * @param only rows whose name has this text
  * @param most cells that are run, of all adapters
+ * @param dry the table is neither read nor written
  * @returns the number of cells that are wrong
  */
-export async function checkMatrix(
-  instance: GPU | null,
-  compare: Compare,
-  fixtures: readonly string[],
-  only: string,
-  most: number,
-): Promise<number> {
-  const cells = readTable();
+export async function checkMatrix(instance: GPU | null, only: string, most: number, dry: boolean): Promise<number> {
+  const cells: Cells = dry ? new Map() : readTable();
   const rows = variantsOf(EVERYTHING);
   let wrong = 0;
   let count = 0;
@@ -142,16 +77,15 @@ export async function checkMatrix(
       let cell = lacking(candidates, gpu.profile);
       if (able.has(row)) {
         if (count++ >= most) continue;
-        const results = [];
-        for (const fixture of fixtures) results.push(await compare(gpu, forced(candidates), fixture));
-        const good = results.every(({ worst, equal }) => equal && worst < 1e-3);
+        const { worst, good } = await checkVariant(gpu, candidates);
         if (!good) wrong++;
-        cell = `${Math.max(...results.map(({ worst }) => worst)).toExponential(1)}${good ? '' : ' WRONG'}, ${new Date().toISOString().slice(0, 10)}`;
+        cell = `${worst.toExponential(1)}${good ? '' : ' WRONG'}, ${new Date().toISOString().slice(0, 10)}`;
       }
       of.set(column, cell);
       console.log(`${row} on ${column}: ${cell}`);
-      writeTable(cells, [...rows.keys()]);
+      if (!dry) writeTable(cells, [...rows.keys()]);
     }
   }
+  console.log(`${Math.min(count, most)} cells run, ${wrong} wrong`);
   return wrong;
 }

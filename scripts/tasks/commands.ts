@@ -49,7 +49,16 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('check')]: [
     { args: '--shapes small --features all --kv f32 --only tiny-llama-128/nf4', says: /^1 of 1 ok/m },
     { args: '--only nothing-is-called-so', says: /Nothing to check/, lacks: true },
+    { args: '--matrix --dry --most 1 --only registers', says: /^1 cells run, 0 wrong/m },
   ],
+  [bench('kernels')]: [
+    { args: '--geometry 135M --context 128', says: /^\| SmolLM2-135M \| 128 \| 154 \|/m },
+    { args: '--geometry 70B', says: /There is no geometry 70B/, lacks: true },
+  ],
+  [bench('gpu')]: [
+    { args: '--quick --contexts 16', says: /^variants: 1 of 1 right[\s\S]*^\| tiny \| all \| \d+ \| 16 \| [\d.]+ \|/m },
+  ],
+  [bench('gpu-pack')]: [{ args: '--before none', says: /^dist\/gpu: [\d.]+ MiB of 64/m }],
   [bench('shapes')]: [
     { args: `${TINY}/config.json 8 2 base small profile`, says: /^base .*same ids/m, env: { RUNS: '1' } },
     { args: '', says: /Whose geometry\?/, lacks: true },
