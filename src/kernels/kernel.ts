@@ -8,8 +8,8 @@
  * The lowering (execute/gpu/lower.ts) says which kernel runs with which buffers, by binding name. No number of a
  * binding stands anywhere but in the description and in the shader; kernels.test.ts compares the two.
  *
- * A kernel's variant (subgroups, f16, integer dot products) touches that kernel, and the choice by the device's profile
- * (variants.ts, gpu/device-profile.ts). Constants of a shader are values, never code: each shader is valid WGSL with
+ * A kernel's variant (subgroups, f16, integer dot products) touches that kernel, the choice by the device's profile
+ * (variants.ts, gpu/device-profile.ts), and the list of what the tuner tries (candidates.ts). Constants of a shader are values, never code: each shader is valid WGSL with
  * the defaults at its head, and alone.gpu.test.ts compiles it so.
  *
  * To add an operation of its own: its step (model/steps.ts), its kernel (WGSL and description of one name), its CPU
