@@ -9,8 +9,8 @@
  * binding stands anywhere but in the description and in the shader; kernels.test.ts compares the two.
  *
  * A kernel's variant (subgroups, f16, integer dot products) touches that kernel, the choice by the device's profile
- * (variants.ts, gpu/device-profile.ts), and the list of what the tuner tries (candidates.ts). Constants of a shader are values, never code: each shader is valid WGSL with
- * the defaults at its head, and alone.gpu.test.ts compiles it so.
+ * (variants.ts, gpu/device-profile.ts), and the list of what the tuner tries (candidates.ts). Constants of a shader are
+ * values, never code: each shader is valid WGSL with the defaults at its head, and alone.gpu.test.ts compiles it so.
  *
  * To add an operation of its own: its step (model/steps.ts), its kernel (WGSL and description of one name), its CPU
  * function (execute/cpu), and its line in the memory plan (memory/gpu-scratch.ts) where it needs a buffer that no step

@@ -4,8 +4,8 @@
  * columns.
  *
  * To add a variant of a kernel (subgroups, f16, integer dot products): the kernel's own files have it as a shape or a
- * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile; or it is one of those
- * that the tuner tries (candidates.ts). Nothing else changes.
+ * constant, and here a set of shapes takes it, which variantFor() chooses by the device's profile; or it is one of
+ * those that the tuner tries (candidates.ts). Nothing else changes.
  */
 import { NibbleError } from '../errors';
 import type { DeviceProfile } from '../gpu/device-profile';

@@ -125,8 +125,8 @@ export const TUNE_OUT = 'tune.out';
 
 /** Buffers that weights come through, and those in which kernels are tried meanwhile. */
 export const LOADING_BUFFERS: readonly [name: string, bytes: number][] = [
-  [TUNE_IN, 512 << 10],
-  [TUNE_OUT, 512 << 10],
+  [TUNE_IN, 224 << 10],
+  [TUNE_OUT, 224 << 10],
   ['upload.jobs', 3 * UPLOAD_JOB],
   ['upload.codes', SLICE_BYTES],
   ['upload.scales', SLICE_SCALE_BYTES],

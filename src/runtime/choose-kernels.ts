@@ -1,6 +1,7 @@
 /**
- * Which kernels a model is computed with on a real GPU: what the device's profile suggests, or what an earlier load of the
- * model has found to be the fastest here; checked at each load, and timed where nothing is known, while weights arrive.
+ * Which kernels a model is computed with on a real GPU: what the device's profile suggests, or what an earlier load of
+ * the model has found to be the fastest here; checked at each load, and timed where nothing is known, while weights
+ * arrive.
  *
  * Software adapters have one set of shapes, come with the browser, and take longer to compile a kernel than to run it:
  * there nothing is tried.
@@ -8,6 +9,7 @@
  * What is known is kept by what a browser tells of the device. It does not tell the driver, which may change what a
  * kernel computes, so it is never taken unchecked.
  */
+import type { NibbleError } from '../errors';
 import type { GpuExecutor } from '../execute/gpu/executor';
 import { type Choice, type TuneResult, tune } from '../execute/gpu/tune/tune';
 import type { Gpu } from '../gpu/device';
@@ -118,7 +120,7 @@ export async function chooseKernels(
   const model = modelKey(plan);
   const onTry = async (variant: string) => {
     record.trying = variant;
-    record.left = variant === was ? left + 1 : 1;
+    record.left = variant && variant === was ? left + 1 : 1;
     await keep();
   };
   const request = {
@@ -133,8 +135,8 @@ export async function chooseKernels(
   const context = executor.tuneContext();
   const result = await tune(context, { ...request, known }).catch(async (error) => {
     // the device is lost: not by what is known to be good
-    if (gpu.health.failure && record.trying) {
-      const why = `The graphics device was lost while it was tried (${gpu.health.failure.message})`;
+    if ((error as NibbleError).code === 'device-lost' && record.trying) {
+      const why = `The graphics device was lost while it was tried (${(error as NibbleError).message})`;
       record.rejected = { ...record.rejected, [record.trying]: why };
       record.trying = '';
       await keep();

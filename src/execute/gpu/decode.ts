@@ -110,7 +110,7 @@ class Steps {
   async ahead(): Promise<void> {
     const { draws, sample, count } = this.#asked;
     const { undecided } = this;
-    const depth = this.#pace.depth(Boolean(sample.watched || sample.draft));
+    const depth = undecided.within(this.#pace.depth(Boolean(sample.watched || sample.draft)));
     if (sample.draft && this.#passed === undecided.encoded && this.#pending.length === 0) this.#draft();
     if (sample.mask) {
       // The mask is made while the pass runs.

@@ -16,7 +16,6 @@ import {
 } from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
-import { lastRowKernel } from '../../kernels/last-row';
 import type { LinearFusion } from '../../kernels/linear';
 import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
@@ -29,7 +28,6 @@ import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
-import type { ModelSpec } from '../../model/spec';
 import type { Step, StepOf } from '../../model/steps';
 import { type Buffers, type Op, op, type Stage } from './op';
 
@@ -52,10 +50,6 @@ type Mode = 'decode' | 'prefill';
 export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
-
-/** What leaves of a pass its last token, of which the tail and the head of a decode make logits. */
-export const lowerLastRow = (spec: ModelSpec): Op =>
-  op(lastRowKernel(spec), { x: 'x', qkv: 'qkv', state: 'state' }, () => [1]);
 
 /** What a kernel does to get its input, and the buffers it is in. */
 interface LinearInput {

@@ -68,3 +68,16 @@ it('there is room for the step that is waited for and those ahead, as many as ca
   undecided.first = 3;
   expect([undecided.room(0), undecided.room(4), undecided.room(64)]).toEqual([-1, 3, 14]);
 });
+
+it.each([0, 1, 3, 7, 15, 127])(
+  'where %i steps can be undone there is always room for the ids that come next',
+  (most) => {
+    for (const depth of [0, 3, 4, 8, 17, 64]) {
+      for (let drawn = 0; drawn < 80; drawn++) {
+        const undecided = new Undecided(most);
+        undecided.first = undecided.encoded = drawn;
+        expect(idsAtOnce(undecided.within(depth), drawn)).toBeLessThanOrEqual(undecided.room(depth));
+      }
+    }
+  },
+);

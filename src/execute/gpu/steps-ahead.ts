@@ -69,8 +69,13 @@ export class Undecided {
     this.#most = most;
   }
 
+  /** Of so many steps ahead, those that can be undone. */
+  within(depth: number): number {
+    return Math.min(depth, this.#most);
+  }
+
   /** How many more may be encoded now: the one that the caller waits for, and `depth` ahead of it. */
   room(depth: number): number {
-    return this.first + Math.min(depth, this.#most) + 1 - this.encoded;
+    return this.first + this.within(depth) + 1 - this.encoded;
   }
 }

@@ -16,15 +16,18 @@ import {
 } from '../../../kernels/attention';
 import type { Heads } from '../../../kernels/heads';
 import { mergeKernel } from '../../../kernels/merge';
-import { maxSplits, partialsCount } from '../../../memory/gpu-scratch';
+import { partialsCount } from '../../../memory/gpu-scratch';
 import type { ModelSpec } from '../../../model/spec';
 import { bytesOf, sequence, type Trial } from './trial';
 
-/** Slots of the ring: more than what any shape takes in one part. */
-const SLOTS = 301;
+/** Slots of the ring: three parts of decode, whose parts are few and small here, so that little room is enough. */
+const SLOTS = 150;
+const SPLIT = { splits: 4, splitSlots: 64, whole: 64 };
+/** Bytes of keys and values at most: of wide heads an f32 cache is tried as f16. */
+const RING_BYTES = 160 << 10;
 /** Positions that decode has passed, so that the ring has turned, and those that prefill has. */
 const DECODE_AT = 3 * SLOTS + 100;
-const PREFILL_AT = 203;
+const PREFILL_AT = 103;
 /** Tokens of a prefill: not a multiple of what a workgroup takes. */
 const TOKENS = 11;
 
@@ -37,11 +40,8 @@ interface Layer {
   profile: DeviceProfile;
 }
 
-/** Two KV heads of the model's size, with as many query heads each as the model has. */
-const headsOf = ({ heads, kvHeads, headSize }: ModelSpec): Heads => {
-  const few = Math.min(2, kvHeads);
-  return { heads: (few * heads) / kvHeads, kvHeads: few, headSize };
-};
+/** One KV head of the model's size, with as many query heads as the model has for each. */
+const headsOf = ({ heads, kvHeads, headSize }: ModelSpec): Heads => ({ heads: heads / kvHeads, kvHeads: 1, headSize });
 
 /** @param kv type of the model's cache; int8 is tried as f16 */
 export function attentionTrial(
@@ -50,7 +50,8 @@ export function attentionTrial(
   profile: DeviceProfile,
   shape: Partial<AttentionShapes>,
 ): Trial {
-  const layer: Layer = { heads: headsOf(spec), kv: kv === 'f32' ? 'f32' : 'f16', profile };
+  const wide = 2 * SLOTS * spec.headSize * 4 > RING_BYTES;
+  const layer: Layer = { heads: headsOf(spec), kv: kv === 'f32' && !wide ? 'f32' : 'f16', profile };
   return shape.decode ? decodeTrial(layer, shape.decode) : prefillTrial(layer, shape.prefill!);
 }
 
@@ -117,7 +118,8 @@ const plainScores = ({ heads: { headSize }, kv }: Layer) => ({
 
 const BOUND = { qkv: 'qkv', keys: 'keys', values: 'values', state: 'state', out: 'out' };
 
-function decodeTrial(layer: Layer, shape: AttentionShapes['decode']): Trial {
+function decodeTrial(layer: Layer, given: AttentionShapes['decode']): Trial {
+  const shape = { ...given, ...SPLIT };
   const { heads, kv, profile } = layer;
   const part = { firstHead: 0, heads: heads.kvHeads };
   const { qkv, state, rings, store, right } = inputsOf(layer, 1, DECODE_AT);
@@ -125,7 +127,7 @@ function decodeTrial(layer: Layer, shape: AttentionShapes['decode']): Trial {
   const count = (groups: (tokens: number, last: number, slots: readonly number[]) => readonly number[]) =>
     groups(1, DECODE_AT, [SLOTS]);
   const merge = count(mergeGroups(heads, shape, 0));
-  const out = new Float32Array(partialsCount(heads, maxSplits(heads)) + 4);
+  const out = new Float32Array(partialsCount(heads, SPLIT.splits) + 4);
   return {
     dispatches: [
       {

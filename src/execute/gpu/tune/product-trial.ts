@@ -18,7 +18,7 @@ import { bytesOf, sequence, type Trial } from './trial';
 const TOLERANCE = { f32: 1e-4, f16: 5e-3 };
 
 /** Bytes of a matrix's codes at most. */
-const CODE_BYTES = 256 << 10;
+const CODE_BYTES = 128 << 10;
 
 const silu = (v: number): number => v / (1 + Math.exp(-v));
 

@@ -1,4 +1,5 @@
 /** Runs a trial and says what is wrong with what it computes. */
+import type { NibbleError } from '../../../errors';
 import { readThrough } from '../../../gpu/readback';
 import { bindGroup } from '../../../kernels/kernel';
 import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
@@ -24,8 +25,10 @@ export async function selfTest(context: TuneContext, trial: Trial): Promise<stri
     got = await compute(context, trial);
   } catch (error) {
     context.gpu.health.check();
+    if ((error as NibbleError).code === 'device-lost') throw error;
     return (error as Error).message;
   }
+  context.gpu.health.check();
   const { right, tolerance } = trial;
   const scale = right.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6);
   let worst = 0;

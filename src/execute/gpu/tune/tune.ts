@@ -38,7 +38,7 @@ export interface TuneRequest {
   limit: number;
   /** stops it between two steps */
   signal: AbortSignal;
-  /** awaited before a variant is run that no load has run to its end: the device may be lost by it */
+  /** awaited before a variant is run that no load has run to its end, as the device may be lost by it; '': none is */
   onTry?: (variant: string) => Promise<void>;
 }
 
@@ -99,6 +99,7 @@ export async function tune(context: TuneContext, request: TuneRequest): Promise<
     chosen.push(first);
     choice[role] = { name: first.name, ...(first.name === known[role]?.name && known[role]) };
   }
+  await request.onTry?.('');
   const isLate = () => signal.aborted || performance.now() - began > limit;
   let timed = false;
   for (const [at, first] of chosen.entries()) {
