@@ -12,6 +12,7 @@
 import type { NibbleError } from '../errors';
 import type { GpuExecutor } from '../execute/gpu/executor';
 import { type Choice, type TuneResult, tune } from '../execute/gpu/tune/tune';
+import { levelsOf } from '../formats/matrix';
 import type { Gpu } from '../gpu/device';
 import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../kernels/candidates';
 import type { MemoryPlan } from '../memory/plan';
@@ -65,12 +66,14 @@ function deviceKey({ adapter, features, limits }: Gpu, userAgent: string): strin
 /** Sizes and formats of a model's matrices: what the best shapes follow from. */
 function modelKey({ matrices }: MemoryPlan): string {
   const kinds = new Set(
-    matrices.map(({ rows, cols, format }) => `${rows}x${cols} ${format.type}${'block' in format ? format.block : ''}`),
+    matrices.map(({ rows, cols, format }) =>
+      [`${rows}x${cols}`, format.type, 'block' in format && format.block, levelsOf(format)].filter(Boolean).join(' '),
+    ),
   );
   return [...kinds].sort().join(', ');
 }
 
-const NOTHING: TuningRecord = { rejected: {}, trying: '', left: 0, models: {} };
+const nothing = (): TuningRecord => ({ rejected: {}, trying: '', left: 0, models: {} });
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
@@ -78,8 +81,8 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 function readRecord(kept: unknown): TuningRecord {
   const { rejected, trying, left, models } = (kept ?? {}) as Partial<TuningRecord>;
   const isRecord = (value: unknown) => typeof value === 'object' && value !== null;
-  if (!isRecord(rejected) || !Object.values(rejected).every(isText)) return { ...NOTHING };
-  if (!isText(trying) || typeof left !== 'number' || !isRecord(models)) return { ...NOTHING };
+  if (!isRecord(rejected) || !Object.values(rejected).every(isText)) return nothing();
+  if (!isText(trying) || typeof left !== 'number' || !isRecord(models)) return nothing();
   return { rejected, trying, left, models };
 }
 
@@ -123,14 +126,7 @@ export async function chooseKernels(
     record.left = variant && variant === was ? left + 1 : 1;
     await keep();
   };
-  const request = {
-    candidates,
-    rejected: record.rejected,
-    times: !gpu.profile.software,
-    limit: TUNE_MS,
-    signal,
-    onTry,
-  };
+  const request = { candidates, rejected: record.rejected, limit: TUNE_MS, signal, onTry };
   const known = readChoice(record.models[model], candidates);
   const context = executor.tuneContext();
   const result = await tune(context, { ...request, known }).catch(async (error) => {
