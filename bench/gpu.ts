@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
+import { request } from '../src/execute/cpu/test/models';
 import { createGpuExecutor, type GpuExecutor } from '../src/execute/gpu/executor';
 import type { GpuKvCache } from '../src/execute/gpu/kv-cache';
 import { tune, variantName } from '../src/execute/gpu/tune/tune';
@@ -21,12 +22,11 @@ import { type Gpu, requestGpu } from '../src/gpu/device';
 import { submittedWorkDone } from '../src/gpu/wait';
 import { candidatesFor, withCandidates } from '../src/kernels/candidates';
 import { VARIANTS } from '../src/kernels/variants';
-import { chooseFormats } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
-import { parseSpec } from '../src/model/parse';
+import { tensorTable } from '../src/model/decoder';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
+import { graphOf } from '../src/runtime/planning';
 import { checkVariants, FIXTURES } from './check-variants';
 import { GPU_GEOMETRIES } from './gpu-geometries';
 import { runToExit } from './run';
@@ -96,21 +96,15 @@ type Config = Parameters<typeof createRandomSource>[0];
 /** A model of random weights on the GPU, with the shapes that the tuner has chosen for it. */
 async function open(gpu: Gpu, config: Config, context: number, chunk: number) {
   const checkpoint = await openCheckpoint(createRandomSource(config));
-  const spec = parseSpec(checkpoint.config);
+  const model = graphOf(checkpoint, { weights: 'keep', keep: [] });
+  const { spec } = model;
   const table = tensorTable(spec);
-  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
-  const request = {
-    promptTokens: context,
-    maxNewTokens: 128,
-    kvType: 'f16',
-    kvCapacity: 'auto',
-    maxContext: null,
-    chunk,
-    budget: null,
-    snapshots: 0,
-  } as const;
-  const plan = planMemory(model, request, gpu.limits, 'webgpu');
+  const plan = planMemory(
+    model,
+    request({ promptTokens: context, maxNewTokens: 128, kvType: 'f16', chunk }),
+    gpu.limits,
+    'webgpu',
+  );
   const variant = gpu.profile.software ? 'small' : 'gpu';
   const executor = await createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] });
   // while what it is tried in is there

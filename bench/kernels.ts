@@ -6,6 +6,7 @@
  *   node scripts/run.mjs ../bench/kernels [--geometry NAME] [--context TOKENS]
  */
 import { parseArgs } from 'node:util';
+import { graphOf, request } from '../src/execute/cpu/test/models';
 import { lower } from '../src/execute/gpu/lower';
 import { lowerSampler } from '../src/execute/gpu/lower-sampler';
 import type { Op } from '../src/execute/gpu/op';
@@ -16,7 +17,6 @@ import type { MatvecShape } from '../src/kernels/matvec';
 import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
 import { CHUNK_COLUMNS, type DeviceMatrix } from '../src/memory/layout';
 import { planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
 import { parseSpec } from '../src/model/parse';
 import { GPU_GEOMETRIES, type GpuGeometry } from './gpu-geometries';
 import { runToExit } from './run';
@@ -35,21 +35,12 @@ const GREEDY = { adjusts: false, draws: false, topK: false, topP: false };
 /** A model of a geometry in NF4, and the plan of a conversation of so many tokens. */
 function planned(name: GpuGeometry, context: number) {
   const spec = parseSpec(structuredClone(GPU_GEOMETRIES[name]));
-  const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const format = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK } as const;
-  const model = { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
-  const request = {
-    promptTokens: context,
-    maxNewTokens: 1,
-    kvType: 'f16',
-    kvCapacity: 'auto',
-    maxContext: null,
-    chunk: 128,
-    budget: null,
-    snapshots: 0,
-  } as const;
+  const model = graphOf(spec, { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK });
   const limits = { maxBufferSize: 2 ** 32, maxStorageBufferBindingSize: 2 ** 32 };
-  return { model, plan: planMemory(model, request, limits, 'webgpu') };
+  return {
+    model,
+    plan: planMemory(model, request({ promptTokens: context, maxNewTokens: 1, kvType: 'f16' }), limits, 'webgpu'),
+  };
 }
 
 /** The dispatches of a token at the end of the context. */

@@ -6,12 +6,11 @@ import type { Arithmetic } from '../src/execute/cpu/arithmetic';
 import { createCpuExecutor } from '../src/execute/cpu/executor';
 import { request } from '../src/execute/cpu/test/models';
 import type { Executor, KvCache } from '../src/execute/executor';
-import { chooseFormats } from '../src/memory/formats';
 import { NO_LIMITS, type PlanRequest, planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
-import { parseSpec } from '../src/model/parse';
+import { tensorTable } from '../src/model/decoder';
 import { startNodeThread } from '../src/node/compute-threads';
 import { createFolderSource } from '../src/node/folder-source';
+import { graphOf } from '../src/runtime/planning';
 
 /** How many threads compute in which way. */
 export interface Way {
@@ -28,10 +27,9 @@ export interface OnCpu {
 /** @param path a folder or a GGUF, whose weights are kept as they are @param more what its caches are made for */
 export async function openOnCpu(path: string, ways: readonly Way[], more: Partial<PlanRequest>) {
   const checkpoint = await openCheckpoint(createFolderSource(path));
-  const spec = parseSpec(checkpoint.config);
+  const model = graphOf(checkpoint, { weights: 'keep', keep: [] });
+  const { spec } = model;
   const table = tensorTable(spec);
-  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
   const runs: OnCpu[] = [];
   for (const { way, threads: count = 1 } of ways) {
     const plan = planMemory(model, request({ ...more, threads: count }), NO_LIMITS, 'cpu');

@@ -10,15 +10,15 @@
 import { readFileSync } from 'node:fs';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
+import { request } from '../src/execute/cpu/test/models';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { requestGpu } from '../src/gpu/device';
 import { FEW_TOKENS, type KernelShapes, MATMULS, VARIANTS } from '../src/kernels/variants';
-import { chooseFormats } from '../src/memory/formats';
 import { planMemory } from '../src/memory/plan';
-import { forwardSteps, tensorTable } from '../src/model/decoder';
-import { parseSpec } from '../src/model/parse';
+import { tensorTable } from '../src/model/decoder';
 import { gpuFor } from '../src/node/dawn';
 import { createRandomSource } from '../src/node/random-source';
+import { graphOf } from '../src/runtime/planning';
 import { runToExit } from './run';
 
 const CANDIDATES: Record<string, Partial<KernelShapes>> = { base: {} };
@@ -114,22 +114,16 @@ async function run([
   console.log(JSON.stringify(gpu.adapter), [...gpu.features].join(' '), gpu.limits.maxComputeWorkgroupStorageSize);
   const config = JSON.parse(readFileSync(configFile, 'utf8'));
   const checkpoint = await openCheckpoint(createRandomSource(config));
-  const spec = parseSpec(checkpoint.config);
+  const model = graphOf(checkpoint, { weights: 'keep', keep: [] });
+  const { spec } = model;
   const table = tensorTable(spec);
-  const names = table.flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = { spec, steps: forwardSteps(spec), formats: chooseFormats(checkpoint.tensors, names, 'keep') };
   const [prompt, count] = [Number(promptText), Number(newText)];
-  const request = {
-    promptTokens: prompt,
-    maxNewTokens: count,
-    kvType: 'f16',
-    kvCapacity: 'auto',
-    maxContext: null,
-    chunk: 128,
-    budget: null,
-    snapshots: 0,
-  } as const;
-  const plan = planMemory(model, request, gpu.limits, 'webgpu');
+  const plan = planMemory(
+    model,
+    request({ promptTokens: prompt, maxNewTokens: count, kvType: 'f16' }),
+    gpu.limits,
+    'webgpu',
+  );
   const ids = Array.from({ length: prompt }, (_, i) => (i * 7919 + 17) % spec.vocab);
   let reference = '';
   let ran = 0;

@@ -7,7 +7,7 @@ import { DeviceHealth } from './device-health';
 import { type DeviceProfile, deviceProfile, isSoftware } from './device-profile';
 
 /** The only limits that the kernels profit from; asking for more would only hide what is needed. */
-const WANTED_LIMITS = [
+export const WANTED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
   'maxComputeWorkgroupStorageSize',

@@ -4,12 +4,12 @@
  */
 import source from '../../shaders/sample-digit.wgsl?raw';
 import { type Description, kernel } from './kernel';
-import { type SamplerShape, samplerConstants } from './sampling';
+import { type SamplerShape, samplerConstants, VOCABULARY_BINDINGS } from './sampling';
 
 export const SAMPLE_DIGIT = {
   label: 'sample_digit',
   source,
-  bindings: { logits: 0, maxima: 1, state: 2, kept: 3 },
+  bindings: VOCABULARY_BINDINGS,
 } satisfies Description;
 
 export const sampleDigitKernel = (vocab: number, shape: SamplerShape) =>

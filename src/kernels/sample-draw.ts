@@ -4,12 +4,12 @@
  */
 import source from '../../shaders/sample-draw.wgsl?raw';
 import { type Description, kernel } from './kernel';
-import { type SamplerShape, samplerConstants } from './sampling';
+import { type SamplerShape, samplerConstants, VOCABULARY_BINDINGS } from './sampling';
 
 export const SAMPLE_DRAW = {
   label: 'sample_draw',
   source,
-  bindings: { logits: 0, maxima: 1, state: 2, kept: 3, winners: 4 },
+  bindings: { ...VOCABULARY_BINDINGS, winners: 4 },
 } satisfies Description;
 
 /** @param keeps whether top-k or top-p leave some out */

@@ -2,6 +2,9 @@
 import type { Constants } from '../gpu/preprocess';
 import { KEPT } from '../memory/gpu-scratch';
 
+/** What the passes over the vocabulary bind. */
+export const VOCABULARY_BINDINGS = { logits: 0, maxima: 1, state: 2, kept: 3 };
+
 /**
  * Shape of the sampler's passes over the vocabulary: `groups` workgroups, SAMPLE_GROUPS at most, of `threads` threads,
  * a power of two from 16 on.

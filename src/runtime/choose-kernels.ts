@@ -13,7 +13,7 @@ import type { NibbleError } from '../errors';
 import type { GpuExecutor } from '../execute/gpu/executor';
 import { type Choice, type TuneResult, tune } from '../execute/gpu/tune/tune';
 import { levelsOf } from '../formats/matrix';
-import type { Gpu } from '../gpu/device';
+import { type Gpu, WANTED_LIMITS } from '../gpu/device';
 import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../kernels/candidates';
 import type { MemoryPlan } from '../memory/plan';
 import type { ModelStore } from '../store/chunk-store';
@@ -45,22 +45,9 @@ const FORMAT = 1;
 /** What a browser tells of a device. */
 function deviceKey({ adapter, features, limits }: Gpu, userAgent: string): string {
   const { vendor, architecture, device, description } = adapter;
-  const bounds = [
-    limits.maxBufferSize,
-    limits.maxStorageBufferBindingSize,
-    limits.maxComputeWorkgroupStorageSize,
-    limits.maxComputeInvocationsPerWorkgroup,
-  ];
-  return JSON.stringify([
-    FORMAT,
-    vendor,
-    architecture,
-    device,
-    description,
-    [...features].sort().join(),
-    bounds,
-    userAgent,
-  ]);
+  const bounds = WANTED_LIMITS.map((name) => limits[name]);
+  const names = [vendor, architecture, device, description, [...features].sort().join()];
+  return JSON.stringify([FORMAT, ...names, bounds, userAgent]);
 }
 
 /** Sizes and formats of a model's matrices: what the best shapes follow from. */

@@ -114,10 +114,10 @@ class Steps {
     if (sample.draft && this.#passed === undecided.encoded && this.#pending.length === 0) this.#draft();
     if (sample.mask) {
       // The mask is made while the pass runs.
-      if (this.#passed === undecided.encoded) this.#submit(this.#pass());
+      if (this.#passed === undecided.encoded) this.#submit([this.#pass()]);
       await draws.useMask();
       this.#draw(1);
-      if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft) this.#submit(this.#pass());
+      if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft) this.#submit([this.#pass()]);
     } else if (sample.draft && (this.#passed > undecided.encoded || this.#pending.length > 0)) {
       // The row that is there, or an id that is on its way: then there is something to ask for again.
       if (this.#pending.length === 0) this.#draw(1);
@@ -170,7 +170,7 @@ class Steps {
       work.push([this.#asked.draws.dispatches, { tokens: 1, last: 0, slots: [] }]);
     }
     const readback = buffers.get(idReadback(this.#reads++));
-    this.#submit(...work, (encoder) => {
+    this.#submit(work, (encoder) => {
       const at = first % ID_RING;
       const whole = Math.min(count, ID_RING - at);
       encoder.copyBufferToBuffer(buffers.get('sampled'), at * 4, readback, 0, whole * 4);
@@ -194,7 +194,7 @@ class Steps {
     if (this.#drafted.length === 0) return;
     const ids = Uint32Array.of(this.#last, ...this.#drafted);
     const pass = beginPass(this.#parts.gpu.device, this.#parts.buffers, cache, start + first - 1, ids);
-    this.#submit([passes.prefill.slice(0, beginOf(passes.prefill, 'head')), pass]);
+    this.#submit([[passes.prefill.slice(0, beginOf(passes.prefill, 'head')), pass]]);
     this.#row = 0;
     this.#takeRow(0);
   }
@@ -203,17 +203,16 @@ class Steps {
   #takeRow(row: number): void {
     const { prefill } = this.#asked.passes;
     takeRow(this.#parts.gpu.device, this.#parts.buffers, row);
-    this.#submit([prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] }]);
+    this.#submit([[prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] }]]);
     this.#passed++;
   }
 
-  #submit(...parts: (Work | ((encoder: GPUCommandEncoder) => void))[]): void {
-    const encoder = this.#parts.gpu.device.createCommandEncoder();
-    this.#parts.submitter.encode(
-      encoder,
-      parts.filter((part) => typeof part !== 'function'),
-    );
-    for (const part of parts) if (typeof part === 'function') part(encoder);
-    this.#parts.submitter.submit(encoder);
+  /** @param after what is encoded behind the work */
+  #submit(work: readonly Work[], after?: (encoder: GPUCommandEncoder) => void): void {
+    const { gpu, submitter } = this.#parts;
+    const encoder = gpu.device.createCommandEncoder();
+    submitter.encode(encoder, work);
+    after?.(encoder);
+    submitter.submit(encoder);
   }
 }

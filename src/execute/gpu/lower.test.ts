@@ -6,10 +6,9 @@ import { NF4_CODEBOOK } from '../../formats/matrix';
 import { deviceProfile } from '../../gpu/device-profile';
 import { type KernelShapes, VARIANTS } from '../../kernels/variants';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
-import { forwardSteps, tensorTable } from '../../model/decoder';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { planOf, request } from '../cpu/test/models';
+import { graphOf, planOf, request } from '../cpu/test/models';
 import { lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import { tiny } from './test/maker';
@@ -53,12 +52,7 @@ function dispatches(
   context: number,
   formatOf: (name: string) => MatrixFormat = () => NF4,
 ): { pass: number; sampler: number; merges: number } {
-  const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  const model = {
-    spec,
-    steps: forwardSteps(spec),
-    formats: new Map(names.map((name) => [name, formatOf(name)])),
-  };
+  const model = graphOf(spec, formatOf);
   const plan = planMemory(model, request({ promptTokens: context, kvType: 'f16' }), DEFAULT_LIMITS, 'webgpu');
   const ops = lower(
     {
@@ -127,7 +121,7 @@ const sliding = tiny();
 
 /** A chunk of a prompt. */
 function lowered(shapes: KernelShapes) {
-  const model = { spec: sliding, steps: forwardSteps(sliding), formats: new Map() };
+  const model = graphOf(sliding, NF4);
   const plan = planOf(sliding, { promptTokens: 100, maxNewTokens: 9 }, NF4, 'webgpu');
   const parts = plan.kvByLayer.map((layer) => layer.parts);
   const { matrices } = plan;

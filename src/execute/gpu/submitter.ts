@@ -30,6 +30,7 @@ interface Flight {
   done: Promise<unknown>;
   onDone?(): void;
 }
+
 /** Dispatches, and what they are for. */
 export type Work = readonly [bound: readonly Bound[], pass: Pass];
 

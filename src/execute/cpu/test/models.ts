@@ -175,9 +175,11 @@ export function planOf(
   return planMemory(graphOf(spec, format), request(more), limits, target);
 }
 
-function graphOf(spec: ModelSpec, format: MatrixFormat): ModelGraph {
+/** A model of any spec; @param format of every matrix, or of each by its name */
+export function graphOf(spec: ModelSpec, format: MatrixFormat | ((name: string) => MatrixFormat)): ModelGraph {
   const names = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
-  return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, format])) };
+  const formatOf = typeof format === 'function' ? format : () => format;
+  return { spec, steps: forwardSteps(spec), formats: new Map(names.map((name) => [name, formatOf(name)])) };
 }
 
 /** A model of any spec with random weights, every matrix in `format`. */

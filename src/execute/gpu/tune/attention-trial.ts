@@ -55,7 +55,7 @@ export function attentionTrial(
   return shape.decode ? decodeTrial(layer, shape.decode) : prefillTrial(layer, shape.prefill!);
 }
 
-/** What both need: queries, keys and values of some tokens, and a ring of random ones before. */
+/** What both need: queries, keys and values of some tokens, the ring without and with them, and what is right. */
 function inputsOf({ heads: { heads, kvHeads, headSize }, kv }: Layer, tokens: number, start: number) {
   const next = sequence(11);
   const width = (heads + 2 * kvHeads) * headSize;
@@ -64,16 +64,15 @@ function inputsOf({ heads: { heads, kvHeads, headSize }, kv }: Layer, tokens: nu
   const keys = random(SLOTS * kvHeads * headSize);
   const values = random(SLOTS * kvHeads * headSize);
   const round = (value: number) => (kv === 'f16' ? f16Table()[toF16(value)] : value);
-  const asKept = (all: Float32Array) => (kv === 'f16' ? Uint16Array.from(all, toF16) : all);
-  const rings = { keys: bytesOf(asKept(keys)), values: bytesOf(asKept(values)) };
-  const store = () => {
-    for (let t = 0; t < tokens; t++) {
-      const slot = (start + t) % SLOTS;
-      const row = t * width + heads * headSize;
-      keys.set(qkv.subarray(row, row + kvHeads * headSize), slot * kvHeads * headSize);
-      values.set(qkv.subarray(row + kvHeads * headSize, row + 2 * kvHeads * headSize), slot * kvHeads * headSize);
-    }
-  };
+  // copies: the ring changes
+  const kept = (all: Float32Array) => bytesOf(kv === 'f16' ? Uint16Array.from(all, toF16) : all.slice());
+  const before = { keys: kept(keys), values: kept(values) };
+  for (let t = 0; t < tokens; t++) {
+    const slot = ((start + t) % SLOTS) * kvHeads * headSize;
+    const row = t * width + heads * headSize;
+    keys.set(qkv.subarray(row, row + kvHeads * headSize), slot);
+    values.set(qkv.subarray(row + kvHeads * headSize, row + 2 * kvHeads * headSize), slot);
+  }
   /** Attention of each token and head, [tokens, heads * headSize]. */
   const right = () => {
     const out = new Float32Array(tokens * heads * headSize);
@@ -97,12 +96,10 @@ function inputsOf({ heads: { heads, kvHeads, headSize }, kv }: Layer, tokens: nu
   };
   const state = bytesOf(Uint32Array.of(start, tokens, 0, 0));
   return {
-    qkv: bytesOf(qkv),
-    state,
-    rings,
-    asKept: () => ({ keys: bytesOf(asKept(keys)), values: bytesOf(asKept(values)) }),
-    store,
-    right,
+    reads: { qkv: bytesOf(qkv), state },
+    before,
+    after: { keys: kept(keys), values: kept(values) },
+    right: right(),
   };
 }
 
@@ -122,8 +119,7 @@ function decodeTrial(layer: Layer, given: AttentionShapes['decode']): Trial {
   const shape = { ...given, ...SPLIT };
   const { heads, kv, profile } = layer;
   const part = { firstHead: 0, heads: heads.kvHeads };
-  const { qkv, state, rings, store, right } = inputsOf(layer, 1, DECODE_AT);
-  store();
+  const { reads, before, right } = inputsOf(layer, 1, DECODE_AT);
   const count = (groups: (tokens: number, last: number, slots: readonly number[]) => readonly number[]) =>
     groups(1, DECODE_AT, [SLOTS]);
   const merge = count(mergeGroups(heads, shape, 0));
@@ -139,10 +135,10 @@ function decodeTrial(layer: Layer, given: AttentionShapes['decode']): Trial {
         ? [{ kernel: mergeKernel(heads, mostSplits(heads, shape)), groups: merge, bound: { x: 'out', state: 'state' } }]
         : []),
     ],
-    reads: { qkv, state },
-    writes: { ...rings, out: bytesOf(out) },
+    reads,
+    writes: { ...before, out: bytesOf(out) },
     result: 'out',
-    right: right(),
+    right,
     tolerance: TOLERANCE[kv],
   };
 }
@@ -150,8 +146,7 @@ function decodeTrial(layer: Layer, given: AttentionShapes['decode']): Trial {
 function prefillTrial(layer: Layer, shape: AttentionShapes['prefill']): Trial {
   const { heads, kv, profile } = layer;
   const part = { firstHead: 0, heads: heads.kvHeads };
-  const { qkv, state, asKept, store, right } = inputsOf(layer, TOKENS, PREFILL_AT);
-  store();
+  const { reads, after, right } = inputsOf(layer, TOKENS, PREFILL_AT);
   const scores = plainScores(layer);
   return {
     dispatches: [
@@ -161,10 +156,10 @@ function prefillTrial(layer: Layer, shape: AttentionShapes['prefill']): Trial {
         bound: BOUND,
       },
     ],
-    reads: { qkv, state, ...asKept() },
+    reads: { ...reads, ...after },
     writes: { out: new Uint8Array(TOKENS * heads.heads * heads.headSize * 4) },
     result: 'out',
-    right: right(),
+    right,
     tolerance: TOLERANCE[kv],
   };
 }

@@ -2,7 +2,7 @@
  * Small products: rows and columns that end inside a workgroup, a chunk and a slice, with what a model's own product
  * has fused around it. What is right comes from f64 sums on the CPU. Pure.
  */
-import { f16Table } from '../../../formats/half';
+import { denseValues } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { isMatmul, type ProductCandidate } from '../../../kernels/candidates';
 import type { LinearFusion } from '../../../kernels/linear';
@@ -71,7 +71,7 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
   weight.set(floats(cols));
   const bias = floats(outputs);
   const before = floats(tokens * outputs);
-  const value = decoder(format, rows, cols, codes, scales, offsets);
+  const weights = decoded(format, rows, cols, codes, scales, offsets);
   const parts = [{ tensor: 'w', firstRow: 0, rows, at: 0 }];
   const vectors = {
     scales,
@@ -104,27 +104,21 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
     reads: { codes, ...Object.fromEntries(inputs.map(([name, values]) => [name, bytesOf(values)])) },
     writes: { out: bytesOf(before) },
     result: 'out',
-    right: Float32Array.from(
-      inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at, { rows, cols, fusion, value })),
-    ),
+    right: Float32Array.from(inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at))),
     tolerance: half ? TOLERANCE.f16 : TOLERANCE.f32,
   };
 
   /** Outputs of one token, the `at`-th that is written. */
-  function product(
-    input: Float32Array,
-    at: number,
-    of: { rows: number; cols: number; fusion: LinearFusion; value: (row: number, column: number) => number },
-  ): number[] {
-    const { norm, gated, accumulate, scale = 1 } = of.fusion;
-    const rms = norm ? 1 / Math.sqrt(input.reduce((sum, v) => sum + v * v, 0) / of.cols + norm.eps) : 1;
+  function product(input: Float32Array, at: number): number[] {
+    const { norm, gated, accumulate, scale = 1 } = fusion;
+    const rms = norm ? 1 / Math.sqrt(input.reduce((sum, v) => sum + v * v, 0) / cols + norm.eps) : 1;
     const normed = Float64Array.from(input, (v, i) => (norm ? v * rms * (weight[i] + norm.offset) : v));
-    const sums = Array.from({ length: of.rows }, (_, row) =>
-      normed.reduce((sum, v, column) => sum + v * of.value(row, column), 0),
+    const sums = Array.from({ length: rows }, (_, row) =>
+      normed.reduce((sum, v, c) => sum + v * weights[row * cols + c], 0),
     );
     return Array.from({ length: outputs }, (_, o) => {
       if (gated) return silu(sums[o]) * sums[o + outputs];
-      const y = (sums[o] + (of.fusion.bias ? bias[o] : 0)) * scale;
+      const y = (sums[o] + (fusion.bias ? bias[o] : 0)) * scale;
       return accumulate ? before[at * outputs + o] + y : y;
     });
   }
@@ -149,39 +143,24 @@ function clearPadding(codes: Uint8Array, rows: number, cols: number): void {
   for (let row = 0; row < rows; row++) codes.fill(0, (last + row) * chunk + used, (last + row + 1) * chunk);
 }
 
-/** The value of a row and column, from buffers in the kernels' layout (memory/layout.ts, shaders/lib/matrix-*.wgsl). */
-function decoder(
+/** The values, [rows * cols], of buffers in the kernels' layout (memory/layout.ts, shaders/lib/matrix-*.wgsl). */
+function decoded(
   format: MatrixFormat,
   rows: number,
   cols: number,
   codes: Uint8Array,
   scales: Float32Array,
   offsets: Float32Array,
-): (row: number, column: number) => number {
+): Float64Array {
   const perRow = scalesPerRow(format, cols);
-  const halves = new Uint16Array(codes.buffer, 0, codes.length >> 1);
-  const floats = format.type === 'f32' ? new Float32Array(codes.buffer) : new Float32Array(0);
-  const bits = new Float32Array(1);
-  const pattern = new Uint32Array(bits.buffer);
-  return (row, column) => {
+  const dense = format.type === 'q4' || format.type === 'q8' ? null : denseValues(codes, format.type);
+  return Float64Array.from({ length: rows * cols }, (_, i) => {
+    const [row, column] = [Math.floor(i / cols), i % cols];
     const at = (Math.floor(column / CHUNK_COLUMNS) * rows + row) * CHUNK_COLUMNS + (column % CHUNK_COLUMNS);
-    const block = perRow && Math.floor((column * perRow) / cols) * rows + row;
-    switch (format.type) {
-      case 'q4': {
-        const byte = codes[at >> 1];
-        return (
-          format.codebook[column & 1 ? byte & 15 : byte >> 4] * scales[block] + (format.offset ? offsets[block] : 0)
-        );
-      }
-      case 'q8':
-        return ((codes[at] << 24) >> 24) * scales[block] + (format.offset ? offsets[block] : 0);
-      case 'f16':
-        return f16Table()[halves[at]];
-      case 'bf16':
-        pattern[0] = halves[at] << 16;
-        return bits[0];
-      case 'f32':
-        return floats[at];
-    }
-  };
+    if (dense) return dense[at];
+    const byte = codes[format.type === 'q4' ? at >> 1 : at];
+    const code = format.type === 'q4' ? format.codebook[column & 1 ? byte & 15 : byte >> 4] : (byte << 24) >> 24;
+    const block = Math.floor((column * perRow) / cols) * rows + row;
+    return code * scales[block] + (offsets.length > 0 ? offsets[block] : 0);
+  });
 }

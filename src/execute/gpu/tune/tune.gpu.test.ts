@@ -12,8 +12,7 @@ import { MATMULS, VARIANTS } from '../../../kernels/variants';
 import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import type { KvType } from '../../../memory/kv';
 import { type MemoryPlan, type ModelGraph, planMemory } from '../../../memory/plan';
-import { forwardSteps, tensorTable } from '../../../model/decoder';
-import { request } from '../../cpu/test/models';
+import { graphOf, request } from '../../cpu/test/models';
 import { compareWithTransformers } from '../../cpu/test/transformers';
 import { type OneCache, withOneCache } from '../../test/one-cache';
 import { PlanBuffers } from '../buffers';
@@ -156,8 +155,7 @@ async function brokenGpu(isMeant: (code: string) => boolean, broken: (code: stri
 async function checked(gpu: Gpu, more: Partial<TuneRequest>, kv: KvType = 'f32') {
   const spec = tiny();
   const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
-  const formats = new Map(tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [[name, format]] : [])));
-  const model = { spec, steps: forwardSteps(spec), formats };
+  const model = graphOf(spec, format);
   const plan = planMemory(model, request(), gpu.limits, 'webgpu');
   const buffers = new PlanBuffers(gpu.device);
   const wanted = [TUNE_IN, TUNE_OUT, READBACK];

@@ -131,6 +131,7 @@ class Trials {
   readonly #request: TuneRequest;
   readonly #rejected: Record<string, string>;
   readonly #good = new Set<Candidate>();
+  readonly #trials = new Map<Candidate, Trial>();
 
   /** @param rejected gets the names of those that are wrong, and why */
   constructor(context: TuneContext, request: TuneRequest, rejected: Record<string, string>) {
@@ -155,7 +156,7 @@ class Trials {
       .filter(isProduct)
       .filter((candidate) => candidate !== first.candidate);
     // a browser compiles several at a time
-    for (const candidate of others) prepareTest(this.#context, trialOf(this.#context, candidate));
+    for (const candidate of others) prepareTest(this.#context, this.#trialOf(candidate));
     for (const candidate of others) {
       if (isLate()) return { best, whole: false };
       if (!(await this.#isGood(candidate))) continue;
@@ -169,6 +170,12 @@ class Trials {
     return this.#request.candidates.filter((candidate) => candidate.role === role);
   }
 
+  #trialOf(candidate: Candidate): Trial {
+    const trial = this.#trials.get(candidate) ?? trialOf(this.#context, candidate);
+    this.#trials.set(candidate, trial);
+    return trial;
+  }
+
   #isKnown({ role, name }: Candidate): boolean {
     return this.#request.known[role]?.name === name;
   }
@@ -177,7 +184,7 @@ class Trials {
     const name = variantName(candidate);
     if (name in this.#rejected || this.#good.has(candidate)) return !(name in this.#rejected);
     if (!this.#isKnown(candidate)) await this.#request.onTry?.(name);
-    const fault = await selfTest(this.#context, trialOf(this.#context, candidate));
+    const fault = await selfTest(this.#context, this.#trialOf(candidate));
     if (fault) this.#rejected[name] = fault;
     else this.#good.add(candidate);
     return !fault;
