@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
-import { request } from '../src/execute/cpu/test/models';
+import { GREEDY, request } from '../src/execute/cpu/test/models';
 import { createGpuExecutor, type GpuExecutor } from '../src/execute/gpu/executor';
 import type { GpuKvCache } from '../src/execute/gpu/kv-cache';
 import { tune, variantName } from '../src/execute/gpu/tune/tune';
@@ -31,7 +31,6 @@ import { checkVariants, FIXTURES } from './check-variants';
 import { GPU_GEOMETRIES } from './gpu-geometries';
 import { runToExit } from './run';
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 const SAMPLED = { temperature: 0.8, topK: 40, topP: 0.9, seed: 1 };
 
 /** A model of a moment's computing, where the run itself is what is tried. */

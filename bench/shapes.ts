@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { loadWeights } from '../src/checkpoint/load-weights';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint';
-import { request } from '../src/execute/cpu/test/models';
+import { GREEDY, request } from '../src/execute/cpu/test/models';
 import { createGpuExecutor } from '../src/execute/gpu/executor';
 import { requestGpu } from '../src/gpu/device';
 import { FEW_TOKENS, type KernelShapes, MATMULS, VARIANTS } from '../src/kernels/variants';
@@ -96,8 +96,6 @@ for (const tile of [4, 6, 8, 12])
   CANDIDATES[`ev-${tile}`] = { matvec: { lanes: 'even', slices: 1, tile, table: 'constant' } };
 for (const rows of [1, 4, 6, 9])
   CANDIDATES[`at-${rows}`] = { attend: { ...VARIANTS.gpu.attend, prefill: { kind: 'registers', rows } } };
-
-const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 async function run([
   configFile,
