@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import type { Expected } from '../execute/cpu/test/models';
+import { logProbability } from '../execute/log-probability';
 import { main } from './cli';
 import { COMMANDS } from './commands';
-import { surprise } from './commands/perplexity';
 import { createFolderSource } from './folder-source';
 
 const FIXTURES = 'reference/fixtures';
@@ -319,7 +319,7 @@ describe('perplexity', () => {
     for (const start of [0, window]) {
       const part = ids.slice(start, start + window);
       const { logits } = await json<{ logits: number[][] }>('logits', TEXT, '--ids', part.join(','), '--all');
-      for (let i = 0; i + 1 < window; i++) sum += surprise(Float32Array.from(logits[i]), part[i + 1]);
+      for (let i = 0; i + 1 < window; i++) sum -= logProbability(Float32Array.from(logits[i]), part[i + 1]);
     }
     const result = await json<{ perplexity: number; tokens: number }>(
       'perplexity',
@@ -336,9 +336,9 @@ describe('perplexity', () => {
         .tokens,
     ).toBe(window - 1);
   });
-  it('surprise is -log of the softmax', () => {
-    expect(surprise(Float32Array.of(0, 0, 0, 0), 2)).toBeCloseTo(Math.log(4), 12);
-    expect(surprise(Float32Array.of(1000, 0), 0)).toBe(0);
+  it('a log-probability is that of the softmax', () => {
+    expect(logProbability(Float32Array.of(0, 0, 0, 0), 2)).toBeCloseTo(-Math.log(4), 12);
+    expect(logProbability(Float32Array.of(1000, 0), 0)).toBe(0);
   });
 });
 

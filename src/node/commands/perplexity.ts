@@ -8,17 +8,8 @@ import type { Model } from '../../runtime/model';
 import { tokenizerOf } from '../../runtime/prompt';
 import type { Arguments } from '../arguments';
 import { open } from '../open';
-import { runPrompt } from '../run-prompt';
+import { reserveFor } from '../run-prompt';
 import { log, print } from '../terminal';
-
-/** -log softmax(logits)[id] */
-export function surprise(logits: Float32Array, id: number): number {
-  let top = Number.NEGATIVE_INFINITY;
-  for (const value of logits) if (value > top) top = value;
-  let sum = 0;
-  for (const value of logits) sum += Math.exp(value - top);
-  return top + Math.log(sum) - logits[id];
-}
 
 /** @param onWindow told after each window how many are done, and the perplexity so far */
 export async function measure(
@@ -32,11 +23,9 @@ export async function measure(
   let tokens = 0;
   for (let w = 0; w < windows; w++) {
     const part = ids.slice(w * window, (w + 1) * window);
-    await runPrompt(model, part, (position, logits) => {
-      if (position + 1 === window) return;
-      sum += surprise(logits, part[position + 1]);
-      tokens++;
-    });
+    const logProbs = await model.executor.score(await reserveFor(model, window, 1), part, 0);
+    for (const logProb of logProbs) sum -= logProb;
+    tokens += logProbs.length;
     onWindow(w + 1, Math.exp(sum / tokens));
   }
   return { perplexity: Math.exp(sum / tokens), tokens };
