@@ -1,6 +1,6 @@
 // Pools the hidden states of a pass onto what is there, a thread a column, by MODE: 0 adds them, 1 adds each times its
-// position + 1, 2 keeps the largest, 3 puts that of the position FROM, 4 that of the last token. States of positions
-// before FROM do not count: that word stands behind the POOLED_ROWS rows of `pooled`, of which this is row ROW.
+// position + 1, 2 keeps the largest, 3 puts that of the position FIRST, 4 that of the last token. States of positions
+// before FIRST do not count: that word stands behind the POOLED_ROWS rows of `pooled`, of which this is row ROW.
 // Defaults: THREADS = 64; COLUMNS = 128; POOLED_ROWS = 5; ROW = 0; MODE = 0
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> pooled: array<f32>;
@@ -12,13 +12,13 @@ fn main(@builtin(global_invocation_id) global: vec3u) {
   if (column >= $COLUMNSu) {
     return;
   }
-  let from = bitcast<u32>(pooled[$POOLED_ROWSu * $COLUMNSu]);
+  let first = bitcast<u32>(pooled[$POOLED_ROWSu * $COLUMNSu]);
   let position = state[0];
   let tokens = state[1];
   let at = $ROWu * $COLUMNSu + column;
   var value = pooled[at];
   for (var t = 0u; t < tokens; t++) {
-    if (position + t < from) {
+    if (position + t < first) {
       continue;
     }
     let one = x[t * $COLUMNSu + column];
@@ -28,7 +28,7 @@ fn main(@builtin(global_invocation_id) global: vec3u) {
       value += f32(position + t + 1u) * one;
     } else if ($MODEu == 2u) {
       value = max(value, one);
-    } else if ($MODEu == 4u || position + t == from) {
+    } else if ($MODEu == 4u || position + t == first) {
       value = one;
     }
   }
