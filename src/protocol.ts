@@ -687,7 +687,7 @@ export interface TextScore {
    * Natural logarithms of the probability of each id after those before it, without temperature or any other sampling
    * rule: logProbs[i] is that of ids[i + 1], as nothing says how likely the first is.
    */
-  logProbs: Float32Array;
+  logProbs: Float64Array;
   /** Sum of logProbs: the logarithm of the probability of all that follows the first id. */
   sum: number;
 }

@@ -15,7 +15,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'execute/gpu/adapters': 'LoRA adapters',
   'execute/gpu/kv-rows': 'conversations that are saved',
   'execute/gpu/read-rows': 'adapters with trained tokens',
-  'execute/gpu/reading': 'embeddings, and how likely a text is',
+  'execute/gpu/read-prompts': 'embeddings, and how likely a text is',
   'execute/gpu/row-norms': 'DoRA',
   'execute/gpu/shift': 'conversations that outgrow their context',
   'formats/gguf': 'a GGUF',

@@ -151,7 +151,7 @@ export interface Executor {
     ids: ArrayLike<number>,
     start: number,
     options?: Pick<PrefillOptions, 'signal'>,
-  ): Promise<Float32Array>;
+  ): Promise<Float64Array>;
 
   /** Bytes by purpose, as allocated now, and the highest total so far. */
   memory(): MemoryReport;

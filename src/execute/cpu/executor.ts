@@ -219,9 +219,9 @@ class CpuExecutor implements Executor {
     ids: ArrayLike<number>,
     start: number,
     { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float32Array> {
+  ): Promise<Float64Array> {
     checkHead(this.model.spec);
-    const found = new Float32Array(Math.max(0, ids.length - 1));
+    const found = new Float64Array(Math.max(0, ids.length - 1));
     for (const part of this.parts(into, ids)) {
       await this.pass({ ...part, start: start + part.first, rest: 'all' }, signal);
       for (let row = 0; row < part.tokens && part.first + row < found.length; row++) {

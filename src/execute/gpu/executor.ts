@@ -2,7 +2,7 @@
  * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and
  * both are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings
  * grew. Draws and the passes between them: decode.ts; prompts that are read for something else than an answer:
- * reading.ts. It is long because it holds every buffer and pass, and lends them to those.
+ * read-prompts.ts. It is long because it holds every buffer and pass, and lends them to those.
  */
 import { NibbleError } from '../../errors';
 import type { Gpu } from '../../gpu/device';
@@ -30,7 +30,7 @@ import { lowerLastRow } from './lower-last-row';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
 import { beginPass, takeRow } from './passes';
-import type { ReadingParts } from './reading';
+import type { ReadingParts } from './read-prompts';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
 import type { TuneContext } from './tune/context';
@@ -339,7 +339,7 @@ export class GpuExecutor implements Executor {
     { signal }: Pick<PrefillOptions, 'signal'> = {},
   ): Promise<Float32Array> {
     const reading = await this.#begin(into, ids, start);
-    return (await import('./reading')).pool(this.#reading(), { ...reading, signal }, pooled);
+    return (await import('./read-prompts')).pool(this.#reading(), { ...reading, signal }, pooled);
   }
 
   async score(
@@ -347,10 +347,10 @@ export class GpuExecutor implements Executor {
     ids: ArrayLike<number>,
     start: number,
     { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float32Array> {
+  ): Promise<Float64Array> {
     checkHead(this.#model.spec);
     const reading = await this.#begin(into, ids, start);
-    return (await import('./reading')).score(this.#reading(), { ...reading, signal });
+    return (await import('./read-prompts')).score(this.#reading(), { ...reading, signal });
   }
 
   #reading(): ReadingParts {

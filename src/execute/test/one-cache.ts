@@ -12,7 +12,7 @@ export interface OneCache extends Omit<Executor, 'prefill' | 'decode' | 'pool' |
   prefill(ids: ArrayLike<number>, start: number, options?: PrefillOptions): Promise<void>;
   decode(start: number, count: number, sample: SampleOptions, signal?: AbortSignal): AsyncIterable<number>;
   pool(ids: ArrayLike<number>, start: number, pooled: Pooled): Promise<Float32Array>;
-  score(ids: ArrayLike<number>, start: number): Promise<Float32Array>;
+  score(ids: ArrayLike<number>, start: number): Promise<Float64Array>;
 }
 
 export function withOneCache(executor: Executor): OneCache {

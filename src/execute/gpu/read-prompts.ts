@@ -78,7 +78,7 @@ export async function pool(parts: ReadingParts, reading: Reading, pooled: Pooled
 }
 
 /** As Executor.score(). */
-export async function score(parts: ReadingParts, reading: Reading): Promise<Float32Array> {
+export async function score(parts: ReadingParts, reading: Reading): Promise<Float64Array> {
   const { device, buffers, submitter, spec, shape } = parts;
   const { ids, passes, signal } = reading;
   const vocabulary = { logits: 'logits', parts: 'maxima' };
@@ -88,7 +88,7 @@ export async function score(parts: ReadingParts, reading: Reading): Promise<Floa
   ]);
   const head = beginOf(passes.prefill, 'head');
   const rest = [...passes.prefill.slice(head), ...ends];
-  const found = new Float32Array(ids.length - 1);
+  const found = new Float64Array(ids.length - 1);
   const scores = buffers.get(SCORES);
   for (const { at, pass } of passesOf(parts, reading)) {
     await submitter.inPieces(passes.prefill.slice(0, head), pass, signal);
