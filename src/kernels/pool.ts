@@ -1,4 +1,7 @@
-/** Hidden states of a pass, pooled onto one row. Reference: poolStates() in execute/pooling.ts, test: reading.gpu.test.ts. */
+/**
+ * Hidden states of a pass, pooled onto one row. Reference: poolStates() in execute/pooling.ts, test:
+ * reading.gpu.test.ts.
+ */
 import source from '../../shaders/pool.wgsl?raw';
 import { POOLED_ROWS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';

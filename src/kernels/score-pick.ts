@@ -1,4 +1,6 @@
-/** How likely one id was, of what score-part.ts found. Reference: execute/log-probability.ts, test: reading.gpu.test.ts. */
+/**
+ * How likely one id was, of what score-part.ts found. Reference: execute/log-probability.ts, test: reading.gpu.test.ts.
+ */
 import source from '../../shaders/score-pick.wgsl?raw';
 import { type Description, kernel } from './kernel';
 import type { SamplerShape } from './sampling';

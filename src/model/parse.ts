@@ -83,7 +83,7 @@ export function parseSpec(file: JsonObject): ModelSpec {
 
 /**
  * What says that a model's tokens see those after them; null: nothing does. Qwen2s that were made encoders (gte-Qwen2,
- * stella) may say it in their `auto_map` alone: their AutoModel is code of their own, and that code takes the mask away.
+ * stella) may say it in their `auto_map` alone: their AutoModel is code of their own, which takes the mask away.
  */
 function looksAhead(config: JsonObject, file: JsonObject): string | null {
   if (truth(config, 'use_bidirectional_attention', false)) return 'use_bidirectional_attention';

@@ -1,6 +1,6 @@
 /**
- * How well documents answer a query, by a language model that was trained to say yes or no: Qwen3-Reranker, asked as its
- * model card does. What was typed is text there, whatever it is.
+ * How well documents answer a query, by a language model that was trained to say yes or no: Qwen3-Reranker, asked as
+ * its model card does. What was typed is text there, whatever it is.
  */
 import { NibbleError } from '../errors';
 import { RERANK_OPTIONS } from '../options/reading';
@@ -46,7 +46,10 @@ function answersOf({ checkpoint, graph }: Model, tokenizer: Tokenizer): { yes: n
   throw new NibbleError('invalid-option', message, { modelType: String(model_type) });
 }
 
-/** @throws invalid-option for a model that is no reranker, and for no pairs; context-overflow, out-of-memory, aborted */
+/**
+ * @returns a probability of each pair, in their order
+ * @throws invalid-option for a model that is no reranker, and for no pairs; context-overflow, out-of-memory, aborted
+ */
 export async function rerank(
   model: Model,
   { pairs, options }: Pick<RerankRequest, 'pairs' | 'options'>,

@@ -4,7 +4,10 @@ import type { ScoreRequest, TextScore } from '../protocol';
 import type { Model } from './model';
 import { idsOfText, readTexts } from './read-texts';
 
-/** @throws invalid-option for texts without tokens and ids that there are not; context-overflow, out-of-memory, aborted */
+/**
+ * @returns of each text, in their order
+ * @throws invalid-option for texts without tokens and ids that there are not; context-overflow, out-of-memory, aborted
+ */
 export async function score(
   model: Model,
   { texts }: Pick<ScoreRequest, 'texts'>,

@@ -2,7 +2,7 @@
 import { EMBED_OPTIONS } from '../../options/reading';
 import type { EmbedOptions } from '../../protocol';
 import { type Arguments, invalid } from '../arguments';
-import { readInput } from '../input-file';
+import { readText } from '../input-file';
 import { nextId, open } from '../open';
 import { log, print } from '../terminal';
 
@@ -32,7 +32,7 @@ function arrayIn(content: string): unknown[] | null {
 export async function embed(args: Arguments): Promise<void> {
   const options = args.options<EmbedOptions>(EMBED_OPTIONS);
   const file = args.positional(1, 'FILE');
-  const texts = textsIn(await readInput(args, 'FILE', file), file);
+  const texts = textsIn(await readText(args, 'FILE', file), file);
   if (texts.length === 0)
     throw invalid('FILE', file, `${file} holds no text: give a text a line, or a JSON array of texts.`);
   const { session } = await open(args, args.positional(0, 'MODEL'));

@@ -2,11 +2,11 @@
  * nibble perplexity: exp of the mean negative log-likelihood of a text, tokenised without special tokens and without
  * BOS, in non-overlapping windows; in each all tokens but the first are predicted; a shorter last window is dropped.
  */
-import { readFile } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
 import type { Model } from '../../runtime/model';
 import { tokenizerOf } from '../../runtime/prompt';
 import type { Arguments } from '../arguments';
+import { readInput } from '../input-file';
 import { open } from '../open';
 import { reserveFor } from '../run-prompt';
 import { log, print } from '../terminal';
@@ -34,9 +34,7 @@ export async function measure(
 export async function perplexity(args: Arguments): Promise<void> {
   const file = args.required('file');
   const window = args.count('window', 1024, 2);
-  const bytes = await (file === '-' ? args.stdin('file') : readFile(file)).catch((cause: unknown) => {
-    throw new NibbleError('invalid-option', `${file} cannot be read: ${cause}`, { file }, { cause });
-  });
+  const bytes = await readInput(args, 'file', file);
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const model = session.model();

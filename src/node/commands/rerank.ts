@@ -3,7 +3,7 @@ import { isObject } from '../../formats/json';
 import { RERANK_OPTIONS } from '../../options/reading';
 import type { RerankOptions, RerankRequest } from '../../protocol';
 import { type Arguments, invalid } from '../arguments';
-import { readInput } from '../input-file';
+import { readText } from '../input-file';
 import { nextId, open } from '../open';
 import { log, print } from '../terminal';
 
@@ -31,7 +31,7 @@ function pairsIn(content: string, file: string): RerankRequest['pairs'] {
 export async function rerank(args: Arguments): Promise<void> {
   const options = args.options<RerankOptions>(RERANK_OPTIONS);
   const file = args.positional(1, 'FILE');
-  const pairs = pairsIn(await readInput(args, 'FILE', file), file);
+  const pairs = pairsIn(await readText(args, 'FILE', file), file);
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const id = nextId();
   args.interrupt.signal.addEventListener('abort', () => void session.cancel(id));

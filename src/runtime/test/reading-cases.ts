@@ -1,7 +1,7 @@
 /** Vectors, rankings and likelihoods beside sentence-transformers' and transformers', for whichever executor. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createFolderSource } from '../../node/folder-source';
 import type { EmbedOptions, EngineOptions } from '../../protocol';
 import { createSession, type Session } from '../session';
 import { host, load } from './tiny';
@@ -34,9 +34,22 @@ const EXACT = { weights: 'f32', kv: 'f32' } as const;
 let requests = 0;
 export const nextId = () => ++requests;
 
-/** A session with a fixture in it, of files changed as the test wants. */
-export async function opened(name: string, options: EngineOptions = {}, gpu: GPU | null = null): Promise<Session> {
-  const session = createSession({ ...host({ gpu }), openSource: () => createFolderSource(`${FOLDER}/${name}`) });
+/** The files of a fixture, by their paths. */
+export const filesOf = (name: string): Map<string, Uint8Array> =>
+  new Map(
+    readdirSync(`${FOLDER}/${name}`, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return entry.isFile() ? [[relative(`${FOLDER}/${name}`, path), new Uint8Array(readFileSync(path))] as const] : [];
+    }),
+  );
+
+/** A session with a fixture in it. */
+export async function opened(
+  files: Map<string, Uint8Array>,
+  options: EngineOptions = {},
+  gpu: GPU | null = null,
+): Promise<Session> {
+  const session = createSession(host({ files, gpu }));
   await load(session, { ...EXACT, ...options });
   return session;
 }
@@ -55,7 +68,7 @@ export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
 export function readsAsTransformersDoes(options: EngineOptions, gpu: GPU | null = null): void {
   const sessions: Session[] = [];
   const openNow = async (name: string) => {
-    const session = await opened(name, options, gpu);
+    const session = await opened(filesOf(name), options, gpu);
     sessions.push(session);
     return session;
   };
