@@ -25,7 +25,6 @@ import { checkSizes } from './check-sizes';
 import { Decoding } from './decode';
 import { GpuKvCache, shiftPart } from './kv-cache';
 import { lower } from './lower';
-import { lowerHidden } from './lower-hidden';
 import { lowerLastRow } from './lower-last-row';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
@@ -359,9 +358,7 @@ export class GpuExecutor implements Executor {
       buffers: this.#buffers,
       submitter: this.#submitter,
       chunk: this.#plan.request.chunk,
-      spec: this.#model.spec,
-      shape: this.#options.shapes.sampler,
-      norm: lowerHidden(this.#lowerOptions()),
+      lowering: this.#lowerOptions(),
       lastRow: this.#lastRow,
       bind: (ops) => this.#bind(ops),
       read: (from, values) => this.#read(from, values),

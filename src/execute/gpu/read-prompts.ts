@@ -3,14 +3,14 @@
  * is asked of their rows behind them. Some numbers come back, and no logits.
  */
 import { poolGroups, poolKernel } from '../../kernels/pool';
-import type { SamplerShape } from '../../kernels/sampling';
 import { scorePartKernel } from '../../kernels/score-part';
 import { scorePickKernel } from '../../kernels/score-pick';
 import { POOLED, POOLED_ROWS, SCORES } from '../../memory/gpu-scratch';
-import type { ModelSpec } from '../../model/spec';
 import { emptyRows, isLastOnly, type Pooled } from '../pooling';
 import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
+import type { LowerOptions } from './lower';
+import { lowerHidden } from './lower-hidden';
 import { type Bound, beginOf, type Op, op } from './op';
 import { beginPass, takeRow } from './passes';
 import type { Submitter } from './submitter';
@@ -22,11 +22,7 @@ export interface ReadingParts {
   submitter: Submitter;
   /** the most tokens of a pass */
   chunk: number;
-  spec: ModelSpec;
-  /** of the passes over the vocabulary */
-  shape: SamplerShape;
-  /** the final norm of every row, which a head takes into itself otherwise */
-  norm: Op;
+  lowering: Pick<LowerOptions, 'model' | 'adapters' | 'shapes'>;
   /** leaves of a pass its last token */
   lastRow: readonly Bound[];
   bind(ops: readonly Op[]): Promise<Bound[]>;
@@ -54,15 +50,15 @@ function* passesOf({ device, buffers, chunk }: ReadingParts, { cache, ids, start
 
 /** As Executor.pool(). */
 export async function pool(parts: ReadingParts, reading: Reading, pooled: Pooled): Promise<Float32Array> {
-  const { device, buffers, submitter, spec, lastRow } = parts;
-  const { width } = spec;
+  const { device, buffers, submitter, lowering, lastRow } = parts;
+  const { width } = lowering.model.spec;
   const { prefill, decode } = reading.passes;
+  // of every row; a head takes it into itself otherwise
+  const norm = lowerHidden(lowering);
   const ops = pooled.rows.map((row, i) =>
-    op(poolKernel(width, row, i), { x: parts.norm.buffers.out!, pooled: POOLED, state: 'state' }, () => [
-      poolGroups(width),
-    ]),
+    op(poolKernel(width, row, i), { x: norm.buffers.out!, pooled: POOLED, state: 'state' }, () => [poolGroups(width)]),
   );
-  const ends = await parts.bind([parts.norm, ...ops]);
+  const ends = await parts.bind([norm, ...ops]);
   const into = buffers.get(POOLED);
   device.queue.writeBuffer(into, 0, emptyRows(pooled, width));
   device.queue.writeBuffer(into, POOLED_ROWS * width * 4, Uint32Array.of(pooled.from));
@@ -79,12 +75,13 @@ export async function pool(parts: ReadingParts, reading: Reading, pooled: Pooled
 
 /** As Executor.score(). */
 export async function score(parts: ReadingParts, reading: Reading): Promise<Float64Array> {
-  const { device, buffers, submitter, spec, shape } = parts;
+  const { device, buffers, submitter, lowering } = parts;
+  const [{ vocab }, shape] = [lowering.model.spec, lowering.shapes.sampler];
   const { ids, passes, signal } = reading;
   const vocabulary = { logits: 'logits', parts: 'maxima' };
   const ends = await parts.bind([
-    op(scorePartKernel(spec.vocab, shape), vocabulary, () => [shape.groups]),
-    op(scorePickKernel(spec.vocab, shape), { ...vocabulary, state: 'state', scores: SCORES }, () => [1]),
+    op(scorePartKernel(vocab, shape), vocabulary, () => [shape.groups]),
+    op(scorePickKernel(vocab, shape), { ...vocabulary, state: 'state', scores: SCORES }, () => [1]),
   ]);
   const head = beginOf(passes.prefill, 'head');
   const rest = [...passes.prefill.slice(head), ...ends];
