@@ -9,7 +9,8 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { randomValues } from '../execute/cpu/test/models';
 import { lowerSampler } from '../execute/gpu/lower-sampler';
-import { argmax, keepThreshold, sampleToken } from '../execute/sampler/chain';
+import { NOTHING_KNOWN } from '../execute/sampler/adjustments';
+import { argmax, keptOf, sampleToken } from '../execute/sampler/chain';
 import { linksOf } from '../execute/sampler/links';
 import { gumbel, stepKey } from '../execute/sampler/noise';
 import type { SampleOptions } from '../execute/sampler/options';
@@ -17,12 +18,14 @@ import {
   ADJUSTED,
   ID_RING,
   KEPT,
+  passWords,
   requestWords,
   SAMPLE_GROUPS,
   STATE,
   STATE_WORDS,
   stopWords,
   TOKENS,
+  tokenPlaces,
 } from '../memory/gpu-scratch';
 import { named } from './kernel';
 import type { SamplerShape } from './sampling';
@@ -48,11 +51,12 @@ const options = (more: Partial<SampleOptions>): SampleOptions => ({
 });
 
 /** The buffer `state` of a request. */
-function stateOf(sample: SampleOptions): Uint32Array<ArrayBuffer> {
+function stateOf(sample: SampleOptions, vocab: number): Uint32Array<ArrayBuffer> {
   const state = new Uint32Array(STATE_WORDS);
   state[STATE.position] = 41;
   state[STATE.tokens] = 1;
   state.set(requestWords(sample), STATE.request);
+  state.set(passWords(linksOf(sample, vocab).passes), STATE.passes);
   state.set(stopWords(sample.stopIds ?? []), STATE.stops);
   return state;
 }
@@ -63,10 +67,10 @@ async function drawn(count: number, sample: SampleOptions, own: Record<string, G
   const all: Record<string, GPUBuffer> = {
     ...buffers,
     ...(tokens && { [TOKENS]: tokens, [ADJUSTED]: adjusted }),
-    state: lab.buffer(stateOf(sample)),
+    state: lab.buffer(stateOf(sample, vocab)),
     maxima: lab.buffer(SAMPLE_GROUPS * 8),
     winners: lab.buffer(SAMPLE_GROUPS * 8),
-    kept: lab.buffer((KEPT.masses + SAMPLE_GROUPS) * 4),
+    kept: lab.buffer(KEPT.words * 4),
     ids: lab.buffer(16),
     sampled: lab.buffer(ID_RING * 4),
   };
@@ -89,7 +93,7 @@ const draws = (logits: Float32Array, sample: SampleOptions, count: number): Prom
 /** Whether the definition's own answer would survive the noise described above. */
 function isSure(logits: Float32Array, sample: SampleOptions, step: number): boolean {
   const { temperature, topP, seed } = sample;
-  const threshold = keepThreshold(logits, sample);
+  const threshold = keptOf(logits, sample, step).least;
   const key = stepKey(seed, step);
   const top = logits[argmax(logits)];
   const best = { score: Number.NEGATIVE_INFINITY, far: 0 };
@@ -169,7 +173,7 @@ describe('sampling', () => {
     );
     const sample = options({ topK: 6, temperature: 2 });
     expect(await check(tied, sample, 20)).toBeLessThan(3);
-    expect(keepThreshold(tied, sample)).toBeCloseTo(0);
+    expect(keptOf(tied, sample, 0).least).toBeCloseTo(0);
   });
 
   it('a vocabulary of 50257', async () => {
@@ -200,7 +204,7 @@ describe('a vocabulary of 262,144', () => {
       expect(groups).toHaveLength(passes);
       expect(groups.pop()).toBe(1);
       // a few more tell the stages of the search apart
-      for (const many of groups) expect(many - shape.groups).toBeOneOf([0, 1, 2, 3, 4, 5]);
+      for (const many of groups) expect(many - shape.groups).toBeOneOf([0, 1, 2, 3, 4, 5, 6]);
       expect(shape.groups).toBeGreaterThanOrEqual(name === 'gpu' ? 128 : 8);
       expect(await check(large, sample, 1)).toBe(0);
     }
@@ -213,11 +217,11 @@ describe('single tokens', () => {
     const bias = new Map([0, 33, 64, vocab - 1].map((id, i) => [id, [2.5, -0.1, 1e4, 1e-3][i]]));
     const mask = new Uint32Array(Math.ceil(vocab / 32)).map((_, i) => 0xb6db6db6 ^ (i << 7));
     mask[2] &= ~1;
-    const words = new Uint32Array(2 * vocab + mask.length);
+    const words = new Uint32Array(tokenPlaces(vocab).words);
     new Float32Array(words.buffer, vocab * 4, vocab).set(
       Float32Array.from({ length: vocab }, (_, id) => bias.get(id) ?? 0),
     );
-    words.set(mask, 2 * vocab);
+    words.set(mask, tokenPlaces(vocab).mask);
     words[7] = 3;
     const sample = options({ temperature: 2, topK: 40, topP: 0.97, seed: 77 });
     const full: SampleOptions = { ...sample, bias, mask: () => mask };
@@ -230,7 +234,7 @@ describe('single tokens', () => {
     expect(await lab.floats(adjusted)).toEqual(adjustedHere);
     const sure = got.map((_, step) => isSure(adjustedHere, sample, step));
     expect(sure.filter((one) => !one).length).toBeLessThan(3);
-    const wanted = got.map((_, step) => sampleToken(logits, full, step, { counts: new Map(), mask }));
+    const wanted = got.map((_, step) => sampleToken(logits, full, step, { ...NOTHING_KNOWN, mask }));
     expect(got.filter((_, i) => sure[i])).toEqual(wanted.filter((_, i) => sure[i]));
     expect(new Set(got).size).toBeGreaterThan(5);
     const counts = Array.from(

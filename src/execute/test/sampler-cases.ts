@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../model/parse';
 import { GREEDY, largestDifference, type Maker, randomModel, take } from '../cpu/test/models';
+import { NOTHING_KNOWN } from '../sampler/adjustments';
 import { sampleToken } from '../sampler/chain';
 import { maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
 import type { OneCache } from './one-cache';
@@ -40,7 +41,7 @@ async function defined(
   const made: number[] = [];
   for (let step = 0; step < count; step++) {
     await executor.prefill([...PROMPT, ...made], 0);
-    const state = { counts: new Map<number, number>(), mask: maskAfter(made) };
+    const state = { ...NOTHING_KNOWN, mask: maskAfter(made) };
     made.push(sampleToken(await executor.logits(), { ...sample, mask: () => null }, step, state));
   }
   return made;
