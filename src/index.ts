@@ -35,6 +35,8 @@ export type {
   StoredModel,
   TemplateOptions,
   TextPart,
+  TokenAlternative,
+  TokenLogprob,
   ToolCall,
   VerifyResult,
 } from './protocol';

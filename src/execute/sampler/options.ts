@@ -84,7 +84,7 @@ export interface StepRules {
   /** ids that it looks back on; 0 = all */
   dryLastN: number;
   /** ids over which no repetition reaches */
-  dryBreakerIds: ReadonlySet<number>;
+  dryBreakerIds: Pick<ReadonlySet<number>, 'has'>;
   /** 0 = off */
   noRepeatNgram: number;
   /** sequences whose last id may not come behind the others */
