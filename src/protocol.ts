@@ -277,11 +277,11 @@ export interface SamplingOptions extends TemplateOptions {
   topNSigma?: number;
   /** Draws from those of the 100 likeliest tokens that have this share of their entropy (0 to 1). Default: 0, all. */
   topH?: number;
-  /** Draws from the K likeliest tokens only. Default: 0, which is all; 50 where the model samples by its own defaults. */
+  /** Draws from the K likeliest tokens only. Default: 0, which is all; 50 where the model samples and does not say. */
   topK?: number;
   /** Draws from the likeliest tokens that together have this probability (0 to 1). Default: 1, which is all. */
   topP?: number;
-  /** Draws from the tokens that have at least this share of the likeliest one's probability (0 to 1). Default: 0, all. */
+  /** Draws from the tokens that have this share of the likeliest one's probability (0 to 1). Default: 0, all. */
   minP?: number;
   /**
    * Draws from the tokens whose surprise is the nearest to what is to be expected, and which together have this
@@ -304,7 +304,7 @@ export interface SamplingOptions extends TemplateOptions {
    * 100). Default: 1, which does nothing.
    */
   repetitionPenalty?: number;
-  /** On how many of the last tokens of prompt and answer `repetitionPenalty` looks back (0 to 4096). Default: 0, all. */
+  /** How many of the last tokens of prompt and answer `repetitionPenalty` looks at (0 to 4096). Default: 0, all. */
   repeatLastN?: number;
   /** What tokens that the answer has lose of their logits (-2 to 2). Default: 0. */
   presencePenalty?: number;
@@ -322,13 +322,13 @@ export interface SamplingOptions extends TemplateOptions {
   /** DRY: tokens of prompt and answer on which it looks back. Default: 0, all. */
   dryLastN?: number;
   /**
-   * DRY: texts over which no repetition reaches: a token that has one of them in it. Default: line end, colon, quotation
-   * mark and asterisk.
+   * DRY: texts over which no repetition reaches: a token that has one of them in it. Default: line end, colon,
+   * quotation mark and asterisk.
    */
   dryBreakers?: readonly string[];
   /** No sequence of so many tokens comes twice in prompt and answer. Default: 0, any may. */
   noRepeatNgram?: number;
-  /** What is added to the logits of tokens, by their ids, -10000 to 10000; -100 is as good as a ban. Default: nothing. */
+  /** What is added to the logits of tokens, by their ids (-10000 to 10000; -100 is as good as a ban). Default: none. */
   logitBias?: Readonly<Record<number, number>>;
   /** Ids of tokens that never come. Default: none. */
   suppressTokens?: readonly number[];

@@ -1,4 +1,4 @@
-/** What a generation_config.json asks for, beside what transformers 5.24 makes of it (reference/fixtures_sampler.py). */
+/** What a generation_config.json asks for, beside what transformers makes of it (reference/fixtures_sampler.py). */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { adjusted, keptOf } from '../execute/sampler/chain';

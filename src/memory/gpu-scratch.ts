@@ -70,14 +70,20 @@ export const REQUEST_WORDS = {
   repeatLastN: 'u32',
   logprobs: 'u32',
 } as const;
-/** The most passes over the vocabulary that find what is kept: a byte each from STATE.passes on, behind them how many. */
+/** The most passes that find what is kept: a byte each from STATE.passes on, behind them how many there are. */
 export const MOST_PASSES = 28;
 /** So many of the ids that end an answer does the sampler know; more of them only the host does. */
 export const STOP_WORDS = 8;
 /** How many words `state` has. */
 export const STATE_WORDS = STATE.stops + STOP_WORDS;
 
-/** The words of a request in `state`; what it does not name is 0. */
+/** What is in effect where a request does not say it; 0 for all others. */
+const REQUEST_DEFAULTS: Partial<Record<keyof typeof REQUEST_WORDS, number>> = {
+  dynatempExponent: 1,
+  xtcThreshold: 0.1,
+};
+
+/** The words of a request in `state`. */
 export function requestWords(
   request: Readonly<Partial<Record<keyof typeof REQUEST_WORDS, number>>>,
 ): Uint32Array<ArrayBuffer> {
@@ -85,7 +91,7 @@ export function requestWords(
   const words = new Uint32Array(names.length);
   const floats = new Float32Array(words.buffer);
   names.forEach((name, i) => {
-    (REQUEST_WORDS[name] === 'f32' ? floats : words)[i] = request[name] ?? 0;
+    (REQUEST_WORDS[name] === 'f32' ? floats : words)[i] = request[name] ?? REQUEST_DEFAULTS[name] ?? 0;
   });
   return words;
 }

@@ -241,6 +241,7 @@ export const REQUEST_OPTIONS = {
     whole: true,
     orFlag: true,
     default: false,
+    only: 'cli',
     says: 'Tells the log-probability of each token, and of so many alternatives.',
   },
   seed: { type: 'number', least: 0, most: 2 ** 32 - 1, whole: true, says: 'The same seed draws the same tokens.' },

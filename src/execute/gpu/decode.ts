@@ -5,8 +5,8 @@
  * kernels read that and leave. (An indirect dispatch would need no word of this in a kernel, but browsers put a
  * dispatch of their own before each, which checks its numbers: Dawn's ComputePassEncoder.cpp,
  * TransformIndirectDispatchBuffer. That is twice the dispatches for each token of an answer, to save some after its
- * last.) A mask, and a rule of a single step, has to know each id: then a pass alone runs ahead. A draft makes one pass of several tokens, whose rows
- * are drawn from for as long as it comes true.
+ * last.) A mask, or a rule of a single step, has to know each id: then a pass alone runs ahead. A draft makes one pass
+ * of several tokens, whose rows are drawn from for as long as it comes true.
  */
 import { throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';

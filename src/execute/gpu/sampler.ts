@@ -79,7 +79,7 @@ export class GpuSampler {
     state[STATE.position] = start - 1;
     state[STATE.tokens] = 1;
     state[STATE.step] = sample.firstStep ?? 0;
-    state.set(requestWords({ dynatempExponent: 1, xtcThreshold: 0.1, ...wordsOf(sample) }), STATE.request);
+    state.set(requestWords(wordsOf(sample)), STATE.request);
     state.set(passWords(links.passes), STATE.passes);
     state.set(stopWords(sample.stopIds ?? []), STATE.stops);
     this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);

@@ -2,8 +2,8 @@
  * How a token is chosen from logits: the definition that both executors follow, a chain of links (WGSL:
  * shaders/sample-*.wgsl, which name the same links in the same order).
  *
- *   1. ADJUSTMENTS (adjustments.ts) change single logits, by what is known of their tokens: bias, penalties, the rules of
- *      single steps (step-rules.ts), the mask.
+ *   1. ADJUSTMENTS (adjustments.ts) change single logits, by what is known of their tokens: bias, penalties, the rules
+ *      of single steps (step-rules.ts), the mask.
  *   2. temperature 0 or topP 0: the largest logit, the lowest id on ties. Nothing below applies.
  *   3. temperature: z = l / temperature.
  *   4. KEEPS (keeps.ts) say from what is drawn.
