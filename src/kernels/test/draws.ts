@@ -1,9 +1,11 @@
 /** For tests and benches: draws of the sampler's kernels alone, and whether the definition's answer is beyond noise. */
+
 import { lowerSampler } from '../../execute/gpu/lower-sampler';
 import { argmax, keptOf, sampleToken } from '../../execute/sampler/chain';
 import { linksOf } from '../../execute/sampler/links';
 import { gumbel, stepKey } from '../../execute/sampler/noise';
 import type { SampleOptions } from '../../execute/sampler/options';
+import { Pipelines } from '../../gpu/pipelines';
 import {
   ID_RING,
   KEPT,
@@ -15,7 +17,7 @@ import {
   STATE_WORDS,
   stopWords,
 } from '../../memory/gpu-scratch';
-import { named } from '../kernel';
+import { bindGroup, named } from '../kernel';
 import type { SamplerShape } from '../sampling';
 import type { Lab } from './lab';
 
@@ -56,16 +58,51 @@ export class DrawLab {
     };
   }
 
+  #jobs(sample: SampleOptions) {
+    const { buffers } = this;
+    return lowerSampler(this.#vocab, this.#shape, linksOf(sample, this.#vocab)).map(
+      (op) => [op.kernel, named(op.buffers, (name) => buffers[name]), [op.groups(1, 0, [])[0]]] as const,
+    );
+  }
+
   /** Draws so many ids, at most ID_RING, by the passes that the request asks for. @param edits how many there are */
   async draw(sample: SampleOptions, count: number, edits = 0): Promise<number[]> {
     const { buffers } = this;
     this.#lab.device.queue.writeBuffer(buffers.state, 0, stateOf(sample, this.#vocab, edits));
-    const ops = lowerSampler(this.#vocab, this.#shape, linksOf(sample, this.#vocab));
-    await this.#lab.runAll(
-      ops.map((op) => [op.kernel, named(op.buffers, (name) => buffers[name]), [op.groups(1, 0, [])[0]]] as const),
-      count,
-    );
+    await this.#lab.runAll(this.#jobs(sample), count);
     return [...(await this.#lab.words(buffers.sampled)).slice(0, count)];
+  }
+
+  /**
+   * The first id of each request, all of which ask for the same rules.
+   * @param restored by name, what a buffer holds before each of them
+   */
+  async drawFirsts(samples: readonly SampleOptions[], restored: Record<string, GPUBuffer> = {}): Promise<number[]> {
+    const { device } = this.#lab;
+    const { buffers } = this;
+    const states = samples.flatMap((sample) => [...stateOf(sample, this.#vocab, 0)]);
+    const [from, made] = [this.#lab.buffer(Uint32Array.from(states)), this.#lab.buffer(samples.length * 4)];
+    const jobs = this.#jobs(samples[0]);
+    const pipelines = await Promise.all(jobs.map(([kernel]) => Pipelines.of(device).get(kernel)));
+    const groups = jobs.map(([kernel, bound], i) => bindGroup(device, pipelines[i], kernel, bound));
+    const encoder = device.createCommandEncoder();
+    for (let i = 0; i < samples.length; i++) {
+      encoder.copyBufferToBuffer(from, i * STATE_WORDS * 4, buffers.state, 0, STATE_WORDS * 4);
+      for (const [name, buffer] of Object.entries(restored))
+        encoder.copyBufferToBuffer(buffer, 0, buffers[name], 0, buffer.size);
+      const pass = encoder.beginComputePass();
+      for (const [j, [, , workgroups]] of jobs.entries()) {
+        pass.setPipeline(pipelines[j]);
+        pass.setBindGroup(0, groups[j]);
+        pass.dispatchWorkgroups(workgroups[0]);
+      }
+      pass.end();
+      encoder.copyBufferToBuffer(buffers.sampled, 0, made, i * 4, 4);
+    }
+    device.queue.submit([encoder.finish()]);
+    const ids = [...(await this.#lab.words(made))];
+    for (const buffer of [from, made]) buffer.destroy();
+    return ids;
   }
 }
 
