@@ -59,6 +59,7 @@ interface Generated {
   finish: string;
   stats: Record<string, number>;
   memory: Record<string, number>;
+  logprobs?: { id: number; top: unknown[] }[];
 }
 interface Failure {
   error: { code: string; message: string; details: Record<string, unknown> };
@@ -181,6 +182,34 @@ describe('generate', () => {
     expect(stats).toMatchObject({ new_tokens: 90, dropped_tokens: 60 });
     const { err } = await nibble(...long, '--overflow', 'shift', '--backend', 'cpu');
     expect(err).toMatch(/oldest 60 after the first 4/);
+  });
+  it('takes every option of sampling, and tells log-probabilities where they are asked for', async () => {
+    const ask = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '6', '--temperature', '2', '--seed', '7'];
+    const rules = [
+      '--min-p',
+      '0.02',
+      '--repetition-penalty',
+      '1.2',
+      '--presence-penalty=-0.5',
+      '--suppress-tokens',
+      '3,4',
+    ];
+    const more = [
+      '--logit-bias',
+      '{"9": 2}',
+      '--bad-words',
+      '[[1,2],[8]]',
+      '--dry-multiplier',
+      '0.8',
+      '--logprobs',
+      '2',
+    ];
+    const { ids, logprobs } = await json<Generated>(...ask, ...rules, ...more);
+    expect(logprobs?.map(({ id, top }) => [id, top.length])).toEqual(ids.map((id) => [id, 2]));
+    expect(await json<Generated>(...ask)).not.toHaveProperty('logprobs');
+    const { status, out } = await nibble(...ask, '--repetition-penalty', '0', '--json', '--backend', 'cpu');
+    expect(status).toBe(1);
+    expect(JSON.parse(out).error).toMatchObject({ code: 'invalid-option', details: { option: 'repetitionPenalty' } });
   });
   it('repeats itself for a seed', async () => {
     const sampled = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '12', '--temperature', '2', '--seed'];

@@ -157,6 +157,7 @@ export function checkIds(sample: SampleOptions, vocab: number): void {
   const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < vocab;
   for (const [id, by] of sample.bias ?? []) {
     if (isId(id) && Number.isFinite(Math.fround(by))) continue;
+    if (by === BANNED) throw wrong('A list of tokens that may not come', id);
     throw new NibbleError('invalid-option', `bias has ${by} for id ${id}: ids are 0 to ${vocab - 1}, numbers finite.`);
   }
   const { badWords = [], beginSuppressTokens = [], forcedTokens = [], forcedEndIds = [] } = sample;
