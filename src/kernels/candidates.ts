@@ -4,6 +4,7 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { ModelSpec } from '../model/spec';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
 import { type MatvecShape, matvecName } from './matvec';
@@ -60,9 +61,10 @@ function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
 
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
- * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
+ * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win. A model
+ * without a head has none of those.
  */
-export function candidatesFor(profile: DeviceProfile): Candidate[] {
+export function candidatesFor(profile: DeviceProfile, { headless }: Pick<ModelSpec, 'headless'> = {}): Candidate[] {
   const own = VARIANTS[variantFor(profile)];
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
@@ -70,6 +72,7 @@ export function candidatesFor(profile: DeviceProfile): Candidate[] {
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
+    if (headless && role === 'head') return [];
     switch (role) {
       case 'few':
         return own.few

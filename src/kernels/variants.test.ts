@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { type AdapterInfo, deviceProfile } from '../gpu/device-profile';
+import { candidatesFor } from './candidates';
 import { VARIANTS, variantFor } from './variants';
 
 const LIMITS = { maxComputeWorkgroupStorageSize: 16384, maxComputeInvocationsPerWorkgroup: 256 };
@@ -22,4 +23,11 @@ it('a variant that is named is taken on any device', () => {
     'gpu',
     'gpu',
   ]);
+});
+
+it('of a model without a head none is tried, and all else is', () => {
+  const device = deviceProfile({ vendor: 'nvidia' }, new Set(), new Set(), LIMITS);
+  const all = candidatesFor(device);
+  expect(all.some(({ role }) => role === 'head')).toBe(true);
+  expect(candidatesFor(device, { headless: true })).toEqual(all.filter(({ role }) => role !== 'head'));
 });

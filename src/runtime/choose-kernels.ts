@@ -106,7 +106,8 @@ export async function chooseKernels(
   const { trying: was, left } = record;
   if (was && left >= MOST_LEFT)
     record.rejected = { ...record.rejected, [was]: `It was being tried when ${left} loads ended.` };
-  const candidates = candidatesFor(gpu.profile);
+  const context = executor.tuneContext();
+  const candidates = candidatesFor(gpu.profile, context.lowering.model.spec);
   const model = modelKey(plan);
   const onTry = async (variant: string) => {
     record.trying = variant;
@@ -115,7 +116,6 @@ export async function chooseKernels(
   };
   const request = { candidates, rejected: record.rejected, limit: TUNE_MS, signal, onTry };
   const known = readChoice(record.models[model], candidates);
-  const context = executor.tuneContext();
   const result = await tune(context, { ...request, known }).catch(async (error) => {
     // the device is lost: not by what is known to be good
     if ((error as NibbleError).code === 'device-lost' && record.trying) {
