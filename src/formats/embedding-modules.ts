@@ -39,6 +39,8 @@ export interface EmbeddingModules {
   lowerCase: boolean;
   /** how many values of a vector are kept where nobody says; null: all */
   dimensions: number | null;
+  /** the files that say all this; none for a model whose own say nothing */
+  files: readonly string[];
 }
 
 /** Of a model whose files say nothing more. */
@@ -52,4 +54,5 @@ export const plainModules = (pooling: Pooling): EmbeddingModules => ({
   maxTokens: null,
   lowerCase: false,
   dimensions: null,
+  files: [],
 });

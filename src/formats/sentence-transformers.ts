@@ -45,12 +45,17 @@ export async function readEmbeddingModules(
   read: ReadBytes,
   size: FileSize,
 ): Promise<EmbeddingModules> {
+  const files = new Set([MODULES]);
+  const noted: ReadBytes = (path, start, end) => {
+    files.add(path);
+    return read(path, start, end);
+  };
   try {
-    return await readModules(listed(bytes), read, size);
+    return { ...(await readModules(listed(bytes), noted, size)), files: [...files] };
   } catch (error) {
     const isRefusal = error instanceof NibbleError && /^(corrupt|unsupported)/.test(error.code);
     if (!isRefusal) throw error;
-    return { ...plainModules('mean'), refusal: error };
+    return { ...plainModules('mean'), refusal: error, files: [...files] };
   }
 }
 
@@ -77,7 +82,11 @@ function listed(bytes: Uint8Array): Module[] {
   });
 }
 
-async function readModules(modules: Module[], read: ReadBytes, size: FileSize): Promise<EmbeddingModules> {
+async function readModules(
+  modules: Module[],
+  read: ReadBytes,
+  size: FileSize,
+): Promise<Omit<EmbeddingModules, 'files'>> {
   const object = async (path: string): Promise<JsonObject> => {
     const bytes = await readSmall(path, read, size);
     return bytes ? parseObject(bytes, path) : {};

@@ -427,6 +427,17 @@ describe('embed', () => {
     expect(error.message).toMatch(message);
   });
 
+  it('is told of a checkpoint without a head, which quantize copies with all that makes its vectors', async () => {
+    const dense = `${FIXTURES}/embeddings/dense`;
+    // 24,960 weights of two layers and the embedding in 16 bits, 160 of norms in 32, and no head
+    for (const model of [dense, `${dense}/config.json`])
+      expect((await json<{ weights: number }>('plan', model)).weights).toBe(24_960 * 2 + 160 * 4);
+    const copy = join(folder, 'dense-nf4');
+    await json('quantize', dense, copy);
+    for (const file of ['modules.json', '1_Pooling/config.json', '2_Dense/config.json', '3_Dense/model.safetensors'])
+      expect(await readFile(join(copy, file))).toEqual(await readFile(join(dense, file)));
+  });
+
   it('refuses files without texts, and elements that are none', async () => {
     const refused = async (content: string) =>
       JSON.parse((await nibble('embed', model, await written('bad.json', content), '--json')).out).error.message;

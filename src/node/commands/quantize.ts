@@ -3,7 +3,7 @@
  * tensor: one tensor and one shard are held at a time.
  */
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { NibbleError } from '../../errors';
 import { denseValues } from '../../formats/half';
@@ -11,7 +11,7 @@ import { NF4_CODEBOOK } from '../../formats/matrix';
 import { type Nf4, nestedQuantMap, nf4Tensors, quantizeAbsmax, quantizeNf4 } from '../../formats/quantize-nf4';
 import { type NewTensor, writeSafetensors } from '../../formats/safetensors';
 import { EMBEDDING, tensorTable } from '../../model/decoder';
-import { parseSpec } from '../../model/parse';
+import { specOf } from '../../runtime/planning';
 import type { Arguments } from '../arguments';
 import { openHeaders } from '../open';
 import { log, mib, print } from '../terminal';
@@ -23,8 +23,7 @@ export async function quantize(args: Arguments): Promise<void> {
   const to = args.positional(1, 'OUT');
   const double = args.flag('double-quant');
   const checkpoint = await openHeaders(args, from, true);
-  const spec = parseSpec(checkpoint.config);
-  const table = tensorTable(spec);
+  const table = tensorTable(specOf(checkpoint));
   const kept = args.list('keep');
   const names = new Map(table.map(({ name, kind }) => [name, kind]));
   const isKept = (name: string) =>
@@ -67,10 +66,14 @@ export async function quantize(args: Arguments): Promise<void> {
     'special_tokens_map.json',
     'chat_template.jinja',
     'LICENSE',
+    ...(checkpoint.modules?.files ?? []),
   ]) {
     const bytes = await checkpoint.source.size(file);
     if (bytes === null) log(args, `no ${file} to copy`);
-    else await writeFile(join(to, file), await checkpoint.source.read(file, 0, bytes));
+    else {
+      await mkdir(dirname(join(to, file)), { recursive: true });
+      await writeFile(join(to, file), await checkpoint.source.read(file, 0, bytes));
+    }
   }
   checkpoint.close();
   const result = {
