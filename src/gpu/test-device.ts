@@ -56,3 +56,22 @@ export function testGpu(options: GpuOptions = ADAPTER): Promise<Gpu> {
   gpus.set(key, gpu);
   return gpu;
 }
+
+let nothing: Promise<GPUDevice> | undefined;
+
+/**
+ * A device of Dawn's null backend, which has every feature, experimental ones too, and computes nothing: it says what
+ * is valid. It has WebGPU's default limits, and subgroups of up to 128 threads.
+ */
+export function nullDevice(): Promise<GPUDevice> {
+  nothing ??= (async () => {
+    const own = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
+    const adapter = await own.requestAdapter();
+    const device = await adapter!.requestDevice({
+      requiredFeatures: [...adapter!.features] as GPUFeatureName[],
+    });
+    // like the other one, it must stay
+    return Object.assign(device, { instance: own });
+  })();
+  return nothing;
+}

@@ -1,16 +1,20 @@
 /** Every shader is valid WGSL without a description's help: with its own defaults, and in each of its branches. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { Pipelines } from '../gpu/pipelines';
 import { type Constants, defaultsOf, preprocess } from '../gpu/preprocess';
-import { testGpu } from '../gpu/test-device';
+import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
+import { nullDevice, testGpu } from '../gpu/test-device';
 import { INCLUDES } from './includes';
+import { matmulKernel } from './matmul';
+import { matricesShapes } from './matmul-matrices';
+import { usesMatrices } from './test/emulated-matrices';
+import { deviceMatrix } from './test/lab';
 
-const { device, features } = await testGpu();
-/** A flag that needs what not every device has. */
-const F16 = 'F16';
-const HAS_F16 = features.has('shader-f16');
-if (!HAS_F16) console.warn('Not compiled, as this device has no shader-f16: what the flag F16 adds to a shader.');
+const { device } = await testGpu();
+/** Where any feature may be used: f16, subgroup matrices. */
+const anywhere = await nullDevice();
 const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
 
 /** What has to change with a flag. */
@@ -36,9 +40,7 @@ const MATRICES: readonly Constants[] = [
 function variants(source: string): Constants[] {
   const flags = (defaults: Constants, settled: Constants = {}) =>
     Object.entries(defaults).flatMap(([name, value]) =>
-      typeof value === 'boolean' && !(name in settled) && (name !== F16 || HAS_F16)
-        ? [{ ...defaults, [name]: !value, ...WITH[name] }]
-        : [],
+      typeof value === 'boolean' && !(name in settled) ? [{ ...defaults, [name]: !value, ...WITH[name] }] : [],
     );
   const own = defaultsOf(source, INCLUDES);
   const others = 'MATRIX' in own ? MATRICES : [];
@@ -53,12 +55,64 @@ function variants(source: string): Constants[] {
   ];
 }
 
-async function errors(code: string): Promise<string[]> {
-  device.pushErrorScope('validation');
-  const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
-  await device.popErrorScope();
-  return messages.filter(({ type }) => type === 'error').map(({ lineNum, message }) => `${lineNum}: ${message}`);
+/** What a compiler says against it: errors, and warnings of what is to be removed from WGSL. */
+async function faults(code: string): Promise<string[]> {
+  anywhere.pushErrorScope('validation');
+  const { messages } = await anywhere.createShaderModule({ code }).getCompilationInfo();
+  await anywhere.popErrorScope();
+  return messages.filter(({ type }) => type !== 'info').map(({ lineNum, message }) => `${lineNum}: ${message}`);
 }
+
+/** Matrices of Apple's, NVIDIA's, AMD's and Intel's GPUs. */
+const DEVICES: readonly SubgroupMatrices[] = [
+  { m: 8, n: 8, k: 8, f16: false, lanes: 32, smaller: null },
+  { m: 16, n: 16, k: 16, f16: true, lanes: 32, smaller: null },
+  { m: 16, n: 8, k: 16, f16: true, lanes: 32, smaller: null },
+  { m: 16, n: 16, k: 16, f16: true, lanes: 64, smaller: 32 },
+  { m: 8, n: 16, k: 16, f16: true, lanes: 32, smaller: 16 },
+];
+const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+
+describe('products by subgroup matrices', () => {
+  it.each(DEVICES)('of $m x $n x $k, f16: $f16, are valid WGSL, without a warning', async (of) => {
+    const shapes = (['matmul', 'few'] as const).flatMap((role) => matricesShapes({ matrices: of }, role));
+    expect(shapes.length).toBe(of.smaller ? 8 : 4);
+    for (const shape of shapes) {
+      const made = matmulKernel(
+        deviceMatrix(NF4, 128, 128),
+        { gated: 'silu', outputStride: 64 },
+        { kind: 'matrices', table: 'workgroup', ...shape },
+        'matmul',
+      );
+      expect(usesMatrices(made.code)).toBe(true);
+      expect(await faults(made.code), JSON.stringify(shape)).toEqual([]);
+    }
+  });
+
+  it('become a pipeline where there is room for them', async () => {
+    // of Dawn's null backend, which has 16 KiB and subgroups of up to 128 threads
+    const of = { ...DEVICES[0], lanes: 128 };
+    const shape = {
+      kind: 'matrices',
+      table: 'workgroup',
+      tile: [32, 32],
+      grid: [2, 1],
+      step: 8,
+      of,
+      smaller: false,
+    } as const;
+    const made = matmulKernel(deviceMatrix(NF4, 64, 128), { accumulate: true, outputStride: 64 }, shape, 'matmul');
+    expect(await Pipelines.of(anywhere).get(made)).toBeInstanceOf(GPUComputePipeline);
+    // a workgroup has as many threads as its subgroups may have, or a multiple
+    const few = matmulKernel(
+      deviceMatrix(NF4, 64, 128),
+      { outputStride: 64 },
+      { ...shape, of: { ...of, lanes: 32 } },
+      'matmul',
+    );
+    await expect(Pipelines.of(anywhere).get(few)).rejects.toThrow('multiple of the device maxSubgroupSize');
+  });
+});
 
 describe('a shader alone', () => {
   it.each(shaders)('%s is compiled', async (file) => {
@@ -70,6 +124,6 @@ describe('a shader alone', () => {
   it.each(shaders)('%s is valid in all of its branches', async (file) => {
     const source = readFileSync(`shaders/${file}`, 'utf8');
     for (const constants of variants(source))
-      expect(await errors(preprocess(source, constants, INCLUDES)), JSON.stringify(constants)).toEqual([]);
+      expect(await faults(preprocess(source, constants, INCLUDES)), JSON.stringify(constants)).toEqual([]);
   });
 });

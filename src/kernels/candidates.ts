@@ -6,6 +6,7 @@
 import type { DeviceProfile } from '../gpu/device-profile';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
+import { matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecName } from './matvec';
 import { FEW_TOKENS, type KernelShapes, MATMULS, type MatvecRole, VARIANTS, variantFor } from './variants';
 
@@ -67,16 +68,24 @@ export function candidatesFor(profile: DeviceProfile): Candidate[] {
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
     profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
+  const matrices = (role: 'matmul' | 'few') =>
+    matricesShapes(profile, role).map((shape) => ({ kind: 'matrices', table: 'workgroup', ...shape }) as const);
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
     switch (role) {
       case 'few':
         return own.few
-          ? named([own.few, ...able(FEW_TOKENS), small.matmul], matmulName, (one) => ({ role, ...one }))
+          ? named([own.few, ...able(FEW_TOKENS), ...able(matrices(role)), small.matmul], matmulName, (one) => ({
+              role,
+              ...one,
+            }))
           : [];
       case 'matmul':
-        return named([own.matmul, ...able(MATMULS), small.matmul], matmulName, (one) => ({ role, ...one }));
+        return named([own.matmul, ...able(MATMULS), ...able(matrices(role)), small.matmul], matmulName, (one) => ({
+          role,
+          ...one,
+        }));
       case 'decodeAttention': {
         const lanes = decode.kind === 'lanes' ? [{ ...decode, subgroups: false }] : [];
         const first = profile.subgroups || decode.kind !== 'lanes' ? [decode] : [];

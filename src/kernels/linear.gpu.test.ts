@@ -7,10 +7,14 @@ import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
+import type { DeviceProfile } from '../gpu/device-profile';
+import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { testGpu } from '../gpu/test-device';
 import type { LinearFusion } from './linear';
-import { type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
+import { isHalf, type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
+import { type MatricesShape, matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
+import { emulated, emulatedProfile } from './test/emulated-matrices';
 import { K_QUANTS } from './test/k-quants';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
 import { FEW_TOKENS, MATMULS, VARIANTS } from './variants';
@@ -102,7 +106,8 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape
   const matrix = deviceMatrix(format, rows, cols, at);
   if (matmul) {
     const groups = matmulGroups(outputs, tokens, Boolean(fusion.gated), matmul);
-    await lab.run(matmulKernel(matrix, whole, matmul, 'matmul'), buffers, groups);
+    const made = matmulKernel(matrix, whole, matmul, 'matmul');
+    await lab.run({ ...made, code: emulated(made.code) }, buffers, groups);
   } else {
     const used = shape ?? SLICED;
     await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
@@ -175,7 +180,7 @@ async function check(run: Case, matmul: MatmulShape | null): Promise<void> {
   const { got, right } = await both(run, matmul);
   const scale = Math.max(1, ...right.map(Math.abs));
   // Sums of about a hundred products of f32 in another order, or of values of 11 bits: what is gated has two roundings.
-  const tolerance = matmul?.kind === 'tiled' && matmul.f16 ? 2e-3 : 2e-6;
+  const tolerance = matmul && isHalf(matmul) ? 2e-3 : 2e-6;
   expect(largestDifference(got, right) / scale).toBeLessThan(tolerance);
 }
 
@@ -295,6 +300,57 @@ describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {
     check({ format: { type: 'bf16' }, rows: 5, cols: 60, fusion: { accumulate: true, scale: 0.5 } }, shape));
   it('what lies behind a row is not read, be it no number', () =>
     check({ format: { type: 'f32' }, rows: 9, cols: 60, tokens: 3, behind: Number.NaN }, shape));
+});
+
+/** Matrices of Apple's GPUs, of NVIDIA's (two) and of Intel's, as far as this device has their types. */
+const [APPLE, NVIDIA, NARROW, INTEL] = [
+  { m: 8, n: 8, k: 8, f16: false },
+  { m: 16, n: 16, k: 16, f16: profile.f16 },
+  { m: 16, n: 8, k: 16, f16: profile.f16 },
+  { m: 8, n: 16, k: 16, f16: profile.f16 },
+].map((sizes) => emulatedProfile(profile, sizes));
+if (!profile.f16) console.warn('Subgroup matrices of f16 are emulated in f32, as this device has no shader-f16.');
+
+describe('subgroup matrices, emulated', () => {
+  const matrices = (own: DeviceProfile, more: Pick<MatricesShape, 'tile' | 'grid' | 'step'>): MatmulShape => {
+    const of = own.matrices as SubgroupMatrices;
+    return { kind: 'matrices', table: 'workgroup', of, smaller: false, ...more };
+  };
+  it.each([
+    ['NF4 in 64', matrices(APPLE, { tile: [64, 32], grid: [4, 2], step: 8 })],
+    ['q8 in 64 with offsets', matrices(NVIDIA, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['nested NF4 in 32', matrices(NARROW, { tile: [64, 32], grid: [2, 2], step: 32 })],
+    ['Q4_K', matrices(INTEL, { tile: [32, 32], grid: [2, 2], step: 32 })],
+    ['Q6_K', matrices(NVIDIA, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['bf16', matrices(INTEL, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['f32', matrices(APPLE, { tile: [64, 32], grid: [2, 2], step: 32 })],
+  ])('%s: rows, columns and tokens that end inside a tile', (name, shape) => {
+    const at = FORMATS.findIndex(([one]) => one === name);
+    const [, format, cols] = FORMATS[at];
+    const fusion = at % 2 ? ({ gated: 'silu' } as const) : { bias: true };
+    return check({ format, rows: at % 2 ? 74 : 67, cols, tokens: 35, fusion }, shape);
+  });
+
+  it.each(['matmul', 'few'] as const)(
+    '%s: the first tile that a tuner tries; one token, no number behind it',
+    async (role) => {
+      const [first] = matricesShapes(APPLE, role);
+      const [rows, tokens] = first.tile;
+      const shape = { kind: 'matrices', table: 'workgroup', ...first } as const;
+      const gated = {
+        format: nf4(64),
+        rows: rows + 6,
+        cols: 192,
+        tokens: tokens + 3,
+        fusion: { gated: 'silu' },
+      } as const;
+      await check(gated, shape);
+      await check(
+        { format: { type: 'f32' }, rows: 9, cols: 60, fusion: { accumulate: true }, behind: Number.NaN },
+        shape,
+      );
+    },
+  );
 });
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {

@@ -33,9 +33,16 @@ export interface TiledShape {
   f16: boolean;
 }
 
+/** Rows and tokens of a workgroup's tile. */
+export const tiledTile = ({ rows, tokens, lanes }: TiledShape): [rows: number, tokens: number] => [
+  rows * lanes[0],
+  tokens * lanes[1],
+];
+
 /** What follows of a shape. */
-function sizesOf({ rows, tokens, lanes, slices, step, f16 }: TiledShape) {
-  const [tileRows, tileTokens] = [rows * lanes[0], tokens * lanes[1]];
+function sizesOf(shape: TiledShape) {
+  const { lanes, slices, step, f16 } = shape;
+  const [tileRows, tileTokens] = tiledTile(shape);
   const threads = lanes[0] * lanes[1];
   const vectors = step / 4;
   // two buffers a slice
@@ -50,48 +57,60 @@ export function tiledNeeds(shape: TiledShape): { threads: number; bytes: number 
 }
 
 export function tiledKernel(constants: Constants, gated: boolean, shape: TiledShape, label: string) {
-  const { rows, tokens, lanes, slices, step, f16 } = shape;
+  const { rows, tokens, lanes, slices } = shape;
   const { tileRows, tileTokens, threads, vectors } = sizesOf(shape);
-  const octets = step / 8;
-  const partLanes = Math.max(1, threads / tileRows);
-  const chunks = Number(constants.CHUNKS);
   return kernel(
     MATMUL_TILED,
     {
       ...constants,
+      ...tileConstants(constants, gated, { ...shape, tile: [tileRows, tileTokens], threads }),
+      MATRICES: false,
       HALF_ROWS: rows / 2,
       THREAD_TOKENS: tokens,
       ROW_LANES: lanes[0],
       TOKEN_LANES: lanes[1],
-      SLICE_THREADS: threads,
-      SLICES: slices,
       SLICED: slices > 1,
-      THREADS: threads * slices,
-      F16: f16,
-      TILE_ROWS: tileRows,
-      TILE_TOKENS: tileTokens,
-      OUT_TILE_ROWS: gated ? tileRows / 2 : tileRows,
-      STEPS: CHUNK_COLUMNS / step,
-      VECTORS: vectors,
       // eight words of 16 bytes are all banks once
       LINE_ROWS: 8 / vectors,
-      OCTETS: octets,
-      DECODE_ROWS: Math.max(1, tileRows / threads),
-      PART_LANES: partLanes,
-      PARTS: Math.ceil(octets / partLanes),
       WEIGHT_VECTORS: tileRows * vectors,
       INPUT_VECTORS: tileTokens * vectors,
-      X_LOADS: Math.ceil((tileTokens * vectors) / threads),
       BUFFERS: 2 * slices,
-      SLICE_CHUNKS: Math.ceil(chunks / slices),
-      GUARDED: Boolean(constants.RAGGED) || chunks % slices !== 0,
     },
     label,
   );
 }
 
-/** Rows of output and tokens of a workgroup. */
-export function tiledBlock(gated: boolean, shape: TiledShape): [rows: number, tokens: number] {
-  const { tileRows, tileTokens } = sizesOf(shape);
-  return [gated ? tileRows / 2 : tileRows, tileTokens];
+/** A tile that the threads of a slice fill, `step` columns at a time. */
+export interface Tile {
+  tile: readonly [rows: number, tokens: number];
+  step: number;
+  f16: boolean;
+  threads: number;
+  slices: number;
+}
+
+/** Which thread decodes and fetches what of a tile: the same, whoever multiplies it. */
+export function tileConstants(constants: Constants, gated: boolean, { tile, step, f16, threads, slices }: Tile) {
+  const [rows, tokens] = tile;
+  const [octets, vectors] = [step / 8, step / 4];
+  const partLanes = Math.max(1, threads / rows);
+  const chunks = Number(constants.CHUNKS);
+  return {
+    SLICE_THREADS: threads,
+    SLICES: slices,
+    THREADS: threads * slices,
+    F16: f16,
+    TILE_ROWS: rows,
+    TILE_TOKENS: tokens,
+    OUT_TILE_ROWS: gated ? rows / 2 : rows,
+    STEPS: CHUNK_COLUMNS / step,
+    VECTORS: vectors,
+    OCTETS: octets,
+    DECODE_ROWS: Math.max(1, rows / threads),
+    PART_LANES: partLanes,
+    PARTS: Math.ceil(octets / partLanes),
+    X_LOADS: Math.ceil((tokens * vectors) / threads),
+    SLICE_CHUNKS: Math.ceil(chunks / slices),
+    GUARDED: Boolean(constants.RAGGED) || chunks % slices !== 0,
+  };
 }

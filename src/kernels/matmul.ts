@@ -1,13 +1,14 @@
 /**
- * Many tokens' linear layer, in registers (this shader) or tiled through workgroup memory (matmul-tiled.ts). Reference:
- * execute/cpu/linear.ts, test: linear.gpu.test.ts.
+ * Many tokens' linear layer, in registers (this shader) or tiled through workgroup memory (matmul-tiled.ts), there by
+ * subgroup matrices, too (matmul-matrices.ts). Reference: execute/cpu/linear.ts, test: linear.gpu.test.ts.
  */
 import source from '../../shaders/matmul.wgsl?raw';
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { DeviceMatrix } from '../memory/layout';
 import { type Description, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
-import { type TiledShape, tiledBlock, tiledKernel, tiledNeeds } from './matmul-tiled';
+import { type MatricesShape, matricesKernel, matricesName, matricesNeeds } from './matmul-matrices';
+import { type TiledShape, tiledKernel, tiledNeeds, tiledTile } from './matmul-tiled';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
 
 export const MATMUL = {
@@ -26,11 +27,13 @@ interface RegisterShape {
 export type MatmulShape = { table: CodebookTable } & (
   | ({ kind: 'registers' } & RegisterShape)
   | ({ kind: 'tiled' } & TiledShape)
+  | ({ kind: 'matrices' } & MatricesShape)
 );
 
 /** A shape's name in info() and in tables. */
 export const matmulName = (shape: MatmulShape): string => {
   if (shape.kind === 'registers') return `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
+  if (shape.kind === 'matrices') return matricesName(shape);
   const { rows, tokens, lanes, slices, step, f16 } = shape;
   const tile = `tiled ${rows * lanes[0]}x${tokens * lanes[1]} by ${rows}x${tokens}, ${step} columns`;
   return [tile, slices > 1 && `${slices} slices`, f16 && 'f16'].filter(Boolean).join(', ');
@@ -40,6 +43,7 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
   const gated = fusion.gated !== undefined;
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
   if (shape.kind === 'tiled') return tiledKernel(base, gated, shape, label);
+  if (shape.kind === 'matrices') return matricesKernel(base, gated, shape, label);
   const { lanes, tokens } = shape;
   const tile = tileOf(shape, gated);
   return kernel(
@@ -53,8 +57,11 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
 const tileOf = ({ tile }: RegisterShape, gated: boolean): number => (gated ? Math.max(1, tile / 2) : tile);
 
 /** Rows of output and tokens that a workgroup takes. */
-const blockOf = (gated: boolean, shape: MatmulShape): [rows: number, tokens: number] =>
-  shape.kind === 'tiled' ? tiledBlock(gated, shape) : [shape.lanes * tileOf(shape, gated), shape.tokens];
+function blockOf(gated: boolean, shape: MatmulShape): [rows: number, tokens: number] {
+  if (shape.kind === 'registers') return [shape.lanes * tileOf(shape, gated), shape.tokens];
+  const [rows, tokens] = shape.kind === 'tiled' ? tiledTile(shape) : shape.tile;
+  return [gated ? rows / 2 : rows, tokens];
+}
 
 /** Tokens that a workgroup takes: fewer cost as much. */
 export const matmulTokens = (shape: MatmulShape): number => blockOf(false, shape)[1];
@@ -64,12 +71,16 @@ export function matmulGroups(outputRows: number, tokens: number, gated: boolean,
   const block = blockOf(gated, shape);
   const [rows, columns] = [Math.ceil(outputRows / block[0]), Math.ceil(tokens / block[1])];
   // Tiles of the same rows come one after another, as their weights are more than what caches hold.
-  return shape.kind === 'tiled' ? [columns, rows] : [rows, columns];
+  return shape.kind === 'registers' ? [rows, columns] : [columns, rows];
 }
 
-/** Whether a device has what a shape needs: threads, workgroup memory, f16. */
+/** Whether a device has what a shape needs: threads, workgroup memory, f16; subgroup matrices are the device's own. */
 export function matmulSuits(shape: MatmulShape, { f16, workgroup }: Pick<DeviceProfile, 'f16' | 'workgroup'>): boolean {
   if (shape.kind === 'registers') return shape.lanes <= workgroup.threads;
-  const { threads, bytes } = tiledNeeds(shape);
-  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16);
+  const { threads, bytes } = shape.kind === 'tiled' ? tiledNeeds(shape) : matricesNeeds(shape);
+  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !isHalf(shape));
 }
+
+/** Whether it multiplies f16. */
+export const isHalf = (shape: MatmulShape): boolean =>
+  (shape.kind === 'tiled' && shape.f16) || (shape.kind === 'matrices' && shape.of.f16);

@@ -6,7 +6,7 @@ import { denseValues } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { isMatmul, type ProductCandidate } from '../../../kernels/candidates';
 import type { LinearFusion } from '../../../kernels/linear';
-import { matmulGroups, matmulKernel } from '../../../kernels/matmul';
+import { isHalf, matmulGroups, matmulKernel } from '../../../kernels/matmul';
 import { matvecGroups, matvecKernel } from '../../../kernels/matvec';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
 import { bytesOf, sequence, type Trial } from './trial';
@@ -85,7 +85,6 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
   const inputRows = fusion.last ? [tokens - 1] : Array.from({ length: tokens }, (_, t) => t);
   const matrix: DeviceMatrix = { name: 'w', rows, cols, format, outputRow: 0, parts, bytes };
   const names = ['codes', ...inputs.map(([name]) => name), 'out'];
-  const half = isMatmul(candidate) && candidate.shape.kind === 'tiled' && candidate.shape.f16;
   return {
     dispatches: [
       {
@@ -105,7 +104,7 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
     writes: { out: bytesOf(before) },
     result: 'out',
     right: Float32Array.from(inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at))),
-    tolerance: half ? TOLERANCE.f16 : TOLERANCE.f32,
+    tolerance: isMatmul(candidate) && isHalf(candidate.shape) ? TOLERANCE.f16 : TOLERANCE.f32,
   };
 
   /** Outputs of one token, the `at`-th that is written. */

@@ -1,0 +1,121 @@
+/**
+ * Many tokens' linear layer by subgroup matrices, where the device has them (gpu/subgroup-matrices.ts): the shader and
+ * the tiles of matmul-tiled.ts, which subgroups multiply. A variant of matmul.ts. Test: matmul-matrices.gpu.test.ts.
+ */
+import type { DeviceProfile } from '../gpu/device-profile';
+import type { Constants } from '../gpu/preprocess';
+import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
+import { kernel } from './kernel';
+import { MATMUL_TILED, type TiledShape, tileConstants } from './matmul-tiled';
+
+/** A workgroup's tile of `grid` blocks, one a subgroup; the device's matrices divide a block's tokens and half its rows. */
+export interface MatricesShape {
+  /** rows and tokens of a tile */
+  tile: readonly [rows: number, tokens: number];
+  /** subgroups along the tile's rows, and along its tokens */
+  grid: readonly [rows: number, tokens: number];
+  /** columns between two barriers: a multiple of `k` */
+  step: TiledShape['step'];
+  /** those that the device has */
+  of: SubgroupMatrices;
+  /** the kernel asks for subgroups of `of.smaller` threads */
+  smaller: boolean;
+}
+
+/** What follows of a shape. */
+function sizesOf({ tile, grid, step, of, smaller }: MatricesShape) {
+  const { m, n, k, f16, lanes } = of;
+  const bytes = f16 ? 2 : 4;
+  const blocks = grid[0] * grid[1];
+  // 16 bytes are the alignment of a row that Vulkan asks for, at most
+  const stride = step + 16 / bytes;
+  const elements = 2 * (tile[0] + tile[1]) * stride;
+  return {
+    rows: tile[0] / grid[0] / 2 / m,
+    tokens: tile[1] / grid[1] / n,
+    steps: step / k,
+    blocks,
+    stride,
+    elements,
+    size: smaller && of.smaller ? of.smaller : lanes,
+    bytes: elements * bytes + 2 * blocks * m * n * 4,
+  };
+}
+
+/** Threads of a workgroup, and bytes of workgroup memory that it takes at most. */
+export function matricesNeeds(shape: MatricesShape): { threads: number; bytes: number } {
+  const { blocks, size, bytes } = sizesOf(shape);
+  return { threads: blocks * size, bytes: bytes + 64 };
+}
+
+/** Its name in info() and in tables: "subgroup matrices 64x64 of 16x16x16, f16". */
+export function matricesName({ tile, step, of, smaller }: MatricesShape): string {
+  const { m, n, k, f16 } = of;
+  const size = smaller && `subgroups of ${of.smaller}`;
+  const parts = [`subgroup matrices ${tile.join('x')} of ${m}x${n}x${k}, ${step} columns`, f16 && 'f16', size];
+  return parts.filter(Boolean).join(', ');
+}
+
+export function matricesKernel(constants: Constants, gated: boolean, shape: MatricesShape, label: string) {
+  const { tile, grid, step, of, smaller } = shape;
+  const { rows, tokens, steps, blocks, stride, elements, size } = sizesOf(shape);
+  return kernel(
+    MATMUL_TILED,
+    {
+      ...constants,
+      ...tileConstants(constants, gated, { tile, step, f16: of.f16, threads: blocks * size, slices: 1 }),
+      MATRICES: true,
+      SLICED: false,
+      SIZED: smaller,
+      SUBGROUP_SIZE: size,
+      M: of.m,
+      N: of.n,
+      K: of.k,
+      KS: steps,
+      BLOCKS: blocks,
+      GRID_ROWS: grid[0],
+      MATRIX_ROWS: rows,
+      MATRIX_TOKENS: tokens,
+      STRIDE: stride,
+      ELEMENTS: elements,
+      INPUTS_AT: 2 * tile[0] * stride,
+      WEIGHT_VECTORS: tile[0] * stride,
+      INPUT_VECTORS: tile[1] * stride,
+      LINE_ROWS: 1,
+    },
+    label,
+  );
+}
+
+type Use = Pick<MatricesShape, 'tile' | 'grid'> & {
+  /** columns of a step, of f16 and of f32: two of each tile are in workgroup memory */
+  steps: readonly [f16: TiledShape['step'], f32: TiledShape['step']];
+};
+
+/** What may suit a device with subgroup matrices, for many tokens, and for up to 16; within 32 KiB but where noted. */
+const USES: Record<'matmul' | 'few', readonly Use[]> = {
+  matmul: [
+    { tile: [64, 64], grid: [2, 2], steps: [32, 16] },
+    // in f16 of 16 x 16 47 KiB, which NVIDIA has
+    { tile: [128, 64], grid: [4, 2], steps: [32, 8] },
+    // in f16 of 16 x 16 40 KiB
+    { tile: [128, 128], grid: [4, 2], steps: [16, 8] },
+  ],
+  few: [{ tile: [128, 16], grid: [4, 1], steps: [32, 8] }],
+};
+
+/** The shapes of a role that a device's matrices fit into. */
+export function matricesShapes(
+  { matrices: of }: Pick<DeviceProfile, 'matrices'>,
+  role: 'matmul' | 'few',
+): MatricesShape[] {
+  if (!of) return [];
+  return USES[role].flatMap(({ tile, grid, steps }) => {
+    // a step has whole matrices
+    const step = Math.max(steps[of.f16 ? 0 : 1], of.k) as TiledShape['step'];
+    const shape = { tile, grid, step, of, smaller: false };
+    const { rows, tokens } = sizesOf(shape);
+    if (!Number.isInteger(rows) || !Number.isInteger(tokens)) return [];
+    return of.smaller ? [shape, { ...shape, smaller: true }] : [shape];
+  });
+}
