@@ -118,7 +118,8 @@ describe('a shader alone', () => {
   it.each(shaders)('%s is compiled', async (file) => {
     const source = readFileSync(`shaders/${file}`, 'utf8');
     const code = preprocess(source, defaultsOf(source, INCLUDES), INCLUDES);
-    expect(await Pipelines.of(device).get({ label: file, code })).toBeInstanceOf(GPUComputePipeline);
+    const able = usesMatrices(code) ? anywhere : device;
+    expect(await Pipelines.of(able).get({ label: file, code })).toBeInstanceOf(GPUComputePipeline);
   });
 
   it.each(shaders)('%s is valid in all of its branches', async (file) => {

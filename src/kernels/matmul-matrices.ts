@@ -1,12 +1,22 @@
 /**
- * Many tokens' linear layer by subgroup matrices, where the device has them (gpu/subgroup-matrices.ts): the shader and
- * the tiles of matmul-tiled.ts, which subgroups multiply. A variant of matmul.ts. Test: matmul-matrices.gpu.test.ts.
+ * Many tokens' linear layer by subgroup matrices, where the device has them (gpu/subgroup-matrices.ts): a variant of
+ * matmul.ts, which chooses it. Reference and test as there; no adapter of the tests has them, so that they run it in an
+ * emulation (test/emulated-matrices.ts), and have Dawn's null backend say that it is valid.
  */
+import source from '../../shaders/matmul-matrices.wgsl?raw';
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { Constants } from '../gpu/preprocess';
 import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
-import { kernel } from './kernel';
-import { MATMUL_TILED, type TiledShape, tileConstants } from './matmul-tiled';
+import { CHUNK_COLUMNS } from '../memory/layout';
+import { type Description, kernel } from './kernel';
+import { type TiledShape, tileRows } from './matmul-tiled';
+import { MATRIX_BINDINGS } from './matrix';
+
+export const MATMUL_MATRICES = {
+  label: 'matmul_matrices',
+  source,
+  bindings: { ...MATRIX_BINDINGS, x: 3, out: 4, bias: 6, state: 7 },
+} satisfies Description;
 
 /** A workgroup's tile of `grid` blocks, one a subgroup; the device's matrices divide a block's tokens and half its rows. */
 export interface MatricesShape {
@@ -59,19 +69,21 @@ export function matricesName({ tile, step, of, smaller }: MatricesShape): string
 export function matricesKernel(constants: Constants, gated: boolean, shape: MatricesShape, label: string) {
   const { tile, grid, step, of, smaller } = shape;
   const { rows, tokens, steps, blocks, stride, elements, size } = sizesOf(shape);
+  const threads = blocks * size;
+  const [octets, vectors] = [step / 8, step / 4];
+  const partLanes = Math.max(1, threads / tile[0]);
   return kernel(
-    MATMUL_TILED,
+    MATMUL_MATRICES,
     {
       ...constants,
-      ...tileConstants(constants, gated, { tile, step, f16: of.f16, threads: blocks * size, slices: 1 }),
-      MATRICES: true,
-      SLICED: false,
-      SIZED: smaller,
-      SUBGROUP_SIZE: size,
+      ...tileRows(gated, tile[0], threads),
+      TILE_TOKENS: tile[1],
+      THREADS: threads,
+      F16: of.f16,
       M: of.m,
       N: of.n,
       K: of.k,
-      KS: steps,
+      STEP_MATRICES: steps,
       BLOCKS: blocks,
       GRID_ROWS: grid[0],
       MATRIX_ROWS: rows,
@@ -79,9 +91,14 @@ export function matricesKernel(constants: Constants, gated: boolean, shape: Matr
       STRIDE: stride,
       ELEMENTS: elements,
       INPUTS_AT: 2 * tile[0] * stride,
-      WEIGHT_VECTORS: tile[0] * stride,
-      INPUT_VECTORS: tile[1] * stride,
-      LINE_ROWS: 1,
+      STEPS: CHUNK_COLUMNS / step,
+      VECTORS: vectors,
+      OCTETS: octets,
+      PART_LANES: partLanes,
+      PARTS: Math.ceil(octets / partLanes),
+      X_LOADS: Math.ceil((tile[1] * vectors) / threads),
+      SIZED: smaller,
+      SUBGROUP_SIZE: size,
     },
     label,
   );

@@ -33,21 +33,14 @@ export interface TiledShape {
   f16: boolean;
 }
 
-/** Rows and tokens of a workgroup's tile. */
-export const tiledTile = ({ rows, tokens, lanes }: TiledShape): [rows: number, tokens: number] => [
-  rows * lanes[0],
-  tokens * lanes[1],
-];
-
 /** What follows of a shape. */
-function sizesOf(shape: TiledShape) {
-  const { lanes, slices, step, f16 } = shape;
-  const [tileRows, tileTokens] = tiledTile(shape);
+function sizesOf({ rows, tokens, lanes, slices, step, f16 }: TiledShape) {
+  const tile = [rows * lanes[0], tokens * lanes[1]] as const;
   const threads = lanes[0] * lanes[1];
   const vectors = step / 4;
   // two buffers a slice
-  const tileBytes = 2 * slices * (tileRows + tileTokens) * step * (f16 ? 2 : 4);
-  return { tileRows, tileTokens, threads, vectors, tileBytes };
+  const tileBytes = 2 * slices * (tile[0] + tile[1]) * step * (f16 ? 2 : 4);
+  return { tile, threads, vectors, tileBytes };
 }
 
 /** Threads of a workgroup, and bytes of workgroup memory that it takes at most: its tiles and a codebook. */
@@ -57,60 +50,50 @@ export function tiledNeeds(shape: TiledShape): { threads: number; bytes: number 
 }
 
 export function tiledKernel(constants: Constants, gated: boolean, shape: TiledShape, label: string) {
-  const { rows, tokens, lanes, slices } = shape;
-  const { tileRows, tileTokens, threads, vectors } = sizesOf(shape);
+  const { rows, tokens, lanes, slices, step, f16 } = shape;
+  const { tile, threads, vectors } = sizesOf(shape);
+  const octets = step / 8;
+  const partLanes = Math.max(1, threads / tile[0]);
+  const chunks = Number(constants.CHUNKS);
   return kernel(
     MATMUL_TILED,
     {
       ...constants,
-      ...tileConstants(constants, gated, { ...shape, tile: [tileRows, tileTokens], threads }),
-      MATRICES: false,
       HALF_ROWS: rows / 2,
       THREAD_TOKENS: tokens,
       ROW_LANES: lanes[0],
       TOKEN_LANES: lanes[1],
+      ...tileRows(gated, tile[0], threads),
+      SLICES: slices,
       SLICED: slices > 1,
+      THREADS: threads * slices,
+      F16: f16,
+      TILE_TOKENS: tile[1],
+      STEPS: CHUNK_COLUMNS / step,
+      VECTORS: vectors,
       // eight words of 16 bytes are all banks once
       LINE_ROWS: 8 / vectors,
-      WEIGHT_VECTORS: tileRows * vectors,
-      INPUT_VECTORS: tileTokens * vectors,
+      OCTETS: octets,
+      PART_LANES: partLanes,
+      PARTS: Math.ceil(octets / partLanes),
+      WEIGHT_VECTORS: tile[0] * vectors,
+      INPUT_VECTORS: tile[1] * vectors,
+      X_LOADS: Math.ceil((tile[1] * vectors) / threads),
       BUFFERS: 2 * slices,
+      SLICE_CHUNKS: Math.ceil(chunks / slices),
+      GUARDED: Boolean(constants.RAGGED) || chunks % slices !== 0,
     },
     label,
   );
 }
 
-/** A tile that the threads of a slice fill, `step` columns at a time. */
-export interface Tile {
-  tile: readonly [rows: number, tokens: number];
-  step: number;
-  f16: boolean;
-  threads: number;
-  slices: number;
-}
+/** Constants of shaders/lib/tile-rows.wgsl: which of the threads of a slice decodes which rows of a tile. */
+export const tileRows = (gated: boolean, rows: number, threads: number) => ({
+  SLICE_THREADS: threads,
+  TILE_ROWS: rows,
+  OUT_TILE_ROWS: gated ? rows / 2 : rows,
+  DECODE_ROWS: Math.max(1, rows / threads),
+});
 
-/** Which thread decodes and fetches what of a tile: the same, whoever multiplies it. */
-export function tileConstants(constants: Constants, gated: boolean, { tile, step, f16, threads, slices }: Tile) {
-  const [rows, tokens] = tile;
-  const [octets, vectors] = [step / 8, step / 4];
-  const partLanes = Math.max(1, threads / rows);
-  const chunks = Number(constants.CHUNKS);
-  return {
-    SLICE_THREADS: threads,
-    SLICES: slices,
-    THREADS: threads * slices,
-    F16: f16,
-    TILE_ROWS: rows,
-    TILE_TOKENS: tokens,
-    OUT_TILE_ROWS: gated ? rows / 2 : rows,
-    STEPS: CHUNK_COLUMNS / step,
-    VECTORS: vectors,
-    OCTETS: octets,
-    DECODE_ROWS: Math.max(1, rows / threads),
-    PART_LANES: partLanes,
-    PARTS: Math.ceil(octets / partLanes),
-    X_LOADS: Math.ceil((tokens * vectors) / threads),
-    SLICE_CHUNKS: Math.ceil(chunks / slices),
-    GUARDED: Boolean(constants.RAGGED) || chunks % slices !== 0,
-  };
-}
+/** Rows and tokens of a workgroup's tile. */
+export const tiledTile = (shape: TiledShape): readonly [rows: number, tokens: number] => sizesOf(shape).tile;

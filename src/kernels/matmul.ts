@@ -57,18 +57,18 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
 const tileOf = ({ tile }: RegisterShape, gated: boolean): number => (gated ? Math.max(1, tile / 2) : tile);
 
 /** Rows of output and tokens that a workgroup takes. */
-function blockOf(gated: boolean, shape: MatmulShape): [rows: number, tokens: number] {
+export function matmulBlock(gated: boolean, shape: MatmulShape): [rows: number, tokens: number] {
   if (shape.kind === 'registers') return [shape.lanes * tileOf(shape, gated), shape.tokens];
   const [rows, tokens] = shape.kind === 'tiled' ? tiledTile(shape) : shape.tile;
   return [gated ? rows / 2 : rows, tokens];
 }
 
 /** Tokens that a workgroup takes: fewer cost as much. */
-export const matmulTokens = (shape: MatmulShape): number => blockOf(false, shape)[1];
+export const matmulTokens = (shape: MatmulShape): number => matmulBlock(false, shape)[1];
 
 /** Workgroups of a matmul over `rows` output rows and `tokens` tokens. */
 export function matmulGroups(outputRows: number, tokens: number, gated: boolean, shape: MatmulShape): [number, number] {
-  const block = blockOf(gated, shape);
+  const block = matmulBlock(gated, shape);
   const [rows, columns] = [Math.ceil(outputRows / block[0]), Math.ceil(tokens / block[1])];
   // Tiles of the same rows come one after another, as their weights are more than what caches hold.
   return shape.kind === 'registers' ? [rows, columns] : [columns, rows];

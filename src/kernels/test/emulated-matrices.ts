@@ -27,7 +27,7 @@ export function emulated(code: string): string {
       /fn main\(/,
       'fn main(@builtin(subgroup_invocation_id) own_lane: u32, @builtin(subgroup_size) own_size: u32,',
     )
-    .replace(/prepare_table\(thread\);/, '$&\n  lane_of_subgroup = own_lane;\n  lanes_of_subgroup = own_size;')
+    .replace(/prepare_table\(lane\);/, '$&\n  lane_of_subgroup = own_lane;\n  lanes_of_subgroup = own_size;')
     .replace(/let (\w+) = subgroupMatrixLoad<Left, row_major>\(\s*&tiles,/g, 'var $1 = load_left(')
     .replace(/let (\w+) = subgroupMatrixLoad<Right, col_major>\(\s*&tiles,/g, 'var $1 = load_right(')
     .replace(/(\w+) = subgroupMatrixMultiplyAccumulate\((\w+), (\w+), \1\);/g, 'multiply(&$2, &$3, &$1);')

@@ -6,7 +6,7 @@ import { denseValues } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { isMatmul, type ProductCandidate } from '../../../kernels/candidates';
 import type { LinearFusion } from '../../../kernels/linear';
-import { isHalf, matmulGroups, matmulKernel } from '../../../kernels/matmul';
+import { isHalf, matmulBlock, matmulGroups, matmulKernel } from '../../../kernels/matmul';
 import { matvecGroups, matvecKernel } from '../../../kernels/matvec';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
 import { bytesOf, sequence, type Trial } from './trial';
@@ -38,7 +38,13 @@ function sizeFor(
   candidate: ProductCandidate,
   chunksAScale: number,
 ): { outputs: number; tokens: number; chunks: number } {
-  if (isMatmul(candidate)) return { outputs: 67, tokens: candidate.role === 'few' ? 7 : 70, chunks: 5 * chunksAScale };
+  if (isMatmul(candidate)) {
+    const few = candidate.role === 'few';
+    if (candidate.shape.kind !== 'matrices') return { outputs: 67, tokens: few ? 7 : 70, chunks: 5 * chunksAScale };
+    // Where a device has fewer subgroups than the kernel counts on, a part of the tile is missing: a whole one is filled.
+    const [rows, most] = matmulBlock(!few, candidate.shape);
+    return { outputs: rows + 3, tokens: few ? most - 1 : most + 6, chunks: Math.max(3, 2 * chunksAScale) };
+  }
   const { lanes, slices, tile } = candidate.shape;
   const outputs = (lanes === 'even' ? 8 : lanes) * tile + 3;
   return { outputs, tokens: candidate.role === 'head' ? 3 : 1, chunks: (slices + 1) * chunksAScale };
