@@ -323,7 +323,7 @@ describe('subgroup matrices, emulated', () => {
     ['Q4_K', matrices(INTEL, { tile: [32, 32], grid: [2, 2], step: 32 })],
     ['Q6_K', matrices(NVIDIA, { tile: [64, 32], grid: [2, 2], step: 16 })],
     ['bf16', matrices(INTEL, { tile: [64, 32], grid: [2, 2], step: 16 })],
-    ['f32', matrices(APPLE, { tile: [64, 32], grid: [2, 2], step: 32 })],
+    ['f32', matrices(APPLE, { tile: [64, 32], grid: [2, 2], step: 16 })],
   ])('%s: rows, columns and tokens that end inside a tile', (name, shape) => {
     const at = FORMATS.findIndex(([one]) => one === name);
     const [, format, cols] = FORMATS[at];

@@ -4,10 +4,12 @@ import { type MatrixFormat, NF4_CODEBOOK } from '../../../formats/matrix';
 import type { Gpu } from '../../../gpu/device';
 import type { DeviceProfile } from '../../../gpu/device-profile';
 import { Pipelines } from '../../../gpu/pipelines';
+import type { SubgroupMatrices } from '../../../gpu/subgroup-matrices';
 import { ownGpu, testGpu } from '../../../gpu/test-device';
 import { type Candidate, candidatesFor, isProduct, PRODUCT_ROLES, withCandidates } from '../../../kernels/candidates';
 import { type MatmulShape, matmulName } from '../../../kernels/matmul';
 import { type MatvecShape, matvecName } from '../../../kernels/matvec';
+import { emulatedProfile, withEmulatedMatrices } from '../../../kernels/test/emulated-matrices';
 import { MATMULS, VARIANTS } from '../../../kernels/variants';
 import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import type { KvType } from '../../../memory/kv';
@@ -192,6 +194,55 @@ describe.each(BREAKS)('a variant of which %s is caught, and the next best one ta
     expect(Object.keys(result.rejected)).toEqual(candidates([PLAIN]).map(variantName));
     expect(result.choice).toMatchObject({ mlp: { name: matvecName(SUBGROUPS) }, matmul: { name: matmulName(tiled) } });
     gpu.device.destroy();
+  });
+});
+
+describe('products by subgroup matrices, emulated', () => {
+  const of = { m: 8, n: 8, k: 8, f16: false };
+  const shapeFor = ({ profile }: Gpu) =>
+    ({
+      kind: 'matrices',
+      table: 'workgroup',
+      tile: [64, 32],
+      grid: [2, 2],
+      step: 16,
+      of: profile.matrices as SubgroupMatrices,
+      smaller: false,
+    }) as const;
+  const name = 'subgroup matrices 64x32 of 8x8x8, 16 columns';
+
+  it('answer as transformers does, in a whole model', async () => {
+    const gpu = withEmulatedMatrices(await ownGpu(), of);
+    const result = await tuned(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu)]) });
+    expect(result.choice.matmul).toEqual({ name, ms: expect.any(Number) });
+    gpu.device.destroy();
+  });
+
+  it.each<[string, (code: string) => string]>([
+    ['its subgroups are fewer than it counts on', (code) => code.replace(/block < 4u/g, 'block < 3u')],
+    ['it adds nothing up', (code) => code.replace(/(sum\w+) = (subgroupMatrix\w+)\((.*), sum\w+\);/g, '$1 = Sums();')],
+    ['it takes rows for columns', (code) => code.replace(/% 8u;/g, '/ 8u;')],
+    ['it does not compile', (code) => `${code}\nfn nothing( {`],
+  ])('where %s, that is caught, and the next best one taken', async (_, broken) => {
+    const codes: string[] = [];
+    const gpu = withEmulatedMatrices(await ownGpu(), of, (code) => {
+      codes.push(code);
+      expect(broken(code)).not.toBe(code);
+      return broken(code);
+    });
+    const result = await checked(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu), REGISTERS]) });
+    expect(codes.length).toBeGreaterThan(0);
+    expect(result.rejected).toEqual({ [`matmul ${name}`]: expect.any(String) });
+    expect(result.choice.matmul!.name).toBe(matmulName(REGISTERS));
+    gpu.device.destroy();
+  });
+
+  it('that a device says it has, and has not, are rejected with what it says', async () => {
+    const own = await testGpu();
+    const gpu = { ...own, profile: emulatedProfile(own.profile, of) };
+    const result = await checked(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu), REGISTERS]) });
+    expect(result.rejected).toEqual({ [`matmul ${name}`]: expect.stringContaining('subgroup_matrix') });
+    expect(result.choice.matmul!.name).toBe(matmulName(REGISTERS));
   });
 });
 
