@@ -98,6 +98,7 @@ export const EVERYTHING: DeviceProfile = {
   vendor: '',
   software: false,
   subgroups: { min: 4, max: 128 },
+  matrices: { m: 16, n: 16, k: 16, f16: true, lanes: 32, smaller: null },
   f16: true,
   intDot: true,
   workgroup: { bytes: 1 << 20, threads: 1024 },
@@ -134,8 +135,10 @@ const forced = (candidates: readonly Candidate[]): KernelShapes => {
 };
 
 /** What a device lacks for a row. */
-export function lacking(candidates: readonly Candidate[], { subgroups, f16 }: DeviceProfile): string {
+export function lacking(candidates: readonly Candidate[], { subgroups, f16, matrices }: DeviceProfile): string {
   const text = JSON.stringify(candidates[0].shape);
+  if (text.includes('"kind":"matrices"') && !text.includes(JSON.stringify(matrices)))
+    return matrices ? 'subgroup matrices of other sizes' : 'no subgroup matrices';
   if (!f16 && text.includes('"f16":true')) return 'no f16';
   if (!subgroups && text.includes('"subgroups":true')) return 'no subgroups';
   return 'too little workgroup memory';

@@ -26,6 +26,7 @@ const PROFILE: DeviceProfile = {
   vendor: '',
   software: false,
   subgroups: { min: 32, max: 32 },
+  matrices: null,
   f16: false,
   intDot: true,
   workgroup: { bytes: 32768, threads: 1024 },
