@@ -137,8 +137,11 @@ const forced = (candidates: readonly Candidate[]): KernelShapes => {
 /** What a device lacks for a row. */
 export function lacking(candidates: readonly Candidate[], { subgroups, f16, matrices }: DeviceProfile): string {
   const text = JSON.stringify(candidates[0].shape);
-  if (text.includes('"kind":"matrices"') && !text.includes(JSON.stringify(matrices)))
-    return matrices ? 'subgroup matrices of other sizes' : 'no subgroup matrices';
+  if (candidates[0].name.startsWith('subgroup matrices')) {
+    if (!matrices) return 'no subgroup matrices';
+    const { m, n, k } = matrices;
+    if (!candidates[0].name.includes(`of ${m}x${n}x${k},`)) return 'subgroup matrices of other sizes';
+  }
   if (!f16 && text.includes('"f16":true')) return 'no f16';
   if (!subgroups && text.includes('"subgroups":true')) return 'no subgroups';
   return 'too little workgroup memory';

@@ -8,7 +8,7 @@ import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { nullDevice, testGpu } from '../gpu/test-device';
 import { INCLUDES } from './includes';
 import { matmulKernel } from './matmul';
-import { matricesShapes } from './matmul-matrices';
+import { type MatricesShape, matricesShape, matricesShapes } from './matmul-matrices';
 import { usesMatrices } from './test/emulated-matrices';
 import { deviceMatrix } from './test/lab';
 
@@ -78,12 +78,7 @@ describe('products by subgroup matrices', () => {
     const shapes = (['matmul', 'few'] as const).flatMap((role) => matricesShapes({ matrices: of }, role));
     expect(shapes.length).toBe(of.smaller ? 8 : 4);
     for (const shape of shapes) {
-      const made = matmulKernel(
-        deviceMatrix(NF4, 128, 128),
-        { gated: 'silu', outputStride: 64 },
-        { kind: 'matrices', table: 'workgroup', ...shape },
-        'matmul',
-      );
+      const made = matmulKernel(deviceMatrix(NF4, 128, 128), { gated: 'silu', outputStride: 64 }, shape, 'matmul');
       expect(usesMatrices(made.code)).toBe(true);
       expect(await faults(made.code), JSON.stringify(shape)).toEqual([]);
     }
@@ -92,24 +87,13 @@ describe('products by subgroup matrices', () => {
   it('become a pipeline where there is room for them', async () => {
     // of Dawn's null backend, which has 16 KiB and subgroups of up to 128 threads
     const of = { ...DEVICES[0], lanes: 128 };
-    const shape = {
-      kind: 'matrices',
-      table: 'workgroup',
-      tile: [32, 32],
-      grid: [2, 1],
-      step: 8,
-      of,
-      smaller: false,
-    } as const;
-    const made = matmulKernel(deviceMatrix(NF4, 64, 128), { accumulate: true, outputStride: 64 }, shape, 'matmul');
-    expect(await Pipelines.of(anywhere).get(made)).toBeInstanceOf(GPUComputePipeline);
+    const shape = { tile: [32, 32], grid: [2, 1], step: 8, of, smaller: false } as const;
+    const fusion = { accumulate: true, outputStride: 64 };
+    const kernelOf = (given: MatricesShape) =>
+      matmulKernel(deviceMatrix(NF4, 64, 128), fusion, matricesShape(given), 'matmul');
+    expect(await Pipelines.of(anywhere).get(kernelOf(shape))).toBeInstanceOf(GPUComputePipeline);
     // a workgroup has as many threads as its subgroups may have, or a multiple
-    const few = matmulKernel(
-      deviceMatrix(NF4, 64, 128),
-      { outputStride: 64 },
-      { ...shape, of: { ...of, lanes: 32 } },
-      'matmul',
-    );
+    const few = kernelOf({ ...shape, of: { ...of, lanes: 32 } });
     await expect(Pipelines.of(anywhere).get(few)).rejects.toThrow('multiple of the device maxSubgroupSize');
   });
 });

@@ -68,24 +68,30 @@ export function candidatesFor(profile: DeviceProfile): Candidate[] {
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
     profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
-  const matrices = (role: 'matmul' | 'few') =>
-    matricesShapes(profile, role).map((shape) => ({ kind: 'matrices', table: 'workgroup', ...shape }) as const);
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
     switch (role) {
       case 'few':
         return own.few
-          ? named([own.few, ...able(FEW_TOKENS), ...able(matrices(role)), small.matmul], matmulName, (one) => ({
-              role,
-              ...one,
-            }))
+          ? named(
+              [own.few, ...able(FEW_TOKENS), ...able(matricesShapes(profile, role)), small.matmul],
+              matmulName,
+              (one) => ({
+                role,
+                ...one,
+              }),
+            )
           : [];
       case 'matmul':
-        return named([own.matmul, ...able(MATMULS), ...able(matrices(role)), small.matmul], matmulName, (one) => ({
-          role,
-          ...one,
-        }));
+        return named(
+          [own.matmul, ...able(MATMULS), ...able(matricesShapes(profile, role)), small.matmul],
+          matmulName,
+          (one) => ({
+            role,
+            ...one,
+          }),
+        );
       case 'decodeAttention': {
         const lanes = decode.kind === 'lanes' ? [{ ...decode, subgroups: false }] : [];
         const first = profile.subgroups || decode.kind !== 'lanes' ? [decode] : [];

@@ -11,8 +11,8 @@ import type { DeviceProfile } from '../gpu/device-profile';
 import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { testGpu } from '../gpu/test-device';
 import type { LinearFusion } from './linear';
-import { isHalf, type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
-import { type MatricesShape, matricesShapes } from './matmul-matrices';
+import { isHalf, type MatmulShape, matmulBlock, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
+import { type MatricesShape, matricesShape, matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { emulated, emulatedProfile } from './test/emulated-matrices';
 import { K_QUANTS } from './test/k-quants';
@@ -314,7 +314,7 @@ if (!profile.f16) console.warn('Subgroup matrices of f16 are emulated in f32, as
 describe('subgroup matrices, emulated', () => {
   const matrices = (own: DeviceProfile, more: Pick<MatricesShape, 'tile' | 'grid' | 'step'>): MatmulShape => {
     const of = own.matrices as SubgroupMatrices;
-    return { kind: 'matrices', table: 'workgroup', of, smaller: false, ...more };
+    return matricesShape({ of, smaller: false, ...more });
   };
   it.each([
     ['NF4 in 64', matrices(APPLE, { tile: [64, 32], grid: [4, 2], step: 8 })],
@@ -334,9 +334,8 @@ describe('subgroup matrices, emulated', () => {
   it.each(['matmul', 'few'] as const)(
     '%s: the first tile that a tuner tries; one token, no number behind it',
     async (role) => {
-      const [first] = matricesShapes(APPLE, role);
-      const [rows, tokens] = first.tile;
-      const shape = { kind: 'matrices', table: 'workgroup', ...first } as const;
+      const [shape] = matricesShapes(APPLE, role);
+      const [rows, tokens] = matmulBlock(false, shape);
       const gated = {
         format: nf4(64),
         rows: rows + 6,

@@ -9,6 +9,7 @@ import type { Constants } from '../gpu/preprocess';
 import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { CHUNK_COLUMNS } from '../memory/layout';
 import { type Description, kernel } from './kernel';
+import type { MatmulShape } from './matmul';
 import { type TiledShape, tileRows } from './matmul-tiled';
 import { MATRIX_BINDINGS } from './matrix';
 
@@ -52,21 +53,30 @@ function sizesOf({ tile, grid, step, of, smaller }: MatricesShape) {
   };
 }
 
-/** Threads of a workgroup, and bytes of workgroup memory that it takes at most. */
-export function matricesNeeds(shape: MatricesShape): { threads: number; bytes: number } {
-  const { blocks, size, bytes } = sizesOf(shape);
-  return { threads: blocks * size, bytes: bytes + 64 };
-}
-
-/** Its name in info() and in tables: "subgroup matrices 64x64 of 16x16x16, f16". */
-export function matricesName({ tile, step, of, smaller }: MatricesShape): string {
+/** The shape as matmul.ts has it: "subgroup matrices 64x64 of 16x16x16, 32 columns, f16". */
+export function matricesShape(given: MatricesShape): MatmulShape {
+  const { tile, step, of, smaller } = given;
   const { m, n, k, f16 } = of;
-  const size = smaller && `subgroups of ${of.smaller}`;
-  const parts = [`subgroup matrices ${tile.join('x')} of ${m}x${n}x${k}, ${step} columns`, f16 && 'f16', size];
-  return parts.filter(Boolean).join(', ');
+  const { blocks, size, bytes } = sizesOf(given);
+  const parts = [
+    `subgroup matrices ${tile.join('x')} of ${m}x${n}x${k}, ${step} columns`,
+    f16 && 'f16',
+    smaller && `subgroups of ${size}`,
+  ];
+  return {
+    kind: 'own',
+    name: parts.filter(Boolean).join(', '),
+    table: 'workgroup',
+    tile,
+    threads: blocks * size,
+    // and a codebook
+    bytes: bytes + 64,
+    f16,
+    make: (constants, gated, label) => matricesKernel(constants, gated, given, label),
+  };
 }
 
-export function matricesKernel(constants: Constants, gated: boolean, shape: MatricesShape, label: string) {
+function matricesKernel(constants: Constants, gated: boolean, shape: MatricesShape, label: string) {
   const { tile, grid, step, of, smaller } = shape;
   const { rows, tokens, steps, blocks, stride, elements, size } = sizesOf(shape);
   const threads = blocks * size;
@@ -125,7 +135,7 @@ const USES: Record<'matmul' | 'few', readonly Use[]> = {
 export function matricesShapes(
   { matrices: of }: Pick<DeviceProfile, 'matrices'>,
   role: 'matmul' | 'few',
-): MatricesShape[] {
+): MatmulShape[] {
   if (!of) return [];
   return USES[role].flatMap(({ tile, grid, steps }) => {
     // a step has whole matrices
@@ -133,6 +143,6 @@ export function matricesShapes(
     const shape = { tile, grid, step, of, smaller: false };
     const { rows, tokens } = sizesOf(shape);
     if (!Number.isInteger(rows) || !Number.isInteger(tokens)) return [];
-    return of.smaller ? [shape, { ...shape, smaller: true }] : [shape];
+    return [shape, ...(of.smaller ? [{ ...shape, smaller: true }] : [])].map(matricesShape);
   });
 }

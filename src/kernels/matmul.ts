@@ -1,13 +1,13 @@
 /**
- * Many tokens' linear layer, in registers (this shader) or tiled through workgroup memory (matmul-tiled.ts), there by
- * subgroup matrices, too (matmul-matrices.ts). Reference: execute/cpu/linear.ts, test: linear.gpu.test.ts.
+ * Many tokens' linear layer, in registers (this shader) or tiled through workgroup memory (matmul-tiled.ts). Reference:
+ * execute/cpu/linear.ts, test: linear.gpu.test.ts.
  */
 import source from '../../shaders/matmul.wgsl?raw';
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { Constants } from '../gpu/preprocess';
 import type { DeviceMatrix } from '../memory/layout';
-import { type Description, kernel } from './kernel';
+import { type Description, type Kernel, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
-import { type MatricesShape, matricesKernel, matricesName, matricesNeeds } from './matmul-matrices';
 import { type TiledShape, tiledKernel, tiledNeeds, tiledTile } from './matmul-tiled';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
 
@@ -24,16 +24,29 @@ interface RegisterShape {
   tokens: number;
 }
 
+/** A shape with a kernel of its own, which only who tries it knows of (matmul-matrices.ts): most devices never need it. */
+export interface OwnShape {
+  kind: 'own';
+  name: string;
+  /** rows, two times those of outputs where the layer is gated, and tokens of a workgroup */
+  tile: readonly [rows: number, tokens: number];
+  /** of a workgroup: threads, and bytes of its memory */
+  threads: number;
+  bytes: number;
+  f16: boolean;
+  make(constants: Constants, gated: boolean, label: string): Kernel<keyof typeof MATMUL.bindings>;
+}
+
 export type MatmulShape = { table: CodebookTable } & (
   | ({ kind: 'registers' } & RegisterShape)
   | ({ kind: 'tiled' } & TiledShape)
-  | ({ kind: 'matrices' } & MatricesShape)
+  | OwnShape
 );
 
 /** A shape's name in info() and in tables. */
 export const matmulName = (shape: MatmulShape): string => {
   if (shape.kind === 'registers') return `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
-  if (shape.kind === 'matrices') return matricesName(shape);
+  if (shape.kind === 'own') return shape.name;
   const { rows, tokens, lanes, slices, step, f16 } = shape;
   const tile = `tiled ${rows * lanes[0]}x${tokens * lanes[1]} by ${rows}x${tokens}, ${step} columns`;
   return [tile, slices > 1 && `${slices} slices`, f16 && 'f16'].filter(Boolean).join(', ');
@@ -43,7 +56,7 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
   const gated = fusion.gated !== undefined;
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
   if (shape.kind === 'tiled') return tiledKernel(base, gated, shape, label);
-  if (shape.kind === 'matrices') return matricesKernel(base, gated, shape, label);
+  if (shape.kind === 'own') return shape.make(base, gated, label);
   const { lanes, tokens } = shape;
   const tile = tileOf(shape, gated);
   return kernel(
@@ -74,13 +87,12 @@ export function matmulGroups(outputRows: number, tokens: number, gated: boolean,
   return shape.kind === 'registers' ? [rows, columns] : [columns, rows];
 }
 
-/** Whether a device has what a shape needs: threads, workgroup memory, f16; subgroup matrices are the device's own. */
+/** Whether a device has what a shape needs: threads, workgroup memory, f16. */
 export function matmulSuits(shape: MatmulShape, { f16, workgroup }: Pick<DeviceProfile, 'f16' | 'workgroup'>): boolean {
   if (shape.kind === 'registers') return shape.lanes <= workgroup.threads;
-  const { threads, bytes } = shape.kind === 'tiled' ? tiledNeeds(shape) : matricesNeeds(shape);
-  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !isHalf(shape));
+  const { threads, bytes } = shape.kind === 'tiled' ? tiledNeeds(shape) : shape;
+  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16);
 }
 
 /** Whether it multiplies f16. */
-export const isHalf = (shape: MatmulShape): boolean =>
-  (shape.kind === 'tiled' && shape.f16) || (shape.kind === 'matrices' && shape.of.f16);
+export const isHalf = (shape: MatmulShape): boolean => shape.kind !== 'registers' && shape.f16;

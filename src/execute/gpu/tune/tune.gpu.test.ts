@@ -8,6 +8,7 @@ import type { SubgroupMatrices } from '../../../gpu/subgroup-matrices';
 import { ownGpu, testGpu } from '../../../gpu/test-device';
 import { type Candidate, candidatesFor, isProduct, PRODUCT_ROLES, withCandidates } from '../../../kernels/candidates';
 import { type MatmulShape, matmulName } from '../../../kernels/matmul';
+import { matricesShape } from '../../../kernels/matmul-matrices';
 import { type MatvecShape, matvecName } from '../../../kernels/matvec';
 import { emulatedProfile, withEmulatedMatrices } from '../../../kernels/test/emulated-matrices';
 import { MATMULS, VARIANTS } from '../../../kernels/variants';
@@ -200,15 +201,7 @@ describe.each(BREAKS)('a variant of which %s is caught, and the next best one ta
 describe('products by subgroup matrices, emulated', () => {
   const of = { m: 8, n: 8, k: 8, f16: false };
   const shapeFor = ({ profile }: Gpu) =>
-    ({
-      kind: 'matrices',
-      table: 'workgroup',
-      tile: [64, 32],
-      grid: [2, 2],
-      step: 16,
-      of: profile.matrices as SubgroupMatrices,
-      smaller: false,
-    }) as const;
+    matricesShape({ tile: [64, 32], grid: [2, 2], step: 16, of: profile.matrices as SubgroupMatrices, smaller: false });
   const name = 'subgroup matrices 64x32 of 8x8x8, 16 columns';
 
   it('answer as transformers does, in a whole model', async () => {
