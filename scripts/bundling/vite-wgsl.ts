@@ -63,9 +63,10 @@ export function minifyWgsl(source: string): string {
 }
 
 /** What declares a name: a keyword before it, or its type behind it. */
-const DECLARED = /\b(?:let|var|const|fn|struct|alias)(?:<[^>]*>)? (\w+)|(?<=[({,)]\s?)(\w+)(?=:)/g;
-/** A constant of the preprocessor, which is kept, or a name. */
-const NAME = /\$\w+|(?<!\w)[A-Za-z_]\w*/g;
+const DECLARED = /\b(?:let|var|const|fn|struct|alias)(?:<[^>]*>)? ([A-Za-z]\w*)|(?<=[({,)]\s?)([A-Za-z]\w*)(?=:)/g;
+/** A constant of the preprocessor, which is kept, or a name, without the index that it may end with. */
+const NAME = /\$\w+|(?<!\w)[A-Za-z](?:\w*[A-Za-z])?/g;
+const INDEX = /[\d_]+$/;
 /** What WGSL itself calls so: the entry point that pipelines look for, parts of a vector, functions, attributes. */
 const KEPT = /^(main|[xyzw]+|[rgba]+|read|step|mix|round|size|length|sign|distance|normalize|select|group)$/;
 const BUILTIN = /@builtin\((\w+)\)/g;
@@ -80,7 +81,7 @@ export function shortNames(sources: Iterable<string>): Map<string, string> {
   const builtins = new Set([...all.matchAll(BUILTIN)].map(([, name]) => name));
   const uses = new Map<string, number>();
   for (const [, keyword, typed] of all.matchAll(DECLARED)) {
-    const name = keyword ?? typed;
+    const name = (keyword ?? typed).replace(INDEX, '');
     if (name.length > 2 && !KEPT.test(name) && !builtins.has(name)) uses.set(name, 0);
   }
   const taken = new Set<string>();

@@ -75,3 +75,12 @@ export function nullDevice(): Promise<GPUDevice> {
   })();
   return nothing;
 }
+
+/** What WGSL's compiler says against a shader, where every feature may be used: errors, and what is to be removed. */
+export async function faults(code: string): Promise<string[]> {
+  const device = await nullDevice();
+  device.pushErrorScope('validation');
+  const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+  await device.popErrorScope();
+  return messages.filter(({ type }) => type !== 'info').map(({ lineNum, message }) => `${lineNum}: ${message}`);
+}

@@ -3,65 +3,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type MatrixFormat, NF4_CODEBOOK } from '../formats/matrix';
 import { Pipelines } from '../gpu/pipelines';
-import { type Constants, defaultsOf, preprocess } from '../gpu/preprocess';
+import { defaultsOf, preprocess } from '../gpu/preprocess';
 import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
-import { nullDevice, testGpu } from '../gpu/test-device';
+import { faults, nullDevice, testGpu } from '../gpu/test-device';
 import { INCLUDES } from './includes';
 import { matmulKernel } from './matmul';
 import { type MatricesShape, matricesShape, matricesShapes } from './matmul-matrices';
 import { usesMatrices } from './test/emulated-matrices';
 import { deviceMatrix } from './test/lab';
+import { variantsOf } from './test/shader-variants';
 
 const { device } = await testGpu();
 /** Where any feature may be used: f16, subgroup matrices. */
 const anywhere = await nullDevice();
 const shaders = readdirSync('shaders').filter((file) => file.endsWith('.wgsl'));
-
-/** What has to change with a flag. */
-const WITH: Record<string, Constants> = {
-  KV_INT8: { PACKED: false, UNIT: 4, QUAD_WORDS: 1, LOAD_QUADS: 4, LOAD: 16, OUT_LANES: 4, ELEMENT_WORDS: 1 },
-  KV_F32: { PACKED: false, UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4, ELEMENT_WORDS: 4 },
-  VECTORS: { KEY_VECTORS: 1, VALUE_VECTORS: 1, ARRAY_WORDS: 4, ELEMENT_WORDS: 4, PARTS: 2, LOAD: 8 },
-  MULTIPLIER: { BIAS: true },
-  MERGE: { STAGED: true },
-  HALVES: { SCALED: false, QUANTISED: false },
-};
-/** Kinds of matrices, and what is settled by them. */
-const MATRICES: readonly Constants[] = [
-  { MATRIX: 'matrix-q4', SCALING: 'scales-nested', ROW_SCALED: false, OFFSET: false },
-  { MATRIX: 'matrix-q4', SCALING: 'scales-k', SCALED: true, ROW_SCALED: false, QUANTISED: true, OFFSET: true, UNIT: 1 },
-  { MATRIX: 'matrix-q5', SCALED: true, ROW_SCALED: false, QUANTISED: true, OFFSET: true, UNIT: 1 },
-  { MATRIX: 'matrix-q6', SCALED: false, ROW_SCALED: false, QUANTISED: false, OFFSET: false, UNIT: 1 },
-  { MATRIX: 'matrix-q8' },
-  { MATRIX: 'matrix-dense', SCALED: false, ROW_SCALED: false, QUANTISED: false, OFFSET: false, UNIT: 1 },
-];
-
-/** Defaults, one flag of them turned over at a time, and the other kinds of matrices with their flags. */
-function variants(source: string): Constants[] {
-  const flags = (defaults: Constants, settled: Constants = {}) =>
-    Object.entries(defaults).flatMap(([name, value]) =>
-      typeof value === 'boolean' && !(name in settled) ? [{ ...defaults, [name]: !value, ...WITH[name] }] : [],
-    );
-  const own = defaultsOf(source, INCLUDES);
-  const others = 'MATRIX' in own ? MATRICES : [];
-  return [
-    ...flags(own),
-    ...others.flatMap((other) => {
-      const scaling = other.SCALING ? defaultsOf(`#include ${other.SCALING}`, INCLUDES) : {};
-      const matrix = defaultsOf(source.replace('matrix-q4', String(other.MATRIX)), INCLUDES);
-      const defaults = { ...scaling, ...matrix, ...other };
-      return [defaults, ...flags(defaults, other)];
-    }),
-  ];
-}
-
-/** What a compiler says against it: errors, and warnings of what is to be removed from WGSL. */
-async function faults(code: string): Promise<string[]> {
-  anywhere.pushErrorScope('validation');
-  const { messages } = await anywhere.createShaderModule({ code }).getCompilationInfo();
-  await anywhere.popErrorScope();
-  return messages.filter(({ type }) => type !== 'info').map(({ lineNum, message }) => `${lineNum}: ${message}`);
-}
 
 /** Matrices of Apple's, NVIDIA's, AMD's and Intel's GPUs. */
 const DEVICES: readonly SubgroupMatrices[] = [
@@ -108,7 +63,7 @@ describe('a shader alone', () => {
 
   it.each(shaders)('%s is valid in all of its branches', async (file) => {
     const source = readFileSync(`shaders/${file}`, 'utf8');
-    for (const constants of variants(source))
+    for (const constants of variantsOf(source))
       expect(await faults(preprocess(source, constants, INCLUDES)), JSON.stringify(constants)).toEqual([]);
   });
 });
