@@ -13,10 +13,11 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { arithmetic } from '../src/execute/cpu/arithmetic';
 import { GREEDY, largestDifference, take } from '../src/execute/cpu/test/models';
+import { logProbability } from '../src/execute/log-probability';
 import { argmax } from '../src/execute/sampler/chain';
 import type { KvType } from '../src/memory/kv';
 import { parse } from '../src/node/arguments';
-import { surprise } from '../src/node/commands/perplexity';
+
 import { median } from '../src/node/median';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { createTokenizer } from '../src/text/tokenizer';
@@ -52,7 +53,7 @@ async function compare([exact, int16]: OnCpu[], ids: readonly number[]) {
     apart.push(largestDifference(row, right) / scaleOf(right));
     if (argmax(row) !== argmax(right)) other++;
     if (++step === ids.length) break;
-    for (const [i, logits] of [right, row].entries()) sums[i] += surprise(logits, ids[step]);
+    for (const [i, logits] of [right, row].entries()) sums[i] -= logProbability(logits, ids[step]);
   }
   return { apart, other, perplexities: sums.map((sum) => Math.exp(sum / (ids.length - 1))) };
 }

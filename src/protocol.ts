@@ -603,6 +603,95 @@ export interface PlanQuery
   memoryBudget?: number | null;
 }
 
+/**
+ * How one vector is made of the hidden states of a text's tokens, in sentence-transformers' words: that of the first
+ * ('cls') or the last token, their mean, their sum by the root of their number, their mean weighted by position, or the
+ * largest of each dimension. Special tokens count.
+ */
+export type Pooling = 'lasttoken' | 'mean' | 'cls' | 'max' | 'mean_sqrt_len_tokens' | 'weightedmean';
+
+/** How texts become vectors. What is absent is as the model's own sentence-transformers files say. */
+export interface EmbedOptions {
+  /**
+   * How one vector is made of many. Without such files: 'lasttoken', and 'mean' where the checkpoint has no head, as
+   * sentence-transformers has it.
+   */
+  pooling?: Pooling;
+  /** Whether vectors have the length 1. Without such files: false. */
+  normalize?: boolean;
+  /**
+   * Values that are kept of each vector, the first of them, for models that were trained for that (Matryoshka); vectors
+   * of length 1 have it again afterwards. Default: all.
+   */
+  dimensions?: number;
+  /**
+   * Name of the prompt that is put before each text, e.g. 'query'; '' puts none. Default: the model's default prompt,
+   * where it has one.
+   */
+  prompt?: string;
+}
+
+export interface EmbedRequest {
+  id: number;
+  texts: readonly string[];
+  options: EmbedOptions;
+}
+
+/** Vectors of texts. */
+export interface Embeddings {
+  /** A vector of each text, in their order. */
+  embeddings: Float32Array[];
+  /** The ids of each text as the model read it: prompt and special tokens included. */
+  ids: number[][];
+  /** Values of a vector. */
+  dimensions: number;
+  /** Tokens of all texts together. */
+  tokens: number;
+}
+
+/** How documents are judged. */
+export interface RerankOptions {
+  /**
+   * What the document is judged for. Default: 'Given a web search query, retrieve relevant passages that answer the
+   * query'.
+   */
+  instruction?: string;
+}
+
+export interface RerankRequest {
+  id: number;
+  pairs: readonly { query: string; document: string }[];
+  options: RerankOptions;
+}
+
+/** How well documents answer a query. */
+export interface Ranking {
+  /** Of each document, in their order, the probability (0 to 1) that it does. */
+  scores: number[];
+  /** Tokens of all prompts together. */
+  tokens: number;
+  /** Of these, tokens that were not computed again, as the prompt before began with them. */
+  reusedTokens: number;
+}
+
+export interface ScoreRequest {
+  id: number;
+  texts: readonly (string | readonly number[])[];
+}
+
+/** How likely the model finds a text. */
+export interface TextScore {
+  /** The text's ids, with the beginning-of-text token where the tokenizer puts one. */
+  ids: number[];
+  /**
+   * Natural logarithms of the probability of each id after those before it, without temperature or any other sampling
+   * rule: logProbs[i] is that of ids[i + 1], as nothing says how likely the first is.
+   */
+  logProbs: Float64Array;
+  /** Sum of logProbs: the logarithm of the probability of all that follows the first id. */
+  sum: number;
+}
+
 /** The worker's face. One model a worker. */
 export interface WorkerApi {
   /**
@@ -615,6 +704,12 @@ export interface WorkerApi {
   inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** @throws invalid-option, context-overflow, out-of-memory, unsupported-architecture, corrupt-checkpoint, aborted */
+  embed(request: EmbedRequest): Promise<Embeddings>;
+  /** @throws invalid-option for a model that is no reranker; context-overflow, out-of-memory, aborted */
+  rerank(request: RerankRequest): Promise<Ranking>;
+  /** @throws invalid-option, context-overflow, out-of-memory, aborted */
+  score(request: ScoreRequest): Promise<TextScore[]>;
   /**
    * Saves a conversation's cache under a name.
    * @param id what cancel() takes
@@ -633,7 +728,7 @@ export interface WorkerApi {
   deleteSavedCache(name: string): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
-  /** Stops load, generate, setLora or saveCache number `id`; unknown ids are ignored. */
+  /** Stops load, generate, setLora, embed, rerank, score or saveCache number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   /**
    * Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow

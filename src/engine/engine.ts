@@ -1,8 +1,11 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { throwIfAborted } from '../errors';
 import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS } from '../options/load';
-import { checkOptions, over, type Specs } from '../options/spec';
+import { EMBED_OPTIONS, RERANK_OPTIONS } from '../options/reading';
+import { checkOptions, over, refuse, type Specs } from '../options/spec';
 import type {
+  Embeddings,
+  EmbedOptions,
   GenerateRequest,
   LoadRequest,
   MemoryInfo,
@@ -11,9 +14,12 @@ import type {
   PlanInfo,
   PlanQuery,
   PromptOptions,
+  Ranking,
+  RerankOptions,
+  TextScore,
 } from '../protocol';
 import type { Answer, GenerateOptions } from './answer';
-import { idsOf, messagesOf, plain, planQuery, textOf } from './arguments';
+import { idsOf, messagesOf, plain, planQuery, textOf, textsOf } from './arguments';
 import {
   type Chats,
   type ChatTemplateOptions,
@@ -27,6 +33,12 @@ import type { HeldModel } from './held-model';
 import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
+
+/** What ends a request before it is done. */
+export interface Stoppable {
+  /** When it fires, the request fails as `aborted`. */
+  signal?: AbortSignal;
+}
 
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
@@ -235,10 +247,77 @@ export class Engine {
   }
 
   /**
+   * A vector of each text, as sentence-transformers makes them where its files stand beside the model: pooling, prompts
+   * and what else follows are read from there. For other models, say how.
+   * @param texts one, or a list of at least one
+   * @throws invalid-option for a prompt that the model does not have (with the names of those it has), more dimensions
+   * than it has, or what is no text; context-overflow for a text that is too long; unsupported-architecture where the
+   * model's files ask for what is not known here; out-of-memory, aborted
+   */
+  embed(texts: string | readonly string[], options: EmbedOptions & Stoppable = {}): Promise<Embeddings> {
+    return this.#read(options, EMBED_OPTIONS, (api, id, options) =>
+      api.embed({ id, texts: textsOf('texts', texts), options }),
+    );
+  }
+
+  /**
+   * How well each document answers the query, by a Qwen3-Reranker. What their prompts begin with is computed once.
+   * @param documents a list of at least one
+   * @returns scores in the documents' order
+   * @throws invalid-option for a model that is no reranker, or what is no text; context-overflow for a document that is
+   * too long; out-of-memory, aborted
+   */
+  rerank(
+    query: string,
+    documents: string | readonly string[],
+    options: RerankOptions & Stoppable = {},
+  ): Promise<Ranking> {
+    return this.#read(options, RERANK_OPTIONS, (api, id, options) => {
+      const asked = textOf('query', query);
+      const pairs = textsOf('documents', documents).map((document) => ({ query: asked, document }));
+      return api.rerank({ id, pairs, options });
+    });
+  }
+
+  /**
+   * How likely the model finds each text, token by token. Names of special tokens in it are read as such, as in a plain
+   * prompt.
+   * @param texts a list of at least one; a text or its ids
+   * @throws invalid-option for what is neither, and for ids that the model does not have; context-overflow for a text
+   * that is too long; out-of-memory, aborted
+   */
+  score(texts: readonly (string | readonly number[])[], options: Stoppable = {}): Promise<TextScore[]> {
+    return this.#read(options, {}, (api, id) => {
+      if (!Array.isArray(texts)) refuse('texts', texts, 'a list of texts, or of lists of token ids');
+      const copy = texts.map((text) => (typeof text === 'string' ? text : idsOf('texts', text, 'texts or token ids')));
+      return api.score({ id, texts: copy });
+    });
+  }
+
+  /**
    * Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`.
    */
   dispose(): void {
     this.#model.dispose();
+  }
+
+  /** Has the worker read something, and can stop it. */
+  async #read<O extends object, T>(
+    given: O & Stoppable,
+    specs: Specs<O>,
+    call: (api: RunningWorker['api'], id: number, options: O) => Promise<T>,
+  ): Promise<T> {
+    const all = { ...specs, signal: LOAD_OPTIONS.signal } as Specs;
+    const checked = checkOptions(all, given as Record<string, unknown>);
+    const { signal, ...options } = checked as O & Stoppable;
+    throwIfAborted(signal);
+    const id = nextId();
+    return this.#model.run(
+      (worker) => cancellable(worker, id, signal, () => call(worker.api, id, options as unknown as O)),
+      {
+        signal,
+      },
+    );
   }
 
   async #prompt(

@@ -70,6 +70,12 @@ export const tokenBuffers = (vocab: number): [name: string, bytes: number][] => 
   [ADJUSTED, vocab * 4],
 ];
 
+/** The buffer of pooled hidden states: rows of the model's width, then the first position that counts (pool.wgsl). */
+export const POOLED = 'pooled';
+export const POOLED_ROWS = 5;
+/** The buffer of the ids of a pass that are asked about, and then of how likely each was (score-pick.wgsl). */
+export const SCORES = 'scores';
+
 /** The most steps that are encoded ahead of the id that the caller waits for (execute/gpu/steps-ahead.ts). */
 export const MOST_AHEAD = 64;
 /** The most ids that come back at once. */
@@ -108,6 +114,8 @@ export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes
   ['maxima', SAMPLE_GROUPS * 8],
   ['winners', SAMPLE_GROUPS * 8],
   ['kept', (KEPT.masses + SAMPLE_GROUPS) * 4],
+  [POOLED, (POOLED_ROWS * spec.width + 4) * 4],
+  [SCORES, Math.max(chunk, 4) * 4],
   ...Array.from({ length: ID_READBACKS }, (_, read): [string, number] => [idReadback(read), IDS_AT_ONCE * 4]),
   [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
 ];

@@ -70,7 +70,7 @@ function valueWords(spec: Spec): string | undefined {
 }
 
 /** The options of a table as flags, by the name that each has here. */
-function flagsOf<T extends object>(specs: Specs<T>): Flags {
+export function flagsOf<T extends object>(specs: Specs<T>): Flags {
   const flags = [...namedInText<T>(specs, 'cli')].map(([flag, name]): [string, Flag] => {
     const spec = specs[name];
     const many = spec.type === 'texts' || spec.type === 'object';

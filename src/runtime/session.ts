@@ -39,6 +39,8 @@ export interface Session extends WorkerApi {
 const answering = () => import('./answering');
 /** for conversations that are to last */
 const promptCache = () => import('./prompt-cache');
+/** for who asks for no answers, but for vectors and likelihoods */
+const reading = () => import('./reading');
 /** for who asks what is kept: not needed to load a model */
 const storedModels = () => import('../store/stored-models');
 
@@ -130,6 +132,21 @@ export function createSession(host: Host): Session {
       enqueue(request.id, tokens, async (signal) => {
         const { respond } = await answering();
         return onDevice((model) => respond(model, request, (message) => tokens.postMessage(message), signal));
+      }),
+    embed: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { embed } = await reading();
+        return onDevice((model) => embed(model, request, signal));
+      }),
+    rerank: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { rerank } = await reading();
+        return onDevice((model) => rerank(model, request, signal));
+      }),
+    score: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { score } = await reading();
+        return onDevice((model) => score(model, request, signal));
       }),
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.sequences.close(conversation)),

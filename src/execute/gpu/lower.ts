@@ -100,6 +100,8 @@ class Lowering {
         return;
       case 'norm': {
         const norm = { ...step, weight: this.#vector(step, step.weight) };
+        // of a model without a head, which nobody's layers follow
+        if (!next) this.#stage = 'head';
         if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = norm;
         else this.#normOp(norm, next);
         return;
