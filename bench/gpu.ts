@@ -5,9 +5,10 @@
  *   node scripts/run.mjs ../bench/gpu [--only TEXT] [--contexts 128,4096,16384] [--minutes 8] [--quick] [--out FOLDER]
  *     [--shipped]
  *
- * Through Dawn, with what browsers have behind flags (subgroup matrices), or without it (--shipped). --only takes the geometries with that text in their names (gpu-geometries.ts), --quick a small one
- * and one variant: for tests. What there is no time for is said. bench/gpu-pack.ts packs it for a machine that has
- * nothing but Node. Exit status 1 when a variant is wrong, or nothing was measured.
+ * Through Dawn, with what browsers have behind flags (subgroup matrices), or without it (--shipped). --only takes the
+ * geometries with that text in their names (gpu-geometries.ts), --quick a small one and one variant: for tests. What
+ * there is no time for is said. bench/gpu-pack.ts packs it for a machine that has nothing but Node. Exit status 1 when
+ * a variant is wrong, or nothing was measured.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';

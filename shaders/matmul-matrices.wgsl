@@ -1,5 +1,5 @@
-// Many tokens' linear layer by subgroup matrices: products of M x K weights and K x N inputs that a subgroup computes as
-// one, whose sums are f32. A workgroup takes a tile of TILE_ROWS rows x TILE_TOKENS tokens as matmul-tiled.wgsl does:
+// Many tokens' linear layer by subgroup matrices: products of M x K weights and K x N inputs that a subgroup computes
+// as one, whose sums are f32. A workgroup takes a tile of TILE_ROWS rows x TILE_TOKENS tokens as in matmul-tiled.wgsl:
 // every weight is decoded once, and tiles lie in workgroup memory twice, with one barrier a step.
 //
 // Each subgroup has one of the tile's BLOCKS blocks, of which GRID_ROWS make its rows: 2 MATRIX_ROWS x MATRIX_TOKENS

@@ -39,8 +39,8 @@ const SIZES: readonly number[] = [8, 16, 32];
  * @param configs of the adapter, what it prefers first; undefined where the browser does not tell
  * @param subgroups threads of one on this device, null where kernels cannot use subgroups
  * @param language features of WGSL: kernels read subgroup_id (Chromium 144)
- * @returns null where the device has none that sums in f32. Sums in f16, the only ones that Metal has of f16, are off by
- * 6e-3 of the scale after 4,096 products and by 1.2e-2 after 14,336 (bench/kernels.md), which answers show: f32 is taken.
+ * @returns null where the device has none that sums in f32. Sums in f16, the only ones that Metal has of f16, are not
+ * used: they are off by 6e-3 of the scale after 4,096 products, and by 1.2e-2 after 14,336 (bench/kernels.md).
  */
 export function subgroupMatrices(
   {

@@ -19,7 +19,7 @@ export const MATMUL_MATRICES = {
   bindings: { ...MATRIX_BINDINGS, x: 3, out: 4, bias: 6, state: 7 },
 } satisfies Description;
 
-/** A workgroup's tile of `grid` blocks, one a subgroup; the device's matrices divide a block's tokens and half its rows. */
+/** A tile of `grid` blocks, one a subgroup. The device's matrices divide a block's tokens, and half of its rows. */
 export interface MatricesShape {
   /** rows and tokens of a tile */
   tile: readonly [rows: number, tokens: number];

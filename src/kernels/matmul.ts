@@ -24,7 +24,7 @@ interface RegisterShape {
   tokens: number;
 }
 
-/** A shape with a kernel of its own, which only who tries it knows of (matmul-matrices.ts): most devices never need it. */
+/** A shape with a kernel of its own, which only who tries it knows (matmul-matrices.ts): most devices never need it. */
 export interface OwnShape {
   kind: 'own';
   name: string;

@@ -41,7 +41,7 @@ function sizeFor(
   if (isMatmul(candidate)) {
     const few = candidate.role === 'few';
     if (candidate.shape.kind !== 'own') return { outputs: 67, tokens: few ? 7 : 70, chunks: 5 * chunksAScale };
-    // Where a device has fewer subgroups than the kernel counts on, a part of the tile is missing: a whole one is filled.
+    // Where a device has fewer subgroups than the kernel counts on, a part of a tile is missing: a whole one is filled.
     const [rows, most] = matmulBlock(!few, candidate.shape);
     return { outputs: rows + 3, tokens: few ? most - 1 : most + 6, chunks: Math.max(3, 2 * chunksAScale) };
   }
