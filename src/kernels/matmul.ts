@@ -7,7 +7,7 @@ import type { DeviceProfile } from '../gpu/device-profile';
 import type { DeviceMatrix } from '../memory/layout';
 import { type Description, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
-import { type TiledShape, tiledBlock, tiledKernel, tiledNeeds } from './matmul-tiled';
+import { exact, type TiledShape, tiledBlock, tiledKernel, tiledNeeds } from './matmul-tiled';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
 
 export const MATMUL = {
@@ -31,15 +31,20 @@ export type MatmulShape = { table: CodebookTable } & (
 /** A shape's name in info() and in tables. */
 export const matmulName = (shape: MatmulShape): string => {
   if (shape.kind === 'registers') return `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
-  const { rows, tokens, lanes, slices, step, f16 } = shape;
+  const { rows, tokens, lanes, slices, step, f16, int8 } = shape;
   const tile = `tiled ${rows * lanes[0]}x${tokens * lanes[1]} by ${rows}x${tokens}, ${step} columns`;
-  return [tile, slices > 1 && `${slices} slices`, f16 && 'f16'].filter(Boolean).join(', ');
+  return [tile, slices > 1 && `${slices} slices`, f16 && 'f16', int8 && 'int8'].filter(Boolean).join(', ');
 };
+
+/** Whether a shape has a matrix's products of int8, and so reads what int8-rows.ts makes. */
+export const takesInt8 = ({ format }: Pick<DeviceMatrix, 'format'>, shape: MatmulShape): boolean =>
+  shape.kind === 'tiled' && shape.int8 === true && (format.type === 'q4' || format.type === 'q8');
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string) {
   const gated = fusion.gated !== undefined;
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
-  if (shape.kind === 'tiled') return tiledKernel(base, gated, shape, label);
+  if (shape.kind === 'tiled')
+    return tiledKernel(matrix, base, gated, shape.int8 && !takesInt8(matrix, shape) ? exact(shape) : shape, label);
   const { lanes, tokens } = shape;
   const tile = tileOf(shape, gated);
   return kernel(
@@ -67,9 +72,12 @@ export function matmulGroups(outputRows: number, tokens: number, gated: boolean,
   return shape.kind === 'tiled' ? [columns, rows] : [rows, columns];
 }
 
-/** Whether a device has what a shape needs: threads, workgroup memory, f16. */
-export function matmulSuits(shape: MatmulShape, { f16, workgroup }: Pick<DeviceProfile, 'f16' | 'workgroup'>): boolean {
+/** Whether a device has what a shape needs: threads, workgroup memory, f16, integer dot products. */
+export function matmulSuits(
+  shape: MatmulShape,
+  { f16, intDot, workgroup }: Pick<DeviceProfile, 'f16' | 'intDot' | 'workgroup'>,
+): boolean {
   if (shape.kind === 'registers') return shape.lanes <= workgroup.threads;
   const { threads, bytes } = tiledNeeds(shape);
-  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16);
+  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16) && (intDot || !shape.int8);
 }

@@ -16,15 +16,16 @@ import {
 } from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
+import { int8RowsGroups, int8RowsKernel } from '../../kernels/int8-rows';
 import type { LinearFusion } from '../../kernels/linear';
-import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens } from '../../kernels/matmul';
+import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens, takesInt8 } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
 import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import { type KernelShapes, roleOf } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
-import { ropeBuffer } from '../../memory/gpu-scratch';
+import { INT8_BUFFER, ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
@@ -215,10 +216,16 @@ class Lowering {
     const shape = this.#matvecShape(step);
     const role = roleOf(step);
     const name = role === 'head' ? 'logits' : role;
-    for (const matrix of this.#matricesOf(
+    const matrices = this.#matricesOf(
       step,
       step.parts.map((part) => part.name),
-    ))
+    );
+    const { matmul } = this.#options.shapes;
+    if (!matvec && matrices.some((matrix) => takesInt8(matrix, matmul)))
+      this.#push(int8RowsKernel(step.cols), { x: step.in, out: INT8_BUFFER, state: 'state' }, (tokens) =>
+        tokens > this.#fewTokens() ? int8RowsGroups(step.cols, tokens) : [0],
+      );
+    for (const matrix of matrices)
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
@@ -268,14 +275,22 @@ class Lowering {
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
     } else {
       const { matmul, few } = this.#options.shapes;
-      const most = few ? matmulTokens(few) : 0;
-      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) =>
-        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
+      const most = this.#fewTokens();
+      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) => {
+        const bound = takesInt8(matrix, shape) ? { ...bindings, x: INT8_BUFFER } : bindings;
+        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bound, (tokens) =>
           suits(tokens) ? matmulGroups(rows, tokens, fusion.gated !== undefined, shape) : [0],
         );
+      };
       if (few) push(few, (tokens) => tokens <= most);
       push(matmul, (tokens) => tokens > most);
     }
+  }
+
+  /** The most tokens whose products have a shape of their own; 0: none. */
+  #fewTokens(): number {
+    const { few } = this.#options.shapes;
+    return few ? matmulTokens(few) : 0;
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */
