@@ -4,6 +4,7 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { EngineOptions } from '../protocol';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
 import { type MatvecShape, matvecName } from './matvec';
@@ -67,7 +68,7 @@ function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
 }
 
 /** How inputs of products may be held: load()'s option. */
-export type Activations = 'auto' | 'f32' | 'int8';
+export type Activations = NonNullable<EngineOptions['activations']>;
 
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.

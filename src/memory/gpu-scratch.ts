@@ -129,9 +129,12 @@ export const UPLOAD_JOB = 256;
 /** What the tuner's small products read and write (execute/gpu/tune). */
 export const TUNE_IN = 'tune.in';
 export const TUNE_OUT = 'tune.out';
+/** What lies between two of their dispatches: an input in int8. */
+export const TUNE_BETWEEN = 'tune.between';
 
 /** Buffers that weights come through, and those in which kernels are tried meanwhile. */
-export const LOADING_BUFFERS: readonly [name: string, bytes: number][] = [
+export const loadingBuffers = (int8: boolean): [name: string, bytes: number][] => [
+  ...(int8 ? ([[TUNE_BETWEEN, 48 << 10]] satisfies [string, number][]) : []),
   [TUNE_IN, 224 << 10],
   [TUNE_OUT, 224 << 10],
   ['upload.jobs', 3 * UPLOAD_JOB],

@@ -14,7 +14,7 @@ import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, INT8_BUFFER, int8Bytes, LOADING_BUFFERS, tokenBuffers } from './gpu-scratch';
+import { gpuScratch, INT8_BUFFER, int8Bytes, loadingBuffers, tokenBuffers } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -138,7 +138,7 @@ export function planMemory(
     ...scratchBuffers(model, request, matrices, adapters, target),
     ...banks.map(({ rest }, i) => ({ name: `cpu.bank.${i}`, purpose: 'scratch' as const, bytes: rest })),
     ...(target === 'webgpu'
-      ? LOADING_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
+      ? loadingBuffers(request.int8 ?? false).map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>
