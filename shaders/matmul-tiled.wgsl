@@ -10,11 +10,11 @@
 // GATED: the first half of the tile's rows is gate and the other up. Other flags as in matvec.wgsl.
 // F16: tiles are f16, and so are products and their sums over the 32 columns of a chunk, of which f32 sums are made.
 // Inputs are 16 times smaller there, so that none overflows.
-// INT8: tiles are whole numbers, 16 columns a word, and x is what int8-rows.wgsl makes. Their products are added up over
-// a step of 32 columns, or of 16 where these have scales of their own (HALVES), and then scaled.
+// INT8: tiles are whole numbers, 16 columns a word, and x is what int8-rows.wgsl makes. Their products are added up
+// over a step of 32 columns, or of 16 where these have scales of their own (HALVES), and then scaled.
 // Defaults: HALF_ROWS = 2; THREAD_TOKENS = 2; ROW_LANES = 8; TOKEN_LANES = 8; SLICE_THREADS = 64; SLICES = 1
-// Defaults: SLICED = false; F16 = false; INT8 = false; TOTALS = false; TILE_ROWS = 32; TILE_TOKENS = 16; OUT_TILE_ROWS = 32; THREADS = 64
-// Defaults: STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1; PART_LANES = 2; PARTS = 1
+// Defaults: SLICED = false; F16 = false; INT8 = false; TOTALS = false; TILE_ROWS = 32; TILE_TOKENS = 16
+// Defaults: OUT_TILE_ROWS = 32; THREADS = 64; STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1; PART_LANES = 2; PARTS = 1
 // Defaults: WEIGHT_VECTORS = 64; INPUT_VECTORS = 32; X_LOADS = 1; BUFFERS = 2; MATRIX = matrix-q4; CHUNKS = 4
 // Defaults: HALVES = false; CODE_UNIT = 1.0; X_CHUNK = 8; X_WORDS = 32
 // Defaults: SLICE_CHUNKS = 4; GUARDED = false; GATED = false; BIAS = false; OUT_ROWS = 64

@@ -460,8 +460,8 @@ export interface ModelInfo {
   /**
    * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd, 4 threads', with the reason where
    * there are fewer than there should be; unless `activations` is 'f32', one token's products with quantised weights
-   * have inputs of 16 bits there (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is not WebAssembly, as where the
-   * page's policy forbids that.
+   * have inputs of 16 bits there (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is
+   * not WebAssembly, as where the page's policy forbids that.
    */
   variants: Readonly<Record<string, string>>;
   /**

@@ -36,9 +36,12 @@ export const matmulName = (shape: MatmulShape): string => {
   return [tile, slices > 1 && `${slices} slices`, f16 && 'f16', int8 && 'int8'].filter(Boolean).join(', ');
 };
 
-/** Whether a shape has a matrix's products of int8, and so reads what int8-rows.ts makes. */
+/** Whether a shape has products of int8, of matrices whose weights are whole numbers. */
+export const isInt8 = (shape: MatmulShape): boolean => shape.kind === 'tiled' && shape.int8 === true;
+
+/** Whether it has a matrix's products of int8, and so reads what int8-rows.ts makes. */
 export const takesInt8 = ({ format }: Pick<DeviceMatrix, 'format'>, shape: MatmulShape): boolean =>
-  shape.kind === 'tiled' && shape.int8 === true && (format.type === 'q4' || format.type === 'q8');
+  isInt8(shape) && (format.type === 'q4' || format.type === 'q8');
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string) {
   const gated = fusion.gated !== undefined;

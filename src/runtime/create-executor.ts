@@ -3,7 +3,6 @@ import type { NibbleError } from '../errors';
 import type { Threads } from '../execute/cpu/team';
 import type { Executor } from '../execute/executor';
 import type { Gpu } from '../gpu/device';
-import { matmulName } from '../kernels/matmul';
 import { checkTune, type KernelShapes, VARIANTS, variantFor, withInt8 } from '../kernels/variants';
 import type { MemoryPlan, ModelGraph } from '../memory/plan';
 import type { EffectiveEngineOptions } from './model';
@@ -50,13 +49,13 @@ export async function createExecutor(
   ];
   for (let why = ''; ; ) {
     const [name, shapes] = tries.shift()!;
-    const chosen = activations === 'int8' ? { matmul: matmulName(shapes.matmul) + why } : undefined;
+    const chosen = activations === 'int8' ? { matmul: why || 'int8' } : undefined;
     try {
       return await createGpuExecutor(gpu, model, plan, { variant: name, shapes, chosen });
     } catch (error) {
       const { details, message } = error as NibbleError;
       if (details?.kernel === undefined || gpu.health.failure || tries.length === 0) throw error;
-      why = `, as what comes first fails: ${message}`;
+      why = `exact, as int8 fails here: ${message}`;
     }
   }
 }

@@ -16,20 +16,19 @@ import {
 } from '../../kernels/attention';
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
-import { int8RowsGroups, int8RowsKernel } from '../../kernels/int8-rows';
 import type { LinearFusion } from '../../kernels/linear';
-import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens, takesInt8 } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
 import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import { type KernelShapes, roleOf } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
-import { INT8_BUFFER, ropeBuffer } from '../../memory/gpu-scratch';
+import { ropeBuffer } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { Step, StepOf } from '../../model/steps';
+import { lowerInt8Rows, lowerMatmul } from './lower-matmul';
 import { type Buffers, type Op, op, type Stage } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
@@ -91,7 +90,11 @@ class Lowering {
   }
 
   #push<B extends string>(...of: Parameters<typeof op<B>>): void {
-    this.#ops.push({ ...op(...of), stage: this.#stage });
+    this.#pushAll([op(...of)]);
+  }
+
+  #pushAll(ops: readonly Op[]): void {
+    this.#ops.push(...ops.map((one) => ({ ...one, stage: this.#stage })));
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -220,11 +223,7 @@ class Lowering {
       step,
       step.parts.map((part) => part.name),
     );
-    const { matmul } = this.#options.shapes;
-    if (!matvec && matrices.some((matrix) => takesInt8(matrix, matmul)))
-      this.#push(int8RowsKernel(step.cols), { x: step.in, out: INT8_BUFFER, state: 'state' }, (tokens) =>
-        tokens > this.#fewTokens() ? int8RowsGroups(step.cols, tokens) : [0],
-      );
+    if (!matvec) this.#pushAll(lowerInt8Rows(step, matrices, this.#options.shapes));
     for (const matrix of matrices)
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
@@ -273,24 +272,7 @@ class Lowering {
       const { bytes } = this.#options.profile.workgroup;
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`, bytes);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
-    } else {
-      const { matmul, few } = this.#options.shapes;
-      const most = this.#fewTokens();
-      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) => {
-        const bound = takesInt8(matrix, shape) ? { ...bindings, x: INT8_BUFFER } : bindings;
-        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bound, (tokens) =>
-          suits(tokens) ? matmulGroups(rows, tokens, fusion.gated !== undefined, shape) : [0],
-        );
-      };
-      if (few) push(few, (tokens) => tokens <= most);
-      push(matmul, (tokens) => tokens > most);
-    }
-  }
-
-  /** The most tokens whose products have a shape of their own; 0: none. */
-  #fewTokens(): number {
-    const { few } = this.#options.shapes;
-    return few ? matmulTokens(few) : 0;
+    } else this.#pushAll(lowerMatmul(matrix, placed, bindings, this.#options.shapes, `matmul ${name}`));
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */
