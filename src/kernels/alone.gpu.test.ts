@@ -1,6 +1,7 @@
 /** Every shader is valid WGSL without a description's help: with its own defaults, and in each of its branches. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { minifyWgsl, namesOfAll, withShortNames } from '../../scripts/bundling/vite-wgsl';
 import { Pipelines } from '../gpu/pipelines';
 import { type Constants, defaultsOf, preprocess } from '../gpu/preprocess';
 import { testGpu } from '../gpu/test-device';
@@ -20,6 +21,7 @@ const WITH: Record<string, Constants> = {
   VECTORS: { KEY_VECTORS: 1, VALUE_VECTORS: 1, ARRAY_WORDS: 4, ELEMENT_WORDS: 4, PARTS: 2, LOAD: 8 },
   MULTIPLIER: { BIAS: true },
   F16: { TOTALS: true },
+  GATED: { SIDES: 2 },
   INT8: { TOTALS: true },
   MERGE: { STAGED: true },
   HALVES: { SCALED: false, QUANTISED: false },
@@ -73,5 +75,22 @@ describe('a shader alone', () => {
     const source = readFileSync(`shaders/${file}`, 'utf8');
     for (const constants of variants(source))
       expect(await errors(preprocess(source, constants, INCLUDES)), JSON.stringify(constants)).toEqual([]);
+  });
+});
+
+describe('a shader as a build has it, with short names', () => {
+  const names = namesOfAll();
+  const built = (source: string) => withShortNames(minifyWgsl(source), names);
+  const library = Object.fromEntries(Object.entries(INCLUDES).map(([name, source]) => [name, built(source)]));
+
+  it('has them', () => {
+    expect(names.size).toBeGreaterThan(200);
+    expect(new Set(names.values()).size).toBe(names.size);
+  });
+
+  it.each(shaders)('%s is valid in all of its branches', async (file) => {
+    const source = readFileSync(`shaders/${file}`, 'utf8');
+    for (const constants of variants(source))
+      expect(await errors(preprocess(built(source), constants, library)), JSON.stringify(constants)).toEqual([]);
   });
 });

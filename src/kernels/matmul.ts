@@ -52,7 +52,15 @@ export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: 
   const tile = tileOf(shape, gated);
   return kernel(
     MATMUL,
-    { ...base, TOKENS: tokens, LANES: lanes, THREADS: lanes, TILE: tile, LANES_TILE: lanes * tile },
+    {
+      ...base,
+      SIDES: gated ? 2 : 1,
+      TOKENS: tokens,
+      LANES: lanes,
+      THREADS: lanes,
+      TILE: tile,
+      LANES_TILE: lanes * tile,
+    },
     label,
   );
 }

@@ -11,10 +11,9 @@ export function activationsFor(
 ): { activations: EffectiveEngineOptions['activations']; reason?: string } {
   const instead = (reason: string) => ({ activations: 'auto' as const, reason });
   if (asked !== 'int8') return { activations: asked };
-  if (!gpu) return instead('The CPU has no products of int8: there one token’s are of 16 bits.');
-  if (!gpu.profile.intDot)
-    return instead('WebGPU has no integer dot products here (packed_4x8_integer_dot_product), so prompts are exact.');
+  if (!gpu) return instead('int8 is for GPUs.');
+  if (!gpu.profile.intDot) return instead('WebGPU has no integer dot products here (packed_4x8_integer_dot_product).');
   if (![...formats.values()].some(({ type }) => /^q/.test(type)))
-    return instead('No matrix of this model has 8 bits or fewer, so prompts are exact.');
+    return instead('No matrix of this model has 8 bits or fewer.');
   return { activations: asked };
 }
