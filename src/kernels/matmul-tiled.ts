@@ -1,6 +1,6 @@
 /** Many tokens' linear layer through workgroup memory, for real GPUs: a variant of matmul.ts, which chooses it. */
 import source from '../../shaders/matmul-tiled.wgsl?raw';
-import { wholeCodebook } from '../formats/whole-codebook';
+import { wholeCodebook } from '../formats/matrix';
 import type { Constants } from '../gpu/preprocess';
 import { INT8_WORDS } from '../memory/gpu-scratch';
 import { CHUNK_COLUMNS, type DeviceMatrix } from '../memory/layout';

@@ -1,8 +1,7 @@
 /** Products of 16-bit numbers (q4Vector16, q8Vector16 of simd.as.ts) beside exact ones: how far, and the extremes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
-import { wholeCodebook } from '../../formats/whole-codebook';
+import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, wholeCodebook } from '../../formats/matrix';
 import { planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
 import { parseSpec } from '../../model/parse';

@@ -1,6 +1,5 @@
 /** What shaders/int8-rows.wgsl makes of activations, and products of them: the reference for products of int8. */
-import type { MatrixFormat } from '../../formats/matrix';
-import { wholeCodebook } from '../../formats/whole-codebook';
+import { type MatrixFormat, wholeCodebook } from '../../formats/matrix';
 import { CHUNK_COLUMNS } from '../../memory/layout';
 
 /**

@@ -4,7 +4,7 @@
  * (adapters') come through working arrays of attention, some rows at a time.
  */
 
-import { wholeCodebook } from '../../formats/whole-codebook';
+import { wholeCodebook } from '../../formats/matrix';
 import { FEW } from '../../memory/cpu-scratch';
 import { roundUp } from '../../memory/layout';
 import type { Bank, SimdInstance } from './bank';
