@@ -14,7 +14,8 @@
 // over a step of 32 columns, or of 16 where these have scales of their own (HALVES), and then scaled.
 // Defaults: HALF_ROWS = 2; THREAD_TOKENS = 2; ROW_LANES = 8; TOKEN_LANES = 8; SLICE_THREADS = 64; SLICES = 1
 // Defaults: SLICED = false; F16 = false; INT8 = false; TOTALS = false; TILE_ROWS = 32; TILE_TOKENS = 16
-// Defaults: OUT_TILE_ROWS = 32; THREADS = 64; STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1; PART_LANES = 2; PARTS = 1
+// Defaults: OUT_TILE_ROWS = 32; THREADS = 64; STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1
+// Defaults: PART_LANES = 2; PARTS = 1
 // Defaults: WEIGHT_VECTORS = 64; INPUT_VECTORS = 32; X_LOADS = 1; BUFFERS = 2; MATRIX = matrix-q4; CHUNKS = 4
 // Defaults: HALVES = false; CODE_UNIT = 1.0; X_CHUNK = 8; X_WORDS = 32
 // Defaults: SLICE_CHUNKS = 4; GUARDED = false; GATED = false; BIAS = false; OUT_ROWS = 64

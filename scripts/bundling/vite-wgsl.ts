@@ -59,8 +59,8 @@ const DECLARED =
 const WORD = /(?<![\w$@])[A-Za-z_]+/g;
 
 /**
- * A name of one or two letters for each that shaders declare, the most frequent ones first: the same in all, as they include
- * each other. What is called and nowhere declared as a function is WGSL's own and keeps its name.
+ * A name of one or two letters for each that shaders declare, the most frequent ones first: the same in all, as they
+ * include each other. What is called and nowhere declared as a function is WGSL's own and keeps its name.
  * @param sources minified
  */
 export function shortNames(sources: readonly string[]): Map<string, string> {

@@ -137,8 +137,8 @@ export function alignedBlock(block: number, cols: number): 32 | 64 | null {
 
 /**
  * The largest value of a q4 codebook in whole numbers, for products of integers: of 16 bits on the CPU (q4Vector16 of
- * execute/cpu/simd.as.ts), of 8 on the GPU (shaders/matmul-tiled.wgsl). With x within 32767, 8 products of values up to 8192 stay within 31 bits and a sign; 127 is an
- * int8's.
+ * execute/cpu/simd.as.ts), of 8 on the GPU (shaders/matmul-tiled.wgsl). With x within 32767, 8 products of values up to
+ * 8192 stay within 31 bits and a sign; 127 is an int8's.
  */
 export type LargestWhole = 8192 | 127;
 

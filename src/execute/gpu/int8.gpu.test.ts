@@ -58,7 +58,7 @@ it.each(['tiny-llama/nf4', 'families/gemma2/nf4'])(
     const { 1: one, ...more } = await differences(path);
     expect(one).toBeLessThan(1e-5);
     for (const off of Object.values(more)) {
-        expect(off).toBeGreaterThan(1e-4);
+      expect(off).toBeGreaterThan(1e-4);
       expect(off).toBeLessThan(INT8_TOLERANCE);
     }
   },
