@@ -14,9 +14,9 @@ import { NF4_CODEBOOK } from '../src/formats/matrix';
 import type { DeviceProfile } from '../src/gpu/device-profile';
 import type { SubgroupMatrices } from '../src/gpu/subgroup-matrices';
 import { candidatesFor, isMatmul, isProduct } from '../src/kernels/candidates';
-import { matmulGroups, matmulKernel } from '../src/kernels/matmul';
+import { isInt8, matmulGroups, matmulKernel, matmulName } from '../src/kernels/matmul';
 import type { MatvecShape } from '../src/kernels/matvec';
-import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
+import { type KernelShapes, VARIANTS, withInt8 } from '../src/kernels/variants';
 import { CHUNK_COLUMNS, type DeviceMatrix } from '../src/memory/layout';
 import { planMemory } from '../src/memory/plan';
 import { parseSpec } from '../src/model/parse';
@@ -139,6 +139,32 @@ function tellMatrices(names: readonly GpuGeometry[]): void {
   }
 }
 
+/** Tokens of a prompt's chunk. */
+const CHUNK = 256;
+
+/**
+ * Of a chunk of a prompt with these shapes: dispatches; MB that products read of their input, each workgroup its
+ * tokens' rows; and millions of instructions that multiply: one a product, or with int8 one for four products and three
+ * (a conversion, two products) for the 32 of a chunk of columns.
+ */
+function prefillOf(name: GpuGeometry, shapes: KernelShapes) {
+  const { model, plan } = planned(name, CHUNK);
+  const parts = plan.kvByLayer.map((layer) => layer.parts);
+  const { matrices, adapters } = plan;
+  const ops = lower({ model, matrices, adapters, shapes, kv: 'f16', parts, profile: PROFILE }, 'prefill');
+  const slots = plan.kvByLayer.map((layer) => layer.slots);
+  const taken = ops.filter((op) => op.stage !== 'head' && op.groups(CHUNK, CHUNK - 1, slots)[0] > 0);
+  const int8 = isInt8(shapes.matmul);
+  let [bytes, instructions] = [0, 0];
+  for (const { rows, cols, parts } of matrices.filter((one) => one.parts[0].tensor.includes('.layers.'))) {
+    const gated = parts[0].tensor.includes('gate_proj');
+    const [, groups] = matmulGroups(gated ? rows / 2 : rows, CHUNK, gated, shapes.matmul);
+    bytes += groups * CHUNK * cols * (int8 ? 1.5 : 4);
+    instructions += rows * cols * CHUNK * (int8 ? 1 / 4 + 3 / CHUNK_COLUMNS : 1);
+  }
+  return [taken.length, (bytes / 1e6).toFixed(0), (instructions / 1e6).toFixed(0)].join('; ');
+}
+
 function run(argv: readonly string[]): number {
   const { values } = parseArgs({
     args: [...argv],
@@ -177,6 +203,10 @@ function run(argv: readonly string[]): number {
     const cells = counts.map(({ groups, weights, input }) => `${groups}; ${weights}, ${input}`);
     console.log(`| ${candidate.name} | ${counts[0].threads} | ${cells.join(' | ')} |`);
   }
+  console.log(`\n| a chunk of ${CHUNK} tokens | ${names.join(' | ')} |`);
+  console.log(`| --- | ${names.map(() => '---').join(' | ')} |`);
+  for (const shapes of [VARIANTS.gpu, withInt8(VARIANTS.gpu)])
+    console.log(`| ${matmulName(shapes.matmul)} | ${names.map((name) => prefillOf(name, shapes)).join(' | ')} |`);
   tellMatrices(names);
   return 0;
 }

@@ -37,6 +37,13 @@ export interface EngineOptions {
    */
   kv?: 'f16' | 'f32' | 'int8';
   /**
+   * How the inputs of products are held. 'auto' (default): as they are computed, or where that is faster in 16 bits: on
+   * the CPU for one token with quantised weights, on a GPU with f16 for prompts. 'f32': as they are computed. 'int8':
+   * on a GPU with integer dot products, in 8 bits for a prompt's products with quantised weights, where that is faster,
+   * a second rounding (bench/int8.md); the CPU and other GPUs take 'auto', and `activationsReason` says why.
+   */
+  activations?: 'auto' | 'f32' | 'int8';
+  /**
    * Positions of the KV cache: 'auto' (default) as many as the conversation needs, 'full' the whole context, or a
    * number.
    */
@@ -441,6 +448,8 @@ export interface ModelInfo {
     memoryBudget: number | null;
     chatTemplate: string | null;
   };
+  /** Why `activations` is not int8, where that was asked for and is not: one sentence. */
+  activationsReason?: string;
   /** Why the model is not kept for the next visit, when it is not: one sentence. */
   storageReason?: string;
   /**
@@ -450,9 +459,9 @@ export interface ModelInfo {
   weightTypes: Record<string, { count: number; bytes: number }>;
   /**
    * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd, 4 threads', with the reason where
-   * there are fewer than there should be; one token's products with quantised weights have inputs of 16 bits there
-   * (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is not WebAssembly, as where the
-   * page's policy forbids that.
+   * there are fewer than there should be; unless `activations` is 'f32', one token's products with quantised weights
+   * have inputs of 16 bits there (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is
+   * not WebAssembly, as where the page's policy forbids that.
    */
   variants: Readonly<Record<string, string>>;
   /**

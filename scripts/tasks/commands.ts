@@ -73,6 +73,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('int16')]: [
     { args: `--model ${TINY} --tokens 40 --new-tokens 3 --pairs 1`, says: /^greedy ids: 3 of 3 equal/m },
   ],
+  [bench('int8')]: [{ args: `--model ${TINY} --tokens 24 --new-tokens 3`, says: /^greedy ids after 48: /m }],
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],

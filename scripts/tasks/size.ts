@@ -32,14 +32,14 @@ export const ENTRIES = [
   // decode(); 2 for products of 16 bits and activations in WebAssembly, 3 for threads; 1 for what is fetched ahead by
   // how much is missing, and written without waiting; 1 for chunks that are lent, and their checksum; 19 for kernels of
   // real GPUs (attention and products in tiles, subgroups, scales of two levels, a sampler of many workgroups), for
-  // choosing among them (6), and for steps ahead; 7 for embeddings (sentence-transformers' files, pooling), reranking
-  // and how likely a text is
-  { name: 'their worker', entry: 'dist/worker.js', limitKB: 185 },
+  // choosing among them (6), and for steps ahead; 1 for activations of int8 on request; 7 for embeddings
+  // (sentence-transformers' files, pooling), reranking and how likely a text is
+  { name: 'their worker', entry: 'dist/worker.js', limitKB: 186 },
   // 103, and 2 for what decode() asks at each draw: masks, biases, drafts, and the plan of where the CPU's weights lie;
   // 1 for what is fetched ahead by how much is missing, and written without waiting, 1 for threads and isolation, and 1
-  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, as in the worker; 2 for
-  // the engine's and the executors' part of embeddings, reranking and likelihoods
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 122 },
+  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, and 1 for activations of
+  // int8, as in the worker; 2 for the engine's and the executors' part of embeddings, reranking and likelihoods
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 123 },
 ];
 
 /**

@@ -28,6 +28,7 @@ const devices = new Map<string, Promise<GPUDevice>>();
  * them.
  */
 export const sharedGpu = {
+  wgslLanguageFeatures: instance.wgslLanguageFeatures,
   async requestAdapter(options?: GPURequestAdapterOptions) {
     const adapter = await instance.requestAdapter(options);
     if (!adapter) return null;

@@ -4,11 +4,20 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { EngineOptions } from '../protocol';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
 import { matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecName } from './matvec';
-import { FEW_TOKENS, type KernelShapes, MATMULS, type MatvecRole, VARIANTS, variantFor } from './variants';
+import {
+  FEW_TOKENS,
+  INT8_MATMULS,
+  type KernelShapes,
+  MATMULS,
+  type MatvecRole,
+  VARIANTS,
+  variantFor,
+} from './variants';
 
 /** Products that a shape is chosen for: of one token, of many tokens, of few. First what takes most of the time. */
 export const PRODUCT_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul', 'few'] as const;
@@ -59,15 +68,22 @@ function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
   return able.map((shape) => ({ ...shape, table: 'workgroup' }));
 }
 
+/** How inputs of products may be held: load()'s option. */
+export type Activations = NonNullable<EngineOptions['activations']>;
+
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
  * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
+ * @param activations int8 adds products of it, and has them come first; f32 leaves out those of f16
  */
-export function candidatesFor(profile: DeviceProfile): Candidate[] {
+export function candidatesFor(profile: DeviceProfile, activations: Activations = 'auto'): Candidate[] {
   const own = VARIANTS[variantFor(profile)];
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
-    profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
+    profile.software
+      ? []
+      : shapes.filter((shape) => matmulSuits(shape, { ...profile, f16: profile.f16 && activations !== 'f32' }));
+  const int8 = activations === 'int8' ? able([own.int8, ...INT8_MATMULS]) : [];
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
@@ -85,12 +101,9 @@ export function candidatesFor(profile: DeviceProfile): Candidate[] {
           : [];
       case 'matmul':
         return named(
-          [own.matmul, ...able(MATMULS), ...able(matricesShapes(profile, role)), small.matmul],
+          [...int8, own.matmul, ...able(MATMULS), ...able(matricesShapes(profile, role)), small.matmul],
           matmulName,
-          (one) => ({
-            role,
-            ...one,
-          }),
+          (one) => ({ role, ...one }),
         );
       case 'decodeAttention': {
         const lanes = decode.kind === 'lanes' ? [{ ...decode, subgroups: false }] : [];

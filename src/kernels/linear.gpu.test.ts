@@ -2,6 +2,7 @@
  * matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them.
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { int8Format, int8Row } from '../execute/cpu/int8-rows';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
@@ -10,14 +11,25 @@ import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from 
 import type { DeviceProfile } from '../gpu/device-profile';
 import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { testGpu } from '../gpu/test-device';
+import { int8Bytes } from '../memory/gpu-scratch';
+import { int8RowsGroups, int8RowsKernel } from './int8-rows';
 import type { LinearFusion } from './linear';
-import { isHalf, type MatmulShape, matmulBlock, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
+import {
+  isHalf,
+  type MatmulShape,
+  matmulBlock,
+  matmulGroups,
+  matmulKernel,
+  matmulSuits,
+  matmulTokens,
+  takesInt8,
+} from './matmul';
 import { type MatricesShape, matricesShape, matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
 import { emulated, emulatedProfile } from './test/emulated-matrices';
 import { K_QUANTS } from './test/k-quants';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
-import { FEW_TOKENS, MATMULS, VARIANTS } from './variants';
+import { FEW_TOKENS, INT8_MATMULS, MATMULS, VARIANTS } from './variants';
 
 const NESTED_NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK, levels: 'nested' };
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
@@ -58,6 +70,9 @@ const TILED: MatmulShape = {
   table: 'workgroup',
 };
 
+/** Rows and tokens that a thread keeps: several, so that each finds its own scales. */
+const INT8: MatmulShape = { ...TILED, rows: 4, tokens: 2, step: 32, int8: true };
+
 interface Case {
   format: MatrixFormat;
   /** rows of the matrix: twice the outputs where gated */
@@ -67,6 +82,8 @@ interface Case {
   fusion?: Omit<LinearFusion, 'outputStride'> & { outputStride?: number };
   /** what stands beyond the input and must not count; absent: numbers */
   behind?: number;
+  /** the input, where it is not random numbers */
+  x?: Float32Array;
   shape?: MatvecShape;
 }
 
@@ -79,9 +96,13 @@ afterEach(() => lab.dispose());
 const GUARD = 40;
 
 /** Runs both; the CPU's rows of outputs, and the GPU's. */
-async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape }: Case, matmul: MatmulShape | null) {
+async function both(
+  { format, rows, cols, tokens = 1, fusion = {}, behind, x: given, shape }: Case,
+  matmul: MatmulShape | null,
+) {
   const slice = randomSlice(format, rows, cols, 7);
   const input = randomValues(tokens * cols + GUARD, 11).map((v) => 2 * v);
+  if (given) input.set(given);
   if (behind !== undefined) input.fill(behind, tokens * cols);
   const outputs = fusion.gated ? rows / 2 : rows;
   const stride = fusion.outputStride ?? outputs;
@@ -104,21 +125,26 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape
     ...(matmul || fusion.last ? { state } : {}),
   };
   const matrix = deviceMatrix(format, rows, cols, at);
+  const int8 = matmul !== null && takesInt8(matrix, matmul);
   if (matmul) {
     const groups = matmulGroups(outputs, tokens, Boolean(fusion.gated), matmul);
+    const x = int8 ? lab.buffer(int8Bytes(tokens, cols)) : buffers.x;
+    if (int8) await lab.run(int8RowsKernel(cols), { x: buffers.x, out: x, state }, int8RowsGroups(cols, tokens));
     const made = matmulKernel(matrix, whole, matmul, 'matmul');
-    await lab.run({ ...made, code: emulated(made.code) }, buffers, groups);
+    await lab.run({ ...made, code: emulated(made.code) }, { ...buffers, x }, groups);
   } else {
     const used = shape ?? SLICED;
     await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
   }
   const got = await lab.floats(out);
   const right = before.slice();
-  const rowsOut = reference(slice, format, {
+  const rowsOf = (all: Float32Array) =>
+    Array.from({ length: tokens }, (_, t) => [...int8Row(all.subarray(t * cols, (t + 1) * cols))]);
+  const rowsOut = reference(slice, int8 ? int8Format(format) : format, {
     cols,
     tokens,
     fusion,
-    input,
+    input: int8 ? Float32Array.from(rowsOf(input).flat()) : input,
     weight,
     bias: fusion.bias ? biases.slice(at) : null,
     factors: fusion.multiplier ? biases.slice(stride + at) : undefined,
@@ -203,6 +229,23 @@ describe.each(FORMATS)('%s', (title, format, cols) => {
     ));
 });
 
+describe('products of int8: rows and tokens that end inside a tile', () => {
+  const quantised = FORMATS.filter(([, { type }]) => type === 'q4' || type === 'q8');
+  it.each(quantised)('%s', (title, format, cols) =>
+    title === 'NF4 in 32'
+      ? check({ format, rows: 74, cols, tokens: 19, fusion: { gated: 'silu' } }, INT8)
+      : check({ format, rows: 67, cols, tokens: 19, fusion: { bias: true, accumulate: true, scale: 0.5 } }, INT8),
+  );
+  it('a chunk of zeros, one of the smallest numbers, and one token', async () => {
+    const x = new Float32Array(160);
+    x.set(randomValues(32, 3), 64);
+    x.fill(1e-40, 96, 128);
+    await check({ format: nf4(32), rows: 5, cols: 160, x }, INT8);
+  });
+  it('a matrix of 16 bits has exact ones', () =>
+    check({ format: { type: 'bf16' }, rows: 9, cols: 60, tokens: 3, behind: Number.NaN }, INT8));
+});
+
 /** Sums by shuffles: more lanes than a subgroup has threads, fewer, and a workgroup that is smaller than one may be. */
 const SHUFFLED: MatvecShape[] = [
   { lanes: 8, slices: 4, tile: 2, table: 'workgroup', subgroups: true },
@@ -277,7 +320,7 @@ describe('what is fused', () => {
 
 const { profile } = await testGpu();
 // and a small one of f16, as lavapipe takes minutes to compile the others
-const candidates = [...MATMULS, ...FEW_TOKENS, { ...TILED, f16: true }].map(
+const candidates = [...MATMULS, ...FEW_TOKENS, ...INT8_MATMULS, { ...TILED, f16: true }].map(
   (shape) => [JSON.stringify(shape), shape] as const,
 );
 const [suited, lacking] = [true, false].map((suits) =>
@@ -285,7 +328,7 @@ const [suited, lacking] = [true, false].map((suits) =>
 );
 for (const [title] of lacking)
   console.warn(
-    `Not run, as this device (f16: ${profile.f16}, ${profile.workgroup.bytes} bytes) lacks what it needs: ${title}`,
+    `Not run, as this device (f16: ${profile.f16}, int8: ${profile.intDot}, ${profile.workgroup.bytes} bytes) lacks what it needs: ${title}`,
   );
 
 describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {

@@ -8,7 +8,7 @@ import type { Constants } from '../gpu/preprocess';
 import type { DeviceMatrix } from '../memory/layout';
 import { type Description, type Kernel, kernel } from './kernel';
 import { fusionConstants, type LinearFusion } from './linear';
-import { type TiledShape, tiledKernel, tiledNeeds, tiledTile } from './matmul-tiled';
+import { exact, type TiledShape, tiledKernel, tiledNeeds, tiledTile } from './matmul-tiled';
 import { type CodebookTable, MATRIX_BINDINGS, matrixConstants } from './matrix';
 
 export const MATMUL = {
@@ -47,21 +47,37 @@ export type MatmulShape = { table: CodebookTable } & (
 export const matmulName = (shape: MatmulShape): string => {
   if (shape.kind === 'registers') return `registers ${shape.lanes}x${shape.tile}x${shape.tokens}`;
   if (shape.kind === 'own') return shape.name;
-  const { rows, tokens, lanes, slices, step, f16 } = shape;
+  const { rows, tokens, lanes, slices, step, f16, int8 } = shape;
   const tile = `tiled ${rows * lanes[0]}x${tokens * lanes[1]} by ${rows}x${tokens}, ${step} columns`;
-  return [tile, slices > 1 && `${slices} slices`, f16 && 'f16'].filter(Boolean).join(', ');
+  return [tile, slices > 1 && `${slices} slices`, f16 && 'f16', int8 && 'int8'].filter(Boolean).join(', ');
 };
+
+/** Whether a shape has products of int8, of matrices whose weights are whole numbers. */
+export const isInt8 = (shape: MatmulShape): boolean => shape.kind === 'tiled' && shape.int8 === true;
+
+/** Whether it has a matrix's products of int8, and so reads what int8-rows.ts makes. */
+export const takesInt8 = ({ format }: Pick<DeviceMatrix, 'format'>, shape: MatmulShape): boolean =>
+  isInt8(shape) && (format.type === 'q4' || format.type === 'q8');
 
 export function matmulKernel(matrix: DeviceMatrix, fusion: LinearFusion, shape: MatmulShape, label: string) {
   const gated = fusion.gated !== undefined;
   const base = { ...matrixConstants(matrix, shape.table), ...fusionConstants(matrix, fusion) };
-  if (shape.kind === 'tiled') return tiledKernel(base, gated, shape, label);
+  if (shape.kind === 'tiled')
+    return tiledKernel(matrix, base, gated, shape.int8 && !takesInt8(matrix, shape) ? exact(shape) : shape, label);
   if (shape.kind === 'own') return shape.make(base, gated, label);
   const { lanes, tokens } = shape;
   const tile = tileOf(shape, gated);
   return kernel(
     MATMUL,
-    { ...base, TOKENS: tokens, LANES: lanes, THREADS: lanes, TILE: tile, LANES_TILE: lanes * tile },
+    {
+      ...base,
+      SIDES: gated ? 2 : 1,
+      TOKENS: tokens,
+      LANES: lanes,
+      THREADS: lanes,
+      TILE: tile,
+      LANES_TILE: lanes * tile,
+    },
     label,
   );
 }
@@ -87,11 +103,14 @@ export function matmulGroups(outputRows: number, tokens: number, gated: boolean,
   return shape.kind === 'registers' ? [rows, columns] : [columns, rows];
 }
 
-/** Whether a device has what a shape needs: threads, workgroup memory, f16. */
-export function matmulSuits(shape: MatmulShape, { f16, workgroup }: Pick<DeviceProfile, 'f16' | 'workgroup'>): boolean {
+/** Whether a device has what a shape needs: threads, workgroup memory, f16, integer dot products. */
+export function matmulSuits(
+  shape: MatmulShape,
+  { f16, intDot, workgroup }: Pick<DeviceProfile, 'f16' | 'intDot' | 'workgroup'>,
+): boolean {
   if (shape.kind === 'registers') return shape.lanes <= workgroup.threads;
   const { threads, bytes } = shape.kind === 'tiled' ? tiledNeeds(shape) : shape;
-  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16);
+  return threads <= workgroup.threads && bytes <= workgroup.bytes && (f16 || !shape.f16) && (intDot || !isInt8(shape));
 }
 
 /** Whether it multiplies f16. */

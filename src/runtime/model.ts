@@ -38,6 +38,7 @@ export interface Model extends Plannable {
   checkpoint: Checkpoint;
   gpu: Gpu | null;
   backendReason: string;
+  activationsReason?: string;
   storageReason: string;
   deviceEstimate: DeviceEstimate;
   executor: Executor;

@@ -8,6 +8,9 @@ const WITH: Record<string, Constants> = {
   KV_F32: { PACKED: false, UNIT_WORDS: 2, QUAD_WORDS: 4, LOAD_QUADS: 1, LOAD: 4, ELEMENT_WORDS: 4 },
   VECTORS: { KEY_VECTORS: 1, VALUE_VECTORS: 1, ARRAY_WORDS: 4, ELEMENT_WORDS: 4, PARTS: 2, LOAD: 8 },
   MULTIPLIER: { BIAS: true },
+  F16: { TOTALS: true },
+  GATED: { SIDES: 2 },
+  INT8: { TOTALS: true },
   MERGE: { STAGED: true },
   HALVES: { SCALED: false, QUANTISED: false },
 };

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { LINEAR_CODEBOOK, type MatrixFormat } from '../../../formats/matrix';
 import type { DeviceProfile } from '../../../gpu/device-profile';
 import { candidatesFor, isMatmul, isProduct } from '../../../kernels/candidates';
-import { LOADING_BUFFERS, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
+import { loadingBuffers, TUNE_BETWEEN, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import { productTrial } from './product-trial';
 import { variantName } from './tune';
 
@@ -30,13 +30,17 @@ it.each<[string, MatrixFormat]>([
   ['bf16', { type: 'bf16' }],
   ['f32', { type: 'f32' }],
 ])('many tokens’ products of %s have room where they are tried, and columns', (_, format) => {
-  const bytes = new Map(LOADING_BUFFERS);
+  const bytes = new Map(loadingBuffers(true));
   let count = 0;
-  for (const candidate of candidatesFor(PROFILE).filter(isProduct).filter(isMatmul)) {
-    const { reads, writes, right } = productTrial(candidate, format, PROFILE.workgroup.bytes);
+  for (const candidate of candidatesFor(PROFILE, 'int8').filter(isProduct).filter(isMatmul)) {
+    const { reads, writes, between, right } = productTrial(candidate, format, PROFILE.workgroup.bytes);
     const name = variantName(candidate);
     expect(placed(reads), name).toBeLessThanOrEqual(bytes.get(TUNE_IN)!);
     expect(placed(writes), name).toBeLessThanOrEqual(bytes.get(TUNE_OUT)!);
+    expect(
+      Object.values(between ?? {}).reduce((sum, size) => sum + size, 0),
+      name,
+    ).toBeLessThanOrEqual(bytes.get(TUNE_BETWEEN)!);
     expect(reads.codes.length, name).toBeGreaterThan(0);
     expect(right.some((value) => value !== 0)).toBe(true);
     count++;
