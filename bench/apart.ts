@@ -1,7 +1,7 @@
 /** How far the logits of two ways to compute a model are apart on a text: for benches of rounding. */
 import { largestDifference } from '../src/execute/cpu/test/models';
-import { logProbability } from '../src/execute/log-probability';
 import { argmax } from '../src/execute/sampler/chain';
+import { logprobsOf } from '../src/execute/sampler/logprobs';
 import { median } from '../src/node/median';
 
 export const scaleOf = (logits: Float32Array) => logits.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -26,7 +26,7 @@ export async function compare(
     apart.push(largestDifference(row, right) / scaleOf(right));
     if (argmax(row) !== argmax(right)) other++;
     if (++step === ids.length) break;
-    for (const [i, logits] of [right, row].entries()) sums[i] -= logProbability(logits, ids[step]);
+    for (const [i, logits] of [right, row].entries()) sums[i] -= logprobsOf(logits, ids[step], 0).logprob;
   }
   return { apart, other, perplexities: sums.map((sum) => Math.exp(sum / (ids.length - 1))) };
 }

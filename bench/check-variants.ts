@@ -122,7 +122,7 @@ const KERNELS: Partial<Record<Candidate['role'], string>> = {
 export function variantsOf(profile: DeviceProfile): Map<string, Candidate[]> {
   const rows = new Map<string, Candidate[]>();
   const real = { ...profile, software: false };
-  const asked = candidatesFor(real, 'int8').filter((one) => isMatmul(one) && isInt8(one.shape));
+  const asked = candidatesFor(real, { activations: 'int8' }).filter((one) => isMatmul(one) && isInt8(one.shape));
   for (const candidate of [...candidatesFor(real), ...asked]) {
     const row = `${kernelOf(candidate)}: ${candidate.name}`;
     rows.set(row, [...(rows.get(row) ?? []), candidate]);

@@ -10,6 +10,7 @@ import { graphOf, request } from '../src/execute/cpu/test/models';
 import { lower } from '../src/execute/gpu/lower';
 import { lowerSampler } from '../src/execute/gpu/lower-sampler';
 import type { Op } from '../src/execute/gpu/op';
+import { linksOf } from '../src/execute/sampler/links';
 import { NF4_CODEBOOK } from '../src/formats/matrix';
 import type { DeviceProfile } from '../src/gpu/device-profile';
 import type { SubgroupMatrices } from '../src/gpu/subgroup-matrices';
@@ -33,7 +34,7 @@ const PROFILE: DeviceProfile = {
   intDot: true,
   workgroup: { bytes: 32768, threads: 1024 },
 };
-const GREEDY = { adjusts: false, draws: false, topK: false, topP: false };
+const GREEDY = linksOf({ temperature: 0, topK: 0, topP: 1, seed: 0 }, 0);
 
 /** A model of a geometry in NF4, and the plan of a conversation of so many tokens. */
 function planned(name: GpuGeometry, context: number) {

@@ -41,6 +41,8 @@ export type {
   TemplateOptions,
   TextPart,
   TextScore,
+  TokenAlternative,
+  TokenLogprob,
   ToolCall,
   VerifyResult,
 } from './protocol';

@@ -266,15 +266,92 @@ export interface SamplingOptions extends TemplateOptions {
    * has less room.
    */
   maxNewTokens?: number;
+  /** Least tokens that the answer has: the model cannot end it before. Default: 0. */
+  minTokens?: number;
   /**
-   * 0 takes the likeliest token each time; 1 draws by the model's probabilities; up to 100. Default: 0, or 1 where
-   * `topK` or `topP` is given.
+   * 0 takes the likeliest token each time; 1 draws by the model's probabilities; up to 100. Default: 0, or 1 where an
+   * option is given that says from what is drawn, such as `topK`, `topP` or `minP`.
    */
   temperature?: number;
-  /** Draws from the K likeliest tokens only. Default: 0, which is all. */
+  /**
+   * The temperature is lower by up to this where the model is sure, and higher where it is not (0 to 100): between the
+   * two it follows the entropy of all tokens. Default: 0, a fixed temperature.
+   */
+  dynatempRange?: number;
+  /** With `dynatempRange`: the entropy's share of the largest there can be, to this power (0 to 100). Default: 1. */
+  dynatempExponent?: number;
+  /** Draws from the tokens whose logits are within so many standard deviations of the largest. Default: 0, all. */
+  topNSigma?: number;
+  /** Draws from those of the 100 likeliest tokens that have this share of their entropy (0 to 1). Default: 0, all. */
+  topH?: number;
+  /** Draws from the K likeliest tokens only. Default: 0, which is all; 50 where the model samples and does not say. */
   topK?: number;
   /** Draws from the likeliest tokens that together have this probability (0 to 1). Default: 1, which is all. */
   topP?: number;
+  /** Draws from the tokens that have this share of the likeliest one's probability (0 to 1). Default: 0, all. */
+  minP?: number;
+  /**
+   * Draws from the tokens whose surprise is the nearest to what is to be expected, and which together have this
+   * probability (0 to 1). Default: 1, which is all.
+   */
+  typicalP?: number;
+  /**
+   * XTC: how likely a draw leaves out the tokens that are likeliest, all of at least `xtcThreshold` but the least of
+   * them (0 to 1). Default: 0, never.
+   */
+  xtcProbability?: number;
+  /** XTC: the probability from which on a token counts as likely (0 to 1); above 0.5 none does. Default: 0.1. */
+  xtcThreshold?: number;
+  /** Draws from the tokens of at least this probability (0 to 1). Default: 0, which is all. */
+  epsilonCutoff?: number;
+  /** As `epsilonCutoff`, with a bound that is lower where the model is not sure (0 to 1). Default: 0, which is all. */
+  etaCutoff?: number;
+  /**
+   * Logits of tokens that prompt or answer have are divided by this, and multiplied where they are below 0 (0.01 to
+   * 100). Default: 1, which does nothing.
+   */
+  repetitionPenalty?: number;
+  /** How many of the last tokens of prompt and answer `repetitionPenalty` looks at (0 to 4096). Default: 0, all. */
+  repeatLastN?: number;
+  /** What tokens that the answer has lose of their logits (-2 to 2). Default: 0. */
+  presencePenalty?: number;
+  /** What tokens lose of their logits for each time that the answer has them (-2 to 2). Default: 0. */
+  frequencyPenalty?: number;
+  /**
+   * DRY: a token that would make a repetition of L tokens longer loses `dryMultiplier * dryBase ** (L -
+   * dryAllowedLength)` of its logit, where L is at least `dryAllowedLength` (0 to 100). Default: 0, which does nothing.
+   */
+  dryMultiplier?: number;
+  /** DRY: by what the penalty grows with each token (1 to 100). Default: 1.75. */
+  dryBase?: number;
+  /** DRY: the shortest repetition that is penalised, in tokens (1 to 4096). Default: 2. */
+  dryAllowedLength?: number;
+  /** DRY: tokens of prompt and answer on which it looks back. Default: 0, all. */
+  dryLastN?: number;
+  /**
+   * DRY: texts over which no repetition reaches: a token that has one of them in it. Default: line end, colon,
+   * quotation mark and asterisk.
+   */
+  dryBreakers?: readonly string[];
+  /** No sequence of so many tokens comes twice in prompt and answer. Default: 0, any may. */
+  noRepeatNgram?: number;
+  /** What is added to the logits of tokens, by their ids (-10000 to 10000; -100 is as good as a ban). Default: none. */
+  logitBias?: Readonly<Record<number, number>>;
+  /** Ids of tokens that never come. Default: none. */
+  suppressTokens?: readonly number[];
+  /** Ids of tokens that do not come first in the answer. Default: none. */
+  beginSuppressTokens?: readonly number[];
+  /** Sequences of token ids that do not come in the answer; the tokens that end it are no words. Default: none. */
+  badWords?: readonly (readonly number[])[];
+  /** Ids of tokens with which the answer begins. Default: none. */
+  forcedTokens?: readonly number[];
+  /** Ids of tokens of which one is the last, where the answer comes to `maxNewTokens`. Default: none. */
+  forcedEos?: readonly number[];
+  /**
+   * Tells the log-probability of each token with it, and of as many alternatives, the likeliest ones (0 to 20; true is
+   * 0): of the model's own distribution, before all that these options do to it. Default: false.
+   */
+  logprobs?: boolean | number;
   /** Whole number below 2^32: the same seed, prompt and options draw the same tokens. Default: random. */
   seed?: number;
   /** Texts before which the answer ends (`finish: 'stop'`); they are not part of it. Default: none. */
@@ -319,10 +396,30 @@ export interface Prefill {
   total: number;
 }
 
+/** A token that might have come, with the natural logarithm of its probability. */
+export interface TokenAlternative {
+  /** Its id. */
+  id: number;
+  /** Its text; U+FFFD for what is a part of a character. '' without a tokenizer. */
+  text: string;
+  /** The bytes that it stands for, of which several tokens may make a character; null without a tokenizer. */
+  bytes: number[] | null;
+  /** Natural logarithm of its probability, as the model gave it, before all options. */
+  logprob: number;
+}
+
+/** A token of the answer, and what might have come in its place. */
+export interface TokenLogprob extends TokenAlternative {
+  /** The likeliest tokens there, the likeliest first, as many as were asked for; what came may be one of them. */
+  top: TokenAlternative[];
+}
+
 /** What the token port carries. `text` may be empty while a character, a mark or a stop string is incomplete. */
 export interface TokenMessage {
   text: string;
   ids: number[];
+  /** of these ids, where they were asked for and were not told before (GenerateRequest.made) */
+  logprobs?: TokenLogprob[];
   /** what the text is: thought before the answer, or the marks around that; absent: the answer's */
   type?: 'reasoning' | 'mark';
   prefill?: Prefill;
@@ -334,6 +431,8 @@ export interface AnswerPart {
   type: 'reasoning' | 'text';
   /** The piece; never empty. */
   text: string;
+  /** Of the tokens that have come since the piece before, where `logprobs` was asked for. */
+  logprobs?: TokenLogprob[];
 }
 
 /**
@@ -355,6 +454,8 @@ export interface GenerateResult {
   reasoning: string;
   /** All that the model wrote: reasoning, its marks, and the answer. */
   raw: string;
+  /** Of each token, in the order of `ids`; absent where `logprobs` was not asked for. Those of `made` are not known. */
+  logprobs?: TokenLogprob[];
   /** Why it ended. */
   finish: FinishReason;
   /** Counts and speeds. */

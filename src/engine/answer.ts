@@ -1,6 +1,6 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import { NibbleError } from '../errors';
-import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenMessage } from '../protocol';
+import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenLogprob, TokenMessage } from '../protocol';
 
 /** Options of one answer. */
 export interface GenerateOptions extends SamplingOptions {
@@ -55,12 +55,18 @@ export class AnswerQueue implements Answer {
    * @param stopping aborted when the loop is left early
    */
   constructor(
-    start: (push: (type: PieceType, text: string) => void) => Promise<GenerateResult>,
+    start: (push: (type: PieceType, text: string, logprobs?: TokenLogprob[]) => void) => Promise<GenerateResult>,
     readonly stopping: AbortController,
   ) {
-    const push = (type: PieceType, text: string) => {
+    // of tokens that have completed no piece yet
+    let told: TokenLogprob[] = [];
+    const push = (type: PieceType, text: string, logprobs: TokenLogprob[] = []) => {
       this.#received += text.length;
-      if (text && type !== 'mark') this.#pieces.push({ type, text });
+      told.push(...logprobs);
+      if (text && type !== 'mark') {
+        this.#pieces.push({ type, text, ...(told.length > 0 && { logprobs: told }) });
+        told = [];
+      }
       this.#wake();
     };
     this.result = this.#finish(start(push));

@@ -178,6 +178,25 @@ describe('an engine', () => {
     expect(await engine.detokenize(result.ids)).toBe(text);
   });
 
+  it('tells log-probabilities with the pieces that their tokens complete', async () => {
+    const answer = engine.chat(chat.messages, { maxNewTokens: 8, logprobs: 2 });
+    const told: number[] = [];
+    const bytes: number[] = [];
+    let said = '';
+    for await (const { text, logprobs = [] } of answer.parts) {
+      said += text;
+      told.push(...logprobs.map(({ id }) => id));
+      bytes.push(...logprobs.flatMap((one) => one.bytes ?? []));
+      // whole characters, of as many tokens as they take
+      expect(new TextDecoder().decode(Uint8Array.from(bytes))).toBe(said);
+    }
+    const { ids, logprobs } = await answer.result;
+    expect(logprobs?.map(({ id }) => id)).toEqual(ids);
+    // the last may complete no text
+    expect(told).toEqual(ids.slice(0, told.length));
+    expect(ids.length - told.length).toBeLessThan(2);
+  });
+
   it('gives the result to who does not listen', async () => {
     const { ids } = await engine.generate(chat.ids, { maxNewTokens: 4 }).result;
     expect(ids).toEqual(chat.greedy.slice(0, 4));

@@ -118,7 +118,8 @@ describe('an answer that is cut', () => {
 
   it.each<[string, number[], () => GenerateOptions]>([
     ['greedy', sea, () => ({ maxNewTokens: 12 })],
-    ['sampled', sea, () => ({ maxNewTokens: 12, temperature: 1.3, topK: 40, topP: 0.95, seed: 7 })],
+    ['sampled', sea, () => ({ maxNewTokens: 12, temperature: 1.3, topK: 40, topP: 0.95, seed: 7, logprobs: 1 })],
+    ['penalised', sea, () => ({ maxNewTokens: 12, noRepeatNgram: 2, repetitionPenalty: 1.2, dryMultiplier: 0.8 })],
     ['to its end-of-turn', ids, () => ({ maxNewTokens: 40 })],
     ['to a stop string', sea, () => ({ maxNewTokens: 24, stop: [text.slice(6, 10)] })],
   ])('%s, at any of its tokens, is equal to one that was not', async (_, prompt, options) => {
@@ -143,6 +144,7 @@ describe('an answer that is cut', () => {
         recoveries: 1,
       });
       expect(plan.requests[1].made).toEqual(result.ids.slice(0, cut));
+      if (options().logprobs) expect(result.logprobs!.map(({ id }) => id)).toEqual(result.ids);
       engine.dispose();
     }
   });

@@ -3,7 +3,7 @@ import { transfer } from 'comlink';
 import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, MemoryInfo, TokenMessage } from '../protocol';
+import type { GenerateRequest, GenerateResult, MemoryInfo, TokenLogprob, TokenMessage } from '../protocol';
 import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
 import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
@@ -37,13 +37,17 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   const ids: number[] = [];
+  /** of the ids that were not `made` */
+  const logprobs: TokenLogprob[] = [];
   /** what the caller has had */
   const said = { text: '', reasoning: '', mark: '' };
   let raw = '';
   let firstMs = 0;
   let attempts = 0;
 
-  const start = async (push: (type: PieceType, text: string) => void): Promise<GenerateResult> => {
+  const start = async (
+    push: (type: PieceType, text: string, logprobs?: TokenLogprob[]) => void,
+  ): Promise<GenerateResult> => {
     const { signal, onPrefill, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
     ids.push(...idsOf('made', made));
     const { templateOptions } = given;
@@ -68,7 +72,8 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
           at += data.text.length;
           raw += fresh;
           said[data.type ?? 'text'] += fresh;
-          push(data.type ?? 'text', fresh);
+          logprobs.push(...(data.logprobs ?? []));
+          push(data.type ?? 'text', fresh, data.logprobs);
         };
         const request = { ...asked, input: what, options, made: [...ids], prefill: onPrefill !== undefined };
         return cancellable(worker, asked.id, stopping.signal, () =>
@@ -76,7 +81,12 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
         );
       };
       const result = await model.run(ask, { signal: stopping.signal, progress: () => ids.length });
-      if (attempts > 1) Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
+      if (attempts > 1) {
+        Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
+        // the worker knows those of its own draws
+        const before = result.ids.length - made.length - (result.logprobs?.length ?? 0);
+        if (result.logprobs) result.logprobs = [...logprobs.slice(0, before), ...result.logprobs];
+      }
       return result;
     } catch (error) {
       if (!(error instanceof NibbleError && error.details.reason === 'deaf')) throw error;
@@ -85,7 +95,8 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
       const { mark: _, ...heard } = said;
       const none = { promptTokens: 0, reusedTokens: 0, droppedTokens: 0, prefillTps: 0, decodeTps: 0 };
       const stats = { ...none, newTokens: ids.length, ttftMs: firstMs };
-      return { ids, ...heard, raw, finish: 'aborted', stats, memory: NOTHING, note: error.message };
+      const told = wanted.logprobs !== undefined && wanted.logprobs !== false ? { logprobs } : {};
+      return { ids, ...heard, raw, ...told, finish: 'aborted', stats, memory: NOTHING, note: error.message };
     } finally {
       signal?.removeEventListener('abort', stop);
     }

@@ -1,13 +1,15 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
+import type { Logprobs } from '../execute/sampler/options';
 import type { Shift } from '../memory/shift';
-import type { FinishReason, GenerateResult, Prefill, TokenMessage } from '../protocol';
+import type { FinishReason, GenerateResult, Prefill, TokenLogprob, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
-import type { EffectiveOptions } from './sampling-options';
+import { type EffectiveOptions, sampleOf } from './sampling-options';
 import { reuse, type Sequence } from './sequences';
 import { Speculation } from './speculation';
+import { NO_TEXTS, type TokenTexts } from './token-texts';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
 export interface TextStream {
@@ -29,6 +31,8 @@ export interface Turn {
   stopIds: ReadonlySet<number>;
   /** null without a tokenizer: ids only */
   text: TextStream | null;
+  /** of single tokens; absent without a tokenizer */
+  texts?: TokenTexts;
   /** when the request arrived, ms of performance.now() */
   startedAt: number;
   /** told when the prompt is begun, and after every chunk of it */
@@ -38,11 +42,12 @@ export interface Turn {
 
 export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 
-/** Messages that bring these ids, and the pieces of text that they complete. */
-function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
+/** Messages that bring these ids, what is told of them, and the pieces of text that they complete. */
+function messages(ids: number[], logprobs: TokenLogprob[], pieces: readonly Piece[]): TokenMessage[] {
   const told = pieces.map(({ type, text }): TokenMessage => ({ text, ids: [], ...(type !== 'text' && { type }) }));
   if (ids.length && told.length === 0) told.push({ text: '', ids: [] });
   if (ids.length) told[0].ids = ids;
+  if (logprobs.length) told[0].logprobs = logprobs;
   return told;
 }
 
@@ -71,12 +76,17 @@ export async function* generate(
   let prefilled = 0;
   let dropped = 0;
   const prefillAt = performance.now();
+  const texts = turn.texts ?? NO_TEXTS;
+  const logprobs: TokenLogprob[] = [];
+  let untold = 0;
   const tell = (ids: number[], pieces: readonly Piece[]) => {
     for (const { type, text } of pieces) {
       said[type] += text;
       raw += text;
     }
-    return messages(ids, pieces);
+    const fresh = logprobs.slice(untold);
+    untold = logprobs.length;
+    return messages(ids, fresh, pieces);
   };
   async function* answerIds(): AsyncGenerator<number> {
     yield* known;
@@ -99,13 +109,9 @@ export async function* generate(
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
       const count = Math.min(options.maxNewTokens - done, room);
       const speculation = options.speculate === 'prompt' ? new Speculation(seen) : null;
-      const sample = {
-        ...options,
-        firstStep: done,
-        stopIds: options.ignoreEos ? [] : [...stopIds],
-        watched: options.stop.length > 0,
-        draft: speculation?.propose,
-      };
+      const onLogprobs = (one: Logprobs) => logprobs.push(texts.told(one));
+      const sampled = sampleOf(options, { ids, made, stopIds, tokenText: texts.textOf, onLogprobs });
+      const sample = { ...sampled, draft: speculation?.propose };
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
         yield id;
@@ -153,6 +159,7 @@ export async function* generate(
     text: said.text,
     reasoning: said.reasoning,
     raw,
+    ...(options.logprobs !== false && { logprobs }),
     finish,
     options,
     stats: {

@@ -4,6 +4,7 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { ModelSpec } from '../model/spec';
 import type { EngineOptions } from '../protocol';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
@@ -74,9 +75,13 @@ export type Activations = NonNullable<EngineOptions['activations']>;
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
  * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
- * @param activations int8 adds products of it, and has them come first; f32 leaves out those of f16
+ * @param of what they are for: activations of int8 add products of it, and have them come first, and f32 leaves out
+ * those of f16; a model without a head has none of those
  */
-export function candidatesFor(profile: DeviceProfile, activations: Activations = 'auto'): Candidate[] {
+export function candidatesFor(
+  profile: DeviceProfile,
+  { activations = 'auto', headless }: { activations?: Activations; headless?: ModelSpec['headless'] } = {},
+): Candidate[] {
   const own = VARIANTS[variantFor(profile)];
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
@@ -87,6 +92,7 @@ export function candidatesFor(profile: DeviceProfile, activations: Activations =
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
+    if (headless && role === 'head') return [];
     switch (role) {
       case 'few':
         return own.few

@@ -3,10 +3,10 @@ import activation from '../../shaders/lib/activation.wgsl?raw';
 import append from '../../shaders/lib/append.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk-scale.wgsl?raw';
-import digits from '../../shaders/lib/digits.wgsl?raw';
 import element from '../../shaders/lib/element.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head-value.wgsl?raw';
+import kept from '../../shaders/lib/kept.wgsl?raw';
 import keys from '../../shaders/lib/keys.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix-dense.wgsl?raw';
@@ -32,10 +32,10 @@ export const INCLUDES = {
   append,
   best,
   'chunk-scale': chunkScale,
-  digits,
   element,
   finish,
   'head-value': headValue,
+  kept,
   keys,
   kv,
   'matrix-dense': matrixDense,

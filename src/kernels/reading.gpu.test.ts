@@ -1,11 +1,11 @@
-/** pool, score-part and score-pick against the CPU's. */
+/** pool, and score-pick behind sample-top, against the CPU's. */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
-import { logProbability } from '../execute/log-probability';
 import { emptyRows, type Pooled, poolStates } from '../execute/pooling';
-import { POOLED_ROWS } from '../memory/gpu-scratch';
+import { logprobsOf } from '../execute/sampler/logprobs';
+import { LOGPROB_WORDS, POOLED_ROWS, STATE_WORDS } from '../memory/gpu-scratch';
 import { poolGroups, poolKernel } from './pool';
-import { scorePartKernel } from './score-part';
+import { sampleTopKernel } from './sample-top';
 import { scorePickKernel } from './score-pick';
 import { Lab, passState } from './test/lab';
 
@@ -48,17 +48,19 @@ describe('score', () => {
     const shape = { threads, groups };
     const targets = Uint32Array.of(0, vocab - 1, vocab >> 1);
     const scores = lab.buffer(targets);
-    const parts = lab.buffer(groups * 8);
+    const parts = lab.buffer(groups * LOGPROB_WORDS * 4);
     const right: number[] = [];
     for (const [row, id] of targets.entries()) {
       const values = randomValues(vocab, row + 1).map((value) => value * scale);
       const logits = lab.buffer(values);
-      const state = lab.buffer(passState(9, row + 1));
+      const words = new Uint32Array(STATE_WORDS);
+      words.set([9, row + 1]);
+      const state = lab.buffer(words);
       await lab.runAll([
-        [scorePartKernel(vocab, shape), { logits, parts }, [groups]],
+        [sampleTopKernel(vocab, shape), { logits, parts, state }, [groups]],
         [scorePickKernel(vocab, shape), { logits, parts, state, scores }, [1]],
       ]);
-      right.push(logProbability(values, id));
+      right.push(logprobsOf(values, id, 0).logprob);
     }
     expect(largestDifference(await lab.floats(scores), right)).toBeLessThan(1e-5 * scale);
   });

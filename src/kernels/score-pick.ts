@@ -1,7 +1,9 @@
 /**
- * How likely one id was, of what score-part.ts found. Reference: execute/log-probability.ts, test: reading.gpu.test.ts.
+ * How likely one id was, of what sample-top.ts found. Reference: execute/sampler/logprobs.ts, test:
+ * reading.gpu.test.ts.
  */
 import source from '../../shaders/score-pick.wgsl?raw';
+import { LOGPROB_WORDS } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
 import type { SamplerShape } from './sampling';
 
@@ -12,4 +14,4 @@ export const SCORE_PICK = {
 } satisfies Description;
 
 export const scorePickKernel = (vocab: number, { threads, groups }: SamplerShape) =>
-  kernel(SCORE_PICK, { THREADS: threads, VOCAB: vocab, GROUPS: groups });
+  kernel(SCORE_PICK, { THREADS: threads, VOCAB: vocab, GROUPS: groups, TOLD: LOGPROB_WORDS });

@@ -46,3 +46,10 @@ it('a device with subgroup matrices has products by them to try, of many and of 
   expect(asked.filter((name) => name.endsWith('subgroups of 32'))).toHaveLength(4);
   expect(names({ ...roomy, software: true, matrices: of })).toEqual([]);
 });
+
+it('of a model without a head none is tried, and all else is', () => {
+  const device = deviceProfile({ vendor: 'nvidia' }, new Set(), new Set(), LIMITS);
+  const all = candidatesFor(device);
+  expect(all.some(({ role }) => role === 'head')).toBe(true);
+  expect(candidatesFor(device, { headless: true })).toEqual(all.filter(({ role }) => role !== 'head'));
+});

@@ -64,6 +64,11 @@ function valueWords(spec: Spec): string | undefined {
       return undefined;
     case 'object':
       return 'NAME=VALUE';
+    case 'ids':
+      return 'IDS';
+    case 'idLists':
+    case 'biases':
+      return 'JSON';
     default:
       return spec.file ? 'FILE' : 'TEXT';
   }

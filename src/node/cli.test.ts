@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import type { Expected } from '../execute/cpu/test/models';
-import { logProbability } from '../execute/log-probability';
+import { logprobsOf } from '../execute/sampler/logprobs';
 import { main } from './cli';
 import { COMMANDS } from './commands';
 import { createFolderSource } from './folder-source';
@@ -59,6 +59,7 @@ interface Generated {
   finish: string;
   stats: Record<string, number>;
   memory: Record<string, number>;
+  logprobs?: { id: number; top: unknown[] }[];
 }
 interface Failure {
   error: { code: string; message: string; details: Record<string, unknown> };
@@ -181,6 +182,34 @@ describe('generate', () => {
     expect(stats).toMatchObject({ new_tokens: 90, dropped_tokens: 60 });
     const { err } = await nibble(...long, '--overflow', 'shift', '--backend', 'cpu');
     expect(err).toMatch(/oldest 60 after the first 4/);
+  });
+  it('takes every option of sampling, and tells log-probabilities where they are asked for', async () => {
+    const ask = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '6', '--temperature', '2', '--seed', '7'];
+    const rules = [
+      '--min-p',
+      '0.02',
+      '--repetition-penalty',
+      '1.2',
+      '--presence-penalty=-0.5',
+      '--suppress-tokens',
+      '3,4',
+    ];
+    const more = [
+      '--logit-bias',
+      '{"9": 2}',
+      '--bad-words',
+      '[[1,2],[8]]',
+      '--dry-multiplier',
+      '0.8',
+      '--logprobs',
+      '2',
+    ];
+    const { ids, logprobs } = await json<Generated>(...ask, ...rules, ...more);
+    expect(logprobs?.map(({ id, top }) => [id, top.length])).toEqual(ids.map((id) => [id, 2]));
+    expect(await json<Generated>(...ask)).not.toHaveProperty('logprobs');
+    const { status, out } = await nibble(...ask, '--repetition-penalty', '0', '--json', '--backend', 'cpu');
+    expect(status).toBe(1);
+    expect(JSON.parse(out).error).toMatchObject({ code: 'invalid-option', details: { option: 'repetitionPenalty' } });
   });
   it('repeats itself for a seed', async () => {
     const sampled = ['generate', NF4, '--ids', '5,6', '--max-new-tokens', '12', '--temperature', '2', '--seed'];
@@ -319,7 +348,7 @@ describe('perplexity', () => {
     for (const start of [0, window]) {
       const part = ids.slice(start, start + window);
       const { logits } = await json<{ logits: number[][] }>('logits', TEXT, '--ids', part.join(','), '--all');
-      for (let i = 0; i + 1 < window; i++) sum -= logProbability(Float32Array.from(logits[i]), part[i + 1]);
+      for (let i = 0; i + 1 < window; i++) sum -= logprobsOf(Float32Array.from(logits[i]), part[i + 1], 0).logprob;
     }
     const result = await json<{ perplexity: number; tokens: number }>(
       'perplexity',
@@ -337,8 +366,8 @@ describe('perplexity', () => {
     ).toBe(window - 1);
   });
   it('a log-probability is that of the softmax', () => {
-    expect(logProbability(Float32Array.of(0, 0, 0, 0), 2)).toBeCloseTo(-Math.log(4), 12);
-    expect(logProbability(Float32Array.of(1000, 0), 0)).toBe(0);
+    expect(logprobsOf(Float32Array.of(0, 0, 0, 0), 2, 0).logprob).toBeCloseTo(-Math.log(4), 12);
+    expect(logprobsOf(Float32Array.of(1000, 0), 0, 0).logprob).toBe(0);
   });
 });
 

@@ -107,7 +107,9 @@ export async function chooseKernels(
   const { trying: was, left } = record;
   if (was && left >= MOST_LEFT)
     record.rejected = { ...record.rejected, [was]: `It was being tried when ${left} loads ended.` };
-  const candidates = candidatesFor(gpu.profile, activations);
+  const context = executor.tuneContext();
+  const { headless } = context.lowering.model.spec;
+  const candidates = candidatesFor(gpu.profile, { activations, headless });
   const model = modelKey(plan, activations);
   const onTry = async (variant: string) => {
     record.trying = variant;
@@ -116,7 +118,6 @@ export async function chooseKernels(
   };
   const request = { candidates, rejected: record.rejected, limit: TUNE_MS, signal, onTry };
   const known = readChoice(record.models[model], candidates);
-  const context = executor.tuneContext();
   const result = await tune(context, { ...request, known }).catch(async (error) => {
     // the device is lost: not by what is known to be good
     if ((error as NibbleError).code === 'device-lost' && record.trying) {

@@ -5,6 +5,7 @@ import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
+import { createTokenTexts } from '../generate/token-texts';
 import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
@@ -71,7 +72,7 @@ export async function respond(
   const shifts = given.overflow === 'shift';
   const optionsFor = (tokens: number) => {
     const room = shifts ? Number.POSITIVE_INFINITY : most - tokens + 1;
-    return effectiveOptions(given, model.checkpoint.generationConfig, room);
+    return effectiveOptions(given, model.checkpoint.generationConfig, room, tokens);
   };
   let counted = 0;
   const count = (atLeast: number) => {
@@ -124,6 +125,7 @@ export async function respond(
     options,
     stopIds: model.stopIds,
     text,
+    texts: createTokenTexts(model.tokenizer),
     startedAt,
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,

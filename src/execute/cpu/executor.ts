@@ -12,10 +12,11 @@ import type { Step, StepOf } from '../../model/steps';
 import { yieldToEvents } from '../../platform/yield-to-events';
 import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
-import { logProbability } from '../log-probability';
 import { emptyRows, isLastOnly, type Pooled, poolStates } from '../pooling';
 import { sampleToken } from '../sampler/chain';
-import { checkBias, nextDraft, nextMask, type SampleOptions } from '../sampler/options';
+import { logprobsOf } from '../sampler/logprobs';
+import { checkIds, nextDraft, type SampleOptions } from '../sampler/options';
+import { StepRules } from '../sampler/step-rules';
 import { type CpuAdapter, type CpuAdapters, fillAdapters, NO_ADAPTERS } from './adapters';
 import { asOutOfMemory, type CpuScratch, createScratch, outOfMemoryAsError } from './allocate';
 import { type Arithmetic, arithmetic, type Computing, inJavaScript } from './arithmetic';
@@ -165,20 +166,20 @@ class CpuExecutor implements Executor {
   ): AsyncGenerator<number> {
     const cache = this.own(into);
     const { vocab } = this.model.spec;
-    checkBias(sample.bias, vocab);
-    const counts = new Map<number, number>();
-    const tally = (id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
-    Array.from(sample.counted ?? []).forEach(tally);
+    checkIds(sample, vocab);
+    const rules = new StepRules(sample, vocab);
     /** ids of the newest pass behind its first, until they are drawn or something else is */
     let drafted: number[] = [];
     let row = 0;
     for (let step = 0; step < count; step++) {
       throwIfAborted(signal);
-      const state = { counts, mask: await nextMask(sample, vocab) };
+      const state = { history: rules.history, ...(await rules.next(step)) };
       // other adapters take them away, in the middle of an answer too
       this.checkLogits();
-      const id = sampleToken(this.activations.logits, sample, (sample.firstStep ?? 0) + step, state);
-      tally(id);
+      const { logits } = this.activations;
+      const id = sampleToken(logits, sample, (sample.firstStep ?? 0) + step, state);
+      rules.history.push(id);
+      if (sample.logprobs !== undefined) sample.onLogprobs?.(logprobsOf(logits, id, sample.logprobs));
       yield id;
       if (step + 1 === count || sample.stopIds?.includes(id)) break;
       if (drafted[0] === id) {
@@ -226,7 +227,7 @@ class CpuExecutor implements Executor {
       await this.pass({ ...part, start: start + part.first, rest: 'all' }, signal);
       for (let row = 0; row < part.tokens && part.first + row < found.length; row++) {
         await this.head(row, signal);
-        found[part.first + row] = logProbability(this.activations.logits, ids[part.first + row + 1]);
+        found[part.first + row] = logprobsOf(this.activations.logits, ids[part.first + row + 1], 0).logprob;
       }
     }
     return found;

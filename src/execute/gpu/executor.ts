@@ -18,6 +18,7 @@ import { frequenciesFor } from '../../model/rope';
 import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
 import type { Pooled } from '../pooling';
+import { linksOf } from '../sampler/links';
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
 import { PlanBuffers } from './buffers';
@@ -44,6 +45,10 @@ export interface GpuExecutorOptions {
   /** for tests: steps that are encoded ahead; measured where it is absent */
   ahead?: number;
 }
+
+/** Requests whose kernels are made before anybody asks. */
+const LIKELIEST: SampleOptions = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+const DRAWN: SampleOptions = { temperature: 1, topK: 50, topP: 0.9, seed: 0 };
 
 /** Whether it uses a conversation's rings. */
 const isOwn = ({ layer }: Op): boolean => layer !== null;
@@ -133,8 +138,9 @@ export class GpuExecutor implements Executor {
     const common = this.#lowerOptions(adapters);
     // Software compiles slowly: what a draw needs beyond the likeliest's, when somebody asks for it.
     const draws = !this.#gpu.profile.software;
-    const links = [false, draws].map((draws) => ({ adjusts: false, draws, topK: draws, topP: draws }));
-    const sampler = links.flatMap((links) => lowerSampler(this.#model.spec.vocab, common.shapes.sampler, links));
+    const { vocab } = this.#model.spec;
+    const links = [false, draws].map((draws) => linksOf({ ...LIKELIEST, ...(draws && DRAWN) }, vocab));
+    const sampler = links.flatMap((links) => lowerSampler(vocab, common.shapes.sampler, links));
     const passes = [...lower(common, 'decode'), ...lower(common, 'prefill'), lowerLastRow(this.#model.spec)];
     const ops = [...passes, ...sampler];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));

@@ -8,13 +8,12 @@ import { type KernelShapes, VARIANTS, withInt8 } from '../../kernels/variants';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
-import { graphOf, planOf, request } from '../cpu/test/models';
+import { GREEDY, graphOf, planOf, request } from '../cpu/test/models';
+import { linksOf } from '../sampler/links';
 import { lower } from './lower';
 import { lowerSampler } from './lower-sampler';
 import { tiny } from './test/maker';
 
-/** The likeliest token, of unchanged logits. */
-const GREEDY = { adjusts: false, draws: false, topK: false, topP: false };
 const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
 const PROFILE = deviceProfile({}, new Set(), new Set(), {
   maxComputeWorkgroupStorageSize: 16384,
@@ -72,7 +71,11 @@ function dispatches(
   const { merge, whole } = VARIANTS[variant].attend.decode;
   const apart = merge === 'apart' && spec.qkNorm !== 'projection';
   const merges = slots.filter((all) => apart && Math.min(all, context) > whole).length;
-  return { pass: taken(ops), sampler: taken(lowerSampler(spec.vocab, VARIANTS[variant].sampler, GREEDY)), merges };
+  return {
+    pass: taken(ops),
+    sampler: taken(lowerSampler(spec.vocab, VARIANTS[variant].sampler, linksOf(GREEDY, spec.vocab))),
+    merges,
+  };
 }
 
 describe('dispatches of a token', () => {

@@ -3,9 +3,17 @@
  * is asked of their rows behind them. Some numbers come back, and no logits.
  */
 import { poolGroups, poolKernel } from '../../kernels/pool';
-import { scorePartKernel } from '../../kernels/score-part';
+import { sampleTopKernel } from '../../kernels/sample-top';
 import { scorePickKernel } from '../../kernels/score-pick';
-import { POOLED, POOLED_ROWS, SCORES } from '../../memory/gpu-scratch';
+import {
+  LOGPROB_BUFFERS,
+  LOGPROB_PARTS,
+  POOLED,
+  POOLED_ROWS,
+  requestWords,
+  SCORES,
+  STATE,
+} from '../../memory/gpu-scratch';
 import { emptyRows, isLastOnly, type Pooled } from '../pooling';
 import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
@@ -78,11 +86,14 @@ export async function score(parts: ReadingParts, reading: Reading): Promise<Floa
   const { device, buffers, submitter, lowering } = parts;
   const [{ vocab }, shape] = [lowering.model.spec, lowering.shapes.sampler];
   const { ids, passes, signal } = reading;
-  const vocabulary = { logits: 'logits', parts: 'maxima' };
+  await buffers.have(LOGPROB_BUFFERS);
+  const vocabulary = { logits: 'logits', parts: LOGPROB_PARTS, state: 'state' };
   const ends = await parts.bind([
-    op(scorePartKernel(vocab, shape), vocabulary, () => [shape.groups]),
-    op(scorePickKernel(vocab, shape), { ...vocabulary, state: 'state', scores: SCORES }, () => [1]),
+    op(sampleTopKernel(vocab, shape), vocabulary, () => [shape.groups]),
+    op(scorePickKernel(vocab, shape), { ...vocabulary, scores: SCORES }, () => [1]),
   ]);
+  // no alternatives are looked for, whatever the last request wanted
+  device.queue.writeBuffer(buffers.get('state'), STATE.request * 4, requestWords({}));
   const head = beginOf(passes.prefill, 'head');
   const rest = [...passes.prefill.slice(head), ...ends];
   const found = new Float64Array(ids.length - 1);

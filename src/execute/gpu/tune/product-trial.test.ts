@@ -32,7 +32,7 @@ it.each<[string, MatrixFormat]>([
 ])('many tokens’ products of %s have room where they are tried, and columns', (_, format) => {
   const bytes = new Map(loadingBuffers(true));
   let count = 0;
-  for (const candidate of candidatesFor(PROFILE, 'int8').filter(isProduct).filter(isMatmul)) {
+  for (const candidate of candidatesFor(PROFILE, { activations: 'int8' }).filter(isProduct).filter(isMatmul)) {
     const { reads, writes, between, right } = productTrial(candidate, format, PROFILE.workgroup.bytes);
     const name = variantName(candidate);
     expect(placed(reads), name).toBeLessThanOrEqual(bytes.get(TUNE_IN)!);
