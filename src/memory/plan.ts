@@ -14,7 +14,7 @@ import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, INT8_BUFFER, int8Bytes, loadingBuffers, tokenBuffers } from './gpu-scratch';
+import { gpuScratch, INT8_BUFFER, int8Bytes, LOGPROB_BUFFERS, loadingBuffers, tokenBuffers } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -46,6 +46,8 @@ export interface PlanRequest {
   adjusts?: boolean;
   /** whether a prompt's products may have inputs of int8, on the GPU; absent: no */
   int8?: boolean;
+  /** whether answers may tell log-probabilities; absent: no */
+  tells?: boolean;
 }
 
 /** What of the device's limits the plan depends on. */
@@ -333,7 +335,7 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
 
 function scratchBuffers(
   model: ModelGraph,
-  { chunk, adjusts, int8 }: PlanRequest,
+  { chunk, adjusts, tells, int8 }: PlanRequest,
   matrices: readonly DeviceMatrix[],
   adapters: StepAdapters,
   target: LayoutTarget,
@@ -353,7 +355,8 @@ function scratchBuffers(
     const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
-  const own = [...gpuScratch(spec, chunk), ...(adjusts ? tokenBuffers(spec.vocab) : [])];
+  const asked = [...(adjusts ? tokenBuffers(spec.vocab) : []), ...(tells ? LOGPROB_BUFFERS : [])];
+  const own = [...gpuScratch(spec, chunk), ...asked];
   if (int8) {
     const columns = steps.map((step) => (step.op === 'linear' && !step.lastOnly ? step.cols : 0));
     own.push([INT8_BUFFER, int8Bytes(chunk, Math.max(...columns))]);

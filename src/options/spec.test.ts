@@ -63,6 +63,13 @@ describe('options as an application gives them', () => {
     expect([temperature, seed, backend, unsaid]).toEqual([undefined, 1, undefined, undefined]);
   });
 
+  it('what a framework watches is copied, so that it can be sent', () => {
+    const watched = <T extends object>(value: T) => new Proxy(value, {});
+    const given = { stop: watched(['a']), badWords: watched([watched([1, 2])]), logitBias: watched({ 3: 1 }) };
+    expect(() => structuredClone(given)).toThrow();
+    expect(structuredClone({ ...request(given) })).toEqual({ stop: ['a'], badWords: [[1, 2]], logitBias: { 3: 1 } });
+  });
+
   it('a long value is cut in the sentence', () => {
     const error = refusal(() => engine({ backend: 'x'.repeat(10_000) }));
     expect(error.message.length).toBeLessThan(300);

@@ -157,6 +157,13 @@ function unknown(option: string, names: readonly string[]): never {
   );
 }
 
+/** A framework's watched list, or object, could not be sent to the worker. */
+function copied(spec: Spec, value: unknown): unknown {
+  if (spec.type === 'biases') return { ...(value as object) };
+  if (!Array.isArray(value)) return value;
+  return spec.type === 'idLists' ? value.map((ids) => [...ids]) : [...value];
+}
+
 /**
  * Options as an application gives them; own properties count, and null is as good as absent.
  * @returns those that say something
@@ -172,8 +179,7 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
     if (value === undefined || value === null) continue;
     const spec = specs[name as keyof T & string];
     if (!fits(spec, value)) refuse(name, value, allowed(spec));
-    // a framework's watched list could not be sent to the worker
-    checked[name] = Array.isArray(value) ? [...value] : value;
+    checked[name] = copied(spec, value);
   }
   return checked as Partial<T>;
 }
