@@ -243,8 +243,38 @@ export interface TemplateOptions {
   parseSpecial?: boolean;
 }
 
+/** A tool that a model may call, as JSON can say it. */
+export interface ToolDefinition {
+  /** What the model calls it by: letters, digits, _, - and ., 64 at most, unlike that of any other tool. */
+  name: string;
+  /** What it does, for the model. */
+  description?: string;
+  /** JSON Schema of its arguments, an object. Default: it takes none. */
+  parameters?: Record<string, unknown>;
+}
+
+/** A tool as OpenAI's clients write it, and as chat templates are given it. */
+export interface FunctionTool {
+  /** The kind of tool. */
+  type: 'function';
+  /** The tool itself. */
+  function: ToolDefinition;
+}
+
+/** Which tools a prompt tells the model of. */
+export interface ToolOptions {
+  /** Tools that the model may call. Default: none. */
+  tools?: readonly (ToolDefinition | FunctionTool)[];
+  /**
+   * How calls are written where the model's chat template knows no tools, or has no form of calls that is known here.
+   * 'auto' (default) describes them in the system message, and calls are JSON (the generic form); that is said in
+   * `note`. 'native' throws invalid-option.
+   */
+  toolForm?: 'auto' | 'native';
+}
+
 /** How a prompt is made of messages. */
-export interface PromptOptions extends TemplateOptions {
+export interface PromptOptions extends TemplateOptions, ToolOptions {
   /** Whether the prompt ends with the opening of the assistant's turn. Default: true. */
   addGenerationPrompt?: boolean;
 }
@@ -296,6 +326,11 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: MessageInput[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
+  /** tools that may be called; `choice`: whether one must be, or which */
+  tools?: Omit<ToolOptions, 'tools'> & {
+    tools: readonly FunctionTool[];
+    choice?: 'auto' | 'required' | { name: string };
+  };
   /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
   saved?: string;
   /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
@@ -316,24 +351,56 @@ export interface Prefill {
 export interface TokenMessage {
   text: string;
   ids: number[];
-  /** what the text is: thought before the answer, or the marks around that; absent: the answer's */
-  type?: 'reasoning' | 'mark';
+  /** what the text is: thought before the answer, marks around that or around calls, a call; absent: the answer's */
+  type?: 'reasoning' | 'mark' | 'tool-call';
+  /** what the model wrote, where that is not the text */
+  raw?: string;
+  call?: ToolCallPart;
   prefill?: Prefill;
+}
+
+/** A call of a tool that the model made. */
+export interface ParsedCall {
+  /** What the tool's result names as `tool_call_id`. */
+  id: string;
+  /** The tool's name, as the model wrote it. */
+  name: string;
+  /** Its arguments; null where they cannot be read: see `error`. They are not checked against the tool's parameters. */
+  arguments: Record<string, unknown> | null;
+  /** The call as the model wrote it. */
+  text: string;
+  /** Why it cannot be made: arguments that are no JSON object or are cut off, or a tool that does not exist. */
+  error?: string;
+}
+
+/** Which call a piece of an answer is of. */
+export interface ToolCallPart {
+  /** Its number in the answer, from 0. */
+  index: number;
+  /** What the tool's result names as `tool_call_id`. */
+  id: string;
+  /** The tool's name. */
+  name: string;
+  /** The call as a whole, with its last piece. */
+  whole?: ParsedCall;
 }
 
 /** A piece of an answer, as it comes. */
 export interface AnswerPart {
-  /** 'reasoning': thought before the answer. 'text': the answer itself. */
-  type: 'reasoning' | 'text';
-  /** The piece; never empty. */
+  /** 'reasoning': thought before the answer. 'text': the answer itself. 'tool-call': a call of a tool. */
+  type: 'reasoning' | 'text' | 'tool-call';
+  /** The piece; never empty, but for the first and the last of a call. Of a call: the arguments' JSON, as it grows. */
   text: string;
+  /** Of a call: which one, and in its last piece the whole. */
+  call?: ToolCallPart;
 }
 
 /**
- * Why an answer ended. 'stop': the model ended it, or a stop text came. 'length': it has `maxNewTokens`. 'aborted': it
- * was stopped by stop(), its signal, or by who left the loop.
+ * Why an answer ended. 'stop': the model ended it, or a stop text came. 'tool-calls': the model ended it, and waits for
+ * what the tools say. 'length': it has `maxNewTokens`. 'aborted': it was stopped by stop(), its signal, or by who left
+ * the loop.
  */
-export type FinishReason = 'stop' | 'length' | 'aborted';
+export type FinishReason = 'stop' | 'tool-calls' | 'length' | 'aborted';
 
 /** An answer as a whole. */
 export interface GenerateResult {
@@ -346,7 +413,9 @@ export interface GenerateResult {
    * marks for it.
    */
   reasoning: string;
-  /** All that the model wrote: reasoning, its marks, and the answer. */
+  /** Calls of tools that the model made, in order; [] where there are none. */
+  toolCalls: ParsedCall[];
+  /** All that the model wrote: reasoning, marks, calls, and the answer. */
   raw: string;
   /** Why it ended. */
   finish: FinishReason;
@@ -359,6 +428,11 @@ export interface GenerateResult {
    * null: nothing.
    */
   note: string | null;
+  /**
+   * Where chat() made calls of tools: the messages that came before this answer, the assistant's calls and what the tools
+   * said. Absent: it made none.
+   */
+  messages?: MessageInput[];
   /** The options that were in effect, the model's own defaults and the random seed included. */
   options?: Required<SamplingOptions>;
 }

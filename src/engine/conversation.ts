@@ -2,8 +2,16 @@
 import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions, over } from '../options/spec';
-import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
-import type { Answer, GenerateOptions } from './answer';
+import type {
+  GenerateResult,
+  MessageInput,
+  PlanInfo,
+  PlanQuery,
+  PromptOptions,
+  SamplingOptions,
+  SavedCache,
+} from '../protocol';
+import type { Answer, CallOptions, GenerateOptions } from './answer';
 import { messagesOf, textOf } from './arguments';
 import { disposable } from './disposable';
 
@@ -31,8 +39,11 @@ export interface Chats {
   restore(name: string): Promise<number | null>;
 }
 
-/** How a conversation begins. Its sampling options are what every answer takes that is not told otherwise. */
-export interface ConversationOptions extends SamplingOptions {
+/**
+ * How a conversation begins. Its sampling options, and its tools, are what every answer takes that is not told
+ * otherwise.
+ */
+export interface ConversationOptions extends SamplingOptions, CallOptions {
   /** The system prompt: what the model is told first. Default: none. */
   system?: string;
   /** Positions that it may take, where that is less than the model was loaded for. */
@@ -44,6 +55,24 @@ export interface ConversationOptions extends SamplingOptions {
    * first question; where it cannot be used, the answer's `note` says why, and all is computed again. Default: none.
    */
   saved?: string;
+}
+
+/** What an answer is kept as; null: it did not come to a word. @internal */
+export function assistantMessage(result: Pick<GenerateResult, 'text' | 'reasoning' | 'toolCalls' | 'finish'>) {
+  const { text, reasoning, toolCalls, finish } = result;
+  const called = finish === 'tool-calls' ? toolCalls : [];
+  if (!text && !reasoning && called.length === 0) return null;
+  const calls = called.map(({ id, name, arguments: said }) => ({
+    id,
+    type: 'function' as const,
+    function: { name, arguments: said ?? {} },
+  }));
+  return {
+    role: 'assistant',
+    content: text,
+    ...(reasoning && { reasoning_content: reasoning }),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  } satisfies MessageInput;
 }
 
 /** A conversation with a cache of its own: see Engine.conversation(). */
@@ -59,36 +88,43 @@ export class Conversation {
   #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
   /** @internal applications use Engine.conversation() */
-  constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
+  constructor(engine: Chats, { system, messages = [], saved, ...options }: ConversationOptions) {
+    const { templateOptions, parseSpecial, tools, toolChoice, toolForm } = options;
     this.#engine = engine;
-    this.#template = { templateOptions, parseSpecial };
+    this.#template = { templateOptions, parseSpecial, tools: toolChoice === 'none' ? undefined : tools, toolForm };
     this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
     this.messages.push(...messages);
   }
 
   /**
-   * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
-   * stopped is kept as far as it came, and of a failed one, or one that did not come to a word, nothing is kept. Behind
-   * an answer that was just stopped it waits until that has ended.
+   * Asks, and keeps question and answer, what was thought before it as `reasoning_content`, and calls of tools with what
+   * they said; an answer that was stopped is kept as far as it came, without calls that nobody answered, and of a failed
+   * one, or one that did not come to a word, nothing is kept. Behind an answer that was just stopped it waits until that
+   * has ended.
+   * @param content - the question, or messages: what the tools said, where the calls of the last answer were left to the
+   * caller
    * @throws invalid-option while another answer is under way that nobody stopped
    */
-  ask(content: string, options: GenerateOptions = {}): Answer {
+  ask(content: string | readonly MessageInput[], options: GenerateOptions = {}): Answer {
     const before = this.#under;
     if (before && !before.stopped())
       throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: MessageInput = { role: 'user', content: textOf('content', content) };
+    const questions: MessageInput[] = Array.isArray(content)
+      ? messagesOf(content)
+      : [{ role: 'user', content: textOf('content', content) }];
     const answer = this.#engine.chat(async () => {
       await before?.ended;
-      return [...this.messages, question];
+      return [...this.messages, ...questions];
     }, options);
     const end = () => {
       if (this.#under === under) this.#under = null;
     };
     // first to hear of the end, so that whoever awaits it may ask again at once
-    const ended = answer.result.then(({ text, reasoning }) => {
-      const thought = reasoning ? { reasoning_content: reasoning } : {};
-      if (text || reasoning) this.messages.push(question, { role: 'assistant', content: text, ...thought });
+    const ended = answer.result.then((result) => {
+      const before = result.messages ?? [];
+      const last = assistantMessage(result);
+      if (last || before.length > 0) this.messages.push(...questions, ...before, ...(last ? [last] : []));
       end();
     }, end);
     const under = { ended, stopped: () => answer.stopped };

@@ -12,7 +12,7 @@ import type {
   PlanQuery,
   PromptOptions,
 } from '../protocol';
-import type { Answer, GenerateOptions } from './answer';
+import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
 import { idsOf, messagesOf, plain, planQuery, textOf } from './arguments';
 import {
   type Chats,
@@ -27,6 +27,8 @@ import type { HeldModel } from './held-model';
 import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
+import type { AskOnce } from './tool-loop';
+import { checkTools, saysTools } from './tools';
 
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
@@ -245,7 +247,8 @@ export class Engine {
     messages: readonly MessageInput[],
     given: ChatTemplateOptions,
   ): Promise<{ text: string; ids: number[] }> {
-    const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
+    const { tokenize: _, tools = [], ...rest } = checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given);
+    const options = { ...plain('options', rest), tools: checkTools(tools).tools };
     const copy = messagesOf(messages);
     return this.#model.query(({ api }) => api.prompt(copy, options));
   }
@@ -253,8 +256,10 @@ export class Engine {
   /** The query, checked, with the number of tokens in the place of the messages. */
   async #counted(query: ConversationQuery): Promise<PlanQuery> {
     if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
-    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query as MessageQuery;
-    const promptTokens = await this.countTokens(messages, { templateOptions, parseSpecial, addGenerationPrompt });
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm, ...rest } =
+      query as MessageQuery;
+    const prompt = { templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm };
+    const promptTokens = await this.countTokens(messages, prompt);
     return planQuery({ ...rest, promptTokens });
   }
 
@@ -263,7 +268,22 @@ export class Engine {
     options: GenerateOptions,
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
-    return answerFrom(this.#model, { id: nextId(), input, ...of }, options);
+    const ask: AskOnce = (asked, options) => answerFrom(this.#model, { id: nextId(), ...asked, ...of }, options);
+    if (!saysTools(options)) return ask({ input }, options);
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    const { signal } = stopping;
+    const begin = async (push: Push) => {
+      const { answerWithTools } = await import('./tool-loop');
+      if (options.signal?.aborted) stop();
+      options.signal?.addEventListener('abort', stop);
+      try {
+        return await answerWithTools(ask, input, options, push, signal);
+      } finally {
+        options.signal?.removeEventListener('abort', stop);
+      }
+    };
+    return new AnswerQueue(begin, stopping, () => 0);
   }
 }
 

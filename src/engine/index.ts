@@ -1,5 +1,5 @@
 /** What applications import of the engine. */
-export type { Answer, GenerateOptions } from './answer';
+export type { Answer, CallOptions, GenerateOptions, Tool, ToolChoice } from './answer';
 export type {
   ChatTemplateOptions,
   Conversation,

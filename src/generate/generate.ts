@@ -2,7 +2,7 @@
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
 import type { Shift } from '../memory/shift';
-import type { FinishReason, GenerateResult, Prefill, TokenMessage } from '../protocol';
+import type { FinishReason, GenerateResult, ParsedCall, Prefill, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
 import type { EffectiveOptions } from './sampling-options';
@@ -15,6 +15,8 @@ export interface TextStream {
   push(id: number): { pieces: readonly Piece[]; stopped: boolean };
   /** what was held back, when the answer ends otherwise */
   end(): readonly Piece[];
+  /** calls of tools, in order */
+  readonly calls: readonly ParsedCall[];
 }
 
 export interface Turn {
@@ -40,7 +42,9 @@ export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 
 /** Messages that bring these ids, and the pieces of text that they complete. */
 function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
-  const told = pieces.map(({ type, text }): TokenMessage => ({ text, ids: [], ...(type !== 'text' && { type }) }));
+  const told = pieces.map(
+    ({ type, ...piece }): TokenMessage => ({ ...piece, ids: [], ...(type !== 'text' && { type }) }),
+  );
   if (ids.length && told.length === 0) told.push({ text: '', ids: [] });
   if (ids.length) told[0].ids = ids;
   return told;
@@ -62,7 +66,7 @@ export async function* generate(
   const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
   let stream = turn.text;
   const made: number[] = [];
-  const said = { text: '', reasoning: '', mark: '' };
+  const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
   let raw = '';
   let finish: FinishReason = 'length';
   let firstAt = 0;
@@ -72,9 +76,9 @@ export async function* generate(
   let dropped = 0;
   const prefillAt = performance.now();
   const tell = (ids: number[], pieces: readonly Piece[]) => {
-    for (const { type, text } of pieces) {
+    for (const { type, text, raw: written = text } of pieces) {
       said[type] += text;
-      raw += text;
+      raw += written;
     }
     return messages(ids, pieces);
   };
@@ -146,12 +150,15 @@ export async function* generate(
     finish = 'aborted';
   }
   yield* tell([], stream?.end() ?? []);
+  const toolCalls = [...(turn.text?.calls ?? [])];
+  if (finish === 'stop' && toolCalls.length > 0) finish = 'tool-calls';
   const fresh = made.length - known.length;
   const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
   return {
     ids: made,
     text: said.text,
     reasoning: said.reasoning,
+    toolCalls,
     raw,
     finish,
     options,

@@ -44,6 +44,8 @@ export interface Model extends Plannable {
   tuning: ModelInfo['tuning'];
   tokenizer: Tokenizer | null;
   template: ChatTemplate | null;
+  /** for prompts with tools, where that is another one */
+  toolTemplate: ChatTemplate | null;
   stopIds: ReadonlySet<number>;
   /** see ModelInfo */
   notes: readonly string[];

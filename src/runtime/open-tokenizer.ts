@@ -16,10 +16,12 @@ export function openTokenizer(
 ) {
   const tokenizer = files && createTokenizer(files.json, files.config);
   const source = given ?? templateSource(files?.config.chat_template);
+  const toolSource = given ?? templateSource(files?.config.chat_template, true);
   const { bad, undone } = modelDefaults(generationConfig);
   return {
     tokenizer,
     template: source === null ? null : createChatTemplate(source, given === null ? undefined : GIVEN),
+    toolTemplate: toolSource === null || toolSource === source ? null : createChatTemplate(toolSource),
     notes: [...bad, undoneNote(undone)].filter((note) => note !== null),
     stopIds: stopIds([generationConfig, config], tokenizer?.eosIds),
   };

@@ -14,6 +14,7 @@ import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 import { inputSteps, systemTokens, tokenizerOf } from './prompt';
+import { callableOf, endIds, formNote } from './tool-calls';
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
@@ -45,7 +46,7 @@ function defaultsNotes(model: Model, { temperature }: Turn['options']): (string 
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
-  const nothing = { ids: [], text: '', reasoning: '', raw: '' };
+  const nothing = { ids: [], text: '', reasoning: '', toolCalls: [], raw: '' };
   return { ...nothing, finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
 }
 
@@ -64,7 +65,8 @@ export async function respond(
   const model = within(loaded, maxContext);
   const { spec } = model.graph;
   const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
-  const template = { templateOptions, parseSpecial };
+  const { tools = [], toolForm } = request.tools ?? {};
+  const template = { templateOptions, parseSpecial, tools, toolForm };
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
@@ -84,7 +86,8 @@ export async function respond(
   const { ids, form } = prompt;
   const options = optionsFor(ids.length);
   const stops = options.stop as string[];
-  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
+  const callable = form?.calls ? callableOf(tools, form.calls, options.seed + ids.length) : null;
+  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form, callable) : null;
   const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
@@ -107,7 +110,7 @@ export async function respond(
   const asked = plan.request.maxNewTokens;
   const reserved = await model.sequences.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
-  const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
+  const notes = [reserved.note, spoilt, formNote(loaded, form), ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
     window.limit = reachedTokens(reserved.plan.request);
     checkWindow(window);
@@ -122,7 +125,7 @@ export async function respond(
     window,
     shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
     options,
-    stopIds: model.stopIds,
+    stopIds: endIds(model, form),
     text,
     startedAt,
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,

@@ -1,24 +1,29 @@
 /** Messages -> the prompt, as text and as ids: the template's words command, what was typed is text. */
 import { NibbleError } from '../errors';
-import type { PromptOptions } from '../protocol';
+import type { FunctionTool, PromptOptions } from '../protocol';
 import { type AnswerForm, answerForm, opensReasoning } from './answer-forms';
 import type { ChatTemplate } from './chat-template';
 import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
 import { atOnce } from './steps';
 import type { Tokenizer } from './tokenizer';
+import { GENERIC_FORM } from './tools/call-forms';
+import { takesOf, withCalls, withTools } from './tools/tool-prompt';
 import { hideControl, showControl } from './typed-text';
 
 export interface ChatPrompt {
   text: string;
   ids: number[];
-  /** how the answer will be written, and whether the prompt has opened the reasoning already; null: just the answer */
+  /**
+   * how the answer will be written, calls only where there are tools, and whether the prompt has opened the reasoning
+   * already; null: just the answer
+   */
   form: (AnswerForm & { begun: boolean }) | null;
 }
 
 const kinds = new WeakMap<ChatTemplate, ContentKinds>();
 
 /** Contents as the template takes them: where it knows no parts, they are joined by line ends. */
-function suited(messages: Message[], template: ChatTemplate): Message[] {
+function suited(messages: readonly Message[], template: ChatTemplate): Message[] {
   const takes = kinds.get(template) ?? contentKinds(template);
   kinds.set(template, takes);
   const lists = messages.some(({ content }) => typeof content !== 'string') && takes.parts();
@@ -41,6 +46,8 @@ function suited(messages: Message[], template: ChatTemplate): Message[] {
 interface Prompter {
   tokenizer: Tokenizer;
   template: ChatTemplate;
+  /** the model's own for prompts with tools, where it has two */
+  toolTemplate?: ChatTemplate | null;
   /** of the embedding */
   rows: number;
 }
@@ -55,11 +62,18 @@ export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptO
  * @throws invalid-option for what are no messages, and what the template refuses or has no place for
  */
 export function* chatPromptSteps(
-  { tokenizer, template, rows }: Prompter,
+  { tokenizer, template: plain, toolTemplate, rows }: Prompter,
   given: unknown,
-  { templateOptions = {}, parseSpecial = false, addGenerationPrompt = true }: PromptOptions = {},
+  { templateOptions = {}, parseSpecial = false, addGenerationPrompt = true, ...asked }: PromptOptions = {},
 ): Generator<number, ChatPrompt> {
-  const messages = suited(checkMessages(given), template);
+  const { toolForm = 'auto' } = asked;
+  const tools = (asked.tools ?? []).map(
+    (tool): FunctionTool => ('function' in tool ? tool : { type: 'function', function: tool }),
+  );
+  const special = tools.length > 0 ? toolTemplate : null;
+  const knows = special && takesOf(special, answerForm(special.source, tokenizer).calls).form !== GENERIC_FORM;
+  const template = knows ? special : plain;
+  const checked = checkMessages(given);
   if (Object.hasOwn(templateOptions, 'messages')) {
     throw new NibbleError('invalid-option', 'templateOptions cannot name messages: give them as messages.', {
       option: 'templateOptions',
@@ -67,16 +81,17 @@ export function* chatPromptSteps(
   }
   const { bosToken, eosToken } = tokenizer;
   const form = answerForm(template.source, tokenizer);
-  const typed = { messages, variables: templateOptions };
+  const told = toldOf(checked, template, form, tools, toolForm);
+  const messages = suited(told.messages, template);
+  const typed = { messages, variables: { ...told.variables, ...templateOptions } };
+  const { open, close, beside = [] } = told.calls ?? { open: [], close: '' };
   const { value, standIns } = parseSpecial
     ? { value: typed, standIns: new Map() }
-    : hideControl(
-        typed,
-        tokenizer.control(rows),
-        template.source,
-        `${bosToken}${eosToken}`,
-        Object.values(form?.reasoning ?? {}),
-      );
+    : hideControl(typed, tokenizer.control(rows), template.source, `${bosToken}${eosToken}`, [
+        ...Object.values(form.reasoning ?? {}),
+        // where calls are written into what the assistant said, their marks command
+        ...(told.written ? [...open, close, ...beside] : []),
+      ]);
   const render = (all: readonly Message[]) =>
     template.render(all, { bosToken, eosToken, addGenerationPrompt, variables: value.variables });
   const rendered = render(value.messages);
@@ -86,10 +101,45 @@ export function* chatPromptSteps(
     });
   }
   const text = showControl(rendered, standIns);
+  const answer = { reasoning: form.reasoning, calls: told.calls };
   return {
     text,
     ids: yield* tokenizer.steps(rendered, { special: true, bos: false, standIns }),
-    form: form && { ...form, begun: opensReasoning(text, form) },
+    form: answer.reasoning || answer.calls ? { ...answer, begun: opensReasoning(text, answer) } : null,
+  };
+}
+
+/**
+ * Messages, and variables, that tell the template of tools, and of calls and results among the messages.
+ * @returns calls: how they will be written, null where there are no tools. written: some stand in the contents
+ * @throws invalid-option where the template knows no tools and its own form is insisted on
+ */
+function toldOf(
+  messages: readonly Message[],
+  template: ChatTemplate,
+  form: AnswerForm,
+  tools: readonly FunctionTool[],
+  toolForm: 'auto' | 'native',
+) {
+  const asked = tools.length > 0;
+  if (!asked && !messages.some(({ tool_calls: calls }) => calls !== undefined)) {
+    return { messages: [...messages], variables: {}, calls: null, written: false };
+  }
+  const takes = takesOf(template, form.calls);
+  if (asked && toolForm === 'native' && takes.form === GENERIC_FORM) {
+    throw new NibbleError(
+      'invalid-option',
+      "The model's chat template knows no tools, or has no form of calls that is known here. Leave out toolForm, so " +
+        'that they are described in the system message, or take another model.',
+      { option: 'toolForm', value: toolForm },
+    );
+  }
+  const called = withCalls(messages, takes, asked);
+  if (!asked) return { messages: called, variables: {}, calls: null, written: false };
+  return {
+    ...withTools(called, tools, takes),
+    calls: takes.form,
+    written: takes.calls === null && takes.form !== GENERIC_FORM,
   };
 }
 

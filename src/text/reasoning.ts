@@ -2,12 +2,18 @@
  * What a model thinks before it answers, told apart from the answer while both come. Only the answer's beginning
  * counts: marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
  */
+import type { ToolCallPart } from '../protocol';
 import type { Marks } from './answer-forms';
 
 /** `mark`: the marks themselves, and the white space beside them. */
 export interface Piece {
-  type: 'reasoning' | 'text' | 'mark';
+  type: 'reasoning' | 'text' | 'mark' | 'tool-call';
+  /** what it says; of a call, JSON of its arguments */
   text: string;
+  /** what the model wrote, where that is not `text` */
+  raw?: string;
+  /** the call that it is of */
+  call?: ToolCallPart;
 }
 
 export interface ReasoningSplitter {
