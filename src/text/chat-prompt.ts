@@ -8,7 +8,7 @@ import { atOnce } from './steps';
 import type { Tokenizer } from './tokenizer';
 import { GENERIC_FORM } from './tools/call-forms';
 import { takesOf, withCalls, withTools } from './tools/tool-prompt';
-import { hideControl, showControl } from './typed-text';
+import { hideControl, showControl, unescapeStandIns } from './typed-text';
 
 export interface ChatPrompt {
   text: string;
@@ -92,8 +92,10 @@ export function* chatPromptSteps(
         // where calls are written into what the assistant said, their marks command
         ...(told.written ? [...open, close, ...beside] : []),
       ]);
-  const render = (all: readonly Message[]) =>
-    template.render(all, { bosToken, eosToken, addGenerationPrompt, variables: value.variables });
+  const render = (all: readonly Message[]) => {
+    const context = { bosToken, eosToken, addGenerationPrompt, variables: value.variables };
+    return unescapeStandIns(template.render(all, context), standIns);
+  };
   const rendered = render(value.messages);
   if (value.messages.some(({ role }) => role === 'tool') && rendered === otherwise(value.messages, render)) {
     throw new NibbleError('invalid-option', "The model's chat template has no place for messages of the role tool.", {

@@ -143,7 +143,7 @@ export function createCallParser({ form, tools, idOf }: Called): CallParser {
       const key: string = JSON.parse(yield* readKey(from));
       yield* from.blank();
       if (named || ((key === nameKey || key === 'name') && !call)) {
-        if (call || (!named && (yield* from.peek()) !== '"')) throw new NoCall();
+        if (call || (!named && !/["']/.test(yield* from.peek()))) throw new NoCall();
         const name = named ? key : JSON.parse(yield* collected((told) => readString(from, told)));
         if (!name || (bare && !within && !isTool(name))) throw new NoCall();
         begin(name);

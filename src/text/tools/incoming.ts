@@ -35,6 +35,14 @@ export class Incoming {
     return character;
   }
 
+  /** Takes what a sticky expression finds here, of what has come. */
+  run(expression: RegExp): string {
+    expression.lastIndex = this.at;
+    const found = expression.exec(this.text)?.[0] ?? '';
+    this.at += found.length;
+    return found;
+  }
+
   /** Takes white space, and what else is in `more`. */
   *blank(more = ''): Reading {
     for (;;) {

@@ -11,7 +11,7 @@ export interface Dialect {
   bare?: boolean;
 }
 
-/** What is read is no value: a sentence's end, such as "is cut off". */
+/** What is read is no value: a sentence's end, such as "are cut off". */
 export class NoValue extends Error {}
 
 /** Lists and objects within each other, at most. */
@@ -26,9 +26,11 @@ const CONSTANTS: Readonly<Record<string, string>> = {
   None: 'null',
 };
 const PLAIN_ESCAPES = '"\\/bfnrt';
-const WORD = /[^\s,:;=()[\]{}"'<>]/;
+const WORD = /[^\s,:;=()[\]{}"'<>]+/y;
+/** characters of a string that stand for themselves: neither quotes nor \\, and no controls */
+const PLAIN = /[ !#-&(-[\]-\uffff]+/y;
 
-const cutOff = () => new NoValue('is cut off');
+const cutOff = () => new NoValue('are cut off');
 
 /** A character as it stands in a JSON string. */
 const inJson = (character: string): string => JSON.stringify(character).slice(1, -1);
@@ -46,7 +48,7 @@ export function* readValue(from: Incoming, told: (json: string) => void, dialect
   if (quote) return yield* readMarked(from, told, quote);
   if (first === '"' || first === "'") return yield* readString(from, told);
   if (first === '{' || first === '[') {
-    if (depth >= DEPTH) throw new NoValue(`has more than ${DEPTH} levels`);
+    if (depth >= DEPTH) throw new NoValue(`have more than ${DEPTH} levels`);
     from.at++;
     if (first === '{') return yield* readMembers(from, told, dialect, ':', '}', depth + 1);
     told('[');
@@ -68,7 +70,7 @@ function* between(from: Incoming, close: string): Reading {
   yield* from.blank();
   const next = yield* from.peek();
   if (next === ',') from.at++;
-  else if (next !== close) throw next ? new NoValue(`has ${JSON.stringify(next)} in the place of a comma`) : cutOff();
+  else if (next !== close) throw next ? new NoValue(`have ${JSON.stringify(next)} in the place of a comma`) : cutOff();
 }
 
 /** Reads members up to the closing mark, and tells an object. The opening one was taken. @throws NoValue */
@@ -105,20 +107,19 @@ export function* readKey(from: Incoming, dialect: Dialect = {}, colon = ':'): Re
   if (quote) yield* readMarked(from, told, quote);
   else if (first === '"' || first === "'") yield* readString(from, told);
   else if (dialect.bare) key = JSON.stringify(yield* readBare(from));
-  if (!key) throw first ? new NoValue(`has ${JSON.stringify(first)} in the place of a name`) : cutOff();
+  if (!key) throw first ? new NoValue(`have ${JSON.stringify(first)} in the place of a name`) : cutOff();
   yield* from.blank();
   if (yield* from.take([colon])) return key;
-  throw from.ended && from.at === from.text.length ? cutOff() : new NoValue(`has no ${colon} behind ${key}`);
+  throw from.ended && from.at === from.text.length ? cutOff() : new NoValue(`have no ${colon} behind ${key}`);
 }
 
 /** Characters of a word. */
 function* readBare(from: Incoming): Reading<string> {
   let word = '';
   for (;;) {
-    const character = yield* from.peek();
-    if (!character || !WORD.test(character)) return word;
-    word += character;
-    from.at++;
+    const more = (yield* from.peek()) && from.run(WORD);
+    if (!more) return word;
+    word += more;
   }
 }
 
@@ -131,7 +132,7 @@ function* readWord(from: Incoming, { bare }: Dialect): Reading<string> {
   const number = word.replace(/^(-?)0+(?=\d)/, '$1');
   if (NUMBER.test(number) && Number.isFinite(Number(number))) return number;
   if (bare && word) return JSON.stringify(word);
-  throw new NoValue(`has ${JSON.stringify((word || (yield* from.peek())).slice(0, 40))} in the place of a value`);
+  throw new NoValue(`have ${JSON.stringify((word || (yield* from.peek())).slice(0, 40))} in the place of a value`);
 }
 
 /** A string between marks, in which every character is itself. @throws NoValue */
@@ -147,6 +148,8 @@ export function* readString(from: Incoming, told: (json: string) => void): Readi
   const quote = yield* from.next();
   told('"');
   for (;;) {
+    const plain = from.run(PLAIN);
+    if (plain) told(plain);
     const character = yield* from.next();
     if (!character) throw cutOff();
     if (character === quote) return told('"');
@@ -160,7 +163,7 @@ export function* readString(from: Incoming, told: (json: string) => void): Readi
     else if (escaped === 'u') {
       if (!(yield* from.has(4))) throw cutOff();
       const code = from.text.slice(from.at, from.at + 4);
-      if (!/^[\da-fA-F]{4}$/.test(code)) throw new NoValue(`has the escape \\u${code}`);
+      if (!/^[\da-fA-F]{4}$/.test(code)) throw new NoValue(`have the escape \\u${code}`);
       from.at += 4;
       told(`\\u${code}`);
     } else told(escaped === "'" ? escaped : inJson(`\\${escaped}`));

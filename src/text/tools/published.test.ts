@@ -55,6 +55,7 @@ const formOf = ({ name, turn }: Fact) => {
 };
 
 describe('calls as a template writes them', () => {
+  const done = new Set<string>();
   it.each(facts.filter(({ name }) => !UNREAD.includes(name)).map((fact) => [fact.name, fact] as const))(
     '%s: are read, wherever the text is cut',
     (_, fact) => {
@@ -70,6 +71,9 @@ describe('calls as a template writes them', () => {
       expect(whole.json.map((json) => JSON.parse(json))).toMatchObject(expected.map((call) => call.arguments));
       const { pieces: _pieces, ...same } = whole;
       expect(parseCalls(form, given, [...fact.turn])).toMatchObject(same);
+      // each form once: several families write the same
+      if (done.has(form.name)) return;
+      done.add(form.name);
       for (let at = 1; at < fact.turn.length; at++) {
         const split = parseCalls(form, given, [fact.turn.slice(0, at), fact.turn.slice(at)]);
         expect(split).toMatchObject(same);
@@ -91,7 +95,9 @@ describe('calls as a template writes them', () => {
 
 const FOLDER = process.env.NIBBLE_TEMPLATES;
 if (!FOLDER) console.log('Published templates are not rendered: NIBBLE_TEMPLATES names no folder.');
-const rendered = FOLDER ? facts.filter(({ name }) => !UNREAD.includes(name) && existsSync(`${FOLDER}/${name}.jinja`)) : [];
+const rendered = FOLDER
+  ? facts.filter(({ name }) => !UNREAD.includes(name) && existsSync(`${FOLDER}/${name}.jinja`))
+  : [];
 
 describe.runIf(FOLDER)('prompts with tools', () => {
   afterEach(() => {
