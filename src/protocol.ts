@@ -429,8 +429,8 @@ export interface GenerateResult {
    */
   note: string | null;
   /**
-   * Where chat() made calls of tools: the messages that came before this answer, the assistant's calls and what the tools
-   * said. Absent: it made none.
+   * Where chat() made calls of tools: the messages that came before this answer, the assistant's calls and what the
+   * tools said. Absent: it made none.
    */
   messages?: MessageInput[];
   /** The options that were in effect, the model's own defaults and the random seed included. */

@@ -98,12 +98,12 @@ export class Conversation {
   }
 
   /**
-   * Asks, and keeps question and answer, what was thought before it as `reasoning_content`, and calls of tools with what
-   * they said; an answer that was stopped is kept as far as it came, without calls that nobody answered, and of a failed
-   * one, or one that did not come to a word, nothing is kept. Behind an answer that was just stopped it waits until that
-   * has ended.
-   * @param content - the question, or messages: what the tools said, where the calls of the last answer were left to the
-   * caller
+   * Asks, and keeps question and answer, what was thought before it as `reasoning_content`, and calls of tools with
+   * what they said; an answer that was stopped is kept as far as it came, without calls that nobody answered, and of a
+   * failed one, or one that did not come to a word, nothing is kept. Behind an answer that was just stopped it waits
+   * until that has ended.
+   * @param content - the question, or messages: what the tools said, where the calls of the last answer were left to
+   * the caller
    * @throws invalid-option while another answer is under way that nobody stopped
    */
   ask(content: string | readonly MessageInput[], options: GenerateOptions = {}): Answer {

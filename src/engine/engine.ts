@@ -1,6 +1,6 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { throwIfAborted } from '../errors';
-import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS } from '../options/load';
+import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS, TOOL_NAMES } from '../options/load';
 import { checkOptions, over, type Specs } from '../options/spec';
 import type {
   GenerateRequest,
@@ -28,11 +28,13 @@ import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
 import type { AskOnce } from './tool-loop';
-import { checkTools, saysTools } from './tools';
 
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
 } as const satisfies Specs;
+
+/** for who has tools */
+const toolLoop = () => import('./tool-loop');
 
 /** What a worker is given, and the next one if that is lost. */
 export type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
@@ -247,8 +249,9 @@ export class Engine {
     messages: readonly MessageInput[],
     given: ChatTemplateOptions,
   ): Promise<{ text: string; ids: number[] }> {
-    const { tokenize: _, tools = [], ...rest } = checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given);
-    const options = { ...plain('options', rest), tools: checkTools(tools).tools };
+    const { tokenize: _, tools, ...rest } = checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given);
+    const options: PromptOptions = plain('options', rest);
+    if (tools) options.tools = (await toolLoop()).checkTools(tools).tools;
     const copy = messagesOf(messages);
     return this.#model.query(({ api }) => api.prompt(copy, options));
   }
@@ -269,12 +272,12 @@ export class Engine {
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
     const ask: AskOnce = (asked, options) => answerFrom(this.#model, { id: nextId(), ...asked, ...of }, options);
-    if (!saysTools(options)) return ask({ input }, options);
+    if (!TOOL_NAMES.some((name) => (options?.[name] ?? null) !== null)) return ask({ input }, options);
     const stopping = new AbortController();
     const stop = () => stopping.abort();
     const { signal } = stopping;
     const begin = async (push: Push) => {
-      const { answerWithTools } = await import('./tool-loop');
+      const { answerWithTools } = await toolLoop();
       if (options.signal?.aborted) stop();
       options.signal?.addEventListener('abort', stop);
       try {

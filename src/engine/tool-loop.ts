@@ -10,6 +10,8 @@ import { assistantMessage } from './conversation';
 import type { Asked } from './request';
 import { checkChoice, checkTools, type Run } from './tools';
 
+export { checkTools } from './tools';
+
 const MAX_STEPS = 8;
 
 /** Begins one answer. */

@@ -1,7 +1,7 @@
 /** Tools as an application gives them: checked, and told apart into what is sent and what stays in the page. */
 import { allowed, refuse, shown } from '../options/spec';
 import type { FunctionTool, GenerateRequest } from '../protocol';
-import type { CallOptions, Tool, ToolChoice } from './answer';
+import type { Tool, ToolChoice } from './answer';
 import { plain } from './arguments';
 
 /** Makes a call. */
@@ -42,8 +42,8 @@ function schemaFault(value: unknown, path: string): string | null {
 }
 
 /**
- * @throws invalid-option for tools without a name of their own, with parameters that are no schema of an object, or with
- * a `run` that is no function
+ * @throws invalid-option for tools without a name of their own, with parameters that are no schema of an object, or
+ * with a `run` that is no function
  */
 export function checkTools(given: readonly unknown[]): CheckedTools {
   const functions = new Map<string, Run>();
@@ -102,7 +102,3 @@ export function checkChoice(
     ? { name: name! }
     : refuse('toolChoice', name, `one of ${names.join(', ')}`, 'toolChoice.name');
 }
-
-/** Whether anything is said of tools. */
-export const saysTools = (options: CallOptions | null | undefined): boolean =>
-  Boolean(options?.tools ?? options?.toolChoice ?? options?.toolForm ?? options?.maxToolSteps);

@@ -2,13 +2,9 @@
  * How families write their answers: what they think first, and calls of tools (tools/call-forms.ts). A family is known
  * by its marks, in the template's own text or among the tokenizer's tokens, never by the model's name.
  */
+import type { Marks } from './reasoning';
 import type { Tokenizer } from './tokenizer';
 import { type CallForm, callForm } from './tools/call-forms';
-
-export interface Marks {
-  open: string;
-  close: string;
-}
 
 export interface AnswerForm {
   /** around what is thought before the answer; a template may have opened it at the end of the prompt */

@@ -3,7 +3,12 @@
  * counts: marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
  */
 import type { ToolCallPart } from '../protocol';
-import type { Marks } from './answer-forms';
+
+/** Around a part of an answer. */
+export interface Marks {
+  open: string;
+  close: string;
+}
 
 /** `mark`: the marks themselves, and the white space beside them. */
 export interface Piece {

@@ -100,7 +100,7 @@ export function hideControl<T>(
 /** A character as JSON without any but ASCII has it. */
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16)}`;
 
-/** A rendered text in which stand-ins that a template has escaped, as tojson(ensure_ascii=true) does, are themselves. */
+/** A text in which stand-ins that the template has escaped, as tojson(ensure_ascii=true) does, are themselves. */
 export function unescapeStandIns(text: string, standIns: StandIns): string {
   let out = text;
   for (const standIn of standIns.keys()) out = out.replaceAll(escaped(standIn), standIn);

@@ -4,7 +4,7 @@
  * Facts: the templates themselves, as models bring them, and the parsers of llama.cpp (common/chat.cpp,
  * common/parsers), vLLM (vllm/tool_parsers) and SGLang (python/sglang/srt/function_call), read in November 2026.
  */
-import type { Marks } from '../answer-forms';
+import type { Marks } from '../reasoning';
 import type { Dialect } from './literal';
 
 /** How a call is written between its marks. */
@@ -335,8 +335,8 @@ export const CALL_FORMS: readonly CallForm[] = [
 ];
 
 /**
- * For templates that know no tools, as llama.cpp has it (common/chat.cpp, "Generic"): an answer is one object, a call or
- * a text.
+ * For templates that know no tools, as llama.cpp has it (common/chat.cpp, "Generic"): an answer is one object, a call
+ * or a text.
  */
 export const GENERIC_FORM: CallForm = {
   name: 'generic',
