@@ -76,3 +76,12 @@ export function has(set: Ranges, code: number): boolean {
   }
   return low < set.length && set[low][0] <= code;
 }
+
+/** What a JSON string holds as it is: every character but control characters, the quotation mark and the backslash. */
+export const PLAIN: Ranges = difference(ANY_CHARACTER, [
+  [0, 0x1f],
+  [0x22, 0x22],
+  [0x5c, 0x5c],
+]);
+/** One of them. */
+export const PLAIN_EXAMPLE = 0x61;
