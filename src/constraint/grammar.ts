@@ -51,5 +51,29 @@ export const NEVER: Expression = { type: 'any', parts: [] };
 
 const expression = (of: Expression | string): Expression => (typeof of === 'string' ? text(of) : of);
 
+/** One of these texts; those that begin alike are written together as long as they are. */
+export function oneOf(texts: readonly string[]): Expression {
+  const sorted = [...new Set(texts)].sort();
+  const build = (from: number, end: number, at: number): Expression => {
+    if (end - from === 1) return text(sorted[from].slice(at));
+    let common = at;
+    const [first, last] = [sorted[from], sorted[end - 1]];
+    while (common < first.length && first[common] === last[common]) common++;
+    // a pair of surrogates is one character
+    if (common > at && (first.charCodeAt(common - 1) & 0xfc00) === 0xd800) common--;
+    const parts: Expression[] = [];
+    for (let i = from; i < end; ) {
+      const code = sorted[i].codePointAt(common);
+      let next = i + 1;
+      while (next < end && sorted[next].codePointAt(common) === code) next++;
+      parts.push(next - i === 1 ? text(sorted[i].slice(common)) : build(i, next, common));
+      i = next;
+    }
+    const rest = any(...parts);
+    return common > at ? all(text(first.slice(at, common)), rest) : rest;
+  };
+  return sorted.length === 0 ? NEVER : build(0, sorted.length, 0);
+}
+
 /** One of these texts, and nothing else. */
-export const choice = (texts: readonly string[]): Grammar => ({ start: any(...texts), rules: new Map() });
+export const choice = (texts: readonly string[]): Grammar => ({ start: oneOf(texts), rules: new Map() });
