@@ -1,8 +1,4 @@
-/**
- * One answer under a constraint: which tokens may come next, which must, and whether it is complete. It is asked before
- * each draw and told each id after it.
- */
-import { NibbleError } from '../errors';
+/** A grammar made ready for a model: of each state, which tokens may come next, and which must. */
 import type { Tokenizer } from '../text/tokenizer';
 import type { Grammar } from './grammar';
 import { compile, FIRST_TOKEN, type Program } from './program';
@@ -25,13 +21,13 @@ export interface Writer {
 
 const NONE: readonly number[] = [];
 
-/** A grammar made ready for a model: the states of all its answers, and their masks. */
 export class Constraint {
   readonly states: States;
   readonly #masks: TokenMasks;
   readonly #program: Program;
   readonly #writer: Writer;
   readonly #tokens: number[];
+  readonly #single: Uint32Array<ArrayBuffer>;
   readonly #weights = new Map<number, number>();
   readonly #forced = new Map<number, readonly number[]>();
   #age = 0;
@@ -47,10 +43,29 @@ export class Constraint {
       return id !== undefined && tokenizer.isSpecial(id) ? id : undefined;
     };
     this.#writer = writer;
+    this.#single = new Uint32Array(vocabulary.words);
     this.#program = compile(grammar, (name) => idOf(name) !== undefined, option);
     this.states = new States(this.#program, option);
     this.#tokens = this.#program.tokens.map((name) => idOf(name)!);
     this.#masks = new TokenMasks(this.states, vocabulary, this.#tokens, ends, (node) => this.#weigh(node));
+  }
+
+  /** The state that an answer begins in. */
+  begin(): number {
+    if (this.states.isFull) this.states.forget(this.states.start());
+    return this.states.start();
+  }
+
+  /** A state, after others were forgotten where there were too many; one answer at a time can be under way. */
+  tidied(state: number): number {
+    return this.states.isFull ? this.states.forget(state) : state;
+  }
+
+  /** The mask of one token; its words hold until the next. */
+  single(id: number): Uint32Array<ArrayBuffer> {
+    this.#single.fill(0);
+    this.#single[id >> 5] = 1 << (id & 31);
+    return this.#single;
   }
 
   /** See TokenMasks. */
@@ -132,87 +147,5 @@ export class Constraint {
       this.#weights.set(node, weight);
     }
     return weight;
-  }
-}
-
-/** An answer that is written under a constraint. */
-export class ConstrainedAnswer {
-  readonly #constraint: Constraint;
-  readonly #forces: boolean;
-  readonly #single: Uint32Array<ArrayBuffer>;
-  #state: number;
-  #waiting: number[] = [];
-  /** the state that waiting ids were found for */
-  #asked = -1;
-
-  /** @param forces whether forced text is the tokenizer's own encoding of it */
-  constructor(constraint: Constraint, words: number, forces: boolean) {
-    this.#constraint = constraint;
-    this.#forces = forces;
-    this.#single = new Uint32Array(words);
-    this.#state = constraint.states.start();
-  }
-
-  /** Whether the answer is complete, and nothing more can come. */
-  get complete(): boolean {
-    const { states } = this.#constraint;
-    return states.ends(this.#state) && !states.goesOn(this.#state);
-  }
-
-  /** Whether the answer may end here. */
-  get mayEnd(): boolean {
-    return this.#constraint.states.ends(this.#state);
-  }
-
-  /** Ids that must come next; none where there is a choice. */
-  get next(): readonly number[] {
-    if (!this.#forces || this.#waiting.length > 0) return this.#waiting;
-    if (this.#asked !== this.#state) {
-      this.#waiting = [...this.#constraint.forced(this.#state)];
-      this.#asked = this.#state;
-    }
-    return this.#waiting;
-  }
-
-  /**
-   * The tokens that may come next; the words hold until it is asked again.
-   * @param left tokens that may still be drawn
-   */
-  mask(left: number): Uint32Array<ArrayBuffer> {
-    const [only] = this.next;
-    if (only === undefined) return this.#constraint.mask(this.#state, left);
-    this.#single.fill(0);
-    this.#single[only >> 5] = 1 << (only & 31);
-    return this.#single;
-  }
-
-  /** How many of these ids may come one after the other. */
-  fits(ids: readonly number[]): number {
-    let state = this.#state;
-    for (let n = 0; n < ids.length; n++) {
-      state = this.#constraint.after(state, ids[n]);
-      if (state === DEAD) return n;
-    }
-    return ids.length;
-  }
-
-  /** An id has come. @throws invalid-option for one that may not come here: a text that goes on with another constraint */
-  push(id: number): void {
-    const { states } = this.#constraint;
-    const next = this.#constraint.after(this.#state, id);
-    if (next === DEAD)
-      throw new NibbleError(
-        'invalid-option',
-        `Token ${id} is not what the constraint allows here: give the ids in "made" with the options that they were made with.`,
-        { id },
-      );
-    this.#state = next;
-    if (this.#waiting[0] === id) this.#waiting.shift();
-    else this.#waiting = [];
-    this.#asked = this.#waiting.length > 0 ? -1 : this.#asked;
-    if (states.isFull) {
-      this.#state = states.forget(this.#state);
-      this.#asked = -1;
-    }
   }
 }
