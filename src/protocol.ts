@@ -17,8 +17,8 @@ export type Backend = 'webgpu' | 'cpu';
  */
 export interface EngineOptions {
   /**
-   * 'auto' (default) takes WebGPU where there is a hardware adapter, else the CPU. 'webgpu' takes a software adapter
-   * too, and throws webgpu-unavailable where there is none.
+   * 'auto' (default) takes WebGPU where there is a hardware adapter that computes what it should, else the CPU.
+   * 'webgpu' takes a software adapter too, and throws webgpu-unavailable where there is none.
    */
   backend?: 'auto' | Backend;
   /**
