@@ -22,6 +22,8 @@ export interface Asked {
   /** a grammar of our own, as a forced tool call's */
   own?: Grammar | null;
   forced: boolean;
+  /** the model may not end its answer itself */
+  ignoreEos?: boolean;
   maxThinkingTokens?: number | null;
 }
 
@@ -65,26 +67,28 @@ export class Constraints {
     const key =
       option && JSON.stringify([option, asked.own ? [...asked.own.rules, asked.own.start] : asked[option as 'schema']]);
     const most = asked.maxThinkingTokens ?? Number.POSITIVE_INFINITY;
-    const answer = grammar && this.#ready(key, grammar, option);
+    const ready = (name: string, made: () => Grammar, of: string) =>
+      this.#ready(`${asked.ignoreEos ?? false} ${name}`, made, of, asked.ignoreEos ? [] : this.#writer.ends);
+    const answer = grammar && ready(key, grammar, option);
     const forces = asked.forced;
     if (!thinking || thinking.closed) return new ConstrainedAnswer({ answer, thought: null, forces });
     const { open, close } = thinking.reasoning;
-    const behind = () => grammar && this.#ready(`behind ${key}`, () => behindThought(grammar()), option);
+    const behind = () => grammar && ready(`behind ${key}`, () => behindThought(grammar()), option);
     // what a thought is followed by is ready when it begins
     if (thinking.begun) behind();
     const thought = {
       begun: thinking.begun,
-      opening: () => this.#ready(`mark ${open}`, () => markGrammar(open), 'reasoning'),
-      rest: () => this.#ready(`thought ${close}`, () => thoughtGrammar(close), 'reasoning'),
-      closing: () => this.#ready(`mark ${close}`, () => markGrammar(close), 'reasoning'),
+      opening: () => ready(`mark ${open}`, () => markGrammar(open), 'reasoning'),
+      rest: () => ready(`thought ${close}`, () => thoughtGrammar(close), 'reasoning'),
+      closing: () => ready(`mark ${close}`, () => markGrammar(close), 'reasoning'),
       answer: behind,
       most,
     };
     return new ConstrainedAnswer({ answer, thought, forces });
   }
 
-  #ready(key: string, grammar: () => Grammar, option: string): Constraint {
-    const made = this.#kept.get(key) ?? new Constraint(grammar(), this.#writer, option);
+  #ready(key: string, grammar: () => Grammar, option: string, ends: readonly number[]): Constraint {
+    const made = this.#kept.get(key) ?? new Constraint(grammar(), { ...this.#writer, ends }, option);
     this.#kept.delete(key);
     this.#kept.set(key, made);
     // those of a thought, and of an answer before and behind it, are one

@@ -1,6 +1,7 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import { NibbleError } from '../errors';
 import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenMessage } from '../protocol';
+import { PartialJson } from './partial-json';
 
 /** Options of one answer. */
 export interface GenerateOptions extends SamplingOptions {
@@ -30,6 +31,17 @@ export interface Answer extends AsyncIterable<string> {
   readonly result: Promise<GenerateResult>;
   /** What was thought before the answer, and the answer, as they come; iterated in the place of the answer itself. */
   readonly parts: AsyncIterable<AnswerPart>;
+  /**
+   * The answer's JSON as far as it has come, for answers under a `schema`: each piece that says more gives a value of
+   * what there is, the last of them the whole. Iterated in the place of the answer itself. Of an answer that was cut it
+   * ends with the part that there is.
+   */
+  readonly objects: AsyncIterable<unknown>;
+  /**
+   * The answer's JSON, when it is complete.
+   * @throws what `result` throws; invalid-option where the answer is no whole JSON, as one that its limit has cut
+   */
+  object<T = unknown>(): Promise<T>;
   /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
   text(): Promise<string>;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
@@ -44,6 +56,7 @@ export type PieceType = NonNullable<TokenMessage['type']> | 'text';
 export class AnswerQueue implements Answer {
   readonly result: Promise<GenerateResult>;
   readonly parts: AsyncIterable<AnswerPart> = { [Symbol.asyncIterator]: () => this.#once() };
+  readonly objects: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => objectsOf(this.#once()) };
   #pieces: AnswerPart[] = [];
   #received = 0;
   #wake: () => void = () => {};
@@ -78,6 +91,18 @@ export class AnswerQueue implements Answer {
 
   async text(): Promise<string> {
     return (await this.result).text;
+  }
+
+  async object<T = unknown>(): Promise<T> {
+    const { text, finish } = await this.result;
+    try {
+      return JSON.parse(text);
+    } catch {
+      const why = finish === 'stop' ? 'Ask with a schema.' : 'Give it more tokens (maxNewTokens), or take its objects.';
+      throw new NibbleError('invalid-option', `The answer is no whole JSON: it ended with "${finish}". ${why}`, {
+        finish,
+      });
+    }
   }
 
   async #finish(outcome: Promise<GenerateResult>): Promise<GenerateResult> {
@@ -135,4 +160,10 @@ export class AnswerQueue implements Answer {
 
 async function* texts(parts: AsyncIterable<AnswerPart>): AsyncGenerator<string> {
   for await (const { type, text } of parts) if (type === 'text') yield text;
+}
+
+async function* objectsOf(parts: AsyncIterable<AnswerPart>): AsyncGenerator<unknown> {
+  const json = new PartialJson();
+  for await (const { type, text } of parts) if (type === 'text' && json.push(text)) yield json.value();
+  if (json.end()) yield json.value();
 }

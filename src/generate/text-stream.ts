@@ -1,6 +1,6 @@
 /** Ids to text that may be shown: whole characters, reasoning and answer apart, up to the first stop string. */
 
-import type { ChatPrompt } from '../text/chat-prompt';
+import type { AnswerForm } from '../text/answer-forms';
 import { createDetokenizer } from '../text/detokenizer';
 import { createReasoningSplitter, type Piece, type ReasoningSplitter } from '../text/reasoning';
 import { createStopMatcher } from '../text/stop-strings';
@@ -21,7 +21,7 @@ const PLAIN: ReasoningSplitter = {
 export function createTextStream(
   tokenizer: Tokenizer,
   stops: readonly string[],
-  form: ChatPrompt['form'] = null,
+  form: (AnswerForm & { begun: boolean }) | null = null,
 ): TextStream {
   const splitter = form ? createReasoningSplitter(form.reasoning, form.begun) : PLAIN;
   // a mark may be a special token, which is no text otherwise

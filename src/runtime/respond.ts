@@ -1,6 +1,8 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. */
+
+import type { Constraints } from '../constraint/index';
 import { checkIds } from '../execute/check-prompt';
-import { generate, type Turn } from '../generate/generate';
+import { type Constrained, generate, type Turn } from '../generate/generate';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
@@ -10,6 +12,8 @@ import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, PromptOptions, TokenMessage } from '../protocol';
+import type { ChatPrompt } from '../text/chat-prompt';
+import type { Tokenizer } from '../text/tokenizer';
 import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
@@ -40,6 +44,24 @@ function defaultsNotes(model: Model, { temperature }: Turn['options']): (string 
   const once = told.has(model) ? [] : bad;
   told.add(model);
   return [...once, undoneNote(undone.filter(({ draws }) => !draws || temperature > 0))];
+}
+
+const isConstrained = ({ schema, pattern, choice, grammar, maxThinkingTokens }: Turn['options']): boolean =>
+  [schema, pattern, choice, grammar, maxThinkingTokens].some((asked) => asked !== null);
+
+/** By tokenizer: what is known of its vocabulary, once a constraint has asked. */
+const vocabularies = new WeakMap<Tokenizer, Constraints>();
+
+/** @throws invalid-option for a constraint that cannot be followed */
+async function constrained(model: Model, options: Turn['options'], form: ChatPrompt['form']): Promise<Constrained> {
+  const tokenizer = tokenizerOf(model);
+  let constraints = vocabularies.get(tokenizer);
+  if (!constraints) {
+    const { Constraints } = await import('../constraint/index');
+    constraints = new Constraints({ tokenizer, ends: [...model.stopIds] }, model.graph.spec.vocab);
+    vocabularies.set(tokenizer, constraints);
+  }
+  return constraints.begin(options, form);
 }
 
 /** The result of a request that was stopped before it began. */
@@ -85,6 +107,7 @@ export async function respond(
   const options = optionsFor(ids.length);
   const stops = options.stop as string[];
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
+  const constraint = isConstrained(options) ? await constrained(loaded, options, form) : null;
   const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
@@ -117,6 +140,7 @@ export async function respond(
     notes.push(`The device had no room for ${asked} new tokens, so this answer has ${newTokens} at most.`);
   }
   const turn: Turn = {
+    constraint,
     ids,
     made: checkIds(made, spec.vocab),
     window,

@@ -32,6 +32,10 @@ export function answerForm(source: string, tokenizer: Pick<Tokenizer, 'idOf'>): 
   return ANSWER_FORMS.find(({ knownBy }) => knownBy.some(known)) ?? null;
 }
 
+/** Whether the prompt ends behind what is thought: there is nothing to think any more. */
+export const closesReasoning = (prompt: string, { reasoning }: AnswerForm): boolean =>
+  prompt.trimEnd().endsWith(reasoning.close);
+
 /** Whether the prompt ends within what is thought: its end opens that. */
 export const opensReasoning = (prompt: string, { reasoning }: AnswerForm): boolean =>
   prompt.trimEnd().endsWith(reasoning.open);

@@ -1,7 +1,7 @@
 /** Messages -> the prompt, as text and as ids: the template's words command, what was typed is text. */
 import { NibbleError } from '../errors';
 import type { PromptOptions } from '../protocol';
-import { type AnswerForm, answerForm, opensReasoning } from './answer-forms';
+import { type AnswerForm, answerForm, closesReasoning, opensReasoning } from './answer-forms';
 import type { ChatTemplate } from './chat-template';
 import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
 import { atOnce } from './steps';
@@ -11,8 +11,8 @@ import { hideControl, showControl } from './typed-text';
 export interface ChatPrompt {
   text: string;
   ids: number[];
-  /** how the answer will be written, and whether the prompt has opened the reasoning already; null: just the answer */
-  form: (AnswerForm & { begun: boolean }) | null;
+  /** how the answer will be written, and whether the prompt has opened, or closed, the reasoning; null: just the answer */
+  form: (AnswerForm & { begun: boolean; closed: boolean }) | null;
 }
 
 const kinds = new WeakMap<ChatTemplate, ContentKinds>();
@@ -89,7 +89,7 @@ export function* chatPromptSteps(
   return {
     text,
     ids: yield* tokenizer.steps(rendered, { special: true, bos: false, standIns }),
-    form: form && { ...form, begun: opensReasoning(text, form) },
+    form: form && { ...form, begun: opensReasoning(text, form), closed: closesReasoning(text, form) },
   };
 }
 
