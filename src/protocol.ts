@@ -17,8 +17,8 @@ export type Backend = 'webgpu' | 'cpu';
  */
 export interface EngineOptions {
   /**
-   * 'auto' (default) takes WebGPU where there is a hardware adapter, else the CPU. 'webgpu' takes a software adapter
-   * too, and throws webgpu-unavailable where there is none.
+   * 'auto' (default) takes WebGPU where there is a hardware adapter that computes what it should, else the CPU.
+   * 'webgpu' takes a software adapter too, and throws webgpu-unavailable where there is none.
    */
   backend?: 'auto' | Backend;
   /**
@@ -316,6 +316,28 @@ export interface SamplingOptions extends TemplateOptions {
    * (default).
    */
   speculate?: 'off' | 'prompt';
+  /**
+   * A JSON Schema (2020-12): the answer is JSON that is valid under it, its properties in the schema's order. What
+   * cannot be held to throws invalid-option with its place, before the first token. One of `schema`, `pattern`,
+   * `choice` and `grammar` at most; a thought before the answer is free. Default: none.
+   */
+  schema?: Record<string, unknown> | null;
+  /** A regular expression in JavaScript's syntax (flag u): the answer as a whole matches it. Default: none. */
+  pattern?: string | null;
+  /** The answer is one of these texts. Default: none. */
+  choice?: readonly string[] | null;
+  /** A grammar in GBNF, as llama.cpp reads it: the answer is what its rule `root` says. Default: none. */
+  grammar?: string | null;
+  /**
+   * Text that a constraint leaves no choice about (keys, punctuation) is taken as the tokenizer itself writes it, in one
+   * pass. Default: true; false draws each of its tokens.
+   */
+  forced?: boolean;
+  /**
+   * Most tokens that a model which thinks may think before it answers; then its thought is closed for it. Default: as
+   * many as the answer may have.
+   */
+  maxThinkingTokens?: number | null;
 }
 
 export interface GenerateRequest {

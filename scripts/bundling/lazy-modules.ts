@@ -11,6 +11,7 @@
 export const LATER: Readonly<Record<string, string>> = {
   'chat/kept-chat': 'a first visit, once the model is here',
   'checkpoint/quantised': 'weights that are kept as they were quantised here',
+  'constraint/index': 'answers under a constraint',
   'engine/tool-loop': 'answers with tools',
   'execute/convert-dense': 'weights of 16 and 32 bits',
   'execute/gpu/adapters': 'LoRA adapters',

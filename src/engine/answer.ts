@@ -10,6 +10,7 @@ import type {
   ToolDefinition,
   ToolOptions,
 } from '../protocol';
+import { PartialJson } from './partial-json';
 
 /**
  * A tool that a model may call. With `run`, chat() makes the calls by itself; without, the answer ends with its calls.
@@ -77,6 +78,17 @@ export interface Answer extends AsyncIterable<string> {
    * answer itself.
    */
   readonly parts: AsyncIterable<AnswerPart>;
+  /**
+   * The answer's JSON as far as it has come, for answers under a `schema`: each piece that says more gives a value of
+   * what there is, the last of them the whole. Iterated in the place of the answer itself. Of an answer that was cut it
+   * ends with the part that there is.
+   */
+  readonly objects: AsyncIterable<unknown>;
+  /**
+   * The answer's JSON, when it is complete.
+   * @throws what `result` throws; invalid-option where the answer is no whole JSON, as one that its limit has cut
+   */
+  object<T = unknown>(): Promise<T>;
   /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
   text(): Promise<string>;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
@@ -94,6 +106,7 @@ export type Push = (type: PieceType, text: string, more?: Pick<TokenMessage, 'ra
 export class AnswerQueue implements Answer {
   readonly result: Promise<GenerateResult>;
   readonly parts: AsyncIterable<AnswerPart> = { [Symbol.asyncIterator]: () => this.#once() };
+  readonly objects: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => objectsOf(this.#once()) };
   #pieces: AnswerPart[] = [];
   #received = 0;
   #wake: () => void = () => {};
@@ -130,6 +143,18 @@ export class AnswerQueue implements Answer {
 
   async text(): Promise<string> {
     return (await this.result).text;
+  }
+
+  async object<T = unknown>(): Promise<T> {
+    const { text, finish } = await this.result;
+    try {
+      return JSON.parse(text);
+    } catch {
+      const why = finish === 'stop' ? 'Ask with a schema.' : 'Give it more tokens (maxNewTokens), or take its objects.';
+      throw new NibbleError('invalid-option', `The answer is no whole JSON: it ended with "${finish}". ${why}`, {
+        finish,
+      });
+    }
   }
 
   async #finish(
@@ -190,4 +215,10 @@ export class AnswerQueue implements Answer {
 
 async function* texts(parts: AsyncIterable<AnswerPart>): AsyncGenerator<string> {
   for await (const { type, text } of parts) if (type === 'text') yield text;
+}
+
+async function* objectsOf(parts: AsyncIterable<AnswerPart>): AsyncGenerator<unknown> {
+  const json = new PartialJson();
+  for await (const { type, text } of parts) if (type === 'text' && json.push(text)) yield json.value();
+  if (json.end()) yield json.value();
 }

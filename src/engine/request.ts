@@ -50,6 +50,7 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
     for (const name of TOOL_NAMES) delete given[name];
     const { templateOptions } = given;
     if (templateOptions) given.templateOptions = plain('templateOptions', templateOptions);
+    if (given.schema) given.schema = plain('schema', given.schema);
     // drawn here, so that a repeated request goes on with the same random numbers
     const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
     if (signal?.aborted) stop();

@@ -1,6 +1,7 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
+import type { SampleOptions, TokenMask } from '../execute/sampler/options';
 import type { Shift } from '../memory/shift';
 import type { FinishReason, GenerateResult, ParsedCall, Prefill, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
@@ -19,6 +20,20 @@ export interface TextStream {
   readonly calls: readonly ParsedCall[];
 }
 
+/** What may come next in an answer, and what must: see constraint/answer.ts. */
+export interface Constrained {
+  /** which ids may come next; null: all. @param left ids that may still come */
+  mask(left: number): TokenMask | null;
+  /** ids that must come next */
+  readonly next: readonly number[];
+  /** how many of these ids may come one after the other */
+  fits(ids: readonly number[]): number;
+  /** an id has come. @throws invalid-option for one that may not */
+  push(id: number): void;
+  /** nothing can come any more */
+  readonly complete: boolean;
+}
+
 export interface Turn {
   ids: readonly number[];
   /** the beginning of the answer, where that is known already; see GenerateRequest */
@@ -29,6 +44,8 @@ export interface Turn {
   shift(shift: Shift): Promise<boolean>;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
+  /** null: any answer will do */
+  constraint?: Constrained | null;
   /** null without a tokenizer: ids only */
   text: TextStream | null;
   /** when the request arrived, ms of performance.now() */
@@ -50,6 +67,18 @@ function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
   return told;
 }
 
+/** What is proposed to come next: what must, or else what may, as the conversation has it. */
+function draftOf(speculation: Speculation | null, constraint: Constrained | null): SampleOptions['draft'] {
+  if (!constraint) return speculation?.propose;
+  return () => {
+    const { next } = constraint;
+    if (next.length > 0) speculation?.rest();
+    if (next.length > 0 || !speculation) return next;
+    const proposed = speculation.propose();
+    return proposed.slice(0, constraint.fits(proposed));
+  };
+}
+
 /**
  * Yields each id with the text that it completes (often empty), then what was held back, with no ids. The id that ends
  * the answer is among the ids and not in the text. An abort ends the answer as `aborted`, with what there is.
@@ -63,7 +92,7 @@ export async function* generate(
   sequence: Sequence,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
-  const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
+  const { ids, made: known, window, options, stopIds, startedAt, signal, constraint = null } = turn;
   let stream = turn.text;
   const made: number[] = [];
   const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
@@ -108,7 +137,8 @@ export async function* generate(
         firstStep: done,
         stopIds: options.ignoreEos ? [] : [...stopIds],
         watched: options.stop.length > 0,
-        draft: speculation?.propose,
+        draft: draftOf(speculation, constraint),
+        mask: constraint ? () => constraint.mask(options.maxNewTokens - made.length) : undefined,
       };
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
@@ -131,11 +161,16 @@ export async function* generate(
         yield* tell([id], []);
         break;
       }
+      constraint?.push(id);
       const { pieces, stopped } = stream?.push(id) ?? { pieces: [], stopped: false };
       yield* tell([id], pieces);
       if (stopped) {
         finish = 'stop';
         stream = null;
+        break;
+      }
+      if (constraint?.complete) {
+        finish = 'stop';
         break;
       }
       if (isNew && signal?.aborted) break;

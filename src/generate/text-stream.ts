@@ -1,11 +1,11 @@
 /** Ids to text that may be shown: whole characters, reasoning, calls and answer apart, up to the first stop string. */
 
 import type { AnswerForm } from '../text/answer-forms';
-import type { ChatPrompt } from '../text/chat-prompt';
 import { createDetokenizer } from '../text/detokenizer';
 import { createReasoningSplitter, type Piece, type ReasoningSplitter } from '../text/reasoning';
 import { createStopMatcher } from '../text/stop-strings';
 import type { Tokenizer } from '../text/tokenizer';
+import { marksOf } from '../text/tools/call-forms';
 import { type CallParser, createCallParser } from '../text/tools/call-parser';
 import type { ToolSchemas } from '../text/tools/schema-types';
 import type { TextStream } from './generate';
@@ -25,17 +25,6 @@ export interface Callable {
   idOf(index: number, name: string): string;
 }
 
-const marksOf = ({ calls }: AnswerForm): readonly string[] =>
-  calls ? [...calls.open, calls.close, ...(calls.beside ?? []), ...inner(calls.payload)].filter(Boolean) : [];
-
-/** Marks within calls that may be special tokens. */
-const inner = (payload: NonNullable<AnswerForm['calls']>['payload']): readonly string[] =>
-  payload.kind === 'tags'
-    ? [...payload.call, ...payload.argument]
-    : payload.kind === 'named'
-      ? [...(payload.dialect?.quotes ?? []), ...(payload.marks ?? [])]
-      : [];
-
 /**
  * @param stops end the answer; in what is thought before it, and in calls, they mean nothing
  * @param form how the answer is written; null: it is nothing but the answer
@@ -44,7 +33,7 @@ const inner = (payload: NonNullable<AnswerForm['calls']>['payload']): readonly s
 export function createTextStream(
   tokenizer: Tokenizer,
   stops: readonly string[],
-  form: ChatPrompt['form'] = null,
+  form: (AnswerForm & { begun: boolean }) | null = null,
   callable: Callable | null = null,
 ): TextStream {
   const splitter = form?.reasoning ? createReasoningSplitter(form.reasoning, form.begun) : PLAIN;
@@ -53,7 +42,7 @@ export function createTextStream(
   const idsOf = (marks: readonly string[]) =>
     new Set(marks.flatMap((mark) => tokenizer.encode(mark, { special: true, bos: false })));
   const thought = idsOf(Object.values(form?.reasoning ?? {}));
-  const called = idsOf(form && callable ? marksOf(form) : []);
+  const called = idsOf(form?.calls && callable ? marksOf(form.calls) : []);
   const shows = (id: number) => !tokenizer.isSpecial(id) || called.has(id) || (!splitter.answering && thought.has(id));
   const characters = createDetokenizer(tokenizer, shows);
   const matcher = createStopMatcher(stops);

@@ -9,6 +9,14 @@ import type { CompleteEngineOptions } from './engine-options';
 import type { Host } from './host';
 import type { UndoList } from './undo';
 
+/** What the tries before this one have found. */
+export interface Before {
+  /** what is said with all progress: why this is not the first try; '' where it is */
+  about: string;
+  /** why the GPU is not used, where it was tried in vain; '' where it was not */
+  unfit: string;
+}
+
 export interface Loading {
   host: Host;
   request: LoadRequest;
@@ -31,7 +39,6 @@ export interface Loading {
 /**
  * Begins a try: from here on `undoes` and `passing` have to be undone.
  * @param stop the caller's, who may stop it
- * @param about what is said with all progress: why this is not the first try
  */
 export function beginLoading(
   host: Host,
@@ -39,7 +46,7 @@ export function beginLoading(
   options: CompleteEngineOptions,
   report: (progress: Progress) => void,
   stop: AbortSignal | undefined,
-  about: string,
+  { about, unfit }: Before,
 ): Loading {
   const meter = createProgress((progress) =>
     report(loading.about && !progress.note ? { ...progress, note: loading.about } : progress),
@@ -49,7 +56,9 @@ export function beginLoading(
   const stopped = () => halt.abort();
   if (stop?.aborted) stopped();
   stop?.addEventListener('abort', stopped);
-  const backend = chooseBackend(options.backend, host.gpu, options);
+  const backend = unfit
+    ? Promise.resolve({ gpu: null, reason: `The CPU answers, because the GPU does not: ${unfit}` })
+    : chooseBackend(options.backend, host.gpu, options);
   backend.then(({ gpu }) => fetchExecutor(gpu)).catch(() => {});
   backend.then(({ gpu }) => gpu?.health.failed.then(stopped)).catch(() => {});
   const freeDevice = async () => (await backend.catch(() => null))?.gpu?.device.destroy();

@@ -19,7 +19,7 @@ import { createExecutor } from './create-executor';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import { fingerprinted } from './fingerprint';
 import type { Host } from './host';
-import { beginLoading, type Loading } from './loading';
+import { type Before, beginLoading, type Loading } from './loading';
 import type { Fingerprint, Model, Plannable } from './model';
 import { openFiles } from './open-files';
 import { checkFits, deviceEstimate, graphOf, planFor, shortChat, withChunk } from './planning';
@@ -46,25 +46,34 @@ export async function openModel(
 ): Promise<Model> {
   const options = completeEngineOptions(request.options);
   let [refetches, changes] = [0, 0];
-  for (let about = ''; ; ) {
-    const loading = beginLoading(host, request, options, report, signal, about);
+  for (let before: Before = { about: '', unfit: '' }; ; ) {
+    const loading = beginLoading(host, request, options, report, signal, before);
     try {
       return await loadModel(loading);
     } catch (thrown) {
       const error = await undoFailed(loading, thrown);
       if (isChange(error)) {
         if (++changes > CHANGES) throw keepsChanging(error);
-        about = `${error.details.path} changed on the server while it was downloaded: the load begins anew.`;
+        const about = `${error.details.path} changed on the server while it was downloaded: the load begins anew.`;
+        before = { ...before, about };
+        continue;
+      }
+      if (options.backend === 'auto' && !before.unfit && isUnfit(error)) {
+        before = { about: 'The GPU cannot compute this model: it is loaded for the CPU.', unfit: error.message };
         continue;
       }
       const altered = loading.source?.dropped && !isUnsupported(error);
       if (!altered || refetches++ === REFETCHES) throw error;
-      about = 'What was downloaded had arrived altered: it is fetched again.';
+      before = { ...before, about: 'What was downloaded had arrived altered: it is fetched again.' };
     } finally {
       await undo(loading.passing);
     }
   }
 }
+
+/** Whether the GPU was there and computes nothing that is right. */
+const isUnfit = (error: unknown): error is NibbleError =>
+  error instanceof NibbleError && error.code === 'webgpu-unavailable';
 
 /**
  * Undoes what a failed try has done.

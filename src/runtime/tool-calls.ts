@@ -1,6 +1,8 @@
 /** What of a request's tools matters to its answer. */
+
+import type { EffectiveOptions } from '../generate/sampling-options';
 import type { Callable } from '../generate/text-stream';
-import type { FunctionTool } from '../protocol';
+import type { FunctionTool, GenerateRequest, ToolDefinition } from '../protocol';
 import type { ChatPrompt } from '../text/chat-prompt';
 import { type CallForm, GENERIC_FORM } from '../text/tools/call-forms';
 import { idIn, nineOf } from '../text/tools/tool-prompt';
@@ -18,6 +20,30 @@ export function callableOf(tools: readonly FunctionTool[], form: CallForm, salt:
     tools: Object.fromEntries(tools.map((tool) => [tool.function.name, { ...properties(tool) }])),
     idOf: (index, name) => idIn(form, nineOf(`${salt} ${index}`), name, index),
   };
+}
+
+/** A call that an answer has to be; see constraint/call-grammar.ts. */
+export interface AskedCall {
+  form: CallForm;
+  tools: readonly ToolDefinition[];
+  orAnswer: boolean;
+}
+
+/**
+ * What the answer is held to: a call where one is asked for, and in the generic form a call or a text; null: nothing, as
+ * in the family's own form, where something else holds it already.
+ */
+export function askedCall(
+  form: CallForm,
+  { tools, choice = 'auto' }: NonNullable<GenerateRequest['tools']>,
+  { schema, pattern, choice: texts, grammar }: EffectiveOptions,
+): AskedCall | null {
+  const held = [schema, pattern, texts, grammar].some((asked) => asked !== null);
+  const orAnswer = choice === 'auto';
+  if (orAnswer && (form !== GENERIC_FORM || held)) return null;
+  const all = tools.map((tool) => tool.function);
+  const named = typeof choice === 'object' ? all.filter(({ name }) => name === choice.name) : all;
+  return { form, tools: named, orAnswer };
 }
 
 /** Ids that end an answer: with calls, also those that wait for what the tools say. */

@@ -22,6 +22,16 @@ const gpu = {
   },
 } as GPU;
 
+/** A device that has some of its members otherwise. */
+function changed(device: GPUDevice, own: Record<PropertyKey, unknown>): GPUDevice {
+  return new Proxy(device, {
+    get(_, name) {
+      const value = own[name] ?? Reflect.get(device, name, device);
+      return typeof value === 'function' && !(name in own) ? value.bind(device) : value;
+    },
+  });
+}
+
 /** A device that fails, while it is to, when attention with subgroups is tried on it, which turns no heads. */
 function losing(device: GPUDevice, fails: () => boolean): GPUDevice {
   const events = new EventTarget();
@@ -31,17 +41,30 @@ function losing(device: GPUDevice, fails: () => boolean): GPUDevice {
       events.dispatchEvent(Object.assign(new Event('uncapturederror'), { error: { message: 'gone' } }));
     return device.createShaderModule(descriptor);
   };
-  const own: Record<PropertyKey, unknown> = {
-    createShaderModule,
-    addEventListener: events.addEventListener.bind(events),
-  };
-  return new Proxy(device, {
-    get(_, name) {
-      const value = own[name] ?? Reflect.get(device, name, device);
-      return typeof value === 'function' && !(name in own) ? value.bind(device) : value;
-    },
-  });
+  return changed(device, { createShaderModule, addEventListener: events.addEventListener.bind(events) });
 }
+
+/** A device whose products all leave out their last row. */
+const wrong = (device: GPUDevice): GPUDevice =>
+  changed(device, {
+    createShaderModule: (descriptor: GPUShaderModuleDescriptor) =>
+      device.createShaderModule({
+        ...descriptor,
+        code: descriptor.code.replace(/if \(row >= (\d+)u\)/, 'if (row + 1u >= $1u)'),
+      }),
+  });
+
+/** As `gpu`, with devices that are made otherwise. */
+const giving = (made: (device: GPUDevice) => GPUDevice) =>
+  ({
+    async requestAdapter() {
+      const adapter = await gpu.requestAdapter();
+      const request = adapter!.requestDevice.bind(adapter);
+      return Object.defineProperty(adapter!, 'requestDevice', {
+        value: async (descriptor: GPUDeviceDescriptor) => made(await request(descriptor)),
+      });
+    },
+  }) as GPU;
 
 const AUTO = { backend: 'webgpu', tune: 'auto', kv: 'f32' } as const;
 const ROLES = ['attn', 'decodeAttention', 'few', 'gateUp', 'head', 'matmul', 'mlp', 'prefillAttention', 'qkv'];
@@ -149,15 +172,7 @@ describe('kernels of a load', () => {
   it('under which the device is lost are named, and the next load does without them', async () => {
     const { store, kept } = recording();
     let fails = true;
-    const failing = {
-      async requestAdapter() {
-        const adapter = await gpu.requestAdapter();
-        const request = adapter!.requestDevice.bind(adapter);
-        return Object.defineProperty(adapter!, 'requestDevice', {
-          value: async (descriptor: GPUDeviceDescriptor) => losing(await request(descriptor), () => fails),
-        });
-      },
-    } as GPU;
+    const failing = giving((device) => losing(device, () => fails));
     const session = createSession(host({ gpu: failing, store }));
     open.push(session);
     await expect(load(session, AUTO)).rejects.toMatchObject({ code: 'device-lost' });
@@ -169,6 +184,24 @@ describe('kernels of a load', () => {
     const { tuning, variants } = (await load(session, AUTO)).info;
     expect(Object.keys(tuning!.rejected)).toEqual([name]);
     expect(variants.decodeAttention).not.toContain('subgroups');
+  });
+
+  it('that are all wrong give way to the CPU, which says why', async () => {
+    const { store } = recording();
+    const session = createSession(host({ gpu: giving(wrong), store }));
+    open.push(session);
+    await expect(load(session, AUTO)).rejects.toMatchObject({
+      code: 'webgpu-unavailable',
+      details: { role: 'gateUp' },
+    });
+    const { info, progress } = await load(session, { ...AUTO, backend: 'auto' });
+    expect(info.backend).toBe('cpu');
+    expect(info.backendReason).toContain('The CPU answers, because the GPU does not: ');
+    expect(info.backendReason).toContain('gateUp');
+    expect(progress.map(({ note }) => note)).toContain('The GPU cannot compute this model: it is loaded for the CPU.');
+    const right = certain(chats[0]);
+    const { result } = await ask(session, { messages: chats[0].messages }, { maxNewTokens: right.length });
+    expect(result.ids).toEqual(right);
   });
 
   it('are not tried on a software adapter', async () => {

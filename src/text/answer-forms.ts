@@ -27,6 +27,10 @@ export function answerForm(source: string, tokenizer: Pick<Tokenizer, 'idOf'>): 
   return { reasoning: own ?? (known(THINK.close) ? THINK : null), calls };
 }
 
+/** Whether the prompt ends behind what is thought: there is nothing to think any more. */
+export const closesReasoning = (prompt: string, { reasoning }: AnswerForm): boolean =>
+  reasoning !== null && prompt.trimEnd().endsWith(reasoning.close);
+
 /** Whether the prompt ends within what is thought: its end opens that. */
 export const opensReasoning = (prompt: string, { reasoning }: AnswerForm): boolean =>
   reasoning !== null && prompt.trimEnd().endsWith(reasoning.open);

@@ -1,7 +1,7 @@
 /** Messages -> the prompt, as text and as ids: the template's words command, what was typed is text. */
 import { NibbleError } from '../errors';
 import type { FunctionTool, PromptOptions } from '../protocol';
-import { type AnswerForm, answerForm, opensReasoning } from './answer-forms';
+import { type AnswerForm, answerForm, closesReasoning, opensReasoning } from './answer-forms';
 import type { ChatTemplate } from './chat-template';
 import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
 import { atOnce } from './steps';
@@ -14,10 +14,10 @@ export interface ChatPrompt {
   text: string;
   ids: number[];
   /**
-   * how the answer will be written, calls only where there are tools, and whether the prompt has opened the reasoning
-   * already; null: just the answer
+   * how the answer will be written, calls only where there are tools, and whether the prompt has opened, or closed, the
+   * reasoning; null: just the answer
    */
-  form: (AnswerForm & { begun: boolean }) | null;
+  form: (AnswerForm & { begun: boolean; closed: boolean }) | null;
 }
 
 const kinds = new WeakMap<ChatTemplate, ContentKinds>();
@@ -107,7 +107,10 @@ export function* chatPromptSteps(
   return {
     text,
     ids: yield* tokenizer.steps(rendered, { special: true, bos: false, standIns }),
-    form: answer.reasoning || answer.calls ? { ...answer, begun: opensReasoning(text, answer) } : null,
+    form:
+      answer.reasoning || answer.calls
+        ? { ...answer, begun: opensReasoning(text, answer), closed: closesReasoning(text, answer) }
+        : null,
   };
 }
 

@@ -95,6 +95,31 @@ function step(part: Part): Step {
 }
 
 /**
+ * @param parts as decoder() takes them
+ * @returns the bytes that one token stands for within a text, as characters U+0000 to U+00FF
+ */
+export function byteDecoder(parts: readonly Part[], isAdded: (token: string) => boolean): (token: string) => string {
+  const types = new Set(parts.map(({ type }) => type));
+  const steps = parts.filter(({ type }) => type === 'Replace').map(step);
+  const mark = parts.find(({ type }) => type === 'Metaspace')?.replacement ?? '▁';
+  const check = () => {};
+  const isByte = (unit: string) => BYTE_OF.get(unit.charCodeAt(0)) !== undefined;
+  const encoder = new TextEncoder();
+  return (token) => {
+    const alone = types.has('ByteFallback') ? byteFallback(token) : null;
+    if (alone) return String.fromCharCode(...alone);
+    if (types.has('ByteLevel') && !isAdded(token) && Array.from(token).every(isByte)) {
+      let bytes = '';
+      for (let i = 0; i < token.length; i++) bytes += String.fromCharCode(BYTE_OF.get(token.charCodeAt(i))!);
+      return bytes;
+    }
+    const replaced = steps.reduce((now, next) => next(now, { isAdded, check }), [token])[0] ?? '';
+    const text = types.has('Metaspace') ? replaced.replaceAll(mark as string, ' ') : replaced;
+    return /^[\0-\x7f]*$/.test(text) ? text : String.fromCharCode(...encoder.encode(text));
+  };
+}
+
+/**
  * @param parts of the types that prepareTokenizerJson() knows; none: tokens are joined by spaces
  * @returns what decodes tokens, and throws GrowthError
  */

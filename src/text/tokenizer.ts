@@ -7,7 +7,7 @@ import { NibbleError } from '../errors';
 import { type AddedToken, addedTokenSplitter, type StandIns, tokenFinder } from './added-tokens';
 import { Bpe } from './bpe';
 import { endNames } from './control-names';
-import { decoder } from './decoder';
+import { byteDecoder, decoder } from './decoder';
 import { GrowthError, normalizer } from './normalizer';
 import { atOnce } from './steps';
 import { prepareTokenizerJson, type TokenizerParts } from './tokenizer-json';
@@ -42,6 +42,8 @@ export interface Tokenizer {
    * @throws NibbleError corrupt-checkpoint where the decoder makes the tokens more than 8 times as long
    */
   decode(ids: readonly number[], options: { skipSpecial: boolean }): string;
+  /** The bytes that a token stands for within a text, as characters U+0000 to U+00FF; '' for a number of no token. */
+  bytesOf(id: number): string;
   isSpecial(id: number): boolean;
   /** The tokens that text must not become, for hideControl(). @param rows of the embedding: what has none is text */
   control(rows: number): ControlTokens;
@@ -108,6 +110,7 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
   const prefix = startTokens(parts, config, idOf).map((token) => idOf(token)!);
   const toIds = encoder(parts, normalize);
   const toText = decoder(parts.decoders, (token) => names.has(token));
+  const toBytes = byteDecoder(parts.decoders, (token) => names.has(token));
   const suffix = model.end_of_word_suffix;
   const find = tokenFinder(added.map((token) => [token.content, token]));
   const starts = new Set(added.map(({ content }) => content[0]));
@@ -137,6 +140,11 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
       } catch (error) {
         throw error instanceof GrowthError ? unusable(error) : error;
       }
+    },
+    bytesOf(id) {
+      if (!isToken(id)) return '';
+      const bytes = toBytes(tokens[id]);
+      return suffix && typeof suffix === 'string' ? bytes.replaceAll(suffix, ' ') : bytes;
     },
     isSpecial: (id) => specialIds.has(id),
     control(rows) {

@@ -351,3 +351,11 @@ export const GENERIC_FORM: CallForm = {
 /** @param has whether the template or the tokenizer has this text */
 export const callForm = (has: (mark: string) => boolean): CallForm | null =>
   CALL_FORMS.find(({ knownBy }) => knownBy.every(has)) ?? null;
+
+/** All marks of a form: each may be a control token. */
+export function marksOf({ open, close, beside = [], payload }: CallForm): string[] {
+  const marks = [...open, close, ...beside];
+  if (payload.kind === 'tags') marks.push(...payload.call, ...payload.argument);
+  if (payload.kind === 'named') marks.push(...(payload.dialect?.quotes ?? []), ...(payload.marks ?? []));
+  return marks.filter(Boolean);
+}

@@ -247,6 +247,33 @@ describe('attention', () => {
   });
 });
 
+describe('an adapter that lies about its subgroups', () => {
+  /** A device that says so, with shapes that use them, and attention's others. */
+  async function lying(size: number) {
+    const gpu = await testGpu();
+    expect(gpu.profile.subgroups).toEqual({ min: 4, max: 4 });
+    const profile = { ...gpu.profile, subgroups: { min: size, max: size } };
+    const attention = candidatesFor({ ...profile, software: false }).filter(({ role }) => role === 'decodeAttention');
+    return { gpu: { ...gpu, profile }, attention, candidates: [...attention, ...candidates([STAGED])] };
+  }
+
+  it('larger than they are: attention that counts on it is not used, and the answer is right', async () => {
+    const { gpu, attention, candidates } = await lying(64);
+    const { rejected, choice } = await tuned(gpu, { candidates, limit: 0 });
+    expect(Object.keys(rejected)).toEqual([variantName(attention[0])]);
+    expect(choice.decodeAttention!.name).toBe(attention[1].name);
+    // products ask the subgroup itself
+    expect(choice.mlp!.name).toBe(matvecName(STAGED));
+  });
+
+  it('smaller than they are: all is right', async () => {
+    const { gpu, attention, candidates } = await lying(1);
+    const { rejected, choice } = await tuned(gpu, { candidates, limit: 0 });
+    expect(rejected).toEqual({});
+    expect(choice.decodeAttention!.name).toBe(attention[0].name);
+  });
+});
+
 it('with a variant that is broken, the answer is right by another', async () => {
   const { gpu, codes } = await brokenGpu(usesSubgroups, BREAKS[2][1]);
   const result = await tuned(gpu, { candidates: candidates([SUBGROUPS, PLAIN]), limit: 0 });
