@@ -19,7 +19,7 @@ type Schema = Readonly<Record<string, unknown>>;
 const NO_ARGUMENTS: Schema = { type: 'object', additionalProperties: false };
 
 /**
- * One call of one of these tools.
+ * One call of one of these tools; of none, an answer in the generic form.
  * @param orAnswer an answer in the generic form will do, too
  * @throws invalid-option, with the place, for parameters that cannot be followed
  */
@@ -141,5 +141,7 @@ export function callGrammar(form: CallForm, tools: readonly CallableTool[], orAn
     marked(framed + after),
     marked(close),
   );
-  return { start: orAnswer ? any(call, all('{"response": ', string(), '}')) : call, rules };
+  const answer = all('{"response": ', string(), '}');
+  if (tools.length === 0) return { start: answer, rules };
+  return { start: orAnswer ? any(call, answer) : call, rules };
 }

@@ -41,8 +41,9 @@ export interface CallOptions extends Omit<ToolOptions, 'tools'> {
   /** Whether, and which, tools are called. Default: 'auto'. */
   toolChoice?: ToolChoice;
   /**
-   * How many answers with calls are followed by another, where chat() makes the calls, at most; then the calls are
-   * left to the caller, with `finish: 'tool-calls'`. Default: 8.
+   * How many answers with calls are followed by another, where chat() makes the calls, at most. In the generic form the
+   * last one is a text; in others its calls, if it makes some, are left to the caller: `finish: 'tool-calls'`.
+   * Default: 8.
    */
   maxToolSteps?: number;
 }

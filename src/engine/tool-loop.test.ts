@@ -121,9 +121,11 @@ describe('a loop of tools', () => {
 
   it('ends at its bound with the calls that were not made', async () => {
     const run = vi.fn(() => 1);
-    const { result } = begin(scripted([[call('a')]]), { tools: [tool('a', run)], maxToolSteps: 3 });
+    const script = scripted([[call('a')]]);
+    const { result } = begin(script, { tools: [tool('a', run)], maxToolSteps: 3 });
     expect(await result).toMatchObject({ finish: 'tool-calls', toolCalls: [{ name: 'a' }] });
     expect(run).toHaveBeenCalledTimes(3);
+    expect(script.asked.map(({ tools }) => Object(tools).choice)).toEqual(['auto', 'auto', 'auto', 'answer']);
     const usual = vi.fn(() => 1);
     await begin(scripted([[call('a')]]), { tools: [tool('a', usual)] }).result;
     expect(usual).toHaveBeenCalledTimes(8);

@@ -63,6 +63,7 @@ export async function answerWithTools(
   const first = await input();
   if (!('messages' in first) && tools.length > 0) refuse('tools', given, 'left out for a plain prompt: use chat()');
   const messages: MessageInput[] = [];
+  const notes = new Set<string>();
   const asked = (): GenerateRequest['input'] =>
     'messages' in first ? { messages: [...first.messages, ...messages] } : first;
   for (let step = 0; ; step++) {
@@ -71,18 +72,20 @@ export async function answerWithTools(
     const answer = ask({ input: asked, tools: offered }, { ...(step === 0 ? rest : again), signal });
     for await (const { type, text, call } of answer.parts) push(type, text, { call });
     const result = await answer.result;
+    if (result.note) notes.add(result.note);
+    const note = [...notes].join(' ') || null;
     const { toolCalls, finish } = result;
     const ours = toolCalls.every(({ name, error }) => error !== undefined || functions.has(name));
     const goesOn = finish === 'tool-calls' && functions.size > 0 && ours && step < steps;
-    if (!goesOn) return messages.length > 0 ? { ...result, messages } : result;
+    if (!goesOn) return messages.length > 0 ? { ...result, note, messages } : result;
     const results = toolCalls.map((call) => resultOf(call, functions.get(call.name), signal));
     const said = await Promise.race([Promise.all(results), stopped(signal)]);
-    if (said === null || signal.aborted) return { ...result, messages, finish: 'aborted' };
+    if (said === null || signal.aborted) return { ...result, note, messages, finish: 'aborted' };
     messages.push(assistantMessage(result)!);
     toolCalls.forEach(({ id, name }, place) => {
       messages.push({ role: 'tool', name, tool_call_id: id, content: said[place] });
     });
-    // only the first step is bound to call
-    choice = 'auto';
+    // only the first step is bound to call, and the last one to answer, where that can be asked
+    choice = step + 1 === steps ? 'answer' : 'auto';
   }
 }

@@ -30,8 +30,8 @@ export interface AskedCall {
 }
 
 /**
- * What the answer is held to: a call where one is asked for, and in the generic form a call or a text; null: nothing, as
- * in the family's own form, where something else holds it already.
+ * What the answer is held to: a call where one is asked for, and in the generic form a call or a text, or a text alone;
+ * null: nothing, as in the family's own form, or where something else holds it already.
  */
 export function askedCall(
   form: CallForm,
@@ -39,11 +39,11 @@ export function askedCall(
   { schema, pattern, choice: texts, grammar }: EffectiveOptions,
 ): AskedCall | null {
   const held = [schema, pattern, texts, grammar].some((asked) => asked !== null);
-  const orAnswer = choice === 'auto';
+  const orAnswer = choice === 'auto' || choice === 'answer';
   if (orAnswer && (form !== GENERIC_FORM || held)) return null;
   const all = tools.map((tool) => tool.function);
   const named = typeof choice === 'object' ? all.filter(({ name }) => name === choice.name) : all;
-  return { form, tools: named, orAnswer };
+  return { form, tools: choice === 'answer' ? [] : named, orAnswer };
 }
 
 /** Ids that end an answer: with calls, also those that wait for what the tools say. */

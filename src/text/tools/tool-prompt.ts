@@ -224,7 +224,7 @@ export const genericText = (tools: readonly FunctionTool[]): string =>
     ...tools.map((tool) => spacedJson(tool.function)),
     '',
     'Write one JSON object and nothing else. To call a tool: {"tool_call": {"name": its name, "arguments": {...}}}. ' +
-      'To answer: {"response": "your answer"}.',
+      'What it says comes as {"tool_response": {...}}. To answer: {"response": "..."}.',
   ].join('\n');
 
 /** Messages and variables that tell the template of the tools. */
