@@ -241,6 +241,11 @@ export interface TemplateOptions {
    * typed is text.
    */
   parseSpecial?: boolean;
+  /**
+   * true: the last message is not answered but continued, in its own turn; the answer's text is what comes behind it.
+   * Default: false.
+   */
+  continueFinalMessage?: boolean;
 }
 
 /** A tool that a model may call, as JSON can say it. */
@@ -727,6 +732,11 @@ export interface WorkerApi {
   /** What is saved here, the newest first; needs no load. */
   savedCaches(): Promise<SavedCache[]>;
   deleteSavedCache(name: string): Promise<void>;
+  /**
+   * Copies a conversation's cache to another one, when the answers under way are done; where there is no room for it,
+   * the other one has none, and computes what it is asked.
+   */
+  cloneCache(from: number, to: number): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
   /** Stops load, generate, setLora or saveCache number `id`; unknown ids are ignored. */

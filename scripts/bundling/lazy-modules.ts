@@ -27,6 +27,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'kernels/scatter-k': 'K-quants of a GGUF',
   'memory/advice': 'words about memory, fetched while weights stream',
   'runtime/answering': 'a question, fetched while weights stream',
+  'runtime/clone-cache': 'conversations that are cloned',
   'runtime/choose-kernels': 'real GPUs, beside the weights',
   'runtime/inspect': 'who asks what a model would take',
   'runtime/lora': 'LoRA adapters',

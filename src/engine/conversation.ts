@@ -37,6 +37,10 @@ export interface Chats {
   close(): Promise<void>;
   save(name: string, signal?: AbortSignal): Promise<SavedCache>;
   restore(name: string): Promise<number | null>;
+  /** The same for another conversation, which begins with a copy of this one's cache. */
+  clone(): Chats;
+  /** that it has in the worker */
+  readonly number: number;
 }
 
 /**
@@ -82,6 +86,7 @@ export class Conversation {
   /** dispose(), for `await using` */
   declare [Symbol.asyncDispose]: () => Promise<void>;
   readonly #engine: Chats;
+  readonly #options: ConversationOptions;
   readonly #saved: string | undefined;
   readonly #template: PromptOptions;
   /** the answer to the last question, while it is under way; it settles without a failure */
@@ -91,6 +96,7 @@ export class Conversation {
   constructor(engine: Chats, { system, messages = [], saved, ...options }: ConversationOptions) {
     const { templateOptions, parseSpecial, tools, toolChoice, toolForm } = options;
     this.#engine = engine;
+    this.#options = options;
     this.#template = { templateOptions, parseSpecial, tools: toolChoice === 'none' ? undefined : tools, toolForm };
     this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
@@ -216,6 +222,20 @@ export class Conversation {
   #name(): string {
     if (this.#saved !== undefined) return this.#saved;
     throw new NibbleError('invalid-option', 'This conversation has no name to be saved under: give it `saved`.');
+  }
+
+  /** What was said: `messages`, as other libraries call it. */
+  get history(): readonly MessageInput[] {
+    return this.messages;
+  }
+
+  /**
+   * Another conversation that goes on from here: the same options and messages, and a copy of the cache, where there is
+   * room for it; else it computes what was said again. It has no name to be saved under. Of an answer that is under way
+   * it knows nothing.
+   */
+  clone(): Conversation {
+    return new Conversation(this.#engine.clone(), { ...this.#options, messages: messagesOf(this.messages) });
   }
 
   /**

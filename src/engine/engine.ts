@@ -51,6 +51,16 @@ function said(input: () => GenerateRequest['input']): Asked['input'] {
   }
 }
 
+/** A model's tokenizer: see Engine.tokenizer. */
+export interface EngineTokenizer {
+  /** See Engine.tokenize(). */
+  encode(text: string, options?: { special?: boolean }): Promise<number[]>;
+  /** See Engine.detokenize(). */
+  decode(ids: readonly number[]): Promise<string>;
+  /** How many tokens encode() would give. */
+  count(text: string, options?: { special?: boolean }): Promise<number>;
+}
+
 /** A loaded model, in a worker of its own. load() makes one. */
 export class Engine {
   /** dispose(), for `using` */
@@ -102,10 +112,15 @@ export class Engine {
    * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
-    const conversation = nextId();
     const checked = checkOptions<ConversationOptions>(CONVERSATION_OPTIONS, options);
-    const { system: _, messages: __, saved, maxContext, ...always } = checked;
-    const chats: Chats = {
+    const messages = messagesOf(checked.messages ?? []);
+    return new Conversation(this.#chats(checked), { ...checked, messages });
+  }
+
+  /** What a conversation with these options needs, under a number of its own. */
+  #chats({ system: _, messages: __, saved, maxContext, ...always }: ConversationOptions): Chats {
+    const conversation = nextId();
+    return {
       chat: (messages, options) =>
         this.#request(
           async () => ({ messages: messagesOf(await messages()) }),
@@ -133,8 +148,14 @@ export class Engine {
         return this.#model.run(save, { signal });
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
+      clone: () => {
+        const to = this.#chats({ ...always, maxContext });
+        // what cannot be copied is computed again
+        void this.#model.ifThere(({ api }) => api.cloneCache(conversation, to.number)).catch(() => {});
+        return to;
+      },
+      number: conversation,
     };
-    return new Conversation(chats, { ...checked, messages: messagesOf(checked.messages ?? []) });
   }
 
   /**
@@ -227,6 +248,15 @@ export class Engine {
     const { special = false } = checkOptions<{ special?: boolean }>(TOKENIZE_OPTIONS, options);
     const checked = textOf('text', text);
     return this.#model.query(({ api }) => api.tokenize(checked, special));
+  }
+
+  /** The model's tokenizer: tokenize(), detokenize(), and how many tokens a text is. */
+  get tokenizer(): EngineTokenizer {
+    return {
+      encode: (text, options) => this.tokenize(text, options),
+      decode: (ids) => this.detokenize(ids),
+      count: async (text, options) => (await this.tokenize(text, options)).length,
+    };
   }
 
   /**

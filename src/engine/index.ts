@@ -7,7 +7,7 @@ export type {
   ConversationQuery,
   MessageQuery,
 } from './conversation';
-export { Engine } from './engine';
+export { Engine, type EngineTokenizer } from './engine';
 export type { HubOptions } from './hub-options';
 export { type Inspection, type InspectOptions, inspectModel, openInspection } from './inspect';
 export { type LoadOptions, load } from './load';

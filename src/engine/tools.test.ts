@@ -127,3 +127,54 @@ describe('an engine', () => {
     });
   });
 });
+
+describe('a conversation', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await load(files, { createWorker: sessionWorkers() });
+  });
+  afterAll(() => engine.dispose());
+  const LESS = { maxNewTokens: 8, temperature: 0 };
+
+  it('is cloned, and both go on as fresh ones', async () => {
+    const talk = engine.conversation({ system: 'Be brief.', ...LESS });
+    await talk.ask('Hi?').result;
+    const clone = talk.clone();
+    expect([clone.history, clone.messages === talk.messages]).toEqual([talk.messages, false]);
+    const [mine, other] = [await talk.ask('One?').result, await clone.ask('Two?').result];
+    expect(other.stats.reusedTokens).toBeGreaterThan(20);
+    for (const [{ text, ids }, { messages }] of [
+      [mine, talk],
+      [other, clone],
+    ] as const) {
+      const fresh = await engine.conversation(LESS).chat(messages.slice(0, -1)).result;
+      expect([fresh.text, fresh.ids]).toEqual([text, ids]);
+    }
+    await Promise.all([talk.dispose(), clone.dispose()]);
+  });
+
+  it('continues the last message in its turn', async () => {
+    const talk: MessageInput[] = [...QUESTION, { role: 'assistant', content: 'Well, ' }];
+    const whole = await engine.applyChatTemplate(QUESTION);
+    expect(await engine.applyChatTemplate(talk, { continueFinalMessage: true })).toBe(`${whole}Well, `);
+    const { ids, stats } = await engine.chat(talk, { ...LESS, continueFinalMessage: true }).result;
+    expect(ids).toEqual((await engine.generate(`${whole}Well, `, LESS).result).ids);
+    expect(stats.promptTokens).toBe(await engine.countTokens(talk, { continueFinalMessage: true }));
+    const bad = { continueFinalMessage: true, addGenerationPrompt: true };
+    await expect(engine.countTokens(talk, bad)).rejects.toMatchObject({ details: { option: 'continueFinalMessage' } });
+    await expect(engine.chat([], { continueFinalMessage: true }).result).rejects.toMatchObject({
+      code: 'invalid-option',
+    });
+  });
+
+  it('has a tokenizer', async () => {
+    const ids = await engine.tokenizer.encode('Hello');
+    expect([await engine.tokenizer.decode(ids), await engine.tokenizer.count('Hello')]).toEqual(['Hello', ids.length]);
+  });
+
+  it('answers are no promises: they may be awaited and iterated', async () => {
+    let text = '';
+    for await (const piece of await Promise.resolve(engine.chat(QUESTION, LESS))) text += piece;
+    expect(text).toBe(await engine.chat(QUESTION, LESS).text());
+  });
+});

@@ -76,12 +76,13 @@ export const GENERATE_OPTIONS = {
   made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
 } as const satisfies Record<string, Spec>;
 
-const { templateOptions, parseSpecial } = REQUEST_OPTIONS;
+const { templateOptions, parseSpecial, continueFinalMessage } = REQUEST_OPTIONS;
 
 /** What makes a prompt of messages. */
 export const PROMPT_OPTIONS = {
   templateOptions,
   parseSpecial,
+  continueFinalMessage,
   ...SHOWN_TOOLS,
   addGenerationPrompt: { type: 'flag', says: "Whether the prompt ends with the opening of the assistant's turn." },
   tokenize: { type: 'flag', says: 'Whether ids are wanted in the place of text.' },

@@ -92,6 +92,12 @@ export const REQUEST_OPTIONS = {
     flag: 'template-option',
     says: 'A variable of the chat template, such as enable_thinking=false; what is no JSON is text.',
   },
+  continueFinalMessage: {
+    type: 'flag',
+    only: 'code',
+    default: false,
+    says: 'The last message is continued in its own turn, and not answered.',
+  },
   parseSpecial: {
     type: 'flag',
     default: false,

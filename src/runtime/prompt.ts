@@ -86,7 +86,8 @@ export function systemTokens(
   if (first < 0) return ids.length;
   const { role, content } = input.messages[first];
   const other = { role, content: textOf((content ?? '') as string).startsWith('1') ? '2' : '1' };
-  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], options)).ids;
+  const whole = { ...options, continueFinalMessage: false };
+  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], whole)).ids;
   const parted = ids.findIndex((id, i) => id !== otherIds[i]);
   return parted < 0 ? ids.length : parted;
 }

@@ -92,9 +92,9 @@ export async function respond(
   const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
   const model = within(loaded, maxContext);
   const { spec } = model.graph;
-  const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
+  const { templateOptions, parseSpecial, continueFinalMessage } = checkOptions(REQUEST_OPTIONS, given);
   const { tools = [], toolForm } = request.tools ?? {};
-  const template = { templateOptions, parseSpecial, tools, toolForm };
+  const template = { templateOptions, parseSpecial, continueFinalMessage, tools, toolForm };
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;

@@ -64,9 +64,13 @@ export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptO
 export function* chatPromptSteps(
   { tokenizer, template: plain, toolTemplate, rows }: Prompter,
   given: unknown,
-  { templateOptions = {}, parseSpecial = false, addGenerationPrompt = true, ...asked }: PromptOptions = {},
+  { templateOptions = {}, parseSpecial = false, continueFinalMessage = false, ...asked }: PromptOptions = {},
 ): Generator<number, ChatPrompt> {
-  const { toolForm = 'auto' } = asked;
+  const { toolForm = 'auto', addGenerationPrompt = !continueFinalMessage } = asked;
+  if (continueFinalMessage && addGenerationPrompt) {
+    const why = 'The last message is continued, or the next one begun: leave out addGenerationPrompt.';
+    throw new NibbleError('invalid-option', why, { option: 'continueFinalMessage' });
+  }
   const tools = (asked.tools ?? []).map(
     (tool): FunctionTool => ('function' in tool ? tool : { type: 'function', function: tool }),
   );
@@ -83,7 +87,10 @@ export function* chatPromptSteps(
   const form = answerForm(template.source, tokenizer);
   const told = toldOf(checked, template, form, tools, toolForm);
   const messages = suited(told.messages, template);
-  const typed = { messages, variables: { ...told.variables, ...templateOptions } };
+  const typed = {
+    messages: continueFinalMessage ? marked(messages) : messages,
+    variables: { ...told.variables, ...templateOptions },
+  };
   const { open, close, beside = [] } = told.calls ?? { open: [], close: '' };
   const { value, standIns } = parseSpecial
     ? { value: typed, standIns: new Map() }
@@ -94,7 +101,8 @@ export function* chatPromptSteps(
       ]);
   const render = (all: readonly Message[]) => {
     const context = { bosToken, eosToken, addGenerationPrompt, variables: value.variables };
-    return unescapeStandIns(template.render(all, context), standIns);
+    const text = unescapeStandIns(template.render(all, context), standIns);
+    return continueFinalMessage ? upToMark(text, messages.length, textOf(value.messages.at(-1)!.content)) : text;
   };
   const rendered = render(value.messages);
   if (value.messages.some(({ role }) => role === 'tool') && rendered === otherwise(value.messages, render)) {
@@ -146,6 +154,42 @@ function toldOf(
     calls: takes.form,
     written: takes.calls === null && takes.form !== GENERIC_FORM,
   };
+}
+
+/** Stands behind a message that is to be continued, as in transformers (chat_template_utils.py). */
+const CONTINUES = 'CONTINUE_FINAL_MESSAGE_TAG ';
+
+/** Messages with the mark behind the last text. @throws invalid-option for none, or a last one without text */
+function marked(messages: readonly Message[]): Message[] {
+  const last = messages.at(-1);
+  const content = last?.content ?? '';
+  if (!last || content.length === 0) {
+    throw new NibbleError('invalid-option', 'There is no last message with a text that could be continued.', {
+      option: 'continueFinalMessage',
+    });
+  }
+  const behind =
+    typeof content === 'string'
+      ? content + CONTINUES
+      : content.map((part, i) => (i === content.length - 1 ? { ...part, text: part.text + CONTINUES } : part));
+  return [...messages.slice(0, -1), { ...last, content: behind }];
+}
+
+/**
+ * The prompt up to the mark; blanks before it go where the template has trimmed the text.
+ * @param last the text of the last message, its mark behind it
+ * @throws invalid-option where that is not in the prompt
+ */
+function upToMark(text: string, messages: number, last: string): string {
+  const at = text.lastIndexOf(CONTINUES.trim());
+  if (at < 0 || !text.includes(last.trim())) {
+    throw new NibbleError(
+      'invalid-option',
+      "The model's chat template does not show the last message as it is, so it cannot be continued. Give it as a plain prompt.",
+      { option: 'continueFinalMessage', messages },
+    );
+  }
+  return text.startsWith(CONTINUES, at) ? text.slice(0, at) : text.slice(0, at).trimEnd();
 }
 
 /** What is rendered where tools said something else; null where that is refused. */
