@@ -14,6 +14,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from transformers.utils.chat_parsing import parse_response
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
 SKY = {
@@ -105,6 +106,55 @@ def facts(path):
     return None
 
 
+CALLED = {"type": "function", "function": "{content}"}
+NAMED = {"type": "function", "function": {"name": "{name}", "arguments": "{content}"}}
+THOUGHT = {"open": "<think>", "close": "</think>", "content": "text"}
+TEXT = {"close_pattern": r"\s*(?:<\|im_end\|>|<\|end\|>)", "content": "text"}
+
+
+def response(tool_calls, reasoning=THOUGHT):
+    fields = {"reasoning_content": reasoning, "tool_calls": tool_calls, "content": TEXT}
+    return {"defaults": {"role": "assistant"}, "start_anchor": "<|im_start|>assistant\n", "fields": fields}
+
+
+# response templates of our own, in transformers' format, with answers of such a model
+RESPONSES = {
+    "an object in marks": (
+        response({"open_pattern": r"\s*<call>", "close": "</call>", "repeats": True, "content": "json", "transform": CALLED}),
+        ['<think>\nWell.\n</think>\n\nI look.\n<call>\n{"name": "sky_report", "arguments": {"town": "Bern", "days": 2}}\n</call>\n<call>{"name": "add", "arguments": {"a": 1, "b": 2}}</call>', "It rains."],
+    ),
+    "an object with names of its own": (
+        response({"open": ["[CALL]", "[CALLS]"], "close": "[END]", "repeats": True, "content": "json",
+                  "transform": {"type": "function", "function": {"name": "{content.tool}", "arguments": "{content.input}"}}}),
+        ['[CALL]{"tool": "add", "input": {"a": 1, "b": 2}}[END]'],
+    ),
+    "tags": (
+        response({"open_pattern": r"\s*<call>\s*<fn=(?P<name>[^>\n]+)>", "close_pattern": r"</fn>\s*</call>", "repeats": True, "content": "xml-inline",
+                  "content_args": {"tag_pattern": r"<arg=(?P<key>[^>\n]+)>\s*(?P<value>.*?)\s*</arg>"}, "transform": NAMED}),
+        ["So.\n\n<call>\n<fn=sky_report>\n<arg=town>\nBern\n</arg>\n<arg=days>\n2\n</arg>\n</fn>\n</call>\n<call>\n<fn=add>\n<arg=a>\n1\n</arg>\n<arg=b>\n2.5\n</arg>\n</fn>\n</call>"],
+    ),
+    "bare keys and quotes of its own": (
+        response({"open_pattern": r"<\|call>use:(?P<name>\w+)", "close": "<call|>", "repeats": True, "content": "json",
+                  "content_args": {"unquoted_keys": True, "string_delims": [["<q>", "<q>"]]}, "transform": NAMED},
+                 {"open": "<|channel>thought\n", "close": "<channel|>", "content": "text"}),
+        ["<|channel>thought\nHm.<channel|><|call>use:sky_report{town:<q>Bern<q>,days:2}<call|><|call>use:add{a:1,b:2}<call|>"],
+    ),
+    "a list as Python has it": (
+        response({"open": "<|calls|>", "close": "<|/calls|>", "content": "python-call-list", "transform_each": True,
+                  "transform": {"type": "function", "function": {"name": "{name}", "arguments": "{arguments}"}}}),
+        ["<|calls|>[sky_report(town='Bern', days=2), add(a=1, b=2)]<|/calls|>"],
+    ),
+}
+
+
+def responses():
+    made = []
+    for name, (template, answers) in RESPONSES.items():
+        parsed = [parse_response(answer, template, prefix="", tools=[SKY, ADD]) for answer in answers]
+        made.append({"name": name, "template": template, "answers": answers, "parsed": parsed})
+    return made
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -117,7 +167,7 @@ def main():
     made = {
         "format": "nibble-tools-1", "transformers": "5.24.0", "tools": {"sky": SKY, "plain": PLAIN, "add": ADD},
         "calls": {"sky": SKY_CALL, "plain": PLAIN_CALL, "add": ADD_CALL}, "user": USER, "results": ['{"t": 15}', "-1.5"],
-        "templates": [fact for _, fact in found if fact],
+        "templates": [fact for _, fact in found if fact], "responses": responses(),
     }
     args.out.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
 

@@ -63,7 +63,7 @@ export function* promptSteps(
   options: PromptOptions,
 ): Generator<number, ChatPrompt> {
   const tokenizer = tokenizerOf(model);
-  const { template, toolTemplate, graph, checkpoint } = model;
+  const { template, toolTemplate, ownForm, graph, checkpoint } = model;
   if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
   if (!template) {
     throw new NibbleError(
@@ -71,7 +71,11 @@ export function* promptSteps(
       `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
     );
   }
-  return yield* chatPromptSteps({ tokenizer, template, toolTemplate, rows: graph.spec.vocab }, messages, options);
+  return yield* chatPromptSteps(
+    { tokenizer, template, toolTemplate, ownForm, rows: graph.spec.vocab },
+    messages,
+    options,
+  );
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */

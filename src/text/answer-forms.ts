@@ -5,6 +5,7 @@
 import type { Marks } from './reasoning';
 import type { Tokenizer } from './tokenizer';
 import { type CallForm, callForm } from './tools/call-forms';
+import type { OwnForm } from './tools/response-template';
 
 export interface AnswerForm {
   /** around what is thought before the answer; a template may have opened it at the end of the prompt */
@@ -19,12 +20,16 @@ export interface AnswerForm {
  */
 const THINK: Marks = { open: '<think>', close: '</think>' };
 
-/** @param source the chat template's */
-export function answerForm(source: string, tokenizer: Pick<Tokenizer, 'idOf'>): AnswerForm {
+/**
+ * @param source the chat template's
+ * @param said by the tokenizer's own response_template, and counts for what it says
+ */
+export function answerForm(source: string, tokenizer: Pick<Tokenizer, 'idOf'>, said?: OwnForm | null): AnswerForm {
   const known = (mark: string) => source.includes(mark) || tokenizer.idOf(mark) !== undefined;
   const calls = callForm(known);
   const own = calls?.reasoning && known(calls.reasoning.close) ? calls.reasoning : null;
-  return { reasoning: own ?? (known(THINK.close) ? THINK : null), calls };
+  const reasoning = said?.reasoning ?? own ?? (known(THINK.close) ? THINK : null);
+  return { reasoning, calls: said?.calls ?? calls };
 }
 
 /** Whether the prompt ends behind what is thought: there is nothing to think any more. */

@@ -7,6 +7,7 @@ import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } 
 import { atOnce } from './steps';
 import type { Tokenizer } from './tokenizer';
 import { GENERIC_FORM } from './tools/call-forms';
+import type { OwnForm } from './tools/response-template';
 import { takesOf, withCalls, withTools } from './tools/tool-prompt';
 import { hideControl, showControl, unescapeStandIns } from './typed-text';
 
@@ -48,6 +49,8 @@ interface Prompter {
   template: ChatTemplate;
   /** the model's own for prompts with tools, where it has two */
   toolTemplate?: ChatTemplate | null;
+  /** what the tokenizer itself says of answers, where it does */
+  ownForm?: OwnForm | null;
   /** of the embedding */
   rows: number;
 }
@@ -62,7 +65,7 @@ export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptO
  * @throws invalid-option for what are no messages, and what the template refuses or has no place for
  */
 export function* chatPromptSteps(
-  { tokenizer, template: plain, toolTemplate, rows }: Prompter,
+  { tokenizer, template: plain, toolTemplate, ownForm, rows }: Prompter,
   given: unknown,
   { templateOptions = {}, parseSpecial = false, continueFinalMessage = false, ...asked }: PromptOptions = {},
 ): Generator<number, ChatPrompt> {
@@ -75,7 +78,7 @@ export function* chatPromptSteps(
     (tool): FunctionTool => ('function' in tool ? tool : { type: 'function', function: tool }),
   );
   const special = tools.length > 0 ? toolTemplate : null;
-  const knows = special && takesOf(special, answerForm(special.source, tokenizer).calls).form !== GENERIC_FORM;
+  const knows = special && takesOf(special, answerForm(special.source, tokenizer, ownForm).calls).form !== GENERIC_FORM;
   const template = knows ? special : plain;
   const checked = checkMessages(given);
   if (Object.hasOwn(templateOptions, 'messages')) {
@@ -84,7 +87,7 @@ export function* chatPromptSteps(
     });
   }
   const { bosToken, eosToken } = tokenizer;
-  const form = answerForm(template.source, tokenizer);
+  const form = answerForm(template.source, tokenizer, ownForm);
   const told = toldOf(checked, template, form, tools, toolForm);
   const messages = suited(told.messages, template);
   const typed = {

@@ -268,12 +268,20 @@ export function createCallParser({ form, tools, idOf }: Called): CallParser {
     const brackets = payload.kind === 'json' ? ',;[]' : ',;';
     for (let some = false; ; some = true) {
       let again = false;
-      yield* from.blank(brackets);
-      for (let mark = yield* from.take(ignored); mark; mark = yield* from.take(ignored)) {
-        again ||= marks.includes(mark);
-        yield* from.blank(brackets);
+      let ended = false;
+      // a mark may begin with a bracket
+      for (let more = true; more && !ended; ) {
+        const mark = yield* from.take([close, ...ignored]);
+        if (mark) {
+          ended = mark === close;
+          again ||= marks.includes(mark);
+        } else {
+          const next = yield* from.peek();
+          more = next !== '' && (brackets.includes(next) || !next.trim());
+          if (more) from.at++;
+        }
       }
-      if (yield* from.take([close])) break;
+      if (ended) break;
       const ends = begins ? !(yield* from.comes([begins])) : !close && !again;
       if (some && (ends || !(yield* from.peek()))) break;
       if (payload.kind === 'json') yield* readEnvelope();
