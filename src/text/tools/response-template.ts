@@ -80,15 +80,18 @@ function payloadOf(field: Field, open: readonly Part[], close: readonly Part[]):
     const quotes = delimiters.map((pair) => (Array.isArray(pair) && pair[0] === pair[1] ? String(pair[0]) : ''));
     if (quotes.includes('')) throw new Beyond('has strings between two marks');
     const behind = texts.slice(1).join('');
+    // a mark ends with its bracket, and may be one token
+    const [, opening, ahead] = /^(.*[>\]])?([\s\S]*)$/s.exec(mark)!;
+    const exact = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
     return {
       payload: {
         kind: 'named',
-        header: new RegExp(`^(?<name>[\\w.-]+)${behind.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$`),
-        before: (name) => name + behind,
+        header: new RegExp(`^${exact(opening ? ahead : '')}(?<name>[\\w.-]+)${exact(behind)}$`),
+        before: (name) => (opening ? ahead : '') + name + behind,
         opens: '{',
         dialect: { quotes, bare: args.unquoted_keys === true },
       },
-      before: mark,
+      before: opening ?? mark,
     };
   }
   if (content === 'json') {
