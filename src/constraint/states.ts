@@ -5,7 +5,8 @@
  *
  * The calls of a node are a stack, or many at once: stacks are shared, equal ones are one, and those that differ only
  * in what lies deeper are joined where they part, as in a graph-structured stack (Tomita 1985). So ambiguity costs
- * polynomial work, never exponential; a limit on a state's size says no to what is left.
+ * polynomial work, never exponential; a limit on a state's size says no to what is left. It is long because states and
+ * stacks are made of each other.
  */
 import { NibbleError } from '../errors';
 import { PLAIN_EXAMPLE } from './characters';
