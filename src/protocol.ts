@@ -334,8 +334,8 @@ export interface SamplingOptions extends TemplateOptions {
   /** A grammar in GBNF, as llama.cpp reads it: the answer is what its rule `root` says. Default: none. */
   grammar?: string | null;
   /**
-   * Text that a constraint leaves no choice about (keys, punctuation) is taken as the tokenizer itself writes it, in one
-   * pass. Default: true; false draws each of its tokens.
+   * Text that a constraint leaves no choice about (keys, punctuation) is taken as the tokenizer itself writes it, in
+   * one pass. Default: true; false draws each of its tokens.
    */
   forced?: boolean;
   /**

@@ -125,12 +125,18 @@ export class Constraint {
     const length = bytes[start] < 0x80 ? 1 : bytes[start] < 0xe0 ? 2 : bytes[start] < 0xf0 ? 3 : 4;
     if (end > 0 && end - start < length) end = start;
     if (end === 0) return [];
-    const ids = tokenizer.encode(new TextDecoder().decode(Uint8Array.from(bytes.slice(0, end))), {
-      special: false,
-      bos: false,
-    });
-    const written = ids.map((id) => tokenizer.bytesOf(id)).join('');
-    return written === String.fromCharCode(...bytes.slice(0, end)) ? ids : null;
+    const text = String.fromCharCode(...bytes.slice(0, end));
+    const decoded = new TextDecoder().decode(Uint8Array.from(bytes.slice(0, end)));
+    // a line end takes the space that some tokenizers put before a text
+    for (const before of ['', '\n']) {
+      const ids = tokenizer.encode(before + decoded, { special: false, bos: false });
+      let written = '';
+      for (let n = ids.length - 1; n >= 0 && written.length < text.length; n--) {
+        written = tokenizer.bytesOf(ids[n]) + written;
+        if (written === text && (before !== '' || n === 0)) return ids.slice(n);
+      }
+    }
+    return null;
   }
 
   /** About how many tokens the shortest end of a rule takes from a node on. */

@@ -1,6 +1,6 @@
 /**
- * Grammars in GBNF, as llama.cpp reads them (its grammars/README.md): rules `name ::= alternatives`, of which `root` is
- * the answer; literals, classes with ranges and ^, the dot, groups, the repeats * + ? {m} {m,} {m,n}, comments, and line
+ * Grammars in GBNF, as llama.cpp reads them (its grammars/README.md): rules `name ::= alternatives`, of which `root`
+ * is the answer; literals, classes with ranges and ^, the dot, groups, the repeats * + ? {m} {m,} {m,n}, comments, and line
  * ends within brackets and behind `::=` and `|`. Tokens by their number, `<[1000]>`, are not known here; `<name>` is a
  * control token.
  */

@@ -1,6 +1,6 @@
 /**
- * A JSON Schema (2020-12) as a grammar. Answers are written as json-text.ts says, properties in the schema's order, those
- * that are not required present or not; other properties only where the schema speaks of them, or names none at all.
+ * A JSON Schema (2020-12) as a grammar. Answers are written as json-text.ts says, properties in the schema's order,
+ * those that are not required present or not; other properties only where the schema speaks of them, or names none at all.
  */
 import { all, any, type Expression, type Grammar, NEVER, oneOf, optional, repeat, rule, set, text } from './grammar';
 import { ANY_JSON, contentOf, INTEGER, inString, JSON_RULES, NUMBER, string, valueText } from './json-text';
@@ -38,19 +38,19 @@ export function schemaGrammar(schema: unknown): Grammar {
 }
 
 class SchemaGrammar {
-  readonly #document: SchemaDocument;
+  readonly #given: SchemaDocument;
   readonly #cells: Cells;
   readonly #rules = new Map<string, Expression>(JSON_RULES);
   readonly #numbers = new Map<Schema, number>();
   readonly #languages = new Map<string, Regular>();
 
   constructor(schema: unknown) {
-    this.#document = new SchemaDocument(schema);
-    this.#cells = new Cells(this.#document);
+    this.#given = new SchemaDocument(schema);
+    this.#cells = new Cells(this.#given);
   }
 
   grammar(): Grammar {
-    const start = this.#value([{ schema: this.#document.root, holds: true }]);
+    const start = this.#value([{ schema: this.#given.root, holds: true }]);
     return { start, rules: this.#rules };
   }
 

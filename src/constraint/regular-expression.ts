@@ -38,22 +38,41 @@ const SHORT: Readonly<Record<string, Ranges>> = {
 };
 const CONTROL: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f', v: '\v', 0: '\0' };
 
-/** The characters that a property of Unicode names, each looked at once. */
+/**
+ * Planes of Unicode that are looked at, and those where every character but the last two is like the first: unassigned,
+ * or for private use.
+ */
+const PLANES = [0, 1, 2, 3, 14];
+const EVEN_PLANES = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16];
+const PLANE = 0x10000;
+
+/** The characters that a property of Unicode names; null: no property has that name. */
 const properties = new Map<string, Ranges | null>();
 function propertySet(name: string): Ranges | null {
   const known = properties.get(name);
   if (known !== undefined) return known;
   let set: Ranges | null = null;
   try {
-    const regex = new RegExp(`\\p{${name}}`, 'u');
+    const runs = new RegExp(`\\p{${name}}+`, 'gu');
     const found: [number, number][] = [];
-    for (const [from, to] of ANY_CHARACTER)
-      for (let code = from; code <= to; code++) {
-        if (!regex.test(String.fromCodePoint(code))) continue;
-        const last = found.at(-1);
-        if (last && last[1] === code - 1) last[1] = code;
-        else found.push([code, code]);
+    for (const plane of PLANES)
+      for (let block = plane * PLANE; block < (plane + 1) * PLANE; block += 2048) {
+        // surrogates are no characters
+        if (block === 0xd800) block = 0xe000;
+        const text = String.fromCodePoint(...Array.from({ length: 2048 }, (_, i) => block + i));
+        const units = block < PLANE ? 1 : 2;
+        for (const { index, 0: run } of text.matchAll(runs))
+          found.push([block + index / units, block + (index + run.length) / units - 1]);
       }
+    for (const plane of EVEN_PLANES) {
+      const first = plane * PLANE;
+      const last = first + PLANE - 1;
+      for (const [from, to] of [
+        [first, last - 2],
+        [last - 1, last],
+      ])
+        if (String.fromCodePoint(from).match(runs)) found.push([from, to]);
+    }
     set = ranges(found);
   } catch {
     // no name of a property

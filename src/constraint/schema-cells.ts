@@ -108,10 +108,10 @@ const matcher = (pattern: string): RegExp => {
 };
 
 export class Cells {
-  readonly #document: SchemaDocument;
+  readonly #given: SchemaDocument;
 
-  constructor(document: SchemaDocument) {
-    this.#document = document;
+  constructor(given: SchemaDocument) {
+    this.#given = given;
   }
 
   /** What the claims allow together. @throws invalid-option */
@@ -129,9 +129,9 @@ export class Cells {
     if (typeof schema === 'boolean') return schema === holds ? cells : [];
     if (cells.length === 0) return cells;
     if (cells.length > MAX_CELLS)
-      throw refuse(this.#document.pathOf(schema), `its alternatives are more than ${MAX_CELLS} together.`);
+      throw refuse(this.#given.pathOf(schema), `its alternatives are more than ${MAX_CELLS} together.`);
     if (way.includes(schema))
-      throw refuse(this.#document.pathOf(schema), 'it refers to itself without an object or a list between.');
+      throw refuse(this.#given.pathOf(schema), 'it refers to itself without an object or a list between.');
     return holds ? this.#met(cells, schema, [...way, schema]) : this.#unmet(cells, schema, [...way, schema]);
   }
 
@@ -142,7 +142,7 @@ export class Cells {
   /** Those parts of a schema that other schemas are made of. */
   #parts(schema: SchemaObject): { all: Schema[]; any: Schema[][]; one: Schema[][] } {
     const all = [...((schema.allOf as Schema[]) ?? [])];
-    if (schema.$ref !== undefined) all.push(this.#document.target(schema));
+    if (schema.$ref !== undefined) all.push(this.#given.target(schema));
     const any: Schema[][] = schema.anyOf ? [schema.anyOf as Schema[]] : [];
     for (const [name, names] of Object.entries((schema.dependentRequired as Record<string, string[]>) ?? {}))
       any.push([{ not: { required: [name] } }, { required: names }]);
@@ -213,7 +213,7 @@ export class Cells {
       }
       case 'array': {
         if (schema.contains !== undefined)
-          throw refuse(`${this.#document.pathOf(schema)}/contains`, 'that some item is of a kind cannot be held to.');
+          throw refuse(`${this.#given.pathOf(schema)}/contains`, 'that some item is of a kind cannot be held to.');
         const says = schema.prefixItems !== undefined || schema.items !== undefined;
         const items: Items = {
           first: ((schema.prefixItems as Schema[]) ?? []).map((item) => [yes(item)]),
@@ -225,7 +225,7 @@ export class Cells {
             ...counts(cell, schema.minItems, schema.maxItems),
             items: says ? [...cell.items, items] : cell.items,
             unique: cell.unique || schema.uniqueItems === true,
-            path: cell.path || this.#document.pathOf(schema),
+            path: cell.path || this.#given.pathOf(schema),
           },
         ];
       }
@@ -254,7 +254,7 @@ export class Cells {
     const source = own(FORMATS, name);
     if (source === undefined)
       throw refuse(
-        `${this.#document.pathOf(schema)}/format`,
+        `${this.#given.pathOf(schema)}/format`,
         `the format "${name}" is not known. There are: ${Object.keys(FORMATS).join(', ')}. Give a pattern in its place.`,
       );
     return { source, search: false, holds: true };

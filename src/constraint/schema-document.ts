@@ -1,4 +1,4 @@
-/** A JSON Schema as it was given: its parts by their places, what its references lead to, and that all of it is known. */
+/** A JSON Schema as it was given: its parts by their places, what references lead to, and that all of it is known. */
 import { NibbleError } from '../errors';
 import type { Json } from './json-text';
 

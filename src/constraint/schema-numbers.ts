@@ -147,6 +147,11 @@ export function numbers(bounds: Bounds): Regular | readonly string[] {
     const scale = 10 ** (digits ? 0 : places);
     const scaled = Math.round(of * scale);
     if (digits && !Number.isInteger(of)) return wholeMultiple(of);
+    // each whole number is one: only what is behind the point tells
+    if (!digits && Number.isInteger(1 / of)) {
+      const fractions = Array.from({ length: 1 / of }, (_, k) => decimal(k * of).places.padEnd(places, '0'));
+      return chain(ANY_DIGITS, either(EMPTY, chain(literal('.'), either(...fractions.map(literal)))));
+    }
     // the same number without places
     const pointed = both(chain(ANY_DIGITS, literal('.'), ANY_DIGITS), multiple(scaled));
     return digits ? multiple(of) : either(pointed, both(ANY_DIGITS, wholeMultiple(of)));

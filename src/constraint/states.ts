@@ -5,7 +5,8 @@
  *
  * The calls of a node are a stack, or many at once: stacks are shared, equal ones are one, and those that differ only
  * in what lies deeper are joined where they part, as in a graph-structured stack (Tomita 1985). So ambiguity costs
- * polynomial work, never exponential; a limit on a state's size says no to what is left.
+ * polynomial work, never exponential; a limit on a state's size says no to what is left. It is long because states and
+ * stacks are made of each other.
  */
 import { NibbleError } from '../errors';
 import { PLAIN_EXAMPLE } from './characters';
@@ -17,9 +18,11 @@ export const DEAD = 0;
 /** What is not known yet. */
 const UNKNOWN = -1;
 /** Nodes of a state, and calls that they have together. */
-const MAX_MEMBERS = 5000;
+const MAX_MEMBERS = 2000;
 /** The count of a frame that is a rule's and no repeat's. */
 const CALL = -1;
+/** Calls that are joined for one state: some milliseconds of work. */
+const MAX_JOINED = 20_000;
 /** Calls in one another: deeper ones are not written. */
 const MAX_DEPTH = 1000;
 /** Numbers of the table of what follows: then all states but one are forgotten. */
@@ -77,6 +80,8 @@ export class States {
   #stackCount = 0;
   #states: State[] = [];
   #numbers = new Map<string, number>();
+  /** calls that were joined for the newest state */
+  #joined = 0;
   /** work so far, for tests: nodes that were looked at */
   steps = 0;
 
@@ -294,6 +299,7 @@ export class States {
   #close(from: Iterable<[number, Stack]>): number {
     const { nodes } = this.#program;
     const { bytes } = this.shortest;
+    this.#joined = 0;
     const reached = new Map<number, Stack>();
     const waiting: [number, Stack][] = [];
     let ends = false;
@@ -347,17 +353,20 @@ export class States {
     const members = [...reached].filter(([at]) => nodes[at].kind === 'read').sort(([a], [b]) => a - b);
     let size = members.length;
     for (const [, { frames }] of members) size += frames.length;
-    if (size > MAX_MEMBERS)
-      throw new NibbleError(
-        'invalid-option',
-        `The ${this.#option} can be read in too many ways at once (${size} of ${MAX_MEMBERS}): repeats within repeats of the same characters. Write it so that each text is read in one way.`,
-        { option: this.#option, ways: size, limit: MAX_MEMBERS },
-      );
+    if (size > MAX_MEMBERS) throw this.#tooMany();
     let least = ends ? 0 : Number.POSITIVE_INFINITY;
     for (const [at, stack] of members) least = Math.min(least, bytes[at] + stack.bytes);
     if (members.length === 0 && !ends) return DEAD;
     const stacks = members.map(([, stack]) => stack);
     return this.#number({ nodes: members.map(([at]) => at), stacks, ends, alike: -1 }, least);
+  }
+
+  #tooMany(): NibbleError {
+    return new NibbleError(
+      'invalid-option',
+      `The ${this.#option} can be read in too many ways at once: it repeats what itself repeats the same characters. Write it so that each text is read in one way.`,
+      { option: this.#option, limit: MAX_MEMBERS },
+    );
   }
 
   #number(state: State, bytesLeft: number): number {
@@ -430,6 +439,8 @@ export class States {
 
   /** Frames that return to one place are one, whose own stacks are joined. */
   #merged(frames: readonly Frame[], bottom: boolean): Stack {
+    this.#joined += frames.length;
+    if (this.#joined > MAX_JOINED) throw this.#tooMany();
     const out: Frame[] = [];
     for (const frame of [...frames].sort(compare)) {
       const last = out.at(-1);

@@ -71,7 +71,8 @@ export class TokenMasks {
     if (kept.mostLeft <= room) return kept.words;
     const words: TokenMask = new Uint32Array(this.#vocabulary.words);
     const { fits, least } = this.#fill(words, state, room);
-    if (fits === 0 && least < Number.POSITIVE_INFINITY && !states.ends(state)) this.#fill(words, state, least);
+    const mayEnd = states.ends(state) && this.#ends.length > 0;
+    if (fits === 0 && least < Number.POSITIVE_INFINITY && !mayEnd) this.#fill(words, state, least);
     return words;
   }
 
@@ -102,7 +103,7 @@ export class TokenMasks {
     };
     // plain characters, as far as all of them do the same
     const after: number[] = [];
-    const { longestPlain } = this.#vocabulary;
+    const { longestPlain, plainLengths } = this.#vocabulary;
     let [at, uniform, loops] = [state, true, false];
     while (after.length < longestPlain) {
       const next = states.afterPlain(at);
@@ -115,7 +116,7 @@ export class TokenMasks {
     }
     if (!uniform) this.#walk(this.#vocabulary.plain, words, state, fits, found);
     else if (after.length > 0) {
-      const lengths = after.map(fits);
+      const lengths = after.map((next, i) => (plainLengths[i + 1] > 0 || loops) && fits(next));
       for (let n = 0; n < lengths.length; n++) {
         if (!lengths[n]) continue;
         let last = n;

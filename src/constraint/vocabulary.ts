@@ -22,6 +22,9 @@ export interface Trie {
 export class Vocabulary {
   readonly plain: Trie;
   readonly others: Trie;
+  /** which lengths tokens of plain characters have, and the longest */
+  readonly plainLengths = new Uint8Array(MAX_PLAIN + 1);
+  readonly longestPlain: number;
   /** bytes of the longest token */
   readonly longest: number;
   /** by token: another one of the same bytes; -1: none */
@@ -44,6 +47,7 @@ export class Vocabulary {
       if (bytes === '') continue;
       longest = Math.max(longest, bytes.length);
       this.#lengths[id] = plainLength(bytes);
+      this.plainLengths[this.#lengths[id]] = 1;
       const first = ids.get(bytes);
       if (first === undefined) ids.set(bytes, id);
       else {
@@ -52,6 +56,7 @@ export class Vocabulary {
       }
     }
     this.longest = longest;
+    this.longestPlain = this.plainLengths.lastIndexOf(1);
     const sorted = [...ids.keys()].sort();
     const isPlain = (bytes: string) => this.#lengths[ids.get(bytes)!] > 0;
     this.plain = trieOf(sorted.filter(isPlain), ids);
@@ -79,10 +84,6 @@ export class Vocabulary {
       this.#upTo[most] = mask;
     }
     return mask;
-  }
-
-  get longestPlain(): number {
-    return MAX_PLAIN;
   }
 }
 

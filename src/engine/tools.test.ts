@@ -86,6 +86,8 @@ describe('an engine', () => {
   it('makes the calls of functions, and keeps them in a conversation', async () => {
     const talk = engine.conversation({
       tools: [{ ...SKY, run: ({ town }) => ({ town, t: 15 }) }],
+      maxToolSteps: 1,
+      seed: 1,
       maxNewTokens: 200,
     });
     const result = await talk.ask('Hi?', { made: await made(CALL) }).result;
@@ -109,6 +111,31 @@ describe('an engine', () => {
       ['assistant', 'Dry.'],
     ]);
     await talk.dispose();
+  });
+
+  it.each([1, 2, 3])('forces a call that is valid, whatever the model would write: seed %i', async (seed) => {
+    const SIDE = {
+      name: 'side',
+      parameters: { type: 'object', properties: { of: { enum: ['a', 'b'] } }, required: ['of'] },
+    };
+    const options = { tools: [SKY, SIDE], temperature: 1.5, seed, maxNewTokens: 300 };
+    const named = await engine.chat(QUESTION, { ...options, toolChoice: { name: 'side' } }).result;
+    expect([named.finish, named.toolCalls.map(({ name }) => name)]).toEqual(['tool-calls', ['side']]);
+    expect(['a', 'b']).toContain(named.toolCalls[0].arguments?.of);
+    const { finish, toolCalls, raw } = await engine.chat(QUESTION, { ...options, toolChoice: 'required' }).result;
+    expect(raw).toMatch(/^\{"tool_call": \{"name": "(sky|side)", "arguments": \{"/);
+    if (finish === 'tool-calls') expect(toolCalls[0].error).toBeUndefined();
+    else expect([finish, toolCalls[0].error]).toEqual(['length', 'The arguments of sky are cut off.']);
+  });
+
+  it('refuses a schema that it cannot hold to, and a second constraint', async () => {
+    const bad = { name: 'a', parameters: { type: 'object', properties: { b: { $ref: '#/nowhere' } } } };
+    const ask = (options: object) => engine.chat(QUESTION, { toolChoice: 'required', ...options }).result;
+    await expect(ask({ tools: [bad] })).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringContaining('nowhere'),
+    });
+    await expect(ask({ tools: [SKY], pattern: 'a' })).rejects.toMatchObject({ code: 'invalid-option' });
   });
 
   it('shows the prompt with tools, and refuses what is none', async () => {
