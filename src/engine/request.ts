@@ -70,7 +70,8 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
           const { text, raw: written = text, type = 'text', call } = data;
           const known = Math.max(0, Math.min(written.length, raw.length - at));
           at += written.length;
-          if (known > 0 && known === written.length) return;
+          const ended = call?.whole !== undefined && toolCalls.length > call.index;
+          if (written.length > 0 ? known === written.length : ended) return;
           // what reads otherwise than it is written comes in the same pieces each time
           const fresh = data.raw === undefined ? text.slice(known) : text;
           const rest = written.slice(known);

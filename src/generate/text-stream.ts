@@ -36,7 +36,8 @@ export function createTextStream(
   form: (AnswerForm & { begun: boolean }) | null = null,
   callable: Callable | null = null,
 ): TextStream {
-  const splitter = form?.reasoning ? createReasoningSplitter(form.reasoning, form.begun) : PLAIN;
+  const forgotten = callable ? form?.calls?.endsThought : undefined;
+  const splitter = form?.reasoning ? createReasoningSplitter(form.reasoning, form.begun, forgotten) : PLAIN;
   const calls = form?.calls && callable ? createCallParser({ form: form.calls, ...callable }) : NO_CALLS;
   // a mark may be a special token, which is no text otherwise
   const idsOf = (marks: readonly string[]) =>

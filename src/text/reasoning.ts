@@ -30,8 +30,15 @@ export interface ReasoningSplitter {
   readonly answering: boolean;
 }
 
-/** @param begun the prompt has opened it already */
-export function createReasoningSplitter({ open, close }: Marks, begun: boolean): ReasoningSplitter {
+/**
+ * @param begun the prompt has opened it already
+ * @param ends texts that end what is thought, too, and are no part of it: models forget the closing mark
+ */
+export function createReasoningSplitter(
+  { open, close }: Marks,
+  begun: boolean,
+  ends: readonly string[] = [],
+): ReasoningSplitter {
   // before: nothing but white space came; inside; after: white space after the closing mark; answer
   let place: 'before' | 'inside' | 'after' | 'answer' = begun ? 'inside' : 'before';
   let held = '';
@@ -68,15 +75,17 @@ export function createReasoningSplitter({ open, close }: Marks, begun: boolean):
       else if (place === 'before') place = 'answer';
       opening = false;
     } else {
-      const at = held.indexOf(close);
-      const end = at < 0 ? held.length - (last ? 0 : openLength(held, close)) : at;
+      const places = [close, ...ends].map((mark) => held.indexOf(mark)).filter((at) => at >= 0);
+      const at = places.length > 0 ? Math.min(...places) : -1;
+      const open = Math.max(...[close, ...ends].map((mark) => openLength(held, mark)));
+      const end = at < 0 ? held.length - (last ? 0 : open) : at;
       const first = thought ? 0 : Math.min(blank, end);
       const words = held.slice(first, end).trimEnd().length;
       give('mark', first);
       give('reasoning', words);
       thought ||= words > 0;
       if (at < 0) return false;
-      give('mark', at - first - words + close.length);
+      give('mark', at - first - words + (held.startsWith(close, at - first - words) ? close.length : 0));
       place = 'after';
     }
     return held !== '';

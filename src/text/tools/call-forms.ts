@@ -50,6 +50,8 @@ export interface CallForm {
   single?: boolean;
   /** where the template looks for tools, if not in `tools`: another variable, or a key of the system message */
   tools?: { variable: string } | { system: string };
+  /** with what a call begins where the model forgets to end its thought */
+  endsThought?: readonly string[];
   /** around what is thought, where that is not <think> */
   reasoning?: Marks;
   /** marks around the answer's text, which are no part of it */
@@ -87,6 +89,7 @@ export const CALL_FORMS: readonly CallForm[] = [
     open: ['<tool_call>', '<function='],
     close: '</tool_call>',
     payload: { kind: 'tags', call: ['<function=', '>', '</function>'], argument: TAGS },
+    endsThought: ['<tool_call>\n<function='],
   },
   {
     name: 'Seed-OSS',
@@ -227,6 +230,7 @@ export const CALL_FORMS: readonly CallForm[] = [
       opens: '{',
     },
     ids: 'functions',
+    endsThought: ['<|tool_calls_section_begin|>'],
   },
   {
     name: 'DeepSeek R1, V3 and V3.1',
