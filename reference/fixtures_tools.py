@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from transformers.utils.chat_parsing import parse_response
-from transformers.utils.chat_template_utils import _compile_jinja_template
+from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
 SKY = {
     "type": "function",
@@ -76,6 +76,12 @@ def facts(path):
             strftime_now=lambda form: datetime(2026, 11, 30, 12).strftime(form),
         )
 
+    try:
+        talk = [USER, {"role": "assistant", "content": "Well, "}]
+        more = {"bos_token": BOS, "eos_token": EOS, "strftime_now": lambda form: datetime(2026, 11, 30, 12).strftime(form)}
+        continued = digest(render_jinja_template([talk], chat_template=source, continue_final_message=True, **more)[0][0])
+    except Exception:
+        continued = None
     for tool, sky in ((SKY, SKY_CALL), (PLAIN, PLAIN_CALL)):
         for kind in ("object", "text"):
             for count in (2, 1):
@@ -101,7 +107,7 @@ def facts(path):
                 return {
                     "name": path.stem, "sha256": hashlib.sha256(source.encode()).hexdigest(), "kind": kind, "turn": turn,
                     "tool": "plain" if tool is PLAIN else "sky", "count": count,
-                    "asked": digest(render([USER], [tool, ADD], True)), "talk": talk,
+                    "continued": continued, "asked": digest(render([USER], [tool, ADD], True)), "talk": talk,
                 }
     return None
 

@@ -19,6 +19,7 @@ interface Fact {
   tool: 'sky' | 'plain';
   count: number;
   asked: string;
+  continued: string | null;
   talk: string | null;
 }
 
@@ -115,6 +116,10 @@ describe.runIf(FOLDER)('prompts with tools', () => {
     const asked = prompt([user]);
     expect(asked.form?.calls).not.toBe(GENERIC_FORM);
     expect(digest(asked.text)).toBe(fact.asked);
+    if (fact.continued) {
+      const talk = [user, { role: 'assistant', content: 'Well, ' }];
+      expect(digest(chatPrompt(prompter, talk, { continueFinalMessage: true }).text)).toBe(fact.continued);
+    }
     const made = [
       { id: 'a1B2c3D40', type: 'function', function: { name: 'sky_report', arguments: calls[fact.tool] } },
       { id: 'a1B2c3D41', type: 'function', function: { name: 'add', arguments: calls.add } },
