@@ -78,6 +78,26 @@ describe('a template that shows tools', () => {
     expect(prompt(source, talk('a1B2c3D4e')).text).toContain('a1B2c3D4e||a1B2c3D4e|x');
   });
 
+  it.each([
+    [
+      'a variable of its own',
+      '{# <tool_call> #}{% for t in xml_tools %}{{ t }}{% endfor %}{{ messages[0].content }}',
+      '{"name": "sky", ',
+    ],
+    [
+      'a key of the system message',
+      '{# <|tool_call|><|/tool_call|> #}{% for m in messages %}{{ m.tools }}{{ m.content }}{% endfor %}',
+      '[{"name": "sky", ',
+    ],
+  ])('is told of them in %s', (_, source, begins) => {
+    const { text, form } = prompt(source, [asked]);
+    expect([text.startsWith(begins), text.endsWith('Hi?'), form?.calls?.name === 'generic']).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
   it('that shows one call of a message gets pairs of call and result', () => {
     const source =
       `{# "parameters": ipython #}{{ tools | tojson }}{% for m in messages %}{% if m.tool_calls %}{% if m.tool_calls | length != 1 %}{{ raise_exception('one') }}{% endif %}` +

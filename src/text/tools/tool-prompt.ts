@@ -48,13 +48,15 @@ function rendered(template: ChatTemplate, messages: readonly object[], variables
 }
 
 /** The variables and the system message that tell a template of tools. */
-function toldOf(tools: readonly FunctionTool[], form: CallForm, messages: readonly Message[]) {
-  const place = form.tools ?? { variable: 'tools' };
-  if ('variable' in place) return { messages, variables: { [place.variable]: tools } };
+function placed(tools: readonly FunctionTool[], form: CallForm, messages: readonly Message[]) {
+  const place = form.tools;
+  if (!place) return { messages, variables: { tools } };
+  // as the texts that such templates print as they are
+  const texts = tools.map((tool) => spacedJson(tool.function));
+  if ('variable' in place) return { messages, variables: { [place.variable]: texts } };
   const [first, ...rest] = messages;
   const system = first?.role === 'system' ? first : { role: 'system', content: '' };
-  const bare = spacedJson(tools.map((tool) => tool.function));
-  const told = { ...system, [place.system]: bare };
+  const told = { ...system, [place.system]: `[${texts.join(', ')}]` };
   return { messages: [told, ...(first?.role === 'system' ? rest : messages)] as Message[], variables: {} };
 }
 
@@ -71,7 +73,7 @@ export function takesOf(template: ChatTemplate, form: CallForm | null): Takes {
 
 function probe(template: ChatTemplate, form: CallForm | null): Takes {
   const user = [QUESTION] as Message[];
-  const told = form && toldOf([PROBE], form, user);
+  const told = form && placed([PROBE], form, user);
   const shows = told && rendered(template, told.messages, told.variables).includes(PROBE.function.name);
   const shown = (given: unknown) => {
     const call = { id: 'a1B2c3D4e', type: 'function', function: { name: 'nibble_called', arguments: given } };
@@ -233,7 +235,7 @@ export function withTools(
   tools: readonly FunctionTool[],
   { form, system }: Takes,
 ): { messages: readonly Message[]; variables: Record<string, unknown> } {
-  if (form !== GENERIC_FORM) return toldOf(tools, form, messages);
+  if (form !== GENERIC_FORM) return placed(tools, form, messages);
   const text = genericText(tools);
   const [first, ...rest] = messages;
   const joined = (message: Message) => ({ ...message, content: `${text}\n\n${textOf(message.content)}` });
