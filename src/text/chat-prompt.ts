@@ -11,7 +11,7 @@ import { hideControl, showControl } from './typed-text';
 export interface ChatPrompt {
   text: string;
   ids: number[];
-  /** how the answer will be written, and whether the prompt has opened or closed the reasoning; null: just the answer */
+  /** how the answer will be written, and whether the prompt has opened or closed a thought; null: just the answer */
   form: (AnswerForm & { begun: boolean; closed: boolean }) | null;
 }
 
