@@ -12,6 +12,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'chat/kept-chat': 'a first visit, once the model is here',
   'checkpoint/quantised': 'weights that are kept as they were quantised here',
   'constraint/index': 'answers under a constraint',
+  'engine/partial-json': 'who asks for the objects of an answer',
   'engine/tool-loop': 'answers with tools',
   'execute/convert-dense': 'weights of 16 and 32 bits',
   'execute/gpu/adapters': 'LoRA adapters',

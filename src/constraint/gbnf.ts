@@ -1,8 +1,8 @@
 /**
  * Grammars in GBNF, as llama.cpp reads them (its grammars/README.md): rules `name ::= alternatives`, of which `root`
- * is the answer; literals, classes with ranges and ^, the dot, groups, the repeats * + ? {m} {m,} {m,n}, comments, and line
- * ends within brackets and behind `::=` and `|`. Tokens by their number, `<[1000]>`, are not known here; `<name>` is a
- * control token.
+ * is the answer; literals, classes with ranges and ^, the dot, groups, the repeats * + ? {m} {m,} {m,n}, comments, and
+ * line ends within brackets and behind `::=` and `|`. Tokens by their number, `<[1000]>`, are not known here; `<name>`
+ * is a control token.
  */
 import { NibbleError } from '../errors';
 import { ANY_CHARACTER, type Ranges, union, without } from './characters';

@@ -1,6 +1,7 @@
 /**
  * A JSON Schema (2020-12) as a grammar. Answers are written as json-text.ts says, properties in the schema's order,
- * those that are not required present or not; other properties only where the schema speaks of them, or names none at all.
+ * those that are not required present or not; other properties only where the schema speaks of them, or names none at
+ * all.
  */
 import { all, any, type Expression, type Grammar, NEVER, oneOf, optional, repeat, rule, set, text } from './grammar';
 import { ANY_JSON, contentOf, INTEGER, inString, JSON_RULES, NUMBER, string, valueText } from './json-text';

@@ -69,7 +69,10 @@ export class Vocabulary {
   /** What it takes. */
   get bytes(): number {
     const sizes = [this.plain, this.others].flatMap(({ bytes, depths, ends, ids }) => [bytes, depths, ends, ids]);
-    return [...sizes, this.same, this.#lengths, ...this.#upTo].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return [...sizes, this.same, this.#lengths, ...this.#upTo.filter(Boolean)].reduce(
+      (sum, { byteLength }) => sum + byteLength,
+      0,
+    );
   }
 
   /** The mask of all tokens of up to so many plain characters, and no others. */

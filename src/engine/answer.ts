@@ -10,7 +10,6 @@ import type {
   ToolDefinition,
   ToolOptions,
 } from '../protocol';
-import { PartialJson } from './partial-json';
 
 /**
  * A tool that a model may call. With `run`, chat() makes the calls by itself; without, the answer ends with its calls.
@@ -147,15 +146,8 @@ export class AnswerQueue implements Answer {
   }
 
   async object<T = unknown>(): Promise<T> {
-    const { text, finish } = await this.result;
-    try {
-      return JSON.parse(text);
-    } catch {
-      const why = finish === 'stop' ? 'Ask with a schema.' : 'Give it more tokens (maxNewTokens), or take its objects.';
-      throw new NibbleError('invalid-option', `The answer is no whole JSON: it ended with "${finish}". ${why}`, {
-        finish,
-      });
-    }
+    const result = await this.result;
+    return (await import('./partial-json')).wholeJson(result) as T;
   }
 
   async #finish(
@@ -219,7 +211,5 @@ async function* texts(parts: AsyncIterable<AnswerPart>): AsyncGenerator<string> 
 }
 
 async function* objectsOf(parts: AsyncIterable<AnswerPart>): AsyncGenerator<unknown> {
-  const json = new PartialJson();
-  for await (const { type, text } of parts) if (type === 'text' && json.push(text)) yield json.value();
-  if (json.end()) yield json.value();
+  yield* (await import('./partial-json')).partialJson(parts);
 }
