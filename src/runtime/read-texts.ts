@@ -5,7 +5,7 @@
 import { NibbleError } from '../errors';
 import type { KvCache } from '../execute/executor';
 import { reuse, type Sequence } from '../generate/sequences';
-import { contextLimit } from '../memory/plan';
+import { contextLimit, planMemory } from '../memory/plan';
 import type { EncodeOptions } from '../text/tokenizer';
 import { inTurns } from './in-turns';
 import type { Model } from './model';
@@ -60,19 +60,23 @@ function checkLengths(model: Model, all: readonly number[][], what: string, most
 
 /**
  * Reads all of them, in their order.
- * @param shares whether what a text begins with may be that of the one before
+ * @param shares whether what a text begins with may be that of the one before; `tells`: whether log-probabilities are
+ * asked for, which take buffers
  * @returns what `read` gives of each, and how many tokens were not computed again
  * @throws as checkLengths(); out-of-memory, aborted, device-lost
  */
 export async function readTexts<T>(
   model: Model,
   all: readonly number[][],
-  { what = 'text', most = Number.POSITIVE_INFINITY, shares = true },
+  { what = 'text', most = Number.POSITIVE_INFINITY, shares = true, tells = false },
   read: ReadRest<T>,
 ): Promise<{ found: T[]; reusedTokens: number }> {
   checkLengths(model, all, what, most);
   const longest = Math.max(...all.map(({ length }) => length));
-  const planOf = (_: number, snapshots?: 0) => planFor(model, longest, 1, snapshots);
+  const planOf = (_: number, snapshots?: 0) => {
+    const { request } = planFor(model, longest, 1, snapshots);
+    return planMemory(model.graph, { ...request, tells }, model.limits, model.target);
+  };
   await checkFits(model, planOf(1));
   const { sequence } = await model.sequences.reserve(TEXTS, 1, planOf);
   let reusedTokens = 0;

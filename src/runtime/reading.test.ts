@@ -326,6 +326,26 @@ describe('reading', () => {
     }
   });
 
+  it('asks for nothing where an earlier version kept a model without its modules', async () => {
+    const [store, files] = [createMemoryStore(), filesOf('e5-mistral')];
+    const visit = async (requests: { count: number }) => {
+      const kept = createSession(host({ files, store, requests }));
+      open.push(kept);
+      await load(kept, CPU);
+      return kept;
+    };
+    await visit({ count: 0 });
+    const [{ key }] = await (await visit({ count: 0 })).storedModels();
+    const record = (await store.ledger.get(key))!;
+    delete record.files['modules.json'];
+    await store.ledger.put(record);
+    const requests = { count: 0 };
+    const { embeddings } = await embed(await visit(requests), ['a']);
+    expect(requests.count).toBe(0);
+    // as of a model without such files
+    expect(Math.hypot(...embeddings[0])).toBeGreaterThan(1.1);
+  });
+
   it('is stopped, before and within a text', async () => {
     const model = await session(filesOf('qwen3-embedding'), { chunk: 2 });
     const id = nextId();
