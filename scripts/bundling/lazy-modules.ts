@@ -11,6 +11,9 @@
 export const LATER: Readonly<Record<string, string>> = {
   'chat/kept-chat': 'a first visit, once the model is here',
   'checkpoint/quantised': 'weights that are kept as they were quantised here',
+  'constraint/index': 'answers under a constraint',
+  'engine/partial-json': 'who asks for the objects of an answer',
+  'engine/tool-loop': 'answers with tools',
   'execute/convert-dense': 'weights of 16 and 32 bits',
   'execute/gpu/adapters': 'LoRA adapters',
   'execute/gpu/kv-rows': 'conversations that are saved',
@@ -27,6 +30,7 @@ export const LATER: Readonly<Record<string, string>> = {
   'kernels/scatter-k': 'K-quants of a GGUF',
   'memory/advice': 'words about memory, fetched while weights stream',
   'runtime/answering': 'a question, fetched while weights stream',
+  'runtime/clone-cache': 'conversations that are cloned',
   'runtime/choose-kernels': 'real GPUs, beside the weights',
   'runtime/inspect': 'who asks what a model would take',
   'runtime/lora': 'LoRA adapters',

@@ -1,6 +1,6 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { throwIfAborted } from '../errors';
-import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS } from '../options/load';
+import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS, TOOL_NAMES } from '../options/load';
 import { EMBED_OPTIONS, RERANK_OPTIONS } from '../options/reading';
 import { checkOptions, over, refuse, type Specs } from '../options/spec';
 import type {
@@ -18,7 +18,7 @@ import type {
   RerankOptions,
   TextScore,
 } from '../protocol';
-import type { Answer, GenerateOptions } from './answer';
+import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
 import { idsOf, messagesOf, plain, planQuery, textOf, textsOf } from './arguments';
 import {
   type Chats,
@@ -33,6 +33,7 @@ import type { HeldModel } from './held-model';
 import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
+import type { AskOnce } from './tool-loop';
 
 /** What ends a request before it is done. */
 export interface Stoppable {
@@ -43,6 +44,9 @@ export interface Stoppable {
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
 } as const satisfies Specs;
+
+/** for who has tools */
+const toolLoop = () => import('./tool-loop');
 
 /** What a worker is given, and the next one if that is lost. */
 export type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
@@ -57,6 +61,16 @@ function said(input: () => GenerateRequest['input']): Asked['input'] {
   } catch (error) {
     return () => Promise.reject(error);
   }
+}
+
+/** A model's tokenizer: see Engine.tokenizer. */
+export interface EngineTokenizer {
+  /** See Engine.tokenize(). */
+  encode(text: string, options?: { special?: boolean }): Promise<number[]>;
+  /** See Engine.detokenize(). */
+  decode(ids: readonly number[]): Promise<string>;
+  /** How many tokens encode() would give. */
+  count(text: string, options?: { special?: boolean }): Promise<number>;
 }
 
 /** A loaded model, in a worker of its own. load() makes one. */
@@ -110,10 +124,15 @@ export class Engine {
    * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
-    const conversation = nextId();
     const checked = checkOptions<ConversationOptions>(CONVERSATION_OPTIONS, options);
-    const { system: _, messages: __, saved, maxContext, ...always } = checked;
-    const chats: Chats = {
+    const messages = messagesOf(checked.messages ?? []);
+    return new Conversation(this.#chats(checked), { ...checked, messages });
+  }
+
+  /** What a conversation with these options needs, under a number of its own. */
+  #chats({ system: _, messages: __, saved, maxContext, ...always }: ConversationOptions): Chats {
+    const conversation = nextId();
+    return {
       chat: (messages, options) =>
         this.#request(
           async () => ({ messages: messagesOf(await messages()) }),
@@ -141,8 +160,14 @@ export class Engine {
         return this.#model.run(save, { signal });
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
+      clone: () => {
+        const to = this.#chats({ ...always, maxContext });
+        // what cannot be copied is computed again
+        void this.#model.ifThere(({ api }) => api.cloneCache(conversation, to.number)).catch(() => {});
+        return to;
+      },
+      number: conversation,
     };
-    return new Conversation(chats, { ...checked, messages: messagesOf(checked.messages ?? []) });
   }
 
   /**
@@ -237,6 +262,15 @@ export class Engine {
     return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
+  /** The model's tokenizer: tokenize(), detokenize(), and how many tokens a text is. */
+  get tokenizer(): EngineTokenizer {
+    return {
+      encode: (text, options) => this.tokenize(text, options),
+      decode: (ids) => this.detokenize(ids),
+      count: async (text, options) => (await this.tokenize(text, options)).length,
+    };
+  }
+
   /**
    * The text of token ids, special tokens by their names.
    * @throws invalid-option for ids that the model does not have, and without a tokenizer; disposed
@@ -324,7 +358,9 @@ export class Engine {
     messages: readonly MessageInput[],
     given: ChatTemplateOptions,
   ): Promise<{ text: string; ids: number[] }> {
-    const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
+    const { tokenize: _, tools, ...rest } = checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given);
+    const options: PromptOptions = plain('options', rest);
+    if (tools) options.tools = (await toolLoop()).checkTools(tools).tools;
     const copy = messagesOf(messages);
     return this.#model.query(({ api }) => api.prompt(copy, options));
   }
@@ -332,8 +368,10 @@ export class Engine {
   /** The query, checked, with the number of tokens in the place of the messages. */
   async #counted(query: ConversationQuery): Promise<PlanQuery> {
     if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
-    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query as MessageQuery;
-    const promptTokens = await this.countTokens(messages, { templateOptions, parseSpecial, addGenerationPrompt });
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm, ...rest } =
+      query as MessageQuery;
+    const prompt = { templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm };
+    const promptTokens = await this.countTokens(messages, prompt);
     return planQuery({ ...rest, promptTokens });
   }
 
@@ -342,7 +380,22 @@ export class Engine {
     options: GenerateOptions,
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
-    return answerFrom(this.#model, { id: nextId(), input, ...of }, options);
+    const ask: AskOnce = (asked, options) => answerFrom(this.#model, { id: nextId(), ...asked, ...of }, options);
+    if (!TOOL_NAMES.some((name) => (options?.[name] ?? null) !== null)) return ask({ input }, options);
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    const { signal } = stopping;
+    const begin = async (push: Push) => {
+      const { answerWithTools } = await toolLoop();
+      if (options.signal?.aborted) stop();
+      options.signal?.addEventListener('abort', stop);
+      try {
+        return await answerWithTools(ask, input, options, push, signal);
+      } finally {
+        options.signal?.removeEventListener('abort', stop);
+      }
+    };
+    return new AnswerQueue(begin, stopping, () => 0);
   }
 }
 

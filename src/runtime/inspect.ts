@@ -19,6 +19,7 @@ import type { Source } from '../sources/source';
 import { type Manifest, readManifest } from '../store/manifest';
 import { describeStored } from '../store/stored-models';
 import { modelKey, openStored } from '../store/stored-source';
+import { activationsFor } from './activations';
 import { chooseBackend } from './choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { Host } from './host';
@@ -49,7 +50,8 @@ export async function inspectModel(
     const graph = graphOf(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
-    const effective = effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads);
+    const { activations } = activationsFor(options.activations, gpu, graph);
+    const effective = effectiveEngineOptions({ ...options, activations }, graph.spec, gpu ? null : host.threads);
     const sized: Plannable = {
       graph,
       limits: gpu?.limits ?? NO_LIMITS,

@@ -42,9 +42,9 @@ export function graphOf(
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, memoryBudget, kvCapacity, maxContext, chunk, snapshots, threads } = options;
+  const { kv, memoryBudget, kvCapacity, maxContext, chunk, snapshots, threads, activations } = options;
   const sizes = { promptTokens, maxNewTokens, kvCapacity, maxContext, chunk, snapshots, threads };
-  return { ...sizes, kvType: kv, budget: memoryBudget };
+  return { ...sizes, kvType: kv, budget: memoryBudget, int8: activations === 'int8' };
 }
 
 /** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */

@@ -160,6 +160,11 @@ export function createSession(host: Host): Session {
         const { restoreCache } = await promptCache();
         return onDevice((model) => restoreCache(model, conversation, name, maxContext));
       }),
+    cloneCache: (from, to) =>
+      enqueue(0, null, async () => {
+        const { cloneCache } = await import('./clone-cache');
+        return onDevice((model) => cloneCache(model, from, to));
+      }),
     savedCaches: async () => {
       const store = await openStore();
       return store ? (await promptCache()).listSaved(store) : [];
