@@ -33,13 +33,8 @@ import type { HeldModel } from './held-model';
 import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
+import type { Stoppable } from './stoppable';
 import type { AskOnce } from './tool-loop';
-
-/** What ends a request before it is done. */
-export interface Stoppable {
-  /** When it fires, the request fails as `aborted`. */
-  signal?: AbortSignal;
-}
 
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },

@@ -7,13 +7,14 @@ export type {
   ConversationQuery,
   MessageQuery,
 } from './conversation';
-export { Engine, type EngineTokenizer, type Stoppable } from './engine';
+export { Engine, type EngineTokenizer } from './engine';
 export type { HubOptions } from './hub-options';
 export { type Inspection, type InspectOptions, inspectModel, openInspection } from './inspect';
 export { type LoadOptions, load } from './load';
 export type { LoraInput } from './lora-input';
 export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';
+export type { Stoppable } from './stoppable';
 export {
   deleteSavedCache,
   deleteStored,
