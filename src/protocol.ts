@@ -437,10 +437,13 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: MessageInput[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
-  /** tools that may be called; `choice`: whether one must be, or which, or none, where the form lets that be asked */
+  /**
+   * tools that may be called; `choice`: whether one must be, or which; none: the model is not told of them; answer: it
+   * has to answer, where the form lets that be asked
+   */
   tools?: Omit<ToolOptions, 'tools'> & {
     tools: readonly FunctionTool[];
-    choice?: 'auto' | 'required' | 'answer' | { name: string };
+    choice?: 'auto' | 'none' | 'required' | 'answer' | { name: string };
   };
   /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
   saved?: string;

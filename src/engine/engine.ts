@@ -363,9 +363,9 @@ export class Engine {
   /** The query, checked, with the number of tokens in the place of the messages. */
   async #counted(query: ConversationQuery): Promise<PlanQuery> {
     if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
-    const { messages, templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm, ...rest } =
-      query as MessageQuery;
-    const prompt = { templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm };
+    const { messages, templateOptions, parseSpecial, continueFinalMessage, ...more } = query as MessageQuery;
+    const { addGenerationPrompt, tools, toolForm, ...rest } = more;
+    const prompt = { templateOptions, parseSpecial, continueFinalMessage, addGenerationPrompt, tools, toolForm };
     const promptTokens = await this.countTokens(messages, prompt);
     return planQuery({ ...rest, promptTokens });
   }

@@ -158,7 +158,7 @@ describe('a loop of tools', () => {
   it('does not tell of the tools where none is to be called', async () => {
     const script = scripted(['No.']);
     await begin(script, { tools: [tool('a')], toolChoice: 'none' }).result;
-    expect(script.asked[0].tools).toBeUndefined();
+    expect(script.asked[0].tools).toMatchObject({ choice: 'none' });
   });
 
   it.each<[string, GenerateOptions, RegExp]>([

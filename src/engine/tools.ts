@@ -83,7 +83,7 @@ export function checkTools(given: readonly unknown[]): CheckedTools {
 }
 
 /**
- * What a choice asks of the answer; null: the model is not told of the tools.
+ * What a choice asks of the answer; null: there are no tools.
  * @throws invalid-option for a choice that there is not, or a tool that is none of these
  */
 export function checkChoice(
@@ -91,7 +91,7 @@ export function checkChoice(
   tools: readonly FunctionTool[],
 ): NonNullable<GenerateRequest['tools']>['choice'] | null {
   const names = tools.map((tool) => tool.function.name);
-  if (choice === 'auto' || choice === 'none') return choice === 'none' || names.length === 0 ? null : choice;
+  if (choice === 'auto' || choice === 'none') return names.length === 0 ? null : choice;
   const name = isObject(choice) ? choice.name : undefined;
   if (choice !== 'required' && typeof name !== 'string') {
     return refuse('toolChoice', choice, "'auto', 'none', 'required', or { name } of a tool");

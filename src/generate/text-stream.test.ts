@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { fixture, readJson } from '../formats/test/files';
 import type { Piece } from '../text/reasoning';
 import { createTokenizer } from '../text/tokenizer';
+import { callForm } from '../text/tools/call-forms';
 import { createTextStream } from './text-stream';
 
 const json = readJson(fixture('tiny-llama-128/bf16/tokenizer.json'));
@@ -53,4 +54,25 @@ it('stop strings end the answer, not what is thought before it', () => {
     stopped: true,
   });
   expect(told(null, '<think>a</think>b tw', ['two'])).toMatchObject({ text: 'b tw', stopped: false });
+});
+
+it.each([false, true])('calls come apart behind a thought, with marks that are special tokens: %s', (special) => {
+  const names = ['<think>', '</think>', '<tool_call>', '</tool_call>'];
+  const marks = names.map((content, i) => ({ id: 300 + i, content, special, normalized: false }));
+  const tokenizer = createTokenizer({ ...json, added_tokens: [...json.added_tokens, ...marks] }, {});
+  const form = {
+    reasoning: { open: '<think>', close: '</think>' },
+    calls: callForm((mark) => names.includes(mark)),
+    begun: false,
+  };
+  const callable = { tools: { a: { b: { type: 'string' } } }, idOf: (index: number) => `c${index}` };
+  const stream = createTextStream(tokenizer, ['so on'], form, callable);
+  const answer =
+    '<think>\nA <tool_call>?\n</think>\n\nYes. <tool_call>\n{"name": "a", "arguments": {"b": "so on"}}\n</tool_call>';
+  const ids = tokenizer.encode(answer, { special: true, bos: false });
+  const pieces = [...ids.flatMap((id) => stream.push(id).pieces), ...stream.end()];
+  const of = (kind: Piece['type']) => pieces.flatMap(({ type, text }) => (type === kind ? [text] : [])).join('');
+  expect([of('reasoning'), of('text'), of('tool-call')]).toEqual(['A <tool_call>?', 'Yes.', '{"b":"so on"}']);
+  expect(pieces.map(({ raw, text }) => raw ?? text).join('')).toBe(answer);
+  expect(stream.calls).toMatchObject([{ id: 'c0', name: 'a', arguments: { b: 'so on' } }]);
 });

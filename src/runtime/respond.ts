@@ -95,7 +95,8 @@ export async function respond(
   const { spec } = model.graph;
   const { templateOptions, parseSpecial, continueFinalMessage } = checkOptions(REQUEST_OPTIONS, given);
   const { tools = [], toolForm } = request.tools ?? {};
-  const template = { templateOptions, parseSpecial, continueFinalMessage, tools, toolForm };
+  const untold = request.tools?.choice === 'none';
+  const template = { templateOptions, parseSpecial, continueFinalMessage, tools, toolForm, untold };
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;

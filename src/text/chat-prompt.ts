@@ -6,7 +6,7 @@ import type { ChatTemplate } from './chat-template';
 import { type ContentKinds, checkMessages, contentKinds, type Message, textOf } from './messages';
 import { atOnce } from './steps';
 import type { Tokenizer } from './tokenizer';
-import { GENERIC_FORM } from './tools/call-forms';
+import { GENERIC_FORM, marksOf } from './tools/call-forms';
 import type { OwnForm } from './tools/response-template';
 import { takesOf, withCalls, withTools } from './tools/tool-prompt';
 import { hideControl, showControl, unescapeStandIns } from './typed-text';
@@ -55,8 +55,11 @@ interface Prompter {
   rows: number;
 }
 
+/** `untold`: the model is not told of the tools now, but calls and results are shown as if it was. */
+export type ChatPromptOptions = PromptOptions & { untold?: boolean };
+
 /** @throws invalid-option for what are no messages, and what the template refuses or has no place for */
-export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptOptions): ChatPrompt =>
+export const chatPrompt = (prompter: Prompter, given: unknown, options?: ChatPromptOptions): ChatPrompt =>
   atOnce(chatPromptSteps(prompter, given, options));
 
 /**
@@ -67,7 +70,7 @@ export const chatPrompt = (prompter: Prompter, given: unknown, options?: PromptO
 export function* chatPromptSteps(
   { tokenizer, template: plain, toolTemplate, ownForm, rows }: Prompter,
   given: unknown,
-  { templateOptions = {}, parseSpecial = false, continueFinalMessage = false, ...asked }: PromptOptions = {},
+  { templateOptions = {}, parseSpecial = false, continueFinalMessage = false, ...asked }: ChatPromptOptions = {},
 ): Generator<number, ChatPrompt> {
   const { toolForm = 'auto', addGenerationPrompt = !continueFinalMessage } = asked;
   if (continueFinalMessage && addGenerationPrompt) {
@@ -88,19 +91,18 @@ export function* chatPromptSteps(
   }
   const { bosToken, eosToken } = tokenizer;
   const form = answerForm(template.source, tokenizer, ownForm);
-  const told = toldOf(checked, template, form, tools, toolForm);
+  const told = toldOf(checked, template, form, tools, toolForm, asked.untold);
   const messages = suited(told.messages, template);
   const typed = {
     messages: continueFinalMessage ? marked(messages) : messages,
     variables: { ...told.variables, ...templateOptions },
   };
-  const { open, close, beside = [] } = told.calls ?? { open: [], close: '' };
   const { value, standIns } = parseSpecial
     ? { value: typed, standIns: new Map() }
     : hideControl(typed, tokenizer.control(rows), template.source, `${bosToken}${eosToken}`, [
         ...Object.values(form.reasoning ?? {}),
         // where calls are written into what the assistant said, their marks command
-        ...(told.written ? [...open, close, ...beside] : []),
+        ...(told.written ? marksOf(told.written) : []),
       ]);
   const render = (all: readonly Message[]) => {
     const context = { bosToken, eosToken, addGenerationPrompt, variables: value.variables };
@@ -127,7 +129,8 @@ export function* chatPromptSteps(
 
 /**
  * Messages, and variables, that tell the template of tools, and of calls and results among the messages.
- * @returns calls: how they will be written, null where there are no tools. written: some stand in the contents
+ * @returns calls: how they will be written, null where there are no tools. written: the form of those that stand in
+ * the contents
  * @throws invalid-option where the template knows no tools and its own form is insisted on
  */
 function toldOf(
@@ -136,10 +139,11 @@ function toldOf(
   form: AnswerForm,
   tools: readonly FunctionTool[],
   toolForm: 'auto' | 'native',
+  untold = false,
 ) {
   const asked = tools.length > 0;
   if (!asked && !messages.some(({ tool_calls: calls }) => calls !== undefined)) {
-    return { messages: [...messages], variables: {}, calls: null, written: false };
+    return { messages: [...messages], variables: {}, calls: null, written: null };
   }
   const takes = takesOf(template, form.calls);
   if (asked && toolForm === 'native' && takes.form === GENERIC_FORM) {
@@ -151,12 +155,10 @@ function toldOf(
     );
   }
   const called = withCalls(messages, takes, asked);
-  if (!asked) return { messages: called, variables: {}, calls: null, written: false };
-  return {
-    ...withTools(called, tools, takes),
-    calls: takes.form,
-    written: takes.calls === null && takes.form !== GENERIC_FORM,
-  };
+  if (!asked) return { messages: called, variables: {}, calls: null, written: null };
+  const written = takes.calls === null && takes.form !== GENERIC_FORM ? takes.form : null;
+  if (untold) return { messages: called, variables: {}, calls: null, written };
+  return { ...withTools(called, tools, takes), calls: takes.form, written };
 }
 
 /** Stands behind a message that is to be continued, as in transformers (chat_template_utils.py). */

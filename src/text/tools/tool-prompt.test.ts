@@ -126,6 +126,16 @@ describe('a template that knows no tools', () => {
     );
   });
 
+  it('has calls and results of before, where it is not told of the tools now', () => {
+    const { text, form } = chatPrompt(
+      { tokenizer: tiny(), template: createChatTemplate(CHATML_TEMPLATE), rows: 300 },
+      talk,
+      { tools: [SKY], untold: true },
+    );
+    expect(text).toMatch(/^<\|im_start\|>user\nHi\?<\|im_end\|>\n<\|im_start\|>assistant\n\{"tool_call"/);
+    expect([text.includes('You can call'), text.includes('"tool_response"'), form]).toEqual([false, true, null]);
+  });
+
   it('has no turn more than one user has, and none of a system that it does not show', () => {
     const strict =
       "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}{% endif %}[{{ m.role ~ ':' ~ m.content }}]{% endfor %}";
