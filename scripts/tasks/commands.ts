@@ -73,6 +73,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('int16')]: [
     { args: `--model ${TINY} --tokens 40 --new-tokens 3 --pairs 1`, says: /^greedy ids: 3 of 3 equal/m },
   ],
+  [bench('int8')]: [{ args: `--model ${TINY} --tokens 24 --new-tokens 3`, says: /^greedy ids after 48: /m }],
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],
@@ -135,6 +136,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
     { args: '--backend cpu --geometry tiny --rivals none --new-tokens 3 --prompt-tokens 8', says: /Nibble alone: / },
     { args: '--geometry smollm2 --pairs 5 --ort {tmp}', says: /Run: npm install --prefix/, lacks: true },
   ],
+  [bench('sampling')]: [{ args: '--seeds 20 --vocab 300 --only of', says: /^\d+ of 20 draws differ\.$/m }],
   [bench('shift')]: [
     {
       args: `--backend cpu --windows 1 --fill 64 --drop 16 --next 16 --tolerance 1 --model ${TINY}`,

@@ -11,6 +11,7 @@ import { behindThought, markGrammar, thoughtGrammar } from './thought';
 import { Vocabulary } from './vocabulary';
 
 export type { ConstrainedAnswer } from './answer';
+export { callGrammar } from './call-grammar';
 export { Vocabulary } from './vocabulary';
 
 /** What an answer may be: one of these, or a grammar that the caller has made. */

@@ -1,9 +1,55 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import { NibbleError } from '../errors';
-import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenMessage } from '../protocol';
+import type {
+  AnswerPart,
+  FunctionTool,
+  GenerateResult,
+  Prefill,
+  SamplingOptions,
+  TokenLogprob,
+  TokenMessage,
+  ToolDefinition,
+  ToolOptions,
+} from '../protocol';
+
+/**
+ * A tool that a model may call. With `run`, chat() makes the calls by itself; without, the answer ends with its calls.
+ */
+export interface Tool extends ToolDefinition {
+  /**
+   * Makes a call, in the page. What it returns is told to the model: a text as it stands, all else as JSON; of what it
+   * throws, the message.
+   * @param args - the arguments, as the model wrote them: they are not checked against `parameters`
+   * @param context - `signal` fires when the answer is stopped: what comes after that is not waited for
+   */
+  run?(args: Record<string, unknown>, context: { signal: AbortSignal }): unknown;
+}
+
+/**
+ * Whether tools are called. 'auto' (default): as the model likes. 'none': it is not told of them. 'required': the
+ * answer is a call; `{ name }`: of that tool. The last two bind the first step only, where chat() makes the calls.
+ */
+export type ToolChoice = 'auto' | 'none' | 'required' | { name: string };
+
+/** Tools of one answer. */
+export interface CallOptions extends Omit<ToolOptions, 'tools'> {
+  /**
+   * Tools that the model may call, by unlike names. Where they have functions (`run`), chat() makes the calls, tells
+   * the model what came of them, and goes on until it answers. Default: none.
+   */
+  tools?: readonly (Tool | FunctionTool)[];
+  /** Whether, and which, tools are called. Default: 'auto'. */
+  toolChoice?: ToolChoice;
+  /**
+   * How many answers with calls are followed by another, where chat() makes the calls, at most. In the generic form the
+   * last one is a text; in others its calls, if it makes some, are left to the caller: `finish: 'tool-calls'`.
+   * Default: 8.
+   */
+  maxToolSteps?: number;
+}
 
 /** Options of one answer. */
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, CallOptions {
   /** Stops the answer when it fires: its result has `finish: 'aborted'` and what there is. */
   signal?: AbortSignal;
   /**
@@ -28,7 +74,10 @@ export interface Answer extends AsyncIterable<string> {
    * worker-failed or disposed.
    */
   readonly result: Promise<GenerateResult>;
-  /** What was thought before the answer, and the answer, as they come; iterated in the place of the answer itself. */
+  /**
+   * What was thought before the answer, calls of tools, and the answer, as they come; iterated in the place of the
+   * answer itself.
+   */
   readonly parts: AsyncIterable<AnswerPart>;
   /**
    * The answer's JSON as far as it has come, for answers under a `schema`: each piece that says more gives a value of
@@ -51,6 +100,9 @@ export interface Answer extends AsyncIterable<string> {
 
 export type PieceType = NonNullable<TokenMessage['type']> | 'text';
 
+/** Takes pieces of an answer. @param more what was written, where that is not the text, and which call it is of */
+export type Push = (type: PieceType, text: string, more?: Pick<TokenMessage, 'raw' | 'call' | 'logprobs'>) => void;
+
 /** A queue between the port that brings pieces and the loop that takes them. */
 export class AnswerQueue implements Answer {
   readonly result: Promise<GenerateResult>;
@@ -65,17 +117,25 @@ export class AnswerQueue implements Answer {
   /**
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
    * @param stopping aborted when the loop is left early
+   * @param expected how many characters the pieces of an answer have, as they were written
    */
   constructor(
-    start: (push: (type: PieceType, text: string) => void) => Promise<GenerateResult>,
+    start: (push: Push) => Promise<GenerateResult>,
     readonly stopping: AbortController,
+    expected = ({ raw }: GenerateResult): number => raw.length,
   ) {
-    const push = (type: PieceType, text: string) => {
-      this.#received += text.length;
-      if (text && type !== 'mark') this.#pieces.push({ type, text });
+    // of tokens that have completed no piece yet
+    let told: TokenLogprob[] = [];
+    const push: Push = (type, text, { raw = text, call, logprobs = [] } = {}) => {
+      this.#received += raw.length;
+      told.push(...logprobs);
+      if ((text || call) && type !== 'mark') {
+        this.#pieces.push({ type, text, ...(call && { call }), ...(told.length > 0 && { logprobs: told }) });
+        told = [];
+      }
       this.#wake();
     };
-    this.result = this.#finish(start(push));
+    this.result = this.#finish(start(push), expected);
     // whoever only iterates learns of a failure there
     this.result.catch(() => {});
   }
@@ -101,10 +161,13 @@ export class AnswerQueue implements Answer {
     }
   }
 
-  async #finish(outcome: Promise<GenerateResult>): Promise<GenerateResult> {
+  async #finish(
+    outcome: Promise<GenerateResult>,
+    expected: (result: GenerateResult) => number,
+  ): Promise<GenerateResult> {
     try {
       const result = await outcome;
-      while (this.#received < result.raw.length) await this.#more();
+      while (this.#received < expected(result)) await this.#more();
       return result;
     } finally {
       this.#done = true;

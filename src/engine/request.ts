@@ -1,16 +1,16 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
 import { NibbleError } from '../errors';
-import { GENERATE_OPTIONS } from '../options/load';
+import { GENERATE_OPTIONS, TOOL_NAMES } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, MemoryInfo, TokenMessage } from '../protocol';
-import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
+import type { GenerateRequest, GenerateResult, MemoryInfo, ParsedCall, TokenLogprob, TokenMessage } from '../protocol';
+import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
 import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
 /** What is asked; the input may be made, or refused, when the answer begins. */
-export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext'> & {
+export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext' | 'tools'> & {
   input: () => GenerateRequest['input'] | Promise<GenerateRequest['input']>;
 };
 
@@ -37,15 +37,19 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   const ids: number[] = [];
+  /** of the ids that were not `made` */
+  const logprobs: TokenLogprob[] = [];
   /** what the caller has had */
-  const said = { text: '', reasoning: '', mark: '' };
+  const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
+  const toolCalls: ParsedCall[] = [];
   let raw = '';
   let firstMs = 0;
   let attempts = 0;
 
-  const start = async (push: (type: PieceType, text: string) => void): Promise<GenerateResult> => {
+  const start = async (push: Push): Promise<GenerateResult> => {
     const { signal, onPrefill, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
     ids.push(...idsOf('made', made));
+    for (const name of TOOL_NAMES) delete given[name];
     const { templateOptions } = given;
     if (templateOptions) given.templateOptions = plain('templateOptions', templateOptions);
     if (given.schema) given.schema = plain('schema', given.schema);
@@ -65,11 +69,19 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
           if (data.prefill) return void onPrefill?.(data.prefill);
           firstMs ||= performance.now() - askedAt;
           for (const id of data.ids) ids[place++] = id;
-          const fresh = data.text.slice(Math.max(0, raw.length - at));
-          at += data.text.length;
-          raw += fresh;
-          said[data.type ?? 'text'] += fresh;
-          push(data.type ?? 'text', fresh);
+          const { text, raw: written = text, type = 'text', call, logprobs: told = [] } = data;
+          logprobs.push(...told);
+          const known = Math.max(0, Math.min(written.length, raw.length - at));
+          at += written.length;
+          const ended = call?.whole !== undefined && toolCalls.length > call.index;
+          if (written.length > 0 ? known === written.length : ended) return;
+          // what reads otherwise than it is written comes in the same pieces each time
+          const fresh = data.raw === undefined ? text.slice(known) : text;
+          const rest = written.slice(known);
+          raw += rest;
+          said[type] += fresh;
+          if (call?.whole) toolCalls.push(call.whole);
+          push(type, fresh, { raw: rest, call, logprobs: told });
         };
         const request = { ...asked, input: what, options, made: [...ids], prefill: onPrefill !== undefined };
         return cancellable(worker, asked.id, stopping.signal, () =>
@@ -77,16 +89,22 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
         );
       };
       const result = await model.run(ask, { signal: stopping.signal, progress: () => ids.length });
-      if (attempts > 1) Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
+      if (attempts > 1) {
+        Object.assign(result.stats, { ttftMs: firstMs, recoveries: attempts - 1 });
+        // the worker knows those of its own draws
+        const before = result.ids.length - made.length - (result.logprobs?.length ?? 0);
+        if (result.logprobs) result.logprobs = [...logprobs.slice(0, before), ...result.logprobs];
+      }
       return result;
     } catch (error) {
       if (!(error instanceof NibbleError && error.details.reason === 'deaf')) throw error;
       // what is still on its way comes too late
       attempts++;
-      const { mark: _, ...heard } = said;
+      const heard = { text: said.text, reasoning: said.reasoning, toolCalls };
       const none = { promptTokens: 0, reusedTokens: 0, droppedTokens: 0, prefillTps: 0, decodeTps: 0 };
       const stats = { ...none, newTokens: ids.length, ttftMs: firstMs };
-      return { ids, ...heard, raw, finish: 'aborted', stats, memory: NOTHING, note: error.message };
+      const told = wanted.logprobs !== undefined && wanted.logprobs !== false ? { logprobs } : {};
+      return { ids, ...heard, raw, ...told, finish: 'aborted', stats, memory: NOTHING, note: error.message };
     } finally {
       signal?.removeEventListener('abort', stop);
     }

@@ -1,14 +1,15 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
-import type { SampleOptions, TokenMask } from '../execute/sampler/options';
+import type { Logprobs, SampleOptions, TokenMask } from '../execute/sampler/options';
 import type { Shift } from '../memory/shift';
-import type { FinishReason, GenerateResult, Prefill, TokenMessage } from '../protocol';
+import type { FinishReason, GenerateResult, ParsedCall, Prefill, TokenLogprob, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
-import type { EffectiveOptions } from './sampling-options';
+import { alternativesOf, type EffectiveOptions, sampleOf } from './sampling-options';
 import { reuse, type Sequence } from './sequences';
 import { Speculation } from './speculation';
+import { NO_TEXTS, type TokenTexts } from './token-texts';
 
 /** Text as it may be shown: whole characters, and nothing that may yet turn out to be a stop string. */
 export interface TextStream {
@@ -16,6 +17,8 @@ export interface TextStream {
   push(id: number): { pieces: readonly Piece[]; stopped: boolean };
   /** what was held back, when the answer ends otherwise */
   end(): readonly Piece[];
+  /** calls of tools, in order */
+  readonly calls: readonly ParsedCall[];
 }
 
 /** What may come next in an answer, and what must: see constraint/answer.ts. */
@@ -46,6 +49,8 @@ export interface Turn {
   constraint?: Constrained | null;
   /** null without a tokenizer: ids only */
   text: TextStream | null;
+  /** of single tokens; absent without a tokenizer */
+  texts?: TokenTexts;
   /** when the request arrived, ms of performance.now() */
   startedAt: number;
   /** told when the prompt is begun, and after every chunk of it */
@@ -55,11 +60,14 @@ export interface Turn {
 
 export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 
-/** Messages that bring these ids, and the pieces of text that they complete. */
-function messages(ids: number[], pieces: readonly Piece[]): TokenMessage[] {
-  const told = pieces.map(({ type, text }): TokenMessage => ({ text, ids: [], ...(type !== 'text' && { type }) }));
+/** Messages that bring these ids, what is told of them, and the pieces of text that they complete. */
+function messages(ids: number[], logprobs: TokenLogprob[], pieces: readonly Piece[]): TokenMessage[] {
+  const told = pieces.map(
+    ({ type, ...piece }): TokenMessage => ({ ...piece, ids: [], ...(type !== 'text' && { type }) }),
+  );
   if (ids.length && told.length === 0) told.push({ text: '', ids: [] });
   if (ids.length) told[0].ids = ids;
+  if (logprobs.length) told[0].logprobs = logprobs;
   return told;
 }
 
@@ -88,7 +96,7 @@ export async function* generate(
   const { ids, made: known, window, options, stopIds, startedAt, signal, constraint = null } = turn;
   let stream = turn.text;
   const made: number[] = [];
-  const said = { text: '', reasoning: '', mark: '' };
+  const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
   let raw = '';
   let finish: FinishReason = 'length';
   let firstAt = 0;
@@ -97,19 +105,26 @@ export async function* generate(
   let prefilled = 0;
   let dropped = 0;
   const prefillAt = performance.now();
+  const texts = turn.texts ?? NO_TEXTS;
+  const logprobs: TokenLogprob[] = [];
+  let untold = 0;
   const tell = (ids: number[], pieces: readonly Piece[]) => {
-    for (const { type, text } of pieces) {
+    for (const { type, text, raw: written = text } of pieces) {
       said[type] += text;
-      raw += text;
+      raw += written;
     }
-    return messages(ids, pieces);
+    const fresh = logprobs.slice(untold);
+    untold = logprobs.length;
+    return messages(ids, fresh, pieces);
   };
   async function* answerIds(): AsyncGenerator<number> {
     yield* known;
     let speculation: Speculation | null = null;
+    // of what is not drawn no probabilities would be known
+    const reads = constraint && alternativesOf(options) === null ? constraint : null;
     for (let first = true; made.length < options.maxNewTokens; first = false) {
       // what must come is read with the prompt; one is left to be drawn
-      const must = [...(constraint?.next ?? [])].slice(0, options.maxNewTokens - made.length - 1);
+      const must = [...(reads?.next ?? [])].slice(0, options.maxNewTokens - made.length - 1);
       const all = [...ids, ...made, ...must];
       const droppedBefore = dropped;
       dropped = window ? droppedOf(all.length, window) : 0;
@@ -134,18 +149,16 @@ export async function* generate(
         for (const id of must) speculation?.push(id);
         speculation?.rest();
       }
+      const onLogprobs = (one: Logprobs) => logprobs.push(texts.told(one));
       const sample = {
-        ...options,
-        firstStep: made.length,
-        stopIds: options.ignoreEos ? [] : [...stopIds],
-        watched: options.stop.length > 0,
+        ...sampleOf(options, { ids, made, stopIds, tokenText: texts.textOf, onLogprobs }),
         draft: draftOf(speculation, constraint),
         mask: constraint ? () => constraint.mask(options.maxNewTokens - made.length) : undefined,
       };
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
         yield id;
-        if (constraint && constraint.next.length > 0 && made.length + 1 < options.maxNewTokens) break;
+        if (reads && reads.next.length > 0 && made.length + 1 < options.maxNewTokens) break;
       }
     }
   }
@@ -188,13 +201,17 @@ export async function* generate(
     finish = 'aborted';
   }
   yield* tell([], stream?.end() ?? []);
+  const toolCalls = [...(turn.text?.calls ?? [])];
+  if (finish === 'stop' && toolCalls.length > 0) finish = 'tool-calls';
   const fresh = made.length - known.length;
   const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
   return {
     ids: made,
     text: said.text,
     reasoning: said.reasoning,
+    toolCalls,
     raw,
+    ...(options.logprobs !== false && { logprobs }),
     finish,
     options,
     stats: {

@@ -3,10 +3,10 @@ import activation from '../../shaders/lib/activation.wgsl?raw';
 import append from '../../shaders/lib/append.wgsl?raw';
 import best from '../../shaders/lib/best.wgsl?raw';
 import chunkScale from '../../shaders/lib/chunk-scale.wgsl?raw';
-import digits from '../../shaders/lib/digits.wgsl?raw';
 import element from '../../shaders/lib/element.wgsl?raw';
 import finish from '../../shaders/lib/finish.wgsl?raw';
 import headValue from '../../shaders/lib/head-value.wgsl?raw';
+import kept from '../../shaders/lib/kept.wgsl?raw';
 import keys from '../../shaders/lib/keys.wgsl?raw';
 import kv from '../../shaders/lib/kv.wgsl?raw';
 import matrixDense from '../../shaders/lib/matrix-dense.wgsl?raw';
@@ -24,6 +24,7 @@ import scalesK from '../../shaders/lib/scales-k.wgsl?raw';
 import scalesNested from '../../shaders/lib/scales-nested.wgsl?raw';
 import split from '../../shaders/lib/split.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
+import tileRows from '../../shaders/lib/tile-rows.wgsl?raw';
 import winner from '../../shaders/lib/winner.wgsl?raw';
 
 export const INCLUDES = {
@@ -31,10 +32,10 @@ export const INCLUDES = {
   append,
   best,
   'chunk-scale': chunkScale,
-  digits,
   element,
   finish,
   'head-value': headValue,
+  kept,
   keys,
   kv,
   'matrix-dense': matrixDense,
@@ -52,5 +53,6 @@ export const INCLUDES = {
   'scales-k': scalesK,
   'scales-nested': scalesNested,
   sum,
+  'tile-rows': tileRows,
   winner,
 };

@@ -12,6 +12,6 @@ export const SAMPLE_DRAW = {
   bindings: { ...VOCABULARY_BINDINGS, winners: 4 },
 } satisfies Description;
 
-/** @param keeps whether top-k or top-p leave some out */
+/** @param keeps whether it does not draw from all */
 export const sampleDrawKernel = (vocab: number, shape: SamplerShape, keeps: boolean) =>
   kernel(SAMPLE_DRAW, { ...samplerConstants(vocab, shape), KEEPS: keeps });

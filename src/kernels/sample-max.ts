@@ -12,6 +12,6 @@ export const SAMPLE_MAX = {
   bindings: VOCABULARY_BINDINGS,
 } satisfies Description;
 
-/** @param clears whether it empties the histograms of sample-digit.ts, which come after it */
+/** @param clears whether it empties what the first pass of sample-scan.ts adds to, which comes after it */
 export const sampleMaxKernel = (vocab: number, shape: SamplerShape, clears: boolean) =>
   kernel(SAMPLE_MAX, { ...samplerConstants(vocab, shape), CLEARS: clears });

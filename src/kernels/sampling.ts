@@ -21,9 +21,6 @@ export const samplerConstants = (vocab: number, { threads, groups }: SamplerShap
   BINS: KEPT.bins,
   OWN_BINS: KEPT.bins / threads,
   SPAN: threads / 16,
-  FOUND: KEPT.found,
-  LEAST: KEPT.least,
-  UNIT: KEPT.unit,
-  MASSES: KEPT.masses,
-  HISTOGRAMS: KEPT.found,
+  SLOTS: KEPT.slots,
+  SLOT_WORDS: KEPT.slotWords,
 });

@@ -64,13 +64,18 @@ function valueWords(spec: Spec): string | undefined {
       return undefined;
     case 'object':
       return spec.file ? 'FILE' : 'NAME=VALUE';
+    case 'ids':
+      return 'IDS';
+    case 'idLists':
+    case 'biases':
+      return 'JSON';
     default:
       return spec.file ? 'FILE' : 'TEXT';
   }
 }
 
 /** The options of a table as flags, by the name that each has here. */
-function flagsOf<T extends object>(specs: Specs<T>): Flags {
+export function flagsOf<T extends object>(specs: Specs<T>): Flags {
   const flags = [...namedInText<T>(specs, 'cli')].map(([flag, name]): [string, Flag] => {
     const spec = specs[name];
     const many = spec.type === 'texts' || (spec.type === 'object' && !spec.file);

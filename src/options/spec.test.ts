@@ -25,6 +25,15 @@ describe('options as an application gives them', () => {
     [{ stop: 3 }, 'stop', /a text or a list of texts/],
     [{ ignoreEos: 1 }, 'ignoreEos', /true or false/],
     [{ overflow: 'drop' }, 'overflow', /one of error, shift/],
+    [{ repetitionPenalty: 0 }, 'repetitionPenalty', /is 0; it must be a number from 0.01 to 100/],
+    [{ presencePenalty: 2.1 }, 'presencePenalty', /is 2.1; it must be a number from -2 to 2/],
+    [{ repeatLastN: 5000 }, 'repeatLastN', /a whole number from 0 to 4096/],
+    [{ logprobs: 21 }, 'logprobs', /is 21; it must be true or false or a whole number from 0 to 20/],
+    [{ logitBias: { 3: 1e6 } }, 'logitBias', /an object of numbers from -10000 to 10000 by token id/],
+    [{ logitBias: { a: 1 } }, 'logitBias', /by token id/],
+    [{ logitBias: [1] }, 'logitBias', /is a list/],
+    [{ suppressTokens: [1, -1] }, 'suppressTokens', /a list of token ids/],
+    [{ badWords: [[1], []] }, 'badWords', /lists of token ids, none of them empty/],
     [{ max_new_tokens: 3 }, 'max_new_tokens', /Did you mean maxNewTokens\? There are: maxNewTokens, temperature/],
     [{ toString: 3 }, 'toString', /no option toString/],
   ])('%o is refused by name', (given, option, words) => {
@@ -52,6 +61,13 @@ describe('options as an application gives them', () => {
     delete (Object.prototype as { temperature?: number }).temperature;
     delete (Object.prototype as { backend?: string }).backend;
     expect([temperature, seed, backend, unsaid]).toEqual([undefined, 1, undefined, undefined]);
+  });
+
+  it('what a framework watches is copied, so that it can be sent', () => {
+    const watched = <T extends object>(value: T) => new Proxy(value, {});
+    const given = { stop: watched(['a']), badWords: watched([watched([1, 2])]), logitBias: watched({ 3: 1 }) };
+    expect(() => structuredClone(given)).toThrow();
+    expect(structuredClone({ ...request(given) })).toEqual({ stop: ['a'], badWords: [[1, 2]], logitBias: { 3: 1 } });
   });
 
   it('a long value is cut in the sentence', () => {
@@ -96,7 +112,13 @@ describe('options in text', () => {
     [ENGINE_OPTIONS.kvCapacity, 'full', 'full'],
     [ENGINE_OPTIONS.kvCapacity, '384', 384],
     [ENGINE_OPTIONS.tune, 'auto', 'auto'],
-  ])('%o reads "%s"', (spec, text, value) => expect(fromText(spec, 'x', text)).toBe(value));
+    [REQUEST_OPTIONS.presencePenalty, '-.5', -0.5],
+    [REQUEST_OPTIONS.logprobs, 'true', true],
+    [REQUEST_OPTIONS.logprobs, '5', 5],
+    [REQUEST_OPTIONS.suppressTokens, '3, 17', [3, 17]],
+    [REQUEST_OPTIONS.badWords, '[[1,2],[3]]', [[1, 2], [3]]],
+    [REQUEST_OPTIONS.logitBias, '{"15": -2.5}', { 15: -2.5 }],
+  ])('%o reads "%s"', (spec, text, value) => expect(fromText(spec, 'x', text)).toEqual(value));
 
   it.each<[Spec, string]>([
     [REQUEST_OPTIONS.temperature, ''],
@@ -104,6 +126,9 @@ describe('options in text', () => {
     [REQUEST_OPTIONS.topK, '1e3'],
     [REQUEST_OPTIONS.ignoreEos, 'yes'],
     [ENGINE_OPTIONS.chunk, '-1'],
+    [REQUEST_OPTIONS.suppressTokens, '1,,2'],
+    [REQUEST_OPTIONS.badWords, '[1]'],
+    [REQUEST_OPTIONS.logitBias, '15=2'],
     [ENGINE_OPTIONS.tune, ''],
   ])('%o refuses "%s"', (spec, text) => expect(refusal(() => fromText(spec, 'x', text)).details.option).toBe('x'));
 });

@@ -20,6 +20,8 @@ interface Described {
   planned?: boolean;
   /** its name in a model's generation_config.json, which is followed */
   generationConfig?: string;
+  /** only a draw heeds it, and not who takes the likeliest: it asks for drawing, and a model's own counts only there */
+  draws?: boolean;
 }
 
 export type Spec = Described &
@@ -32,12 +34,17 @@ export type Spec = Described &
         whole?: boolean;
         /** words that stand for a number */
         words?: readonly string[];
+        /** true and false are values, too */
+        orFlag?: boolean;
       }
     | { type: 'flag' }
     /** `empty`: it may be */
     | { type: 'text'; empty?: boolean }
     /** `one`: a single text counts as a list of one */
     | { type: 'texts'; one?: boolean }
+    /** numbers of tokens; lists of them; numbers by them, `most` at most and as much below 0 */
+    | { type: 'ids' | 'idLists' }
+    | { type: 'biases'; most: number }
     /** `address`: a text or a URL; `any` is checked where it is used */
     | { type: 'list' | 'object' | 'function' | 'signal' | 'address' | 'any' }
   );
@@ -66,9 +73,9 @@ export function allowed(spec: Spec): string {
     case 'choice':
       return `one of ${spec.of.join(', ')}`;
     case 'number': {
-      const { least, most, whole, words = [] } = spec;
+      const { least, most, whole, words = [], orFlag } = spec;
       const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
-      return [...words, `a ${whole ? 'whole ' : ''}number ${range}`].join(' or ');
+      return [...(orFlag ? ['true or false'] : words), `a ${whole ? 'whole ' : ''}number ${range}`].join(' or ');
     }
     case 'flag':
       return 'true or false';
@@ -76,6 +83,12 @@ export function allowed(spec: Spec): string {
       return spec.empty ? 'a text' : 'a text that is not empty';
     case 'texts':
       return `${spec.one ? 'a text or ' : ''}a list of texts, none of them empty`;
+    case 'ids':
+      return 'a list of token ids';
+    case 'idLists':
+      return 'a list of lists of token ids, none of them empty';
+    case 'biases':
+      return `an object of numbers from ${-spec.most} to ${spec.most} by token id`;
     case 'signal':
       return 'an AbortSignal';
     case 'address':
@@ -86,13 +99,18 @@ export function allowed(spec: Spec): string {
 }
 
 const isText = (value: unknown) => typeof value === 'string' && value !== '';
+/** Whether it exists depends on the model. */
+const isId = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
+const isIds = (value: unknown): value is unknown[] => Array.isArray(value) && value.every(isId);
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function fits(spec: Spec, value: unknown): boolean {
   switch (spec.type) {
     case 'choice':
       return spec.of.includes(value as string);
     case 'number': {
-      const { least, most = Number.MAX_SAFE_INTEGER, whole, words = [] } = spec;
+      const { least, most = Number.MAX_SAFE_INTEGER, whole, words = [], orFlag = false } = spec;
+      if (typeof value === 'boolean') return orFlag;
       if (typeof value !== 'number') return words.includes(value as string);
       return value >= least && value <= most && (!whole || Number.isInteger(value));
     }
@@ -105,7 +123,18 @@ function fits(spec: Spec, value: unknown): boolean {
     case 'list':
       return Array.isArray(value);
     case 'object':
-      return typeof value === 'object' && value !== null && !Array.isArray(value);
+      return isObject(value);
+    case 'ids':
+      return isIds(value);
+    case 'idLists':
+      return Array.isArray(value) && value.every((ids) => isIds(ids) && ids.length > 0);
+    case 'biases':
+      return (
+        isObject(value) &&
+        Object.entries(value as object).every(
+          ([id, by]) => /^\d+$/.test(id) && isId(Number(id)) && typeof by === 'number' && Math.abs(by) <= spec.most,
+        )
+      );
     case 'function':
       return typeof value === 'function';
     case 'address':
@@ -128,6 +157,13 @@ function unknown(option: string, names: readonly string[]): never {
   );
 }
 
+/** A framework's watched list, or object, could not be sent to the worker. */
+function copied(spec: Spec, value: unknown): unknown {
+  if (spec.type === 'biases') return { ...(value as object) };
+  if (!Array.isArray(value)) return value;
+  return spec.type === 'idLists' ? value.map((ids) => [...ids]) : [...value];
+}
+
 /**
  * Options as an application gives them; own properties count, and null is as good as absent.
  * @returns those that say something
@@ -143,8 +179,7 @@ export function checkOptions<T extends object>(specs: Specs<NoInfer<T>>, given: 
     if (value === undefined || value === null) continue;
     const spec = specs[name as keyof T & string];
     if (!fits(spec, value)) refuse(name, value, allowed(spec));
-    // a framework's watched list could not be sent to the worker
-    checked[name] = Array.isArray(value) ? [...value] : value;
+    checked[name] = copied(spec, value);
   }
   return checked as Partial<T>;
 }
@@ -194,6 +229,7 @@ function parsed(spec: Spec, text: string): unknown {
   switch (spec.type) {
     case 'number': {
       if (spec.words?.includes(text)) return text;
+      if (spec.orFlag && /^(true|false)$/.test(text)) return text === 'true';
       const written = spec.whole ? /^\d+$/ : /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
       return written.test(text) ? Number(text) : undefined;
     }
@@ -202,7 +238,11 @@ function parsed(spec: Spec, text: string): unknown {
       return { '': true, true: true, false: false }[text];
     case 'texts':
       return [text];
+    case 'ids':
+      return text.split(',').map((id) => (/^\s*\d+\s*$/.test(id) ? Number(id) : Number.NaN));
     case 'object':
+    case 'idLists':
+    case 'biases':
       try {
         return JSON.parse(text);
       } catch {

@@ -85,13 +85,32 @@ describe('reasoning', () => {
 
 describe('what generation_config.json asks for', () => {
   it('and the sampler cannot do is said, with every answer and in info()', async () => {
-    const { session, info } = await open({}, configured({ do_sample: true, min_p: 0.1, repetition_penalty: 1.3 }));
-    const both =
-      "The model's generation_config.json asks for min_p 0.1 and repetition_penalty 1.3, which is not applied.";
+    const { session, info } = await open({}, configured({ do_sample: true, mirostat: 2, num_beams: 3 }));
+    const both = "The model's generation_config.json asks for mirostat 2 and num_beams 3, which is not applied.";
     expect(info.notes).toEqual([both]);
     for (let i = 0; i < 2; i++) expect((await ask(session, HELLO, { maxNewTokens: 1 })).result.note).toBe(both);
     const greedy = (await ask(session, HELLO, { maxNewTokens: 1, temperature: 0 })).result.note;
-    expect(greedy).toContain('asks for repetition_penalty 1.3, which');
+    expect(greedy).toContain('asks for num_beams 3, which');
+  });
+
+  it('is followed: no bigram twice, no end before the least tokens, none of those that are banned', async () => {
+    const plain = (await ask((await open()).session, HELLO, { maxNewTokens: 12 })).result;
+    const config = {
+      no_repeat_ngram_size: 1,
+      min_new_tokens: 9,
+      suppress_tokens: [plain.ids[0]],
+      repetition_penalty: 1.2,
+    };
+    const { session, info } = await open({}, configured(config));
+    expect(info.notes).toEqual([]);
+    const { ids, options } = (await ask(session, HELLO, { maxNewTokens: 12 })).result;
+    expect(options).toMatchObject({ noRepeatNgram: 1, minTokens: 9, repetitionPenalty: 1.2, temperature: 0 });
+    expect(ids.length).toBeGreaterThanOrEqual(9);
+    expect([ids.includes(plain.ids[0]), new Set(ids).size]).toEqual([false, ids.length]);
+    const own = (
+      await ask(session, HELLO, { maxNewTokens: 12, noRepeatNgram: 0, suppressTokens: [], repetitionPenalty: 1 })
+    ).result;
+    expect(own.ids.slice(0, 3)).toEqual(plain.ids.slice(0, 3));
   });
 
   it('and makes no sense is said once, and not an error', async () => {
@@ -106,6 +125,52 @@ describe('what generation_config.json asks for', () => {
     const { session, info } = await open();
     expect(info.notes).toEqual([]);
     expect((await ask(session, HELLO, { maxNewTokens: 1 })).result.note).toBeNull();
+  });
+});
+
+describe('log-probabilities', () => {
+  it('come with the ids, their texts and bytes, and in the result', async () => {
+    const { session } = await open();
+    const options = { maxNewTokens: 6, ignoreEos: true, logprobs: 3, temperature: 1, seed: 4 };
+    const { messages, result } = await ask(session, HELLO, options);
+    expect(result.logprobs!.map(({ id }) => id)).toEqual(result.ids);
+    for (const { ids, logprobs = [] } of messages) expect(logprobs.map(({ id }) => id)).toEqual(ids);
+    expect(messages.flatMap(({ logprobs = [] }) => logprobs)).toEqual(result.logprobs);
+    const bytes = result.logprobs!.flatMap((one) => one.bytes!);
+    expect(new TextDecoder().decode(Uint8Array.from(bytes))).toBe(await session.detokenize(result.ids));
+    for (const { id, text, logprob, top } of result.logprobs!) {
+      expect(text).not.toBe('');
+      expect(top).toHaveLength(3);
+      expect([...top].sort((a, b) => b.logprob - a.logprob)).toEqual(top);
+      for (const one of top) if (one.id === id) expect(one.logprob).toBe(logprob);
+      expect(logprob).toBeLessThan(0);
+    }
+    const { result: one } = await ask(session, HELLO, { ...options, logprobs: true });
+    expect(one.logprobs!.map(({ top }) => top)).toEqual(result.ids.map(() => []));
+    expect((await ask(session, HELLO, { ...options, logprobs: false })).result.logprobs).toBeUndefined();
+  });
+
+  it('of an answer that goes on are those of its new tokens', async () => {
+    const { session } = await open();
+    const options = { maxNewTokens: 6, ignoreEos: true, logprobs: 1 };
+    const { result } = await ask(session, HELLO, options);
+    const again = await ask(session, HELLO, options, result.ids.slice(0, 4));
+    expect(again.result.ids).toEqual(result.ids);
+    expect(again.result.logprobs!.map(({ id }) => id)).toEqual(result.ids.slice(4));
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['a bias', { logitBias: { 99999: 1 } }, /bias has 1 for id 99999: ids are 0 to \d+/],
+    ['a bad word', { badWords: [[3, 99999]] }, /badWords has id 99999: ids are 0 to \d+/],
+    ['a token that is forced', { forcedTokens: [99999] }, /forcedTokens has id 99999/],
+    ['a token that is suppressed', { suppressTokens: [99999] }, /id 99999: ids are 0 to/],
+  ])('and %s of an id that does not exist is refused, and the next is answered', async (_, options, message) => {
+    const { session } = await open();
+    await expect(ask(session, HELLO, { maxNewTokens: 2, ...options })).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringMatching(message),
+    });
+    expect((await ask(session, HELLO, { maxNewTokens: 2, ignoreEos: true })).result.ids).toHaveLength(2);
   });
 });
 

@@ -7,6 +7,7 @@ import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
 import { createTextStream } from '../generate/text-stream';
+import { createTokenTexts } from '../generate/token-texts';
 import { longestContext } from '../memory/longest-context';
 import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
@@ -18,6 +19,7 @@ import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 import { inputSteps, systemTokens, tokenizerOf } from './prompt';
+import { type AskedCall, askedCall, callableOf, endIds, formNote } from './tool-calls';
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
@@ -53,21 +55,27 @@ const isConstrained = ({ schema, pattern, choice, grammar, maxThinkingTokens }: 
 const vocabularies = new WeakMap<Tokenizer, Constraints>();
 
 /** @throws invalid-option for a constraint that cannot be followed */
-async function constrained(model: Model, options: Turn['options'], form: ChatPrompt['form']): Promise<Constrained> {
+async function constrained(
+  model: Model,
+  options: Turn['options'],
+  form: ChatPrompt['form'],
+  call: AskedCall | null,
+): Promise<Constrained> {
   const tokenizer = tokenizerOf(model);
+  const { callGrammar, Constraints } = await import('../constraint/index');
   let constraints = vocabularies.get(tokenizer);
   if (!constraints) {
-    const { Constraints } = await import('../constraint/index');
     constraints = new Constraints({ tokenizer, ends: [...model.stopIds] }, model.graph.spec.vocab);
     vocabularies.set(tokenizer, constraints);
   }
-  return constraints.begin(options, form);
+  const own = call && callGrammar(call.form, call.tools, call.orAnswer);
+  return constraints.begin({ ...options, own }, form?.reasoning ? { ...form, reasoning: form.reasoning } : null);
 }
 
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
-  const nothing = { ids: [], text: '', reasoning: '', raw: '' };
+  const nothing = { ids: [], text: '', reasoning: '', toolCalls: [], raw: '' };
   return { ...nothing, finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
 }
 
@@ -85,15 +93,16 @@ export async function respond(
   const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
   const model = within(loaded, maxContext);
   const { spec } = model.graph;
-  const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
-  const template = { templateOptions, parseSpecial };
+  const { templateOptions, parseSpecial, continueFinalMessage } = checkOptions(REQUEST_OPTIONS, given);
+  const { tools = [], toolForm } = request.tools ?? {};
+  const template = { templateOptions, parseSpecial, continueFinalMessage, tools, toolForm };
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
   const shifts = given.overflow === 'shift';
   const optionsFor = (tokens: number) => {
     const room = shifts ? Number.POSITIVE_INFINITY : most - tokens + 1;
-    return effectiveOptions(given, model.checkpoint.generationConfig, room);
+    return effectiveOptions(given, model.checkpoint.generationConfig, room, tokens);
   };
   let counted = 0;
   const count = (atLeast: number) => {
@@ -106,8 +115,10 @@ export async function respond(
   const { ids, form } = prompt;
   const options = optionsFor(ids.length);
   const stops = options.stop as string[];
-  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
-  const constraint = isConstrained(options) ? await constrained(loaded, options, form) : null;
+  const callable = form?.calls ? callableOf(tools, form.calls, options.seed + ids.length) : null;
+  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form, callable) : null;
+  const own = form?.calls ? askedCall(form.calls, request.tools!, options) : null;
+  const constraint = own || isConstrained(options) ? await constrained(loaded, options, form, own) : null;
   const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
@@ -130,7 +141,7 @@ export async function respond(
   const asked = plan.request.maxNewTokens;
   const reserved = await model.sequences.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
-  const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
+  const notes = [reserved.note, spoilt, formNote(loaded, form), ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
     window.limit = reachedTokens(reserved.plan.request);
     checkWindow(window);
@@ -146,8 +157,9 @@ export async function respond(
     window,
     shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
     options,
-    stopIds: model.stopIds,
+    stopIds: endIds(model, form),
     text,
+    texts: createTokenTexts(model.tokenizer),
     startedAt,
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,

@@ -24,6 +24,15 @@ const DRAW: SampleOptions = { temperature: 1.3, topK: 20, topP: 0.95, seed: 5 };
 /** so long that the ring of the sliding layer, of 76 slots, has wrapped */
 const PROMPT = prompt(90);
 const COUNT = 80;
+/** by what the GPU counts itself */
+const PENALISED: SampleOptions = {
+  ...DRAW,
+  before: PROMPT,
+  repetitionPenalty: 1.4,
+  repeatLastN: 20,
+  presencePenalty: 0.2,
+  frequencyPenalty: 0.3,
+};
 
 /** So many steps ahead; chunks of 68 let 67 steps be undone. */
 const opened = (ahead: number, kvType: KvType = 'f32', more = {}) =>
@@ -82,6 +91,7 @@ describe('an answer is the same however many steps are ahead', () => {
   it.each<[string, KvType, SampleOptions, readonly End[]]>([
     ['greedy', 'f32', GREEDY, ends],
     ['drawn', 'int8', DRAW, ['stop id', 'abort']],
+    ['penalised', 'f32', PENALISED, ['stop id']],
   ])('whatever ends it (%s, keys of %s)', async (_, kvType, sample, ends) => {
     const [one, four, many] = [await opened(0, kvType), await opened(4, kvType), await opened(64, kvType)];
     await one.prefill(PROMPT, 0);
@@ -100,6 +110,32 @@ describe('an answer is the same however many steps are ahead', () => {
         expect(await goingOn(executor, made)).toEqual(expected);
       }
     }
+  });
+});
+
+describe('rules that count at some steps only', () => {
+  it('hold there, and all else runs ahead', async () => {
+    const free = await opened(0);
+    await free.prefill(PROMPT, 0);
+    const [first] = await take(free.decode(PROMPT.length, 1, PENALISED));
+    const sample = { ...PENALISED, beginSuppressTokens: [first], forcedEndIds: [7], lastStep: 39, logprobs: 3 };
+    const answers: unknown[] = [];
+    const submits: number[] = [];
+    for (const ahead of [0, 4, 64]) {
+      const executor = await opened(ahead);
+      const told: unknown[] = [];
+      await executor.prefill(PROMPT, 0);
+      const before = executor.stats().submits;
+      const asked = { ...sample, onLogprobs: (one: unknown) => told.push(one) };
+      const made = await take(executor.decode(PROMPT.length, 40, asked));
+      submits.push(executor.stats().submits - before);
+      expect([made.length, made[39], made.indexOf(first) === 0]).toEqual([40, 7, false]);
+      answers.push([made, told]);
+    }
+    expect(answers[1]).toEqual(answers[0]);
+    expect(answers[2]).toEqual(answers[0]);
+    // a pass alone runs ahead of the first and the last draw
+    for (const count of submits) expect(count).toBeOneOf([41, 42]);
   });
 });
 

@@ -5,19 +5,19 @@
  * kernels read that and leave. (An indirect dispatch would need no word of this in a kernel, but browsers put a
  * dispatch of their own before each, which checks its numbers: Dawn's ComputePassEncoder.cpp,
  * TransformIndirectDispatchBuffer. That is twice the dispatches for each token of an answer, to save some after its
- * last.) A mask has to know each id: then a pass alone runs ahead. A draft makes one pass of several tokens, whose rows
- * are drawn from for as long as it comes true.
+ * last.) A mask, or a rule of a single step, has to know each id: then a pass alone runs ahead. A draft makes one pass
+ * of several tokens, whose rows are drawn from for as long as it comes true.
  */
 import { throwIfAborted } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { readMapped } from '../../gpu/readback';
-import { ID_READBACKS, ID_RING, idReadback, STOP_WORDS } from '../../memory/gpu-scratch';
-import { nextDraft, type SampleOptions } from '../sampler/options';
+import { ID_READBACKS, ID_RING, idReadback, LOGPROB_WORDS, LOGPROBS, STOP_WORDS } from '../../memory/gpu-scratch';
+import { type Logprobs, nextDraft, type SampleOptions } from '../sampler/options';
 import type { PlanBuffers } from './buffers';
 import type { GpuKvCache } from './kv-cache';
 import { beginOf } from './op';
 import { beginPass, takeRow } from './passes';
-import type { Draws } from './sampler';
+import { type Draws, logprobsIn } from './sampler';
 import { idsAtOnce, Pace, Undecided } from './steps-ahead';
 import type { Submitter, Work } from './submitter';
 
@@ -54,7 +54,7 @@ export class Decoding {
 
   /** As Executor.decode(), where the logits of the first draw are there. */
   async *run(asked: Asked, signal?: AbortSignal): AsyncGenerator<number> {
-    const { count, sample } = asked;
+    const { count, sample, draws } = asked;
     const steps = new Steps(this.#parts, asked, this.#pace);
     const ends = new Set(sample.stopIds);
     const { undecided } = steps;
@@ -71,6 +71,9 @@ export class Decoding {
           throwIfAborted(signal);
           undecided.first++;
           if (ends.has(id)) steps.ended(id);
+          draws.push(id);
+          const told = steps.told.shift();
+          if (told) sample.onLogprobs?.(told);
           yield id;
           if (ends.has(id)) return;
         }
@@ -89,6 +92,8 @@ class Steps {
   readonly #asked: Asked;
   readonly #pace: Pace;
   readonly #pending: Promise<number[]>[] = [];
+  /** of ids that are back, where the request asks for it */
+  readonly told: Logprobs[] = [];
   #reads = 0;
   /** pass n makes the logits of draw n; the prompt's are there */
   #passed = 1;
@@ -112,19 +117,27 @@ class Steps {
     const { undecided } = this;
     const depth = undecided.within(this.#pace.depth(Boolean(sample.watched || sample.draft)));
     if (sample.draft && this.#passed === undecided.encoded && this.#pending.length === 0) this.#draft();
-    if (sample.mask) {
+    if (draws.due(undecided.encoded)) {
+      // It has to know the ids that are on their way.
+      if (this.#pending.length > 0) return;
       // The mask is made while the pass runs.
       if (this.#passed === undecided.encoded) this.#submit([this.#pass()]);
-      await draws.useMask();
+      await draws.prepare(undecided.encoded);
       this.#draw(1);
       if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft) this.#submit([this.#pass()]);
-    } else if (sample.draft && (this.#passed > undecided.encoded || this.#pending.length > 0)) {
+      return;
+    }
+    draws.release();
+    if (sample.draft && (this.#passed > undecided.encoded || this.#pending.length > 0)) {
       // The row that is there, or an id that is on its way: then there is something to ask for again.
       if (this.#pending.length === 0) this.#draw(1);
     } else {
       while (undecided.encoded < count && this.#pending.length < ID_READBACKS) {
-        const ids = Math.min(idsAtOnce(depth, undecided.encoded), count - undecided.encoded);
-        if (ids > undecided.room(depth)) break;
+        // what is told of an id has its room beside it
+        const most = sample.logprobs === undefined ? idsAtOnce(depth, undecided.encoded) : 1;
+        let ids = Math.min(most, count - undecided.encoded);
+        while (ids > 0 && draws.due(undecided.encoded + ids - 1)) ids--;
+        if (ids === 0 || ids > undecided.room(depth)) break;
         this.#draw(ids);
       }
     }
@@ -163,6 +176,7 @@ class Steps {
   /** Encodes and submits so many draws, each with its pass where there is none; their ids are on their way back. */
   #draw(count: number): void {
     const { gpu, buffers } = this.#parts;
+    const { logprobs } = this.#asked.sample;
     const work: Work[] = [];
     const first = this.undecided.encoded;
     for (; this.undecided.encoded < first + count; this.undecided.encoded++) {
@@ -176,8 +190,16 @@ class Steps {
       encoder.copyBufferToBuffer(buffers.get('sampled'), at * 4, readback, 0, whole * 4);
       if (whole < count)
         encoder.copyBufferToBuffer(buffers.get('sampled'), 0, readback, whole * 4, (count - whole) * 4);
+      if (logprobs !== undefined)
+        encoder.copyBufferToBuffer(buffers.get(LOGPROBS), at * LOGPROB_WORDS * 4, readback, 4, LOGPROB_WORDS * 4);
     });
-    this.#pending.push(readMapped(gpu.device, readback, count * 4).then((bytes) => [...new Uint32Array(bytes)]));
+    const words = count + (logprobs === undefined ? 0 : LOGPROB_WORDS);
+    const back = readMapped(gpu.device, readback, words * 4).then((bytes) => {
+      const all = new Uint32Array(bytes);
+      if (logprobs !== undefined) this.told.push(logprobsIn(all[0], all.subarray(1), logprobs));
+      return [...all.subarray(0, count)];
+    });
+    this.#pending.push(back);
   }
 
   /** The row of the last draft that came true, or a pass of another draft. */

@@ -1,9 +1,24 @@
 /** The sampler on the GPU: what a request asks is written to its buffers, and its dispatches are bound once. */
 
 import type { SamplerShape } from '../../kernels/sampling';
-import { requestWords, STATE, STATE_WORDS, stopWords, TOKENS, tokenBuffers } from '../../memory/gpu-scratch';
+import {
+  EDITS,
+  LOGPROB_BUFFERS,
+  LOGPROB_WORDS,
+  passWords,
+  REPEAT_RING,
+  requestWords,
+  STATE,
+  STATE_WORDS,
+  stopWords,
+  TOKENS,
+  tokenBuffers,
+  tokenPlaces,
+} from '../../memory/gpu-scratch';
+import type { History } from '../sampler/history';
 import { type Links, linksOf } from '../sampler/links';
-import { checkBias, maskWords, nextMask, type SampleOptions, type TokenMask } from '../sampler/options';
+import { checkIds, type Logprobs, maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
+import { StepRules } from '../sampler/step-rules';
 import type { PlanBuffers } from './buffers';
 import { lowerSampler } from './lower-sampler';
 import type { Bound, Op } from './op';
@@ -12,8 +27,14 @@ import type { Bound, Op } from './op';
 export interface Draws {
   /** the dispatches of one draw */
   readonly dispatches: readonly Bound[];
-  /** asks for the next draw's mask and writes it. @throws invalid-option for a mask that fits no vocabulary */
-  useMask(): Promise<void>;
+  /** whether the draw of this number, from 0, needs prepare(), and with it all ids before it */
+  due(draw: number): boolean;
+  /** asks what holds for this draw and writes it. @throws invalid-option for a mask that fits no vocabulary */
+  prepare(draw: number): Promise<void>;
+  /** nothing holds for the draws that come now, of which none is due */
+  release(): void;
+  /** the caller has this id */
+  push(id: number): void;
 }
 
 export class GpuSampler {
@@ -42,27 +63,58 @@ export class GpuSampler {
 
   /**
    * Writes what a request asks, for draws whose first id will have the position `start`.
-   * @throws invalid-option for a bias that fits no vocabulary; out-of-memory for the buffers of what is known of each
-   * token, which are made when a request first needs them
+   * @throws invalid-option for an id or a bias that fits no vocabulary; out-of-memory for the buffers of what is known
+   * of each token, and of log-probabilities, which are made when a request first needs them
    */
   async begin(start: number, sample: SampleOptions): Promise<Draws> {
-    checkBias(sample.bias, this.#vocab);
+    checkIds(sample, this.#vocab);
     const links = linksOf(sample, this.#vocab);
-    if (links.adjusts) await this.#writeTokens(sample);
+    const rules = new StepRules(sample, this.#vocab);
+    if (links.adjusts) await this.#writeTokens(start, sample, rules.history);
+    if (links.logprobs) await this.#buffers.have(LOGPROB_BUFFERS);
     const dispatches = await this.#dispatches(links);
     const state = new Uint32Array(STATE_WORDS);
     // The sampler moves to the next position before it hands the id on.
     state[STATE.position] = start - 1;
     state[STATE.tokens] = 1;
     state[STATE.step] = sample.firstStep ?? 0;
-    state.set(requestWords(sample), STATE.request);
+    state.set(requestWords(wordsOf(sample)), STATE.request);
+    state.set(passWords(links.passes), STATE.passes);
     state.set(stopWords(sample.stopIds ?? []), STATE.stops);
     this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
-    const useMask = async () => {
-      const mask = await nextMask(sample, this.#vocab);
-      this.#device.queue.writeBuffer(this.#buffers.get(TOKENS), 2 * this.#vocab * 4, mask ?? this.#all());
+    let holds = false;
+    return {
+      dispatches,
+      due: (draw) => rules.due(draw),
+      prepare: async (draw) => {
+        const { mask, less } = await rules.next(draw);
+        this.#write(mask, less, links.edits);
+        holds = true;
+      },
+      release: () => {
+        if (holds) this.#write(null, new Map(), links.edits);
+        holds = false;
+      },
+      push: (id) => {
+        if (links.edits) rules.history.push(id);
+      },
     };
-    return { dispatches, useMask };
+  }
+
+  /** What holds for one draw. */
+  #write(mask: TokenMask | null, less: ReadonlyMap<number, number>, edits: boolean): void {
+    const { queue } = this.#device;
+    queue.writeBuffer(this.#buffers.get(TOKENS), tokenPlaces(this.#vocab).mask * 4, mask ?? this.#all());
+    if (!edits) return;
+    const pairs = new Uint32Array(2 * less.size);
+    const numbers = new Float32Array(pairs.buffer);
+    let at = 0;
+    for (const [id, by] of less) {
+      pairs[at++] = id;
+      numbers[at++] = by;
+    }
+    queue.writeBuffer(this.#buffers.get(EDITS), 0, pairs);
+    queue.writeBuffer(this.#buffers.get('state'), STATE.edits * 4, Uint32Array.of(less.size));
   }
 
   #dispatches(links: Links): Promise<Bound[]> {
@@ -77,17 +129,38 @@ export class GpuSampler {
     return new Uint32Array(maskWords(this.#vocab)).fill(0xffffffff);
   }
 
-  async #writeTokens({ bias = new Map(), counted = [] }: SampleOptions): Promise<void> {
+  /** Makes buffers, of which `name` is one, where they are not there. */
+  async #writeTokens(start: number, sample: SampleOptions, { ids, counts, repeated }: History): Promise<void> {
     const vocab = this.#vocab;
-    if (!this.#buffers.has(TOKENS)) {
-      const plans = tokenBuffers(vocab).map(([name, bytes]) => ({ name, bytes, purpose: 'scratch' as const }));
-      this.#buffers.adopt(await this.#buffers.allocate(plans));
-    }
-    const words = new Uint32Array(2 * vocab + maskWords(vocab));
-    const biases = new Float32Array(words.buffer, vocab * 4, vocab);
-    for (let i = 0; i < counted.length; i++) words[counted[i]]++;
-    for (const [id, by] of bias) biases[id] = by;
-    words.set(this.#all(), 2 * vocab);
+    await this.#buffers.have(tokenBuffers(vocab));
+    const places = tokenPlaces(vocab);
+    const words = new Uint32Array(places.words);
+    const biases = new Float32Array(words.buffer, places.bias * 4, vocab);
+    for (const [id, count] of counts) words[id] = Math.min(count, 0xffff);
+    if (repeats(sample)) for (const [id, count] of repeated) words[id] += Math.min(count, 0xffff) * 0x10000;
+    for (const [id, by] of sample.bias ?? []) biases[id] = by;
+    words.set(this.#all(), places.mask);
+    const ring = words.subarray(places.ring, places.ring + REPEAT_RING).fill(0xffffffff);
+    const window = sample.repeatLastN ?? 0;
+    // the id of a position is at its remainder
+    for (let back = 1; back <= Math.min(window, ids.length); back++)
+      ring[(start + window * REPEAT_RING - back) % window] = ids[ids.length - back];
     this.#device.queue.writeBuffer(this.#buffers.get(TOKENS), 0, words);
   }
+}
+
+const repeats = ({ repetitionPenalty = 1 }: SampleOptions): boolean => repetitionPenalty !== 1;
+
+/** The numbers of a request that the shaders read, where their rule is asked for. */
+function wordsOf(sample: SampleOptions): Parameters<typeof requestWords>[0] {
+  const { repetitionPenalty: _, ...rest } = sample;
+  return repeats(sample) ? sample : rest;
+}
+
+/** What is told of a draw, from the words that come back with its id. */
+export function logprobsIn(id: number, words: Uint32Array<ArrayBuffer>, alternatives: number): Logprobs {
+  const numbers = new Float32Array(words.buffer, words.byteOffset, LOGPROB_WORDS);
+  const top = Array.from({ length: alternatives }, (_, n) => ({ id: words[3 + 2 * n], logprob: numbers[2 + 2 * n] }));
+  // a vocabulary may have fewer ids
+  return { id, logprob: numbers[0], top: top.filter(({ id }) => id !== 0xffffffff) };
 }

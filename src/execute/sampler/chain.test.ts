@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { argmax, keepThreshold, sampleToken } from './chain';
+import { NOTHING_KNOWN } from './adjustments';
+import { argmax, keptOf, sampleToken } from './chain';
 import { gumbel, mix, stepKey } from './noise';
 import type { SampleOptions } from './options';
 
@@ -11,6 +12,7 @@ const options = (more: Partial<SampleOptions> = {}): SampleOptions => ({
   seed: 1,
   ...more,
 });
+const keepThreshold = (logits: Float32Array, sample: SampleOptions) => keptOf(logits, sample, 0).least;
 const f32 = (...values: number[]) => Float32Array.from(values);
 
 /** Ids that `n` steps choose, counted. */
@@ -84,7 +86,7 @@ describe('what is kept', () => {
 describe('single tokens', () => {
   const logits = f32(0, 4, 2, 3);
   const greedy = options({ temperature: 0 });
-  const state = (...words: number[]) => ({ counts: new Map<number, number>(), mask: Uint32Array.from(words) });
+  const state = (...words: number[]) => ({ ...NOTHING_KNOWN, mask: Uint32Array.from(words) });
   it('have their bias added, as f32, and the logits stay', () => {
     expect(sampleToken(logits, { ...greedy, bias: new Map([[2, 2.5]]) }, 0)).toBe(2);
     expect(sampleToken(logits, { ...greedy, bias: new Map([[3, 1]]) }, 0)).toBe(1);

@@ -2,53 +2,25 @@
  * How a token is chosen from logits: the definition that both executors follow, a chain of links (WGSL:
  * shaders/sample-*.wgsl, which name the same links in the same order).
  *
- *   1. ADJUSTMENTS (adjustments.ts) change single logits, by what is known of their tokens: bias (l + bias), mask (what
- *      may not come gets MASKED, less than any logit).
+ *   1. ADJUSTMENTS (adjustments.ts) change single logits, by what is known of their tokens: bias, penalties, the rules
+ *      of single steps (step-rules.ts), the mask.
  *   2. temperature 0 or topP 0: the largest logit, the lowest id on ties. Nothing below applies.
  *   3. temperature: z = l / temperature.
- *   4. KEEPS leave the likeliest: top-k (0 = off) { l >= the k-th largest l }, ties are kept; top-p (1 = off), with
- *      p = softmax(z) over what is kept, the fewest largest whose sum is >= topP. Ties with the smallest of them are
- *      kept, and at least one always is.
+ *   4. KEEPS (keeps.ts) say from what is drawn.
  *   5. Gumbel-max: the id with the largest z + g(seed, step, id), lowest id on ties. That is a draw from softmax(z)
  *      over what is kept, without a sum, a division or an order of evaluation (Gumbel 1954; Maddison et al. 2014);
  *      g: noise.ts.
  *
- * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or its passes before
- * sample-draw.wgsl (links.ts says which of them a request needs), and its number, where it has one, in REQUEST_WORDS
- * (memory/gpu-scratch.ts).
+ * Log-probabilities (logprobs.ts) are those of the raw logits, before all of this.
+ *
+ * A new rule is a link of one of the two lists, its line in shaders/sample-adjust.wgsl or its passes (links.ts) and its
+ * case in shaders/lib/kept.wgsl, and its number, where it has one, in REQUEST_WORDS (memory/gpu-scratch.ts).
  */
-import { ADJUSTMENTS, type TokenState } from './adjustments';
-import { asksTopK, asksTopP, isGreedy } from './links';
+import { ADJUSTMENTS, NOTHING_KNOWN, type TokenState } from './adjustments';
+import { asksKeeps, keep } from './keeps';
+import { isGreedy } from './links';
 import { gumbel, stepKey } from './noise';
-import type { SampleOptions } from './options';
-
-/** A link that leaves the likeliest. */
-interface Keep {
-  asked(sample: SampleOptions, vocab: number): boolean;
-  /** @returns the smallest logit that is kept, of the logits in rising order, of which those below `least` are gone */
-  least(rising: Float32Array, least: number, sample: SampleOptions): number;
-}
-
-const topK: Keep = {
-  asked: asksTopK,
-  least: (rising, _, sample) => rising[rising.length - sample.topK],
-};
-
-const topP: Keep = {
-  asked: asksTopP,
-  least(rising, least, { temperature, topP }) {
-    const n = rising.length;
-    const top = rising[n - 1];
-    let total = 0;
-    for (let i = n - 1; i >= 0 && rising[i] >= least; i--) total += Math.exp((rising[i] - top) / temperature);
-    let mass = 0;
-    let i = n;
-    while (i > 0 && rising[i - 1] >= least && mass < topP * total) mass += Math.exp((rising[--i] - top) / temperature);
-    return rising[Math.min(i, n - 1)];
-  },
-};
-
-const KEEPS: readonly Keep[] = [topK, topP];
+import { GONE, type SampleOptions } from './options';
 
 /** Index of the largest value, the lowest on ties. */
 export function argmax(values: ArrayLike<number>): number {
@@ -57,39 +29,50 @@ export function argmax(values: ArrayLike<number>): number {
   return best;
 }
 
-/** The smallest logit that the links keep; -Infinity when none of them is asked for. */
-export function keepThreshold(logits: Float32Array, sample: SampleOptions): number {
-  const asked = KEEPS.filter((link) => link.asked(sample, logits.length));
-  if (asked.length === 0) return Number.NEGATIVE_INFINITY;
-  const rising = logits.slice().sort();
-  return asked.reduce((least, link) => link.least(rising, least, sample), rising[0]);
+/** From what a draw is made: logits from `least` to `most`, over the temperature. */
+export interface Range {
+  least: number;
+  most: number;
+  temperature: number;
 }
 
-const NOTHING: TokenState = { counts: new Map(), mask: null };
+/** What the links keep of logits that are adjusted: all where none of them is asked for. */
+export function keptOf(logits: Float32Array, sample: SampleOptions, step: number): Range {
+  const { temperature } = sample;
+  if (!asksKeeps(sample, logits.length))
+    return { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY, temperature };
+  const sorted = logits.slice().sort();
+  const gone = sorted[sorted.length - 1] - GONE;
+  const rising = sorted.subarray(sorted.findIndex((logit) => logit >= gone));
+  const { least, most, temperature: settled } = keep(rising, sample, step);
+  return { least, most, temperature: settled };
+}
+
+/** Logits [vocab] with what is known of their tokens; the same array where nothing is asked for. */
+export function adjusted(logits: Float32Array, sample: SampleOptions, state: TokenState): Float32Array {
+  const adjustments = ADJUSTMENTS.filter((link) => link.asked(sample));
+  const own = adjustments.length ? logits.slice() : logits;
+  for (const link of adjustments) link.apply(own, sample, state);
+  return own;
+}
 
 /** Chooses an id from logits [vocab], which stay as they are. */
-export function sampleToken(
+export const sampleToken = (
   logits: Float32Array,
   sample: SampleOptions,
   step: number,
-  state: TokenState = NOTHING,
-): number {
-  const adjustments = ADJUSTMENTS.filter((link) => link.asked(sample));
-  const adjusted = adjustments.length ? logits.slice() : logits;
-  for (const link of adjustments) link.apply(adjusted, sample, state);
-  return draw(adjusted, sample, step);
-}
+  state: TokenState = NOTHING_KNOWN,
+): number => draw(adjusted(logits, sample, state), sample, step);
 
 /** Steps 2 to 5. */
 function draw(logits: Float32Array, sample: SampleOptions, step: number): number {
-  const { temperature, seed } = sample;
   if (isGreedy(sample)) return argmax(logits);
-  const threshold = keepThreshold(logits, sample);
-  const key = stepKey(seed, step);
+  const { least, most, temperature } = keptOf(logits, sample, step);
+  const key = stepKey(sample.seed, step);
   let best = -1;
   let bestScore = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) {
-    if (!(logits[id] >= threshold)) continue;
+    if (!(logits[id] >= least && logits[id] <= most)) continue;
     const score = logits[id] / temperature + gumbel(key, id);
     if (score > bestScore) {
       best = id;

@@ -5,6 +5,8 @@
  *   h = mix(id ^ mix(step ^ mix(seed ^ 0x9e3779b9)))   as mix(0) = 0; "lowbias32" (Chris Wellons, Hash Prospector)
  *   w = ((h >>> 9) + 0.5) * 2^-23           in (0, 1), exact in f32
  *   g = -log(-log(1 - w))                   for small w take the series of log1p: WGSL's log is absolute near 1
+ *
+ * Whether a draw's chance comes (XTC) is one more number of the step, of an id that no vocabulary has.
  */
 
 /** A bijective mixer of 32-bit integers. */
@@ -23,3 +25,7 @@ export function gumbel(key: number, id: number): number {
   const w = ((mix(id ^ key) >>> 9) + 0.5) * 2 ** -23;
   return -Math.log(-Math.log1p(-w));
 }
+
+/** The number of a step in [0, 1) that a chance is compared with, exact in f32. */
+export const chanceOf = (seed: number, step: number): number =>
+  (mix(0xffffffff ^ stepKey(seed, step)) >>> 8) * 2 ** -24;

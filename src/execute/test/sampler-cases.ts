@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { parseSpec } from '../../model/parse';
 import { GREEDY, largestDifference, type Maker, randomModel, take } from '../cpu/test/models';
 import { sampleToken } from '../sampler/chain';
-import { maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
+import { logprobsOf } from '../sampler/logprobs';
+import { BANNED, type Logprobs, maskWords, type SampleOptions, type TokenMask } from '../sampler/options';
+import { StepRules } from '../sampler/step-rules';
 import type { OneCache } from './one-cache';
 
 const VOCAB = 97;
@@ -35,16 +37,56 @@ async function defined(
   executor: OneCache,
   count: number,
   sample: SampleOptions,
-  maskAfter: (ids: readonly number[]) => TokenMask | null,
+  maskAfter: ((ids: readonly number[]) => TokenMask | null) | null = null,
 ): Promise<number[]> {
   const made: number[] = [];
+  const asked = maskAfter ? { ...sample, mask: () => maskAfter(made) } : sample;
+  const rules = new StepRules(asked, VOCAB);
   for (let step = 0; step < count; step++) {
     await executor.prefill([...PROMPT, ...made], 0);
-    const state = { counts: new Map<number, number>(), mask: maskAfter(made) };
-    made.push(sampleToken(await executor.logits(), { ...sample, mask: () => null }, step, state));
+    const state = { history: rules.history, ...(await rules.next(step)) };
+    const id = sampleToken(await executor.logits(), asked, step, state);
+    made.push(id);
+    rules.history.push(id);
   }
   return made;
 }
+
+/** What came before, where the prompt's last id has been followed by most others. */
+const FOLLOWED = [...[...Array(80).keys()].flatMap((id) => [PROMPT[PROMPT.length - 1], id]), ...PROMPT];
+
+/** All that a request may ask at once. */
+const EVERYTHING: SampleOptions = {
+  temperature: 1.2,
+  dynatempRange: 0.3,
+  topNSigma: 3,
+  topH: 0.98,
+  topK: 40,
+  topP: 0.98,
+  minP: 0.01,
+  typicalP: 0.97,
+  xtcProbability: 0.5,
+  xtcThreshold: 0.1,
+  epsilonCutoff: 0.002,
+  etaCutoff: 0.002,
+  repetitionPenalty: 1.2,
+  presencePenalty: 0.3,
+  frequencyPenalty: 0.2,
+  repeatLastN: 11,
+  dryMultiplier: 0.8,
+  dryAllowedLength: 1,
+  noRepeatNgram: 2,
+  badWords: [[5, 6]],
+  beginSuppressTokens: [1, 2, 3],
+  minTokens: 4,
+  stopIds: [90],
+  seed: 11,
+  before: PROMPT,
+  bias: new Map([
+    [7, 2],
+    [8, BANNED],
+  ]),
+};
 
 export function describeSampler(maker: Maker): void {
   const open = (chunk = 16) => randomModel(spec, { promptTokens: 40, maxNewTokens: 30, chunk }, { type: 'f32' }, maker);
@@ -73,6 +115,62 @@ export function describeSampler(maker: Maker): void {
       expect(asked).toEqual([0, 1, 2, 3, 4]);
       expect(made).toEqual(await defined(executor, 5, sample, maskAfter));
       expect(made).not.toEqual(free);
+    });
+
+    it.each<[string, SampleOptions]>([
+      ['penalties', { ...GREEDY, before: PROMPT, repetitionPenalty: 1.3, presencePenalty: 1, frequencyPenalty: 0.5 }],
+      ['a penalty in a window', { ...GREEDY, before: PROMPT, repetitionPenalty: 1.8, repeatLastN: 5 }],
+      ['DRY', { ...GREEDY, before: FOLLOWED, dryMultiplier: 20, dryAllowedLength: 1 }],
+      ['no bigram twice', { ...GREEDY, before: FOLLOWED, noRepeatNgram: 2 }],
+      ['a beginning and an end', { ...GREEDY, forcedTokens: [4, 5], forcedEndIds: [90, 91], lastStep: 13 }],
+      ['a first token that is not to be, later ones that may', { ...DRAW, beginSuppressTokens: [...Array(90).keys()] }],
+      ['everything', EVERYTHING],
+    ])('%s: the ids of the definition', async (_, sample) => {
+      const executor = await open();
+      const wanted = await defined(executor, 14, sample);
+      await executor.prefill(PROMPT, 0);
+      const free = { ...DRAW, ...(sample.temperature === 0 && GREEDY) };
+      expect(await take(executor.decode(PROMPT.length, 14, free))).not.toEqual(wanted);
+      for (let round = 0; round < 2; round++) {
+        await executor.prefill(PROMPT, 0);
+        expect(await take(executor.decode(PROMPT.length, 14, sample))).toEqual(wanted);
+      }
+      // an answer that goes on where it was left
+      await executor.prefill([...PROMPT, ...wanted.slice(0, 6)], 0);
+      const rest = { ...sample, firstStep: 6, counted: wanted.slice(0, 6) };
+      expect(await take(executor.decode(PROMPT.length + 6, 8, rest))).toEqual(wanted.slice(6));
+    });
+
+    it('no end before the least tokens, with more ends than the GPU knows, and then one', async () => {
+      const executor = await open();
+      const stopIds = [...Array(97).keys()].filter((id) => id !== 11 && id !== 12);
+      await executor.prefill(PROMPT, 0);
+      const made = await take(executor.decode(PROMPT.length, 20, { ...DRAW, minTokens: 6, stopIds }));
+      expect(made).toHaveLength(7);
+      expect(made.slice(0, 6).every((id) => id === 11 || id === 12)).toBe(true);
+    });
+
+    it.each([0, 3, 20])('log-probabilities with %i alternatives come with each id', async (logprobs) => {
+      const executor = await open();
+      for (const sample of [DRAW, EVERYTHING, { ...GREEDY, stopIds: [...Array(97).keys()] }]) {
+        const told: Logprobs[] = [];
+        await executor.prefill(PROMPT, 0);
+        const made: number[] = [];
+        const asked = { ...sample, logprobs, onLogprobs: (one: Logprobs) => told.push(one) };
+        for await (const id of executor.decode(PROMPT.length, 9, asked)) {
+          made.push(id);
+          expect(told.map((one) => one.id)).toEqual(made);
+        }
+        await executor.prefill(PROMPT, 0);
+        expect(made).toEqual(await take(executor.decode(PROMPT.length, 9, sample)));
+        for (const [step, id] of made.entries()) {
+          await executor.prefill([...PROMPT, ...made.slice(0, step)], 0);
+          const here = logprobsOf(await executor.logits(), id, logprobs);
+          expect(told[step].top.map((one) => one.id)).toEqual(here.top.map((one) => one.id));
+          for (const [i, one] of [told[step], ...told[step].top].entries())
+            expect(one.logprob).toBeCloseTo([here, ...here.top][i].logprob, 3);
+        }
+      }
     });
 
     it('a step that was left, or refused, does no harm to the next request', async () => {
@@ -137,6 +235,9 @@ export function describeSampler(maker: Maker): void {
       [4, GREEDY, 'in part'],
       [16, GREEDY, 'now and then'],
       [16, DRAW, 'under a mask'],
+      [16, { ...EVERYTHING, stopIds: [] }, 'right'],
+      [16, { ...EVERYTHING, stopIds: [], logprobs: 2 }, 'in part'],
+      [4, { ...DRAW, before: PROMPT, repetitionPenalty: 1.4, frequencyPenalty: 0.5 }, 'in part'],
       [1, GREEDY, 'right'],
     ])('a draft changes no id (chunks of %i, %j, %s)', async (chunk, sample, kind) => {
       const executor = await open(chunk);
@@ -174,6 +275,8 @@ export function describeSampler(maker: Maker): void {
       ['a bias of an id that does not exist', { bias: new Map([[97, 1]]) }, /bias has 1 for id 97/],
       ['a bias that is no number', { bias: new Map([[0, Number.NaN]]) }, /bias has NaN for id 0/],
       ['a draft of an id that does not exist', { draft: () => [97] }, /proposes id 97: ids are 0 to 96/],
+      ['a bad word that does not exist', { badWords: [[3, 97]] }, /badWords has id 97: ids are 0 to 96/],
+      ['a first token that does not exist', { forcedTokens: [200] }, /forcedTokens has id 200: ids are 0 to 96/],
       ['a bias that no f32 holds', { bias: new Map([[0, 1e39]]) }, /numbers finite/],
     ])('refuses %s', async (_, more, message) => {
       const executor = await open();

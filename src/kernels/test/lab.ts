@@ -5,15 +5,12 @@ import { randomValues } from '../../execute/cpu/test/models';
 import type { MatrixFormat, NestedScales, RowSlice } from '../../formats/matrix';
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
-import { testGpu } from '../../gpu/test-device';
 import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
 import { type DeviceMatrix, matrixBytes } from '../../memory/layout';
 import { type ByBinding, bindGroup, type Kernel } from '../kernel';
 import type { MATRIX_BINDINGS } from '../matrix';
 import { packedRows, randomBlocks } from './k-quants';
 import { laidOut } from './laid-out';
-
-const shared = testGpu();
 
 export type Data = Float32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
@@ -24,8 +21,9 @@ export class Lab {
   private readonly made: GPUBuffer[] = [];
   private constructor(readonly device: GPUDevice) {}
 
-  static async open(): Promise<Lab> {
-    return new Lab((await shared).device);
+  /** @param device of a bench; the tests' own where it is absent */
+  static async open(device?: GPUDevice): Promise<Lab> {
+    return new Lab(device ?? (await (await import('../../gpu/test-device')).testGpu()).device);
   }
 
   /** A storage buffer with these bytes, padded to whole words, or of this many zero bytes. */

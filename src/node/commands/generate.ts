@@ -16,11 +16,12 @@ async function input(args: Arguments): Promise<GenerateRequest['input']> {
 }
 
 /** The object that --json prints. */
-export function resultJson({ ids, raw, reasoning, finish, stats, memory }: GenerateResult): object {
+export function resultJson({ ids, raw, reasoning, logprobs, finish, stats, memory }: GenerateResult): object {
   return {
     ids,
     text: raw,
     reasoning,
+    ...(logprobs && { logprobs }),
     finish,
     stats: {
       prompt_tokens: stats.promptTokens,
