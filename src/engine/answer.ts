@@ -153,8 +153,12 @@ export class AnswerQueue implements Answer {
   }
 
   async object<T = unknown>(): Promise<T> {
-    const result = await this.result;
-    return (await import('./partial-json')).wholeJson(result) as T;
+    const { text, finish } = await this.result;
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new NibbleError('invalid-option', `The answer is no whole JSON: it ended with ${finish}.`, { finish });
+    }
   }
 
   async #finish(

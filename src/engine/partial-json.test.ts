@@ -66,7 +66,7 @@ describe('an answer', () => {
   it('that was cut gives what there is, and has no whole', async () => {
     expect(await objects(answer(['[1, 2, {"a'], 'length'))).toEqual([[1, 2, {}]]);
     const whole = answer(['[1, 2'], 'length').object();
-    await expect(whole).rejects.toThrow(/ended with "length"\. Give it more tokens/);
+    await expect(whole).rejects.toThrow(/ended with length/);
     await expect(whole).rejects.toBeInstanceOf(NibbleError);
   });
 });

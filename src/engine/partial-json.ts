@@ -2,25 +2,13 @@
  * JSON while it comes: what of it is certain, with its open texts, lists and objects closed. A number or a word is
  * certain once something follows it, a property once its value has begun.
  */
-import { NibbleError } from '../errors';
-import type { AnswerPart, GenerateResult } from '../protocol';
+import type { AnswerPart } from '../protocol';
 
 /** What of an answer's text is certain, each time that it is more. */
 export async function* partialJson(parts: AsyncIterable<AnswerPart>): AsyncGenerator<unknown> {
   const json = new PartialJson();
   for await (const { type, text } of parts) if (type === 'text' && json.push(text)) yield json.value();
   if (json.end()) yield json.value();
-}
-
-/** @throws invalid-option where the answer is no whole JSON */
-export function wholeJson({ text, finish }: Pick<GenerateResult, 'text' | 'finish'>): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const why = finish === 'stop' ? 'Ask with a schema.' : 'Give it more tokens (maxNewTokens), or take its objects.';
-    const words = `The answer is no whole JSON: it ended with "${finish}". ${why}`;
-    throw new NibbleError('invalid-option', words, { finish }, { cause });
-  }
 }
 
 const WORD = /[^\s,:{}[\]"]/;

@@ -6,7 +6,7 @@ import type { Shift } from '../memory/shift';
 import type { FinishReason, GenerateResult, ParsedCall, Prefill, TokenLogprob, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
-import { type EffectiveOptions, sampleOf } from './sampling-options';
+import { alternativesOf, type EffectiveOptions, sampleOf } from './sampling-options';
 import { reuse, type Sequence } from './sequences';
 import { Speculation } from './speculation';
 import { NO_TEXTS, type TokenTexts } from './token-texts';
@@ -71,14 +71,11 @@ function messages(ids: number[], logprobs: TokenLogprob[], pieces: readonly Piec
   return told;
 }
 
-/** What is proposed to come next: what must, or else what may, as the conversation has it. */
+/** What is proposed to come next: what stands in the conversation, as far as it may come. */
 function draftOf(speculation: Speculation | null, constraint: Constrained | null): SampleOptions['draft'] {
   if (!constraint) return speculation?.propose;
   return () => {
-    const { next } = constraint;
-    if (next.length > 0) speculation?.rest();
-    if (next.length > 0 || !speculation) return next;
-    const proposed = speculation.propose();
+    const proposed = speculation?.propose() ?? [];
     return proposed.slice(0, constraint.fits(proposed));
   };
 }
@@ -122,13 +119,18 @@ export async function* generate(
   };
   async function* answerIds(): AsyncGenerator<number> {
     yield* known;
-    for (let done = known.length; done < options.maxNewTokens; done = made.length) {
-      const all = [...ids, ...made];
+    let speculation: Speculation | null = null;
+    // of what is not drawn no probabilities would be known
+    const reads = constraint && alternativesOf(options) === null ? constraint : null;
+    for (let first = true; made.length < options.maxNewTokens; first = false) {
+      // what must come is read with the prompt; one is left to be drawn
+      const must = [...(reads?.next ?? [])].slice(0, options.maxNewTokens - made.length - 1);
+      const all = [...ids, ...made, ...must];
+      const droppedBefore = dropped;
       dropped = window ? droppedOf(all.length, window) : 0;
       const keep = window?.keep ?? 0;
       const seen = seenOf(all, keep, dropped);
       const held = await reuse(sequence, all, keep, dropped, turn.shift);
-      const first = done === known.length;
       if (first) [reused, prefilled] = [held, seen.length - held];
       const onProgress = (done: number) => first && turn.onPrefill?.({ done, total: prefilled });
       onProgress(0);
@@ -137,10 +139,16 @@ export async function* generate(
       await executor.prefill(sequence.cache, seen.slice(held), held, { signal, onProgress });
       sequence.ids = seen;
       // from here the same question is answered again; an edited one goes on from here or from the turn before
-      sequence.cache.snapshot(seen.length);
+      if (first || dropped > droppedBefore) sequence.cache.snapshot(seen.length);
+      yield* must;
       const room = window ? window.limit - seen.length + 1 : Number.POSITIVE_INFINITY;
-      const count = Math.min(options.maxNewTokens - done, room);
-      const speculation = options.speculate === 'prompt' ? new Speculation(seen) : null;
+      const count = Math.min(options.maxNewTokens - made.length, room);
+      if (options.speculate === 'prompt' && (!speculation || dropped > droppedBefore))
+        speculation = new Speculation(seen);
+      else {
+        for (const id of must) speculation?.push(id);
+        speculation?.rest();
+      }
       const onLogprobs = (one: Logprobs) => logprobs.push(texts.told(one));
       const sample = {
         ...sampleOf(options, { ids, made, stopIds, tokenText: texts.textOf, onLogprobs }),
@@ -150,6 +158,7 @@ export async function* generate(
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
         yield id;
+        if (reads && reads.next.length > 0 && made.length + 1 < options.maxNewTokens) break;
       }
     }
   }

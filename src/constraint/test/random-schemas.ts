@@ -194,8 +194,8 @@ export class SchemaWriter {
       ...(this.#chance(0.6) && {
         additionalProperties: this.#chance(0.5) ? false : (this.#schema(Math.min(0, depth - 1)) as Json),
       }),
-      ...(this.#chance(0.15) && { minProperties: 1 }),
-      ...(this.#chance(0.15) && { maxProperties: names.length }),
+      ...(this.#chance(0.3) && { minProperties: 1 }),
+      ...(this.#chance(0.3) && { maxProperties: names.length }),
     };
   }
 
