@@ -19,11 +19,11 @@ const NOT_FIRST = named(['worker-text', ...[...Object.keys(LATER), ...EXECUTORS]
 
 /** KB = 1,000 bytes. Where a limit is raised, the reason stands beside it. */
 export const ENTRIES = [
-  // 12, and 0.5 for the names and ranges of 31 options of sampling
-  { name: 'library', entry: 'dist/index.js', limitKB: 12.5 },
-  // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have; 0.5 for the options
+  // 12, and 1 for the names and ranges of 31 options of sampling
+  { name: 'library', entry: 'dist/index.js', limitKB: 13 },
+  // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have; 1 for the options
   // of sampling
-  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 30.5 },
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 31 },
   // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed
   // as text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and
   // folders as people have them; 3 for files that change while they download; 2 for servers that are silent, busy,
@@ -33,14 +33,14 @@ export const ENTRIES = [
   // decode(); 2 for products of 16 bits and activations in WebAssembly, 3 for threads; 1 for what is fetched ahead by
   // how much is missing, and written without waiting; 1 for chunks that are lent, and their checksum; 19 for kernels of
   // real GPUs (attention and products in tiles, subgroups, scales of two levels, a sampler of many workgroups), for
-  // choosing among them (6), and for steps ahead; 8 for sampling: every rule that transformers and llama.cpp have, in
-  // both executors (5), log-probabilities (1), the options (1), and bytes of tokens
-  { name: 'their worker', entry: 'dist/worker.js', limitKB: 186 },
+  // choosing among them (6), and for steps ahead; 9 for sampling: every rule that transformers and llama.cpp have, in
+  // both executors (5), log-probabilities (1), the options, defaults of models, and bytes of tokens
+  { name: 'their worker', entry: 'dist/worker.js', limitKB: 187 },
   // 103, and 2 for what decode() asks at each draw: masks, biases, drafts, and the plan of where the CPU's weights lie;
   // 1 for what is fetched ahead by how much is missing, and written without waiting, 1 for threads and isolation, and 1
-  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, as in the worker; 6 for
+  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, as in the worker; 7 for
   // sampling
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 126 },
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 127 },
 ];
 
 /**
