@@ -55,7 +55,7 @@ export default defineConfig({
             {
               name: 'on-gpu',
               test: new RegExp(
-                `/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY}|candidates)\\.|tune/)`,
+                `/(shaders|src/kernels|src/execute/(on-)?gpu)(\\.ts|/)(?!(${LAZY}|candidates|matmul-matrices)\\.|tune/)`,
               ),
             },
           ],

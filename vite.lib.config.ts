@@ -27,7 +27,7 @@ export default defineConfig({
         minify: true,
         chunkFileNames,
         // one file with all that both entries share: what the library has alone is less than another file would cost
-        codeSplitting: { groups: [{ name: 'engine', test: /\/src\/engine\// }] },
+        codeSplitting: { groups: [{ name: 'engine', test: /\/src\/engine\/(?!tool|partial-json)/ }] },
       },
     },
   },

@@ -10,7 +10,14 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   publicDir: false,
-  plugins: [nothingLazy(), simd(), wgsl(), comlinkHalves(), withoutSentences('worker'), licences(['embed', 'package'])],
+  plugins: [
+    nothingLazy(),
+    simd(),
+    wgsl({ together: true }),
+    comlinkHalves(),
+    withoutSentences('worker'),
+    licences(['embed', 'package']),
+  ],
   build: {
     outDir: at('dist'),
     emptyOutDir: false,

@@ -70,6 +70,8 @@ export async function checkMatrix(instance: GPU | null, only: string, most: numb
     // one adapter without features is enough
     if (options.features === 'none' && gpu.profile.software && name !== 'SwiftShader') continue;
     const able = variantsOf(gpu.profile);
+    // subgroup matrices of sizes that only this device has
+    for (const [row, candidates] of able) rows.set(row, candidates);
     for (const [row, candidates] of rows) {
       const of = cells.get(row) ?? new Map<string, string>();
       cells.set(row, of);

@@ -6,6 +6,7 @@ import {
   type Expected,
   expected,
   GREEDY,
+  INT8_TOLERANCE,
   largestDifference,
   type Maker,
   openFixture,
@@ -26,6 +27,7 @@ import {
   TUNED_ROLES,
   withCandidates,
 } from '../src/kernels/candidates';
+import { isInt8 } from '../src/kernels/matmul';
 import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
 import type { WeightsOption } from '../src/memory/formats';
 import type { KvType } from '../src/memory/kv';
@@ -64,7 +66,8 @@ export async function compare({
     make: async (model, plan) => withOneCache(await createGpuExecutor(gpu, model, plan, { variant, shapes })),
   };
   const { logitScale, prompts } = facts();
-  const { executor, model } = await openFixture(path, { kvType }, weights, maker);
+  const int8 = isInt8(shapes.matmul);
+  const { executor, model } = await openFixture(path, { kvType, int8 }, weights, maker);
   if (adapters.length > 0) {
     // it reads what fixtures there are
     const { active } = await import('../src/lora/test/adapters');
@@ -78,7 +81,8 @@ export async function compare({
     await executor.prefill(ids, 0);
     const right = logits[positions.indexOf(ids.length - 1)];
     worst = Math.max(worst, largestDifference(await executor.logits(), right) / logitScale);
-    equal &&= await sameIds(executor, ids.length, greedy, margins, 2 * TOLERANCE[kvType] * logitScale);
+    const tolerance = int8 ? INT8_TOLERANCE : TOLERANCE[kvType];
+    equal &&= await sameIds(executor, ids.length, greedy, margins, 2 * tolerance * logitScale);
   }
   executor.dispose();
   return { worst, equal };
@@ -98,6 +102,7 @@ export const EVERYTHING: DeviceProfile = {
   vendor: '',
   software: false,
   subgroups: { min: 4, max: 128 },
+  matrices: { m: 16, n: 16, k: 16, f16: true, lanes: 32, smaller: null },
   f16: true,
   intDot: true,
   workgroup: { bytes: 1 << 20, threads: 1024 },
@@ -116,7 +121,9 @@ const KERNELS: Partial<Record<Candidate['role'], string>> = {
 /** Rows of the table, and the candidates that each takes: of all roles that the kernel has. */
 export function variantsOf(profile: DeviceProfile): Map<string, Candidate[]> {
   const rows = new Map<string, Candidate[]>();
-  for (const candidate of candidatesFor({ ...profile, software: false })) {
+  const real = { ...profile, software: false };
+  const asked = candidatesFor(real, { activations: 'int8' }).filter((one) => isMatmul(one) && isInt8(one.shape));
+  for (const candidate of [...candidatesFor(real), ...asked]) {
     const row = `${kernelOf(candidate)}: ${candidate.name}`;
     rows.set(row, [...(rows.get(row) ?? []), candidate]);
   }
@@ -134,8 +141,14 @@ const forced = (candidates: readonly Candidate[]): KernelShapes => {
 };
 
 /** What a device lacks for a row. */
-export function lacking(candidates: readonly Candidate[], { subgroups, f16 }: DeviceProfile): string {
+export function lacking(candidates: readonly Candidate[], { subgroups, f16, intDot, matrices }: DeviceProfile): string {
   const text = JSON.stringify(candidates[0].shape);
+  if (candidates[0].name.startsWith('subgroup matrices')) {
+    if (!matrices) return 'no subgroup matrices';
+    const { m, n, k } = matrices;
+    if (!candidates[0].name.includes(`of ${m}x${n}x${k},`)) return 'subgroup matrices of other sizes';
+  }
+  if (!intDot && text.includes('"int8":true')) return 'no integer dot products';
   if (!f16 && text.includes('"f16":true')) return 'no f16';
   if (!subgroups && text.includes('"subgroups":true')) return 'no subgroups';
   return 'too little workgroup memory';
@@ -150,9 +163,11 @@ export async function checkVariant(
   let [worst, good] = [0, true];
   for (const path of fixtures) {
     const fixture: FixtureCase = { path, weights: 'keep', adapters: [], facts: () => expected(path) };
-    const found = await compare({ ...fixture, gpu, variant: 'forced', shapes: forced(candidates), kvType: 'f32' });
+    const shapes = forced(candidates);
+    const tolerance = isInt8(shapes.matmul) ? INT8_TOLERANCE : TOLERANCE.f16;
+    const found = await compare({ ...fixture, gpu, variant: 'forced', shapes, kvType: 'f32' });
     worst = Math.max(worst, found.worst);
-    good &&= found.equal && found.worst < TOLERANCE.f16;
+    good &&= found.equal && found.worst < tolerance;
   }
   return { worst, good };
 }

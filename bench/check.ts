@@ -66,7 +66,7 @@ async function run(argv: readonly string[]): Promise<number> {
       most: { type: 'string', default: 'Infinity' },
     },
   });
-  const instance = await gpuFor('webgpu', values.adapter);
+  const instance = await gpuFor('webgpu', values.adapter, values.matrix);
   if (values.matrix) {
     const { checkMatrix } = await import('./check-matrix');
     return (await checkMatrix(instance, values.only, Number(values.most), Boolean(values.dry))) ? 1 : 0;

@@ -3,10 +3,12 @@
  * what the tuner chooses, and the speed of four models' sizes at several contexts, as a share of what it reads.
  *
  *   node scripts/run.mjs ../bench/gpu [--only TEXT] [--contexts 128,4096,16384] [--minutes 8] [--quick] [--out FOLDER]
+ *     [--shipped]
  *
- * Through Dawn. --only takes the geometries with that text in their names (gpu-geometries.ts), --quick a small one
- * and one variant: for tests. What there is no time for is said. bench/gpu-pack.ts packs it for a machine that has
- * nothing but Node. Exit status 1 when a variant is wrong, or nothing was measured.
+ * Through Dawn, with what browsers have behind flags (subgroup matrices), or without it (--shipped). --only takes the
+ * geometries with that text in their names (gpu-geometries.ts), --quick a small one and one variant: for tests. What
+ * there is no time for is said. bench/gpu-pack.ts packs it for a machine that has nothing but Node. Exit status 1 when
+ * a variant is wrong, or nothing was measured.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -19,6 +21,7 @@ import { createGpuExecutor, type GpuExecutor } from '../src/execute/gpu/executor
 import type { GpuKvCache } from '../src/execute/gpu/kv-cache';
 import { tune, variantName } from '../src/execute/gpu/tune/tune';
 import { type Gpu, requestGpu } from '../src/gpu/device';
+import type { DeviceProfile } from '../src/gpu/device-profile';
 import { submittedWorkDone } from '../src/gpu/wait';
 import { candidatesFor, withCandidates } from '../src/kernels/candidates';
 import { VARIANTS } from '../src/kernels/variants';
@@ -108,11 +111,16 @@ async function open(gpu: Gpu, config: Config, context: number, chunk: number) {
   const executor = await createGpuExecutor(gpu, model, plan, { variant, shapes: VARIANTS[variant] });
   // while what it is tried in is there
   const timeout = { signal: new AbortController().signal, limit: gpu.profile.software ? 0 : 20_000 };
-  const tuned = async (f16: boolean) => {
-    const candidates = candidatesFor({ ...gpu.profile, f16, software: false });
+  const tuned = async (less: Partial<DeviceProfile>) => {
+    const candidates = candidatesFor({ ...gpu.profile, ...less, software: false });
     return tune(executor.tuneContext(), { candidates, known: {}, rejected: {}, ...timeout });
   };
-  const choices = { all: await tuned(gpu.profile.f16), ...(gpu.profile.f16 && { 'without f16': await tuned(false) }) };
+  const { f16, matrices } = gpu.profile;
+  const choices = {
+    all: await tuned({}),
+    ...(matrices && { 'without subgroup matrices': await tuned({ matrices: null }) }),
+    ...(f16 && { 'without f16': await tuned({ f16: false, matrices: null }) }),
+  };
   await loadWeights(checkpoint, table, executor.sink);
   const cache = executor.createCache() as GpuKvCache;
   await cache.reserve(plan);
@@ -151,6 +159,7 @@ async function run(argv: readonly string[]): Promise<number> {
       contexts: { type: 'string', default: '128,4096,16384' },
       minutes: { type: 'string', default: '8' },
       quick: { type: 'boolean' },
+      shipped: { type: 'boolean' },
       out: { type: 'string', default: '' },
     },
   });
@@ -161,11 +170,11 @@ async function run(argv: readonly string[]): Promise<number> {
     lines.push(line);
     console.log(line);
   };
-  const instance = await gpuFor('webgpu', undefined);
+  const instance = await gpuFor('webgpu', undefined, !values.shipped);
   const gpu = await requestGpu(instance, { limits: 'adapter', features: 'all' });
   const { vendor, architecture, device, description } = gpu.adapter;
   say(
-    `adapter: ${[vendor, architecture, device, description].join(' ')}; ${[...gpu.features].join(' ')}; subgroups ${JSON.stringify(gpu.profile.subgroups)}`,
+    `adapter: ${[vendor, architecture, device, description].join(' ')}; ${[...gpu.features].join(' ')}; subgroups ${JSON.stringify(gpu.profile.subgroups)}; matrices ${JSON.stringify(gpu.profile.matrices)}`,
   );
   const reads = await bandwidth(gpu, values.quick ? 16 << 20 : 1 << 30);
   say(`read bandwidth: ${(reads / 1e9).toFixed(1)} GB/s`);

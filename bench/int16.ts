@@ -12,14 +12,13 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { arithmetic } from '../src/execute/cpu/arithmetic';
-import { GREEDY, largestDifference, take } from '../src/execute/cpu/test/models';
-import { argmax } from '../src/execute/sampler/chain';
+import { GREEDY, take } from '../src/execute/cpu/test/models';
 import type { KvType } from '../src/memory/kv';
 import { parse } from '../src/node/arguments';
-import { surprise } from '../src/node/commands/perplexity';
 import { median } from '../src/node/median';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import { createTokenizer } from '../src/text/tokenizer';
+import { compare, scaleOf, tell } from './apart';
 import { type OnCpu, openOnCpu, timed } from './on-cpu';
 import { runToExit } from './run';
 
@@ -30,31 +29,12 @@ const OPTIONS = { model: text, file: text, tokens: text, 'new-tokens': text, pai
 const TOLERANCE = 1e-3;
 const PROMPT = 48;
 
-const scaleOf = (logits: Float32Array) => logits.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
 /** Logits after each of some ids, read one at a time. */
 async function* logitsOf({ executor, cache }: OnCpu, ids: readonly number[]): AsyncGenerator<Float32Array> {
   for (const [i, id] of ids.entries()) {
     await executor.prefill(cache, [id], i);
     yield await executor.logits();
   }
-}
-
-/** How far the logits of a text are apart, the mean surprise of each way, and how often their largest is another. */
-async function compare([exact, int16]: OnCpu[], ids: readonly number[]) {
-  const sums = [0, 0];
-  const apart: number[] = [];
-  let other = 0;
-  const rows = logitsOf(int16, ids);
-  let step = 0;
-  for await (const right of logitsOf(exact, ids)) {
-    const row = (await rows.next()).value as Float32Array;
-    apart.push(largestDifference(row, right) / scaleOf(right));
-    if (argmax(row) !== argmax(right)) other++;
-    if (++step === ids.length) break;
-    for (const [i, logits] of [right, row].entries()) sums[i] += surprise(logits, ids[step]);
-  }
-  return { apart, other, perplexities: sums.map((sum) => Math.exp(sum / (ids.length - 1))) };
 }
 
 /** Greedy ids of the exact way, and the margin of each in units of the scale. */
@@ -85,13 +65,9 @@ async function main(): Promise<number> {
   const file = args.text('file') ?? 'bench/texts/prose.txt';
   const ids = tokenizer.encode(readFileSync(file, 'utf8'), { special: false, bos: true }).slice(0, tokens);
 
-  const { apart, other, perplexities } = await compare(runs, ids);
-  const off = Math.abs(perplexities[1] / perplexities[0] - 1);
-  const most = Math.max(...apart);
-  const far = `${median(apart).toExponential(1)} (median), ${most.toExponential(1)} (most)`;
   console.log(`${ids.length} tokens of ${file}, ${kvType} KV`);
-  console.log(`logits apart, of their scale: ${far}; another largest one: ${other} times`);
-  console.log(`perplexity: ${perplexities.map((p) => p.toFixed(4)).join(', ')}: ${(100 * off).toFixed(4)} %`);
+  const [exact, int16] = runs.map((run) => logitsOf(run, ids));
+  const { most, off } = tell(await compare(ids, exact, int16));
 
   const prompt = ids.slice(0, PROMPT);
   const margin = await margins(runs[0], prompt, newTokens);

@@ -1,7 +1,7 @@
 /**
  * What one token costs a GPU, counted from the compiled plan: dispatches, workgroups, barriers, bytes and load
- * instructions, of products with each shape that the tuner may choose. Where there is no GPU to time them on, this is
- * what bench/kernels.md rests on.
+ * instructions, of products with each shape that the tuner may choose; and what a prompt's products by subgroup
+ * matrices do. Where there is no GPU to time them on, this is what bench/kernels.md rests on.
  *
  *   node scripts/run.mjs ../bench/kernels [--geometry NAME] [--context TOKENS]
  */
@@ -13,9 +13,11 @@ import type { Op } from '../src/execute/gpu/op';
 import { linksOf } from '../src/execute/sampler/links';
 import { NF4_CODEBOOK } from '../src/formats/matrix';
 import type { DeviceProfile } from '../src/gpu/device-profile';
+import type { SubgroupMatrices } from '../src/gpu/subgroup-matrices';
 import { candidatesFor, isMatmul, isProduct } from '../src/kernels/candidates';
+import { isInt8, matmulGroups, matmulKernel, matmulName } from '../src/kernels/matmul';
 import type { MatvecShape } from '../src/kernels/matvec';
-import { type KernelShapes, VARIANTS } from '../src/kernels/variants';
+import { type KernelShapes, VARIANTS, withInt8 } from '../src/kernels/variants';
 import { CHUNK_COLUMNS, type DeviceMatrix } from '../src/memory/layout';
 import { planMemory } from '../src/memory/plan';
 import { parseSpec } from '../src/model/parse';
@@ -27,6 +29,7 @@ const PROFILE: DeviceProfile = {
   vendor: '',
   software: false,
   subgroups: { min: 32, max: 32 },
+  matrices: null,
   f16: false,
   intDot: true,
   workgroup: { bytes: 32768, threads: 1024 },
@@ -97,6 +100,72 @@ function productsOf(name: GpuGeometry, shape: MatvecShape) {
   };
 }
 
+/** Matrices of two makers' GPUs, with the workgroup memory that their adapters say. */
+const MATRICES: Record<string, [of: SubgroupMatrices, bytes: number]> = {
+  NVIDIA: [{ m: 16, n: 16, k: 16, f16: true, lanes: 32, smaller: null }, 49152],
+  Apple: [{ m: 8, n: 8, k: 8, f16: false, lanes: 32, smaller: null }, 32768],
+};
+
+/** Products of 512 tokens by subgroup matrices: what a subgroup does in a step, and all of a model's layers. */
+function tellMatrices(names: readonly GpuGeometry[]): void {
+  console.log(
+    `\n| products by subgroup matrices | threads | bytes | a step: loads, products of matrices | bytes a multiply-add | ${names.map((name) => `${name}, 512 tokens: workgroups; millions of products`).join(' | ')} |`,
+  );
+  console.log(`| --- | --- | --- | --- | --- | ${names.map(() => '---').join(' | ')} |`);
+  for (const [vendor, [of, bytes]] of Object.entries(MATRICES)) {
+    const workgroup = { bytes, threads: 1024 };
+    for (const candidate of candidatesFor({ ...PROFILE, f16: of.f16, matrices: of, workgroup })) {
+      const { role, shape, name } = candidate;
+      if (role !== 'matmul' || shape.kind !== 'own') continue;
+      const layers = names.map((geometry) =>
+        planned(geometry, 512).plan.matrices.filter(({ parts }) => parts[0].tensor.includes('.layers.')),
+      );
+      const { code } = matmulKernel(layers[0][0], { outputStride: layers[0][0].rows }, shape, name);
+      const uses = (what: string) => code.split(what).length - 1;
+      const [loads, products] = [uses('= subgroupMatrixLoad'), uses('= subgroupMatrixMultiplyAccumulate')];
+      // of either kind as many numbers a matrix, where m is n
+      const read = (loads * of.m * of.k * (of.f16 ? 2 : 4)) / (products * of.m * of.n * of.k);
+      const counts = layers.map((matrices) => {
+        let [groups, all] = [0, 0];
+        for (const { rows, cols } of matrices) {
+          const [x, y] = matmulGroups(rows, 512, false, shape);
+          groups += x * y;
+          all += (x * shape.tile[1] * y * shape.tile[0] * cols) / (of.m * of.n * of.k);
+        }
+        return `${groups}; ${(all / 1e6).toFixed(1)}`;
+      });
+      const cells = [`${vendor}: ${name}`, shape.threads, shape.bytes, `${loads}, ${products}`, read.toFixed(3)];
+      console.log(`| ${[...cells, ...counts].join(' | ')} |`);
+    }
+  }
+}
+
+/** Tokens of a prompt's chunk. */
+const CHUNK = 256;
+
+/**
+ * Of a chunk of a prompt with these shapes: dispatches; MB that products read of their input, each workgroup its
+ * tokens' rows; and millions of instructions that multiply: one a product, or with int8 one for four products and three
+ * (a conversion, two products) for the 32 of a chunk of columns.
+ */
+function prefillOf(name: GpuGeometry, shapes: KernelShapes) {
+  const { model, plan } = planned(name, CHUNK);
+  const parts = plan.kvByLayer.map((layer) => layer.parts);
+  const { matrices, adapters } = plan;
+  const ops = lower({ model, matrices, adapters, shapes, kv: 'f16', parts, profile: PROFILE }, 'prefill');
+  const slots = plan.kvByLayer.map((layer) => layer.slots);
+  const taken = ops.filter((op) => op.stage !== 'head' && op.groups(CHUNK, CHUNK - 1, slots)[0] > 0);
+  const int8 = isInt8(shapes.matmul);
+  let [bytes, instructions] = [0, 0];
+  for (const { rows, cols, parts } of matrices.filter((one) => one.parts[0].tensor.includes('.layers.'))) {
+    const gated = parts[0].tensor.includes('gate_proj');
+    const [, groups] = matmulGroups(gated ? rows / 2 : rows, CHUNK, gated, shapes.matmul);
+    bytes += groups * CHUNK * cols * (int8 ? 1.5 : 4);
+    instructions += rows * cols * CHUNK * (int8 ? 1 / 4 + 3 / CHUNK_COLUMNS : 1);
+  }
+  return [taken.length, (bytes / 1e6).toFixed(0), (instructions / 1e6).toFixed(0)].join('; ');
+}
+
 function run(argv: readonly string[]): number {
   const { values } = parseArgs({
     args: [...argv],
@@ -135,6 +204,11 @@ function run(argv: readonly string[]): number {
     const cells = counts.map(({ groups, weights, input }) => `${groups}; ${weights}, ${input}`);
     console.log(`| ${candidate.name} | ${counts[0].threads} | ${cells.join(' | ')} |`);
   }
+  console.log(`\n| a chunk of ${CHUNK} tokens | ${names.join(' | ')} |`);
+  console.log(`| --- | ${names.map(() => '---').join(' | ')} |`);
+  for (const shapes of [VARIANTS.gpu, withInt8(VARIANTS.gpu)])
+    console.log(`| ${matmulName(shapes.matmul)} | ${names.map((name) => prefillOf(name, shapes)).join(' | ')} |`);
+  tellMatrices(names);
   return 0;
 }
 

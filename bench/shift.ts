@@ -14,7 +14,6 @@ import process from 'node:process';
 import type { KvCache } from '../src/execute/executor';
 import { seenOf } from '../src/generate/overflow';
 import { parse } from '../src/node/arguments';
-import { surprise } from '../src/node/commands/perplexity';
 import { open } from '../src/node/open';
 import { planFor } from '../src/runtime/planning';
 import { tokenizerOf } from '../src/runtime/prompt';
@@ -42,12 +41,7 @@ async function main(): Promise<number> {
 
   /** Adds the surprise at the tokens of `part` but the first, which are at positions from `start`. */
   async function predict(cache: KvCache, part: number[], start: number, as: keyof typeof losses): Promise<void> {
-    await executor.prefill(cache, part, start, {
-      onLogits(position, logits) {
-        const next = position - start + 1;
-        if (next < part.length) losses[as].push(surprise(logits, part[next]));
-      },
-    });
+    for (const logProb of await executor.score(cache, part, start)) losses[as].push(-logProb);
   }
 
   async function withCache(work: (cache: KvCache) => Promise<void>): Promise<void> {

@@ -10,17 +10,26 @@
 // GATED: the first half of the tile's rows is gate and the other up. Other flags as in matvec.wgsl.
 // F16: tiles are f16, and so are products and their sums over the 32 columns of a chunk, of which f32 sums are made.
 // Inputs are 16 times smaller there, so that none overflows.
+// INT8: tiles are whole numbers, 16 columns a word, and x is what int8-rows.wgsl makes. Their products are added up
+// over a step of 32 columns, or of 16 where these have scales of their own (HALVES), and then scaled.
 // Defaults: HALF_ROWS = 2; THREAD_TOKENS = 2; ROW_LANES = 8; TOKEN_LANES = 8; SLICE_THREADS = 64; SLICES = 1
-// Defaults: SLICED = false; F16 = false; TILE_ROWS = 32; TILE_TOKENS = 16; OUT_TILE_ROWS = 32; THREADS = 64
-// Defaults: STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1; PART_LANES = 2; PARTS = 1
+// Defaults: SLICED = false; F16 = false; INT8 = false; TOTALS = false; TILE_ROWS = 32; TILE_TOKENS = 16
+// Defaults: OUT_TILE_ROWS = 32; THREADS = 64; STEPS = 4; VECTORS = 2; LINE_ROWS = 4; OCTETS = 1; DECODE_ROWS = 1
+// Defaults: PART_LANES = 2; PARTS = 1
 // Defaults: WEIGHT_VECTORS = 64; INPUT_VECTORS = 32; X_LOADS = 1; BUFFERS = 2; MATRIX = matrix-q4; CHUNKS = 4
-// Defaults: SLICE_CHUNKS = 4; X_STRIDE = 32; GUARDED = false; GATED = false; BIAS = false; OUT_ROWS = 64
+// Defaults: HALVES = false; CODE_UNIT = 1.0; X_CHUNK = 8; X_WORDS = 32
+// Defaults: SLICE_CHUNKS = 4; GUARDED = false; GATED = false; BIAS = false; OUT_ROWS = 64
 #if F16
 enable f16;
 #end
 #include $MATRIX
 #include chunk-scale
-@group(0) @binding(3) var<storage, read> x: array<vec4f>;
+#if INT8
+alias Fetched = vec4u;
+#else
+alias Fetched = vec4f;
+#end
+@group(0) @binding(3) var<storage, read> x: array<Fetched>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 #if BIAS
 @group(0) @binding(6) var<storage, read> bias: array<f32>;
@@ -40,6 +49,15 @@ fn add_products(sum: Sum, w: Four, v: Four) -> Sum {
   return sum + w.xy * v.xy + w.zw * v.zw;
 }
 #else
+#if INT8
+alias Four = vec4u;
+alias Sum = i32;
+const X_SCALE = 1.0;
+
+fn add_products(sum: Sum, w: Four, v: Four) -> Sum {
+  return sum + dot4I8Packed(w.x, v.x) + dot4I8Packed(w.y, v.y) + dot4I8Packed(w.z, v.z) + dot4I8Packed(w.w, v.w);
+}
+#else
 alias Four = vec4f;
 alias Sum = f32;
 const X_SCALE = 1.0;
@@ -49,10 +67,16 @@ fn add_products(sum: Sum, w: Four, v: Four) -> Sum {
   return sum + w.x * v.x + w.y * v.y + w.z * v.z + w.w * v.w;
 }
 #end
+#end
 
-// [slice][of two][row or token][columns / 4]
+// [slice][of two][row or token][columns / 4, of INT8 / 16]
 var<workgroup> weights: array<Four, $BUFFERS * $WEIGHT_VECTORS>;
 var<workgroup> inputs: array<Four, $BUFFERS * $INPUT_VECTORS>;
+#if INT8
+// Of a row the scale and offset of its codes; of a token its unit, and that times the sum of its codes.
+var<workgroup> scalings: array<vec2f, $BUFFERS * $TILE_ROWS>;
+var<workgroup> units: array<vec2f, $BUFFERS * $TILE_TOKENS>;
+#end
 
 fn swizzle(row: u32) -> u32 {
   return (row / $LINE_ROWSu) % $VECTORSu;
@@ -71,32 +95,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let column = lane / $ROW_LANESu;
   let own = 2u * slice;
 
-  // The rows of which this thread decodes octets, and which of each.
-  let part_lane = lane / $TILE_ROWSu;
-#repeat j DECODE_ROWS
-  let tile_row$j = lane % $TILE_ROWSu + $ju * $SLICE_THREADSu;
-#if GATED
-  let row$j = min(first_row + tile_row$j % $OUT_TILE_ROWSu, $OUT_ROWSu - 1u) + select(0u, $OUT_ROWSu, tile_row$j >= $OUT_TILE_ROWSu);
-#else
-  let row$j = min(first_row + tile_row$j, $OUT_ROWSu - 1u);
-#end
-  var held$j = load_chunk(min(slice, $CHUNKSu - 1u), row$j);
-  var scale$j = chunk_scale(min(slice, $CHUNKSu - 1u), row$j);
-  var offset$j = chunk_offset(min(slice, $CHUNKSu - 1u), row$j);
-#end
+#include tile-rows
   // The words of the input that this thread fetches.
 #repeat l X_LOADS
   let x_token$l = (lane + $lu * $SLICE_THREADSu) / $VECTORSu;
   let x_word$l = (lane + $lu * $SLICE_THREADSu) % $VECTORSu;
-  let x_from$l = min(first_token + x_token$l, tokens - 1u) * $X_STRIDEu;
+  let x_from$l = min(first_token + x_token$l, tokens - 1u) * $X_WORDSu;
   let x_to$l = x_token$l * $VECTORSu + (x_word$l ^ swizzle(x_token$l));
+#end
+
+#if INT8
+  // and the units of one token
+  let unit_from = min(first_token + lane, tokens - 1u) * $X_WORDSu + 2u;
 #end
 
 #repeat t THREAD_TOKENS
 #repeat h 2
 #repeat r HALF_ROWS
   var sum$h_$r_$t = Sum();
-#if F16
+#if TOTALS
   var total$h_$r_$t = 0.0;
 #end
 #end
@@ -106,10 +123,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let x_at = column * $VECTORSu;
 
 #repeat l X_LOADS
-  store_input(own * $INPUT_VECTORSu, x_token$l, x_to$l, fetch(x_from$l, slice * 8u + x_word$l));
+  store_input(own, x_token$l, x_to$l, fetch(x_from$l, slice * $X_CHUNKu + x_word$l));
+#end
+#if INT8
+  store_unit(own, lane, fetch(unit_from, slice * $X_CHUNKu));
 #end
 #repeat j DECODE_ROWS
-  store_weights(own * $WEIGHT_VECTORSu, tile_row$j, part_lane, held$j, 0u, scale$j, offset$j);
+  store_weights(own, tile_row$j, part_lane, held$j, 0u, scale$j, offset$j);
 #end
   workgroupBarrier();
   // The last step of all fetches one more, which nobody multiplies.
@@ -127,9 +147,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let to_buffer = own + (step + 1u) % 2u;
       let ends = s + 1u == $STEPSu;
       let next_step = select(s + 1u, 0u, ends);
-      let next_word = select(chunk, chunk + $SLICESu, ends) * 8u + next_step * $VECTORSu;
+      let next_at = select(chunk, chunk + $SLICESu, ends) * $X_CHUNKu;
+      let next_word = next_at + next_step * $VECTORSu;
 #repeat l X_LOADS
       let v$l = fetch(x_from$l, next_word + x_word$l);
+#end
+#if INT8
+      let next_unit = fetch(unit_from, next_at);
 #end
       for (var k = 0u; k < $VECTORSu; k++) {
         let w_from = from_buffer * $WEIGHT_VECTORSu + w_at + (k ^ swizzle(line));
@@ -150,16 +174,40 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         }
 #end
       }
+#if INT8
+#repeat h 2
+#repeat r HALF_ROWS
+      let scaling$h_$r = scalings[from_buffer * $TILE_ROWSu + line + ($hu * $HALF_ROWSu + $ru) * $ROW_LANESu];
+#end
+#end
+#repeat t THREAD_TOKENS
+      {
+        let unit = units[from_buffer * $TILE_TOKENSu + column + $tu * $TOKEN_LANESu];
+#repeat h 2
+#repeat r HALF_ROWS
+        total$h_$r_$t += f32(sum$h_$r_$t) * (scaling$h_$r.x * unit.x);
+#if OFFSET
+        total$h_$r_$t += scaling$h_$r.y * unit.y;
+#end
+        sum$h_$r_$t = Sum();
+#end
+#end
+      }
+#end
+#end
 #repeat j DECODE_ROWS
       if (ends) {
         held$j = next$j;
         scale$j = next_scale$j;
         offset$j = next_offset$j;
       }
-      store_weights(to_buffer * $WEIGHT_VECTORSu, tile_row$j, part_lane, held$j, next_step, scale$j, offset$j);
+      store_weights(to_buffer, tile_row$j, part_lane, held$j, next_step, scale$j, offset$j);
 #end
 #repeat l X_LOADS
-      store_input(to_buffer * $INPUT_VECTORSu, x_token$l, x_to$l, v$l);
+      store_input(to_buffer, x_token$l, x_to$l, v$l);
+#end
+#if INT8
+      store_unit(to_buffer, lane, next_unit);
 #end
       workgroupBarrier();
     }
@@ -200,7 +248,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let token = first_token + column + $tu * $TOKEN_LANESu;
     if (token < tokens) {
 #repeat r HALF_ROWS
-#if F16
+#if TOTALS
       let value$r = total0_$r_$t / X_SCALE;
       let other$r = total1_$r_$t / X_SCALE;
 #else
@@ -220,32 +268,67 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #end
 }
 
-// A word of an input's row, four columns.
-fn fetch(row: u32, word: u32) -> vec4f {
+// A word of an input's row.
+fn fetch(row: u32, word: u32) -> Fetched {
 #if GUARDED
-  return select(vec4f(0.0), x[row + word], word < $X_STRIDEu);
+  return select(Fetched(), x[row + word], word < $X_WORDSu);
 #else
   return x[row + word];
 #end
 }
 
-fn store_input(at: u32, token: u32, to: u32, values: vec4f) {
+fn store_input(buffer: u32, token: u32, to: u32, values: Fetched) {
   if (token < $TILE_TOKENSu) {
-    inputs[at + to] = Four(values * X_SCALE);
+#if INT8
+    inputs[buffer * $INPUT_VECTORSu + to] = values;
+#else
+    inputs[buffer * $INPUT_VECTORSu + to] = Four(values * X_SCALE);
+#end
   }
 }
 
-// This thread's octets of a step of a chunk, as values.
-fn store_weights(at: u32, tile_row: u32, part_lane: u32, chunk: Chunk, step: u32, scale: f32, offset: f32) {
+#if INT8
+fn store_unit(buffer: u32, token: u32, word: Fetched) {
+  if (token < $TILE_TOKENSu) {
+    units[buffer * $TILE_TOKENSu + token] = bitcast<vec2f>(word.xy);
+  }
+}
+
+// Four codes, one a byte.
+fn packed(codes: vec4f) -> u32 {
+  return pack4xI8(vec4i(codes));
+}
+#end
+
+// This thread's part of a step of a chunk: octets as values, or two of them as codes.
+fn store_weights(buffer: u32, tile_row: u32, part_lane: u32, chunk: Chunk, step: u32, scale: f32, offset: f32) {
+  let to = buffer * $WEIGHT_VECTORSu + tile_row * $VECTORSu;
+#if INT8
+  if (part_lane == 0u) {
+#if HALVES
+    let own_scale = select(chunk.scale.x, chunk.scale.y, step == 1u);
+#else
+    let own_scale = scale * $CODE_UNIT;
+#end
+    scalings[buffer * $TILE_ROWSu + tile_row] = vec2f(own_scale, offset);
+  }
+#end
 #repeat p PARTS
   {
     let part = part_lane + $pu * $PART_LANESu;
+#if INT8
+    if (part < $VECTORSu) {
+      let one = octet(chunk, 2u * (step * $VECTORSu + part));
+      let two = octet(chunk, 2u * (step * $VECTORSu + part) + 1u);
+      weights[to + (part ^ swizzle(tile_row))] = vec4u(packed(one.a), packed(one.b), packed(two.a), packed(two.b));
+    }
+#else
     if (part < $OCTETSu) {
       let values = octet(chunk, step * $OCTETSu + part);
-      let to = at + tile_row * $VECTORSu;
       weights[to + ((2u * part) ^ swizzle(tile_row))] = Four(values.a * scale + offset);
       weights[to + ((2u * part + 1u) ^ swizzle(tile_row))] = Four(values.b * scale + offset);
     }
+#end
   }
 #end
 }

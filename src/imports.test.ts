@@ -4,7 +4,7 @@ import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const SRC = 'src';
-const PURE = ['model', 'text', 'formats', 'memory', 'lora'];
+const PURE = ['model', 'text', 'formats', 'memory', 'lora', 'constraint'];
 
 /** Direct neighbours below each room; a room may import from everything under it. Pure rooms may use each other. */
 const BELOW: Record<string, string[]> = {

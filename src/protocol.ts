@@ -37,6 +37,13 @@ export interface EngineOptions {
    */
   kv?: 'f16' | 'f32' | 'int8';
   /**
+   * How the inputs of products are held. 'auto' (default): as they are computed, or where that is faster in 16 bits: on
+   * the CPU for one token with quantised weights, on a GPU with f16 for prompts. 'f32': as they are computed. 'int8':
+   * on a GPU with integer dot products, in 8 bits for a prompt's products with quantised weights, where that is faster,
+   * a second rounding (bench/int8.md); the CPU and other GPUs take 'auto', and `activationsReason` says why.
+   */
+  activations?: 'auto' | 'f32' | 'int8';
+  /**
    * Positions of the KV cache: 'auto' (default) as many as the conversation needs, 'full' the whole context, or a
    * number.
    */
@@ -241,10 +248,45 @@ export interface TemplateOptions {
    * typed is text.
    */
   parseSpecial?: boolean;
+  /**
+   * true: the last message is not answered but continued, in its own turn; the answer's text is what comes behind it.
+   * Default: false.
+   */
+  continueFinalMessage?: boolean;
+}
+
+/** A tool that a model may call, as JSON can say it. */
+export interface ToolDefinition {
+  /** What the model calls it by: letters, digits, _, - and ., 64 at most, unlike that of any other tool. */
+  name: string;
+  /** What it does, for the model. */
+  description?: string;
+  /** JSON Schema of its arguments, an object. Default: it takes none. */
+  parameters?: Record<string, unknown>;
+}
+
+/** A tool as OpenAI's clients write it, and as chat templates are given it. */
+export interface FunctionTool {
+  /** The kind of tool. */
+  type: 'function';
+  /** The tool itself. */
+  function: ToolDefinition;
+}
+
+/** Which tools a prompt tells the model of. */
+export interface ToolOptions {
+  /** Tools that the model may call. Default: none. */
+  tools?: readonly (ToolDefinition | FunctionTool)[];
+  /**
+   * How calls are written where the model's chat template knows no tools, or has no form of calls that is known here.
+   * 'auto' (default) describes them in the system message, and calls are JSON (the generic form); that is said in
+   * `note`. 'native' throws invalid-option.
+   */
+  toolForm?: 'auto' | 'native';
 }
 
 /** How a prompt is made of messages. */
-export interface PromptOptions extends TemplateOptions {
+export interface PromptOptions extends TemplateOptions, ToolOptions {
   /** Whether the prompt ends with the opening of the assistant's turn. Default: true. */
   addGenerationPrompt?: boolean;
 }
@@ -363,6 +405,28 @@ export interface SamplingOptions extends TemplateOptions {
    * (default).
    */
   speculate?: 'off' | 'prompt';
+  /**
+   * A JSON Schema (2020-12): the answer is JSON that is valid under it, its properties in the schema's order. What
+   * cannot be held to throws invalid-option with its place, before the first token. One of `schema`, `pattern`,
+   * `choice` and `grammar` at most; a thought before the answer is free. Default: none.
+   */
+  schema?: Record<string, unknown> | null;
+  /** A regular expression in JavaScript's syntax (flag u): the answer as a whole matches it. Default: none. */
+  pattern?: string | null;
+  /** The answer is one of these texts. Default: none. */
+  choice?: readonly string[] | null;
+  /** A grammar in GBNF, as llama.cpp reads it: the answer is what its rule `root` says. Default: none. */
+  grammar?: string | null;
+  /**
+   * Text that a constraint leaves no choice about (keys, punctuation) is taken as the tokenizer itself writes it, in
+   * one pass. Default: true; false draws each of its tokens.
+   */
+  forced?: boolean;
+  /**
+   * Most tokens that a model which thinks may think before it answers; then its thought is closed for it. Default: as
+   * many as the answer may have.
+   */
+  maxThinkingTokens?: number | null;
 }
 
 export interface GenerateRequest {
@@ -373,6 +437,11 @@ export interface GenerateRequest {
   conversation?: number;
   input: { messages: MessageInput[] } | { prompt: string } | { ids: number[] };
   options: SamplingOptions;
+  /** tools that may be called; `choice`: whether one must be, or which, or none, where the form lets that be asked */
+  tools?: Omit<ToolOptions, 'tools'> & {
+    tools: readonly FunctionTool[];
+    choice?: 'auto' | 'required' | 'answer' | { name: string };
+  };
   /** a saved cache to begin with, where the conversation holds nothing; what cannot be used is noted and computed */
   saved?: string;
   /** ids that this answer had when it was cut off: they are told again, then it goes on (give it the same seed) */
@@ -413,26 +482,58 @@ export interface TokenMessage {
   ids: number[];
   /** of these ids, where they were asked for and were not told before (GenerateRequest.made) */
   logprobs?: TokenLogprob[];
-  /** what the text is: thought before the answer, or the marks around that; absent: the answer's */
-  type?: 'reasoning' | 'mark';
+  /** what the text is: thought before the answer, marks around that or around calls, a call; absent: the answer's */
+  type?: 'reasoning' | 'mark' | 'tool-call';
+  /** what the model wrote, where that is not the text */
+  raw?: string;
+  call?: ToolCallPart;
   prefill?: Prefill;
+}
+
+/** A call of a tool that the model made. */
+export interface ParsedCall {
+  /** What the tool's result names as `tool_call_id`. */
+  id: string;
+  /** The tool's name, as the model wrote it. */
+  name: string;
+  /** Its arguments; null where they cannot be read: see `error`. They are not checked against the tool's parameters. */
+  arguments: Record<string, unknown> | null;
+  /** The call as the model wrote it. */
+  text: string;
+  /** Why it cannot be made: arguments that are no JSON object or are cut off, or a tool that does not exist. */
+  error?: string;
+}
+
+/** Which call a piece of an answer is of. */
+export interface ToolCallPart {
+  /** Its number in the answer, from 0. */
+  index: number;
+  /** What the tool's result names as `tool_call_id`. */
+  id: string;
+  /** The tool's name. */
+  name: string;
+  /** The call as a whole, with its last piece. */
+  whole?: ParsedCall;
 }
 
 /** A piece of an answer, as it comes. */
 export interface AnswerPart {
-  /** 'reasoning': thought before the answer. 'text': the answer itself. */
-  type: 'reasoning' | 'text';
-  /** The piece; never empty. */
+  /** 'reasoning': thought before the answer. 'text': the answer itself. 'tool-call': a call of a tool. */
+  type: 'reasoning' | 'text' | 'tool-call';
+  /** The piece; never empty, but for the first and the last of a call. Of a call: the arguments' JSON, as it grows. */
   text: string;
   /** Of the tokens that have come since the piece before, where `logprobs` was asked for. */
   logprobs?: TokenLogprob[];
+  /** Of a call: which one, and in its last piece the whole. */
+  call?: ToolCallPart;
 }
 
 /**
- * Why an answer ended. 'stop': the model ended it, or a stop text came. 'length': it has `maxNewTokens`. 'aborted': it
- * was stopped by stop(), its signal, or by who left the loop.
+ * Why an answer ended. 'stop': the model ended it, or a stop text came. 'tool-calls': the model ended it, and waits for
+ * what the tools say. 'length': it has `maxNewTokens`. 'aborted': it was stopped by stop(), its signal, or by who left
+ * the loop.
  */
-export type FinishReason = 'stop' | 'length' | 'aborted';
+export type FinishReason = 'stop' | 'tool-calls' | 'length' | 'aborted';
 
 /** An answer as a whole. */
 export interface GenerateResult {
@@ -445,7 +546,9 @@ export interface GenerateResult {
    * marks for it.
    */
   reasoning: string;
-  /** All that the model wrote: reasoning, its marks, and the answer. */
+  /** Calls of tools that the model made, in order; [] where there are none. */
+  toolCalls: ParsedCall[];
+  /** All that the model wrote: reasoning, marks, calls, and the answer. */
   raw: string;
   /** Of each token, in the order of `ids`; absent where `logprobs` was not asked for. Those of `made` are not known. */
   logprobs?: TokenLogprob[];
@@ -460,6 +563,11 @@ export interface GenerateResult {
    * null: nothing.
    */
   note: string | null;
+  /**
+   * Where chat() made calls of tools: the messages that came before this answer, the assistant's calls and what the
+   * tools said. Absent: it made none.
+   */
+  messages?: MessageInput[];
   /** The options that were in effect, the model's own defaults and the random seed included. */
   options?: Required<SamplingOptions>;
 }
@@ -542,6 +650,8 @@ export interface ModelInfo {
     memoryBudget: number | null;
     chatTemplate: string | null;
   };
+  /** Why `activations` is not int8, where that was asked for and is not: one sentence. */
+  activationsReason?: string;
   /** Why the model is not kept for the next visit, when it is not: one sentence. */
   storageReason?: string;
   /**
@@ -551,9 +661,9 @@ export interface ModelInfo {
   weightTypes: Record<string, { count: number; bytes: number }>;
   /**
    * Names of the kernel variants that run. On the CPU `cpu` is 'webassembly-simd, 4 threads', with the reason where
-   * there are fewer than there should be; one token's products with quantised weights have inputs of 16 bits there
-   * (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is not WebAssembly, as where the
-   * page's policy forbids that.
+   * there are fewer than there should be; unless `activations` is 'f32', one token's products with quantised weights
+   * have inputs of 16 bits there (logits move by less than 1e-3 of their scale). Or it is 'javascript: ' and why it is
+   * not WebAssembly, as where the page's policy forbids that.
    */
   variants: Readonly<Record<string, string>>;
   /**
@@ -704,6 +814,95 @@ export interface PlanQuery
   memoryBudget?: number | null;
 }
 
+/**
+ * How one vector is made of the hidden states of a text's tokens, in sentence-transformers' words: that of the first
+ * ('cls') or the last token, their mean, their sum by the root of their number, their mean weighted by position, or the
+ * largest of each dimension. Special tokens count.
+ */
+export type Pooling = 'lasttoken' | 'mean' | 'cls' | 'max' | 'mean_sqrt_len_tokens' | 'weightedmean';
+
+/** How texts become vectors. What is absent is as the model's own sentence-transformers files say. */
+export interface EmbedOptions {
+  /**
+   * How one vector is made of many. Without such files: 'lasttoken', and 'mean' where the checkpoint has no head, as
+   * sentence-transformers has it.
+   */
+  pooling?: Pooling;
+  /** Whether vectors have the length 1. Without such files: false. */
+  normalize?: boolean;
+  /**
+   * Values that are kept of each vector, the first of them, for models that were trained for that (Matryoshka); vectors
+   * of length 1 have it again afterwards. Default: all.
+   */
+  dimensions?: number;
+  /**
+   * Name of the prompt that is put before each text, e.g. 'query'; '' puts none. Default: the model's default prompt,
+   * where it has one.
+   */
+  prompt?: string;
+}
+
+export interface EmbedRequest {
+  id: number;
+  texts: readonly string[];
+  options: EmbedOptions;
+}
+
+/** Vectors of texts. */
+export interface Embeddings {
+  /** A vector of each text, in their order. */
+  embeddings: Float32Array[];
+  /** The ids of each text as the model read it: prompt and special tokens included. */
+  ids: number[][];
+  /** Values of a vector. */
+  dimensions: number;
+  /** Tokens of all texts together. */
+  tokens: number;
+}
+
+/** How documents are judged. */
+export interface RerankOptions {
+  /**
+   * What the document is judged for. Default: 'Given a web search query, retrieve relevant passages that answer the
+   * query'.
+   */
+  instruction?: string;
+}
+
+export interface RerankRequest {
+  id: number;
+  pairs: readonly { query: string; document: string }[];
+  options: RerankOptions;
+}
+
+/** How well documents answer a query. */
+export interface Ranking {
+  /** Of each document, in their order, the probability (0 to 1) that it does. */
+  scores: number[];
+  /** Tokens of all prompts together. */
+  tokens: number;
+  /** Of these, tokens that were not computed again, as the prompt before began with them. */
+  reusedTokens: number;
+}
+
+export interface ScoreRequest {
+  id: number;
+  texts: readonly (string | readonly number[])[];
+}
+
+/** How likely the model finds a text. */
+export interface TextScore {
+  /** The text's ids, with the beginning-of-text token where the tokenizer puts one. */
+  ids: number[];
+  /**
+   * Natural logarithms of the probability of each id after those before it, without temperature or any other sampling
+   * rule: logProbs[i] is that of ids[i + 1], as nothing says how likely the first is.
+   */
+  logProbs: Float64Array;
+  /** Sum of logProbs: the logarithm of the probability of all that follows the first id. */
+  sum: number;
+}
+
 /** The worker's face. One model a worker. */
 export interface WorkerApi {
   /**
@@ -716,6 +915,12 @@ export interface WorkerApi {
   inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
   setLora(request: LoraRequest): Promise<ModelInfo>;
+  /** @throws invalid-option, context-overflow, out-of-memory, unsupported-architecture, corrupt-checkpoint, aborted */
+  embed(request: EmbedRequest): Promise<Embeddings>;
+  /** @throws invalid-option for a model that is no reranker; context-overflow, out-of-memory, aborted */
+  rerank(request: RerankRequest): Promise<Ranking>;
+  /** @throws invalid-option, context-overflow, out-of-memory, aborted */
+  score(request: ScoreRequest): Promise<TextScore[]>;
   /**
    * Saves a conversation's cache under a name.
    * @param id what cancel() takes
@@ -732,9 +937,14 @@ export interface WorkerApi {
   /** What is saved here, the newest first; needs no load. */
   savedCaches(): Promise<SavedCache[]>;
   deleteSavedCache(name: string): Promise<void>;
+  /**
+   * Copies a conversation's cache to another one, when the answers under way are done; where there is no room for it,
+   * the other one has none, and computes what it is asked.
+   */
+  cloneCache(from: number, to: number): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
-  /** Stops load, generate, setLora or saveCache number `id`; unknown ids are ignored. */
+  /** Stops load, generate, setLora, embed, rerank, score or saveCache number `id`; unknown ids are ignored. */
   cancel(id: number): Promise<void>;
   /**
    * Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow

@@ -73,8 +73,16 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('int16')]: [
     { args: `--model ${TINY} --tokens 40 --new-tokens 3 --pairs 1`, says: /^greedy ids: 3 of 3 equal/m },
   ],
+  [bench('int8')]: [{ args: `--model ${TINY} --tokens 24 --new-tokens 3`, says: /^greedy ids after 48: /m }],
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
+  ],
+  [bench('constrained')]: [
+    {
+      args: `--model ${TINY} --schemas 3 --pairs 1 --new-tokens 8 --only decode --backend cpu`,
+      says: /^\| ten fixed keys \| [\d.]+ \|/m,
+    },
+    { args: `--model ${TINY} --schemas 3 --only masks --backend cpu`, says: /^\| 262144 \| .* 3, 0, 0, 0 \|/m },
   ],
   [bench('first-token')]: [
     { args: `--latency 0 --mbit 1000 --runs 1 --model ${TINY}`, says: /^\| without \|( .+ \|){7}$/m },

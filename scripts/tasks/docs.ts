@@ -7,6 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ENGINE_OPTIONS } from '../../src/options/engine.ts';
+import { TOOL_OPTIONS } from '../../src/options/load.ts';
+import { EMBED_OPTIONS, RERANK_OPTIONS } from '../../src/options/reading.ts';
 import { REQUEST_OPTIONS } from '../../src/options/request.ts';
 import { allowed, namedInText, type Spec, type Specs } from '../../src/options/spec.ts';
 import { emitTypes } from './emit-types.ts';
@@ -183,7 +185,11 @@ export function optionsPage(): string {
     '',
     '## Of an answer: `chat()`, `generate()`, `ask()`',
     '',
-    ...optionTable(REQUEST_OPTIONS),
+    ...optionTable({ ...REQUEST_OPTIONS, ...TOOL_OPTIONS }),
+    '',
+    '## Of vectors and rankings: `embed()`, `rerank()`',
+    '',
+    ...optionTable({ ...EMBED_OPTIONS, ...RERANK_OPTIONS }),
     '',
   ].join('\n');
 }

@@ -19,11 +19,12 @@ const NOT_FIRST = named(['worker-text', ...[...Object.keys(LATER), ...EXECUTORS]
 
 /** KB = 1,000 bytes. Where a limit is raised, the reason stands beside it. */
 export const ENTRIES = [
-  // 12, and 1 for the names and ranges of 31 options of sampling
-  { name: 'library', entry: 'dist/index.js', limitKB: 13 },
-  // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have; 1 for the options
-  // of sampling
-  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 31 },
+  // 12, and 0.5 for the names and ranges of 31 options of sampling, 0.5 for embed(), rerank() and score(); 1 for tools in
+  // the page (the loop itself is fetched when there are tools), clones of conversations, objects
+  { name: 'library', entry: 'dist/index.js', limitKB: 14 },
+  // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have; 3 for what the
+  // library got
+  { name: 'widget', entry: 'dist/embed/nibble-chat.js', limitKB: 33 },
   // 125, and 5 for Jinja as a whole (methods, filters, tests, numbers), 5 for answers: reasoning apart, what was typed
   // as text, roles and parts of messages, what generation_config asks; 4 for adapters that bring whole tensors and
   // folders as people have them; 3 for files that change while they download; 2 for servers that are silent, busy,
@@ -33,14 +34,17 @@ export const ENTRIES = [
   // decode(); 2 for products of 16 bits and activations in WebAssembly, 3 for threads; 1 for what is fetched ahead by
   // how much is missing, and written without waiting; 1 for chunks that are lent, and their checksum; 19 for kernels of
   // real GPUs (attention and products in tiles, subgroups, scales of two levels, a sampler of many workgroups), for
-  // choosing among them (6), and for steps ahead; 9 for sampling: every rule that transformers and llama.cpp have, in
-  // both executors (5), log-probabilities (1), the options, defaults of models, and bytes of tokens
-  { name: 'their worker', entry: 'dist/worker.js', limitKB: 187 },
+  // choosing among them (6), and for steps ahead; 1 for activations of int8 on request; 8 for sampling: every rule that
+  // transformers and llama.cpp have, in both executors (5), log-probabilities (1), the options (1), and bytes of
+  // tokens; 7 for embeddings (the files of sentence-transformers, pooling), reranking and how likely a text is; 12 for
+  // tools (forms of calls, their parser and grammars, prompts with tools); 23 for answers under a constraint
+  { name: 'their worker', entry: 'dist/worker.js', limitKB: 229 },
   // 103, and 2 for what decode() asks at each draw: masks, biases, drafts, and the plan of where the CPU's weights lie;
   // 1 for what is fetched ahead by how much is missing, and written without waiting, 1 for threads and isolation, and 1
-  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, as in the worker; 7 for
-  // sampling
-  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 127 },
+  // for chunks that are lent, and their checksum; 12 for kernels of real GPUs and steps ahead, and 1 for activations of
+  // int8, as in the worker; 6 for sampling; 2 for the engine's and the executors' part of embeddings, reranking and
+  // likelihoods; 2 for what else the library got
+  { name: 'chat page', entry: 'dist/site/index.html', limitKB: 131 },
 ];
 
 /**

@@ -3,6 +3,7 @@
  * tensor. Opening one reads headers only. formats/ turns bytes into meaning; this file fixes the interface between
  * where bytes come from (source.ts), what they mean and who takes them (execute/).
  */
+import type { EmbeddingModules } from '../formats/embedding-modules';
 import type { JsonObject } from '../formats/json';
 import type { RowSlice, TensorInfo } from '../formats/matrix';
 
@@ -19,6 +20,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** tensors of number types that no weight has here: the type by name */
   readonly unread?: ReadonlyMap<string, string>;
+  /** of a model that sentence-transformers saved: how its texts become vectors */
+  readonly modules?: EmbeddingModules;
   /** what the person should know of it: whole sentences */
   readonly notes: readonly string[];
   /** the weight files, in the order that `tensors` lie in them */

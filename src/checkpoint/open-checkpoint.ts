@@ -94,6 +94,7 @@ export function checkpointOf(layout: FileLayout, source: Source): Checkpoint {
     tokenizer: layout.tokenizer,
     tensors,
     unread: layout.unread,
+    ...(layout.modules && { modules: layout.modules }),
     notes: layout.notes ?? [],
     files: layout.files.map(({ path }) => path),
     totalBytes: layout.totalBytes,

@@ -1,9 +1,55 @@
 /** An answer under way: its text as it comes, and its result at the end. */
 import { NibbleError } from '../errors';
-import type { AnswerPart, GenerateResult, Prefill, SamplingOptions, TokenLogprob, TokenMessage } from '../protocol';
+import type {
+  AnswerPart,
+  FunctionTool,
+  GenerateResult,
+  Prefill,
+  SamplingOptions,
+  TokenLogprob,
+  TokenMessage,
+  ToolDefinition,
+  ToolOptions,
+} from '../protocol';
+
+/**
+ * A tool that a model may call. With `run`, chat() makes the calls by itself; without, the answer ends with its calls.
+ */
+export interface Tool extends ToolDefinition {
+  /**
+   * Makes a call, in the page. What it returns is told to the model: a text as it stands, all else as JSON; of what it
+   * throws, the message.
+   * @param args - the arguments, as the model wrote them: they are not checked against `parameters`
+   * @param context - `signal` fires when the answer is stopped: what comes after that is not waited for
+   */
+  run?(args: Record<string, unknown>, context: { signal: AbortSignal }): unknown;
+}
+
+/**
+ * Whether tools are called. 'auto' (default): as the model likes. 'none': it is not told of them. 'required': the
+ * answer is a call; `{ name }`: of that tool. The last two bind the first step only, where chat() makes the calls.
+ */
+export type ToolChoice = 'auto' | 'none' | 'required' | { name: string };
+
+/** Tools of one answer. */
+export interface CallOptions extends Omit<ToolOptions, 'tools'> {
+  /**
+   * Tools that the model may call, by unlike names. Where they have functions (`run`), chat() makes the calls, tells
+   * the model what came of them, and goes on until it answers. Default: none.
+   */
+  tools?: readonly (Tool | FunctionTool)[];
+  /** Whether, and which, tools are called. Default: 'auto'. */
+  toolChoice?: ToolChoice;
+  /**
+   * How many answers with calls are followed by another, where chat() makes the calls, at most. In the generic form the
+   * last one is a text; in others its calls, if it makes some, are left to the caller: `finish: 'tool-calls'`.
+   * Default: 8.
+   */
+  maxToolSteps?: number;
+}
 
 /** Options of one answer. */
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, CallOptions {
   /** Stops the answer when it fires: its result has `finish: 'aborted'` and what there is. */
   signal?: AbortSignal;
   /**
@@ -28,8 +74,22 @@ export interface Answer extends AsyncIterable<string> {
    * worker-failed or disposed.
    */
   readonly result: Promise<GenerateResult>;
-  /** What was thought before the answer, and the answer, as they come; iterated in the place of the answer itself. */
+  /**
+   * What was thought before the answer, calls of tools, and the answer, as they come; iterated in the place of the
+   * answer itself.
+   */
   readonly parts: AsyncIterable<AnswerPart>;
+  /**
+   * The answer's JSON as far as it has come, for answers under a `schema`: each piece that says more gives a value of
+   * what there is, the last of them the whole. Iterated in the place of the answer itself. Of an answer that was cut it
+   * ends with the part that there is.
+   */
+  readonly objects: AsyncIterable<unknown>;
+  /**
+   * The answer's JSON, when it is complete.
+   * @throws what `result` throws; invalid-option where the answer is no whole JSON, as one that its limit has cut
+   */
+  object<T = unknown>(): Promise<T>;
   /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
   text(): Promise<string>;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
@@ -40,10 +100,14 @@ export interface Answer extends AsyncIterable<string> {
 
 export type PieceType = NonNullable<TokenMessage['type']> | 'text';
 
+/** Takes pieces of an answer. @param more what was written, where that is not the text, and which call it is of */
+export type Push = (type: PieceType, text: string, more?: Pick<TokenMessage, 'raw' | 'call' | 'logprobs'>) => void;
+
 /** A queue between the port that brings pieces and the loop that takes them. */
 export class AnswerQueue implements Answer {
   readonly result: Promise<GenerateResult>;
   readonly parts: AsyncIterable<AnswerPart> = { [Symbol.asyncIterator]: () => this.#once() };
+  readonly objects: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => objectsOf(this.#once()) };
   #pieces: AnswerPart[] = [];
   #received = 0;
   #wake: () => void = () => {};
@@ -53,23 +117,25 @@ export class AnswerQueue implements Answer {
   /**
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
    * @param stopping aborted when the loop is left early
+   * @param expected how many characters the pieces of an answer have, as they were written
    */
   constructor(
-    start: (push: (type: PieceType, text: string, logprobs?: TokenLogprob[]) => void) => Promise<GenerateResult>,
+    start: (push: Push) => Promise<GenerateResult>,
     readonly stopping: AbortController,
+    expected = ({ raw }: GenerateResult): number => raw.length,
   ) {
     // of tokens that have completed no piece yet
     let told: TokenLogprob[] = [];
-    const push = (type: PieceType, text: string, logprobs: TokenLogprob[] = []) => {
-      this.#received += text.length;
+    const push: Push = (type, text, { raw = text, call, logprobs = [] } = {}) => {
+      this.#received += raw.length;
       told.push(...logprobs);
-      if (text && type !== 'mark') {
-        this.#pieces.push({ type, text, ...(told.length > 0 && { logprobs: told }) });
+      if ((text || call) && type !== 'mark') {
+        this.#pieces.push({ type, text, ...(call && { call }), ...(told.length > 0 && { logprobs: told }) });
         told = [];
       }
       this.#wake();
     };
-    this.result = this.#finish(start(push));
+    this.result = this.#finish(start(push), expected);
     // whoever only iterates learns of a failure there
     this.result.catch(() => {});
   }
@@ -86,10 +152,18 @@ export class AnswerQueue implements Answer {
     return (await this.result).text;
   }
 
-  async #finish(outcome: Promise<GenerateResult>): Promise<GenerateResult> {
+  async object<T = unknown>(): Promise<T> {
+    const result = await this.result;
+    return (await import('./partial-json')).wholeJson(result) as T;
+  }
+
+  async #finish(
+    outcome: Promise<GenerateResult>,
+    expected: (result: GenerateResult) => number,
+  ): Promise<GenerateResult> {
     try {
       const result = await outcome;
-      while (this.#received < result.raw.length) await this.#more();
+      while (this.#received < expected(result)) await this.#more();
       return result;
     } finally {
       this.#done = true;
@@ -141,4 +215,8 @@ export class AnswerQueue implements Answer {
 
 async function* texts(parts: AsyncIterable<AnswerPart>): AsyncGenerator<string> {
   for await (const { type, text } of parts) if (type === 'text') yield text;
+}
+
+async function* objectsOf(parts: AsyncIterable<AnswerPart>): AsyncGenerator<unknown> {
+  yield* (await import('./partial-json')).partialJson(parts);
 }

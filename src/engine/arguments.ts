@@ -71,6 +71,15 @@ export function textOf(name: string, given: unknown): string {
   return typeof given === 'string' ? given : refuse(name, given, 'a text');
 }
 
+/** A list of texts, of one that stands alone too. @throws invalid-option */
+export function textsOf(name: string, given: unknown): string[] {
+  const list = typeof given === 'string' ? [given] : given;
+  const allowed = 'a text or a list of at least one text';
+  if (!Array.isArray(list) || list.length === 0) return refuse(name, given, allowed);
+  const other = list.findIndex((text) => typeof text !== 'string');
+  return other < 0 ? [...list] : refuse(`${name}[${other}]`, list[other], 'a text');
+}
+
 /** A query as the worker takes it. @throws invalid-option */
 export function planQuery(query: PlanQuery): PlanQuery {
   const checked = checkOptions<Omit<PlanQuery, 'conversation'>>(PLAN_QUERY, query);

@@ -2,8 +2,16 @@
 import { NibbleError } from '../errors';
 import { GENERATE_OPTIONS } from '../options/load';
 import { checkOptions, over } from '../options/spec';
-import type { MessageInput, PlanInfo, PlanQuery, PromptOptions, SamplingOptions, SavedCache } from '../protocol';
-import type { Answer, GenerateOptions } from './answer';
+import type {
+  GenerateResult,
+  MessageInput,
+  PlanInfo,
+  PlanQuery,
+  PromptOptions,
+  SamplingOptions,
+  SavedCache,
+} from '../protocol';
+import type { Answer, CallOptions, GenerateOptions } from './answer';
 import { messagesOf, textOf } from './arguments';
 import { disposable } from './disposable';
 
@@ -29,10 +37,17 @@ export interface Chats {
   close(): Promise<void>;
   save(name: string, signal?: AbortSignal): Promise<SavedCache>;
   restore(name: string): Promise<number | null>;
+  /** The same for another conversation, which begins with a copy of this one's cache. */
+  clone(): Chats;
+  /** that it has in the worker */
+  readonly number: number;
 }
 
-/** How a conversation begins. Its sampling options are what every answer takes that is not told otherwise. */
-export interface ConversationOptions extends SamplingOptions {
+/**
+ * How a conversation begins. Its sampling options, and its tools, are what every answer takes that is not told
+ * otherwise.
+ */
+export interface ConversationOptions extends SamplingOptions, CallOptions {
   /** The system prompt: what the model is told first. Default: none. */
   system?: string;
   /** Positions that it may take, where that is less than the model was loaded for. */
@@ -46,6 +61,24 @@ export interface ConversationOptions extends SamplingOptions {
   saved?: string;
 }
 
+/** What an answer is kept as; null: it did not come to a word. @internal */
+export function assistantMessage(result: Pick<GenerateResult, 'text' | 'reasoning' | 'toolCalls' | 'finish'>) {
+  const { text, reasoning, toolCalls, finish } = result;
+  const called = finish === 'tool-calls' ? toolCalls : [];
+  if (!text && !reasoning && called.length === 0) return null;
+  const calls = called.map(({ id, name, arguments: said }) => ({
+    id,
+    type: 'function' as const,
+    function: { name, arguments: said ?? {} },
+  }));
+  return {
+    role: 'assistant',
+    content: text,
+    ...(reasoning && { reasoning_content: reasoning }),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  } satisfies MessageInput;
+}
+
 /** A conversation with a cache of its own: see Engine.conversation(). */
 export class Conversation {
   /** What was said, the system prompt first; grows with each answer that came to a word. */
@@ -53,42 +86,51 @@ export class Conversation {
   /** dispose(), for `await using` */
   declare [Symbol.asyncDispose]: () => Promise<void>;
   readonly #engine: Chats;
+  readonly #options: ConversationOptions;
   readonly #saved: string | undefined;
   readonly #template: PromptOptions;
   /** the answer to the last question, while it is under way; it settles without a failure */
   #under: { ended: Promise<void>; stopped: () => boolean } | null = null;
 
   /** @internal applications use Engine.conversation() */
-  constructor(engine: Chats, { system, messages = [], saved, templateOptions, parseSpecial }: ConversationOptions) {
+  constructor(engine: Chats, { system, messages = [], saved, ...options }: ConversationOptions) {
+    const { templateOptions, parseSpecial, tools, toolChoice, toolForm } = options;
     this.#engine = engine;
-    this.#template = { templateOptions, parseSpecial };
+    this.#options = options;
+    this.#template = { templateOptions, parseSpecial, tools: toolChoice === 'none' ? undefined : tools, toolForm };
     this.#saved = saved;
     if (system) this.messages.push({ role: 'system', content: system });
     this.messages.push(...messages);
   }
 
   /**
-   * Asks, and keeps question and answer, and what was thought before it as `reasoning_content`; an answer that was
-   * stopped is kept as far as it came, and of a failed one, or one that did not come to a word, nothing is kept. Behind
-   * an answer that was just stopped it waits until that has ended.
+   * Asks, and keeps question and answer, what was thought before it as `reasoning_content`, and calls of tools with
+   * what they said; an answer that was stopped is kept as far as it came, without calls that nobody answered, and of a
+   * failed one, or one that did not come to a word, nothing is kept. Behind an answer that was just stopped it waits
+   * until that has ended.
+   * @param content - the question, or messages: what the tools said, where the calls of the last answer were left to
+   * the caller
    * @throws invalid-option while another answer is under way that nobody stopped
    */
-  ask(content: string, options: GenerateOptions = {}): Answer {
+  ask(content: string | readonly MessageInput[], options: GenerateOptions = {}): Answer {
     const before = this.#under;
     if (before && !before.stopped())
       throw new NibbleError('invalid-option', 'An answer is under way: wait for it, or stop it.');
-    const question: MessageInput = { role: 'user', content: textOf('content', content) };
+    const questions: MessageInput[] = Array.isArray(content)
+      ? messagesOf(content)
+      : [{ role: 'user', content: textOf('content', content) }];
     const answer = this.#engine.chat(async () => {
       await before?.ended;
-      return [...this.messages, question];
+      return [...this.messages, ...questions];
     }, options);
     const end = () => {
       if (this.#under === under) this.#under = null;
     };
     // first to hear of the end, so that whoever awaits it may ask again at once
-    const ended = answer.result.then(({ text, reasoning }) => {
-      const thought = reasoning ? { reasoning_content: reasoning } : {};
-      if (text || reasoning) this.messages.push(question, { role: 'assistant', content: text, ...thought });
+    const ended = answer.result.then((result) => {
+      const before = result.messages ?? [];
+      const last = assistantMessage(result);
+      if (last || before.length > 0) this.messages.push(...questions, ...before, ...(last ? [last] : []));
       end();
     }, end);
     const under = { ended, stopped: () => answer.stopped };
@@ -180,6 +222,20 @@ export class Conversation {
   #name(): string {
     if (this.#saved !== undefined) return this.#saved;
     throw new NibbleError('invalid-option', 'This conversation has no name to be saved under: give it `saved`.');
+  }
+
+  /** What was said: `messages`, as other libraries call it. */
+  get history(): readonly MessageInput[] {
+    return this.messages;
+  }
+
+  /**
+   * Another conversation that goes on from here: the same options and messages, and a copy of the cache, where there is
+   * room for it; else it computes what was said again. It has no name to be saved under. Of an answer that is under way
+   * it knows nothing.
+   */
+  clone(): Conversation {
+    return new Conversation(this.#engine.clone(), { ...this.#options, messages: messagesOf(this.messages) });
   }
 
   /**

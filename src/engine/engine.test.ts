@@ -70,6 +70,71 @@ describe('adapters', () => {
   });
 });
 
+describe('what reads and does not answer', () => {
+  const at = (name: string) => new URL(`/embeddings/${name}/`, base).href;
+  const facts = (name: string) =>
+    JSON.parse(readFileSync(`reference/fixtures/embeddings/${name}/expected.json`, 'utf8'));
+  const exact = { createWorker, weights: 'f32', kv: 'f32' } as const;
+
+  it('vectors, of one text and of several', async () => {
+    const engine = await load(at('qwen3-embedding'), exact);
+    const [, { texts, ids, vectors }] = facts('qwen3-embedding').cases;
+    const made = await engine.embed(texts, { prompt: 'query' });
+    expect(made).toMatchObject({ ids, dimensions: 32, tokens: ids.flat().length });
+    made.embeddings.forEach((vector, i) => {
+      expect(vector).toBeInstanceOf(Float32Array);
+      vector.forEach((value, c) => {
+        expect(Math.abs(value - vectors[i][c])).toBeLessThan(1e-4);
+      });
+    });
+    const one = await engine.embed(texts[0], { prompt: 'query', dimensions: 4, normalize: false });
+    expect([...one.embeddings[0]]).toEqual([...made.embeddings[0].slice(0, 4)].map(() => expect.any(Number)));
+    engine.dispose();
+    await expect(engine.embed('a')).rejects.toMatchObject({ code: 'disposed' });
+  });
+
+  it('rankings and likelihoods', async () => {
+    const engine = await load(at('qwen3-reranker'), exact);
+    const { rerank, score } = facts('qwen3-reranker');
+    const [, { query, documents, instruction, scores }] = rerank;
+    const ranking = await engine.rerank(query, documents, { instruction });
+    ranking.scores.forEach((value, i) => {
+      expect(Math.abs(value - scores[i])).toBeLessThan(1e-4);
+    });
+    const [first] = await engine.score([score.texts[0], Uint32Array.from(score.ids[0]) as unknown as number[]]);
+    expect(first.ids).toEqual(score.ids[0]);
+    first.logProbs.forEach((value, i) => {
+      expect(Math.abs(value - score.logProbs[0][i])).toBeLessThan(1e-4);
+    });
+    engine.dispose();
+  });
+
+  it.each<[string, (engine: Engine) => Promise<unknown>, RegExp]>([
+    [
+      'texts that are none',
+      (engine) => engine.embed([1] as unknown as string[]),
+      /^texts\[0\] is 1; it must be a text/,
+    ],
+    ['a list of none', (engine) => engine.embed([]), /^texts is a list; .*at least one/],
+    ['nothing', (engine) => engine.embed(undefined as unknown as string), /^texts is undefined/],
+    ['an unknown option', (engine) => engine.embed('a', { pool: 'mean' } as object), /no option pool/],
+    ['a prompt that is no name', (engine) => engine.embed('a', { prompt: 1 } as object), /^prompt is 1/],
+    ['a query that is none', (engine) => engine.rerank(null as unknown as string, ['a']), /^query is null/],
+    ['documents that are none', (engine) => engine.rerank('q', [null as unknown as string]), /^documents\[0\] is null/],
+    ['scores of nothing', (engine) => engine.score('a' as unknown as string[]), /^texts is "a"/],
+    ['scores of what is no text', (engine) => engine.score([{}] as unknown as string[]), /^texts is an object/],
+  ])('refuses %s before anything is sent', async (_, ask, message) => {
+    const engine = await load(at('qwen3-reranker'), exact);
+    await expect(ask(engine)).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringMatching(message),
+    });
+    const signal = AbortSignal.abort();
+    await expect(engine.embed('a', { signal })).rejects.toMatchObject({ code: 'aborted' });
+    engine.dispose();
+  });
+});
+
 describe('an engine', () => {
   let engine: Engine;
   const progress: Progress[] = [];

@@ -1,8 +1,11 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { throwIfAborted } from '../errors';
-import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS } from '../options/load';
-import { checkOptions, over, type Specs } from '../options/spec';
+import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS, TOOL_NAMES } from '../options/load';
+import { EMBED_OPTIONS, RERANK_OPTIONS } from '../options/reading';
+import { checkOptions, over, refuse, type Specs } from '../options/spec';
 import type {
+  Embeddings,
+  EmbedOptions,
   GenerateRequest,
   LoadRequest,
   MemoryInfo,
@@ -11,9 +14,12 @@ import type {
   PlanInfo,
   PlanQuery,
   PromptOptions,
+  Ranking,
+  RerankOptions,
+  TextScore,
 } from '../protocol';
-import type { Answer, GenerateOptions } from './answer';
-import { idsOf, messagesOf, plain, planQuery, textOf } from './arguments';
+import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
+import { idsOf, messagesOf, plain, planQuery, textOf, textsOf } from './arguments';
 import {
   type Chats,
   type ChatTemplateOptions,
@@ -27,10 +33,20 @@ import type { HeldModel } from './held-model';
 import { describeLora, type LoraInput } from './lora-input';
 import { type Asked, answerFrom } from './request';
 import { cancellable, nextId, type RunningWorker } from './start-worker';
+import type { AskOnce } from './tool-loop';
+
+/** What ends a request before it is done. */
+export interface Stoppable {
+  /** When it fires, the request fails as `aborted`. */
+  signal?: AbortSignal;
+}
 
 const TOKENIZE_OPTIONS = {
   special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
 } as const satisfies Specs;
+
+/** for who has tools */
+const toolLoop = () => import('./tool-loop');
 
 /** What a worker is given, and the next one if that is lost. */
 export type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
@@ -45,6 +61,16 @@ function said(input: () => GenerateRequest['input']): Asked['input'] {
   } catch (error) {
     return () => Promise.reject(error);
   }
+}
+
+/** A model's tokenizer: see Engine.tokenizer. */
+export interface EngineTokenizer {
+  /** See Engine.tokenize(). */
+  encode(text: string, options?: { special?: boolean }): Promise<number[]>;
+  /** See Engine.detokenize(). */
+  decode(ids: readonly number[]): Promise<string>;
+  /** How many tokens encode() would give. */
+  count(text: string, options?: { special?: boolean }): Promise<number>;
 }
 
 /** A loaded model, in a worker of its own. load() makes one. */
@@ -98,10 +124,15 @@ export class Engine {
    * @throws invalid-option for options that it does not take
    */
   conversation(options: ConversationOptions = {}): Conversation {
-    const conversation = nextId();
     const checked = checkOptions<ConversationOptions>(CONVERSATION_OPTIONS, options);
-    const { system: _, messages: __, saved, maxContext, ...always } = checked;
-    const chats: Chats = {
+    const messages = messagesOf(checked.messages ?? []);
+    return new Conversation(this.#chats(checked), { ...checked, messages });
+  }
+
+  /** What a conversation with these options needs, under a number of its own. */
+  #chats({ system: _, messages: __, saved, maxContext, ...always }: ConversationOptions): Chats {
+    const conversation = nextId();
+    return {
       chat: (messages, options) =>
         this.#request(
           async () => ({ messages: messagesOf(await messages()) }),
@@ -129,8 +160,14 @@ export class Engine {
         return this.#model.run(save, { signal });
       },
       restore: (name) => this.#model.run(({ api }) => api.restoreCache(conversation, name, maxContext)),
+      clone: () => {
+        const to = this.#chats({ ...always, maxContext });
+        // what cannot be copied is computed again
+        void this.#model.ifThere(({ api }) => api.cloneCache(conversation, to.number)).catch(() => {});
+        return to;
+      },
+      number: conversation,
     };
-    return new Conversation(chats, { ...checked, messages: messagesOf(checked.messages ?? []) });
   }
 
   /**
@@ -225,6 +262,15 @@ export class Engine {
     return this.#model.query(({ api }) => api.tokenize(checked, special));
   }
 
+  /** The model's tokenizer: tokenize(), detokenize(), and how many tokens a text is. */
+  get tokenizer(): EngineTokenizer {
+    return {
+      encode: (text, options) => this.tokenize(text, options),
+      decode: (ids) => this.detokenize(ids),
+      count: async (text, options) => (await this.tokenize(text, options)).length,
+    };
+  }
+
   /**
    * The text of token ids, special tokens by their names.
    * @throws invalid-option for ids that the model does not have, and without a tokenizer; disposed
@@ -235,17 +281,86 @@ export class Engine {
   }
 
   /**
+   * A vector of each text, as sentence-transformers makes them where its files stand beside the model: pooling, prompts
+   * and what else follows are read from there. For other models, say how.
+   * @param texts one, or a list of at least one
+   * @throws invalid-option for a prompt that the model does not have (with the names of those it has), more dimensions
+   * than it has, or what is no text; context-overflow for a text that is too long; unsupported-architecture where the
+   * model's files ask for what is not known here; out-of-memory, aborted
+   */
+  embed(texts: string | readonly string[], options: EmbedOptions & Stoppable = {}): Promise<Embeddings> {
+    return this.#read(options, EMBED_OPTIONS, (api, id, options) =>
+      api.embed({ id, texts: textsOf('texts', texts), options }),
+    );
+  }
+
+  /**
+   * How well each document answers the query, by a Qwen3-Reranker. What their prompts begin with is computed once.
+   * @param documents a list of at least one
+   * @returns scores in the documents' order
+   * @throws invalid-option for a model that is no reranker, or what is no text; context-overflow for a document that is
+   * too long; out-of-memory, aborted
+   */
+  rerank(
+    query: string,
+    documents: string | readonly string[],
+    options: RerankOptions & Stoppable = {},
+  ): Promise<Ranking> {
+    return this.#read(options, RERANK_OPTIONS, (api, id, options) => {
+      const asked = textOf('query', query);
+      const pairs = textsOf('documents', documents).map((document) => ({ query: asked, document }));
+      return api.rerank({ id, pairs, options });
+    });
+  }
+
+  /**
+   * How likely the model finds each text, token by token. Names of special tokens in it are read as such, as in a plain
+   * prompt.
+   * @param texts a list of at least one; a text or its ids
+   * @throws invalid-option for what is neither, and for ids that the model does not have; context-overflow for a text
+   * that is too long; out-of-memory, aborted
+   */
+  score(texts: readonly (string | readonly number[])[], options: Stoppable = {}): Promise<TextScore[]> {
+    return this.#read(options, {}, (api, id) => {
+      if (!Array.isArray(texts)) refuse('texts', texts, 'a list of texts, or of lists of token ids');
+      const copy = texts.map((text) => (typeof text === 'string' ? text : idsOf('texts', text, 'texts or token ids')));
+      return api.score({ id, texts: copy });
+    });
+  }
+
+  /**
    * Ends the worker, and with it everything on the GPU. Answers under way, and what is asked later, fail as `disposed`.
    */
   dispose(): void {
     this.#model.dispose();
   }
 
+  /** Has the worker read something, and can stop it. */
+  async #read<O extends object, T>(
+    given: O & Stoppable,
+    specs: Specs<O>,
+    call: (api: RunningWorker['api'], id: number, options: O) => Promise<T>,
+  ): Promise<T> {
+    const all = { ...specs, signal: LOAD_OPTIONS.signal } as Specs;
+    const checked = checkOptions(all, given as Record<string, unknown>);
+    const { signal, ...options } = checked as O & Stoppable;
+    throwIfAborted(signal);
+    const id = nextId();
+    return this.#model.run(
+      (worker) => cancellable(worker, id, signal, () => call(worker.api, id, options as unknown as O)),
+      {
+        signal,
+      },
+    );
+  }
+
   async #prompt(
     messages: readonly MessageInput[],
     given: ChatTemplateOptions,
   ): Promise<{ text: string; ids: number[] }> {
-    const { tokenize: _, ...options } = plain('options', checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given));
+    const { tokenize: _, tools, ...rest } = checkOptions<ChatTemplateOptions>(PROMPT_OPTIONS, given);
+    const options: PromptOptions = plain('options', rest);
+    if (tools) options.tools = (await toolLoop()).checkTools(tools).tools;
     const copy = messagesOf(messages);
     return this.#model.query(({ api }) => api.prompt(copy, options));
   }
@@ -253,8 +368,10 @@ export class Engine {
   /** The query, checked, with the number of tokens in the place of the messages. */
   async #counted(query: ConversationQuery): Promise<PlanQuery> {
     if (!('messages' in Object(query))) return planQuery(query as PlanQuery);
-    const { messages, templateOptions, parseSpecial, addGenerationPrompt, ...rest } = query as MessageQuery;
-    const promptTokens = await this.countTokens(messages, { templateOptions, parseSpecial, addGenerationPrompt });
+    const { messages, templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm, ...rest } =
+      query as MessageQuery;
+    const prompt = { templateOptions, parseSpecial, addGenerationPrompt, tools, toolForm };
+    const promptTokens = await this.countTokens(messages, prompt);
     return planQuery({ ...rest, promptTokens });
   }
 
@@ -263,7 +380,22 @@ export class Engine {
     options: GenerateOptions,
     of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
   ): Answer {
-    return answerFrom(this.#model, { id: nextId(), input, ...of }, options);
+    const ask: AskOnce = (asked, options) => answerFrom(this.#model, { id: nextId(), ...asked, ...of }, options);
+    if (!TOOL_NAMES.some((name) => (options?.[name] ?? null) !== null)) return ask({ input }, options);
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    const { signal } = stopping;
+    const begin = async (push: Push) => {
+      const { answerWithTools } = await toolLoop();
+      if (options.signal?.aborted) stop();
+      options.signal?.addEventListener('abort', stop);
+      try {
+        return await answerWithTools(ask, input, options, push, signal);
+      } finally {
+        options.signal?.removeEventListener('abort', stop);
+      }
+    };
+    return new AnswerQueue(begin, stopping, () => 0);
   }
 }
 

@@ -1,5 +1,5 @@
 /** What applications import of the engine. */
-export type { Answer, GenerateOptions } from './answer';
+export type { Answer, CallOptions, GenerateOptions, Tool, ToolChoice } from './answer';
 export type {
   ChatTemplateOptions,
   Conversation,
@@ -7,7 +7,7 @@ export type {
   ConversationQuery,
   MessageQuery,
 } from './conversation';
-export { Engine } from './engine';
+export { Engine, type EngineTokenizer, type Stoppable } from './engine';
 export type { HubOptions } from './hub-options';
 export { type Inspection, type InspectOptions, inspectModel, openInspection } from './inspect';
 export { type LoadOptions, load } from './load';

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NibbleError } from '../errors';
-import type { GenerateRequest, LoadRequest, Progress } from '../protocol';
+import type { GenerateRequest, LoadRequest, MessageInput, Progress } from '../protocol';
 import type { Session } from '../runtime/session';
 import { createMemoryStore } from '../store/chunk-store';
 import { type Engine, type LoadOptions, load } from '.';
@@ -145,6 +145,31 @@ describe('an answer that is cut', () => {
       });
       expect(plan.requests[1].made).toEqual(result.ids.slice(0, cut));
       if (options().logprobs) expect(result.logprobs!.map(({ id }) => id)).toEqual(result.ids);
+      engine.dispose();
+    }
+  });
+
+  it('tells a call of a tool once, wherever it was cut', async () => {
+    const folder = 'tiny-llama-128/nf4/';
+    const tools = [{ name: 'a', parameters: { type: 'object', properties: { b: { enum: ['c'] } }, required: ['b'] } }];
+    const question: MessageInput[] = [{ role: 'user', content: 'Hi?' }];
+    const options = { tools, toolChoice: 'required' as const, maxNewTokens: 80, forced: false };
+    const told = async (engine: Engine) => {
+      const answer = engine.chat(question, options);
+      const parts: [string, string, boolean][] = [];
+      for await (const { text, call } of answer.parts) parts.push([call?.name ?? '', text, call?.whole !== undefined]);
+      const { toolCalls, finish, raw } = await answer.result;
+      const json = parts.map(([, text]) => text).join('');
+      return { ended: parts.filter(([, , whole]) => whole).length, json, finish, raw, calls: toolCalls.length };
+    };
+    const calm = await start(folder);
+    const expected = await told(calm.engine);
+    expect(expected).toMatchObject({ ended: 1, json: '{"b":"c"}', finish: 'tool-calls', calls: 1 });
+    calm.engine.dispose();
+    for (const cut of [0, 9, 25, 40, 55, expected.raw.length]) {
+      const { engine, plan } = await start(folder);
+      plan.cut = cut;
+      expect(await told(engine)).toEqual(expected);
       engine.dispose();
     }
   });

@@ -1,16 +1,16 @@
 /** One answer from a held model: where the worker is lost under it, it goes on in the next one. */
 import { transfer } from 'comlink';
 import { NibbleError } from '../errors';
-import { GENERATE_OPTIONS } from '../options/load';
+import { GENERATE_OPTIONS, TOOL_NAMES } from '../options/load';
 import { checkOptions } from '../options/spec';
-import type { GenerateRequest, GenerateResult, MemoryInfo, TokenLogprob, TokenMessage } from '../protocol';
-import { type Answer, AnswerQueue, type GenerateOptions, type PieceType } from './answer';
+import type { GenerateRequest, GenerateResult, MemoryInfo, ParsedCall, TokenLogprob, TokenMessage } from '../protocol';
+import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
 import { idsOf, plain } from './arguments';
 import type { HeldModel } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
 /** What is asked; the input may be made, or refused, when the answer begins. */
-export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext'> & {
+export type Asked = Pick<GenerateRequest, 'id' | 'conversation' | 'saved' | 'maxContext' | 'tools'> & {
   input: () => GenerateRequest['input'] | Promise<GenerateRequest['input']>;
 };
 
@@ -40,18 +40,19 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
   /** of the ids that were not `made` */
   const logprobs: TokenLogprob[] = [];
   /** what the caller has had */
-  const said = { text: '', reasoning: '', mark: '' };
+  const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
+  const toolCalls: ParsedCall[] = [];
   let raw = '';
   let firstMs = 0;
   let attempts = 0;
 
-  const start = async (
-    push: (type: PieceType, text: string, logprobs?: TokenLogprob[]) => void,
-  ): Promise<GenerateResult> => {
+  const start = async (push: Push): Promise<GenerateResult> => {
     const { signal, onPrefill, made = [], ...given } = checkOptions<GenerateOptions>(GENERATE_OPTIONS, wanted);
     ids.push(...idsOf('made', made));
+    for (const name of TOOL_NAMES) delete given[name];
     const { templateOptions } = given;
     if (templateOptions) given.templateOptions = plain('templateOptions', templateOptions);
+    if (given.schema) given.schema = plain('schema', given.schema);
     // drawn here, so that a repeated request goes on with the same random numbers
     const options = { ...given, seed: given.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] };
     if (signal?.aborted) stop();
@@ -68,12 +69,19 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
           if (data.prefill) return void onPrefill?.(data.prefill);
           firstMs ||= performance.now() - askedAt;
           for (const id of data.ids) ids[place++] = id;
-          const fresh = data.text.slice(Math.max(0, raw.length - at));
-          at += data.text.length;
-          raw += fresh;
-          said[data.type ?? 'text'] += fresh;
-          logprobs.push(...(data.logprobs ?? []));
-          push(data.type ?? 'text', fresh, data.logprobs);
+          const { text, raw: written = text, type = 'text', call, logprobs: told = [] } = data;
+          logprobs.push(...told);
+          const known = Math.max(0, Math.min(written.length, raw.length - at));
+          at += written.length;
+          const ended = call?.whole !== undefined && toolCalls.length > call.index;
+          if (written.length > 0 ? known === written.length : ended) return;
+          // what reads otherwise than it is written comes in the same pieces each time
+          const fresh = data.raw === undefined ? text.slice(known) : text;
+          const rest = written.slice(known);
+          raw += rest;
+          said[type] += fresh;
+          if (call?.whole) toolCalls.push(call.whole);
+          push(type, fresh, { raw: rest, call, logprobs: told });
         };
         const request = { ...asked, input: what, options, made: [...ids], prefill: onPrefill !== undefined };
         return cancellable(worker, asked.id, stopping.signal, () =>
@@ -92,7 +100,7 @@ export function answerFrom(model: HeldModel, { input, ...asked }: Asked, wanted:
       if (!(error instanceof NibbleError && error.details.reason === 'deaf')) throw error;
       // what is still on its way comes too late
       attempts++;
-      const { mark: _, ...heard } = said;
+      const heard = { text: said.text, reasoning: said.reasoning, toolCalls };
       const none = { promptTokens: 0, reusedTokens: 0, droppedTokens: 0, prefillTps: 0, decodeTps: 0 };
       const stats = { ...none, newTokens: ids.length, ttftMs: firstMs };
       const told = wanted.logprobs !== undefined && wanted.logprobs !== false ? { logprobs } : {};

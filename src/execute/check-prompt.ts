@@ -1,5 +1,6 @@
 /** What an executor refuses to run, with the numbers. */
 import { NibbleError } from '../errors';
+import type { ModelSpec } from '../model/spec';
 
 /** @throws invalid-option for an empty prompt and for ids that the model does not have */
 export function checkPrompt(ids: ArrayLike<number>, vocab: number): void {
@@ -23,4 +24,12 @@ export function checkPosition(end: number, capacity: number): void {
   if (end <= capacity) return;
   const message = `Position ${end - 1} is beyond the cache of ${capacity} slots.`;
   throw new NibbleError('context-overflow', message, { position: end - 1, capacity });
+}
+
+/** @throws invalid-option for a model that was saved without a head */
+export function checkHead({ headless }: Pick<ModelSpec, 'headless'>): void {
+  if (!headless) return;
+  const message =
+    'This checkpoint has no head (lm_head.weight), so it writes no text: it makes embeddings (embed). For text, save it from AutoModelForCausalLM, or choose another model.';
+  throw new NibbleError('invalid-option', message, { headless });
 }

@@ -9,6 +9,7 @@ import type { ActiveAdapters } from '../memory/adapted';
 import type { MemoryPlan } from '../memory/plan';
 import type { Rings } from '../memory/rings';
 import type { Shift } from '../memory/shift';
+import type { Pooled } from './pooling';
 import type { SampleOptions } from './sampler/options';
 
 export type { MemoryReport };
@@ -124,8 +125,33 @@ export interface Executor {
     signal?: AbortSignal,
   ): AsyncIterable<number>;
 
-  /** The last position's logits, [vocab]. */
-  logits(): Promise<Float32Array>;
+  /** The last position's logits, [vocab], or those of some ids, in their order. */
+  logits(ids?: readonly number[]): Promise<Float32Array>;
+
+  /**
+   * Runs `ids` as prefill() does, up to the final norm, and pools what comes of them; there are no logits afterwards.
+   * Needs no head.
+   * @param start no later than the first position that is pooled, unless only the last one is
+   * @returns [pooled.rows, width], a row for each way
+   */
+  pool(
+    cache: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    pooled: Pooled,
+    options?: Pick<PrefillOptions, 'signal'>,
+  ): Promise<Float32Array>;
+
+  /**
+   * Runs `ids` as prefill() does, and says of each but the first how likely it was; there are no logits afterwards.
+   * @returns natural logarithms of probabilities, [ids - 1]
+   */
+  score(
+    cache: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    options?: Pick<PrefillOptions, 'signal'>,
+  ): Promise<Float64Array>;
 
   /** Bytes by purpose, as allocated now, and the highest total so far. */
   memory(): MemoryReport;

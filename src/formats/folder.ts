@@ -1,11 +1,12 @@
 /** A folder as Hugging Face lays it out: config.json, tokenizer files and safetensors. */
+import { HEAD } from '../model/head';
 import { saysTied } from '../model/parse';
 import { checkQuantMethod, groupTensors } from './bitsandbytes';
 import { type JsonObject, type ParseLimits, parseObject } from './json';
 import type { FileLayout, FileNames, FileSize, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import { findWeightFiles, type RawTensor, readTensors, SINGLE, type WeightFiles } from './safetensors';
-import { readSmall } from './small-files';
+import { MODULES, readSmall } from './small-files';
 
 /** Twice what Gemma's has, of 262,144 tokens. */
 const TOKENIZER_VALUES = 1 << 22;
@@ -38,11 +39,12 @@ export async function openSafetensorsFolder(
   const weights = findWeightFiles(read, size).then(async (files) => files && { ...files, ...(await open(files)) });
   const open = async (found: WeightFiles) => ({ tensors: await readTensors(found, read) });
   weights.catch(() => {});
-  const [json, tokenizerConfig, template, generation] = await Promise.all([
+  const [json, tokenizerConfig, template, generation, modules] = await Promise.all([
     object('tokenizer.json', { values: TOKENIZER_VALUES }),
     object('tokenizer_config.json'),
     bytesOf('chat_template.jinja'),
     bytesOf('generation_config.json'),
+    readModules(read, size),
   ]);
   const found = await weights;
   if (!found) throw await missing(SINGLE);
@@ -55,11 +57,18 @@ export async function openSafetensorsFolder(
       config: { ...tokenizerConfig, ...(template && { chat_template: new TextDecoder().decode(template) }) },
     },
     ...(await recordsOf(found.tensors, readPart)),
+    ...(modules && { modules }),
     files,
     totalBytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };
-  if (!layout.records.has('lm_head.weight') || !saysTied(config)) return layout;
+  if (!layout.records.has(HEAD) || !saysTied(config)) return layout;
   return (await import('./tied-head')).settleHead(layout, readPart);
+}
+
+/** How texts become vectors; null for a model that sentence-transformers did not save. */
+async function readModules(read: ReadBytes, size: FileSize) {
+  const bytes = await readSmall(MODULES, read, size);
+  return bytes && (await import('./sentence-transformers')).readEmbeddingModules(bytes, read, size);
 }
 
 async function recordsOf(tensors: Map<string, RawTensor>, read: ReadBytes) {

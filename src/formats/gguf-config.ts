@@ -86,6 +86,7 @@ export function ggufConfig(
     rope_scaling: ropeScaling(keys, tensors, shape, refuse),
     vocab_size: tensors.vocab,
     tie_word_embeddings: !tensors.head,
+    ...(metadata.boolean(`${architecture}.attention.causal`) === false && { is_causal: false }),
     ...windows(keys, facts, shape, refuse),
     ...ofFamily(keys, facts.modelType, tensors, shape, refuse),
     bos_token_id: metadata.number('tokenizer.ggml.bos_token_id') ?? null,

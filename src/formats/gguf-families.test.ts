@@ -155,6 +155,21 @@ describe('what a file leaves out is what llama.cpp takes', () => {
     const none: Record<string, Value> = { 'rope.scaling.factor': ['f32', 4], 'rope.scaling.type': ['str', 'none'] };
     expect((await configOf('qwen2', none)).rope_scaling).toBeNull();
   });
+  it.each([
+    [1, ['mean']],
+    [2, ['cls']],
+    [3, ['lasttoken']],
+    [0, undefined],
+    [4, undefined],
+  ])('pooling number %i is %o, of vectors of length 1', async (type, pooling) => {
+    const { modules } = await openFiles(minimal('qwen3', { pooling_type: ['u32', type] }));
+    expect(modules?.pooling).toEqual(pooling);
+    if (modules) expect(modules.layers).toEqual(['normalize']);
+  });
+  it('attention that is not causal is said in the config, where it is refused', async () => {
+    expect((await configOf('qwen2', { 'attention.causal': ['bool', false] })).is_causal).toBe(false);
+    expect(await configOf('qwen2', { 'attention.causal': ['bool', true] })).not.toHaveProperty('is_causal');
+  });
   it('interleaved rows are those of llama, granite and smollm3 alone', async () => {
     const turned: string[] = [];
     for (const architecture of [

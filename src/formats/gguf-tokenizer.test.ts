@@ -73,6 +73,9 @@ describe('SentencePiece', () => {
     expect(tokenizer.decode(encode(tokenizer)('the'), { skipSpecial: true })).toBe('the');
     const bare = made({ 'tokenizer.ggml.add_bos_token': false });
     expect(bare.encode('the', { special: false, bos: true })).toEqual(encode(tokenizer)('the'));
+    const ends = (more: Record<string, boolean>) => made(more).encode('the', { special: false, bos: false, end: true });
+    expect(ends({})).toEqual(encode(tokenizer)('the'));
+    expect(ends({ 'tokenizer.ggml.add_eos_token': true })).toEqual([...encode(tokenizer)('the'), 2]);
   });
 
   it('leaves control tokens that were typed as text, and swallows spaces after them in Phi 3', () => {

@@ -114,6 +114,7 @@ function tokenizerConfig(
 ): JsonObject {
   const config: JsonObject = {
     add_bos_token: metadata.boolean('tokenizer.ggml.add_bos_token') ?? bos,
+    ...(metadata.boolean('tokenizer.ggml.add_eos_token') && { add_eos_token: true }),
     clean_up_tokenization_spaces: false,
     tokenizer_class: 'PreTrainedTokenizerFast',
   };

@@ -1,5 +1,7 @@
 /** GGUF as a Hugging Face checkpoint: config, tokenizer, tensor names, row order and values. */
 import { NibbleError } from '../errors';
+import type { Pooling } from '../protocol';
+import { plainModules } from './embedding-modules';
 import { ARCHITECTURES, type Architecture, huggingFaceName, MISTRAL } from './gguf-architectures';
 import { BLOCK_TYPES } from './gguf-blocks';
 import { ggufConfig } from './gguf-config';
@@ -111,10 +113,20 @@ export async function openGguf(named: string, read: ReadBytes, size: FileSize): 
     config,
     generationConfig: generationConfig(metadata),
     tokenizer: ggufTokenizer(metadata, path),
+    ...modulesOf(metadata.number(`${name}.pooling_type`)),
     records,
     files,
     totalBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
   };
+}
+
+/** By llama.cpp's numbers of 1 and more; a head that ranks is none of these. */
+const POOLING_TYPES: readonly Pooling[] = ['mean', 'cls', 'lasttoken'];
+
+/** How a text becomes a vector, where the file says it; of length 1 then, as llama.cpp makes it. */
+function modulesOf(type = 0): Pick<FileLayout, 'modules'> {
+  const pooling = POOLING_TYPES[type - 1];
+  return pooling ? { modules: { ...plainModules(pooling), layers: ['normalize'] } } : {};
 }
 
 async function readFactors({ name, dims, type, start, end, path }: PlacedTensor, read: ReadBytes) {

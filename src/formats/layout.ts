@@ -11,6 +11,7 @@
  *     yield rows.decode(r, n, await readRange(rows.rowBytes(r, n)))
  *   }
  */
+import type { EmbeddingModules } from './embedding-modules';
 import type { JsonObject } from './json';
 import type { DenseType, PackedRows, QuantisedRows, RowSlice, TensorInfo } from './matrix';
 
@@ -97,6 +98,8 @@ export interface FileLayout {
   records: Map<string, TensorRecord>;
   /** tensors of number types that no weight has here, buffers mostly: the type by name */
   unread?: ReadonlyMap<string, string>;
+  /** of a model that sentence-transformers saved: how its texts become vectors */
+  modules?: EmbeddingModules;
   /** what the person should know: whole sentences */
   notes?: readonly string[];
   /** the weight files, and the sum of their sizes */

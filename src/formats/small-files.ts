@@ -10,6 +10,9 @@ const LIMITS: Readonly<Record<string, number>> = {
   'chat_template.jinja': 1e6,
 };
 
+/** Says which modules of sentence-transformers make vectors of what the model gives. */
+export const MODULES = 'modules.json';
+
 /** The most bytes that a file may have; null for weights, which are never read whole. */
 export function limitOf(path: string): number | null {
   if (/\.(safetensors|gguf)$/.test(path)) return null;

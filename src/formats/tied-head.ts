@@ -3,12 +3,11 @@
  * that they are one, and where both are there and differ, both are used; where one is there, it is both.
  */
 import { EMBEDDING } from '../model/decoder';
+import { HEAD } from '../model/head';
 import { isObject, type JsonObject } from './json';
 import type { ByteRange, FileLayout, ReadBytes, TensorRecord } from './layout';
 import { plainName } from './names';
 import type { RawTensor } from './safetensors';
-
-export const HEAD = 'lm_head.weight';
 
 const OWN_HEAD =
   'config.json says that the head is the embedding (tie_word_embeddings), but the checkpoint has a head of its own ' +

@@ -54,6 +54,7 @@ function letters(): TextStream {
       return { pieces: piece(stopped ? text.slice(0, -2) : text.slice(0, text.length - held.length)), stopped };
     },
     end: () => piece(held),
+    calls: [],
   };
 }
 

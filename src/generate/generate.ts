@@ -1,9 +1,9 @@
 /** The loop: prefill what the cache lacks, decode, watch for the end. Everything else is a thin user of it. */
 import { asNibbleError } from '../errors';
 import type { Executor } from '../execute/executor';
-import type { Logprobs } from '../execute/sampler/options';
+import type { Logprobs, SampleOptions, TokenMask } from '../execute/sampler/options';
 import type { Shift } from '../memory/shift';
-import type { FinishReason, GenerateResult, Prefill, TokenLogprob, TokenMessage } from '../protocol';
+import type { FinishReason, GenerateResult, ParsedCall, Prefill, TokenLogprob, TokenMessage } from '../protocol';
 import type { Piece } from '../text/reasoning';
 import { droppedOf, seenOf, type Window } from './overflow';
 import { type EffectiveOptions, sampleOf } from './sampling-options';
@@ -17,6 +17,22 @@ export interface TextStream {
   push(id: number): { pieces: readonly Piece[]; stopped: boolean };
   /** what was held back, when the answer ends otherwise */
   end(): readonly Piece[];
+  /** calls of tools, in order */
+  readonly calls: readonly ParsedCall[];
+}
+
+/** What may come next in an answer, and what must: see constraint/answer.ts. */
+export interface Constrained {
+  /** which ids may come next; null: all. @param left ids that may still come */
+  mask(left: number): TokenMask | null;
+  /** ids that must come next */
+  readonly next: readonly number[];
+  /** how many of these ids may come one after the other */
+  fits(ids: readonly number[]): number;
+  /** an id has come. @throws invalid-option for one that may not */
+  push(id: number): void;
+  /** nothing can come any more */
+  readonly complete: boolean;
 }
 
 export interface Turn {
@@ -29,6 +45,8 @@ export interface Turn {
   shift(shift: Shift): Promise<boolean>;
   options: EffectiveOptions;
   stopIds: ReadonlySet<number>;
+  /** null: any answer will do */
+  constraint?: Constrained | null;
   /** null without a tokenizer: ids only */
   text: TextStream | null;
   /** of single tokens; absent without a tokenizer */
@@ -44,11 +62,25 @@ export type Generated = Omit<GenerateResult, 'memory' | 'note'>;
 
 /** Messages that bring these ids, what is told of them, and the pieces of text that they complete. */
 function messages(ids: number[], logprobs: TokenLogprob[], pieces: readonly Piece[]): TokenMessage[] {
-  const told = pieces.map(({ type, text }): TokenMessage => ({ text, ids: [], ...(type !== 'text' && { type }) }));
+  const told = pieces.map(
+    ({ type, ...piece }): TokenMessage => ({ ...piece, ids: [], ...(type !== 'text' && { type }) }),
+  );
   if (ids.length && told.length === 0) told.push({ text: '', ids: [] });
   if (ids.length) told[0].ids = ids;
   if (logprobs.length) told[0].logprobs = logprobs;
   return told;
+}
+
+/** What is proposed to come next: what must, or else what may, as the conversation has it. */
+function draftOf(speculation: Speculation | null, constraint: Constrained | null): SampleOptions['draft'] {
+  if (!constraint) return speculation?.propose;
+  return () => {
+    const { next } = constraint;
+    if (next.length > 0) speculation?.rest();
+    if (next.length > 0 || !speculation) return next;
+    const proposed = speculation.propose();
+    return proposed.slice(0, constraint.fits(proposed));
+  };
 }
 
 /**
@@ -64,10 +96,10 @@ export async function* generate(
   sequence: Sequence,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {
-  const { ids, made: known, window, options, stopIds, startedAt, signal } = turn;
+  const { ids, made: known, window, options, stopIds, startedAt, signal, constraint = null } = turn;
   let stream = turn.text;
   const made: number[] = [];
-  const said = { text: '', reasoning: '', mark: '' };
+  const said = { text: '', reasoning: '', mark: '', 'tool-call': '' };
   let raw = '';
   let finish: FinishReason = 'length';
   let firstAt = 0;
@@ -80,9 +112,9 @@ export async function* generate(
   const logprobs: TokenLogprob[] = [];
   let untold = 0;
   const tell = (ids: number[], pieces: readonly Piece[]) => {
-    for (const { type, text } of pieces) {
+    for (const { type, text, raw: written = text } of pieces) {
       said[type] += text;
-      raw += text;
+      raw += written;
     }
     const fresh = logprobs.slice(untold);
     untold = logprobs.length;
@@ -110,8 +142,11 @@ export async function* generate(
       const count = Math.min(options.maxNewTokens - done, room);
       const speculation = options.speculate === 'prompt' ? new Speculation(seen) : null;
       const onLogprobs = (one: Logprobs) => logprobs.push(texts.told(one));
-      const sampled = sampleOf(options, { ids, made, stopIds, tokenText: texts.textOf, onLogprobs });
-      const sample = { ...sampled, draft: speculation?.propose };
+      const sample = {
+        ...sampleOf(options, { ids, made, stopIds, tokenText: texts.textOf, onLogprobs }),
+        draft: draftOf(speculation, constraint),
+        mask: constraint ? () => constraint.mask(options.maxNewTokens - made.length) : undefined,
+      };
       for await (const id of executor.decode(sequence.cache, seen.length, count, sample, signal)) {
         speculation?.push(id);
         yield id;
@@ -133,11 +168,16 @@ export async function* generate(
         yield* tell([id], []);
         break;
       }
+      constraint?.push(id);
       const { pieces, stopped } = stream?.push(id) ?? { pieces: [], stopped: false };
       yield* tell([id], pieces);
       if (stopped) {
         finish = 'stop';
         stream = null;
+        break;
+      }
+      if (constraint?.complete) {
+        finish = 'stop';
         break;
       }
       if (isNew && signal?.aborted) break;
@@ -152,12 +192,15 @@ export async function* generate(
     finish = 'aborted';
   }
   yield* tell([], stream?.end() ?? []);
+  const toolCalls = [...(turn.text?.calls ?? [])];
+  if (finish === 'stop' && toolCalls.length > 0) finish = 'tool-calls';
   const fresh = made.length - known.length;
   const seconds = (from: number, to: number) => Math.max(to - from, 1e-3) / 1000;
   return {
     ids: made,
     text: said.text,
     reasoning: said.reasoning,
+    toolCalls,
     raw,
     ...(options.logprobs !== false && { logprobs }),
     finish,

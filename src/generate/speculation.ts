@@ -123,6 +123,11 @@ export class Speculation {
     this.#lookup.push(id);
   }
 
+  /** The next pass tries something else: it is nobody's proof. */
+  rest(): void {
+    this.#asked = null;
+  }
+
   /** As SampleOptions.draft. */
   readonly propose = (): number[] => {
     const at = this.#now();

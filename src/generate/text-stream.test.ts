@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { fixture, readJson } from '../formats/test/files';
-import { ANSWER_FORMS } from '../text/answer-forms';
 import type { Piece } from '../text/reasoning';
 import { createTokenizer } from '../text/tokenizer';
 import { createTextStream } from './text-stream';
@@ -14,7 +13,11 @@ function withMarks(special: boolean | null) {
 
 function told(special: boolean | null, answer: string, stops: string[] = [], begun = false) {
   const tokenizer = withMarks(special);
-  const stream = createTextStream(tokenizer, stops, { ...ANSWER_FORMS[0], begun });
+  const stream = createTextStream(tokenizer, stops, {
+    reasoning: { open: '<think>', close: '</think>' },
+    calls: null,
+    begun,
+  });
   const pieces: Piece[] = [];
   let stopped = false;
   for (const id of tokenizer.encode(answer, { special: true, bos: false })) {

@@ -1,52 +1,88 @@
-/** Ids to text that may be shown: whole characters, reasoning and answer apart, up to the first stop string. */
+/** Ids to text that may be shown: whole characters, reasoning, calls and answer apart, up to the first stop string. */
 
-import type { ChatPrompt } from '../text/chat-prompt';
+import type { AnswerForm } from '../text/answer-forms';
 import { createDetokenizer } from '../text/detokenizer';
 import { createReasoningSplitter, type Piece, type ReasoningSplitter } from '../text/reasoning';
 import { createStopMatcher } from '../text/stop-strings';
 import type { Tokenizer } from '../text/tokenizer';
+import { marksOf } from '../text/tools/call-forms';
+import { type CallParser, createCallParser } from '../text/tools/call-parser';
+import type { ToolSchemas } from '../text/tools/schema-types';
 import type { TextStream } from './generate';
 
+const asText = (text: string): Piece[] => (text ? [{ type: 'text', text }] : []);
+
 /** For answers that have no reasoning. */
-const PLAIN: ReasoningSplitter = {
-  push: (text) => (text ? [{ type: 'text', text }] : []),
-  end: () => [],
-  answering: true,
-};
+const PLAIN: ReasoningSplitter = { push: asText, end: () => [], answering: true };
+/** For answers that have no calls. */
+const NO_CALLS: CallParser = { push: asText, end: () => [], calls: [] };
+
+/** What of the tools matters to who reads calls. */
+export interface Callable {
+  /** the `properties` of each tool's parameters, by its name */
+  tools: ToolSchemas;
+  /** see Called */
+  idOf(index: number, name: string): string;
+}
 
 /**
- * @param stops end the answer; in what is thought before it they mean nothing
+ * @param stops end the answer; in what is thought before it, and in calls, they mean nothing
  * @param form how the answer is written; null: it is nothing but the answer
+ * @param callable where there are tools
  */
 export function createTextStream(
   tokenizer: Tokenizer,
   stops: readonly string[],
-  form: ChatPrompt['form'] = null,
+  form: (AnswerForm & { begun: boolean }) | null = null,
+  callable: Callable | null = null,
 ): TextStream {
-  const splitter = form ? createReasoningSplitter(form.reasoning, form.begun) : PLAIN;
+  const forgotten = callable ? form?.calls?.endsThought : undefined;
+  const splitter = form?.reasoning ? createReasoningSplitter(form.reasoning, form.begun, forgotten) : PLAIN;
+  const calls = form?.calls && callable ? createCallParser({ form: form.calls, ...callable }) : NO_CALLS;
   // a mark may be a special token, which is no text otherwise
-  const marks = Object.values(form?.reasoning ?? {}).flatMap((mark) =>
-    tokenizer.encode(mark, { special: true, bos: false }),
-  );
-  const shows = (id: number) => !tokenizer.isSpecial(id) || (!splitter.answering && marks.includes(id));
+  const idsOf = (marks: readonly string[]) =>
+    new Set(marks.flatMap((mark) => tokenizer.encode(mark, { special: true, bos: false })));
+  const thought = idsOf(Object.values(form?.reasoning ?? {}));
+  const called = idsOf(form?.calls && callable ? marksOf(form.calls) : []);
+  const shows = (id: number) => !tokenizer.isSpecial(id) || called.has(id) || (!splitter.answering && thought.has(id));
   const characters = createDetokenizer(tokenizer, shows);
   const matcher = createStopMatcher(stops);
 
+  const apart = (pieces: readonly Piece[]): Piece[] =>
+    pieces.flatMap((piece) => (piece.type === 'text' ? calls.push(piece.text) : [piece]));
+  // a response in the generic form reads otherwise than it is written: what was written goes with the text it is of
+  let written = '';
+  let coded = false;
+  const spoken = (text: string): Piece => {
+    const raw = coded ? written : text;
+    written = written.slice(raw.length);
+    return { type: 'text', text, ...(raw !== text && { raw }) };
+  };
   const upToStop = (pieces: readonly Piece[]) => {
     const out: Piece[] = [];
     for (const piece of pieces) {
-      const { text, stopped } = piece.type === 'text' ? matcher.push(piece.text) : { text: piece.text, stopped: false };
-      if (text) out.push({ type: piece.type, text });
+      if (piece.type !== 'text') {
+        out.push(piece);
+        continue;
+      }
+      coded ||= piece.raw !== undefined;
+      written += piece.raw ?? piece.text;
+      const { text, stopped } = matcher.push(piece.text);
+      if (text) out.push(spoken(text));
       if (stopped) return { pieces: out, stopped };
     }
     return { pieces: out, stopped: false };
   };
   return {
-    push: (id) => upToStop(splitter.push(characters.push([id]))),
+    push: (id) => upToStop(apart(splitter.push(characters.push([id])))),
     end() {
-      const { pieces, stopped } = upToStop([...splitter.push(characters.flush()), ...splitter.end()]);
+      const last = [...apart([...splitter.push(characters.flush()), ...splitter.end()]), ...calls.end()];
+      const { pieces, stopped } = upToStop(last);
       const rest = stopped ? '' : matcher.flush();
-      return rest ? [...pieces, { type: 'text', text: rest }] : pieces;
+      return rest ? [...pieces, spoken(rest)] : pieces;
+    },
+    get calls() {
+      return calls.calls;
     },
   };
 }

@@ -4,13 +4,15 @@
  * too.
  */
 
+import { type SubgroupMatrices, type SubgroupMatrixConfig, subgroupMatrices } from './subgroup-matrices';
+
 /** Of a GPUAdapterInfo; a browser may leave any of it empty. */
 export type AdapterInfo = Partial<
   Pick<
     GPUAdapterInfo,
     'vendor' | 'architecture' | 'device' | 'description' | 'isFallbackAdapter' | 'subgroupMinSize' | 'subgroupMaxSize'
   >
->;
+> & { subgroupMatrixConfigs?: readonly SubgroupMatrixConfig[] };
 
 export interface DeviceProfile {
   /** as the adapter says it, lower case: nvidia, apple, intel; '' where the browser does not tell */
@@ -19,6 +21,8 @@ export interface DeviceProfile {
   software: boolean;
   /** lanes of a subgroup, from min to max; null: kernels cannot use subgroups */
   subgroups: { min: number; max: number } | null;
+  /** products of matrices by subgroups; null: there are none that the kernels can use */
+  matrices: SubgroupMatrices | null;
   /** kernels can compute with 16-bit floats */
   f16: boolean;
   /** kernels can multiply four packed bytes by four at once (dot4I8Packed) */
@@ -45,10 +49,12 @@ export function deviceProfile(
 ): DeviceProfile {
   // as wide as WGSL allows where the adapter does not tell
   const { subgroupMinSize: min = 4, subgroupMaxSize: max = 128 } = info;
+  const subgroups = features.has('subgroups') ? { min, max } : null;
   return {
     vendor: (info.vendor ?? '').toLowerCase(),
     software: isSoftware(info),
-    subgroups: features.has('subgroups') ? { min, max } : null,
+    subgroups,
+    matrices: subgroupMatrices(info, subgroups, features, language),
     f16: features.has('shader-f16'),
     intDot: language.has('packed_4x8_integer_dot_product'),
     workgroup: {

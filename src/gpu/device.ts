@@ -5,6 +5,7 @@
 import { NibbleError } from '../errors';
 import { DeviceHealth } from './device-health';
 import { type DeviceProfile, deviceProfile, isSoftware } from './device-profile';
+import { SUBGROUP_MATRIX_FEATURE, SUBGROUP_SIZE_FEATURE } from './subgroup-matrices';
 
 /** The only limits that the kernels profit from; asking for more would only hide what is needed. */
 export const WANTED_LIMITS = [
@@ -15,7 +16,9 @@ export const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const;
 
-const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** These, too, of an adapter with subgroup matrices; nothing else uses the second. */
+const MATRIX_FEATURES = [SUBGROUP_MATRIX_FEATURE, SUBGROUP_SIZE_FEATURE];
 
 export interface AdapterDescription {
   vendor: string;
@@ -80,8 +83,11 @@ export async function requestGpu(gpu: GPU | null | undefined, options: GpuOption
   }
   const requiredLimits: Record<string, number> = {};
   if (options.limits === 'adapter') for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
+  const wanted = adapter.features.has(SUBGROUP_MATRIX_FEATURE)
+    ? [...WANTED_FEATURES, ...MATRIX_FEATURES]
+    : WANTED_FEATURES;
   const requiredFeatures =
-    options.features === 'none' ? [] : WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+    options.features === 'none' ? [] : (wanted.filter((name) => adapter.features.has(name)) as GPUFeatureName[]);
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({ label: 'nibble', requiredLimits, requiredFeatures });

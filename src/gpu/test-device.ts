@@ -28,6 +28,7 @@ const devices = new Map<string, Promise<GPUDevice>>();
  * them.
  */
 export const sharedGpu = {
+  wgslLanguageFeatures: instance.wgslLanguageFeatures,
   async requestAdapter(options?: GPURequestAdapterOptions) {
     const adapter = await instance.requestAdapter(options);
     if (!adapter) return null;
@@ -55,4 +56,32 @@ export function testGpu(options: GpuOptions = ADAPTER): Promise<Gpu> {
   const gpu = gpus.get(key) ?? requestGpu(sharedGpu, options);
   gpus.set(key, gpu);
   return gpu;
+}
+
+let nothing: Promise<GPUDevice> | undefined;
+
+/**
+ * A device of Dawn's null backend, which has every feature, experimental ones too, and computes nothing: it says what
+ * is valid. It has WebGPU's default limits, and subgroups of up to 128 threads.
+ */
+export function nullDevice(): Promise<GPUDevice> {
+  nothing ??= (async () => {
+    const own = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
+    const adapter = await own.requestAdapter();
+    const device = await adapter!.requestDevice({
+      requiredFeatures: [...adapter!.features] as GPUFeatureName[],
+    });
+    // like the other one, it must stay
+    return Object.assign(device, { instance: own });
+  })();
+  return nothing;
+}
+
+/** What WGSL's compiler says against a shader, where every feature may be used: errors, and what is to be removed. */
+export async function faults(code: string): Promise<string[]> {
+  const device = await nullDevice();
+  device.pushErrorScope('validation');
+  const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+  await device.popErrorScope();
+  return messages.filter(({ type }) => type !== 'info').map(({ lineNum, message }) => `${lineNum}: ${message}`);
 }

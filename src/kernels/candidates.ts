@@ -4,10 +4,21 @@
  * timed.
  */
 import type { DeviceProfile } from '../gpu/device-profile';
+import type { ModelSpec } from '../model/spec';
+import type { EngineOptions } from '../protocol';
 import { type DecodeAttention, decodeName, type PrefillAttention, prefillName } from './attention';
 import { type MatmulShape, matmulName, matmulSuits } from './matmul';
+import { matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecName } from './matvec';
-import { FEW_TOKENS, type KernelShapes, MATMULS, type MatvecRole, VARIANTS, variantFor } from './variants';
+import {
+  FEW_TOKENS,
+  INT8_MATMULS,
+  type KernelShapes,
+  MATMULS,
+  type MatvecRole,
+  VARIANTS,
+  variantFor,
+} from './variants';
 
 /** Products that a shape is chosen for: of one token, of many tokens, of few. First what takes most of the time. */
 export const PRODUCT_ROLES = ['gateUp', 'mlp', 'head', 'qkv', 'attn', 'matmul', 'few'] as const;
@@ -58,25 +69,48 @@ function matvecs({ subgroups, workgroup }: DeviceProfile): MatvecShape[] {
   return able.map((shape) => ({ ...shape, table: 'workgroup' }));
 }
 
+/** How inputs of products may be held: load()'s option. */
+export type Activations = NonNullable<EngineOptions['activations']>;
+
 /**
  * By role, in the order in which they are worth trying; the last of each is small and plain, for where all others fail.
  * A software adapter has its own shapes and no others: there is nothing that compiling more of them could win.
+ * @param of what they are for: activations of int8 add products of it, and have them come first, and f32 leaves out
+ * those of f16; a model without a head has none of those
  */
-export function candidatesFor(profile: DeviceProfile): Candidate[] {
+export function candidatesFor(
+  profile: DeviceProfile,
+  { activations = 'auto', headless }: { activations?: Activations; headless?: ModelSpec['headless'] } = {},
+): Candidate[] {
   const own = VARIANTS[variantFor(profile)];
   const { small } = VARIANTS;
   const able = (shapes: readonly MatmulShape[]) =>
-    profile.software ? [] : shapes.filter((shape) => matmulSuits(shape, profile));
+    profile.software
+      ? []
+      : shapes.filter((shape) => matmulSuits(shape, { ...profile, f16: profile.f16 && activations !== 'f32' }));
+  const int8 = activations === 'int8' ? able([own.int8, ...INT8_MATMULS]) : [];
   const many = profile.software ? [] : matvecs(profile);
   const { decode, prefill } = own.attend;
   return TUNED_ROLES.flatMap((role): Candidate[] => {
+    if (headless && role === 'head') return [];
     switch (role) {
       case 'few':
         return own.few
-          ? named([own.few, ...able(FEW_TOKENS), small.matmul], matmulName, (one) => ({ role, ...one }))
+          ? named(
+              [own.few, ...able(FEW_TOKENS), ...able(matricesShapes(profile, role)), small.matmul],
+              matmulName,
+              (one) => ({
+                role,
+                ...one,
+              }),
+            )
           : [];
       case 'matmul':
-        return named([own.matmul, ...able(MATMULS), small.matmul], matmulName, (one) => ({ role, ...one }));
+        return named(
+          [...int8, own.matmul, ...able(MATMULS), ...able(matricesShapes(profile, role)), small.matmul],
+          matmulName,
+          (one) => ({ role, ...one }),
+        );
       case 'decodeAttention': {
         const lanes = decode.kind === 'lanes' ? [{ ...decode, subgroups: false }] : [];
         const first = profile.subgroups || decode.kind !== 'lanes' ? [decode] : [];

@@ -24,6 +24,7 @@ import scalesK from '../../shaders/lib/scales-k.wgsl?raw';
 import scalesNested from '../../shaders/lib/scales-nested.wgsl?raw';
 import split from '../../shaders/lib/split.wgsl?raw';
 import sum from '../../shaders/lib/sum.wgsl?raw';
+import tileRows from '../../shaders/lib/tile-rows.wgsl?raw';
 import winner from '../../shaders/lib/winner.wgsl?raw';
 
 export const INCLUDES = {
@@ -52,5 +53,6 @@ export const INCLUDES = {
   'scales-k': scalesK,
   'scales-nested': scalesNested,
   sum,
+  'tile-rows': tileRows,
   winner,
 };

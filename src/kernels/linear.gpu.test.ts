@@ -2,18 +2,34 @@
  * matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them.
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { int8Format, int8Row } from '../execute/cpu/int8-rows';
 import { activate, rmsNorm } from '../execute/cpu/kernels';
 import { linear } from '../execute/cpu/linear';
 import { atOnce } from '../execute/cpu/test/at-once';
 import { largestDifference, randomValues } from '../execute/cpu/test/models';
 import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, type RowSlice } from '../formats/matrix';
+import type { DeviceProfile } from '../gpu/device-profile';
+import type { SubgroupMatrices } from '../gpu/subgroup-matrices';
 import { testGpu } from '../gpu/test-device';
+import { int8Bytes } from '../memory/gpu-scratch';
+import { int8RowsGroups, int8RowsKernel } from './int8-rows';
 import type { LinearFusion } from './linear';
-import { type MatmulShape, matmulGroups, matmulKernel, matmulSuits, matmulTokens } from './matmul';
+import {
+  isHalf,
+  type MatmulShape,
+  matmulBlock,
+  matmulGroups,
+  matmulKernel,
+  matmulSuits,
+  matmulTokens,
+  takesInt8,
+} from './matmul';
+import { type MatricesShape, matricesShape, matricesShapes } from './matmul-matrices';
 import { type MatvecShape, matvecGroups, matvecKernel } from './matvec';
+import { emulated, emulatedProfile } from './test/emulated-matrices';
 import { K_QUANTS } from './test/k-quants';
 import { cpuMatrix, deviceMatrix, Lab, matrixBindings, passState, randomSlice } from './test/lab';
-import { FEW_TOKENS, MATMULS, VARIANTS } from './variants';
+import { FEW_TOKENS, INT8_MATMULS, MATMULS, VARIANTS } from './variants';
 
 const NESTED_NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK, levels: 'nested' };
 const nf4 = (block: 32 | 64, offset = false): MatrixFormat => ({ type: 'q4', block, offset, codebook: NF4_CODEBOOK });
@@ -54,6 +70,9 @@ const TILED: MatmulShape = {
   table: 'workgroup',
 };
 
+/** Rows and tokens that a thread keeps: several, so that each finds its own scales. */
+const INT8: MatmulShape = { ...TILED, rows: 4, tokens: 2, step: 32, int8: true };
+
 interface Case {
   format: MatrixFormat;
   /** rows of the matrix: twice the outputs where gated */
@@ -63,6 +82,8 @@ interface Case {
   fusion?: Omit<LinearFusion, 'outputStride'> & { outputStride?: number };
   /** what stands beyond the input and must not count; absent: numbers */
   behind?: number;
+  /** the input, where it is not random numbers */
+  x?: Float32Array;
   shape?: MatvecShape;
 }
 
@@ -75,9 +96,13 @@ afterEach(() => lab.dispose());
 const GUARD = 40;
 
 /** Runs both; the CPU's rows of outputs, and the GPU's. */
-async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape }: Case, matmul: MatmulShape | null) {
+async function both(
+  { format, rows, cols, tokens = 1, fusion = {}, behind, x: given, shape }: Case,
+  matmul: MatmulShape | null,
+) {
   const slice = randomSlice(format, rows, cols, 7);
   const input = randomValues(tokens * cols + GUARD, 11).map((v) => 2 * v);
+  if (given) input.set(given);
   if (behind !== undefined) input.fill(behind, tokens * cols);
   const outputs = fusion.gated ? rows / 2 : rows;
   const stride = fusion.outputStride ?? outputs;
@@ -100,20 +125,26 @@ async function both({ format, rows, cols, tokens = 1, fusion = {}, behind, shape
     ...(matmul || fusion.last ? { state } : {}),
   };
   const matrix = deviceMatrix(format, rows, cols, at);
+  const int8 = matmul !== null && takesInt8(matrix, matmul);
   if (matmul) {
     const groups = matmulGroups(outputs, tokens, Boolean(fusion.gated), matmul);
-    await lab.run(matmulKernel(matrix, whole, matmul, 'matmul'), buffers, groups);
+    const x = int8 ? lab.buffer(int8Bytes(tokens, cols)) : buffers.x;
+    if (int8) await lab.run(int8RowsKernel(cols), { x: buffers.x, out: x, state }, int8RowsGroups(cols, tokens));
+    const made = matmulKernel(matrix, whole, matmul, 'matmul');
+    await lab.run({ ...made, code: emulated(made.code) }, { ...buffers, x }, groups);
   } else {
     const used = shape ?? SLICED;
     await lab.run(matvecKernel(matrix, whole, used, 'matvec'), buffers, [matvecGroups(outputs, used)]);
   }
   const got = await lab.floats(out);
   const right = before.slice();
-  const rowsOut = reference(slice, format, {
+  const rowsOf = (all: Float32Array) =>
+    Array.from({ length: tokens }, (_, t) => [...int8Row(all.subarray(t * cols, (t + 1) * cols))]);
+  const rowsOut = reference(slice, int8 ? int8Format(format) : format, {
     cols,
     tokens,
     fusion,
-    input,
+    input: int8 ? Float32Array.from(rowsOf(input).flat()) : input,
     weight,
     bias: fusion.bias ? biases.slice(at) : null,
     factors: fusion.multiplier ? biases.slice(stride + at) : undefined,
@@ -175,7 +206,7 @@ async function check(run: Case, matmul: MatmulShape | null): Promise<void> {
   const { got, right } = await both(run, matmul);
   const scale = Math.max(1, ...right.map(Math.abs));
   // Sums of about a hundred products of f32 in another order, or of values of 11 bits: what is gated has two roundings.
-  const tolerance = matmul?.kind === 'tiled' && matmul.f16 ? 2e-3 : 2e-6;
+  const tolerance = matmul && isHalf(matmul) ? 2e-3 : 2e-6;
   expect(largestDifference(got, right) / scale).toBeLessThan(tolerance);
 }
 
@@ -196,6 +227,23 @@ describe.each(FORMATS)('%s', (title, format, cols) => {
       { format, rows: gated ? 74 : 67, cols, tokens: 19, fusion: gated ? { gated: 'silu' } : { bias: true } },
       TILED,
     ));
+});
+
+describe('products of int8: rows and tokens that end inside a tile', () => {
+  const quantised = FORMATS.filter(([, { type }]) => type === 'q4' || type === 'q8');
+  it.each(quantised)('%s', (title, format, cols) =>
+    title === 'NF4 in 32'
+      ? check({ format, rows: 74, cols, tokens: 19, fusion: { gated: 'silu' } }, INT8)
+      : check({ format, rows: 67, cols, tokens: 19, fusion: { bias: true, accumulate: true, scale: 0.5 } }, INT8),
+  );
+  it('a chunk of zeros, one of the smallest numbers, and one token', async () => {
+    const x = new Float32Array(160);
+    x.set(randomValues(32, 3), 64);
+    x.fill(1e-40, 96, 128);
+    await check({ format: nf4(32), rows: 5, cols: 160, x }, INT8);
+  });
+  it('a matrix of 16 bits has exact ones', () =>
+    check({ format: { type: 'bf16' }, rows: 9, cols: 60, tokens: 3, behind: Number.NaN }, INT8));
 });
 
 /** Sums by shuffles: more lanes than a subgroup has threads, fewer, and a workgroup that is smaller than one may be. */
@@ -272,7 +320,7 @@ describe('what is fused', () => {
 
 const { profile } = await testGpu();
 // and a small one of f16, as lavapipe takes minutes to compile the others
-const candidates = [...MATMULS, ...FEW_TOKENS, { ...TILED, f16: true }].map(
+const candidates = [...MATMULS, ...FEW_TOKENS, ...INT8_MATMULS, { ...TILED, f16: true }].map(
   (shape) => [JSON.stringify(shape), shape] as const,
 );
 const [suited, lacking] = [true, false].map((suits) =>
@@ -280,7 +328,7 @@ const [suited, lacking] = [true, false].map((suits) =>
 );
 for (const [title] of lacking)
   console.warn(
-    `Not run, as this device (f16: ${profile.f16}, ${profile.workgroup.bytes} bytes) lacks what it needs: ${title}`,
+    `Not run, as this device (f16: ${profile.f16}, int8: ${profile.intDot}, ${profile.workgroup.bytes} bytes) lacks what it needs: ${title}`,
   );
 
 describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {
@@ -295,6 +343,56 @@ describe.each(suited)('a tile that a tuner may choose: %s', (_, shape) => {
     check({ format: { type: 'bf16' }, rows: 5, cols: 60, fusion: { accumulate: true, scale: 0.5 } }, shape));
   it('what lies behind a row is not read, be it no number', () =>
     check({ format: { type: 'f32' }, rows: 9, cols: 60, tokens: 3, behind: Number.NaN }, shape));
+});
+
+/** Matrices of Apple's GPUs, of NVIDIA's (two) and of Intel's, as far as this device has their types. */
+const [APPLE, NVIDIA, NARROW, INTEL] = [
+  { m: 8, n: 8, k: 8, f16: false },
+  { m: 16, n: 16, k: 16, f16: profile.f16 },
+  { m: 16, n: 8, k: 16, f16: profile.f16 },
+  { m: 8, n: 16, k: 16, f16: profile.f16 },
+].map((sizes) => emulatedProfile(profile, sizes));
+if (!profile.f16) console.warn('Subgroup matrices of f16 are emulated in f32, as this device has no shader-f16.');
+
+describe('subgroup matrices, emulated', () => {
+  const matrices = (own: DeviceProfile, more: Pick<MatricesShape, 'tile' | 'grid' | 'step'>): MatmulShape => {
+    const of = own.matrices as SubgroupMatrices;
+    return matricesShape({ of, smaller: false, ...more });
+  };
+  it.each([
+    ['NF4 in 64', matrices(APPLE, { tile: [64, 32], grid: [4, 2], step: 8 })],
+    ['q8 in 64 with offsets', matrices(NVIDIA, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['nested NF4 in 32', matrices(NARROW, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['Q4_K', matrices(INTEL, { tile: [32, 32], grid: [2, 2], step: 32 })],
+    ['Q6_K', matrices(NVIDIA, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['bf16', matrices(INTEL, { tile: [64, 32], grid: [2, 2], step: 16 })],
+    ['f32', matrices(APPLE, { tile: [64, 32], grid: [2, 2], step: 16 })],
+  ])('%s: rows, columns and tokens that end inside a tile', (name, shape) => {
+    const at = FORMATS.findIndex(([one]) => one === name);
+    const [, format, cols] = FORMATS[at];
+    const fusion = at % 2 ? ({ gated: 'silu' } as const) : { bias: true };
+    return check({ format, rows: at % 2 ? 74 : 67, cols, tokens: 35, fusion }, shape);
+  });
+
+  it.each(['matmul', 'few'] as const)(
+    '%s: the first tile that a tuner tries; one token, no number behind it',
+    async (role) => {
+      const [shape] = matricesShapes(APPLE, role);
+      const [rows, tokens] = matmulBlock(false, shape);
+      const gated = {
+        format: nf4(64),
+        rows: rows + 6,
+        cols: 192,
+        tokens: tokens + 3,
+        fusion: { gated: 'silu' },
+      } as const;
+      await check(gated, shape);
+      await check(
+        { format: { type: 'f32' }, rows: 9, cols: 60, fusion: { accumulate: true }, behind: Number.NaN },
+        shape,
+      );
+    },
+  );
 });
 
 describe.each(['software', 'gpu'])('the shapes for %s', (variant) => {

@@ -90,6 +90,9 @@ export function matrixConstants(
     SCALES: bytes.scales / scaleBytes(format),
     SCALES_OF: (rows * cols) / 64,
     HIGH: bytes.high / (halves ? 8 : 4),
+    HALVES: halves,
+    // of products of int8 true (matmul-tiled.ts)
+    INT8: false,
     CHUNKS_A_SCALE: chunksAScale,
     OFFSET: offset,
     QUANTISED: !halves && perRow > 0,

@@ -37,6 +37,8 @@ export interface KernelShapes {
   matmul: MatmulShape;
   /** of passes that one workgroup's tokens are enough for, where `matmul` would compute many more; null: of none */
   few: MatmulShape | null;
+  /** in the place of `matmul` where activations may be int8: withInt8() */
+  int8: MatmulShape;
   attend: AttentionShapes;
   sampler: SamplerShape;
 }
@@ -82,6 +84,14 @@ export const FEW_TOKENS: readonly MatmulShape[] = [
   tiled([4, 2], [8, 8], { step: 32 }),
 ];
 
+/** The same with activations of int8; a step is a chunk, and a tile takes 10 KiB, or 20. */
+export const INT8_MATMULS: readonly MatmulShape[] = [
+  tiled([8, 8], [8, 8], { step: 32, int8: true }),
+  // half as many sums a thread
+  tiled([8, 4], [8, 8], { step: 32, int8: true }),
+  tiled([8, 8], [16, 16], { step: 32, int8: true }),
+];
+
 /** By the name that the option `tune` knows them by. */
 export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
   software: {
@@ -89,6 +99,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 64, slices: 1, tile: 8, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 8, tokens: 16, table: 'constant' },
     few: null,
+    int8: tiled([4, 4], [8, 8], { step: 32, int8: true }),
     attend: {
       decode: { kind: 'slots', splits: 16, splitSlots: 64, whole: 64, merge: 'inside' },
       prefill: { kind: 'registers', rows: 6 },
@@ -102,6 +113,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 16, slices: 1, tile: 2, table: 'constant' },
     matmul: { kind: 'registers', lanes: 16, tile: 2, tokens: 3, table: 'workgroup' },
     few: null,
+    int8: tiled([2, 1], [8, 8], { step: 32, int8: true }),
     attend: {
       decode: {
         kind: 'lanes',
@@ -125,6 +137,7 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     head: { lanes: 32, slices: 4, tile: 2, table: 'workgroup' },
     matmul: MATMULS[0],
     few: FEW_TOKENS[0],
+    int8: INT8_MATMULS[0],
     attend: {
       decode: {
         kind: 'lanes',
@@ -144,6 +157,13 @@ export const VARIANTS: Readonly<Record<string, KernelShapes>> = {
     sampler: { threads: 256, groups: 128 },
   },
 };
+
+/** The shapes with activations of int8 for many tokens; what few tokens are computed with stays exact. */
+export const withInt8 = (shapes: KernelShapes): KernelShapes => ({
+  ...shapes,
+  matmul: shapes.int8,
+  few: shapes.few ?? shapes.matmul,
+});
 
 /** @throws NibbleError invalid-option unless `tune` is auto, off or a variant's name */
 export function checkTune(tune: string): void {

@@ -4,7 +4,7 @@
  * here; cpu-scratch.ts is the same for the CPU. Pure.
  */
 import type { ModelSpec, Rope } from '../model/spec';
-import { roundUp, wholeChunks } from './layout';
+import { CHUNK_COLUMNS, roundUp, wholeChunks } from './layout';
 
 /**
  * The most parts that decode attention splits a context into, as a GPU of a hundred cores can use: 256 workgroups of a
@@ -146,6 +146,12 @@ export const LOGPROB_BUFFERS: readonly [name: string, bytes: number][] = [
   [LOGPROB_PARTS, SAMPLE_GROUPS * LOGPROB_WORDS * 4],
 ];
 
+/** The buffer of pooled hidden states: rows of the model's width, then the first position that counts (pool.wgsl). */
+export const POOLED = 'pooled';
+export const POOLED_ROWS = 5;
+/** The buffer of the ids of a pass that are asked about, and then of how likely each was (score-pick.wgsl). */
+export const SCORES = 'scores';
+
 /** The most steps that are encoded ahead of the id that the caller waits for (execute/gpu/steps-ahead.ts). */
 export const MOST_AHEAD = 64;
 /** The most ids that come back at once. */
@@ -186,9 +192,18 @@ export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes
   ['maxima', SAMPLE_GROUPS * 8],
   ['winners', SAMPLE_GROUPS * 8],
   ['kept', KEPT.words * 4],
+  [POOLED, (POOLED_ROWS * spec.width + 4) * 4],
+  [SCORES, Math.max(chunk, 4) * 4],
   ...Array.from({ length: ID_READBACKS }, (_, read): [string, number] => [idReadback(read), READBACK_WORDS * 4]),
   [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
 ];
+
+/** The buffer of a product's input in int8 (shaders/int8-rows.wgsl), and its words of 16 bytes a chunk of columns. */
+export const INT8_BUFFER = 'int8';
+export const INT8_WORDS = 3;
+/** Bytes of that, for passes of at most so many tokens and products of at most so many columns. */
+export const int8Bytes = (chunk: number, columns: number): number =>
+  (chunk * wholeChunks(columns) * INT8_WORDS * 16) / CHUNK_COLUMNS;
 
 /** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
 export const SLICE_BYTES = 4 << 20;
@@ -200,9 +215,12 @@ export const UPLOAD_JOB = 256;
 /** What the tuner's small products read and write (execute/gpu/tune). */
 export const TUNE_IN = 'tune.in';
 export const TUNE_OUT = 'tune.out';
+/** What lies between two of their dispatches: an input in int8. */
+export const TUNE_BETWEEN = 'tune.between';
 
 /** Buffers that weights come through, and those in which kernels are tried meanwhile. */
-export const LOADING_BUFFERS: readonly [name: string, bytes: number][] = [
+export const loadingBuffers = (int8: boolean): [name: string, bytes: number][] => [
+  ...(int8 ? ([[TUNE_BETWEEN, 48 << 10]] satisfies [string, number][]) : []),
   [TUNE_IN, 224 << 10],
   [TUNE_OUT, 224 << 10],
   ['upload.jobs', 3 * UPLOAD_JOB],

@@ -280,3 +280,10 @@ describe('what is refused', () => {
     expect(plan(spec, { ...wanted, maxNewTokens: maxNewTokens - 1 }).contextTokens).toBeGreaterThanOrEqual(capacity);
   });
 });
+
+it('activations of int8 take a buffer of the widest input, a byte and a half a column of a chunk, and room to be tried', () => {
+  const [plain, int8] = [plan(GEMMA_7B), plan(GEMMA_7B, { int8: true })];
+  expect(int8.scratch - plain.scratch).toBe(128 * 24576 * 1.5);
+  expect(int8.staging - plain.staging).toBe(48 << 10);
+  expect(plan(GEMMA_7B, { int8: true }, 'cpu').total).toBe(plan(GEMMA_7B, {}, 'cpu').total);
+});

@@ -14,7 +14,7 @@ import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { type BankPlan, planBanks } from './cpu-banks';
 import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, LOADING_BUFFERS, LOGPROB_BUFFERS, tokenBuffers } from './gpu-scratch';
+import { gpuScratch, INT8_BUFFER, int8Bytes, LOGPROB_BUFFERS, loadingBuffers, tokenBuffers } from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -44,6 +44,8 @@ export interface PlanRequest {
   threads?: number;
   /** whether answers may change the logits of single tokens (bias, mask); absent: no */
   adjusts?: boolean;
+  /** whether a prompt's products may have inputs of int8, on the GPU; absent: no */
+  int8?: boolean;
   /** whether answers may tell log-probabilities; absent: no */
   tells?: boolean;
 }
@@ -138,7 +140,7 @@ export function planMemory(
     ...scratchBuffers(model, request, matrices, adapters, target),
     ...banks.map(({ rest }, i) => ({ name: `cpu.bank.${i}`, purpose: 'scratch' as const, bytes: rest })),
     ...(target === 'webgpu'
-      ? LOADING_BUFFERS.map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
+      ? loadingBuffers(request.int8 ?? false).map(([name, bytes]) => ({ name, purpose: 'staging' as const, bytes }))
       : []),
   ];
   const sum = (purpose: BufferPlan['purpose']) =>
@@ -333,7 +335,7 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
 
 function scratchBuffers(
   model: ModelGraph,
-  { chunk, adjusts, tells }: PlanRequest,
+  { chunk, adjusts, tells, int8 }: PlanRequest,
   matrices: readonly DeviceMatrix[],
   adapters: StepAdapters,
   target: LayoutTarget,
@@ -355,5 +357,9 @@ function scratchBuffers(
   }
   const asked = [...(adjusts ? tokenBuffers(spec.vocab) : []), ...(tells ? LOGPROB_BUFFERS : [])];
   const own = [...gpuScratch(spec, chunk), ...asked];
+  if (int8) {
+    const columns = steps.map((step) => (step.op === 'linear' && !step.lastOnly ? step.cols : 0));
+    own.push([INT8_BUFFER, int8Bytes(chunk, Math.max(...columns))]);
+  }
   return [...buffers, ...own.map(([name, bytes]) => scratch(name, bytes))];
 }

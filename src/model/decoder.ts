@@ -2,6 +2,7 @@
  * The one decoder: ModelSpec -> the list of steps of a forward pass (steps.ts), and from the same list the tensors a
  * checkpoint must hold. Tensor names are those of transformers' modeling_*.py for a language model alone.
  */
+import { HEAD } from './head';
 import type { ModelSpec } from './spec';
 import type { BufferName, LinearPart, Step, StepOf } from './steps';
 
@@ -28,18 +29,13 @@ export function forwardSteps(spec: ModelSpec): Step[] {
     rows: spec.vocab,
   };
   const head: Step = {
-    ...linear(
-      'h',
-      'logits',
-      [{ name: spec.tiedHead ? EMBEDDING : 'lm_head.weight', rows: spec.vocab, bias: null }],
-      spec.width,
-    ),
+    ...linear('h', 'logits', [{ name: spec.tiedHead ? EMBEDDING : HEAD, rows: spec.vocab, bias: null }], spec.width),
     scale: spec.logitScale,
     lastOnly: true,
     softcap: spec.logitSoftcap,
   };
   const layers = spec.layers.flatMap((_, i) => [...attention(spec, i), ...mlp(spec, i)]);
-  return [embed, ...layers, norm(spec, 'x', 'h', 'model.norm.weight'), head];
+  return [embed, ...layers, norm(spec, 'x', 'h', 'model.norm.weight'), ...(spec.headless ? [] : [head])];
 }
 
 function linear(input: BufferName, out: BufferName, parts: LinearPart[], cols: number): StepOf<'linear'> {

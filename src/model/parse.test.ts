@@ -224,6 +224,14 @@ describe('the newer families', () => {
   });
 });
 
+it('code of their own for text alone says nothing of what tokens see', () => {
+  const auto_map = {
+    AutoConfig: 'configuration_phi3.Phi3Config',
+    AutoModelForCausalLM: 'modeling_phi3.Phi3ForCausalLM',
+  };
+  expect(parseSpec(llama({ auto_map, is_causal: true })).family).toBe('llama');
+});
+
 describe('what is refused', () => {
   it.each<[string, JsonObject, string]>([
     ['an unknown family', { model_type: 'mamba' }, '"mamba"'],
@@ -231,6 +239,8 @@ describe('what is refused', () => {
     ['an unknown rope', { rope_scaling: { rope_type: 'yarn', factor: 4 } }, '"yarn"'],
     ['an unknown rope in the old key', { rope_scaling: { type: 'dynamic' } }, '"dynamic"'],
     ['an unknown activation', { hidden_act: 'relu' }, '"relu"'],
+    ['tokens that see those after them', { is_causal: false }, 'looks ahead (is_causal: false)'],
+    ['a model of its own code', { auto_map: { AutoModel: 'modeling_qwen.Qwen2Model' } }, 'modeling_qwen.Qwen2Model'],
     ['an unknown layer', { num_hidden_layers: 1, layer_types: ['chunked_attention'] }, '"chunked_attention"'],
   ])('%s, by name', (_, more, name) => {
     const error = refusal(llama(more));

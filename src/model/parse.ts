@@ -4,8 +4,8 @@
  * is not implemented, is refused by name. Reads the 4.x style (rope_theta, rope_scaling) and the 5.x style
  * (rope_parameters, layer_types), and the text part of a multimodal config (text_config).
  */
-import { NibbleError } from '../errors';
-import type { JsonObject } from '../formats/json';
+import { cut, NibbleError } from '../errors';
+import { isObject, type JsonObject } from '../formats/json';
 import { FAMILIES, type Family, MULTIMODAL } from './families';
 import { integer, object, positive, real, text, truth } from './fields';
 import { parseRope } from './rope';
@@ -27,10 +27,12 @@ const MAX_WIDTH = 1 << 17;
  */
 export function parseSpec(file: JsonObject): ModelSpec {
   const { name, family, config } = familyOf(file);
-  if (truth(config, 'use_bidirectional_attention', false)) {
+  const ahead = looksAhead(config, file);
+  if (ahead) {
     throw new NibbleError(
       'unsupported-architecture',
-      'Models that look ahead (use_bidirectional_attention) do not write text.',
+      `This ${name} model looks ahead (${ahead}), as encoders do, which is not supported. Choose an embedding model that reads from left to right, such as Qwen3-Embedding.`,
+      { modelType: name, field: ahead },
     );
   }
   const width = integer(config, 'hidden_size', 2, MAX_WIDTH);
@@ -77,6 +79,17 @@ export function parseSpec(file: JsonObject): ModelSpec {
     normPlacement: family.normPlacement,
     fused: family.fused,
   };
+}
+
+/**
+ * What says that a model's tokens see those after them; null: nothing does. Qwen2s that were made encoders (gte-Qwen2,
+ * stella) may say it in their `auto_map` alone: their AutoModel is code of their own, which takes the mask away.
+ */
+function looksAhead(config: JsonObject, file: JsonObject): string | null {
+  if (truth(config, 'use_bidirectional_attention', false)) return 'use_bidirectional_attention';
+  if (!truth(config, 'is_causal', true)) return 'is_causal: false';
+  const own = isObject(file.auto_map) ? file.auto_map.AutoModel : null;
+  return own ? `auto_map.AutoModel: ${cut(String(own))}` : null;
 }
 
 /** Whether config.json says that the head is the embedding; false, too, where it says nothing that is understood. */

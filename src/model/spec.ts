@@ -51,6 +51,8 @@ export interface ModelSpec {
   residualScale: number;
   logitScale: number;
   tiedHead: boolean;
+  /** the checkpoint has no head, its own or tied: it gives hidden states and no logits. Absent: it has one */
+  headless?: true;
   bias: { qkv: boolean; o: boolean; mlp: boolean };
   qkNorm: 'none' | 'head' | 'projection';
   /** pre: x + f(norm(x)); sandwich: x + norm(f(norm(x))) (Gemma 2, 3); post: x + norm(f(x)) (OLMo 2) */

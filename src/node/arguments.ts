@@ -63,7 +63,7 @@ function valueWords(spec: Spec): string | undefined {
     case 'flag':
       return undefined;
     case 'object':
-      return 'NAME=VALUE';
+      return spec.file ? 'FILE' : 'NAME=VALUE';
     case 'ids':
       return 'IDS';
     case 'idLists':
@@ -75,11 +75,11 @@ function valueWords(spec: Spec): string | undefined {
 }
 
 /** The options of a table as flags, by the name that each has here. */
-function flagsOf<T extends object>(specs: Specs<T>): Flags {
+export function flagsOf<T extends object>(specs: Specs<T>): Flags {
   const flags = [...namedInText<T>(specs, 'cli')].map(([flag, name]): [string, Flag] => {
     const spec = specs[name];
-    const many = spec.type === 'texts' || spec.type === 'object';
-    const fallback = spec.default === undefined || spec.type === 'flag' ? undefined : String(spec.default);
+    const many = spec.type === 'texts' || (spec.type === 'object' && !spec.file);
+    const fallback = spec.type === 'flag' ? undefined : spec.default?.toString();
     return [flag, { value: valueWords(spec), many, says: spec.says, default: fallback }];
   });
   return Object.fromEntries(flags);

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
 import type { Expected } from '../execute/cpu/test/models';
+import { logprobsOf } from '../execute/sampler/logprobs';
 import { main } from './cli';
 import { COMMANDS } from './commands';
-import { surprise } from './commands/perplexity';
 import { createFolderSource } from './folder-source';
 
 const FIXTURES = 'reference/fixtures';
@@ -348,7 +348,7 @@ describe('perplexity', () => {
     for (const start of [0, window]) {
       const part = ids.slice(start, start + window);
       const { logits } = await json<{ logits: number[][] }>('logits', TEXT, '--ids', part.join(','), '--all');
-      for (let i = 0; i + 1 < window; i++) sum += surprise(Float32Array.from(logits[i]), part[i + 1]);
+      for (let i = 0; i + 1 < window; i++) sum -= logprobsOf(Float32Array.from(logits[i]), part[i + 1], 0).logprob;
     }
     const result = await json<{ perplexity: number; tokens: number }>(
       'perplexity',
@@ -365,9 +365,107 @@ describe('perplexity', () => {
         .tokens,
     ).toBe(window - 1);
   });
-  it('surprise is -log of the softmax', () => {
-    expect(surprise(Float32Array.of(0, 0, 0, 0), 2)).toBeCloseTo(Math.log(4), 12);
-    expect(surprise(Float32Array.of(1000, 0), 0)).toBe(0);
+  it('a log-probability is that of the softmax', () => {
+    expect(logprobsOf(Float32Array.of(0, 0, 0, 0), 2, 0).logprob).toBeCloseTo(-Math.log(4), 12);
+    expect(logprobsOf(Float32Array.of(1000, 0), 0, 0).logprob).toBe(0);
+  });
+});
+
+describe('embed', () => {
+  const model = `${FIXTURES}/embeddings/qwen3-embedding`;
+  const exact = ['--weights', 'f32', '--kv', 'f32'];
+  type Made = { embeddings: number[][]; ids: number[][]; dimensions: number };
+  const written = async (name: string, content: string) => {
+    await writeFile(join(folder, name), content);
+    return join(folder, name);
+  };
+
+  it('gives a vector a line, or an element of a JSON array, with the prompt that is named', async () => {
+    const { cases } = JSON.parse(await readFile(`${model}/expected.json`, 'utf8'));
+    const [{ texts, ids, vectors }, query, cut] = cases;
+    const close = (made: Made, right: number[][]) => {
+      for (const [i, row] of right.entries())
+        for (const [c, value] of row.entries()) expect(Math.abs(made.embeddings[i][c] - value)).toBeLessThan(1e-4);
+      expect(made.dimensions).toBe(right[0].length);
+    };
+    const whole = await json<Made>('embed', model, await written('all.json', JSON.stringify(texts)), ...exact);
+    expect(whole.ids).toEqual(ids);
+    close(whole, vectors);
+    const lines = await written('lines.txt', `${query.texts.join('\r\n')}\n`);
+    const prompted = await json<Made>('embed', model, lines, '--prompt', 'query', ...exact);
+    expect(prompted.ids).toEqual(query.ids);
+    close(prompted, query.vectors);
+    close(await json<Made>('embed', model, lines, '--prompt', 'query', '--dimensions', '8', ...exact), cut.vectors);
+    const bare = await json<Made>(
+      'embed',
+      model,
+      await written('two.txt', `${texts[0]}\n\n[1] a`),
+      '--prompt',
+      '',
+      ...exact,
+    );
+    expect(bare.ids).toHaveLength(3);
+    expect(bare.ids.slice(0, 2)).toEqual([ids[0], ids[3]]);
+  });
+
+  it.each([
+    ['no file', [], /needs FILE/],
+    ['a file that is not there', ['nowhere.txt'], /nowhere\.txt cannot be read/],
+    [
+      'a prompt that there is not',
+      ['README.md', '--prompt', 'x'],
+      /one of this model's prompts \("document", "query"\)/,
+    ],
+    ['more dimensions than there are', ['README.md', '--dimensions', '33'], /at most 32/],
+    ['no dimensions', ['README.md', '--dimensions', '0'], /whole number of at least 1/],
+    ['a pooling that is none', ['README.md', '--pooling', 'x'], /one of lasttoken, mean/],
+  ])('refuses %s', async (_, more, message) => {
+    const { status, out } = await nibble('embed', model, ...more, '--json', '--backend', 'cpu');
+    expect(status).toBe(1);
+    const { error } = JSON.parse(out) as Failure;
+    expect(error.code).toBe('invalid-option');
+    expect(error.message).toMatch(message);
+  });
+
+  it('refuses files without texts, and elements that are none', async () => {
+    const refused = async (content: string) =>
+      JSON.parse((await nibble('embed', model, await written('bad.json', content), '--json')).out).error.message;
+    expect(await refused('')).toMatch(/holds no text/);
+    expect(await refused('[]')).toMatch(/holds no text/);
+    expect(await refused('["a", 1]')).toMatch(/element 1 of its JSON is no text/);
+  });
+});
+
+describe('rerank', () => {
+  const model = `${FIXTURES}/embeddings/qwen3-reranker`;
+
+  it('gives a score a pair', async () => {
+    const { rerank } = JSON.parse(await readFile(`${model}/expected.json`, 'utf8'));
+    const file = join(folder, 'pairs.json');
+    const [{ query, documents, scores }, other] = rerank;
+    await writeFile(file, JSON.stringify(documents.map((document: string) => ({ query, document }))));
+    const exact = ['--weights', 'f32', '--kv', 'f32'];
+    const made = await json<{ scores: number[] }>('rerank', model, file, ...exact);
+    expect(made).toEqual({ scores: scores.map((score: number) => expect.closeTo(score, 4)) });
+    const asked = await json<{ scores: number[] }>('rerank', model, file, '--instruction', other.instruction, ...exact);
+    expect(asked).toEqual({ scores: other.scores.map((score: number) => expect.closeTo(score, 4)) });
+  });
+
+  it.each([
+    ['no JSON', 'x', /is no JSON/],
+    ['no pairs', '[]', /must hold a JSON array/],
+    ['pairs without a document', '[{"query":"a"}]', /element 0 has no query or no document/],
+  ])('refuses %s', async (_, content, message) => {
+    await writeFile(join(folder, 'bad.json'), content);
+    const { status, out } = await nibble('rerank', model, join(folder, 'bad.json'), '--json', '--backend', 'cpu');
+    expect(status).toBe(1);
+    expect((JSON.parse(out) as Failure).error.message).toMatch(message);
+  });
+
+  it('refuses a model that is no reranker', async () => {
+    await writeFile(join(folder, 'one.json'), '[{"query":"a","document":"b"}]');
+    const { out } = await nibble('rerank', TEXT, join(folder, 'one.json'), '--json', '--backend', 'cpu');
+    expect((JSON.parse(out) as Failure).error.message).toMatch(/is no reranker that is known here: it is a llama/);
   });
 });
 

@@ -18,22 +18,32 @@ const kept: GPU[] = [];
  * Dawn has no shader-f16 on NVIDIA's Vulkan drivers without this (crbug.com/42251215; its description in
  * src/dawn/native/Toggles.cpp), and a page cannot ask for it. Elsewhere it changes nothing.
  */
-const F16_ON_NVIDIA = 'enable-dawn-features=vulkan_enable_f16_on_nvidia';
+const F16_ON_NVIDIA = 'vulkan_enable_f16_on_nvidia';
+/**
+ * What browsers have behind flags, subgroup matrices among it. Off where a model is loaded: Dawn then checks less of
+ * each call, and a device with subgroup matrices has all of its kernels compiled for Vulkan's memory model, which is
+ * another way through the driver (Toggles.cpp). Benches ask for it.
+ */
+const EXPERIMENTAL = 'allow_unsafe_apis';
 
 /** Folders where Chromium keeps its own libvulkan.so.1 and SwiftShader. */
 const CHROMIUM_FOLDERS = ['/usr/lib/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
 /** Set in the child, so that it does not start another. */
 export const CHILD = 'NIBBLE_SWIFTSHADER';
 
-/** Dawn's navigator.gpu, or null when the package is not installed or does not load here. */
-export async function loadDawn(adapter: string | undefined): Promise<GPU | null> {
+/**
+ * Dawn's navigator.gpu, or null when the package is not installed or does not load here.
+ * @param experimental with what is behind flags in browsers
+ */
+export async function loadDawn(adapter: string | undefined, experimental = false): Promise<GPU | null> {
   try {
     // Mesa's drivers complain on stderr where it is unset, and need nothing from it.
     process.env.XDG_RUNTIME_DIR ??= tmpdir();
     const { create, globals } = await import('webgpu');
     Object.assign(globalThis, globals);
     const where = adapter ? [`adapter=${adapter}`] : process.env[CHILD] ? ON_SWIFTSHADER : [];
-    const gpu = create([F16_ON_NVIDIA, ...where]) as GPU;
+    const toggles = [F16_ON_NVIDIA, ...(experimental ? [EXPERIMENTAL] : [])];
+    const gpu = create([`enable-dawn-features=${toggles}`, ...where]) as GPU;
     kept.push(gpu);
     return gpu;
   } catch {
@@ -61,11 +71,16 @@ const NO_DAWN = 'WebGPU in Node needs the npm package webgpu: npm install webgpu
 
 /**
  * The GPU for a backend option: null for the CPU; for `webgpu` one that has an adapter.
+ * @param experimental with what is behind flags in browsers
  * @throws webgpu-unavailable; SwiftShaderChild when the command should start over
  */
-export async function gpuFor(backend: string | undefined, adapter: string | undefined): Promise<GPU | null> {
+export async function gpuFor(
+  backend: string | undefined,
+  adapter: string | undefined,
+  experimental = false,
+): Promise<GPU | null> {
   if (backend === 'cpu') return null;
-  const gpu = await loadDawn(adapter);
+  const gpu = await loadDawn(adapter, experimental);
   if (backend !== 'webgpu') return gpu;
   if (!gpu) {
     throw new NibbleError('webgpu-unavailable', `${NO_DAWN}, or use --backend cpu.`);

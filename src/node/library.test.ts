@@ -1,4 +1,5 @@
 /** The library as a program in Node has it: built, in node_modules, imported by its name. */
+import { readFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -37,6 +38,29 @@ const tell = (value) => console.log(JSON.stringify(value));
 const ids = async (engine) => (await engine.generate([1, 2, 3], { maxNewTokens: 4, ignoreEos: true }).result).ids;
 const refusal = (work) => work.then(() => 'was not refused', (e) => [e instanceof NibbleError, e.code, e.message]);
 `;
+
+it('reads texts for vectors, rankings and likelihoods, in its thread', async () => {
+  const folder = (name: string) => JSON.stringify(join(FIXTURES, 'embeddings', name));
+  const facts = (name: string) => JSON.parse(readFileSync(join(FIXTURES, 'embeddings', name, 'expected.json'), 'utf8'));
+  const [, query] = facts('qwen3-embedding').cases;
+  const { rerank, score } = facts('qwen3-reranker');
+  const made = await program<{ vectors: number[][]; scores: number[]; logs: number[] }>(`${ANSWER}
+    const exact = { backend: 'cpu', weights: 'f32', kv: 'f32' };
+    const embedder = await load(${folder('qwen3-embedding')}, exact);
+    const { embeddings } = await embedder.embed(${JSON.stringify(query.texts)}, { prompt: 'query' });
+    embedder.dispose();
+    const reranker = await load(${folder('qwen3-reranker')}, exact);
+    const { scores } = await reranker.rerank(${JSON.stringify(rerank[0].query)}, ${JSON.stringify(rerank[0].documents)});
+    const [{ logProbs }] = await reranker.score([${JSON.stringify(score.texts[0])}]);
+    reranker.dispose();
+    tell({ vectors: embeddings.map((vector) => [...vector]), scores, logs: [...logProbs] });`);
+  const close = (values: number[]) => values.map((value) => expect.closeTo(value, 4));
+  expect(made).toEqual({
+    vectors: query.vectors.map(close),
+    scores: close(rerank[0].scores),
+    logs: close(score.logProbs[0]),
+  });
+});
 
 it('has the names that a page has, and importing it touches no global', async () => {
   const file = join(app, 'globals.mjs');

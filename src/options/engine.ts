@@ -23,6 +23,12 @@ export const ENGINE_OPTIONS = {
     planned: true,
     says: 'How keys and values are held.',
   },
+  activations: {
+    type: 'choice',
+    of: ['auto', 'f32', 'int8'],
+    default: 'auto',
+    says: 'How the inputs of products are held: f32 as they are computed, int8 on a GPU in 8 bits for prompts, where that is faster; auto rounds to 16 bits where that is faster.',
+  },
   kvCapacity: {
     type: 'number',
     least: 1,

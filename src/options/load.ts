@@ -40,26 +40,57 @@ export const INSPECT_OPTIONS = {
 /** What storedModels() and its neighbours take. */
 export const STORED_OPTIONS = { ...HUB_OPTIONS, ...WORKER_OPTIONS };
 
+const SHOWN_TOOLS = {
+  tools: { type: 'list', only: 'code', says: 'Tools that the model may call, with or without functions.' },
+  toolForm: {
+    type: 'choice',
+    of: ['auto', 'native'],
+    only: 'code',
+    says: "Whether calls may be written in a form that the model's template does not have.",
+  },
+} as const satisfies Record<string, Spec>;
+
+/** What an answer takes about tools. */
+export const TOOL_OPTIONS = {
+  ...SHOWN_TOOLS,
+  toolChoice: { type: 'any', only: 'code', says: 'Whether tools are called: auto, none, required, or { name }.' },
+  maxToolSteps: {
+    type: 'number',
+    least: 1,
+    most: 1000,
+    whole: true,
+    only: 'code',
+    says: 'How many answers with calls are followed by another where functions are given; 8.',
+  },
+} as const satisfies Record<string, Spec>;
+
+/** Their names. */
+export const TOOL_NAMES = Object.keys(TOOL_OPTIONS) as (keyof typeof TOOL_OPTIONS)[];
+
 /** What an answer takes in the page. */
 export const GENERATE_OPTIONS = {
   ...REQUEST_OPTIONS,
+  ...TOOL_OPTIONS,
   ...SIGNAL,
   onPrefill: { type: 'function', only: 'code', says: 'Told how much of the prompt has been read.' },
   made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
 } as const satisfies Record<string, Spec>;
 
-const { templateOptions, parseSpecial } = REQUEST_OPTIONS;
+const { templateOptions, parseSpecial, continueFinalMessage } = REQUEST_OPTIONS;
 
 /** What makes a prompt of messages. */
 export const PROMPT_OPTIONS = {
   templateOptions,
   parseSpecial,
+  continueFinalMessage,
+  ...SHOWN_TOOLS,
   addGenerationPrompt: { type: 'flag', says: "Whether the prompt ends with the opening of the assistant's turn." },
   tokenize: { type: 'flag', says: 'Whether ids are wanted in the place of text.' },
 } as const satisfies Record<string, Spec>;
 
 export const CONVERSATION_OPTIONS = {
   ...REQUEST_OPTIONS,
+  ...TOOL_OPTIONS,
   system: { type: 'text', empty: true, says: 'What the model is told first.' },
   maxContext: ENGINE_OPTIONS.maxContext,
   messages: { type: 'list', says: 'What was said before, without the system message.' },

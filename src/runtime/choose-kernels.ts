@@ -14,7 +14,7 @@ import type { GpuExecutor } from '../execute/gpu/executor';
 import { type Choice, type TuneResult, tune } from '../execute/gpu/tune/tune';
 import { levelsOf } from '../formats/matrix';
 import { type Gpu, WANTED_LIMITS } from '../gpu/device';
-import { type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../kernels/candidates';
+import { type Activations, type Candidate, candidatesFor, TUNED_ROLES, withCandidates } from '../kernels/candidates';
 import type { MemoryPlan } from '../memory/plan';
 import type { ModelStore } from '../store/chunk-store';
 
@@ -50,14 +50,14 @@ function deviceKey({ adapter, features, limits }: Gpu, userAgent: string): strin
   return JSON.stringify([FORMAT, ...names, bounds, userAgent]);
 }
 
-/** Sizes and formats of a model's matrices: what the best shapes follow from. */
-function modelKey({ matrices }: MemoryPlan): string {
+/** Sizes and formats of a model's matrices, and what shapes there are: what the best follow from. */
+function modelKey({ matrices }: MemoryPlan, activations: Activations): string {
   const kinds = new Set(
     matrices.map(({ rows, cols, format }) =>
       [`${rows}x${cols}`, format.type, 'block' in format && format.block, levelsOf(format)].filter(Boolean).join(' '),
     ),
   );
-  return [...kinds].sort().join(', ');
+  return [...[...kinds].sort(), ...(activations === 'auto' ? [] : [activations])].join(', ');
 }
 
 const nothing = (): TuningRecord => ({ rejected: {}, trying: '', left: 0, models: {} });
@@ -95,6 +95,7 @@ export async function chooseKernels(
   gpu: Gpu,
   executor: GpuExecutor,
   plan: MemoryPlan,
+  activations: Activations,
   store: ModelStore | null,
   userAgent: string,
   signal: AbortSignal,
@@ -106,8 +107,10 @@ export async function chooseKernels(
   const { trying: was, left } = record;
   if (was && left >= MOST_LEFT)
     record.rejected = { ...record.rejected, [was]: `It was being tried when ${left} loads ended.` };
-  const candidates = candidatesFor(gpu.profile);
-  const model = modelKey(plan);
+  const context = executor.tuneContext();
+  const { headless } = context.lowering.model.spec;
+  const candidates = candidatesFor(gpu.profile, { activations, headless });
+  const model = modelKey(plan, activations);
   const onTry = async (variant: string) => {
     record.trying = variant;
     record.left = variant && variant === was ? left + 1 : 1;
@@ -115,7 +118,6 @@ export async function chooseKernels(
   };
   const request = { candidates, rejected: record.rejected, limit: TUNE_MS, signal, onTry };
   const known = readChoice(record.models[model], candidates);
-  const context = executor.tuneContext();
   const result = await tune(context, { ...request, known }).catch(async (error) => {
     // the device is lost: not by what is known to be good
     if ((error as NibbleError).code === 'device-lost' && record.trying) {

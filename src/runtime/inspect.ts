@@ -8,16 +8,18 @@ import type { ReadBytes } from '../formats/layout';
 import { explainMissing } from '../formats/other-files';
 import { findWeightFiles, readTensors, SINGLE, type WeightFiles } from '../formats/safetensors';
 import { readSmall } from '../formats/small-files';
-import { HEAD, hasOwnHead, untied } from '../formats/tied-head';
+import { hasOwnHead, untied } from '../formats/tied-head';
 import { NO_LIMITS } from '../memory/plan';
 import { parameterCount } from '../model/decoder';
 import { expectedTensors } from '../model/expected-tensors';
+import { HEAD, withoutHead } from '../model/head';
 import { parseSpec, saysTied } from '../model/parse';
 import type { InspectRequest, ModelCost } from '../protocol';
 import type { Source } from '../sources/source';
 import { type Manifest, readManifest } from '../store/manifest';
 import { describeStored } from '../store/stored-models';
 import { modelKey, openStored } from '../store/stored-source';
+import { activationsFor } from './activations';
 import { chooseBackend } from './choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { Host } from './host';
@@ -48,7 +50,8 @@ export async function inspectModel(
     const graph = graphOf(headers, options);
     const { gpu } = await chooseBackend(options.backend, host.gpu, options);
     gpu?.device.destroy();
-    const effective = effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads);
+    const { activations } = activationsFor(options.activations, gpu, graph);
+    const effective = effectiveEngineOptions({ ...options, activations }, graph.spec, gpu ? null : host.threads);
     const sized: Plannable = {
       graph,
       limits: gpu?.limits ?? NO_LIMITS,
@@ -108,7 +111,8 @@ async function readFolder(source: Source, ask: boolean, here: boolean): Promise<
   const own = here && found && saysTied(said) && (await hasHead(found, read));
   const { config, notes } = own ? untied(said) : { config: said, notes: [] };
   const totalBytes = manifest ? sizesIn(manifest) : (found?.files.reduce((sum, file) => sum + file.bytes, 0) ?? null);
-  return { config, notes, tensors: expectedTensors(config, parseSpec(config), totalBytes), totalBytes };
+  const spec = withoutHead(parseSpec(config), config, false, false);
+  return { config, notes, tensors: expectedTensors(config, spec, totalBytes), totalBytes };
 }
 
 const sizesIn = ({ files }: Manifest) =>

@@ -8,7 +8,7 @@ import { planFor } from './planning';
 /** What info() tells of it. */
 export function modelInfo(model: Model): ModelInfo {
   const { checkpoint, graph, gpu, executor, options, tokenizer, template } = model;
-  const { backendReason, storageReason, deviceEstimate } = model;
+  const { backendReason, activationsReason, storageReason, deviceEstimate } = model;
   const weightTypes: ModelInfo['weightTypes'] = {};
   for (const { format, bytes } of planFor(model, 1, 1).matrices) {
     weightTypes[format.type] ??= { count: 0, bytes: 0 };
@@ -28,6 +28,7 @@ export function modelInfo(model: Model): ModelInfo {
     coi: globalThis.crossOriginIsolated ?? true,
     deviceEstimate,
     options,
+    activationsReason,
     storageReason,
     weightTypes,
     variants: executor.stats().variants,

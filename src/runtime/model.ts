@@ -10,6 +10,7 @@ import type { DeviceEstimate, LoraInfo, ModelInfo } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
 import type { ChatTemplate } from '../text/chat-template';
 import type { Tokenizer } from '../text/tokenizer';
+import type { OwnForm } from '../text/tools/response-template';
 
 /** load()'s options, completed to what is in effect. */
 export type EffectiveEngineOptions = ModelInfo['options'];
@@ -38,12 +39,17 @@ export interface Model extends Plannable {
   checkpoint: Checkpoint;
   gpu: Gpu | null;
   backendReason: string;
+  activationsReason?: string;
   storageReason: string;
   deviceEstimate: DeviceEstimate;
   executor: Executor;
   tuning: ModelInfo['tuning'];
   tokenizer: Tokenizer | null;
   template: ChatTemplate | null;
+  /** for prompts with tools, where that is another one */
+  toolTemplate: ChatTemplate | null;
+  /** what the tokenizer's response_template says of answers */
+  ownForm: OwnForm | null;
   stopIds: ReadonlySet<number>;
   /** see ModelInfo */
   notes: readonly string[];

@@ -14,6 +14,7 @@ import type { ModelStore } from '../store/chunk-store';
 import { beginAttempt } from '../store/load-attempt';
 import type { StoredSource } from '../store/stored-source';
 import { samplePlaces } from '../store/version-samples';
+import { activationsFor } from './activations';
 import { CHANGES, changeBehind, dropUnusable, isUnsupported } from './changing-files';
 import { createExecutor } from './create-executor';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
@@ -103,14 +104,16 @@ async function loadModel(loading: Loading): Promise<Model> {
   const { gpu, reason: backendReason } = await loading.backend;
   const estimate = deviceEstimate(host, gpu, request.touch);
   estimate.catch(() => {});
+  const { activations, reason: activationsReason } = activationsFor(options.activations, gpu, graph);
   const sized = {
     gpu,
     backendReason,
+    activationsReason,
     graph,
     limits: gpu?.limits ?? NO_LIMITS,
     target: gpu ? ('webgpu' as const) : ('cpu' as const),
     options: {
-      ...effectiveEngineOptions(options, graph.spec, gpu ? null : host.threads),
+      ...effectiveEngineOptions({ ...options, activations }, graph.spec, gpu ? null : host.threads),
       storage: kept.store ? options.storage : 'none',
     },
     checkpoint,
@@ -196,9 +199,9 @@ async function placeWeights(
 ): Promise<Pick<Model, 'executor' | 'fingerprint' | 'tuning'>> {
   meter.total(checkpoint.totalBytes);
   meter.phase(source.complete ? 'upload' : 'download', source.anew ? ANEW : undefined);
-  const executor = await createExecutor(gpu, graph, least, options.tune, host.threads);
+  const executor = await createExecutor(gpu, graph, least, options, host.threads);
   undoes.push(() => executor.dispose());
-  const choosing = beginTuning(gpu, executor, least, options.tune, store, host.machine?.userAgent ?? '');
+  const choosing = beginTuning(gpu, executor, least, options, store, host.machine?.userAgent ?? '');
   undoes.push(() => choosing.finish().catch(() => {}));
   let tuning: Model['tuning'] = null;
   const sink: WeightSink = {

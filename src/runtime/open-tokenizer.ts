@@ -10,17 +10,21 @@ import { stopIds } from '../generate/stop-ids';
  * @throws corrupt-checkpoint for a tokenizer that cannot be read, invalid-option for a given template that cannot
  */
 export function openTokenizer(
-  { createTokenizer, createChatTemplate, GIVEN, templateSource }: typeof import('../text/index'),
+  { createTokenizer, createChatTemplate, GIVEN, responseTemplate, templateSource }: typeof import('../text/index'),
   { tokenizer: files, generationConfig, config }: Checkpoint,
   given: string | null,
 ) {
   const tokenizer = files && createTokenizer(files.json, files.config);
   const source = given ?? templateSource(files?.config.chat_template);
+  const toolSource = given ?? templateSource(files?.config.chat_template, true);
+  const { form: ownForm, fault } = responseTemplate(files?.config.response_template);
   const { bad, undone } = modelDefaults(generationConfig);
   return {
     tokenizer,
     template: source === null ? null : createChatTemplate(source, given === null ? undefined : GIVEN),
-    notes: [...bad, undoneNote(undone)].filter((note) => note !== null),
+    toolTemplate: toolSource === null || toolSource === source ? null : createChatTemplate(toolSource),
+    ownForm,
+    notes: [fault, ...bad, undoneNote(undone)].filter((note) => note !== null),
     stopIds: stopIds([generationConfig, config], tokenizer?.eosIds),
   };
 }

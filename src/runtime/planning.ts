@@ -7,7 +7,9 @@ import type { Gpu } from '../gpu/device';
 import { chooseFormats } from '../memory/formats';
 import { type MemoryPlan, type ModelGraph, type PlanRequest, planMemory } from '../memory/plan';
 import { forwardSteps, tensorTable } from '../model/decoder';
+import { HEAD, withoutHead } from '../model/head';
 import { parseSpec } from '../model/parse';
+import type { ModelSpec } from '../model/spec';
 import { plannedOptions } from '../options/engine';
 import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from '../protocol';
 import { completeEngineOptions } from './engine-options';
@@ -17,15 +19,21 @@ import type { EffectiveEngineOptions, Model, Plannable } from './model';
 /** The part of the code that only talks about memory. */
 const advice = () => import('../memory/advice');
 
+type Headers = Pick<Checkpoint, 'config' | 'tensors' | 'unread' | 'modules'>;
+
+/** What a checkpoint's config and tensors make of it. @throws corrupt-checkpoint, unsupported-architecture */
+export const specOf = ({ config, tensors, unread, modules }: Headers): ModelSpec =>
+  withoutHead(parseSpec(config), config, tensors.has(HEAD) || unread?.has(HEAD) === true, modules !== undefined);
+
 /**
  * What a checkpoint's config and tensors are to compute: its spec, its steps, and the format of each matrix.
  * @throws corrupt-checkpoint, unsupported-architecture, invalid-option (a name to keep that is in none)
  */
 export function graphOf(
-  checkpoint: Pick<Checkpoint, 'config' | 'tensors' | 'unread'>,
+  checkpoint: Headers,
   { weights, keep }: Pick<EffectiveEngineOptions, 'weights' | 'keep'>,
 ): ModelGraph {
-  const spec = parseSpec(checkpoint.config);
+  const spec = specOf(checkpoint);
   const needed = tensorTable(spec);
   checkShapes(checkpoint, needed);
   const matrices = needed.filter(({ kind }) => kind === 'matrix').map(({ name }) => name);
@@ -34,9 +42,9 @@ export function graphOf(
 
 /** The one way to a plan request: the engine's options with a request's numbers. */
 export function planRequest(options: EffectiveEngineOptions, promptTokens: number, maxNewTokens: number): PlanRequest {
-  const { kv, memoryBudget, kvCapacity, maxContext, chunk, snapshots, threads } = options;
+  const { kv, memoryBudget, kvCapacity, maxContext, chunk, snapshots, threads, activations } = options;
   const sizes = { promptTokens, maxNewTokens, kvCapacity, maxContext, chunk, snapshots, threads };
-  return { ...sizes, kvType: kv, budget: memoryBudget };
+  return { ...sizes, kvType: kv, budget: memoryBudget, int8: activations === 'int8' };
 }
 
 /** The model with a shorter context, for one conversation. @throws invalid-option for what is no number of tokens */

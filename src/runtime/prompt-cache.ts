@@ -46,6 +46,8 @@ async function computedWith({ key, checkpoint, graph, options, fingerprint, lora
       await digestOfAll(loraFingerprint),
     ].join(', '),
     'KV type': options.kv,
+    // what was saved before there was a choice has none
+    ...(options.activations === 'int8' ? { 'rounding of activations': 'int8' } : {}),
     geometry: `${layers.length} layers, ${kvHeads} heads of ${headSize}`,
     // such as the base of its rotary embeddings, or its windows
     configuration: await digestOf(JSON.stringify(graph.spec)),
@@ -148,10 +150,10 @@ async function restore(
 }
 
 function checkSame(name: string, saved: Record<string, string>, own: Record<string, string>): void {
-  const what = Object.keys(own).find((field) => saved[field] !== own[field]);
+  const what = Object.keys({ ...saved, ...own }).find((field) => saved[field] !== own[field]);
   if (!what) return;
-  const text = `The saved conversation “${name}” was computed with another ${what}: ${saved[what]}, and this is ${own[what]}.`;
-  throw new NibbleError('invalid-option', text, { name, what, saved: saved[what] ?? null, loaded: own[what] });
+  const text = `The saved conversation “${name}” was computed with another ${what}: ${saved[what] ?? 'none'}, and this is ${own[what] ?? 'none'}.`;
+  throw new NibbleError('invalid-option', text, { name, what, saved: saved[what] ?? null, loaded: own[what] ?? null });
 }
 
 /**

@@ -63,7 +63,7 @@ export function* promptSteps(
   options: PromptOptions,
 ): Generator<number, ChatPrompt> {
   const tokenizer = tokenizerOf(model);
-  const { template, graph, checkpoint } = model;
+  const { template, toolTemplate, ownForm, graph, checkpoint } = model;
   if (Array.isArray(messages) && messages.length === 0) return { text: '', ids: [], form: null };
   if (!template) {
     throw new NibbleError(
@@ -71,7 +71,11 @@ export function* promptSteps(
       `${checkpoint.name} has no chat template: use a plain prompt, or give one as chatTemplate.`,
     );
   }
-  return yield* chatPromptSteps({ tokenizer, template, rows: graph.spec.vocab }, messages, options);
+  return yield* chatPromptSteps(
+    { tokenizer, template, toolTemplate, ownForm, rows: graph.spec.vocab },
+    messages,
+    options,
+  );
 }
 
 /** How many ids come before the first message that is not the system's, its template's included: as in another chat. */
@@ -86,7 +90,8 @@ export function systemTokens(
   if (first < 0) return ids.length;
   const { role, content } = input.messages[first];
   const other = { role, content: textOf((content ?? '') as string).startsWith('1') ? '2' : '1' };
-  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], options)).ids;
+  const whole = { ...options, continueFinalMessage: false };
+  const otherIds = atOnce(promptSteps(model, [...input.messages.slice(0, first), other], whole)).ids;
   const parted = ids.findIndex((id, i) => id !== otherIds[i]);
   return parted < 0 ? ids.length : parted;
 }

@@ -1,6 +1,8 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. */
+
+import type { Constraints } from '../constraint/index';
 import { checkIds } from '../execute/check-prompt';
-import { generate, type Turn } from '../generate/generate';
+import { type Constrained, generate, type Turn } from '../generate/generate';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
@@ -11,10 +13,13 @@ import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, PromptOptions, TokenMessage } from '../protocol';
+import type { ChatPrompt } from '../text/chat-prompt';
+import type { Tokenizer } from '../text/tokenizer';
 import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 import { inputSteps, systemTokens, tokenizerOf } from './prompt';
+import { type AskedCall, askedCall, callableOf, endIds, formNote } from './tool-calls';
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
@@ -43,10 +48,34 @@ function defaultsNotes(model: Model, { temperature }: Turn['options']): (string 
   return [...once, undoneNote(undone.filter(({ draws }) => !draws || temperature > 0))];
 }
 
+const isConstrained = ({ schema, pattern, choice, grammar, maxThinkingTokens }: Turn['options']): boolean =>
+  [schema, pattern, choice, grammar, maxThinkingTokens].some((asked) => asked !== null);
+
+/** By tokenizer: what is known of its vocabulary, once a constraint has asked. */
+const vocabularies = new WeakMap<Tokenizer, Constraints>();
+
+/** @throws invalid-option for a constraint that cannot be followed */
+async function constrained(
+  model: Model,
+  options: Turn['options'],
+  form: ChatPrompt['form'],
+  call: AskedCall | null,
+): Promise<Constrained> {
+  const tokenizer = tokenizerOf(model);
+  const { callGrammar, Constraints } = await import('../constraint/index');
+  let constraints = vocabularies.get(tokenizer);
+  if (!constraints) {
+    constraints = new Constraints({ tokenizer, ends: [...model.stopIds] }, model.graph.spec.vocab);
+    vocabularies.set(tokenizer, constraints);
+  }
+  const own = call && callGrammar(call.form, call.tools, call.orAnswer);
+  return constraints.begin({ ...options, own }, form?.reasoning ? { ...form, reasoning: form.reasoning } : null);
+}
+
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
-  const nothing = { ids: [], text: '', reasoning: '', raw: '' };
+  const nothing = { ids: [], text: '', reasoning: '', toolCalls: [], raw: '' };
   return { ...nothing, finish: 'aborted', options, stats: { promptTokens, ...none }, note: null };
 }
 
@@ -64,8 +93,9 @@ export async function respond(
   const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
   const model = within(loaded, maxContext);
   const { spec } = model.graph;
-  const { templateOptions, parseSpecial } = checkOptions(REQUEST_OPTIONS, given);
-  const template = { templateOptions, parseSpecial };
+  const { templateOptions, parseSpecial, continueFinalMessage } = checkOptions(REQUEST_OPTIONS, given);
+  const { tools = [], toolForm } = request.tools ?? {};
+  const template = { templateOptions, parseSpecial, continueFinalMessage, tools, toolForm };
   const { kvCapacity } = model.options;
   const limit = contextLimit(spec, model.options);
   const most = typeof kvCapacity === 'number' ? Math.min(kvCapacity, limit) : limit;
@@ -85,7 +115,10 @@ export async function respond(
   const { ids, form } = prompt;
   const options = optionsFor(ids.length);
   const stops = options.stop as string[];
-  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form) : null;
+  const callable = form?.calls ? callableOf(tools, form.calls, options.seed + ids.length) : null;
+  const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form, callable) : null;
+  const own = form?.calls ? askedCall(form.calls, request.tools!, options) : null;
+  const constraint = own || isConstrained(options) ? await constrained(loaded, options, form, own) : null;
   const window = shifts ? await windowOf(model, input, template, ids) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
     if (!window) return planFor(model, ids.length, newTokens, snapshots);
@@ -108,7 +141,7 @@ export async function respond(
   const asked = plan.request.maxNewTokens;
   const reserved = await model.sequences.reserve(conversation, asked, planOf);
   const { newTokens } = reserved;
-  const notes = [reserved.note, spoilt, ...defaultsNotes(loaded, options)];
+  const notes = [reserved.note, spoilt, formNote(loaded, form), ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
     window.limit = reachedTokens(reserved.plan.request);
     checkWindow(window);
@@ -118,12 +151,13 @@ export async function respond(
     notes.push(`The device had no room for ${asked} new tokens, so this answer has ${newTokens} at most.`);
   }
   const turn: Turn = {
+    constraint,
     ids,
     made: checkIds(made, spec.vocab),
     window,
     shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
     options,
-    stopIds: model.stopIds,
+    stopIds: endIds(model, form),
     text,
     texts: createTokenTexts(model.tokenizer),
     startedAt,

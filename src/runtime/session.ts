@@ -39,6 +39,8 @@ export interface Session extends WorkerApi {
 const answering = () => import('./answering');
 /** for conversations that are to last */
 const promptCache = () => import('./prompt-cache');
+/** for who asks for no answers, but for vectors and likelihoods */
+const reading = () => import('./reading');
 /** for who asks what is kept: not needed to load a model */
 const storedModels = () => import('../store/stored-models');
 
@@ -131,6 +133,21 @@ export function createSession(host: Host): Session {
         const { respond } = await answering();
         return onDevice((model) => respond(model, request, (message) => tokens.postMessage(message), signal));
       }),
+    embed: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { embed } = await reading();
+        return onDevice((model) => embed(model, request, signal));
+      }),
+    rerank: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { rerank } = await reading();
+        return onDevice((model) => rerank(model, request, signal));
+      }),
+    score: (request) =>
+      enqueue(request.id, null, async (signal) => {
+        const { score } = await reading();
+        return onDevice((model) => score(model, request, signal));
+      }),
     cancel: async (id) => running.get(id)?.abort(),
     close: (conversation) => enqueue(0, null, async () => loaded?.sequences.close(conversation)),
     saveCache: (conversation, name, id = 0) =>
@@ -142,6 +159,11 @@ export function createSession(host: Host): Session {
       enqueue(0, null, async () => {
         const { restoreCache } = await promptCache();
         return onDevice((model) => restoreCache(model, conversation, name, maxContext));
+      }),
+    cloneCache: (from, to) =>
+      enqueue(0, null, async () => {
+        const { cloneCache } = await import('./clone-cache');
+        return onDevice((model) => cloneCache(model, from, to));
       }),
     savedCaches: async () => {
       const store = await openStore();

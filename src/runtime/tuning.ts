@@ -5,6 +5,7 @@ import type { Gpu } from '../gpu/device';
 import type { MemoryPlan } from '../memory/plan';
 import type { ModelInfo } from '../protocol';
 import type { ModelStore } from '../store/chunk-store';
+import type { EffectiveEngineOptions } from './model';
 
 /** The choice of kernels of one load. */
 export interface Tuning {
@@ -17,7 +18,7 @@ const NONE: Tuning = { finish: async () => null };
 
 /**
  * Begins to check and time kernels beside a download.
- * @param tune load()'s option: only 'auto' checks and times
+ * @param options load()'s: only `tune: 'auto'` checks and times
  * @param store null: nothing is remembered
  * @param userAgent the browser's, '' in Node
  */
@@ -25,14 +26,14 @@ export function beginTuning(
   gpu: Gpu | null,
   executor: Executor,
   plan: MemoryPlan,
-  tune: string,
+  { tune, activations }: Pick<EffectiveEngineOptions, 'tune' | 'activations'>,
   store: ModelStore | null,
   userAgent: string,
 ): Tuning {
   if (!gpu || gpu.profile.software || tune !== 'auto') return NONE;
   const stop = new AbortController();
   const done = import('./choose-kernels').then(({ chooseKernels }) =>
-    chooseKernels(gpu, executor as GpuExecutor, plan, store, userAgent, stop.signal),
+    chooseKernels(gpu, executor as GpuExecutor, plan, activations, store, userAgent, stop.signal),
   );
   done.catch(() => {});
   return {

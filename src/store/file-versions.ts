@@ -3,6 +3,7 @@
  * of versions (versions.ts), or by samples of its bytes (version-samples.ts), or by the folder's manifest, read once
  * more.
  */
+import { MODULES } from '../formats/small-files';
 import { changedFile, isChange, isSameVersion } from '../sources/versions';
 import { readManifest } from './manifest';
 import type { ModelFiles } from './model-files';
@@ -72,6 +73,8 @@ export function createFileVersions(files: ModelFiles, { source, inTurn, isUntold
   async function findSize(path: string): Promise<number | null> {
     const listed = files.listing?.files[path];
     if (record.manifest || (record.closed && !listed)) return null;
+    // an earlier version did not ask for it, and what is all here is opened without a request
+    if (files.complete && path === MODULES) return null;
     if (files.complete) return source.size(path, signal).catch(() => null);
     const bytes = listed ? listed.bytes : await askSize(path);
     const digest = listed?.digest ?? null;

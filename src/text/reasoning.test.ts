@@ -60,6 +60,16 @@ describe('reasoning', () => {
     );
   });
 
+  it('ends where a call begins that may not be thought, wherever the pieces are cut', () => {
+    const answer = '<think>\nI call <tool_call> now.\n<tool_call>\n<function=a>';
+    for (let at = 0; at <= answer.length; at++) {
+      const splitter = createReasoningSplitter(THINK, false, ['<tool_call>\n<function=']);
+      const pieces = [...splitter.push(answer.slice(0, at)), ...splitter.push(answer.slice(at)), ...splitter.end()];
+      const of = (kind: Piece['type']) => pieces.flatMap(({ type, text }) => (type === kind ? [text] : [])).join('');
+      expect([of('reasoning'), of('text')]).toEqual(['I call <tool_call> now.', '<tool_call>\n<function=a>']);
+    }
+  });
+
   it('says what is certain at once', () => {
     const splitter = createReasoningSplitter(THINK, false);
     expect(splitter.push('<think>\nWell, ')).toEqual([

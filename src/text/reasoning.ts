@@ -2,12 +2,23 @@
  * What a model thinks before it answers, told apart from the answer while both come. Only the answer's beginning
  * counts: marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
  */
-import type { Marks } from './answer-forms';
+import type { ToolCallPart } from '../protocol';
+
+/** Around a part of an answer. */
+export interface Marks {
+  open: string;
+  close: string;
+}
 
 /** `mark`: the marks themselves, and the white space beside them. */
 export interface Piece {
-  type: 'reasoning' | 'text' | 'mark';
+  type: 'reasoning' | 'text' | 'mark' | 'tool-call';
+  /** what it says; of a call, JSON of its arguments */
   text: string;
+  /** what the model wrote, where that is not `text` */
+  raw?: string;
+  /** the call that it is of */
+  call?: ToolCallPart;
 }
 
 export interface ReasoningSplitter {
@@ -19,8 +30,15 @@ export interface ReasoningSplitter {
   readonly answering: boolean;
 }
 
-/** @param begun the prompt has opened it already */
-export function createReasoningSplitter({ open, close }: Marks, begun: boolean): ReasoningSplitter {
+/**
+ * @param begun the prompt has opened it already
+ * @param ends texts that end what is thought, too, and are no part of it: models forget the closing mark
+ */
+export function createReasoningSplitter(
+  { open, close }: Marks,
+  begun: boolean,
+  ends: readonly string[] = [],
+): ReasoningSplitter {
   // before: nothing but white space came; inside; after: white space after the closing mark; answer
   let place: 'before' | 'inside' | 'after' | 'answer' = begun ? 'inside' : 'before';
   let held = '';
@@ -57,15 +75,17 @@ export function createReasoningSplitter({ open, close }: Marks, begun: boolean):
       else if (place === 'before') place = 'answer';
       opening = false;
     } else {
-      const at = held.indexOf(close);
-      const end = at < 0 ? held.length - (last ? 0 : openLength(held, close)) : at;
+      const places = [close, ...ends].map((mark) => held.indexOf(mark)).filter((at) => at >= 0);
+      const at = places.length > 0 ? Math.min(...places) : -1;
+      const open = Math.max(...[close, ...ends].map((mark) => openLength(held, mark)));
+      const end = at < 0 ? held.length - (last ? 0 : open) : at;
       const first = thought ? 0 : Math.min(blank, end);
       const words = held.slice(first, end).trimEnd().length;
       give('mark', first);
       give('reasoning', words);
       thought ||= words > 0;
       if (at < 0) return false;
-      give('mark', at - first - words + close.length);
+      give('mark', at - first - words + (held.startsWith(close, at - first - words) ? close.length : 0));
       place = 'after';
     }
     return held !== '';

@@ -107,6 +107,27 @@ describe('createTokenizer', () => {
     expect(start(template, { bos_token: '<|im_start|>', add_bos_token: true })).toEqual([1, ...plain]);
   });
 
+  it('ends with what the post-processor or the config puts there, where that is asked for', () => {
+    const ending = (processor: object | null, config: object) =>
+      createTokenizer({ ...json, post_processor: processor }, config as Record<string, unknown>).encode('hi', {
+        special: true,
+        bos: false,
+        end: true,
+      });
+    const plain = ending(null, {});
+    const around = (...ids: string[]) => ({
+      type: 'TemplateProcessing',
+      single: [{ Sequence: { id: 'A', type_id: 0 } }, ...ids.map((id) => ({ SpecialToken: { id, type_id: 0 } }))],
+    });
+    const eos = { eos_token: '<|im_start|>', add_eos_token: true };
+    expect(ending(around('<|im_end|>', '<|im_start|>'), {})).toEqual([...plain, 2, 1]);
+    expect(ending(null, eos)).toEqual([...plain, 1]);
+    expect(ending(null, { ...eos, add_eos_token: false })).toEqual(plain);
+    // the template's word counts, and the outer one comes last
+    const both = { type: 'Sequence', processors: [around('<|im_end|>'), around('<|im_start|>')] };
+    expect(ending(both, eos)).toEqual([...plain, 2, 1]);
+  });
+
   it('gives nothing for ids of a padded vocabulary', () => {
     const tokenizer = tiny();
     expect(tokenizer.decode([9999], { skipSpecial: false })).toBe('');

@@ -21,6 +21,8 @@ export interface EncodeOptions {
   special: boolean;
   /** begin with the beginning-of-text token, if the tokenizer has one to add */
   bos: boolean;
+  /** end with the tokens that the tokenizer puts behind a text, as models that embed are given it; absent: no */
+  end?: boolean;
   /** of a text that hideControl() had a part in: tokens that begin with a stand-in are text, also where `special` */
   standIns?: StandIns;
 }
@@ -107,7 +109,7 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
   // Rust decodes it as it is looked for
   for (const { content, id, normalized } of added) tokens[id] = normalized ? normalize(content) : content;
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
-  const prefix = startTokens(parts, config, idOf).map((token) => idOf(token)!);
+  const [before, behind] = tokensAround(parts, config, idOf);
   const toIds = encoder(parts, normalize);
   const toText = decoder(parts.decoders, (token) => names.has(token));
   const toBytes = byteDecoder(parts.decoders, (token) => names.has(token));
@@ -120,13 +122,14 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
   const ends = endNames(isSpecial).map(idOf);
   const eos = eosToken === null ? undefined : idOf(eosToken);
   const isToken = (id: number) => tokens[id] !== undefined;
-  function* steps(text: string, { special, bos, standIns }: EncodeOptions): Generator<number, number[]> {
-    const out = bos ? [...prefix] : [];
+  function* steps(text: string, { special, bos, end, standIns }: EncodeOptions): Generator<number, number[]> {
+    const out = bos ? [...before] : [];
     try {
       yield* toIds(text.toWellFormed(), special, standIns, out);
     } catch (error) {
       throw error instanceof GrowthError ? unusable(error) : error;
     }
+    if (end) out.push(...behind);
     return out;
   }
   return {
@@ -163,24 +166,29 @@ function assemble(parts: TokenizerParts, config: JsonObject): Tokenizer {
 }
 
 /**
- * The tokens that the tokenizer puts before a text: what its post-processor adds, or else the BOS if the config asks.
+ * The tokens that the tokenizer puts before a text and behind it: what its post-processor adds, or else the BOS or the
+ * end-of-text token if the config asks.
  */
-function startTokens(
+function tokensAround(
   { postProcessors }: TokenizerParts,
   config: JsonObject,
   idOf: (token: string) => number | undefined,
-): string[] {
+): [before: number[], behind: number[]] {
   type Item = { Sequence?: { id?: unknown }; SpecialToken?: { id?: unknown } };
-  // the last is around all others
-  const before = [...postProcessors].reverse().flatMap(({ single = [] }) => {
+  const [before, behind]: [unknown[], unknown[]] = [[], []];
+  for (const { single = [] } of postProcessors) {
     const items = single as Item[];
     const text = items.findIndex(({ Sequence }) => Sequence?.id === 'A');
-    return items.slice(0, Math.max(0, text)).map(({ SpecialToken }) => SpecialToken?.id);
-  });
-  const known = (token: unknown): token is string => typeof token === 'string' && idOf(token) !== undefined;
-  if (before.length) return before.filter(known);
-  const bos = tokenText(config.bos_token);
-  return config.add_bos_token === true && known(bos) ? [bos] : [];
+    const names = items.map(({ SpecialToken }) => SpecialToken?.id);
+    // the last is around all others
+    before.unshift(...names.slice(0, Math.max(0, text)));
+    behind.push(...(text < 0 ? [] : names.slice(text + 1)));
+  }
+  if (before.length === 0 && config.add_bos_token === true) before.push(tokenText(config.bos_token));
+  if (behind.length === 0 && config.add_eos_token === true) behind.push(tokenText(config.eos_token));
+  const known = (names: unknown[]) =>
+    names.map((name) => (typeof name === 'string' ? idOf(name) : undefined)).filter((id) => id !== undefined);
+  return [known(before), known(behind)];
 }
 
 /** Text to ids, appended to a list: normaliser, pre-tokenizer and model, between added tokens. */

@@ -97,6 +97,16 @@ export function hideControl<T>(
   return { value: hide(value, []) as T, standIns };
 }
 
+/** A character as JSON without any but ASCII has it. */
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16)}`;
+
+/** A text in which stand-ins that the template has escaped, as tojson(ensure_ascii=true) does, are themselves. */
+export function unescapeStandIns(text: string, standIns: StandIns): string {
+  let out = text;
+  for (const standIn of standIns.keys()) out = out.replaceAll(escaped(standIn), standIn);
+  return out;
+}
+
 /** The text with the characters back in their places. */
 export function showControl(text: string, standIns: StandIns): string {
   let out = text;
@@ -109,7 +119,8 @@ function freeCharacter(used: readonly string[], taken: StandIns): string {
   for (const [from, to] of RANGES) {
     for (let code = from; code <= to; code++) {
       const character = String.fromCharCode(code);
-      if (!taken.has(character) && !used.some((text) => text.includes(character))) return character;
+      const free = (text: string) => !text.includes(character) && !text.includes(escaped(character));
+      if (!taken.has(character) && used.every(free)) return character;
     }
   }
   throw new NibbleError('invalid-option', 'The messages use every character that there is. Shorten them.');

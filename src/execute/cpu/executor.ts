@@ -10,8 +10,9 @@ import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemo
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
 import { yieldToEvents } from '../../platform/yield-to-events';
-import { checkPosition, checkPrompt } from '../check-prompt';
+import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import { emptyRows, isLastOnly, type Pooled, poolStates } from '../pooling';
 import { sampleToken } from '../sampler/chain';
 import { logprobsOf } from '../sampler/logprobs';
 import { checkIds, nextDraft, type SampleOptions } from '../sampler/options';
@@ -141,13 +142,11 @@ class CpuExecutor implements Executor {
     start: number,
     { signal, onLogits, onProgress }: PrefillOptions = {},
   ): Promise<void> {
-    const cache = this.own(into);
-    checkPrompt(ids, this.model.spec.vocab);
-    this.hasLogits = false;
-    for (let first = 0; first < ids.length; first += this.chunk) {
-      const tokens = Math.min(this.chunk, ids.length - first);
-      const rest = onLogits ? 'all' : first + tokens === ids.length ? 'last' : 'none';
-      await this.pass({ cache, ids, first, tokens, start: start + first, rest }, signal);
+    checkHead(this.model.spec);
+    for (const { ends, ...part } of this.parts(into, ids)) {
+      const { first, tokens } = part;
+      const rest = onLogits ? 'all' : ends ? 'last' : 'none';
+      await this.pass({ ...part, start: start + first, rest }, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
         await this.head(row, signal);
         onLogits(start + first + row, this.activations.logits);
@@ -196,9 +195,59 @@ class CpuExecutor implements Executor {
     }
   }
 
-  async logits(): Promise<Float32Array> {
+  async pool(
+    into: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    pooled: Pooled,
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float32Array> {
+    const { width } = this.model.spec;
+    const values = emptyRows(pooled, width);
+    const lastOnly = isLastOnly(pooled);
+    for (const part of this.parts(into, ids)) {
+      const rest = lastOnly ? (part.ends ? 'last' : 'none') : 'all';
+      await this.pass({ ...part, start: start + part.first, rest }, signal);
+      if (rest === 'none') continue;
+      const [tokens, position] = lastOnly ? [1, start + ids.length - 1] : [part.tokens, start + part.first];
+      poolStates(values, pooled, width, this.activations.h, tokens, position);
+    }
+    return values;
+  }
+
+  async score(
+    into: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float64Array> {
+    checkHead(this.model.spec);
+    const found = new Float64Array(Math.max(0, ids.length - 1));
+    for (const part of this.parts(into, ids)) {
+      await this.pass({ ...part, start: start + part.first, rest: 'all' }, signal);
+      for (let row = 0; row < part.tokens && part.first + row < found.length; row++) {
+        await this.head(row, signal);
+        found[part.first + row] = logprobsOf(this.activations.logits, ids[part.first + row + 1], 0).logprob;
+      }
+    }
+    return found;
+  }
+
+  /** A prompt, checked, in pieces of a pass each; the logits that were there are no longer. */
+  private *parts(into: KvCache, ids: ArrayLike<number>) {
+    const cache = this.own(into);
+    checkPrompt(ids, this.model.spec.vocab);
+    this.hasLogits = false;
+    for (let first = 0; first < ids.length; first += this.chunk) {
+      const tokens = Math.min(this.chunk, ids.length - first);
+      yield { cache, ids, first, tokens, ends: first + tokens === ids.length };
+    }
+  }
+
+  async logits(ids?: readonly number[]): Promise<Float32Array> {
     this.checkLogits();
-    return this.activations.logits.slice();
+    const { logits } = this.activations;
+    return ids ? Float32Array.from(ids, (id) => logits[id]) : logits.slice();
   }
 
   private checkLogits(): void {

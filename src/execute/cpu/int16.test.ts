@@ -1,7 +1,7 @@
 /** Products of 16-bit numbers (q4Vector16, q8Vector16 of simd.as.ts) beside exact ones: how far, and the extremes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../formats/matrix';
+import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK, wholeCodebook } from '../../formats/matrix';
 import { planBanks } from '../../memory/cpu-banks';
 import { matrixBytes } from '../../memory/layout';
 import { parseSpec } from '../../model/parse';
@@ -9,7 +9,6 @@ import { createCpuExecutor } from '../on-cpu';
 import { withOneCache } from '../test/one-cache';
 import { arithmetic } from './arithmetic';
 import { placesIn } from './bank';
-import { int16Codebook } from './int16-codebook';
 import { type CpuMatrix, createMatrix, rowValues } from './matrix';
 import { atOnce } from './test/at-once';
 import { FP4, fill, Q4_0, randomBook, shapeOf } from './test/matrices';
@@ -112,7 +111,7 @@ describe('products of 16 bits', () => {
 
   it('take NF4 to 2e-5 of its largest value on average, and whole numbers and fractions as they are', () => {
     const off = (codebook: readonly number[]) => {
-      const { values, unit } = int16Codebook(codebook);
+      const { values, unit } = wholeCodebook(codebook, 8192);
       expect(Math.max(...values.map(Math.abs))).toBeLessThanOrEqual(8192);
       return Math.hypot(...codebook.map((value, i) => value - values[i] * unit)) / 4;
     };

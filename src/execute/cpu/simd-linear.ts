@@ -3,10 +3,11 @@
  * and sums come back, which are finished as linear.ts does. Threads share the rows. Matrices that are in no bank
  * (adapters') come through working arrays of attention, some rows at a time.
  */
+
+import { wholeCodebook } from '../../formats/matrix';
 import { FEW } from '../../memory/cpu-scratch';
 import { roundUp } from '../../memory/layout';
 import type { Bank, SimdInstance } from './bank';
-import { int16Codebook } from './int16-codebook';
 import { type LinearScratch, linear } from './linear';
 import { finish, type LinearRun, TOKENS } from './linear-run';
 import type { CpuMatrix } from './matrix';
@@ -154,7 +155,7 @@ function putCodebook(simd: SimdInstance, { format }: CpuMatrix): void {
     floats[2 * byte + 1] = codebook[byte & 15];
   }
   if (simd.int16) {
-    const { values, unit } = int16Codebook(codebook);
+    const { values, unit } = wholeCodebook(codebook, 8192);
     for (const [i, value] of values.entries()) {
       bytes[at.planes + i] = value;
       bytes[at.planes + 16 + i] = value >> 8;

@@ -12,7 +12,7 @@
 const PAIRS: usize = 0;
 /**
  * Behind them the codebook in 16 bits: the low bytes of its 16 values, their high bytes, and what a value of 1 stands
- * for, f32 (int16-codebook.ts).
+ * for, f32 (formats/matrix.ts).
  */
 const PLANES: usize = 2048;
 

@@ -34,6 +34,13 @@ export class PlanBuffers {
     return new Map(plans.map(({ name }, i) => [name, made[i]]));
   }
 
+  /** Makes scratch buffers that are there once somebody needs them. @throws out-of-memory, limit-exceeded */
+  async have(buffers: readonly (readonly [name: string, bytes: number])[]): Promise<void> {
+    const missing = buffers.filter(([name]) => !this.has(name));
+    if (missing.length === 0) return;
+    this.adopt(await this.allocate(missing.map(([name, bytes]) => ({ name, bytes, purpose: 'scratch' }))));
+  }
+
   adopt(fresh: ReadonlyMap<string, GPUBuffer>): void {
     for (const [name, buffer] of fresh) this.#made.set(name, buffer);
   }

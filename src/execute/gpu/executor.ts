@@ -1,12 +1,13 @@
 /**
  * The executor on WebGPU. Buffers come from the plan through the ledger (buffers.ts), dispatches from lower.ts, and
  * both are bound once: what reads no rings for all conversations, the rest for each of them, and anew when its rings
- * grew. Draws and the passes between them: decode.ts.
+ * grew. Draws and the passes between them: decode.ts; prompts that are read for something else than an answer:
+ * read-prompts.ts. It is long because it holds every buffer and pass, and lends them to those.
  */
 import { NibbleError } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { Pipelines } from '../../gpu/pipelines';
-import { readThrough } from '../../gpu/readback';
+import { type Piece, readThrough } from '../../gpu/readback';
 import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
@@ -14,8 +15,9 @@ import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
 import { distinctRopes, READBACK, ropeBuffer } from '../../memory/gpu-scratch';
 import { type MemoryPlan, type ModelGraph, planMemory, stepVectors } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
-import { checkPosition, checkPrompt } from '../check-prompt';
+import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
 import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import type { Pooled } from '../pooling';
 import { linksOf } from '../sampler/links';
 import type { SampleOptions } from '../sampler/options';
 import type { GpuContext } from './adapters';
@@ -28,6 +30,7 @@ import { lowerLastRow } from './lower-last-row';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
 import { beginPass, takeRow } from './passes';
+import type { ReadingParts } from './read-prompts';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
 import type { TuneContext } from './tune/context';
@@ -292,13 +295,10 @@ export class GpuExecutor implements Executor {
   }
 
   async prefill(into: KvCache, ids: ArrayLike<number>, start: number, options: PrefillOptions = {}): Promise<void> {
-    this.#gpu.health.check();
-    const cache = this.#own(into);
-    checkPrompt(ids, this.#model.spec.vocab);
-    checkPosition(start + ids.length, cache.capacity);
-    this.#logits = 'none';
+    checkHead(this.#model.spec);
     const { chunk } = this.#plan.request;
-    const { prefill, decode } = await this.#use(cache);
+    const { cache, passes } = await this.#begin(into, ids, start);
+    const { prefill, decode } = passes;
     const { signal, onLogits, onProgress } = options;
     const head = beginOf(prefill, 'head');
     const layers = prefill.slice(0, beginOf(prefill, 'tail'));
@@ -326,6 +326,51 @@ export class GpuExecutor implements Executor {
     this.#logits = 'ready';
   }
 
+  /** A prompt, checked, with the passes that read it; the logits that were there are no longer. */
+  async #begin(into: KvCache, ids: ArrayLike<number>, start: number) {
+    this.#gpu.health.check();
+    const cache = this.#own(into);
+    checkPrompt(ids, this.#model.spec.vocab);
+    checkPosition(start + ids.length, cache.capacity);
+    this.#logits = 'none';
+    return { cache, passes: await this.#use(cache), ids, start };
+  }
+
+  async pool(
+    into: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    pooled: Pooled,
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float32Array> {
+    const reading = await this.#begin(into, ids, start);
+    return (await import('./read-prompts')).pool(this.#reading(), { ...reading, signal }, pooled);
+  }
+
+  async score(
+    into: KvCache,
+    ids: ArrayLike<number>,
+    start: number,
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float64Array> {
+    checkHead(this.#model.spec);
+    const reading = await this.#begin(into, ids, start);
+    return (await import('./read-prompts')).score(this.#reading(), { ...reading, signal });
+  }
+
+  #reading(): ReadingParts {
+    return {
+      device: this.#device,
+      buffers: this.#buffers,
+      submitter: this.#submitter,
+      chunk: this.#plan.request.chunk,
+      lowering: this.#lowerOptions(),
+      lastRow: this.#lastRow,
+      bind: (ops) => this.#bind(ops),
+      read: (from, values) => this.#read(from, values),
+    };
+  }
+
   async *decode(
     into: KvCache,
     start: number,
@@ -345,11 +390,13 @@ export class GpuExecutor implements Executor {
     yield* this.#decoding.run({ cache, passes, draws, start, count, sample }, signal);
   }
 
-  async logits(): Promise<Float32Array> {
+  async logits(ids?: readonly number[]): Promise<Float32Array> {
     this.#gpu.health.check();
     if (this.#logits === 'none')
       throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
-    return this.#readLogits();
+    if (!ids) return this.#readLogits();
+    const from = this.#buffers.get('logits');
+    return this.#readPieces(ids.map((id, i) => ({ from, at: id * 4, to: i * 4, bytes: 4 })));
   }
 
   #readLogits(): Promise<Float32Array> {
@@ -357,10 +404,14 @@ export class GpuExecutor implements Executor {
   }
 
   /** f32 values of a buffer. */
-  async #read(from: GPUBuffer, values: number): Promise<Float32Array> {
-    const bytes = values * 4;
-    const read = await readThrough(this.#device, this.#buffers.get(READBACK), [{ from, at: 0, to: 0, bytes }], bytes);
-    return new Float32Array(read.buffer);
+  #read(from: GPUBuffer, values: number): Promise<Float32Array> {
+    return this.#readPieces([{ from, at: 0, to: 0, bytes: values * 4 }]);
+  }
+
+  /** f32 values of what pieces make up. */
+  async #readPieces(pieces: readonly Piece[]): Promise<Float32Array> {
+    const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+    return new Float32Array((await readThrough(this.#device, this.#buffers.get(READBACK), pieces, bytes)).buffer);
   }
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { MatrixFormat } from '../../formats/matrix';
 import { NF4_CODEBOOK } from '../../formats/matrix';
 import { deviceProfile } from '../../gpu/device-profile';
-import { type KernelShapes, VARIANTS } from '../../kernels/variants';
+import { type KernelShapes, VARIANTS, withInt8 } from '../../kernels/variants';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
@@ -146,4 +146,20 @@ it('a few tokens have products of their own, and each product is computed once, 
     const small = runs.filter((op) => products.includes(op) && !one.some(({ kernel }) => kernel === op.kernel));
     expect(small.length).toBe(tokens <= 16 ? products.length / 2 : 0);
   }
+});
+
+it('activations of int8 take a dispatch more for each input of a layer’s products, and none for few tokens', () => {
+  const { gpu } = VARIANTS;
+  const slots = sliding.layers.map(() => 128);
+  const runs = (shapes: KernelShapes, tokens: number) =>
+    lowered(shapes).filter((op) => op.groups(tokens, tokens - 1, slots)[0] > 0);
+  const int8 = runs(withInt8(gpu), 100);
+  const rounding = int8.filter(({ kernel }) => kernel.label === 'int8_rows');
+  expect(rounding.map(({ buffers: { x } }) => x)).toEqual(sliding.layers.flatMap(() => ['h', 'attn', 'h', 'mlp']));
+  expect(int8.length - runs(gpu, 100).length).toBe(4 * sliding.layers.length);
+  // every product reads what was made last
+  const products = int8.filter(({ kernel }) => kernel.label.startsWith('matmul '));
+  expect(new Set(products.map(({ buffers: { x } }) => x))).toEqual(new Set(['int8']));
+  const few = (shapes: KernelShapes) => runs(shapes, 16).map(({ kernel, buffers }) => [kernel, buffers]);
+  expect(few(withInt8(gpu))).toEqual(few(gpu));
 });

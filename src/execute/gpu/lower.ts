@@ -17,7 +17,6 @@ import {
 import { embedGroups, embedKernel } from '../../kernels/embed';
 import type { HEAD_BINDINGS, HeadShape } from '../../kernels/heads';
 import type { LinearFusion } from '../../kernels/linear';
-import { type MatmulShape, matmulGroups, matmulKernel, matmulTokens } from '../../kernels/matmul';
 import { type MATVEC, type MatvecShape, matvecGroups, matvecKernel, stagingFits } from '../../kernels/matvec';
 import { mergeKernel } from '../../kernels/merge';
 import { normKernel } from '../../kernels/norm';
@@ -29,6 +28,7 @@ import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
 import type { Step, StepOf } from '../../model/steps';
+import { lowerInt8Rows, lowerMatmul } from './lower-matmul';
 import { type Buffers, type Op, op, type Stage } from './op';
 
 type LinearBinding = keyof typeof MATVEC.bindings;
@@ -90,7 +90,11 @@ class Lowering {
   }
 
   #push<B extends string>(...of: Parameters<typeof op<B>>): void {
-    this.#ops.push({ ...op(...of), stage: this.#stage });
+    this.#pushAll([op(...of)]);
+  }
+
+  #pushAll(ops: readonly Op[]): void {
+    this.#ops.push(...ops.map((one) => ({ ...one, stage: this.#stage })));
   }
 
   #step(step: Step, next: Step | undefined): void {
@@ -100,6 +104,8 @@ class Lowering {
         return;
       case 'norm': {
         const norm = { ...step, weight: this.#vector(step, step.weight) };
+        // of a model without a head, which nobody's layers follow
+        if (!next) this.#stage = 'head';
         if (next?.op === 'linear' && next.in === step.out && this.#usesMatvec(next)) this.#norm = norm;
         else this.#normOp(norm, next);
         return;
@@ -215,10 +221,12 @@ class Lowering {
     const shape = this.#matvecShape(step);
     const role = roleOf(step);
     const name = role === 'head' ? 'logits' : role;
-    for (const matrix of this.#matricesOf(
+    const matrices = this.#matricesOf(
       step,
       step.parts.map((part) => part.name),
-    ))
+    );
+    if (!matvec) this.#pushAll(lowerInt8Rows(step, matrices, this.#options.shapes));
+    for (const matrix of matrices)
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
     if (adapter) this.#adapt(step, adapter, input, matvec);
     this.#norm = null;
@@ -266,16 +274,7 @@ class Lowering {
       const { bytes } = this.#options.profile.workgroup;
       const kernel = matvecKernel(matrix, placed, matvec, `matvec ${name}`, bytes);
       this.#push(kernel, bindings, () => [matvecGroups(rows, matvec)]);
-    } else {
-      const { matmul, few } = this.#options.shapes;
-      const most = few ? matmulTokens(few) : 0;
-      const push = (shape: MatmulShape, suits: (tokens: number) => boolean) =>
-        this.#push(matmulKernel(matrix, placed, shape, `matmul ${name}`), bindings, (tokens) =>
-          suits(tokens) ? matmulGroups(rows, tokens, fusion.gated !== undefined, shape) : [0],
-        );
-      if (few) push(few, (tokens) => tokens <= most);
-      push(matmul, (tokens) => tokens > most);
-    }
+    } else this.#pushAll(lowerMatmul(matrix, placed, bindings, this.#options.shapes, `matmul ${name}`));
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */

@@ -5,7 +5,6 @@ import {
   EDITS,
   LOGPROB_BUFFERS,
   LOGPROB_WORDS,
-  LOGPROBS,
   passWords,
   REPEAT_RING,
   requestWords,
@@ -72,7 +71,7 @@ export class GpuSampler {
     const links = linksOf(sample, this.#vocab);
     const rules = new StepRules(sample, this.#vocab);
     if (links.adjusts) await this.#writeTokens(start, sample, rules.history);
-    if (links.logprobs) await this.#have(LOGPROBS, LOGPROB_BUFFERS);
+    if (links.logprobs) await this.#buffers.have(LOGPROB_BUFFERS);
     const dispatches = await this.#dispatches(links);
     const state = new Uint32Array(STATE_WORDS);
     // The sampler moves to the next position before it hands the id on.
@@ -131,15 +130,9 @@ export class GpuSampler {
   }
 
   /** Makes buffers, of which `name` is one, where they are not there. */
-  async #have(name: string, buffers: readonly [name: string, bytes: number][]): Promise<void> {
-    if (this.#buffers.has(name)) return;
-    const plans = buffers.map(([name, bytes]) => ({ name, bytes, purpose: 'scratch' as const }));
-    this.#buffers.adopt(await this.#buffers.allocate(plans));
-  }
-
   async #writeTokens(start: number, sample: SampleOptions, { ids, counts, repeated }: History): Promise<void> {
     const vocab = this.#vocab;
-    await this.#have(TOKENS, tokenBuffers(vocab));
+    await this.#buffers.have(tokenBuffers(vocab));
     const places = tokenPlaces(vocab);
     const words = new Uint32Array(places.words);
     const biases = new Float32Array(words.buffer, places.bias * 4, vocab);

@@ -2,9 +2,12 @@
  * The commands: what each is for, what it takes, and what runs it. Flags and JSON are a contract: other programs call
  * it.
  */
-import type { Arguments, Flags } from '../arguments';
+import { EMBED_OPTIONS, RERANK_OPTIONS } from '../../options/reading';
+import type { EmbedOptions, RerankOptions } from '../../protocol';
+import { type Arguments, type Flags, flagsOf } from '../arguments';
 import { bench } from './bench';
 import { chat } from './chat';
+import { embed } from './embed';
 import { generate } from './generate';
 import { inspect } from './inspect';
 import { logits } from './logits';
@@ -12,6 +15,7 @@ import { models } from './models';
 import { perplexity } from './perplexity';
 import { plan } from './plan';
 import { quantize } from './quantize';
+import { rerank } from './rerank';
 import { detokenize, tokenize } from './tokenize';
 
 export interface Command {
@@ -59,6 +63,26 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     positionals: 1,
     lora: true,
     request: true,
+    engine: true,
+  },
+  embed: {
+    run: embed,
+    says: 'Prints a vector of each text in a file, as sentence-transformers makes them of the same model.',
+    usage: 'MODEL FILE|- [--prompt NAME] [--dimensions N]',
+    example: 'Qwen/Qwen3-Embedding-0.6B texts.txt --prompt query --json',
+    flags: flagsOf<EmbedOptions>(EMBED_OPTIONS),
+    positionals: 2,
+    lora: true,
+    engine: true,
+  },
+  rerank: {
+    run: rerank,
+    says: 'Prints how well documents answer queries, of a JSON array of { query, document }.',
+    usage: 'MODEL FILE|- [--instruction TEXT]',
+    example: 'Qwen/Qwen3-Reranker-0.6B pairs.json --json',
+    flags: flagsOf<RerankOptions>(RERANK_OPTIONS),
+    positionals: 2,
+    lora: true,
     engine: true,
   },
   logits: {

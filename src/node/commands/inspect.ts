@@ -3,7 +3,7 @@
 import { checkShapes } from '../../checkpoint/load-weights';
 import { asNibbleError } from '../../errors';
 import { parameterCount, tensorTable } from '../../model/decoder';
-import { parseSpec } from '../../model/parse';
+import { specOf } from '../../runtime/planning';
 import type { Arguments } from '../arguments';
 import { openHeaders } from '../open';
 import { mib, print } from '../terminal';
@@ -14,7 +14,7 @@ export async function inspect(args: Arguments): Promise<void> {
   const unsupported: string[] = [];
   let architecture: object | null = null;
   try {
-    const spec = parseSpec(checkpoint.config);
+    const spec = specOf(checkpoint);
     checkShapes(checkpoint, tensorTable(spec));
     const { layers, ...rest } = spec;
     const sliding = layers.filter(({ kind }) => kind === 'sliding').length;

@@ -2,23 +2,14 @@
  * nibble perplexity: exp of the mean negative log-likelihood of a text, tokenised without special tokens and without
  * BOS, in non-overlapping windows; in each all tokens but the first are predicted; a shorter last window is dropped.
  */
-import { readFile } from 'node:fs/promises';
 import { NibbleError } from '../../errors';
 import type { Model } from '../../runtime/model';
 import { tokenizerOf } from '../../runtime/prompt';
 import type { Arguments } from '../arguments';
+import { readInput } from '../input-file';
 import { open } from '../open';
-import { runPrompt } from '../run-prompt';
+import { reserveFor } from '../run-prompt';
 import { log, print } from '../terminal';
-
-/** -log softmax(logits)[id] */
-export function surprise(logits: Float32Array, id: number): number {
-  let top = Number.NEGATIVE_INFINITY;
-  for (const value of logits) if (value > top) top = value;
-  let sum = 0;
-  for (const value of logits) sum += Math.exp(value - top);
-  return top + Math.log(sum) - logits[id];
-}
 
 /** @param onWindow told after each window how many are done, and the perplexity so far */
 export async function measure(
@@ -32,11 +23,9 @@ export async function measure(
   let tokens = 0;
   for (let w = 0; w < windows; w++) {
     const part = ids.slice(w * window, (w + 1) * window);
-    await runPrompt(model, part, (position, logits) => {
-      if (position + 1 === window) return;
-      sum += surprise(logits, part[position + 1]);
-      tokens++;
-    });
+    const logProbs = await model.executor.score(await reserveFor(model, window, 1), part, 0);
+    for (const logProb of logProbs) sum -= logProb;
+    tokens += logProbs.length;
     onWindow(w + 1, Math.exp(sum / tokens));
   }
   return { perplexity: Math.exp(sum / tokens), tokens };
@@ -45,9 +34,7 @@ export async function measure(
 export async function perplexity(args: Arguments): Promise<void> {
   const file = args.required('file');
   const window = args.count('window', 1024, 2);
-  const bytes = await (file === '-' ? args.stdin('file') : readFile(file)).catch((cause: unknown) => {
-    throw new NibbleError('invalid-option', `${file} cannot be read: ${cause}`, { file }, { cause });
-  });
+  const bytes = await readInput(args, 'file', file);
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const { session } = await open(args, args.positional(0, 'MODEL'));
   const model = session.model();

@@ -325,13 +325,14 @@ export class ChatSession extends EventTarget {
       stream.result.catch(() => {}); // reported by the loop below
       for await (const { type, text } of stream.parts) {
         if (type === 'text') told += text;
-        else thought += text;
+        else if (type === 'reasoning') thought += text;
         this.prefill = null;
         show();
       }
       const result = await stream.result;
       const { finish, ids } = result;
-      const ended: Cut | null = finish === 'stop' ? null : { finish, ids: ids.length < made.length ? [...made] : ids };
+      const whole = finish !== 'length' && finish !== 'aborted';
+      const ended: Cut | null = whole ? null : { finish, ids: ids.length < made.length ? [...made] : ids };
       if (current()) this.#set({ result, memory: result.memory });
       this.#finish(current(), asked, answer(), ended, abort.signal);
     } catch (thrown) {

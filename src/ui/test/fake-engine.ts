@@ -114,7 +114,7 @@ export class FakeEngine implements ChatEngine {
       const stats = { ...tokens, ttftMs: 120, prefillTps: 75, decodeTps: 4.25 };
       const ids = text.match(/\S+/g)?.map((_, index) => index + 1) ?? [];
       const reasoning = this.thoughts.join('');
-      const said = { ids, text, reasoning, raw: reasoning + text };
+      const said = { ids, text, reasoning, toolCalls: [], raw: reasoning + text };
       settle({ ...said, finish: aborted ? 'aborted' : this.finish, stats, memory: MEMORY, note: null });
     });
     return { parts, result };

@@ -43,6 +43,11 @@ export const expected = (folder: string): Expected =>
  */
 export const TOLERANCE = { f32: 1e-3, f16: 5e-3, int8: 5e-2 } as const;
 
+/**
+ * The same for prompts with activations of int8, of random models of two layers: 3.2e-2 was measured (bench/int8.md).
+ */
+export const INT8_TOLERANCE = 5e-2;
+
 export const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 export async function take(ids: AsyncIterable<number>): Promise<number[]> {

@@ -5,11 +5,14 @@
 import { denseValues } from '../../../formats/half';
 import type { MatrixFormat } from '../../../formats/matrix';
 import { isMatmul, type ProductCandidate } from '../../../kernels/candidates';
+import { int8RowsGroups, int8RowsKernel } from '../../../kernels/int8-rows';
 import type { LinearFusion } from '../../../kernels/linear';
-import { matmulGroups, matmulKernel } from '../../../kernels/matmul';
+import { isHalf, matmulBlock, matmulGroups, matmulKernel, takesInt8 } from '../../../kernels/matmul';
 import { matvecGroups, matvecKernel } from '../../../kernels/matvec';
+import { int8Bytes } from '../../../memory/gpu-scratch';
 import { CHUNK_COLUMNS, type DeviceMatrix, matrixBytes, scalesPerRow, wholeChunks } from '../../../memory/layout';
-import { bytesOf, sequence, type Trial } from './trial';
+import { int8Format, int8Row } from '../../cpu/int8-rows';
+import { bytesOf, sequence, type Trial, type TrialDispatch } from './trial';
 
 /**
  * Largest difference in units of the largest value: of f32 sums of some thousand products in another order, and of
@@ -38,7 +41,13 @@ function sizeFor(
   candidate: ProductCandidate,
   chunksAScale: number,
 ): { outputs: number; tokens: number; chunks: number } {
-  if (isMatmul(candidate)) return { outputs: 67, tokens: candidate.role === 'few' ? 7 : 70, chunks: 5 * chunksAScale };
+  if (isMatmul(candidate)) {
+    const few = candidate.role === 'few';
+    if (candidate.shape.kind !== 'own') return { outputs: 67, tokens: few ? 7 : 70, chunks: 5 * chunksAScale };
+    // Where a device has fewer subgroups than the kernel counts on, a part of a tile is missing: a whole one is filled.
+    const [rows, most] = matmulBlock(!few, candidate.shape);
+    return { outputs: rows + 3, tokens: few ? most - 1 : most + 6, chunks: Math.max(3, 2 * chunksAScale) };
+  }
   const { lanes, slices, tile } = candidate.shape;
   const outputs = (lanes === 'even' ? 8 : lanes) * tile + 3;
   return { outputs, tokens: candidate.role === 'head' ? 3 : 1, chunks: (slices + 1) * chunksAScale };
@@ -49,7 +58,7 @@ function sizeFor(
  * @param workgroupBytes of a workgroup's memory
  */
 export function productTrial(candidate: ProductCandidate, given: MatrixFormat, workgroupBytes: number): Trial {
-  const format: MatrixFormat = 'levels' in given ? { ...given, levels: undefined } : given;
+  const format = oneLevel(given);
   const next = sequence(7);
   const chunksAScale = 'block' in format && format.block !== 'row' ? Math.max(1, format.block / CHUNK_COLUMNS) : 1;
   const { outputs, tokens, chunks } = sizeFor(candidate, chunksAScale);
@@ -66,12 +75,19 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
   clearPadding(codes, rows, cols);
   const scales = floats(bytes.scales / 4, format.type === 'q8' ? 1 / 127 : 1);
   const offsets = floats(bytes.offsets / 4);
+  const int8 = isMatmul(candidate) && takesInt8({ format }, candidate.shape);
   const x = floats(tokens * cols + CHUNK_COLUMNS);
+  if (int8)
+    x.forEach((value, i) => {
+      // chunks whose units differ
+      const unit = 2 ** -(Math.floor(i / CHUNK_COLUMNS) % 3);
+      x[i] = unit * (i % CHUNK_COLUMNS === 0 ? 1 : beforeRounding(value));
+    });
   const weight = new Float32Array(wholeChunks(cols));
   weight.set(floats(cols));
   const bias = floats(outputs);
   const before = floats(tokens * outputs);
-  const weights = decoded(format, rows, cols, codes, scales, offsets);
+  const weights = decoded(int8 ? int8Format(format) : format, rows, cols, codes, scales, offsets);
   const parts = [{ tensor: 'w', firstRow: 0, rows, at: 0 }];
   const vectors = {
     scales,
@@ -85,9 +101,19 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
   const inputRows = fusion.last ? [tokens - 1] : Array.from({ length: tokens }, (_, t) => t);
   const matrix: DeviceMatrix = { name: 'w', rows, cols, format, outputRow: 0, parts, bytes };
   const names = ['codes', ...inputs.map(([name]) => name), 'out'];
-  const half = isMatmul(candidate) && candidate.shape.kind === 'tiled' && candidate.shape.f16;
+  // x in int8, where the product reads that
+  const rounding: TrialDispatch[] = int8
+    ? [
+        {
+          kernel: int8RowsKernel(cols),
+          groups: int8RowsGroups(cols, tokens),
+          bound: { x: 'x', out: 'int8', state: 'state' },
+        },
+      ]
+    : [];
   return {
     dispatches: [
+      ...rounding,
       {
         ...(isMatmul(candidate)
           ? {
@@ -98,21 +124,28 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
               kernel: matvecKernel(matrix, fusion, candidate.shape, 'tune', workgroupBytes),
               groups: [matvecGroups(outputs, candidate.shape)],
             }),
-        bound: Object.fromEntries(names.map((name) => [name, name])),
+        bound: { ...Object.fromEntries(names.map((name) => [name, name])), ...(int8 && { x: 'int8' }) },
       },
     ],
     reads: { codes, ...Object.fromEntries(inputs.map(([name, values]) => [name, bytesOf(values)])) },
     writes: { out: bytesOf(before) },
+    between: int8 ? { int8: int8Bytes(tokens, cols) } : {},
     result: 'out',
-    right: Float32Array.from(inputRows.flatMap((t, at) => product(x.subarray(t * cols, (t + 1) * cols), at))),
-    tolerance: half ? TOLERANCE.f16 : TOLERANCE.f32,
+    right: Float32Array.from(
+      inputRows.flatMap((t, at) => {
+        const row = x.subarray(t * cols, (t + 1) * cols);
+        return product(int8 ? int8Row(row) : row, at);
+      }),
+    ),
+    tolerance: isMatmul(candidate) && isHalf(candidate.shape) ? TOLERANCE.f16 : TOLERANCE.f32,
   };
 
   /** Outputs of one token, the `at`-th that is written. */
-  function product(input: Float32Array, at: number): number[] {
+  function product(input: Float32Array | Float64Array, at: number): number[] {
     const { norm, gated, accumulate, scale = 1 } = fusion;
-    const rms = norm ? 1 / Math.sqrt(input.reduce((sum, v) => sum + v * v, 0) / cols + norm.eps) : 1;
-    const normed = Float64Array.from(input, (v, i) => (norm ? v * rms * (weight[i] + norm.offset) : v));
+    const values = Float64Array.from(input);
+    const rms = norm ? 1 / Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / cols + norm.eps) : 1;
+    const normed = values.map((v, i) => (norm ? v * rms * (weight[i] + norm.offset) : v));
     const sums = Array.from({ length: rows }, (_, row) =>
       normed.reduce((sum, v, c) => sum + v * weights[row * cols + c], 0),
     );
@@ -123,6 +156,18 @@ export function productTrial(candidate: ProductCandidate, given: MatrixFormat, w
     });
   }
 }
+
+/** The format with scales of one level, of whole chunks. */
+function oneLevel(format: MatrixFormat): MatrixFormat {
+  if (!('levels' in format)) return format;
+  return format.block === 16 ? { ...format, levels: undefined, block: 32 } : { ...format, levels: undefined };
+}
+
+/** A value whose code, where 127 stands for 1, is the same however a GPU divides: no more than 0.3 from a whole one. */
+const beforeRounding = (value: number): number => {
+  const code = Math.round(126 * value);
+  return (code + 0.6 * (126 * value - code)) / 127;
+};
 
 /** Random codes; of dense types numbers in [-1, 1). */
 function codesFor({ type }: MatrixFormat, bytes: number, next: () => number): Uint8Array {

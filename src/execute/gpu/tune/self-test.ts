@@ -2,7 +2,7 @@
 import type { NibbleError } from '../../../errors';
 import { readThrough } from '../../../gpu/readback';
 import { bindGroup } from '../../../kernels/kernel';
-import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
+import { READBACK, TUNE_BETWEEN, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import type { TuneContext } from './context';
 import type { Trial } from './trial';
 
@@ -43,21 +43,25 @@ export async function selfTest(context: TuneContext, trial: Trial): Promise<stri
 /** @throws webgpu-unavailable for what does not compile, Error for what the GPU refuses, device-lost */
 async function compute({ gpu, pipelines, buffer }: TuneContext, trial: Trial): Promise<Float32Array> {
   const { device } = gpu;
-  const { dispatches, reads, writes, result, right } = trial;
+  const { dispatches, reads, writes, between = {}, result, right } = trial;
   const made = await Promise.all(dispatches.map(({ kernel }) => pipelines.get(kernel)));
   // until it is popped nothing else gets to run
   device.pushErrorScope('validation');
   const tensors: Record<string, GPUBufferBinding> = {};
-  const place = (all: Readonly<Record<string, Uint8Array>>, into: GPUBuffer) => {
+  const place = (all: Readonly<Record<string, Uint8Array>>, into: string) => {
     let at = 0;
     for (const [name, bytes] of Object.entries(all)) {
-      device.queue.writeBuffer(into, at, bytes as Uint8Array<ArrayBuffer>);
-      tensors[name] = { buffer: into, offset: at, size: bytes.byteLength };
+      device.queue.writeBuffer(buffer(into), at, bytes as Uint8Array<ArrayBuffer>);
+      tensors[name] = { buffer: buffer(into), offset: at, size: bytes.byteLength };
       at = Math.ceil((at + bytes.byteLength) / ALIGNMENT) * ALIGNMENT;
     }
   };
-  place(reads, buffer(TUNE_IN));
-  place(writes, buffer(TUNE_OUT));
+  place(reads, TUNE_IN);
+  place(writes, TUNE_OUT);
+  place(
+    Object.fromEntries(Object.entries(between).map(([name, bytes]) => [name, new Uint8Array(bytes)])),
+    TUNE_BETWEEN,
+  );
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   dispatches.forEach(({ kernel, groups, bound }, i) => {

@@ -24,7 +24,7 @@ const LABELS: Record<ProductCandidate['role'], RegExp> = {
   gateUp: /^matvec gateUp/,
   mlp: /^matvec mlp/,
   head: /^matvec logits/,
-  matmul: /^matmul (qkv|attn|gateUp|mlp)/,
+  matmul: /^(matmul (qkv|attn|gateUp|mlp)|int8_rows)/,
   few: /^matmul (qkv|attn|gateUp|mlp)/,
 };
 

@@ -14,6 +14,8 @@ export interface Trial {
   reads: Readonly<Record<string, Uint8Array>>;
   /** what is written, too, as it is before */
   writes: Readonly<Record<string, Uint8Array>>;
+  /** what one dispatch writes and a later one only reads: names, and bytes */
+  between?: Readonly<Record<string, number>>;
   /** name of what is compared, from its beginning */
   result: string;
   right: Float32Array;

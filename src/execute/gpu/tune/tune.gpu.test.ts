@@ -1,15 +1,19 @@
 /** The tuner on SwiftShader: what it chooses, and that no kernel that is wrong gets to answer. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { type MatrixFormat, NF4_CODEBOOK } from '../../../formats/matrix';
+import { LINEAR_CODEBOOK, type MatrixFormat, NF4_CODEBOOK } from '../../../formats/matrix';
 import type { Gpu } from '../../../gpu/device';
 import type { DeviceProfile } from '../../../gpu/device-profile';
 import { Pipelines } from '../../../gpu/pipelines';
+import type { SubgroupMatrices } from '../../../gpu/subgroup-matrices';
 import { ownGpu, testGpu } from '../../../gpu/test-device';
 import { type Candidate, candidatesFor, isProduct, PRODUCT_ROLES, withCandidates } from '../../../kernels/candidates';
 import { type MatmulShape, matmulName } from '../../../kernels/matmul';
+import { matricesShape } from '../../../kernels/matmul-matrices';
 import { type MatvecShape, matvecName } from '../../../kernels/matvec';
+import { emulatedProfile, withEmulatedMatrices } from '../../../kernels/test/emulated-matrices';
+import { K_QUANTS } from '../../../kernels/test/k-quants';
 import { MATMULS, VARIANTS } from '../../../kernels/variants';
-import { READBACK, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
+import { READBACK, TUNE_BETWEEN, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import type { KvType } from '../../../memory/kv';
 import { type MemoryPlan, type ModelGraph, planMemory } from '../../../memory/plan';
 import { graphOf, request } from '../../cpu/test/models';
@@ -151,14 +155,15 @@ async function brokenGpu(isMeant: (code: string) => boolean, broken: (code: stri
   return { gpu, codes };
 }
 
+const NF4: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
+
 /** What the tuner needs to check shapes, and no model beside it. */
-async function checked(gpu: Gpu, more: Partial<TuneRequest>, kv: KvType = 'f32') {
+async function checked(gpu: Gpu, more: Partial<TuneRequest>, kv: KvType = 'f32', format = NF4) {
   const spec = tiny();
-  const format: MatrixFormat = { type: 'q4', block: 64, offset: false, codebook: NF4_CODEBOOK };
   const model = graphOf(spec, format);
-  const plan = planMemory(model, request(), gpu.limits, 'webgpu');
+  const plan = planMemory(model, request({ int8: true }), gpu.limits, 'webgpu');
   const buffers = new PlanBuffers(gpu.device);
-  const wanted = [TUNE_IN, TUNE_OUT, READBACK];
+  const wanted = [TUNE_IN, TUNE_OUT, TUNE_BETWEEN, READBACK];
   buffers.adopt(await buffers.allocate(plan.buffers.filter(({ name }) => wanted.includes(name))));
   const lowering = { model, matrices: plan.matrices, kv };
   const pipelines = Pipelines.of(gpu.device);
@@ -192,6 +197,47 @@ describe.each(BREAKS)('a variant of which %s is caught, and the next best one ta
     expect(Object.keys(result.rejected)).toEqual(candidates([PLAIN]).map(variantName));
     expect(result.choice).toMatchObject({ mlp: { name: matvecName(SUBGROUPS) }, matmul: { name: matmulName(tiled) } });
     gpu.device.destroy();
+  });
+});
+
+describe('products by subgroup matrices, emulated', () => {
+  const of = { m: 8, n: 8, k: 8, f16: false };
+  const shapeFor = ({ profile }: Gpu) =>
+    matricesShape({ tile: [64, 32], grid: [2, 2], step: 16, of: profile.matrices as SubgroupMatrices, smaller: false });
+  const name = 'subgroup matrices 64x32 of 8x8x8, 16 columns';
+
+  it('answer as transformers does, in a whole model', async () => {
+    const gpu = withEmulatedMatrices(await ownGpu(), of);
+    const result = await tuned(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu)]) });
+    expect(result.choice.matmul).toEqual({ name, ms: expect.any(Number) });
+    gpu.device.destroy();
+  });
+
+  it.each<[string, (code: string) => string]>([
+    ['its subgroups are fewer than it counts on', (code) => code.replace(/block < 4u/g, 'block < 3u')],
+    ['it adds nothing up', (code) => code.replace(/(sum\w+) = (subgroupMatrix\w+)\((.*), sum\w+\);/g, '$1 = Sums();')],
+    ['it takes rows for columns', (code) => code.replace(/% 8u;/g, '/ 8u;')],
+    ['it does not compile', (code) => `${code}\nfn nothing( {`],
+  ])('where %s, that is caught, and the next best one taken', async (_, broken) => {
+    const codes: string[] = [];
+    const gpu = withEmulatedMatrices(await ownGpu(), of, (code) => {
+      codes.push(code);
+      expect(broken(code)).not.toBe(code);
+      return broken(code);
+    });
+    const result = await checked(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu), REGISTERS]) });
+    expect(codes.length).toBeGreaterThan(0);
+    expect(result.rejected).toEqual({ [`matmul ${name}`]: expect.any(String) });
+    expect(result.choice.matmul!.name).toBe(matmulName(REGISTERS));
+    gpu.device.destroy();
+  });
+
+  it('that a device says it has, and has not, are rejected with what it says', async () => {
+    const own = await testGpu();
+    const gpu = { ...own, profile: emulatedProfile(own.profile, of) };
+    const result = await checked(gpu, { candidates: candidates([PLAIN], [shapeFor(gpu), REGISTERS]) });
+    expect(result.rejected).toEqual({ [`matmul ${name}`]: expect.stringContaining('subgroup_matrix') });
+    expect(result.choice.matmul!.name).toBe(matmulName(REGISTERS));
   });
 });
 
@@ -243,6 +289,38 @@ describe('attention', () => {
       await expect(checked(gpu, { candidates })).rejects.toMatchObject({ details: { variants: expected } });
     else expect(Object.keys((await checked(gpu, { candidates })).rejected)).toEqual(expected);
     expect(codes.length).toBeGreaterThan(0);
+    gpu.device.destroy();
+  });
+});
+
+describe('products of int8', () => {
+  const all = candidates([], [VARIANTS.small.int8, REGISTERS]);
+  const named = (shape: MatmulShape) => `matmul ${matmulName(shape)}`;
+
+  it.each<[string, MatrixFormat]>([
+    ['NF4', NF4],
+    ['Q4_0', { type: 'q4', block: 32, offset: false, codebook: LINEAR_CODEBOOK.map((code) => code - 8) }],
+    ['Q4_K', K_QUANTS.Q4_K],
+    ['Q5_K', K_QUANTS.Q5_K],
+    ['Q6_K', K_QUANTS.Q6_K],
+    ['int8 by row', { type: 'q8', block: 'row', offset: false }],
+  ])('are right with weights of %s', async (_, format) => {
+    const { rejected, choice } = await checked(await testGpu(), { candidates: all }, 'f32', format);
+    expect([rejected, choice.matmul]).toEqual([{}, { name: matmulName(VARIANTS.small.int8) }]);
+  });
+
+  it.each<[string, (code: string) => string]>([
+    ['its last row is missing', BREAKS[0][1]],
+    ['four columns of a word are missing', (code) => code.replace('dot4I8Packed(w.w, v.w)', '0')],
+    ['units are those of the chunk before', (code) => code.replace(/units\[from_buffer/g, 'units[to_buffer')],
+    ['the last columns are not rounded', (code) => code.replace(/chunk >= (\d+)u \|\|/, 'chunk + 1u >= $1u ||')],
+    ['it does not compile', (code) => `${code}\nfn nothing( {`],
+  ])('of which %s are caught, and exact ones taken', async (_, broken) => {
+    const { gpu, codes } = await brokenGpu((code) => code.includes('dot4I8Packed'), broken);
+    const { rejected, choice } = await checked(gpu, { candidates: all });
+    expect(codes.length).toBeGreaterThan(0);
+    expect(Object.keys(rejected)).toEqual([named(VARIANTS.small.int8)]);
+    expect(choice.matmul).toEqual({ name: matmulName(REGISTERS) });
     gpu.device.destroy();
   });
 });
