@@ -1,7 +1,7 @@
 /**
  * The sampler's kernels beside the definition (src/execute/sampler/chain.ts), on random logits, one draw of each of
- * many seeds: how many ids differ, how many of those by more than the noise of f32 (src/kernels/sample.gpu.test.ts), and
- * Pearson's statistic of the GPU's draws against the definition's probabilities.
+ * many seeds: how many ids differ, how many of those by more than the noise of f32 (src/kernels/sample.gpu.test.ts),
+ * and Pearson's statistic of the GPU's draws against the definition's probabilities.
  *
  *   node scripts/run.mjs ../bench/sampling [--seeds 10000] [--vocab 1024] [--variant small] [--only TEXT]
  *

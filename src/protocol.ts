@@ -337,9 +337,9 @@ export interface SamplingOptions extends TemplateOptions {
   xtcProbability?: number;
   /** XTC: the probability from which on a token counts as likely (0 to 1); above 0.5 none does. Default: 0.1. */
   xtcThreshold?: number;
-  /** Draws from the tokens of at least this probability (0 to 1). Default: 0, which is all. */
+  /** Draws from the tokens of at least this probability (0 to 1; 1 is all, too). Default: 0, which is all. */
   epsilonCutoff?: number;
-  /** As `epsilonCutoff`, with a bound that is lower where the model is not sure (0 to 1). Default: 0, which is all. */
+  /** As `epsilonCutoff`, with a bound that is lower where the model is not sure. Default: 0, which is all. */
   etaCutoff?: number;
   /**
    * Logits of tokens that prompt or answer have are divided by this, and multiplied where they are below 0 (0.01 to

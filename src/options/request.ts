@@ -115,7 +115,7 @@ export const REQUEST_OPTIONS = {
     default: 0,
     draws: true,
     generationConfig: 'epsilon_cutoff',
-    says: 'Draws from the tokens of at least this probability; 0 is all.',
+    says: 'Draws from the tokens of at least this probability; 0 and 1 are all.',
   },
   etaCutoff: {
     type: 'number',

@@ -22,8 +22,8 @@ export const ASKS = {
   minP: ({ minP = 0 }) => minP > 0,
   typical: ({ typicalP = 1 }) => typicalP < 1,
   xtc: ({ xtcProbability = 0, xtcThreshold = 0.1 }) => xtcProbability > 0 && xtcThreshold <= 0.5,
-  epsilon: ({ epsilonCutoff = 0 }) => epsilonCutoff > 0,
-  eta: ({ etaCutoff = 0 }) => etaCutoff > 0,
+  epsilon: ({ epsilonCutoff = 0 }) => epsilonCutoff > 0 && epsilonCutoff < 1,
+  eta: ({ etaCutoff = 0 }) => etaCutoff > 0 && etaCutoff < 1,
 } as const satisfies Record<string, (sample: SampleOptions, vocab: number) => boolean>;
 export type Rule = keyof typeof ASKS;
 

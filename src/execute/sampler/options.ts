@@ -57,9 +57,9 @@ export interface Keeping {
   xtcProbability: number;
   /** above 0.5: off, as no two ids have as much */
   xtcThreshold: number;
-  /** 0 = off */
+  /** 0 and 1 = off */
   epsilonCutoff: number;
-  /** 0 = off */
+  /** 0 and 1 = off */
   etaCutoff: number;
 }
 

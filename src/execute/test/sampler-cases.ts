@@ -150,7 +150,7 @@ export function describeSampler(maker: Maker): void {
       expect(made.slice(0, 6).every((id) => id === 11 || id === 12)).toBe(true);
     });
 
-    it.each([0, 3, 20])('log-probabilities with %i alternatives come with each id', async (logprobs) => {
+    it.each([0, 20])('log-probabilities with %i alternatives come with each id', async (logprobs) => {
       const executor = await open();
       for (const sample of [DRAW, EVERYTHING, { ...GREEDY, stopIds: [...Array(97).keys()] }]) {
         const told: Logprobs[] = [];
