@@ -5,9 +5,9 @@
  *   node scripts/run.mjs ../bench/constrained [--model DIR] [--schemas 300] [--seed 1] [--new-tokens 160] [--pairs 3]
  *   [--only masks|decode]
  *
- * Masks are asked for as a random writer goes on: each token is drawn evenly from those that may come. The vocabulary
- * of 262,144 is the model's own and made-up words of its tokens. Milliseconds and speeds are of CPU time. Exit status 1
- * where an answer that ended is not valid, or a schema was refused. Result: bench/constrained.md.
+ * Masks are asked for as a random writer goes on: each token is drawn evenly from those that may come. The
+ * vocabulary of 262,144 is the model's own and made-up words of its tokens. Milliseconds and speeds are of CPU time.
+ * Exit status 1 where an answer that ended is not valid, or a schema was refused. Result: bench/constrained.md.
  */
 import process from 'node:process';
 import Ajv from 'ajv/dist/2020.js';

@@ -19,8 +19,8 @@ const NOT_FIRST = named(['worker-text', ...[...Object.keys(LATER), ...EXECUTORS]
 
 /** KB = 1,000 bytes. Where a limit is raised, the reason stands beside it. */
 export const ENTRIES = [
-  // 12, and 0.5 for the names and ranges of 31 options of sampling, 0.5 for embed(), rerank() and score(); 1 for tools in
-  // the page (the loop itself is fetched when there are tools), clones of conversations, objects
+  // 12, and 0.5 for the names and ranges of 31 options of sampling, 0.5 for embed(), rerank() and score(); 1 for tools
+  // in the page (the loop itself is fetched when there are tools), clones of conversations, objects
   { name: 'library', entry: 'dist/index.js', limitKB: 14 },
   // 29, and 1 for answers of thousands of blocks, and host pages that change what all objects have; 3 for what the
   // library got

@@ -1,5 +1,6 @@
 /**
  * matvec and matmul against the CPU executor's linear layer, for every weight format and everything fused around them.
+ * It is long because each shape of a product has cases of its own.
  */
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { int8Format, int8Row } from '../execute/cpu/int8-rows';
