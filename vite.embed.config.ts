@@ -20,7 +20,11 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: false,
     lib: { entry: at('src/widget/index.ts'), formats: ['es'], fileName: () => 'nibble-chat.js' },
-    // Vite keeps the blanks of a library's ES modules; this one is used as it is.
-    rolldownOptions: { output: { minify: true, chunkFileNames } },
+    rolldownOptions: {
+      // what is fetched later takes what it shares with the widget from the widget's file, and from no third one
+      preserveEntrySignatures: 'allow-extension',
+      // Vite keeps the blanks of a library's ES modules; this one is used as it is.
+      output: { minify: true, chunkFileNames },
+    },
   },
 });
