@@ -67,7 +67,8 @@ test.use({
 });
 
 /**
- * In page and worker: the channel `sleep` sets the clocks on, and every timer that would have run by then runs at once.
+ * In page and worker: the channel `sleep` sets the clocks on, and every timer that would have run by then runs at once;
+ * the channel `taken` tells how many bytes have been taken out of a response, as one that is cut loses the others.
  */
 const SLEEPS = `{
   let slept = 0;
@@ -97,6 +98,16 @@ const SLEEPS = `{
       run();
     }
   };
+  const taken = new BroadcastChannel('taken');
+  for (const { prototype } of [ReadableStreamBYOBReader, ReadableStreamDefaultReader]) {
+    const { read } = prototype;
+    prototype.read = async function (...args) {
+      const result = await read.apply(this, args);
+      this.taken = (this.taken ?? 0) + (result.value?.byteLength ?? 0);
+      taken.postMessage(this.taken);
+      return result;
+    };
+  }
 }
 `;
 
@@ -184,8 +195,17 @@ test('a machine that slept for an hour in mid-download goes on where it was', as
   const half = new Promise<void>((resolve) => {
     asleep.begin = resolve;
   });
+  await page.evaluate(() => {
+    const heard = { taken: 0 };
+    new BroadcastChannel('taken').onmessage = ({ data }) => {
+      heard.taken = Math.max(heard.taken, data);
+    };
+    Object.assign(window, { heard });
+  });
   await chat.load.click();
   await half;
+  const taken = () => page.evaluate(() => (window as unknown as { heard: { taken: number } }).heard.taken);
+  await expect.poll(taken).toBe(HALF_BYTES);
   // an hour later, all at once: the clock, every timer that was running, and the connection, which is gone
   await page.evaluate(() => new BroadcastChannel('sleep').postMessage(3_600_000));
   await expect.poll(() => page.evaluate(() => Date.now() - performance.timeOrigin)).toBeGreaterThan(3_500_000);

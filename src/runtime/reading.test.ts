@@ -349,10 +349,12 @@ describe('reading', () => {
   it('is stopped, before and within a text', async () => {
     const model = await session(filesOf('qwen3-embedding'), { chunk: 2 });
     const id = nextId();
-    const long = model.embed({ id, texts: ['word '.repeat(80)], options: {} });
+    // far more than is computed before the timer
+    const texts = Array.from({ length: 200 }, () => 'word '.repeat(80));
+    const long = model.embed({ id, texts, options: {} });
     const waiting = nextId();
     const next = model.embed({ id: waiting, texts: ['a'], options: {} });
-    setTimeout(() => void Promise.all([model.cancel(id), model.cancel(waiting)]), 5);
+    setTimeout(() => void Promise.all([model.cancel(id), model.cancel(waiting)]), 50);
     await expect(long).rejects.toMatchObject({ code: 'aborted' });
     await expect(next).rejects.toMatchObject({ code: 'aborted' });
     expect((await embed(model, ['a'])).embeddings).toHaveLength(1);
