@@ -210,9 +210,8 @@ export async function journey(
     });
     await step('offline', async () => {
       await saved(tab);
-      await tab.run(
-        `await navigator.serviceWorker.ready; if (!navigator.serviceWorker.controller) throw new Error('no service worker');`,
-      );
+      // it takes the page over a moment after it is ready
+      await tab.run(`${CHAT} await until('the service worker', () => navigator.serviceWorker.controller);`);
       if (engine.lasts) {
         await browser!.close();
         browser = null;
