@@ -5,6 +5,7 @@
  * is a control token.
  */
 import { NibbleError } from '../errors';
+import { Scanner } from '../text/scanner';
 import { ANY_CHARACTER, type Ranges, union, without } from './characters';
 import { all, any, type Expression, type Grammar, optional, repeat, rule, set, text, token } from './grammar';
 
@@ -25,10 +26,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
 export function gbnfGrammar(source: string): Grammar {
   const rules = new Map<string, Expression>();
   const named: { name: string; at: number }[] = [];
-  let at = 0;
+  const scan = new Scanner(source);
   let depth = 0;
 
-  const fail = (what: string, place = at): never => {
+  const fail = (what: string, place = scan.at): never => {
     const before = source.slice(0, place).split('\n');
     const [line, column] = [before.length, before[before.length - 1].length + 1];
     throw new NibbleError('invalid-option', `The grammar has ${what} at line ${line}, column ${column}.`, {
@@ -37,40 +38,25 @@ export function gbnfGrammar(source: string): Grammar {
       column,
     });
   };
-  const take = (regex: RegExp): RegExpExecArray | null => {
-    regex.lastIndex = at;
-    const match = regex.exec(source);
-    if (match) at = regex.lastIndex;
-    return match;
-  };
   /** Spaces and comments; line ends only where a rule goes on. */
   const skip = (lines: boolean) => {
-    while (take(lines ? /[ \t\r\n]+|#[^\n]*/y : /[ \t]+|#[^\n]*/y));
+    while (scan.take(lines ? /[ \t\r\n]+|#[^\n]*/y : /[ \t]+|#[^\n]*/y));
   };
-  const eat = (sign: string): boolean => {
-    const found = source.startsWith(sign, at);
-    if (found) at += sign.length;
-    return found;
-  };
-
   function character(): number {
+    const { at } = scan;
     const code = source.codePointAt(at);
-    if (code === undefined) return fail('no end');
-    if (code !== 0x5c) {
-      at += code > 0xffff ? 2 : 1;
-      return code;
-    }
+    if (code !== 0x5c) return scan.next() ?? fail('no end');
     const sign = source[at + 1] ?? '';
     if (Object.hasOwn(HEX, sign)) {
       const digits = source.slice(at + 2, at + 2 + HEX[sign]);
       const value = Number.parseInt(digits, 16);
       if (digits.length < HEX[sign] || !/^[0-9a-fA-F]+$/.test(digits) || value > 0x10ffff)
         return fail(`an escape \\${sign} without its ${HEX[sign]} hexadecimal digits`);
-      at += 2 + HEX[sign];
+      scan.at += 2 + HEX[sign];
       return value;
     }
     if (!Object.hasOwn(ESCAPES, sign)) return fail(`the unknown escape \\${sign}`);
-    at += 2;
+    scan.at += 2;
     return ESCAPES[sign].charCodeAt(0);
   }
 
@@ -80,7 +66,7 @@ export function gbnfGrammar(source: string): Grammar {
     do {
       skip(true);
       parts.push(sequence(inner));
-    } while (eat('|'));
+    } while (scan.eat('|'));
     depth--;
     return any(...parts);
   }
@@ -96,41 +82,41 @@ export function gbnfGrammar(source: string): Grammar {
   }
 
   function atom(): Expression | null {
-    const start = at;
-    if (eat('"')) {
+    const start = scan.at;
+    if (scan.eat('"')) {
       let value = '';
-      while (!eat('"')) {
-        if (at >= source.length || source[at] === '\n') fail('a literal without an end', start);
+      while (!scan.eat('"')) {
+        if (scan.ended || source[scan.at] === '\n') fail('a literal without an end', start);
         value += String.fromCodePoint(character());
       }
       return text(value);
     }
-    if (eat('[')) return set(charClass(start));
-    if (eat('.')) return set(ANY_CHARACTER);
-    if (eat('(')) {
+    if (scan.eat('[')) return set(charClass(start));
+    if (scan.eat('.')) return set(ANY_CHARACTER);
+    if (scan.eat('(')) {
       const part = alternatives(true);
       skip(true);
-      if (!eat(')')) fail('an open bracket', start);
+      if (!scan.eat(')')) fail('an open bracket', start);
       return part;
     }
-    if (source.startsWith('<[', at)) fail('a token by its number, which is not known here: write its text');
-    const mark = take(/<[^<>\s]+>/y);
+    if (source.startsWith('<[', scan.at)) fail('a token by its number, which is not known here: write its text');
+    const mark = scan.take(/<[^<>\s]+>/y);
     if (mark) return token(mark[0]);
-    const name = take(/[A-Za-z0-9-_]+(?![A-Za-z0-9-_]*[ \t]*::=)/y);
+    const name = scan.take(/[A-Za-z0-9-_]+(?![A-Za-z0-9-_]*[ \t]*::=)/y);
     if (!name) return null;
     named.push({ name: name[0], at: start });
     return rule(name[0]);
   }
 
   function charClass(start: number): Ranges {
-    const negative = eat('^');
+    const negative = scan.eat('^');
     const sets: Ranges[] = [];
-    while (!eat(']')) {
-      if (at >= source.length) fail('a class without an end', start);
+    while (!scan.eat(']')) {
+      if (scan.ended) fail('a class without an end', start);
       const from = character();
       let to = from;
-      if (source[at] === '-' && source[at + 1] !== ']') {
-        at++;
+      if (source[scan.at] === '-' && source[scan.at + 1] !== ']') {
+        scan.at++;
         to = character();
         if (to < from) fail('an empty range');
       }
@@ -144,11 +130,11 @@ export function gbnfGrammar(source: string): Grammar {
     let now = part;
     for (;;) {
       skip(false);
-      if (eat('*')) now = repeat(now, 0);
-      else if (eat('+')) now = repeat(now, 1);
-      else if (eat('?')) now = optional(now);
+      if (scan.eat('*')) now = repeat(now, 0);
+      else if (scan.eat('+')) now = repeat(now, 1);
+      else if (scan.eat('?')) now = optional(now);
       else {
-        const counts = take(/\{[ \t]*(\d+)[ \t]*(,[ \t]*(\d*))?[ \t]*\}/y);
+        const counts = scan.take(/\{[ \t]*(\d+)[ \t]*(,[ \t]*(\d*))?[ \t]*\}/y);
         if (!counts) return now;
         const least = Number(counts[1]);
         const most = counts[2] === undefined ? least : counts[3] ? Number(counts[3]) : Number.POSITIVE_INFINITY;
@@ -160,15 +146,15 @@ export function gbnfGrammar(source: string): Grammar {
 
   if (source.length > MAX_LENGTH) fail(`${source.length} characters of ${MAX_LENGTH}`, 0);
   skip(true);
-  while (at < source.length) {
-    const start = at;
-    const name = take(/([A-Za-z0-9-_]+)[ \t]*/y);
+  while (!scan.ended) {
+    const start = scan.at;
+    const name = scan.take(/([A-Za-z0-9-_]+)[ \t]*/y);
     if (!name) return fail('something that is no rule');
-    if (!eat('::=')) return fail('a rule without ::=');
+    if (!scan.eat('::=')) return fail('a rule without ::=');
     if (rules.has(name[1])) fail(`the rule "${name[1]}" a second time`, start);
     rules.set(name[1], alternatives(false));
     skip(false);
-    if (at < source.length && !take(/\r?\n/y)) fail('something that no rule can have');
+    if (!scan.ended && !scan.take(/\r?\n/y)) fail('something that no rule can have');
     skip(true);
   }
   if (!rules.has('root')) fail('no rule "root", with which an answer begins,', 0);

@@ -3,6 +3,7 @@
  * boundaries, and looks ahead and behind are what they are; what is not regular (back-references) is refused by name.
  */
 import { NibbleError } from '../errors';
+import { Scanner } from '../text/scanner';
 import { ANY_CHARACTER, charactersOf, intersection, type Ranges, ranges, union, without } from './characters';
 import { ALL, both, chain, characters, EMPTY, either, IMPOSSIBLE, not, type Regular, times } from './regular';
 
@@ -192,34 +193,20 @@ function language(
 }
 
 function parse(source: string, option: string): Tree {
-  let at = 0;
+  const scan = new Scanner(source);
   let depth = 0;
   const fail = (what: string): never => {
     throw new NibbleError(
       'invalid-option',
-      `The ${option} has ${what} at character ${at + 1}: ${source.slice(0, 100)}`,
+      `The ${option} has ${what} at character ${scan.at + 1}: ${source.slice(0, 100)}`,
       {
         option,
-        at: at + 1,
+        at: scan.at + 1,
       },
     );
   };
-  const eat = (text: string) => {
-    const found = source.startsWith(text, at);
-    if (found) at += text.length;
-    return found;
-  };
-  const take = (regex: RegExp) => {
-    regex.lastIndex = at;
-    const match = regex.exec(source);
-    if (match) at = regex.lastIndex;
-    return match;
-  };
   const next = (): number => {
-    const code = source.codePointAt(at);
-    if (code === undefined) return fail('no end');
-    at += code > 0xffff ? 2 : 1;
-    return code;
+    return scan.next() ?? fail('no end');
   };
   const one = (code: number): Tree => ({ type: 'set', set: ranges([[code, code]]) });
 
@@ -227,16 +214,16 @@ function parse(source: string, option: string): Tree {
     if (++depth > MAX_DEPTH) fail(`more than ${MAX_DEPTH} groups in one another`);
     const parts: Tree[] = [];
     do parts.push(sequence());
-    while (eat('|'));
+    while (scan.eat('|'));
     depth--;
     return parts.length === 1 ? parts[0] : { type: 'any', parts };
   }
 
   function sequence(): Tree {
     const parts: Tree[] = [];
-    while (at < source.length && source[at] !== '|' && source[at] !== ')') {
+    while (!scan.ended && source[scan.at] !== '|' && source[scan.at] !== ')') {
       const part = atom();
-      const count = take(/([*+?]|\{(\d+)(,(\d*))?\})\??/y);
+      const count = scan.take(/([*+?]|\{(\d+)(,(\d*))?\})\??/y);
       if (!count) {
         parts.push(part);
         continue;
@@ -260,15 +247,15 @@ function parse(source: string, option: string): Tree {
   }
 
   function atom(): Tree {
-    if (/[*+?]/.test(source[at])) fail('a repeat of nothing');
-    if (eat('(')) return group();
-    if (eat('[')) return { type: 'set', set: charClass() };
-    if (eat('.')) return { type: 'set', set: without(LINE_ENDS) };
-    if (eat('^') || eat('\\A')) return { type: 'start' };
-    if (eat('$') || eat('\\z') || eat('\\Z')) return { type: 'end' };
-    if (eat('\\b')) return { type: 'boundary', negative: false };
-    if (eat('\\B')) return { type: 'boundary', negative: true };
-    if (eat('\\')) {
+    if (/[*+?]/.test(source[scan.at])) fail('a repeat of nothing');
+    if (scan.eat('(')) return group();
+    if (scan.eat('[')) return { type: 'set', set: charClass() };
+    if (scan.eat('.')) return { type: 'set', set: without(LINE_ENDS) };
+    if (scan.eat('^') || scan.eat('\\A')) return { type: 'start' };
+    if (scan.eat('$') || scan.eat('\\z') || scan.eat('\\Z')) return { type: 'end' };
+    if (scan.eat('\\b')) return { type: 'boundary', negative: false };
+    if (scan.eat('\\B')) return { type: 'boundary', negative: true };
+    if (scan.eat('\\')) {
       const found = escaped();
       return typeof found === 'number' ? one(found) : { type: 'set', set: found };
     }
@@ -277,33 +264,33 @@ function parse(source: string, option: string): Tree {
 
   function group(): Tree {
     const close = (part: Tree): Tree => {
-      if (!eat(')')) fail('an open bracket');
+      if (!scan.eat(')')) fail('an open bracket');
       return part;
     };
-    if (!eat('?')) return close(alternatives());
-    if (eat(':') || take(/P?<(?![=!])[^>]*>/y)) return close(alternatives());
-    const look = take(/(<?)([=!])/y);
+    if (!scan.eat('?')) return close(alternatives());
+    if (scan.eat(':') || scan.take(/P?<(?![=!])[^>]*>/y)) return close(alternatives());
+    const look = scan.take(/(<?)([=!])/y);
     if (look) return close({ type: 'look', part: alternatives(), ahead: !look[1], negative: look[2] === '!' });
-    return fail(`a group (?${source.slice(at, at + 3)}, which is not known`);
+    return fail(`a group (?${source.slice(scan.at, scan.at + 3)}, which is not known`);
   }
 
   function escaped(): number | Ranges {
-    const property = take(/([pP])\{([^{}]*)\}/y);
+    const property = scan.take(/([pP])\{([^{}]*)\}/y);
     if (property) {
       const set = propertySet(property[2]);
       if (!set) return fail(`the unknown property ${property[2]}`);
       return property[1] === 'p' ? set : without(set);
     }
-    const pair = take(/u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})/y);
+    const pair = scan.take(/u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})/y);
     if (pair) {
       const [high, low] = [pair[1], pair[2]].map((hex) => Number.parseInt(hex, 16));
       return (high - 0xd800) * 0x400 + low - 0xdc00 + 0x10000;
     }
-    const code = take(/u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})/y);
+    const code = scan.take(/u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})/y);
     if (code) return Number.parseInt(code[1] ?? code[2] ?? code[3], 16);
-    const control = take(/c([A-Za-z])/y);
+    const control = scan.take(/c([A-Za-z])/y);
     if (control) return control[1].charCodeAt(0) & 0x1f;
-    if (take(/[1-9]\d*|k</y)) return fail('a back-reference, which no regular language has,');
+    if (scan.take(/[1-9]\d*|k</y)) return fail('a back-reference, which no regular language has,');
     const letter = String.fromCodePoint(next());
     if (Object.hasOwn(SHORT, letter)) return SHORT[letter];
     if (Object.hasOwn(CONTROL, letter)) return CONTROL[letter].charCodeAt(0);
@@ -312,16 +299,16 @@ function parse(source: string, option: string): Tree {
   }
 
   function charClass(): Ranges {
-    const negative = eat('^');
+    const negative = scan.eat('^');
     const sets: Ranges[] = [];
     const member = () => {
-      if (eat('\\b')) return 8;
-      return eat('\\') ? escaped() : next();
+      if (scan.eat('\\b')) return 8;
+      return scan.eat('\\') ? escaped() : next();
     };
-    while (!eat(']')) {
-      if (at >= source.length) fail('an open class');
+    while (!scan.eat(']')) {
+      if (scan.ended) fail('an open class');
       const from = member();
-      if (typeof from === 'number' && take(/-(?!\])/y)) {
+      if (typeof from === 'number' && scan.take(/-(?!\])/y)) {
         const to = member();
         if (typeof to !== 'number') return fail('a range to a set');
         if (to < from) fail('an empty range');
@@ -334,6 +321,6 @@ function parse(source: string, option: string): Tree {
 
   if (source.length > MAX_LENGTH) fail(`${source.length} characters of ${MAX_LENGTH}`);
   const tree = alternatives();
-  if (at < source.length) fail('a bracket too many');
+  if (!scan.ended) fail('a bracket too many');
   return tree;
 }

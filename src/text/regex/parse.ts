@@ -2,6 +2,7 @@
  * The text of a pattern, as Rust's tokenizers have it read by Oniguruma, as a tree. One loop over the text; what has no
  * meaning on an engine without backtracking is refused by name.
  */
+import { Scanner } from '../scanner';
 import {
   ANY,
   type CharSet,
@@ -76,22 +77,10 @@ export const literal = (text: string): Node => all(Array.from(text, (c) => one(o
 
 /** @throws Error with the reason, for a pattern that is broken, or that has what cannot be run without backtracking */
 export function parse(source: string): Node {
-  let at = 0;
+  const scan = new Scanner(source);
   let depth = 0;
 
-  const fail = (what: string) => new Error(`a regex has ${what} at ${at}`);
-  const eat = (text: string) => {
-    const found = source.startsWith(text, at);
-    if (found) at += text.length;
-    return found;
-  };
-  /** What a sticky regex finds here: none of them begins twice at one place, so that the whole stays linear. */
-  const take = (regex: RegExp) => {
-    regex.lastIndex = at;
-    const match = regex.exec(source);
-    if (match) at = regex.lastIndex;
-    return match;
-  };
+  const fail = (what: string) => new Error(`a regex has ${what} at ${scan.at}`);
   const nested = <T>(read: () => T): T => {
     if (++depth > MAX_DEPTH) throw new Error(`a regex nests deeper than ${MAX_DEPTH}`);
     const result = read();
@@ -99,24 +88,23 @@ export function parse(source: string): Node {
     return result;
   };
   const next = () => {
-    const code = source.codePointAt(at);
+    const code = scan.next();
     if (code === undefined) throw fail('no end');
-    at += code > 0xffff ? 2 : 1;
     return code;
   };
 
   function alternatives(options: Options): Node {
     const parts: Node[] = [];
     do parts.push(sequence(options));
-    while (eat('|'));
+    while (scan.eat('|'));
     return any(parts);
   }
 
   function sequence(options: Options): Node {
     const parts: Node[] = [];
-    while (at < source.length && source[at] !== '|' && source[at] !== ')') {
-      if (options.x && take(/\s+|#.*/y)) continue;
-      if (take(/\(\?#[^)]*\)/y)) continue;
+    while (!scan.ended && source[scan.at] !== '|' && source[scan.at] !== ')') {
+      if (options.x && scan.take(/\s+|#.*/y)) continue;
+      if (scan.take(/\(\?#[^)]*\)/y)) continue;
       let part = atom(options);
       if (!part) throw fail('a repeat of nothing');
       for (let more = repeated(part); more; more = repeated(part)) part = more;
@@ -127,16 +115,16 @@ export function parse(source: string): Node {
 
   /** @returns null at a sign that repeats what is before it */
   function atom(options: Options): Node | null {
-    if (/[*+?]/.test(source[at]) || interval(true)) return null;
-    if (eat('(')) return nested(() => group(options));
-    if (eat('[')) return one(nested(() => charClass(options)));
-    if (eat('.')) return one(options.m ? ANY : not(NEWLINE));
-    if (eat('^')) return all([LINE_START, any([AT_START, look(one(ANY), true, false)])]);
-    if (eat('$')) return look(one(not(NEWLINE)), true, true);
-    if (eat('\\')) {
-      const letter = source[at] ?? '';
+    if (/[*+?]/.test(source[scan.at]) || interval(true)) return null;
+    if (scan.eat('(')) return nested(() => group(options));
+    if (scan.eat('[')) return one(nested(() => charClass(options)));
+    if (scan.eat('.')) return one(options.m ? ANY : not(NEWLINE));
+    if (scan.eat('^')) return all([LINE_START, any([AT_START, look(one(ANY), true, false)])]);
+    if (scan.eat('$')) return look(one(not(NEWLINE)), true, true);
+    if (scan.eat('\\')) {
+      const letter = source[scan.at] ?? '';
       if (Object.hasOwn(ESCAPES, letter)) {
-        at++;
+        scan.at++;
         return ESCAPES[letter];
       }
       const value = escapeOf(options, false);
@@ -147,9 +135,9 @@ export function parse(source: string): Node {
 
   /** {n}, {n,}, {,m}, {n,m}; other braces are text. @param peek only tells whether there is one */
   function interval(peek = false): [min: number, max: number, exact: boolean] | null {
-    const start = at;
-    const match = take(/\{(?:(\d+)(,(\d*))?|,(\d+))\}/y);
-    if (peek) at = start;
+    const start = scan.at;
+    const match = scan.take(/\{(?:(\d+)(,(\d*))?|,(\d+))\}/y);
+    if (peek) scan.at = start;
     if (!match) return null;
     const [, low, comma, high, most] = match;
     const min = Number(low ?? 0);
@@ -157,11 +145,11 @@ export function parse(source: string): Node {
   }
 
   function repeated(part: Node): Node | null {
-    const sign = take(/[*+?]/y)?.[0];
+    const sign = scan.take(/[*+?]/y)?.[0];
     if (sign) {
       const [min, max] = [sign === '+' ? 1 : 0, sign === '?' ? 1 : Infinity];
-      if (eat('+')) return { type: 'atomic', part: repeat(part, min, max) };
-      return repeat(part, min, max, eat('?'));
+      if (scan.eat('+')) return { type: 'atomic', part: repeat(part, min, max) };
+      return repeat(part, min, max, scan.eat('?'));
     }
     const counts = interval();
     if (!counts) return null;
@@ -169,22 +157,22 @@ export function parse(source: string): Node {
     // the larger number first: Oniguruma's way to write a possessive one
     if (min > max) return { type: 'atomic', part: repeat(part, max, min) };
     // {2}? is an optional {2}, and {1,2}+ is a repeated one
-    return repeat(part, min, max, !exact && eat('?'));
+    return repeat(part, min, max, !exact && scan.eat('?'));
   }
 
   /** After the bracket. */
   function group(options: Options): Node {
     const close = (part: Node) => {
-      if (!eat(')')) throw fail('an open bracket');
+      if (!scan.eat(')')) throw fail('an open bracket');
       return part;
     };
-    if (!eat('?')) return close(alternatives(options));
-    if (eat(':') || take(/<(?![=!])[^>]+>|'[^']+'/y)) return close(alternatives(options));
-    if (eat('>')) return close({ type: 'atomic', part: alternatives(options) });
-    const around = take(/(<?)([=!])/y);
+    if (!scan.eat('?')) return close(alternatives(options));
+    if (scan.eat(':') || scan.take(/<(?![=!])[^>]+>|'[^']+'/y)) return close(alternatives(options));
+    if (scan.eat('>')) return close({ type: 'atomic', part: alternatives(options) });
+    const around = scan.take(/(<?)([=!])/y);
     if (around) return close(look(alternatives(options), !around[1], around[2] === '!'));
-    const flags = take(/([imx]*)(?:-([imx]*))?([:)])/y);
-    if (!flags) throw refuse(`a group that begins with (?${source.slice(at, at + 5)}`);
+    const flags = scan.take(/([imx]*)(?:-([imx]*))?([:)])/y);
+    if (!flags) throw refuse(`a group that begins with (?${source.slice(scan.at, scan.at + 5)}`);
     const [, on, off = '', end] = flags;
     const set = (flag: keyof Options) => (options[flag] || on.includes(flag)) && !off.includes(flag);
     const inner = { i: set('i'), m: set('m'), x: set('x') };
@@ -194,13 +182,13 @@ export function parse(source: string): Node {
 
   /** After a backslash: a character's number, or a set. */
   function escapeOf(options: Options, inClass: boolean): number | CharSet {
-    const property = take(/([pP])\{([^{}]*)\}/y);
+    const property = scan.take(/([pP])\{([^{}]*)\}/y);
     if (property) {
       const set = propertySet(property[2], options.i);
       return property[1] === 'P' ? not(set) : set;
     }
-    if (take(/[pP]\{/y)) throw fail('a property without an end');
-    const code = take(/x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|0([0-7]{0,2})/y);
+    if (scan.take(/[pP]\{/y)) throw fail('a property without an end');
+    const code = scan.take(/x\{([0-9A-Fa-f]{1,8})\}|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|0([0-7]{0,2})/y);
     if (code) {
       const [, long, short, unit, octal] = code;
       const value = octal === undefined ? Number.parseInt(long ?? short ?? unit, 16) : Number.parseInt(octal || '0', 8);
@@ -208,7 +196,7 @@ export function parse(source: string): Node {
       if (value > 0x10ffff || (short && value > 0x7f)) throw refuse(`the character \\${code[0]}`);
       return value;
     }
-    const control = take(/c(.)|C-(.)/y);
+    const control = scan.take(/c(.)|C-(.)/y);
     if (control) return (control[1] ?? control[2]).charCodeAt(0) & 0x1f;
     const value = next();
     const letter = String.fromCodePoint(value);
@@ -223,7 +211,7 @@ export function parse(source: string): Node {
 
   /** After its bracket. */
   function charClass(options: Options): CharSet {
-    const negative = eat('^');
+    const negative = scan.eat('^');
     const operands: CharSet[] = [];
     /** of one operand: what a JavaScript class can say, and what it cannot */
     let inside = '';
@@ -232,26 +220,26 @@ export function parse(source: string): Node {
       operands.push(union([...(inside || !sets.length ? [setOf(inside, options.i)] : []), ...sets]));
       [inside, sets] = ['', []];
     };
-    for (let first = true; first || !eat(']'); first = false) {
-      if (eat('&&')) {
+    for (let first = true; first || !scan.eat(']'); first = false) {
+      if (scan.eat('&&')) {
         operand();
         continue;
       }
-      const posix = take(/\[:(\^?\w+):\]/y);
+      const posix = scan.take(/\[:(\^?\w+):\]/y);
       if (posix) sets.push(posixSet(posix[1], options.i));
-      else if (eat('[')) sets.push(nested(() => charClass(options)));
+      else if (scan.eat('[')) sets.push(nested(() => charClass(options)));
       else {
-        const from = eat('\\') ? escapeOf(options, true) : next();
+        const from = scan.eat('\\') ? escapeOf(options, true) : next();
         if (typeof from !== 'number') {
           sets.push(from);
-          if (take(/-(?!\]|&&)/y)) throw fail('a range from a set');
-        } else if (take(/-(?!\]|&&|\[)/y)) {
-          const to = eat('\\') ? escapeOf(options, true) : next();
+          if (scan.take(/-(?!\]|&&)/y)) throw fail('a range from a set');
+        } else if (scan.take(/-(?!\]|&&|\[)/y)) {
+          const to = scan.eat('\\') ? escapeOf(options, true) : next();
           if (typeof to !== 'number') throw fail('a range to a set');
           if (to < from) throw fail('an empty range');
           inside += `${escaped(from)}-${escaped(to)}`;
           // [a-c-e]: the second is a character
-          if (take(/-(?!\])/y)) inside += '\\-';
+          if (scan.take(/-(?!\])/y)) inside += '\\-';
         } else inside += escaped(from);
       }
     }
@@ -262,6 +250,6 @@ export function parse(source: string): Node {
 
   if (source.length > MAX_LENGTH) throw new Error(`a regex of ${source.length} characters`);
   const node = alternatives({ i: false, m: false, x: false });
-  if (at < source.length) throw fail('a bracket too many');
+  if (!scan.ended) throw fail('a bracket too many');
   return node;
 }
