@@ -25,14 +25,7 @@ enable f16;
 #include $MATRIX
 #include chunk-scale
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
-#if BIAS
-@group(0) @binding(6) var<storage, read> bias: array<f32>;
-#end
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-#if GATED
-#include activation
-#end
 #include finish
 
 #if F16

@@ -7,14 +7,7 @@
 // Defaults: SCALED = true; ROW_SCALED = false; GATED = false; BIAS = false; OUT_ROWS = 64
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
-#if BIAS
-@group(0) @binding(6) var<storage, read> bias: array<f32>;
-#end
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-#if GATED
-#include activation
-#end
 #include finish
 
 @compute @workgroup_size($THREADS)

@@ -26,12 +26,8 @@ diagnostic(off, subgroup_uniformity);
 #end
 #include $MATRIX
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
 #if NORM
 @group(0) @binding(5) var<storage, read> norm_weight: array<vec4f, $NORM_WORDS>;
-#end
-#if BIAS
-@group(0) @binding(6) var<storage, read> bias: array<f32>;
 #end
 #if STATE
 @group(0) @binding(7) var<storage, read> state: array<u32>;
@@ -44,9 +40,6 @@ var<workgroup> staged: array<vec4f, $STAGED_WORDS>;
 #if MERGE
 #include merge
 #end
-#end
-#if GATED
-#include activation
 #end
 
 #include finish

@@ -1,6 +1,13 @@
-// Everything after the sum: at = where the token's outputs begin, row = which of them.
+// Everything after the sum, and where it goes: at = where the token's outputs begin, row = which of them.
 // Defaults: OUT_AT = 0; OUT_STRIDE = 64; SCALE = 1.0; SOFTCAP = false
 // Defaults: CAP = 30.0; MULTIPLIER = false; ACCUMULATE = false
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+#if BIAS
+@group(0) @binding(6) var<storage, read> bias: array<f32>;
+#end
+#if GATED
+#include activation
+#end
 fn finish(at: u32, row: u32, value: f32, up: f32) {
   if (row >= $OUT_ROWSu) {
     return;

@@ -1,4 +1,4 @@
-/** Answers under a constraint on WebGPU: masks beside the GPU's pass, forced text as drafts. */
+/** Answers under a constraint on WebGPU: masks beside the GPU's pass, forced text read as a prompt is. */
 import { beforeAll, expect, it } from 'vitest';
 import { sharedGpu as gpu } from '../gpu/test-device';
 import { createSession } from './session';

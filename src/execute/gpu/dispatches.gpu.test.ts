@@ -2,26 +2,16 @@
 import { afterEach, expect, it } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
 import { VARIANTS } from '../../kernels/variants';
-import { GREEDY, type Maker, openFixture, take } from '../cpu/test/models';
-import { type OneCache, withOneCache } from '../test/one-cache';
-import { createGpuExecutor } from './executor';
+import { GREEDY, openFixture, take } from '../cpu/test/models';
+import type { OneCache } from '../test/one-cache';
+import { webgpu } from './test/maker';
 
-const gpu = await testGpu();
 const open: OneCache[] = [];
 afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
 });
 
-const maker: Maker = {
-  target: 'webgpu',
-  async make(model, plan) {
-    const executor = withOneCache(
-      await createGpuExecutor(gpu, model, plan, { variant: 'small', shapes: VARIANTS.small }),
-    );
-    open.push(executor);
-    return executor;
-  },
-};
+const maker = webgpu(testGpu(), open);
 
 /** How many dispatches `work` makes. */
 async function counted(work: () => Promise<unknown>): Promise<number> {

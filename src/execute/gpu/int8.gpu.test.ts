@@ -8,14 +8,13 @@ import {
   GREEDY,
   INT8_TOLERANCE,
   largestDifference,
-  type Maker,
   openFixture,
   request,
   sureSteps,
   take,
 } from '../cpu/test/models';
-import { type OneCache, withOneCache } from '../test/one-cache';
-import { createGpuExecutor } from './executor';
+import type { OneCache } from '../test/one-cache';
+import { webgpu } from './test/maker';
 
 const gpu = await testGpu();
 const open: OneCache[] = [];
@@ -23,15 +22,7 @@ afterEach(() => {
   for (const executor of open.splice(0)) executor.dispose();
 });
 
-const maker: Maker = {
-  target: 'webgpu',
-  async make(model, plan) {
-    const shapes = withInt8(VARIANTS.small);
-    const executor = withOneCache(await createGpuExecutor(gpu, model, plan, { variant: 'small', shapes }));
-    open.push(executor);
-    return executor;
-  },
-};
+const maker = webgpu(Promise.resolve(gpu), open, undefined, undefined, withInt8(VARIANTS.small));
 
 /** The largest difference in units of the scale, by the prompt's length; greedy ids equal up to the margin. */
 async function differences(path: string): Promise<Record<number, number>> {

@@ -16,13 +16,18 @@ export const limitsOf = (binding?: number): PlanLimits =>
  * @param binding the largest buffer, bytes
  * @param ahead steps that are encoded ahead
  */
-export const webgpu = (gpu: Promise<Gpu>, open: OneCache[], binding?: number, ahead?: number): Maker => ({
+export const webgpu = (
+  gpu: Promise<Gpu>,
+  open: OneCache[],
+  binding?: number,
+  ahead?: number,
+  shapes = VARIANTS.small,
+): Maker => ({
   target: 'webgpu',
   limits: limitsOf(binding),
   async make(model, plan) {
     const planned = planMemory(model, plan.request, limitsOf(binding), 'webgpu');
-    const shapes = { variant: 'small', shapes: VARIANTS.small, ahead };
-    const made = withOneCache(await createGpuExecutor(await gpu, model, planned, shapes));
+    const made = withOneCache(await createGpuExecutor(await gpu, model, planned, { variant: 'small', shapes, ahead }));
     open.push(made);
     return made;
   },
