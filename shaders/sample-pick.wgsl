@@ -9,7 +9,7 @@
 // kept, 31 their number; from 32 on ids that end the answer. When one of them was drawn there are 0 tokens in the next
 // pass, which therefore does nothing, and neither does this.
 // Defaults: THREADS = 256; VOCAB = 1024; GROUPS = 64; RING = 64; COUNTS = false; STOPS_AT = 32; STOPS = 8
-// Defaults: REPEATS_AT = 2080; REPEATS = 4096; TELLS = false; TOLD = 42
+// Defaults: REPEATS_AT = 2080; TELLS = false; TOLD = 42
 #include winner
 @group(0) @binding(2) var<storage, read_write> state: array<u32, 40>;
 @group(0) @binding(3) var<storage, read_write> ids: array<u32>;

@@ -1,6 +1,6 @@
 /**
  * A checkpoint as the engine sees it: what it is (config, tokenizer files, tensors) and a way to read any rows of any
- * tensor. Opening one reads headers only. formats/ turns bytes into meaning; this file fixes the interface between
+ * tensor. Opening one reads headers and small parts only. formats/ turns bytes into meaning; this file fixes the interface between
  * where bytes come from (source.ts), what they mean and who takes them (execute/).
  */
 import type { EmbeddingModules } from '../formats/embedding-modules';
@@ -20,7 +20,7 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** tensors of number types that no weight has here: the type by name */
   readonly unread?: ReadonlyMap<string, string>;
-  /** of a model that sentence-transformers saved: how its texts become vectors */
+  /** how its texts become vectors, where its files say so */
   readonly modules?: EmbeddingModules;
   /** what the person should know of it: whole sentences */
   readonly notes: readonly string[];

@@ -11,6 +11,7 @@ import {
   type RowSlice,
   type TensorInfo,
 } from '../formats/matrix';
+import { HEAD } from '../model/head';
 import { release } from '../platform/release';
 import { yieldToEvents } from '../platform/yield-to-events';
 import type { Checkpoint } from './checkpoint';
@@ -55,7 +56,7 @@ export function checkShapes(
         throw unsupported(what, { name, tensor: name, dtype });
       }
       const next =
-        name === 'lm_head.weight'
+        name === HEAD
           ? 'It was saved without its head: save it from AutoModelForCausalLM, or, if the head is the embedding, set tie_word_embeddings to true.'
           : 'Get the model again.';
       const message = `The checkpoint has no tensor ${name}, which its config.json calls for. ${next}`;

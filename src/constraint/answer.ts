@@ -4,9 +4,8 @@
  */
 import { NibbleError } from '../errors';
 import type { Constraint } from './constraint';
+import type { TokenMask } from './token-masks';
 import { Written } from './written';
-
-type Mask = Uint32Array<ArrayBuffer>;
 
 /** What an answer is made of; each part is asked for when it begins. */
 export interface AnswerParts {
@@ -67,7 +66,7 @@ export class ConstrainedAnswer {
    * Which tokens may come next; the words hold until it is asked again. null: all.
    * @param left tokens that may still be drawn
    */
-  mask(left: number): Mask | null {
+  mask(left: number): TokenMask | null {
     // a thought may take all there is: the limit cuts it
     if (this.#thought) return this.#thought.mask(Number.POSITIVE_INFINITY);
     if (!this.#opening) return this.#answer?.mask(left) ?? null;

@@ -45,7 +45,6 @@ export const optional = (part: Expression | string): Expression => repeat(part, 
 export const rule = (name: string): Expression => ({ type: 'rule', name });
 export const token = (name: string): Expression => ({ type: 'token', name });
 
-export const NOTHING: Expression = text('');
 /** What cannot be written. */
 export const NEVER: Expression = { type: 'any', parts: [] };
 

@@ -10,9 +10,7 @@ import { regularExpression } from './regular-expression';
 import { behindThought, markGrammar, thoughtGrammar } from './thought';
 import { Vocabulary } from './vocabulary';
 
-export type { ConstrainedAnswer } from './answer';
 export { callGrammar } from './call-grammar';
-export { Vocabulary } from './vocabulary';
 
 /** What an answer may be: one of these, or a grammar that the caller has made. */
 export interface Asked {
@@ -20,8 +18,8 @@ export interface Asked {
   pattern?: string | null;
   choice?: readonly string[] | null;
   grammar?: string | null;
-  /** a grammar of our own, as a forced tool call's */
-  own?: Grammar | null;
+  /** a grammar of our own, as a forced tool call's, and what tells it from others */
+  own?: { key: string; grammar: () => Grammar } | null;
   forced: boolean;
   /** the model may not end its answer itself */
   ignoreEos?: boolean;
@@ -53,11 +51,6 @@ export class Constraints {
     this.#writer = { ...writer, vocabulary: new Vocabulary(writer.tokenizer, rows) };
   }
 
-  /** Bytes of the vocabulary's index. */
-  get bytes(): number {
-    return this.#writer.vocabulary.bytes;
-  }
-
   /**
    * The answer to a request, before it begins.
    * @param thinking null: the model writes nothing but its answer
@@ -65,18 +58,18 @@ export class Constraints {
    */
   begin(asked: Asked, thinking: Thinking | null): ConstrainedAnswer {
     const [option, grammar] = grammarOf(asked);
-    const key =
-      option && JSON.stringify([option, asked.own ? [...asked.own.rules, asked.own.start] : asked[option as 'schema']]);
+    const key = option && JSON.stringify([option, asked.own ? asked.own.key : asked[option as 'schema']]);
     const most = asked.maxThinkingTokens ?? Number.POSITIVE_INFINITY;
     const ready = (name: string, made: () => Grammar, of: string) =>
       this.#ready(`${asked.ignoreEos ?? false} ${name}`, made, of, asked.ignoreEos ? [] : this.#writer.ends);
-    const answer = grammar && ready(key, grammar, option);
+    const opened = thinking?.begun === true && !thinking.closed;
+    const answer = opened ? null : grammar && ready(key, grammar, option);
     const forces = asked.forced;
     if (!thinking || thinking.closed) return new ConstrainedAnswer({ answer, thought: null, forces });
     const { open, close } = thinking.reasoning;
     const behind = () => grammar && ready(`behind ${key}`, () => behindThought(grammar()), option);
     // what a thought is followed by is ready when it begins
-    if (thinking.begun) behind();
+    if (opened) behind();
     const thought = {
       begun: thinking.begun,
       opening: () => ready(`mark ${open}`, () => markGrammar(open), 'reasoning'),
@@ -117,7 +110,7 @@ function grammarOf(asked: Asked): [option: string, grammar: (() => Grammar) | nu
     case 'grammar':
       return ['grammar', () => gbnfGrammar(grammar!)];
     case 'toolChoice':
-      return ['toolChoice', () => own!];
+      return ['toolChoice', own!.grammar];
     default:
       return ['', null];
   }

@@ -4,7 +4,7 @@
  * all.
  */
 import { all, any, type Expression, type Grammar, NEVER, oneOf, optional, repeat, rule, set, text } from './grammar';
-import { ANY_JSON, contentOf, INTEGER, inString, JSON_RULES, NUMBER, string, valueText } from './json-text';
+import { ANY_JSON, contentOf, INTEGER, inString, JSON_RULES, listed, NUMBER, string, valueText } from './json-text';
 import {
   ALL,
   ANY,
@@ -31,6 +31,9 @@ type CellOf<T extends Cell['type']> = Extract<Cell, { type: T }>;
 const ENDLESS = Number.POSITIVE_INFINITY;
 /** Where lengths and patterns together take too many states, texts are no longer than the least and this many more. */
 const SHORTER = [512, 128, 32, 8, 0];
+
+/** A part of a list, behind so many others. */
+const before = (at: number, part: Expression) => (at > 0 ? all(', ', part) : part);
 
 /** @throws invalid-option, with the place, for a schema that cannot be followed */
 export function schemaGrammar(schema: unknown): Grammar {
@@ -147,14 +150,10 @@ class SchemaGrammar {
     const length = Math.max(0, ...items.map(({ first }) => first.length));
     const item = (at: number) => this.#value(items.flatMap(({ first, rest }) => first[at] ?? rest));
     const rest = this.#value(items.flatMap(({ rest }) => rest));
-    const before = (at: number, part: Expression) => (at > 0 ? all(', ', part) : part);
     // from the end: what may follow so many items
     const tail = (at: number): Expression => {
       const [low, high] = [Math.max(0, least - at), most - at];
-      if (high <= 0) return text('');
-      if (at > 0) return repeat(all(', ', rest), low, high);
-      const listed = all(rest, repeat(all(', ', rest), Math.max(0, low - 1), high - 1));
-      return low > 0 ? listed : optional(listed);
+      return at > 0 && high > 0 ? repeat(all(', ', rest), low, high) : listed(rest, low, high);
     };
     let after = tail(length);
     for (let at = length - 1; at >= 0; at--) {
@@ -256,15 +255,11 @@ class SchemaGrammar {
           return all(name, ': ', value);
         }),
       );
-    const before = (at: number, part: Expression) => (at > 0 ? all(', ', part) : part);
     const more = pair(ALL);
     const parts = Array.from({ length: low }, (_, i) =>
       before(count + i, low === 1 ? more : pair(chain(times(times(ANY, low, low), 0), i ? times(ANY, i, i) : EMPTY))),
     );
-    const rest =
-      count + low > 0
-        ? repeat(all(', ', more), 0, most - count - low)
-        : optional(all(more, repeat(all(', ', more), 0, most - 1)));
+    const rest = count + low > 0 ? repeat(all(', ', more), 0, most - count - low) : listed(more, 0, most);
     return all(...parts, rest);
   }
 }

@@ -2,16 +2,15 @@
  * JSON as constrained answers write it: one space after each comma and colon, and no other white space, so that what is
  * not a value is forced text; numbers that every parser holds exactly.
  */
-import { charactersOf, intersection, PLAIN, type Ranges, ranges } from './characters';
+import type { Json } from '../formats/json';
+import { intersection, PLAIN, type Ranges, ranges } from './characters';
 import { all, any, type Expression, optional, repeat, rule, set, text } from './grammar';
-
-export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
 const HEX = set('0123456789abcdefABCDEF');
 const DIGIT = set('0123456789');
 
 /** A character of a string: itself, or escaped; no halves of pairs. */
-export const CHARACTER: Expression = any(
+const CHARACTER: Expression = any(
   set(PLAIN),
   all(
     '\\',
@@ -36,7 +35,7 @@ const ESCAPES = new Map([
   [0x09, '\\t'],
 ]);
 
-const written = new Map<Ranges, Expression>();
+const written = new WeakMap<Ranges, Expression>();
 
 /** The characters of a set as a string has them, each in one way. */
 export function inString(characters: Ranges): Expression {
@@ -117,5 +116,3 @@ export const JSON_RULES: ReadonlyMap<string, Expression> = new Map([
   [ANY_JSON.array, all('[', listed(rule(ANY_JSON.value), 0, Number.POSITIVE_INFINITY), ']')],
   [ANY_JSON.string, string()],
 ]);
-
-export const digitsOf = (values: string): Ranges => charactersOf(values);

@@ -4,8 +4,8 @@
  * less than the schemas do where that cannot be said, never more. It is long because each keyword stands here once,
  * beside what its negation means.
  */
-import type { Json } from './json-text';
-import { isObject, own, refuse, type Schema, type SchemaDocument, type SchemaObject } from './schema-document';
+import { isObject, type Json } from '../formats/json';
+import { own, refuse, type Schema, type SchemaDocument, type SchemaObject } from './schema-document';
 import { FORMATS } from './schema-formats';
 import type { Bounds } from './schema-numbers';
 

@@ -1,6 +1,6 @@
 /** A JSON Schema as it was given: its parts by their places, what references lead to, and that all of it is known. */
 import { NibbleError } from '../errors';
-import type { Json } from './json-text';
+import { isObject, type Json } from '../formats/json';
 
 export type SchemaObject = { readonly [keyword: string]: Json };
 export type Schema = boolean | SchemaObject;
@@ -38,8 +38,6 @@ const NOTES = [
 const KNOWN = new Set([...ONE, ...LIST, ...NAMED, ...NUMBERS, ...COUNTS, ...OTHERS, ...NOTES]);
 const TYPES = ['null', 'boolean', 'integer', 'number', 'string', 'array', 'object'];
 
-export const isObject = (value: unknown): value is { [name: string]: Json } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 export const own = <T>(of: { readonly [name: string]: T }, name: string): T | undefined =>
   Object.hasOwn(of, name) ? of[name] : undefined;
 

@@ -7,7 +7,7 @@ import type { Trie, Vocabulary } from './vocabulary';
 const MAX_KEPT = 8_000_000;
 
 /** One bit an id, as SampleOptions.mask has it. */
-type TokenMask = Uint32Array<ArrayBuffer>;
+export type TokenMask = Uint32Array<ArrayBuffer>;
 
 interface Kept {
   words: TokenMask;

@@ -1,5 +1,5 @@
 /** Tools as an application gives them: checked, and told apart into what is sent and what stays in the page. */
-import { allowed, refuse, shown } from '../options/spec';
+import { isObject, refuse, shown } from '../options/spec';
 import type { FunctionTool, GenerateRequest } from '../protocol';
 import type { Tool, ToolChoice } from './answer';
 import { plain } from './arguments';
@@ -17,9 +17,6 @@ export interface CheckedTools {
 /** Names that every family can write. */
 const NAME = /^[a-zA-Z0-9_.-]{1,64}$/;
 const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'];
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What is wrong with a value as JSON Schema, as far as its keywords' kinds go; null: nothing. */
 function schemaFault(value: unknown, path: string): string | null {
@@ -71,7 +68,7 @@ export function checkTools(given: readonly unknown[]): CheckedTools {
       if (fault || type !== 'object') refuse('tools', parameters, `${must}${where}`, `parameters of the tool ${name}`);
     }
     if (run !== undefined && typeof run !== 'function') {
-      return refuse('tools', run, allowed({ type: 'function', says: '' }), `run of the tool ${name}`);
+      return refuse('tools', run, 'a function', `run of the tool ${name}`);
     }
     if (run) functions.set(name, (run as Run).bind(tool.run ? tool : own));
     const { run: _, ...sent } = own;

@@ -13,7 +13,7 @@ export interface Pooled {
 }
 
 /** What stands in the rows before any state has come. */
-export const LEAST = -3.4e38;
+const LEAST = -3.4e38;
 
 /** Whether the last position alone is looked at. */
 export const isLastOnly = ({ rows }: Pooled): boolean => rows.every((row) => row === 'last');

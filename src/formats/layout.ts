@@ -98,7 +98,7 @@ export interface FileLayout {
   records: Map<string, TensorRecord>;
   /** tensors of number types that no weight has here, buffers mostly: the type by name */
   unread?: ReadonlyMap<string, string>;
-  /** of a model that sentence-transformers saved: how its texts become vectors */
+  /** how its texts become vectors, where its files say so */
   modules?: EmbeddingModules;
   /** what the person should know: whole sentences */
   notes?: readonly string[];

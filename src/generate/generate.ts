@@ -73,9 +73,9 @@ function messages(ids: number[], logprobs: TokenLogprob[], pieces: readonly Piec
 
 /** What is proposed to come next: what stands in the conversation, as far as it may come. */
 function draftOf(speculation: Speculation | null, constraint: Constrained | null): SampleOptions['draft'] {
-  if (!constraint) return speculation?.propose;
+  if (!speculation || !constraint) return speculation?.propose;
   return () => {
-    const proposed = speculation?.propose() ?? [];
+    const proposed = speculation.propose();
     return proposed.slice(0, constraint.fits(proposed));
   };
 }

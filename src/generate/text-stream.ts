@@ -6,8 +6,7 @@ import { createReasoningSplitter, type Piece, type ReasoningSplitter } from '../
 import { createStopMatcher } from '../text/stop-strings';
 import type { Tokenizer } from '../text/tokenizer';
 import { marksOf } from '../text/tools/call-forms';
-import { type CallParser, createCallParser } from '../text/tools/call-parser';
-import type { ToolSchemas } from '../text/tools/schema-types';
+import { type Called, type CallParser, createCallParser } from '../text/tools/call-parser';
 import type { TextStream } from './generate';
 
 const asText = (text: string): Piece[] => (text ? [{ type: 'text', text }] : []);
@@ -18,12 +17,7 @@ const PLAIN: ReasoningSplitter = { push: asText, end: () => [], answering: true 
 const NO_CALLS: CallParser = { push: asText, end: () => [], calls: [] };
 
 /** What of the tools matters to who reads calls. */
-export interface Callable {
-  /** the `properties` of each tool's parameters, by its name */
-  tools: ToolSchemas;
-  /** see Called */
-  idOf(index: number, name: string): string;
-}
+export type Callable = Omit<Called, 'form'>;
 
 /**
  * @param stops end the answer; in what is thought before it, and in calls, they mean nothing

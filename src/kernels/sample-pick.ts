@@ -3,7 +3,7 @@
  * execute/sampler/chain.ts, test: sample.gpu.test.ts.
  */
 import source from '../../shaders/sample-pick.wgsl?raw';
-import { ID_RING, LOGPROB_WORDS, REPEAT_RING, STATE, STOP_WORDS, tokenPlaces } from '../memory/gpu-scratch';
+import { ID_RING, LOGPROB_WORDS, STATE, STOP_WORDS, tokenPlaces } from '../memory/gpu-scratch';
 import { type Description, kernel } from './kernel';
 import { type SamplerShape, samplerConstants } from './sampling';
 
@@ -25,7 +25,6 @@ export const samplePickKernel = (vocab: number, shape: SamplerShape, counts: boo
     STOPS_AT: STATE.stops,
     STOPS: STOP_WORDS,
     REPEATS_AT: tokenPlaces(vocab).ring,
-    REPEATS: REPEAT_RING,
     TELLS: tells,
     TOLD: LOGPROB_WORDS,
   });

@@ -23,13 +23,11 @@ export const ID_RING = 64;
 export const SAMPLE_GROUPS = 256;
 /**
  * Places in the buffer `kept`, where the sampler finds what stays of the vocabulary (shaders/lib/kept.wgsl), words:
- * what three passes on end found, a histogram or sums each, then what was kept before each of them.
+ * what three passes on end found, a histogram or four sums of each workgroup, then what was kept before each of them.
  */
 const KEEP_BINS = 2048;
 export const KEPT = {
   bins: KEEP_BINS,
-  /** words of a pass's sums, one set a workgroup: SAMPLE_GROUPS of them fit in the place of a histogram */
-  sums: 4,
   slots: 3 * KEEP_BINS,
   slotWords: 12,
   words: 3 * (KEEP_BINS + 12),
@@ -134,7 +132,7 @@ export const tokenBuffers = (vocab: number): [name: string, bytes: number][] => 
 ];
 
 /** The most alternatives that are told beside the token that was drawn. */
-export const MOST_ALTERNATIVES = 20;
+const MOST_ALTERNATIVES = 20;
 /** Words of what is told of one draw: the log-probability of what was drawn, then ids and log-probabilities. */
 export const LOGPROB_WORDS = 2 + 2 * MOST_ALTERNATIVES;
 /** The buffer of that, a ring as long as that of the ids, and what workgroups found of their parts. */

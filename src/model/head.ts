@@ -6,7 +6,7 @@ import type { ModelSpec } from './spec';
 export const HEAD = 'lm_head.weight';
 
 /** What a file that was saved from `AutoModel` says of itself: `MistralModel`, `Gemma3TextModel`. */
-const isBare = ({ architectures }: JsonObject): boolean =>
+export const isBare = ({ architectures }: JsonObject): boolean =>
   Array.isArray(architectures) && architectures.some((name) => typeof name === 'string' && /Model$/.test(name));
 
 /**

@@ -102,7 +102,8 @@ const isText = (value: unknown) => typeof value === 'string' && value !== '';
 /** Whether it exists depends on the model. */
 const isId = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
 const isIds = (value: unknown): value is unknown[] => Array.isArray(value) && value.every(isId);
-const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function fits(spec: Spec, value: unknown): boolean {
   switch (spec.type) {

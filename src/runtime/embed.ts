@@ -2,6 +2,7 @@
 import { NibbleError } from '../errors';
 import type { PooledRow } from '../execute/pooling';
 import { ACTIVATIONS, type DenseLayer, type EmbeddingModules, plainModules } from '../formats/embedding-modules';
+import { isBare } from '../model/head';
 import { EMBED_OPTIONS } from '../options/reading';
 import { checkOptions, refuse } from '../options/spec';
 import type { Embeddings, EmbedRequest, Pooling } from '../protocol';
@@ -83,8 +84,7 @@ function modulesOf({ checkpoint }: Model): EmbeddingModules {
   const { modules, config } = checkpoint;
   if (modules?.refusal) throw modules.refusal;
   // as sentence-transformers takes a model that it did not save
-  const bare = Array.isArray(config.architectures) && config.architectures.some((name) => /Model$/.test(String(name)));
-  return modules ?? plainModules(bare ? 'mean' : 'lasttoken');
+  return modules ?? plainModules(isBare(config) ? 'mean' : 'lasttoken');
 }
 
 /** @returns how many values a vector has @throws corrupt-checkpoint, invalid-option */

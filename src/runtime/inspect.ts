@@ -12,8 +12,8 @@ import { hasOwnHead, untied } from '../formats/tied-head';
 import { NO_LIMITS } from '../memory/plan';
 import { parameterCount } from '../model/decoder';
 import { expectedTensors } from '../model/expected-tensors';
-import { HEAD, withoutHead } from '../model/head';
-import { parseSpec, saysTied } from '../model/parse';
+import { HEAD } from '../model/head';
+import { saysTied } from '../model/parse';
 import type { InspectRequest, ModelCost } from '../protocol';
 import type { Source } from '../sources/source';
 import { type Manifest, readManifest } from '../store/manifest';
@@ -24,7 +24,7 @@ import { chooseBackend } from './choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from './engine-options';
 import type { Host } from './host';
 import type { Plannable } from './model';
-import { deviceEstimate, graphOf, planInfo, shortChat, withChunk } from './planning';
+import { deviceEstimate, graphOf, planInfo, shortChat, specOf, withChunk } from './planning';
 
 /**
  * Of a GGUF the header is read. Of a folder only config.json and the sizes of the weight files: bitsandbytes' headers
@@ -111,7 +111,7 @@ async function readFolder(source: Source, ask: boolean, here: boolean): Promise<
   const own = here && found && saysTied(said) && (await hasHead(found, read));
   const { config, notes } = own ? untied(said) : { config: said, notes: [] };
   const totalBytes = manifest ? sizesIn(manifest) : (found?.files.reduce((sum, file) => sum + file.bytes, 0) ?? null);
-  const spec = withoutHead(parseSpec(config), config, false, false);
+  const spec = specOf({ config, tensors: new Map() });
   return { config, notes, tensors: expectedTensors(config, spec, totalBytes), totalBytes };
 }
 

@@ -68,7 +68,10 @@ async function constrained(
     constraints = new Constraints({ tokenizer, ends: [...model.stopIds] }, model.graph.spec.vocab);
     vocabularies.set(tokenizer, constraints);
   }
-  const own = call && callGrammar(call.form, call.tools, call.orAnswer);
+  const own = call && {
+    key: JSON.stringify(call),
+    grammar: () => callGrammar(call.form, call.tools, call.orAnswer),
+  };
   return constraints.begin({ ...options, own }, form?.reasoning ? { ...form, reasoning: form.reasoning } : null);
 }
 

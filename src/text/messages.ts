@@ -8,7 +8,7 @@ const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 /** A message that is checked: content is a text or a list of parts of type text. */
 export type Message = Record<string, unknown> & { role: string; content: string | { type: 'text'; text: string }[] };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const cut = (value: unknown) => (typeof value === 'string' ? `"${value.slice(0, 40)}"` : typeof value);

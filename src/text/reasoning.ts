@@ -3,6 +3,7 @@
  * counts: marks that come later are the answer's own text. Nothing is lost: the pieces together are what went in.
  */
 import type { ToolCallPart } from '../protocol';
+import { openLength } from './stop-strings';
 
 /** Around a part of an answer. */
 export interface Marks {
@@ -47,11 +48,7 @@ export function createReasoningSplitter(
   /** a mark that the prompt has opened may be repeated by the model */
   let opening = true;
 
-  /** Length of the longest end of the text that may begin the mark. */
-  const openLength = (text: string, mark: string): number => {
-    for (let n = Math.min(text.length, mark.length - 1); n > 0; n--) if (mark.startsWith(text.slice(-n))) return n;
-    return 0;
-  };
+  const closers = [close, ...ends];
 
   /** Takes what is certain from what is held. @returns whether there is more to take */
   const take = (out: Piece[], last: boolean): boolean => {
@@ -75,10 +72,9 @@ export function createReasoningSplitter(
       else if (place === 'before') place = 'answer';
       opening = false;
     } else {
-      const places = [close, ...ends].map((mark) => held.indexOf(mark)).filter((at) => at >= 0);
+      const places = closers.map((mark) => held.indexOf(mark)).filter((at) => at >= 0);
       const at = places.length > 0 ? Math.min(...places) : -1;
-      const open = Math.max(...[close, ...ends].map((mark) => openLength(held, mark)));
-      const end = at < 0 ? held.length - (last ? 0 : open) : at;
+      const end = at < 0 ? held.length - (last ? 0 : openLength(held, closers)) : at;
       const first = thought ? 0 : Math.min(blank, end);
       const words = held.slice(first, end).trimEnd().length;
       give('mark', first);

@@ -32,15 +32,6 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
     }
     return start;
   };
-  /** Length of the longest end of the text that begins a stop string. */
-  const openLength = (text: string): number => {
-    const longest = Math.max(0, ...stops.map((stop) => stop.length - 1));
-    for (let n = Math.min(text.length, longest); n > 0; n--) {
-      const end = text.slice(-n);
-      if (stops.some((stop) => stop.length > n && stop.startsWith(end))) return n;
-    }
-    return 0;
-  };
 
   return {
     push(text) {
@@ -48,7 +39,7 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
       const all = held + text;
       const start = findStop(all);
       stopped = start >= 0;
-      const certain = stopped ? start : all.length - openLength(all);
+      const certain = stopped ? start : all.length - openLength(all, stops);
       held = stopped ? '' : all.slice(certain);
       return { text: all.slice(0, certain), stopped };
     },
@@ -58,4 +49,14 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
       return rest;
     },
   };
+}
+
+/** Length of the longest end of the text that may begin one of these texts, and is not all of it. */
+export function openLength(text: string, texts: readonly string[]): number {
+  const longest = Math.max(0, ...texts.map((one) => one.length - 1));
+  for (let length = Math.min(text.length, longest); length > 0; length--) {
+    const end = text.slice(-length);
+    if (texts.some((one) => one.length > length && one.startsWith(end))) return length;
+  }
+  return 0;
 }

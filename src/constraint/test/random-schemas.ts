@@ -1,5 +1,5 @@
 /** Schemas drawn by a seed: each keyword that answers can be held to, alone and in combination. */
-import type { Json } from '../json-text';
+import type { Json } from '../../formats/json';
 import type { Schema, SchemaObject } from '../schema-document';
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */

@@ -29,7 +29,7 @@ import { lower } from './lower';
 import { lowerLastRow } from './lower-last-row';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
-import { beginPass, takeRow } from './passes';
+import { passesOf, takeRow } from './passes';
 import type { ReadingParts } from './read-prompts';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
@@ -137,10 +137,9 @@ export class GpuExecutor implements Executor {
   async #compile(adapters: StepAdapters): Promise<void> {
     const common = this.#lowerOptions(adapters);
     // Software compiles slowly: what a draw needs beyond the likeliest's, when somebody asks for it.
-    const draws = !this.#gpu.profile.software;
+    const likely = this.#gpu.profile.software ? [LIKELIEST] : [LIKELIEST, DRAWN];
     const { vocab } = this.#model.spec;
-    const links = [false, draws].map((draws) => linksOf({ ...LIKELIEST, ...(draws && DRAWN) }, vocab));
-    const sampler = links.flatMap((links) => lowerSampler(vocab, common.shapes.sampler, links));
+    const sampler = likely.flatMap((one) => lowerSampler(vocab, common.shapes.sampler, linksOf(one, vocab)));
     const passes = [...lower(common, 'decode'), ...lower(common, 'prefill'), lowerLastRow(this.#model.spec)];
     const ops = [...passes, ...sampler];
     await Promise.all(ops.map(({ kernel }) => this.#pipelines.get(kernel)));
@@ -303,10 +302,8 @@ export class GpuExecutor implements Executor {
     const head = beginOf(prefill, 'head');
     const layers = prefill.slice(0, beginOf(prefill, 'tail'));
     const toLogits = [...this.#lastRow, ...decode.slice(beginOf(decode, 'tail'))];
-    for (let at = 0; at < ids.length; at += chunk) {
-      const tokens = Math.min(chunk, ids.length - at);
-      const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-      const pass = beginPass(this.#device, this.#buffers, cache, start + at, piece);
+    for (const { at, pass, ends } of passesOf(this.#device, this.#buffers, chunk, { cache, ids, start })) {
+      const { tokens } = pass;
       const told = () => signal?.aborted || onProgress?.(at + tokens);
       if (onLogits) {
         await this.#submitter.inPieces(prefill.slice(0, head), pass, signal);
@@ -318,7 +315,6 @@ export class GpuExecutor implements Executor {
         told();
         continue;
       }
-      const ends = at + tokens === ids.length;
       await this.#submitter.inPieces(layers, pass, signal, ends ? undefined : told);
       if (ends) await this.#submitter.inPieces(toLogits, { ...pass, tokens: 1 }, signal, told);
     }

@@ -20,6 +20,20 @@ export function beginPass(
   return { tokens, last, slots: held.slots };
 }
 
+/** The passes of a prompt, `chunk` ids at most each, whose buffers are written when it is taken. */
+export function* passesOf(
+  device: GPUDevice,
+  buffers: PlanBuffers,
+  chunk: number,
+  { cache, ids, start }: { cache: Pick<GpuKvCache, 'held'>; ids: ArrayLike<number>; start: number },
+) {
+  for (let at = 0; at < ids.length; at += chunk) {
+    const tokens = Math.min(chunk, ids.length - at);
+    const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
+    yield { at, pass: beginPass(device, buffers, cache, start + at, piece), ends: at + tokens === ids.length };
+  }
+}
+
 /** Has the head take a row of the last pass: it takes the last of so many tokens. */
 export const takeRow = ({ queue }: GPUDevice, buffers: PlanBuffers, row: number): void =>
   queue.writeBuffer(buffers.get('state'), STATE.tokens * 4, Uint32Array.of(row + 1));

@@ -20,7 +20,7 @@ import type { GpuKvCache } from './kv-cache';
 import type { LowerOptions } from './lower';
 import { lowerHidden } from './lower-hidden';
 import { type Bound, beginOf, type Op, op } from './op';
-import { beginPass, takeRow } from './passes';
+import { passesOf, takeRow } from './passes';
 import type { Submitter } from './submitter';
 
 /** What the executor lends. */
@@ -47,15 +47,6 @@ export interface Reading {
   signal?: AbortSignal;
 }
 
-/** The passes of a prompt, the buffers of each written when it is taken. */
-function* passesOf({ device, buffers, chunk }: ReadingParts, { cache, ids, start }: Reading) {
-  for (let at = 0; at < ids.length; at += chunk) {
-    const tokens = Math.min(chunk, ids.length - at);
-    const piece = Uint32Array.from({ length: tokens }, (_, i) => ids[at + i]);
-    yield { at, pass: beginPass(device, buffers, cache, start + at, piece), ends: at + tokens === ids.length };
-  }
-}
-
 /** As Executor.pool(). */
 export async function pool(parts: ReadingParts, reading: Reading, pooled: Pooled): Promise<Float32Array> {
   const { device, buffers, submitter, lowering, lastRow } = parts;
@@ -73,7 +64,7 @@ export async function pool(parts: ReadingParts, reading: Reading, pooled: Pooled
   const all = [...prefill.slice(0, beginOf(prefill, 'head')), ...ends];
   const layers = prefill.slice(0, beginOf(prefill, 'tail'));
   const last = [...lastRow, ...decode.slice(beginOf(decode, 'tail'), beginOf(decode, 'head')), ...ends];
-  for (const part of passesOf(parts, reading)) {
+  for (const part of passesOf(device, buffers, parts.chunk, reading)) {
     await submitter.inPieces(isLastOnly(pooled) ? layers : all, part.pass, reading.signal);
     if (isLastOnly(pooled) && part.ends) await submitter.inPieces(last, { ...part.pass, tokens: 1 }, reading.signal);
   }
@@ -98,7 +89,7 @@ export async function score(parts: ReadingParts, reading: Reading): Promise<Floa
   const rest = [...passes.prefill.slice(head), ...ends];
   const found = new Float64Array(ids.length - 1);
   const scores = buffers.get(SCORES);
-  for (const { at, pass } of passesOf(parts, reading)) {
+  for (const { at, pass } of passesOf(device, buffers, parts.chunk, reading)) {
     await submitter.inPieces(passes.prefill.slice(0, head), pass, signal);
     const rows = Math.min(pass.tokens, found.length - at);
     if (rows === 0) break;

@@ -83,16 +83,23 @@ export class GpuSampler {
     state.set(stopWords(sample.stopIds ?? []), STATE.stops);
     this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
     let holds = false;
+    // the mask that is in the buffer keeps something out
+    let masked = false;
+    const write = (mask: TokenMask | null, less: ReadonlyMap<number, number>) => {
+      if (mask || masked) this.#writeMask(mask ?? this.#all());
+      masked = mask !== null;
+      if (links.edits) this.#writeEdits(less);
+    };
     return {
       dispatches,
       due: (draw) => rules.due(draw),
       prepare: async (draw) => {
         const { mask, less } = await rules.next(draw);
-        this.#write(mask, less, links.edits);
+        write(mask, less);
         holds = true;
       },
       release: () => {
-        if (holds) this.#write(null, new Map(), links.edits);
+        if (holds) write(null, new Map());
         holds = false;
       },
       push: (id) => {
@@ -101,11 +108,13 @@ export class GpuSampler {
     };
   }
 
-  /** What holds for one draw. */
-  #write(mask: TokenMask | null, less: ReadonlyMap<number, number>, edits: boolean): void {
+  #writeMask(mask: TokenMask): void {
+    this.#device.queue.writeBuffer(this.#buffers.get(TOKENS), tokenPlaces(this.#vocab).mask * 4, mask);
+  }
+
+  /** What is taken from single logits before one draw. */
+  #writeEdits(less: ReadonlyMap<number, number>): void {
     const { queue } = this.#device;
-    queue.writeBuffer(this.#buffers.get(TOKENS), tokenPlaces(this.#vocab).mask * 4, mask ?? this.#all());
-    if (!edits) return;
     const pairs = new Uint32Array(2 * less.size);
     const numbers = new Float32Array(pairs.buffer);
     let at = 0;
@@ -129,7 +138,7 @@ export class GpuSampler {
     return new Uint32Array(maskWords(this.#vocab)).fill(0xffffffff);
   }
 
-  /** Makes buffers, of which `name` is one, where they are not there. */
+  /** What is known of each token before the first draw, whose id will have the position `start`. */
   async #writeTokens(start: number, sample: SampleOptions, { ids, counts, repeated }: History): Promise<void> {
     const vocab = this.#vocab;
     await this.#buffers.have(tokenBuffers(vocab));

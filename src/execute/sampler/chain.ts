@@ -44,8 +44,7 @@ export function keptOf(logits: Float32Array, sample: SampleOptions, step: number
   const sorted = logits.slice().sort();
   const gone = sorted[sorted.length - 1] - GONE;
   const rising = sorted.subarray(sorted.findIndex((logit) => logit >= gone));
-  const { least, most, temperature: settled } = keep(rising, sample, step);
-  return { least, most, temperature: settled };
+  return keep(rising, sample, step);
 }
 
 /** Logits [vocab] with what is known of their tokens; the same array where nothing is asked for. */

@@ -86,9 +86,11 @@ export class StepRules {
   /** A mask without what is banned at this step. */
   #with(mask: TokenMask | null, step: number): TokenMask | null {
     const forced = this.#forced(step);
+    const banned = forced ? [] : [...this.#banned(step)];
+    if (!forced && banned.length === 0) return mask;
     const all = this.#bans.fill(forced ? 0 : 0xffffffff);
-    if (forced) for (const id of forced) all[id >> 5] |= 1 << (id & 31);
-    else for (const id of this.#banned(step)) all[id >> 5] &= ~(1 << (id & 31));
+    for (const id of forced ?? []) all[id >> 5] |= 1 << (id & 31);
+    for (const id of banned) all[id >> 5] &= ~(1 << (id & 31));
     if (mask) for (let i = 0; i < all.length; i++) all[i] &= mask[i];
     const last = this.#vocab & 31;
     if (last) all[all.length - 1] &= 2 ** last - 1;

@@ -7,8 +7,6 @@ import { chooseFormats } from '../../memory/formats';
 import { NO_LIMITS } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
 import { expectedTensors } from '../../model/expected-tensors';
-import { withoutHead } from '../../model/head';
-import { parseSpec } from '../../model/parse';
 import { chooseBackend } from '../../runtime/choose-backend';
 import { completeEngineOptions, effectiveEngineOptions } from '../../runtime/engine-options';
 import type { Plannable } from '../../runtime/model';
@@ -33,7 +31,7 @@ export async function plan(args: Arguments): Promise<void> {
   const headers = alone ? null : await openHeaders(args, path);
   headers?.close();
   const config = headers?.config ?? (await readConfig(path));
-  const spec = headers ? specOf(headers) : withoutHead(parseSpec(config), config, false, false);
+  const spec = specOf(headers ?? { config, tensors: new Map() });
   const tensors = headers?.tensors ?? expectedTensors(config, spec);
   const matrices = tensorTable(spec).flatMap(({ name, kind }) => (kind === 'matrix' ? [name] : []));
   const formats = chooseFormats(tensors, matrices, options.weights, options.keep);

@@ -54,8 +54,6 @@ export interface CallForm {
   endsThought?: readonly string[];
   /** around what is thought, where that is not <think> */
   reasoning?: Marks;
-  /** marks around the answer's text, which are no part of it */
-  answer?: readonly string[];
 }
 
 const JSON_CALL = { kind: 'json', name: 'name', arguments: 'arguments' } as const satisfies Payload;

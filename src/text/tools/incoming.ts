@@ -2,6 +2,7 @@
  * Text that comes in pieces, for readers that are generators: where one needs more than has come, it yields, and goes
  * on when there is more. So what is read cannot depend on where the pieces were cut.
  */
+import { openLength } from '../stop-strings';
 
 /** A reader: it yields where it waits for more text. */
 export type Reading<T = void> = Generator<void, T>;
@@ -113,14 +114,4 @@ export class Incoming {
     this.text = this.text.slice(this.at - keep);
     this.at = keep;
   }
-}
-
-/** Length of the longest end of the text that may begin one of these texts, and is not all of it. */
-export function openLength(text: string, texts: readonly string[]): number {
-  const longest = Math.max(0, ...texts.map((one) => one.length - 1));
-  for (let length = Math.min(text.length, longest); length > 0; length--) {
-    const end = text.slice(-length);
-    if (texts.some((one) => one.length > length && one.startsWith(end))) return length;
-  }
-  return 0;
 }

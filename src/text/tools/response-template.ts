@@ -3,6 +3,8 @@
  * or patterns around them, and how their contents are read. What these templates say in practice is what the rows of
  * CALL_FORMS say, so one becomes a row; one that says more is not followed, and that is said.
  */
+
+import { isObject } from '../messages';
 import type { Marks } from '../reasoning';
 import type { CallForm, Payload } from './call-forms';
 
@@ -16,9 +18,6 @@ class Beyond extends Error {}
 
 type Part = { text: string } | { capture: string } | 'blank';
 type Field = Readonly<Record<string, unknown>>;
-
-const isField = (value: unknown): value is Field =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A pattern as literal texts, white space and named groups, in order. @throws Beyond for anything else */
 function partsOf(pattern: string): Part[] {
@@ -60,17 +59,17 @@ const captures = (parts: readonly Part[]): string[] =>
 
 /** Where the transform takes name and arguments from: "{name}", "{content.name}" and so on, without the braces. */
 function placesIn(transform: unknown): { name: string; arguments: string } {
-  const called = isField(transform) ? transform.function : undefined;
+  const called = isObject(transform) ? transform.function : undefined;
   const place = (value: unknown) => (typeof value === 'string' ? /^\{([\w.]+)\}$/.exec(value)?.[1] : undefined);
   if (place(called) === 'content') return { name: 'content.name', arguments: 'content.arguments' };
-  const [name, given] = isField(called) ? [place(called.name), place(called.arguments)] : [];
+  const [name, given] = isObject(called) ? [place(called.name), place(called.arguments)] : [];
   if (!name || !given) throw new Beyond('has a transform of another shape');
   return { name, arguments: given };
 }
 
 function payloadOf(field: Field, open: readonly Part[], close: readonly Part[]): { payload: Payload; before: string } {
   const { content = 'text', content_args: given, transform } = field;
-  const args = isField(given) ? given : {};
+  const args = isObject(given) ? given : {};
   const places = placesIn(transform);
   const key = (place: string) => /^content\.(\w+)$/.exec(place)?.[1];
   const texts = textsOf(open);
@@ -149,14 +148,14 @@ function callsOf(field: Field): CallForm {
 export function responseTemplate(template: unknown): { form: OwnForm | null; fault: string | null } {
   if (template === undefined || template === null) return { form: null, fault: null };
   try {
-    if (!isField(template) || !isField(template.fields)) throw new Beyond('is no object with fields');
+    if (!isObject(template) || !isObject(template.fields)) throw new Beyond('is no object with fields');
     if ((template.version ?? 1) !== 1) throw new Beyond(`has the version ${JSON.stringify(template.version)}`);
     const { reasoning_content: first, thinking: second = first, tool_calls: called } = template.fields;
-    const thought = isField(first) ? first : second;
-    const [open] = isField(thought) ? textsOf(marksAt(thought, 'open')[0] ?? []) : [];
-    const [close] = isField(thought) ? textsOf(marksAt(thought, 'close')[0] ?? []) : [];
+    const thought = isObject(first) ? first : second;
+    const [open] = isObject(thought) ? textsOf(marksAt(thought, 'open')[0] ?? []) : [];
+    const [close] = isObject(thought) ? textsOf(marksAt(thought, 'close')[0] ?? []) : [];
     const reasoning = open && close ? { open: open.trim(), close: close.trim() } : null;
-    return { form: { reasoning, calls: isField(called) ? callsOf(called) : null }, fault: null };
+    return { form: { reasoning, calls: isObject(called) ? callsOf(called) : null }, fault: null };
   } catch (error) {
     if (!(error instanceof Beyond)) throw error;
     return { form: null, fault: `The tokenizer's response_template is not followed: it ${error.message}.` };

@@ -1,14 +1,11 @@
 /** What a tool's parameters say of an argument's type, for forms that write values without quotes. */
+
+import { isObject } from '../messages';
 import { Incoming } from './incoming';
 import { readValue } from './literal';
 
 /** The `properties` of each tool's parameters, by its name. */
 export type ToolSchemas = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-
-type Schema = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Schema =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const typeOf = (value: unknown): string => {
   if (value === null) return 'null';

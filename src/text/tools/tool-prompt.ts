@@ -220,7 +220,7 @@ function paired(messages: readonly Message[]): Message[] {
 }
 
 /** What the generic form says to the model, in the system's place. */
-export const genericText = (tools: readonly FunctionTool[]): string =>
+const genericText = (tools: readonly FunctionTool[]): string =>
   [
     'You can call these tools:',
     ...tools.map((tool) => spacedJson(tool.function)),
