@@ -1,7 +1,7 @@
 /**
  * A checkpoint as the engine sees it: what it is (config, tokenizer files, tensors) and a way to read any rows of any
- * tensor. Opening one reads headers and small parts only. formats/ turns bytes into meaning; this file fixes the interface between
- * where bytes come from (source.ts), what they mean and who takes them (execute/).
+ * tensor. Opening one reads headers and small parts only. formats/ turns bytes into meaning; this file fixes the
+ * interface between where bytes come from (source.ts), what they mean and who takes them (execute/).
  */
 import type { EmbeddingModules } from '../formats/embedding-modules';
 import type { JsonObject } from '../formats/json';
