@@ -1,5 +1,6 @@
 /**
- * The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed.
+ * The widget for a script tag: `dist/embed/nibble-chat.js`, and beside it the worker that it fetches when it is needed;
+ * and what makes a page of its own of it, for an iframe.
  */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
@@ -19,7 +20,15 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: false,
-    lib: { entry: at('src/widget/index.ts'), formats: ['es'], fileName: () => 'nibble-chat.js' },
+    lib: {
+      entry: {
+        'nibble-chat': at('src/widget/index.ts'),
+        'nibble-frame': at('src/widget/frame/frame.ts'),
+        'nibble-frame-host': at('src/widget/frame/host.ts'),
+      },
+      formats: ['es'],
+      fileName: (_, name) => `${name}.js`,
+    },
     rolldownOptions: {
       // what is fetched later takes what it shares with the widget from the widget's file, and from no third one
       preserveEntrySignatures: 'allow-extension',

@@ -34,5 +34,5 @@ export const nodeConfig = (entry: (typeof NODE_ENTRIES)[number]): UserConfig => 
   },
 });
 
-/** what bin/nibble.js builds when it is missing or old */
-export default defineConfig(nodeConfig('cli'));
+/** What bin/nibble.js builds when it is missing or old: the entry that the mode names. */
+export default defineConfig(({ mode }) => nodeConfig(NODE_ENTRIES.find((entry) => entry === mode) ?? 'cli'));

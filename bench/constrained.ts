@@ -4,11 +4,17 @@
  *
  *   node scripts/run.mjs ../bench/constrained [--model DIR] [--schemas 300] [--seed 1] [--new-tokens 160] [--pairs 3]
  *   [--only masks|decode]
+ *   node scripts/run.mjs ../bench/constrained --only host --backend webgpu
  *
  * Masks are asked for as a random writer goes on: each token is drawn evenly from those that may come. The
  * vocabulary of 262,144 is the model's own and made-up words of its tokens. Milliseconds and speeds are of CPU time.
+ * The host's share of a step is measured where there is WebGPU, software or not: the mask, its upload, encoding and
+ * submitting the draw, and waking up; the model is a small one of the same vocabulary, for that is all it hangs on.
  * Exit status 1 where an answer that ended is not valid, or a schema was refused. Result: bench/constrained.md.
  */
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
@@ -18,12 +24,15 @@ import { randomOf, SchemaWriter } from '../src/constraint/test/random-schemas';
 import { Vocabulary } from '../src/constraint/vocabulary';
 import { Written } from '../src/constraint/written';
 import type { Executor } from '../src/execute/executor';
+import type { SampleOptions } from '../src/execute/sampler/options';
 import { parse } from '../src/node/arguments';
 import { median } from '../src/node/median';
 import { nextId, open } from '../src/node/open';
 import type { SamplingOptions } from '../src/protocol';
 import { DEFAULT_MODEL } from '../src/runtime/test/default-model';
 import type { Tokenizer } from '../src/text/tokenizer';
+import { HostShare, type HostStep } from './host-share';
+import { writeRandomCheckpoint } from './random-checkpoint';
 import { runToExit } from './run';
 
 const text = { type: 'string' } as const;
@@ -47,6 +56,17 @@ function enlarged(tokenizer: Tokenizer): Writer['tokenizer'] & Tokenizer {
   };
 }
 
+/** A folder with a model of one small layer, random weights, and the tokenizer of another. */
+function smallModel(like: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nibble-constrained-'));
+  process.on('exit', () => rmSync(folder, { recursive: true }));
+  const { quantization_config: _, ...config } = JSON.parse(readFileSync(join(like, 'config.json'), 'utf8'));
+  const small = { hidden_size: 64, intermediate_size: 128, num_attention_heads: 2, num_key_value_heads: 1 };
+  writeRandomCheckpoint(folder, { ...config, ...small, num_hidden_layers: 1 }, 'bf16');
+  for (const name of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(like, name), join(folder, name));
+  return folder;
+}
+
 /** CPU time of this process so far: what others on the machine take does not count. */
 function cpuMs(): number {
   const { user, system } = process.cpuUsage();
@@ -55,6 +75,17 @@ function cpuMs(): number {
 
 const at = (sorted: readonly number[], share: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+
+/** One of the ids of a mask, each as likely as the others. @param random from 0 to 1 */
+function drawn(mask: Uint32Array, random: number): number {
+  let count = 0;
+  for (let word of mask) for (; word !== 0; word &= word - 1) count++;
+  let skipped = Math.floor(random * count);
+  for (const [i, of] of mask.entries())
+    for (let word = of; word !== 0; word &= word - 1)
+      if (skipped-- === 0) return 32 * i + 31 - Math.clz32(word & -word);
+  return -1;
+}
 
 function masks(tokenizer: Tokenizer, name: string, count: number, seed: number): boolean {
   const began = cpuMs();
@@ -86,11 +117,7 @@ function masks(tokenizer: Tokenizer, name: string, count: number, seed: number):
       const asked = cpuMs();
       const mask = answer.mask(left);
       times.push(cpuMs() - asked);
-      const allowed: number[] = [];
-      mask.forEach((word, i) => {
-        for (let bit = 0; word !== 0; bit++, word >>>= 1) if (word & 1) allowed.push(32 * i + bit);
-      });
-      const id = allowed[Math.floor(random() * allowed.length)];
+      const id = drawn(mask, random());
       ends = tokenizer.eosIds.includes(id);
       if (ends) break;
       ids.push(id);
@@ -107,7 +134,7 @@ function masks(tokenizer: Tokenizer, name: string, count: number, seed: number):
   }
   firsts.sort((a, b) => a - b);
   times.sort((a, b) => a - b);
-  const least = Math.min(...[...schemas.counts.values()]);
+  const least = Math.min(...schemas.counts.values());
   const cells = [
     name,
     `${indexMs.toFixed(0)} ms, ${(vocabulary.bytes / 2 ** 20).toFixed(1)} MiB`,
@@ -118,6 +145,14 @@ function masks(tokenizer: Tokenizer, name: string, count: number, seed: number):
   ];
   console.log(`| ${cells.join(' | ')} |`);
   return met.invalid === 0 && met.refused === 0;
+}
+
+/** How often each keyword stands in the schemas that masks() has, the rarest first. */
+function drawnOften(count: number, seed: number): string {
+  const schemas = new SchemaWriter(seed);
+  for (let n = 0; n < count; n++) schemas.next();
+  const counts = [...schemas.counts].sort(([, a], [, b]) => a - b);
+  return counts.map(([keyword, times]) => `${keyword} ${times}`).join(', ');
 }
 
 const STORY = {
@@ -143,60 +178,89 @@ const FORM = {
   required: KEYS,
 };
 
-/** Milliseconds that masks took, draw by draw, of all answers from now on. */
-function timed(executor: Executor): number[] {
-  const times: number[] = [];
+const WAYS: Record<string, SamplingOptions> = {
+  'a schema of free text': { schema: STORY },
+  'ten fixed keys': { schema: FORM },
+  'ten fixed keys, nothing forced': { schema: FORM, forced: false },
+};
+
+type MakeMask = NonNullable<SampleOptions['mask']>;
+
+/** Has each mask made by `make`, of all answers from now on. @param begins told of each answer's beginning */
+function onMask(executor: Executor, make: (mask: MakeMask) => ReturnType<MakeMask>, begins = () => {}): void {
   const { decode } = executor;
   executor.decode = (cache, start, count, sample, signal) => {
     const { mask } = sample;
-    const asked =
-      mask &&
-      (async () => {
-        const before = performance.now();
-        const words = await mask();
-        times.push(performance.now() - before);
-        return words;
-      });
-    return decode.call(executor, cache, start, count, { ...sample, mask: asked }, signal);
+    begins();
+    return decode.call(executor, cache, start, count, { ...sample, mask: mask && (() => make(mask)) }, signal);
   };
-  return times;
+}
+
+/** The host's share of a step on WebGPU, the GPU's own time taken out of it. */
+async function hostShare(executor: Executor, ask: (options: SamplingOptions) => Promise<unknown>): Promise<void> {
+  const share = new HostShare();
+  onMask(
+    executor,
+    (mask) => share.masked(mask),
+    () => share.begins(),
+  );
+  console.log(
+    '\n| what | steps | id to mask, ms | mask | upload | encode the draw | all: median, 99 % | a round of nothing |\n|---|---|---|---|---|---|---|---|',
+  );
+  for (const name of ['a schema of free text', 'ten fixed keys, nothing forced']) {
+    const options = WAYS[name];
+    // the first answer finds its code cold
+    await ask(options);
+    share.steps.length = 0;
+    await ask(options);
+    const { steps } = share;
+    const middle = (of: keyof HostStep) => median(steps.map((step) => step[of])).toFixed(3);
+    const sorted = steps.map(({ all }) => all).sort((a, b) => a - b);
+    console.log(
+      `| ${name} | ${steps.length} | ${middle('way')} | ${middle('mask')} | ${middle('upload')} | ${middle('encode')} | ${middle('all')}, ${at(sorted, 0.99).toFixed(2)} | ${(await share.waking()).toFixed(3)} |`,
+    );
+  }
 }
 
 async function main(): Promise<number> {
   const args = parse('constrained', process.argv.slice(3), OPTIONS, 0);
   const [pairs, maxNewTokens, only] = [args.count('pairs', 3), args.count('new-tokens', 160), args.text('only')];
-  const { session } = await open(args, args.text('model') ?? DEFAULT_MODEL);
+  const model = args.text('model') ?? (only === 'host' ? smallModel(DEFAULT_MODEL) : DEFAULT_MODEL);
+  const { session } = await open(args, model);
   const tokenizer = session.model().tokenizer!;
   let right = true;
-  if (only !== 'decode') {
+  if (only === undefined || only === 'masks') {
     const [count, seed] = [args.count('schemas', 300), args.count('seed', 1)];
     console.log(
       '| vocabulary | index | mask: median, 99 %, most, ms | first of a schema: median, 99 %, most, ms | ended, cut, not valid, refused | least of a keyword |\n|---|---|---|---|---|---|',
     );
     right = masks(tokenizer, `${tokenizer.vocabSize}`, count, seed) && right;
     right = masks(enlarged(tokenizer), `${LARGE}`, count, seed) && right;
+    console.log(`\nEach keyword was drawn: ${drawnOften(count, seed)}`);
   }
-  if (only !== 'masks') {
-    const times = timed(session.model().executor);
-    const ask = async (options: SamplingOptions) => {
-      const request = {
-        id: nextId(),
-        input: { prompt: 'Once upon a time' },
-        options: { maxNewTokens, temperature: 1, seed: 7, ...options },
-      };
-      const before = cpuMs();
-      const { stats } = await session.generate(request, { postMessage() {} });
-      return (1000 * stats.newTokens) / (cpuMs() - before);
+  const ask = async (options: SamplingOptions) => {
+    const request = {
+      id: nextId(),
+      input: { prompt: 'Once upon a time' },
+      options: { maxNewTokens, temperature: 1, seed: 7, ...options },
     };
-    const ways: Record<string, SamplingOptions> = {
-      'a schema of free text': { schema: STORY },
-      'ten fixed keys': { schema: FORM },
-      'ten fixed keys, nothing forced': { schema: FORM, forced: false },
-    };
+    const before = cpuMs();
+    const { stats } = await session.generate(request, { postMessage() {} });
+    return (1000 * stats.newTokens) / (cpuMs() - before);
+  };
+  if (only === 'host') await hostShare(session.model().executor, ask);
+  if (only === undefined || only === 'decode') {
+    const times: number[] = [];
+    onMask(session.model().executor, async (mask) => {
+      const before = performance.now();
+      const words = await mask();
+      times.push(performance.now() - before);
+      return words;
+    });
     console.log(
       '\n| what | free, tokens a second of CPU time | with it | ratio | mask of a step: median, 99 %, ms |\n|---|---|---|---|---|',
     );
-    for (const [name, options] of Object.entries(ways)) {
+    for (const [name, options] of Object.entries(WAYS)) {
       await ask(options);
       times.length = 0;
       const both: [number, number][] = [];

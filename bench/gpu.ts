@@ -20,6 +20,7 @@ import { GREEDY, request } from '../src/execute/cpu/test/models';
 import { createGpuExecutor, type GpuExecutor } from '../src/execute/gpu/executor';
 import type { GpuKvCache } from '../src/execute/gpu/kv-cache';
 import { tune, variantName } from '../src/execute/gpu/tune/tune';
+import { maskWords, type SampleOptions } from '../src/execute/sampler/options';
 import { type Gpu, requestGpu } from '../src/gpu/device';
 import type { DeviceProfile } from '../src/gpu/device-profile';
 import { submittedWorkDone } from '../src/gpu/wait';
@@ -122,13 +123,19 @@ async function open(gpu: Gpu, config: Config, context: number, chunk: number) {
     ...(f16 && { 'without f16': await tuned({ f16: false, matrices: null }) }),
   };
   await loadWeights(checkpoint, table, executor.sink);
-  const cache = executor.createCache() as GpuKvCache;
-  await cache.reserve(plan);
-  return { spec, plan, executor, cache, choices, shapes: VARIANTS[variant] };
+  const caches = Array.from({ length: 4 }, () => executor.createCache() as GpuKvCache);
+  for (const cache of caches) await cache.reserve(plan);
+  return { spec, plan, executor, caches, choices, shapes: VARIANTS[variant] };
 }
 
 /** Tokens a second of decode behind `at` positions, of whose keys only the room counts: the best of three. */
-async function decodeAt(executor: GpuExecutor, cache: GpuKvCache, at: number, sample = GREEDY, tokens = 96) {
+async function decodeAt(
+  executor: GpuExecutor,
+  cache: GpuKvCache,
+  at: number,
+  sample: SampleOptions = GREEDY,
+  tokens = 96,
+) {
   let best = 0;
   for (let i = 0; i < 3; i++) {
     await executor.prefill(cache, [1], at - 1);
@@ -137,6 +144,22 @@ async function decodeAt(executor: GpuExecutor, cache: GpuKvCache, at: number, sa
     for await (const _ of executor.decode(cache, at, tokens, sample)) count++;
     best = Math.max(best, (count * 1000) / (performance.now() - began));
   }
+  return best;
+}
+
+/** The same of four answers at once, of all together. */
+async function fourAt(executor: GpuExecutor, caches: readonly GpuKvCache[], at: number, tokens: number) {
+  const streams = await executor.openStreams(caches.length);
+  let best = 0;
+  for (let i = 0; i < 3; i++) {
+    for (const cache of caches) await executor.prefill(cache, [1], at - 1, { logits: false });
+    const began = performance.now();
+    let count = 0;
+    const all = caches.map((cache) => ({ cache, last: 1, start: at, count: tokens, sample: GREEDY }));
+    for await (const ids of streams.decode(all)) count += ids.length;
+    best = Math.max(best, (count * 1000) / (performance.now() - began));
+  }
+  streams.close();
   return best;
 }
 
@@ -187,8 +210,10 @@ async function run(argv: readonly string[]): Promise<number> {
   const wrong = checked.filter(({ good }) => !good).length;
   say(`variants: ${checked.length - wrong} of ${checked.length} right`);
 
-  say('| geometry | features | prefill of 512, tok/s | decode at | tok/s | share of the bandwidth | sampled, tok/s |');
-  say('| --- | --- | --- | --- | --- | --- | --- |');
+  say(
+    '| geometry | features | prefill of 512, tok/s | decode at | tok/s | share of the bandwidth | sampled, tok/s | four at once, tok/s | times one | with a mask a step, times without |',
+  );
+  say('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
   const geometries: [string, Config][] = values.quick ? [['tiny', TINY]] : Object.entries(GPU_GEOMETRIES);
   const contexts = values.contexts.split(',').map(Number);
   let measured = 0;
@@ -198,12 +223,9 @@ async function run(argv: readonly string[]): Promise<number> {
       continue;
     }
     const most = Math.max(...contexts);
-    const { executor, cache, spec, plan, choices, shapes } = await open(
-      gpu,
-      config as Config,
-      most,
-      values.quick ? 16 : 512,
-    );
+    const opened = await open(gpu, config as Config, most, values.quick ? 16 : 512);
+    const { executor, caches, spec, plan, choices, shapes } = opened;
+    const [cache] = caches;
     const tokens = values.quick ? 4 : 96;
     for (const [features, tuned] of Object.entries(choices)) {
       // software has only been checked
@@ -214,6 +236,10 @@ async function run(argv: readonly string[]): Promise<number> {
       for (const context of contexts) {
         const greedy = await decodeAt(executor, cache, context, GREEDY, tokens);
         const sampled = await decodeAt(executor, cache, context, SAMPLED, tokens);
+        const four = await fourAt(executor, caches, context, tokens);
+        // as under a schema: the host has each id before the next is drawn, and writes which may come
+        const mask = new Uint32Array(maskWords(spec.vocab)).fill(0xffffffff);
+        const masked = await decodeAt(executor, cache, context, { ...GREEDY, mask: () => mask }, tokens);
         const bytes = plan.weights - table + 4 * spec.layers.length * spec.kvHeads * spec.headSize * context;
         const share = (((greedy * bytes) / reads) * 100).toFixed(1);
         const cells = [
@@ -224,6 +250,9 @@ async function run(argv: readonly string[]): Promise<number> {
           greedy.toFixed(1),
           `${share} %`,
           sampled.toFixed(1),
+          four.toFixed(1),
+          (four / greedy).toFixed(2),
+          (masked / greedy).toFixed(2),
         ];
         say(`| ${cells.join(' | ')} |`);
         measured++;

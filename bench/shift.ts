@@ -41,7 +41,8 @@ async function main(): Promise<number> {
 
   /** Adds the surprise at the tokens of `part` but the first, which are at positions from `start`. */
   async function predict(cache: KvCache, part: number[], start: number, as: keyof typeof losses): Promise<void> {
-    for (const logProb of await executor.score(cache, part, start)) losses[as].push(-logProb);
+    const [logProbs] = await executor.score([{ cache, ids: part, start }]);
+    for (const logProb of logProbs) losses[as].push(-logProb);
   }
 
   async function withCache(work: (cache: KvCache) => Promise<void>): Promise<void> {

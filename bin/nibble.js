@@ -25,9 +25,13 @@ if (isStale()) {
   const { build } = await import('vite');
   // Beside its place, then moved: another nibble may be starting from the old one.
   const outDir = join(root, `dist/node-${process.pid}`);
-  await build({ root, configFile: join(root, 'vite.node.config.ts'), logLevel: 'error', build: { outDir } });
   mkdirSync(join(root, 'dist/node'), { recursive: true });
-  renameSync(join(outDir, 'cli.js'), built);
+  // the command last: by it is seen how old both are
+  for (const mode of ['worker', 'cli']) {
+    const configFile = join(root, 'vite.node.config.ts');
+    await build({ root, configFile, mode, logLevel: 'error', build: { outDir } });
+    renameSync(join(outDir, `${mode}.js`), join(root, `dist/node/${mode}.js`));
+  }
   rmSync(outDir, { recursive: true });
 }
 // until the command listens itself

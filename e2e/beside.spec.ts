@@ -112,7 +112,7 @@ test.describe('two pages on one origin', () => {
     await chat.loadModel();
     await chat.ask('Hello');
     await page.goto(`${server.origin}/b/?model=${TINY}`);
-    await expect(chat.question).toBeVisible();
+    await chat.loaded();
     await expect(chat.log).toHaveCount(0);
     await page.goto(`${server.origin}/a/?model=${TINY}&max-new-tokens=8`);
     await expect(chat.log).toContainText('Hello');
@@ -220,7 +220,7 @@ test.describe('a widget', () => {
     await chats[0].loadModel();
     await chats[0].ask('one');
     await start(page);
-    await expect(chats[1].question).toBeVisible();
+    await chats[1].loaded();
     expect(page.workers()).toHaveLength(1);
     await chats[1].ask('two');
     expect((await chats[1].state()).memory!.conversations).toBe(2);

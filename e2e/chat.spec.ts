@@ -133,7 +133,7 @@ test('a model that is not there is an error, and the next try works when it is',
   await expect(chat.error).toBeVisible();
   missing = false;
   await chat.error.getByRole('button', { name: 'Try again' }).click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
 });
 
 test('backend=webgpu without WebGPU says so', async ({ product, profile }) => {

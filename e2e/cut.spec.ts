@@ -18,12 +18,12 @@ test('an answer that reached its limit says so, and goes on as if it had never e
   expect(ids).toHaveLength(12);
 
   await page.goto(url(product.site.origin, '&max-new-tokens=4&ignore-eos'));
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await page.getByRole('button', { name: 'New chat' }).click();
   await chat.ask('Hello');
-  await expect(said(chat)).toContainText('The answer reached its limit of 4 tokens.');
+  await expect(said(chat)).toContainText('Stopped at 4 tokens');
   await goOn(chat).click();
-  await expect(said(chat)).toContainText('The answer reached its limit of 8 tokens.');
+  await expect(said(chat)).toContainText('Stopped at 8 tokens');
   const { promptTokens, reusedTokens } = (await chat.state()).result!.stats;
   // nothing is computed again
   expect(reusedTokens).toBe(promptTokens);
@@ -32,7 +32,7 @@ test('an answer that reached its limit says so, and goes on as if it had never e
   await page.reload();
   await expect(goOn(chat)).toBeVisible();
   await goOn(chat).click();
-  await expect(said(chat)).toContainText('The answer reached its limit of 12 tokens.');
+  await expect(said(chat)).toContainText('Stopped at 12 tokens');
   const { messages, result } = await chat.state();
   expect(result!.ids).toEqual(ids);
   expect(messages.map(({ content }) => content)).toEqual(['Hello', whole]);
@@ -97,12 +97,12 @@ test('an error of the memory limit offers the one that would do', async ({ produ
   await chat.load.click();
   await expect(chat.error).toContainText('the budget is 0.1 MiB');
   await chat.view.getByRole('button', { name: 'Allow 2 MiB' }).click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect(await chat.ask('Hello')).not.toBe('');
   expect((await chat.state()).info!.options.memoryBudget).toBe(2 * 2 ** 20);
   // as it is remembered
   await page.goto(`${product.site.origin}/?model=${TINY}`);
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect((await chat.state()).info!.options.memoryBudget).toBe(2 * 2 ** 20);
 });
 

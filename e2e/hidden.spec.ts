@@ -161,6 +161,7 @@ test('a page hidden while it loads, and ended there by the system, is not taken 
     await page.hide(false);
     await page.navigate(address);
     await shown(page);
+    await expect.poll(async () => (await look(page)).visibility).toBe('visible');
     expect(await begin()).not.toContain(ENDED);
     await page.end();
     await page.navigate(address);

@@ -23,7 +23,7 @@ async function make(layers: number): Promise<Map<string, Uint8Array>> {
   return files;
 }
 
-type Options = Omit<NonNullable<Parameters<typeof load>[1]>, 'lora'>;
+type Options = Omit<NonNullable<Parameters<typeof load>[1]>, 'lora' | 'remote'>;
 interface Outcome {
   ids?: number[];
   error?: Pick<NibbleError, 'code' | 'message' | 'details'>;

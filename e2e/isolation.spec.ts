@@ -59,7 +59,7 @@ test('the page and its worker are isolated, also when the server is gone', async
   const offline = await profile.open({ own: true });
   const again = new Chat(offline.page);
   await offline.page.goto(origin + QUERY);
-  await expect(again.question).toBeVisible();
+  await again.loaded();
   expect(await isolation(again)).toEqual(ALL);
   expect(await again.ask('Hello')).not.toBe('');
   expect([...online.complaints, ...offline.complaints]).toEqual([]);
@@ -89,7 +89,7 @@ test('an isolated page loads from a Hub on another origin', async ({ profile }) 
   await page.getByLabel('Hugging Face id').fill('org/tiny');
   await page.keyboard.press('Enter');
   await page.getByRole('dialog').getByRole('button', { name: /^Load/ }).click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect(await isolation(chat)).toEqual(ALL);
   expect((await chat.state()).info!.name).toBe('org/tiny');
   expect(await chat.ask('Hello')).not.toBe('');
@@ -175,7 +175,7 @@ test.describe('where the server sends no headers', () => {
     const first = await isolation(chat);
     await controlled(chat.page);
     await chat.page.reload();
-    await expect(chat.question).toBeVisible();
+    await chat.loaded();
     return [first, await isolation(chat)];
   };
 
@@ -225,7 +225,7 @@ test.describe('where the server sends no headers', () => {
 
     await site.close();
     await page.goto(`${site.origin}/app/${QUERY}`);
-    await expect(chat.question).toBeVisible();
+    await chat.loaded();
     expect(await isolation(chat)).toEqual(ALL);
     expect(complaints).toEqual([]);
   });

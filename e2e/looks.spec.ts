@@ -1,38 +1,7 @@
-/**
- * What it looks like: pictures in test-results/screens/ for people to look at, and axe for those who cannot. Each state
- * is looked at in both colour schemes.
- */
-import { readFileSync } from 'node:fs';
-import type { Page } from '@playwright/test';
+/** What page, dialog and widget look like: pictures of each state, and axe. */
 import type { ChatSession } from '../src/ui/conversation/session';
+import { dress, picture, pictures, SCHEMES } from './picture';
 import { Chat, expect, TINY, TINY_GGUF, test } from './product';
-
-const AXE = readFileSync('node_modules/axe-core/axe.min.js', 'utf8');
-
-const SCHEMES = ['light', 'dark'] as const;
-
-async function picture(page: Page, name: string) {
-  await page.screenshot({ path: `test-results/screens/${name}.png` });
-  if (await page.evaluate(() => !('axe' in window))) await page.evaluate(AXE);
-  const found = await page.evaluate(async () => {
-    type Result = { violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] };
-    const { violations } = await (window as unknown as { axe: { run(): Promise<Result> } }).axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
-  });
-  expect(found, name).toEqual([]);
-}
-
-/** Changes the colour scheme; without motion no colour is ever between the two. */
-const dress = (page: Page, colorScheme: (typeof SCHEMES)[number]) =>
-  page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-
-/** @param name of the picture; `*` stands for the scheme */
-async function pictures(page: Page, name: string) {
-  for (const colorScheme of SCHEMES) {
-    await dress(page, colorScheme);
-    await picture(page, name.replace('*', colorScheme));
-  }
-}
 
 const ANSWER = `The sky looks blue because air scatters **short waves** of light more than long ones.
 

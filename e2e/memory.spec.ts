@@ -152,6 +152,6 @@ test('a limit below what the model takes is refused in words, with numbers', asy
   await chat.loadModel();
   expect((await chat.state()).info!.options.memoryBudget).toBe(512 * 2 ** 20);
   await page.reload();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect((await chat.state()).info!.options.memoryBudget).toBe(512 * 2 ** 20);
 });

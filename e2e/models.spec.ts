@@ -39,7 +39,7 @@ class Models {
   async take() {
     await this.load.click();
     await expect(this.dialog).toBeHidden();
-    await expect(new Chat(this.page).question).toBeVisible();
+    await new Chat(this.page).loaded();
   }
 }
 
@@ -181,6 +181,20 @@ test('what is kept: listed, checked, mended, deleted', async ({ product, profile
   await models.dialog.getByRole('button', { name: 'Yes, delete model.gguf' }).click();
   await expect(models.dialog).toContainText('model.gguf is deleted.');
   await expect(kept).toHaveCount(1);
+
+  // kept for later and not loaded: the model that answers is the one before, and the network is needed no more
+  await models.look(TINY_GGUF);
+  await models.dialog.getByRole('button', { name: 'Use offline' }).click();
+  await expect(models.dialog).toContainText('model.gguf is on this device now, and works offline.');
+  await expect(kept).toHaveCount(2);
+  expect((await chat.state()).info?.family).toBe('llama');
+  site.reset();
+  await page.context().setOffline(true);
+  await models.dialog.getByRole('button', { name: 'Load model.gguf' }).click();
+  await expect(models.cost('download')).toHaveText('nothing: it is on this device');
+  await models.take();
+  expect((await chat.state()).info?.family).toBe('qwen2');
+  expect(site.requests.filter((request) => request.includes('.gguf'))).toEqual([]);
 });
 
 /** Changes one byte of what the browser keeps of a file. */
@@ -223,11 +237,12 @@ test('a gated model of the Hub: nothing but its description before Load, its tok
     expect(hub.complaints).toEqual([]);
     expect(complaints).toEqual([]);
 
-    // kept: the next load needs neither the Hub nor the token; a conversation that is kept would load it by itself
+    // kept: the next load needs neither the Hub nor the token, which the conversation that is kept does not have; that
+    // would load the model by itself where the address names no other
     hub.reset();
-    await page.getByRole('button', { name: 'New chat' }).click();
-    await expect.poll(() => inStore(page, 'nibble-chat', 'getAll')).toEqual([]);
-    await page.reload();
+    await expect.poll(() => inStore(page, 'nibble-chat', 'getAll')).not.toEqual([]);
+    expect(JSON.stringify(await inStore(page, 'nibble-chat', 'getAll'))).not.toContain('hf_secret');
+    await page.goto(`${product.site.origin}/?model=${TINY}&max-new-tokens=8`);
     await models.open();
     await expect(models.dialog.getByLabel('Access token')).toHaveValue('');
     await models.dialog.getByRole('button', { name: 'Load model' }).click();
@@ -295,7 +310,7 @@ test('when another model fails, the one before is offered again, and the convers
   await models.load.click();
   await expect(chat.error).toHaveAttribute('data-code', 'network');
   await expect(chat.view).toContainText('tiny made room for it and is no longer loaded.');
-  await expect(chat.question).toHaveCount(0);
+  await expect(chat.stat('backend')).toHaveCount(0);
   const back = chat.view.getByRole('button', { name: 'Back to tiny' });
   await expect(back).toBeVisible();
 
@@ -307,7 +322,7 @@ test('when another model fails, the one before is offered again, and the convers
   await expect(chat.load).toBeVisible();
   await expect(chat.error).toHaveCount(0);
   await back.click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await expect(back).toHaveCount(0);
   await chat.ask('Again');
   const { messages, info } = await chat.state();
@@ -327,7 +342,7 @@ test('a model that the browser has no room for is loaded without keeping it, if 
   await models.load.click();
   await expect(chat.error).toHaveAttribute('data-code', 'quota-exceeded');
   await chat.view.getByRole('button', { name: 'Load without keeping it' }).click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await expect(chat.stat('storage')).toContainText('no room');
   expect(await chat.ask('Hello')).not.toBe('');
 });

@@ -8,7 +8,7 @@ test.describe('where the script is of a later time', () => {
   test.use({
     serverOptions: {
       intercept(_, response, path) {
-        if (!/^\/assets\/index-.*\.js$/.test(path)) return false;
+        if (!/^\/assets\/page-.*\.js$/.test(path)) return false;
         // as a class with a static block is to Safari 16.3
         response.writeHead(200, { 'Content-Type': 'text/javascript' }).end('class A { static future { } }');
         return true;

@@ -46,7 +46,7 @@ test('as it is served, the page loads from the Hub, and asks it nothing before t
   );
   await look();
   await dialog.getByRole('button', { name: /^Load/ }).click();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect(await chat.ask('Hello')).not.toBe('');
   expect((await chat.state()).info).toMatchObject({
     name: 'org/tiny',

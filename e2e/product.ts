@@ -265,16 +265,30 @@ export class Chat {
     return this.view.locator(`[data-stat=${name}]`);
   }
 
-  /** Waits for the offer, takes it, and waits until questions can be asked. */
+  /** Waits for the offer, takes it, and waits until questions can be answered. */
   async loadModel() {
     await this.load.click();
-    await expect(this.question).toBeVisible();
+    await this.loaded();
+  }
+
+  /** Waits for the model. */
+  async loaded() {
+    await expect(this.stat('backend')).toBeVisible();
   }
 
   /** @returns the whole answer, as the model wrote it */
   async ask(question: string): Promise<string> {
     await this.question.fill(question);
     await this.question.press('Enter');
+    // what is shown is of the answer, and not of the time before it
+    await this.view.evaluate(
+      () =>
+        new Promise<void>((done) => {
+          requestAnimationFrame(() => requestAnimationFrame(() => done()));
+          // a page that nobody sees draws nothing
+          setTimeout(done, 500);
+        }),
+    );
     await this.answered();
     return (await this.state()).messages.at(-1)!.content;
   }

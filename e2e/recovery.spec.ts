@@ -155,7 +155,7 @@ for (const moment of ['download', 'prefill', 'decode'] as const) {
     const before = asked.length;
     visit.killGpu();
     if (moment === 'download') {
-      await expect(chat.question).toBeVisible();
+      await chat.loaded();
       // what was kept is not asked for again
       expect(asked.slice(before).sort()).toEqual([2, 5]);
       await chat.ask(QUESTION);
@@ -302,12 +302,12 @@ test('a browser that dies while it loads is recognised at the next start; a pers
   expect(await mark(chat)).toBeFalsy();
   // kept whole, it is loaded by itself; not after such an end
   await chat.page.reload();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await putMark(chat);
   await chat.page.reload();
   await expect(chat.view.getByText('it was to take 123 MB')).toBeVisible();
-  await expect(chat.question).toHaveCount(0);
+  await expect(chat.stat('backend')).toHaveCount(0);
   await chat.loadModel();
   await chat.page.reload();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
 });

@@ -24,7 +24,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
 
   site.reset();
   await first.page.reload();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   expect(await askAnew(chat, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
 
@@ -32,7 +32,7 @@ test('the second visit loads at once, and fetches nothing of the model', async (
   const second = await profile.open({ own: true });
   const again = new Chat(second.page);
   await second.page.goto(`${site.origin}/?model=${TINY}&max-new-tokens=8`);
-  await expect(again.question).toBeVisible();
+  await again.loaded();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(site.requests.filter((line) => line.includes(TINY))).toEqual([]);
 });
@@ -51,7 +51,7 @@ test('answers with the server stopped and the browser restarted', async ({ produ
   const offline = await profile.open({ own: true });
   const again = new Chat(offline.page);
   await offline.page.goto(`${origin}/?model=${TINY}&max-new-tokens=8`);
-  await expect(again.question).toBeVisible();
+  await again.loaded();
   expect(await askAnew(again, 'Hello')).toBe(answer);
   expect(offline.complaints).toEqual([]);
 });

@@ -112,12 +112,22 @@ test.describe('the widget', () => {
     expect((await chat.state()).info?.options.maxContext).toBeGreaterThan(8);
   });
 
-  test('refuses a value that an attribute cannot have', async ({ product, profile }) => {
+  test('names a value that an attribute cannot have in the console, and takes the default', async ({
+    product,
+    profile,
+  }) => {
     const { page } = await profile.open();
     await page.goto(product.host.origin);
-    await page.locator('nibble-chat').evaluate((element) => element.setAttribute('kv-capacity', 'large'));
+    const told = page.waitForEvent('console', (message) => message.text().includes('kv-capacity is "large"'));
+    await page.locator('nibble-chat').evaluate((element, model) => {
+      element.setAttribute('model', model);
+      element.setAttribute('kv-capacity', 'large');
+    }, `${product.site.origin}${TINY}`);
     await page.getByRole('button', { name: 'Start a chat' }).click();
-    await expect(new Chat(page).error).toContainText('kv-capacity is "large"');
+    expect((await told).type()).toBe('warning');
+    const chat = new Chat(page);
+    await chat.loadModel();
+    await expect.poll(async () => (await chat.state()).info?.options.kvCapacity).toBe('auto');
   });
 
   test('attributes reach the engine', async ({ product, profile }) => {

@@ -143,7 +143,7 @@ test('models, the page’s chat and a saved conversation open without a byte fet
   const { page, complaints } = await comeBack(profile, site.port);
   const chat = new Chat(page);
   await page.goto(url(TINY));
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   const { messages } = await chat.state();
   expect(messages.filter(({ role }) => role === 'user').map(({ content }) => content)).toEqual(QUESTIONS);
   await chat.ask('no');
@@ -152,7 +152,7 @@ test('models, the page’s chat and a saved conversation open without a byte fet
   expect(stats.reusedTokens).toBeGreaterThan(stats.promptTokens / 2);
 
   await page.goto(url(BARE));
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await chat.ask('cat');
   const { text, stats: saved } = await goOn(page);
   expect(text).not.toBe('');
@@ -210,7 +210,7 @@ test('a machine that slept for an hour in mid-download goes on where it was', as
   await page.evaluate(() => new BroadcastChannel('sleep').postMessage(3_600_000));
   await expect.poll(() => page.evaluate(() => Date.now() - performance.timeOrigin)).toBeGreaterThan(3_500_000);
   asleep.end();
-  await expect(chat.question).toBeVisible();
+  await chat.loaded();
   await chat.ask('cat');
   const { length } = readFileSync(join(MODEL, 'model.safetensors'));
   const asked = (ranges.get(`${BARE}model.safetensors`) ?? []).map((range) => range.split('-').map(Number));
@@ -258,7 +258,7 @@ test.describe('beside yesterday’s version itself', () => {
       await old.ask('cat');
       server.reset();
       await other.goto(url(TINY));
-      await expect(now.question).toBeVisible();
+      await now.loaded();
       await now.ask('yes');
       expect(server.bytes('/models/')).toBe(0);
       // each with the other's model still here, and its own conversation
@@ -271,8 +271,8 @@ test.describe('beside yesterday’s version itself', () => {
         expect.anything(),
       ]);
       for (const tab of [page, other]) await tab.reload();
-      await expect(old.question).toBeVisible();
-      await expect(now.question).toBeVisible();
+      await old.loaded();
+      await now.loaded();
       expect((await old.state()).messages).toHaveLength(4);
       expect((await now.state()).messages).toHaveLength(4);
       expect(server.bytes('/models/')).toBe(0);
@@ -319,7 +319,7 @@ test.describe('beside yesterday’s version itself', () => {
       await expect
         .poll(() => page.evaluate(() => caches.keys()).catch(() => []))
         .toEqual([expect.stringMatching(/^nibble-page/)]);
-      await expect(chat.question).toBeVisible();
+      await chat.loaded();
       expect((await chat.state()).messages).toEqual(messages);
       await chat.ask('yes');
       expect(after.bytes('/models/')).toBe(0);

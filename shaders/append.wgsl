@@ -7,7 +7,7 @@
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let row = group.x * $QKV_WIDTHu;
+  let row = (state[40] + group.x) * $QKV_WIDTHu;
   let rms = head_rms(key_base(row, group.y));
   append_head(thread, rms, row, group.y, state[0] + group.x, slots_in(arrayLength(&keys)));
 }

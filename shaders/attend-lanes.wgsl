@@ -90,8 +90,9 @@ fn main(
   let stream = member / $SETSu;
 
   // The query heads, normed and turned, through workgroup memory; the newest key and value into the ring.
-  let q_base = kv_head * $GROUPu * $HEAD_SIZEu;
-  let k_base = ($HEADSu + kv_head) * $HEAD_SIZEu;
+  let token_row = state[40] * $QKV_WIDTHu;
+  let q_base = token_row + kv_head * $GROUPu * $HEAD_SIZEu;
+  let k_base = token_row + ($HEADSu + kv_head) * $HEAD_SIZEu;
 #if HEAD_NORM
   for (var i = index; i < $SQUARESu; i += $THREADSu) {
     let base = select(k_base, q_base + i / 8u * $HEAD_SIZEu, i / 8u < $GROUPu);
@@ -109,7 +110,7 @@ fn main(
   }
   let newest_slot = last % capacity;
   if (share.from_slot <= newest_slot && newest_slot < share.to_slot) {
-    append_head(index, inverse_rms($GROUPu), 0u, group.y, last, capacity);
+    append_head(index, inverse_rms($GROUPu), token_row, group.y, last, capacity);
     storageBarrier();
   }
   workgroupBarrier();

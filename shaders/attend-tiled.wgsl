@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 #if HEAD_NORM
   for (var row = thread; row < $ROWSu; row += $THREADSu) {
     let token = min(first_token + row / $GROUPu, state[1] - 1u);
-    factor[row] = head_rms(token * $QKV_WIDTHu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu);
+    factor[row] = head_rms((state[40] + token) * $QKV_WIDTHu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu);
   }
   workgroupBarrier();
 #end
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let row = i / $QUADSu;
     let d = i % $QUADSu * 4u;
     let token = min(first_token + row / $GROUPu, state[1] - 1u);
-    let base = token * $QKV_WIDTHu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu;
+    let base = (state[40] + token) * $QKV_WIDTHu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu;
 #if HEAD_NORM
     let rms = factor[row];
 #else
@@ -229,7 +229,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
         for (var share = 0u; share < $SHARESu; share++) {
           total += maxima[share * $ROWSu + row];
         }
-        let at = token * $OUT_STRIDEu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu + lane * 4u;
+        let at = (state[40] + token) * $OUT_STRIDEu + (kv_head * $GROUPu + row % $GROUPu) * $HEAD_SIZEu + lane * 4u;
         let o = sum$m / total;
 #repeat i 4
         out[at + $iu] = o[$i];

@@ -41,11 +41,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let capacity = slots_in(arrayLength(&values));
   let kv_head = $FIRST_HEADu + group.y;
   let first_token = group.x * $QUERIESu;
+  let rows = state[40] * $QKV_WIDTHu;
 
   for (var i = thread; i < $QUERY_VALUESu; i += $THREADSu) {
     let m = i / $HEAD_SIZEu;
     let token = min(first_token + m / $GROUPu, state[1] - 1u);
-    let base = token * $QKV_WIDTHu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu;
+    let base = rows + token * $QKV_WIDTHu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu;
     query[i] = head_value(base, i % $HEAD_SIZEu, start + token, head_rms(base)) * $SCALE;
   }
 
@@ -79,7 +80,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let lane_slot = thread / $OUT_LANESu;
 #if SPLIT
   if (from_slot <= newest_slot && newest_slot < to_slot) {
-    append_head(thread, head_rms(key_base(0u, group.y)), 0u, group.y, last, capacity);
+    append_head(thread, head_rms(key_base(rows, group.y)), rows, group.y, last, capacity);
     storageBarrier();
   }
 #end
@@ -264,7 +265,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let m = i / $HEAD_SIZEu;
     let token = first_token + m / $GROUPu;
     if (token < state[1]) {
-      out[token * $OUT_STRIDEu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu + i % $HEAD_SIZEu] = query[i] / row_weight(m);
+      out[(state[40] + token) * $OUT_STRIDEu + (kv_head * $GROUPu + m % $GROUPu) * $HEAD_SIZEu + i % $HEAD_SIZEu] = query[i] / row_weight(m);
     }
   }
 #end

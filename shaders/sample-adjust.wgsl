@@ -8,7 +8,7 @@
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read_write> adjusted: array<f32, $VOCAB>;
 // as in sample-pick.wgsl
-@group(0) @binding(3) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(3) var<storage, read> state: array<u32, 44>;
 
 const MASKED = -3.4e38;
 

@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, read> edits: array<vec2u>;
 @group(0) @binding(1) var<storage, read_write> adjusted: array<f32, $VOCAB>;
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 44>;
 
 @compute @workgroup_size($THREADS)
 fn main(@builtin(global_invocation_id) global: vec3u) {

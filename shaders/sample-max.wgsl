@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read_write> maxima: array<vec2u>;
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 44>;
 #if CLEARS
 // as in lib/kept.wgsl
 @group(0) @binding(3) var<storage, read_write> kept: array<u32>;

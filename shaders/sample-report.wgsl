@@ -7,7 +7,7 @@
 @group(0) @binding(0) var<storage, read> parts: array<u32>;
 @group(0) @binding(1) var<storage, read_write> logprobs: array<u32>;
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 44>;
 #include best
 #include sum
 

@@ -7,7 +7,7 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 #include winner
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 44>;
 #include kept
 
 var<workgroup> histogram: array<atomic<u32>, $BINS>;

@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<storage, read> logits: array<f32, $VOCAB>;
 @group(0) @binding(1) var<storage, read_write> parts: array<u32>;
 // as in sample-pick.wgsl
-@group(0) @binding(2) var<storage, read> state: array<u32, 40>;
+@group(0) @binding(2) var<storage, read> state: array<u32, 44>;
 #include best
 #include sum
 

@@ -21,6 +21,7 @@
  * - `invalid-option`: an argument is not taken; `details.option` names it
  * - `worker-failed`: the worker did not start, or does not answer
  * - `disposed`: dispose() was called before
+ * - `unsupported-remote`: a server answers, and what was asked needs the model on this device; `details.what` names it
  */
 export type ErrorCode =
   | 'webgpu-unavailable'
@@ -38,7 +39,8 @@ export type ErrorCode =
   | 'aborted'
   | 'invalid-option'
   | 'worker-failed'
-  | 'disposed';
+  | 'disposed'
+  | 'unsupported-remote';
 
 /** The numbers and names of a failure: values that survive structured cloning and JSON. */
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>;

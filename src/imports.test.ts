@@ -8,12 +8,15 @@ const PURE = ['model', 'text', 'formats', 'memory', 'lora', 'constraint'];
 
 /** Direct neighbours below each room; a room may import from everything under it. Pure rooms may use each other. */
 const BELOW: Record<string, string[]> = {
-  chat: ['pwa', 'ui'],
+  chat: ['remote', 'tabs'],
+  tabs: ['pwa'],
   widget: ['ui'],
   pwa: ['ui'],
+  remote: ['engine', 'sources'],
   ui: ['engine'],
   engine: [],
-  node: ['runtime', 'index.ts'],
+  shapes: [],
+  node: ['runtime', 'index.ts', 'shapes'],
   worker: ['runtime'],
   runtime: ['generate'],
   generate: ['execute'],
@@ -25,13 +28,17 @@ const BELOW: Record<string, string[]> = {
   gpu: [],
   ...Object.fromEntries(PURE.map((room) => [room, PURE.filter((other) => other !== room)])),
   // the library's face
-  'index.ts': ['engine', ...PURE],
+  'index.ts': ['remote', ...PURE],
 };
 
 /** Everyone may import these; they import nothing but each other and the types below. */
 const HALL = ['protocol.ts', 'errors.ts', 'options', 'platform'];
 /** Types that a message or an option carries, which live where they are explained. */
-const TYPE_ONLY: Record<string, string[]> = { 'protocol.ts': ['sources'], engine: ['sources', 'store'] };
+const TYPE_ONLY: Record<string, string[]> = {
+  'protocol.ts': ['sources'],
+  engine: ['sources', 'store'],
+  shapes: ['index.ts'],
+};
 
 function reachable(room: string, seen = new Set<string>([room])): Set<string> {
   for (const next of BELOW[room] ?? []) {

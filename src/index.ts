@@ -10,6 +10,7 @@ export * from './engine';
 export { type ErrorCode, type ErrorDetails, NibbleError } from './errors';
 export type {
   AnswerPart,
+  AnswerSource,
   Backend,
   ChatMessage,
   DeviceEstimate,
@@ -51,3 +52,6 @@ export type {
   ToolOptions,
   VerifyResult,
 } from './protocol';
+export type { ConnectOptions, RemoteOptions } from './remote/connection';
+export { type LoadOptions, load } from './remote/load';
+export type { WhereOptions } from './remote/where';

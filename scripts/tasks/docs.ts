@@ -1,7 +1,8 @@
 /**
  * The pages of docs/ that are made: api.md from the docstrings of what the package exports, options.md from the schema
- * in src/options. `node scripts/run.mjs docs` writes them; the build fails where api.md is not as it would be written,
- * or where a public name has no docstring, and scripts/tasks/docs.test.ts where options.md is not.
+ * in src/options, and the tables of widget.md (widget-docs.ts). `node scripts/run.mjs docs` writes them; the build
+ * fails where api.md is not as it would be written, or where a public name has no docstring, and
+ * scripts/tasks/docs.test.ts where the others are not.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +11,11 @@ import { ENGINE_OPTIONS } from '../../src/options/engine.ts';
 import { TOOL_OPTIONS } from '../../src/options/load.ts';
 import { EMBED_OPTIONS, RERANK_OPTIONS } from '../../src/options/reading.ts';
 import { REQUEST_OPTIONS } from '../../src/options/request.ts';
+import { SERVE_OPTIONS } from '../../src/options/serve.ts';
 import { allowed, namedInText, type Spec, type Specs } from '../../src/options/spec.ts';
+import { prose } from './docs-prose.ts';
 import { emitTypes } from './emit-types.ts';
+import { WIDGET_PAGE, widgetPage } from './widget-docs.ts';
 
 const API = 'docs/api.md';
 const OPTIONS = 'docs/options.md';
@@ -21,6 +25,10 @@ const MADE = '<!-- Made by `node scripts/run.mjs docs`: change the sources and r
 const ENTRIES = [
   { name: 'nibble-llm', types: 'dist/types/index.d.ts' },
   { name: 'nibble-llm/widget', types: 'dist/types/widget/element.d.ts' },
+  { name: 'nibble-llm/remote', types: 'dist/types/remote/index.d.ts' },
+  { name: 'nibble-llm/openai', types: 'dist/types/shapes/openai.d.ts' },
+  { name: 'nibble-llm/ai-sdk', types: 'dist/types/shapes/ai-sdk.d.ts' },
+  { name: 'nibble-llm/prompt-api', types: 'dist/types/shapes/prompt-api.d.ts' },
 ] as const;
 
 /** What api-extractor writes of a name, as far as it is used here. */
@@ -87,27 +95,6 @@ const signature = ({ excerptTokens = [] }: ApiItem) =>
     .replace(/^export (declare )?/, '')
     .replace(/\s+/g, ' ')
     .replace(/;? *$/, '');
-
-/** A docstring as paragraphs and list items, one a line: its tags as sentences, after what it says by itself. */
-export function prose(comment: string): string {
-  const text = comment
-    .replace(/^\/\*\*\s*|\s*\*\/\s*$/g, '')
-    .replace(/^[ \t]*\* ?/gm, '')
-    // a tag and its words, on one line
-    .replace(/^(@\w+)\s+/gm, '\n$1 ')
-    .replace(/ (@throws) /g, '\n\n$1 ');
-  const blocks = text.split(/\n\s*\n|\n(?=- )/).map((block) => block.trim().replace(/\s*\n\s*/g, ' '));
-  return blocks.filter(Boolean).map(sentence).join('\n');
-}
-
-const TAGS: Readonly<Record<string, string>> = { returns: 'Returns', throws: 'Throws', deprecated: 'Deprecated:' };
-
-function sentence(block: string): string {
-  const [, tag, words] = /^@(\w+) (.*)$/.exec(block) ?? [];
-  if (!tag) return block;
-  const [, name, rest] = /^(\S+) (?:- )?(.*)$/.exec(words) ?? [];
-  return `${tag === 'param' ? `\`${name}\`: ${rest}` : `${TAGS[tag]} ${words}`}`.replace(/\.?$/, '.');
-}
 
 /** Lines as paragraphs, but for lists. */
 const paragraphs = (text: string) => text.replace(/\n(?!- )/g, '\n\n').replace(/^(?!- )(.*)\n(?=- )/gm, '$1\n\n');
@@ -191,6 +178,10 @@ export function optionsPage(): string {
     '',
     ...optionTable({ ...EMBED_OPTIONS, ...RERANK_OPTIONS }),
     '',
+    '## Of a server: `nibble serve`',
+    '',
+    ...optionTable(SERVE_OPTIONS),
+    '',
   ].join('\n');
 }
 
@@ -200,7 +191,13 @@ export function optionsPage(): string {
  */
 async function readApi(): Promise<{ page: string; missing: string[] }> {
   const entries: { name: string; items: ApiItem[] }[] = [];
-  for (const { name, types } of ENTRIES) entries.push({ name, items: await exportsOf(types) });
+  const before = new Set<string>();
+  for (const { name, types } of ENTRIES) {
+    // what an entry before it has, too, stands there alone
+    const items = (await exportsOf(types)).filter((item) => !before.has(describe(item).join('\n')));
+    for (const item of items) before.add(describe(item).join('\n'));
+    entries.push({ name, items });
+  }
   return { page: apiPage(entries), missing: entries.flatMap(({ items }) => undocumented(items)) };
 }
 
@@ -218,7 +215,8 @@ export async function main(): Promise<number> {
   const { page, missing } = await readApi();
   writeFileSync(API, page);
   writeFileSync(OPTIONS, optionsPage());
+  writeFileSync(WIDGET_PAGE, widgetPage());
   for (const name of missing) console.log(`${name} has no docstring.`);
-  console.log(`Wrote ${API} and ${OPTIONS}.`);
+  console.log(`Wrote ${API}, ${OPTIONS} and the tables of ${WIDGET_PAGE}.`);
   return missing.length === 0 ? 0 : 1;
 }

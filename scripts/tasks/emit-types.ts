@@ -7,7 +7,15 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 
 const FOLDER = 'dist/types';
-const ENTRIES = ['index.d.ts', 'widget/element.d.ts', 'worker.d.ts'];
+const ENTRIES = [
+  'index.d.ts',
+  'widget/element.d.ts',
+  'remote/index.d.ts',
+  'worker.d.ts',
+  'shapes/openai.d.ts',
+  'shapes/ai-sdk.d.ts',
+  'shapes/prompt-api.d.ts',
+];
 const NO_COMMENT = /^(?! *(?:\*|\/)).+$/gm;
 const IMPORT = /(\bfrom |\bimport\(|\bimport )(['"])([^'"]+)\2/g;
 

@@ -301,13 +301,31 @@ function projects(at: Workplace): Project[] {
     },
     { name: 'extension (MV3)', run: () => extension(at) },
     { name: 'widget, one script', run: () => widget(at) },
+    {
+      name: 'widget, Vue',
+      run: () => framed(at, 'vue', 'app.vue', (folder) => at.vite(folder, 'build', '--logLevel', 'error')),
+    },
+    {
+      name: 'widget, Svelte',
+      run: () => framed(at, 'svelte', 'app.svelte', (folder) => at.vite(folder, 'build', '--logLevel', 'error')),
+    },
+    {
+      name: 'widget, Angular',
+      notTested: 'its compiler and builder take 200 MB',
+      more: true,
+      run: () =>
+        framed(at, 'angular', 'src/main.ts', (folder) =>
+          run(process.execPath, [at.installed('@angular/cli/bin/ng.js'), 'build'], folder),
+        ),
+    },
     { name: 'vite build, offline', run: () => offline(at) },
     { name: `Node ${process.version}`, run: () => printed(terminal('node'), process.execPath) },
     {
       name: 'Node: import touches nothing',
       async run() {
         const code = `const before = Object.getOwnPropertyNames(globalThis).join();
-          await import('nibble-llm'); await import('nibble-llm/widget');
+          await import('nibble-llm'); await import('nibble-llm/widget'); await import('nibble-llm/openai');
+          await import('nibble-llm/ai-sdk'); await import('nibble-llm/prompt-api');
           const after = Object.getOwnPropertyNames(globalThis).join();
           console.log(after === before ? 'nothing' : after)`;
         const said = await run(process.execPath, ['--input-type=module', '-e', code], terminal('node-import'));
@@ -406,21 +424,13 @@ async function extension(at: Workplace): Promise<Outcome> {
   }
 }
 
-/** The example of the widget: no answer is compared, for a chat's conversation goes beyond the tiny model's context. */
-async function widget(at: Workplace): Promise<Outcome> {
-  const folder = at.project('widget');
-  writeFileSync(join(folder, 'index.html'), withModel(join(EXAMPLES, 'widget/index.html')));
-  const embed = at.installed('nibble-llm/dist/embed');
-  const mounts: [string, string][] = [
-    ['/embed/', embed],
-    ['/models/', join(folder, 'public/models')],
-    ['/', folder],
-  ];
-  const server = await serve({ mounts });
+/** A chat in the widget on a page: null, or what is wrong. Answers are not compared: see widget(). */
+async function chatOn(at: Workplace, origin: string, then = async (_: Page): Promise<string | null> => null) {
   const page = await at.page();
+  page.setDefaultTimeout(ANSWER_MS);
   const failed = new Promise<string>((resolve) => page.once('pageerror', (error) => resolve(String(error))));
   const answered = async () => {
-    await page.goto(server.origin);
+    await page.goto(origin);
     const said = page.evaluate(
       () =>
         new Promise<string>((resolve) => {
@@ -435,15 +445,53 @@ async function widget(at: Workplace): Promise<Outcome> {
     await page.getByRole('button', { name: /^Load/ }).click();
     await page.getByRole('textbox').fill('Why is the sky blue?');
     await page.getByRole('textbox').press('Enter');
-    return (await said) === '' ? 'an empty answer' : null;
+    return (await said) === '' ? 'an empty answer' : then(page);
   };
   try {
-    page.setDefaultTimeout(ANSWER_MS);
-    return { problem: await Promise.race([answered(), failed]), written: sum(scriptsIn(embed).map(gzipped)) };
+    return await Promise.race([answered(), failed]);
   } finally {
     await page.context().close();
-    await server.close();
   }
+}
+
+/** The example of the widget: no answer is compared, for a chat's conversation goes beyond the tiny model's context. */
+async function widget(at: Workplace): Promise<Outcome> {
+  const folder = at.project('widget');
+  writeFileSync(join(folder, 'index.html'), withModel(join(EXAMPLES, 'widget/index.html')));
+  const embed = at.installed('nibble-llm/dist/embed');
+  const mounts: [string, string][] = [
+    ['/embed/', embed],
+    ['/models/', join(folder, 'public/models')],
+    ['/', folder],
+  ];
+  const server = await serve({ mounts });
+  const problem = await chatOn(at, server.origin).finally(() => server.close());
+  return { problem, written: sum(scriptsIn(embed).map(gzipped)) };
+}
+
+/** The widget in a framework's component, which sets a property and hears an event: `<output>` shows the answer. */
+async function framed(
+  at: Workplace,
+  name: string,
+  component: string,
+  build: (folder: string) => Promise<unknown>,
+): Promise<Outcome> {
+  const example = join(EXAMPLES, name);
+  const folder = at.project(`widget-${name}`);
+  cpSync(example, folder, { recursive: true });
+  writeFileSync(join(folder, component), withModel(join(example, component)));
+  await build(folder);
+  const dist = join(folder, 'dist');
+  const server = await serve({ mounts: [['/', dist]] });
+  const heard = async (page: Page) => {
+    await page.waitForFunction(() => document.querySelector('output')?.textContent !== '');
+    await page.getByRole('textbox').fill('a secret');
+    await page.getByRole('textbox').press('Enter');
+    await page.getByText('No secrets, please.').waitFor();
+    return null;
+  };
+  const problem = await chatOn(at, server.origin, heard).finally(() => server.close());
+  return { problem, written: sum(scriptsIn(dist).map(gzipped)) };
 }
 
 /** The example of a page that answers once more when its server is gone. */
@@ -467,8 +515,16 @@ async function offline(at: Workplace): Promise<Outcome> {
 async function types(at: Workplace): Promise<Outcome> {
   const folder = at.project('types');
   const more = "\nimport type { NibbleChatElement } from 'nibble-llm/widget';\nimport 'nibble-llm/worker';\n";
-  const use = "export const chat: NibbleChatElement | null = document.querySelector('nibble-chat');\n";
-  writeFileSync(join(folder, 'main.ts'), LINES + more + use);
+  // without the packages whose shapes these have
+  const shapes =
+    "import { createFetch } from 'nibble-llm/openai';\nimport { createNibble } from 'nibble-llm/ai-sdk';\n" +
+    "import { install } from 'nibble-llm/prompt-api';\n";
+  const use =
+    "export const chat: NibbleChatElement | null = document.querySelector('nibble-chat');\n" +
+    'export const answered: typeof fetch = createFetch(engine);\n' +
+    'export const said: Promise<unknown> = createNibble({ engine })().doGenerate({ prompt: [] });\n' +
+    'export const session: Promise<{ prompt(text: string): Promise<string> }> = install(engine).LanguageModel.create();\n';
+  writeFileSync(join(folder, 'main.ts'), LINES + more + shapes + use);
   const files = ['main.ts'];
   for (const module of ['bundler', 'node16', 'nodenext']) {
     const resolution = module === 'bundler' ? { module: 'esnext', moduleResolution: module } : { module };

@@ -106,8 +106,12 @@ export async function askPage(
   const view = page.locator('nibble-view');
   const load = view.getByRole('button', { name: /^Load/ });
   const input = view.getByLabel('Your question');
-  await load.or(input).first().waitFor();
-  if (await load.isVisible()) await load.click();
+  await input.waitFor();
+  // a model that is kept here loads by itself; of another one the size is shown first, with a button
+  for (let at = await stateOf(page); at.phase === 'idle' && !at.error; at = await stateOf(page)) {
+    if (await load.isVisible()) await load.click({ timeout: 1000 }).catch(() => {});
+    await sleep(40);
+  }
   await until(page, ({ phase }) => phase === 'ready');
   await input.fill(question);
   await input.press('Enter');
@@ -186,7 +190,8 @@ async function measureFullContext(
   const { page } = await askPage(context, `${origin}/?kv-capacity=full`, question, () => {});
   await until(page, ({ messages, phase }) => phase === 'ready' || (messages.at(-1)?.content ?? '') !== '');
   const stop = page.locator('nibble-view').getByRole('button', { name: 'Stop' });
-  if (await stop.isVisible()) await stop.click();
+  // an answer that has ended by itself has taken the button with it
+  if (await stop.isVisible()) await stop.click({ timeout: 2000 }).catch(() => {});
   const { memory } = await until(page, ({ phase, result }) => phase === 'ready' && result !== null);
   const length = tokens.toLocaleString('en');
   console.log(

@@ -1,11 +1,12 @@
 /**
- * A local server that behaves as huggingface.co does towards a browser, for tests and benches: an API that lists a
- * repository at a revision, `/{id}/resolve/{revision}/{file}` that redirects to another origin with an address signed
- * for one Range and for a short time, ETag and x-linked-* headers, CORS, gated repositories. It writes down what the
- * real one would not forgive (`complaints`), counts what it sends, and fails on demand. Not for the internet.
+ * A local server that behaves as huggingface.co does towards a browser, for tests and benches: an API that finds
+ * repositories by name and lists one at a revision, `/{id}/resolve/{revision}/{file}` that redirects to another origin
+ * with an address signed for one Range and for a short time, ETag and x-linked-* headers, CORS, gated repositories. It
+ * writes down what the real one would not forgive (`complaints`), counts what it sends, and fails on demand. Not for
+ * the internet. It is long because all of this shares one state.
  *
- * Sources: huggingface_hub 1.x (hf_api.py, utils/_http.py) for paths, fields and X-Error-Code; what signed
- * addresses forgive: docs.rs/hf-fetch-model and huggingface/datasets issue 7931.
+ * Sources: huggingface_hub 1.x (hf_api.py, utils/_http.py) and @huggingface/hub 2.4 (list-models.ts) for paths, fields
+ * and X-Error-Code; what signed addresses forgive: docs.rs/hf-fetch-model and huggingface/datasets issue 7931.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -14,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface FakeRepo {
   files: ReadonlyMap<string, Uint8Array>;
-  /** how large the listing says that files are which nobody will download */
+  /** how large files are said to be which nobody will download: beyond those that there are, their bytes are 0 */
   sizes?: Readonly<Record<string, number>>;
   /** branches and tags, each with its commit; a commit always names itself */
   revisions?: Record<string, string>;
@@ -22,6 +23,8 @@ export interface FakeRepo {
   token?: string;
   /** with `token`: the listing, too, is hidden from everybody else */
   private?: boolean;
+  /** what its card and its listing say beside the files */
+  about?: { license?: string; downloads?: number; likes?: number; tags?: string[] };
 }
 
 /** What may go wrong with one answer. */
@@ -135,6 +138,9 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     return revisions[revision] ?? (Object.values(revisions).includes(revision) ? revision : null);
   }
 
+  const sizeOf = (repo: FakeRepo | undefined, path: string) =>
+    repo?.sizes?.[path] ?? repo?.files.get(path)?.length ?? 0;
+
   function refuse(response: ServerResponse, status: number, code: string, message: string) {
     response.writeHead(status, { 'X-Error-Code': code, 'X-Error-Message': message }).end(message);
   }
@@ -192,6 +198,36 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     response.end();
   }
 
+  /** as both the list of repositories and the listing of one have it */
+  function entryOf(id: string, { token, private: hidden, about = {} }: FakeRepo) {
+    const { license, downloads = 0, likes = 0, tags = [] } = about;
+    const card = license ? { cardData: { license } } : {};
+    const all = license ? [...tags, `license:${license}`] : tags;
+    return {
+      id,
+      modelId: id,
+      private: false,
+      gated: token && !hidden ? 'manual' : false,
+      downloads,
+      likes,
+      tags: all,
+      ...card,
+    };
+  }
+
+  /** What is public and has every word in its name, the most downloaded first. */
+  function answerSearch(request: IncomingMessage, response: ServerResponse, query: URLSearchParams) {
+    const search = query.get('search') ?? '';
+    requests.push(`search ${search}`);
+    const fault = options.fault?.({ at: 'api', id: '', path: search, start: 0, end: 0, number: ++number }) ?? null;
+    if (spoil(fault, request, response)) return;
+    const has = (id: string) => id.toLowerCase().includes(search.toLowerCase());
+    const found = Object.entries(options.repos).filter(([id, repo]) => has(id) && !repo.private);
+    const entries = found.map(([id, repo]) => entryOf(id, repo)).sort((a, b) => b.downloads - a.downloads);
+    const body = JSON.stringify(entries.slice(0, Number(query.get('limit') ?? 1000)));
+    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' }).end(body);
+  }
+
   async function answerApi(request: IncomingMessage, response: ServerResponse, id: string, revision: string) {
     const repo = options.repos[id];
     requests.push(`api ${id} ${revision}`);
@@ -208,7 +244,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
       const lfs = isLarge(rfilename) ? { lfs: { sha256, size: bytes.length, pointerSize: 134 } } : {};
       return { rfilename, size: repo.sizes?.[rfilename] ?? bytes.length, blobId: oid, ...lfs };
     });
-    const body = JSON.stringify({ id, sha, gated: repo.token && !repo.private ? 'manual' : false, siblings });
+    const body = JSON.stringify({ ...entryOf(id, repo), sha, siblings });
     response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8' }).end(body);
   }
 
@@ -220,7 +256,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
   ) {
     const repo = options.repos[id];
     const bytes = repo?.files.get(path);
-    const [start, end] = rangeOf(request.headers.range, bytes?.length ?? 0);
+    const [start, end] = rangeOf(request.headers.range, sizeOf(repo, path));
     requests.push(`resolve ${revision} ${path} ${start}-${end - 1}`);
     const fault = options.fault?.({ at: 'resolve', id, path, start, end, number: ++number }) ?? null;
     if (spoil(fault, request, response)) return;
@@ -241,10 +277,10 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     response.setHeader('X-Repo-Commit', sha);
     if (!isLarge(path)) {
       response.setHeader('ETag', `"${oid}"`);
-      return answerFile(request, response, path, bytes, fault);
+      return answerFile(request, response, path, bytes, fault, bytes.length);
     }
     response.setHeader('X-Linked-ETag', `"${sha256}"`);
-    response.setHeader('X-Linked-Size', bytes.length);
+    response.setHeader('X-Linked-Size', sizeOf(repo, path));
     const until = Date.now() + (options.signedForMs ?? 10_000);
     const range = request.headers.range ?? '';
     const query = new URLSearchParams({ id, path, range, until: String(until) });
@@ -259,7 +295,8 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     const { id = '', path = '', range = '', until } = Object.fromEntries(query);
     const bytes = options.repos[id]?.files.get(path);
     if (!bytes || signature !== sign(query.toString())) return void response.writeHead(403).end('bad signature');
-    const [start, end] = rangeOf(range, bytes.length);
+    const size = sizeOf(options.repos[id], path);
+    const [start, end] = rangeOf(range, size);
     requests.push(`cdn ${path} ${start}-${end - 1}`);
     if (request.headers.authorization) complaints.push('Authorization was sent to the other origin');
     if ((request.headers.range ?? '') !== range || Date.now() > Number(until)) {
@@ -269,7 +306,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     const fault = options.fault?.({ at: 'cdn', id, path, start, end, number: ++number }) ?? null;
     if (spoil(fault, request, response)) return;
     response.setHeader('ETag', `"${digestsOf(bytes).sha256}"`);
-    await answerFile(request, response, path, bytes, fault);
+    await answerFile(request, response, path, bytes, fault, size);
   }
 
   async function answerFile(
@@ -278,19 +315,24 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
     path: string,
     bytes: Uint8Array,
     fault: Fault | null,
+    size: number,
   ) {
     const asked = fault?.kind === 'no-range' ? undefined : request.headers.range;
-    const [start, end] = rangeOf(asked, bytes.length);
-    if (asked && start >= bytes.length) {
-      return void response.writeHead(416, { 'Content-Range': `bytes */${bytes.length}` }).end();
+    const [start, end] = rangeOf(asked, size);
+    if (asked && start >= size) {
+      return void response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
     }
     response.setHeader('Content-Type', 'application/octet-stream');
     response.setHeader('Accept-Ranges', 'bytes');
-    const said = fault?.kind === 'content-range' ? fault.value : `bytes ${start}-${end - 1}/${bytes.length}`;
+    const said = fault?.kind === 'content-range' ? fault.value : `bytes ${start}-${end - 1}/${size}`;
     if (asked) response.setHeader('Content-Range', said);
     response.writeHead(asked ? 206 : 200, { 'Content-Length': end - start });
     if (request.method === 'HEAD') return void response.end();
     let body = bytes.subarray(start, end);
+    if (end > bytes.length) {
+      body = new Uint8Array(end - start);
+      body.set(bytes.subarray(start));
+    }
     if (fault?.kind === 'flip' && fault.at >= start && fault.at < end) {
       body = body.slice();
       body[fault.at - start] ^= 1;
@@ -319,6 +361,7 @@ export async function serveFakeHub(options: FakeHubOptions): Promise<FakeHub> {
 
   async function answerHub(request: IncomingMessage, response: ServerResponse, url: URL) {
     const path = decodeURIComponent(url.pathname);
+    if (path === '/api/models') return answerSearch(request, response, url.searchParams);
     const api = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path);
     if (api) return answerApi(request, response, api[1], api[2]);
     const file = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path);

@@ -1,11 +1,12 @@
 /**
- * The engine's cache of the page's conversation, saved after answers: the next visit goes on from it. A cache is of one
- * conversation with one model, under a name of its own; when that is over, it is deleted.
+ * The engine's cache of the conversation on show, saved after answers: the next visit goes on from it. A cache is of
+ * one conversation with one model, under a name of its own; when that is over, it is deleted.
  */
+import { NibbleError } from '../errors';
 import type { GenerateResult } from '../protocol';
 import type { Talk } from '../ui/conversation/chat-engine';
 import type { ChatSession } from '../ui/conversation/session';
-import type { ConversationRecord } from './conversation-store';
+import { cacheName } from './cache-name';
 
 /** A cache that takes more bytes, or more of the room that the browser has left, is not saved. Text always is. */
 const CACHE_BYTES = 256 << 20;
@@ -16,41 +17,48 @@ const CACHE_SHARE = 0.1;
  */
 const CACHE_GROWTH = 1 / 8;
 
+/** What is kept of it beside the conversation. */
+export interface CacheRecord {
+  /** name of the saved cache; '': it has none yet */
+  cache: string;
+  /** there may be one of that name */
+  cached: boolean;
+}
+
 export interface CacheKeeper {
-  /** whether caches are to be saved now */
+  /** whether caches are to be saved now: in another visit nobody could say which model a file of this one was */
   isWanted(): boolean;
-  /** the record's names have changed: it is to be written */
+  /** the record has changed: it is to be written */
   write(): void;
-  /** resolves when what was to be written is */
-  written(): Promise<void>;
-  /** the engine's deleteSavedCache() */
-  deleteCache(name: string): Promise<void>;
+  /** a saved cache is of no use any more */
+  outdate(name: string): void;
+  /** it is in use again */
+  reuse(name: string): void;
+  /** Deletes the oldest saved cache of another conversation. @returns false: there is none */
+  makeRoom(): Promise<boolean>;
 }
 
 export class KeptCache {
   readonly #session: ChatSession;
-  readonly #record: ConversationRecord;
+  readonly #record: CacheRecord;
   readonly #keeper: CacheKeeper;
   #result: GenerateResult | null = null;
   /** the conversation with the engine, and the name that it saves under; none where it began before there was one */
   #talk: Talk | null = null;
   #talkName: string | undefined;
-  /** there may be a saved cache of this conversation */
-  #mayBeSaved: boolean;
   /** computed since the last save, and what that holds */
   #newTokens = 0;
   #savedTokens = 0;
   /** the save that is under way */
-  #save: { stop: AbortController; done: Promise<void> } | null = null;
-  /** outdated caches are being deleted */
-  #deleting = false;
+  #save: { stop: AbortController; tokens: number; done: Promise<void> } | null = null;
+  /** another one was to begin meanwhile */
+  #missed = false;
 
-  /** @param record whose `cache` and `outdated` are kept up to date */
-  constructor(session: ChatSession, record: ConversationRecord, keeper: CacheKeeper) {
+  /** @param record is kept up to date */
+  constructor(session: ChatSession, record: CacheRecord, keeper: CacheKeeper) {
     this.#session = session;
     this.#record = record;
     this.#keeper = keeper;
-    this.#mayBeSaved = record.messages.length > 0;
     this.#notice();
     if (record.cache === '') this.renew();
     else session.saved = record.cache;
@@ -81,35 +89,22 @@ export class KeptCache {
 
   /** From now on caches are saved under another name, and the old one is to be deleted. */
   renew(): void {
-    this.#save?.stop.abort();
+    this.leave();
     this.#notice();
-    if (this.#mayBeSaved) this.#record.outdated.push(this.#record.cache);
-    this.#mayBeSaved = false;
+    if (this.#record.cached) this.#keeper.outdate(this.#record.cache);
+    this.#record.cached = false;
     this.#newTokens = this.#savedTokens = 0;
-    this.#session.saved = this.#record.cache = `${this.#session.choice.name.slice(0, 99)}, ${new Date().toISOString()}`;
+    this.#session.saved = this.#record.cache = cacheName(this.#session.choice);
   }
 
-  /** That may wait for other tabs, which what is said does not. What fails is tried again after the next write. */
-  async deleteOutdated(): Promise<void> {
-    if (this.#deleting) return;
-    this.#deleting = true;
-    try {
-      while (this.#record.outdated.length > 0) {
-        // even where there was no room to write: this makes some
-        await this.#keeper.written();
-        await this.#save?.done;
-        // one of them may be in use again
-        const name = this.#record.outdated[0];
-        if (name === undefined) break;
-        await this.#keeper.deleteCache(name);
-        this.#record.outdated = this.#record.outdated.filter((other) => other !== name);
-        this.#keeper.write();
-      }
-    } catch {
-      // its name stays on record
-    } finally {
-      this.#deleting = false;
-    }
+  /** Another conversation is shown from now on, or this one is over. */
+  leave(): void {
+    this.#save?.stop.abort();
+  }
+
+  /** resolves when no save is under way */
+  get settled(): Promise<void> {
+    return this.#save?.done ?? Promise.resolve();
   }
 
   /** A conversation with the engine has the name that it began with, whatever name the next one gets. */
@@ -129,9 +124,20 @@ export class KeptCache {
 
   /** Back to the name of a conversation that began before the person did not want it kept, and then did again. */
   #rename(name: string): void {
-    this.#record.outdated = this.#record.outdated.filter((other) => other !== name);
+    this.#keeper.reuse(name);
     this.#session.saved = this.#record.cache = name;
-    this.#keeper.write();
+  }
+
+  /** Whether there is room for a cache of that many bytes; the oldest of other conversations give way. */
+  async #hasRoom(bytes: number, signal: AbortSignal): Promise<boolean> {
+    if (bytes > CACHE_BYTES) return false;
+    while (!signal.aborted) {
+      // a browser that does not tell its room (WebKitGTK) refuses what it has none for
+      const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
+      if (bytes <= CACHE_SHARE * (quota - usage)) return !signal.aborted;
+      if (!(await this.#keeper.makeRoom())) return false;
+    }
+    return false;
   }
 
   /**
@@ -139,21 +145,33 @@ export class KeptCache {
    */
   #saveNow(): void {
     const { talk, phase, memory } = this.#session;
-    if (!talk || !memory || phase !== 'ready' || this.#save || !this.#keeper.isWanted()) return;
-    // in another visit nobody could say which model it is
-    if (!this.#record.named) return;
+    if (!talk || !memory || phase !== 'ready' || !this.#keeper.isWanted()) return;
+    if (this.#save) {
+      this.#missed = this.#newTokens > this.#save.tokens;
+      return;
+    }
     this.#notice();
     const name = this.#talkName!;
     const stop = new AbortController();
     const { signal } = stop;
     const tokens = this.#newTokens;
+    const trySave = async (): Promise<{ tokens: number }> => {
+      try {
+        return await talk.save({ signal });
+      } catch (error) {
+        const isFull = error instanceof NibbleError && error.code === 'quota-exceeded';
+        if (!isFull || signal.aborted || !(await this.#keeper.makeRoom())) throw error;
+        return trySave();
+      }
+    };
     const save = async () => {
-      // a browser that does not tell its room (WebKitGTK) refuses what it has none for
-      const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
-      if (signal.aborted || memory.kv > Math.min(CACHE_BYTES, CACHE_SHARE * (quota - usage))) return;
-      this.#mayBeSaved = true;
+      if (!(await this.#hasRoom(memory.kv, signal))) return;
       if (name !== this.#record.cache) this.#rename(name);
-      const saved = await talk.save({ signal });
+      if (!this.#record.cached) {
+        this.#record.cached = true;
+        this.#keeper.write();
+      }
+      const saved = await trySave();
       if (signal.aborted) return;
       this.#savedTokens = saved.tokens;
       this.#newTokens -= tokens;
@@ -162,7 +180,10 @@ export class KeptCache {
       .catch(() => {})
       .finally(() => {
         this.#save = null;
+        if (!this.#missed) return;
+        this.#missed = false;
+        this.answered();
       });
-    this.#save = { stop, done };
+    this.#save = { stop, tokens, done };
   }
 }

@@ -3,9 +3,12 @@ import { clear, createStore, get, set } from 'idb-keyval';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NibbleError } from '../errors';
 import { ChatSession } from '../ui/conversation/session';
+import { newId, wayOf } from '../ui/conversation/thread';
 import type { ModelChoice } from '../ui/models/model-choice';
 import { pageFolder } from '../ui/remember';
 import { FakeEngine, fakeLoad } from '../ui/test/fake-engine';
+import type { Conversation } from './conversations/conversation';
+import { ConversationStore } from './conversations/store';
 import { KeptChat } from './kept-chat';
 
 const store = createStore('nibble-chat', 'keyval');
@@ -13,7 +16,7 @@ const HELLO = { role: 'user', content: 'Hi' };
 const ANSWER = { role: 'assistant', content: 'Hello there.' };
 const OTHER: ModelChoice = { model: 'org/other', name: 'other', revision: 'v2', token: 'hf_x' };
 
-let key = '';
+let here = '';
 let deleted: string[] = [];
 /** awaited by every deletion */
 let deletable: Promise<void> = Promise.resolve();
@@ -24,13 +27,31 @@ const deleteCache = async (name: string) => {
 
 const keyOf = (address: string) => `${pageFolder()} ${address}`;
 
-/** What is kept under this test's key. */
-const kept = () =>
-  get<{ messages: object[]; cut?: object | null; named?: object; cache: string; outdated: string[] }>(key, store);
+/** The conversation that was held last at an address. */
+async function conversationAt(address: string): Promise<Conversation | undefined> {
+  const all = new ConversationStore();
+  const entry = (await all.list()).find((one) => one.address === address);
+  return entry && all.read(entry.id);
+}
+
+/** What is kept at this test's address, its last way in short, and the caches that are still to be deleted. */
+async function kept() {
+  const conversation = await conversationAt(here);
+  if (!conversation) return undefined;
+  const way = wayOf(conversation.thread);
+  const messages = way.map(({ message }) => message);
+  return { ...conversation, messages, cut: way.at(-1)?.cut ?? null };
+}
+
+const outdated = () => new ConversationStore().outdated();
+
+/** The same at another address, as this page holds the claim to the first. */
+const atAddress = (conversation: Conversation, address: string) =>
+  new ConversationStore().add([{ ...conversation, id: newId(), address }]);
 
 /** A page that was opened at an address: each has a lock that only the end of the page frees. */
 async function open(address: string, engine = new FakeEngine()) {
-  key = keyOf(address);
+  here = address;
   const chat = await KeptChat.open(address, deleteCache);
   const { model = 'm', ...access } = chat.model ?? {};
   const session = new ChatSession(fakeLoad(engine), {
@@ -43,7 +64,7 @@ async function open(address: string, engine = new FakeEngine()) {
   return { chat, session, engine };
 }
 
-/** What the last visit would have left. */
+/** What the last visit of a page of before December 2026 would have left. */
 async function left(address: string, record: object, under = keyOf(address)) {
   await set(under, { messages: [HELLO, ANSWER], named: { model: 'm' }, cache: 'then', outdated: [], ...record }, store);
 }
@@ -81,11 +102,11 @@ describe('what is said', () => {
     await first.session.change({ ...OTHER, options: { maxContext: 99 } }, null);
     await first.session.ask('Hi');
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
-    const record = await kept();
+    const record = await conversationAt('again');
     expect(record!.named).toEqual({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
     expect(JSON.stringify(record)).not.toContain('hf_x');
     // another address, as this page holds the lock of the first
-    await set(keyOf('again, later'), record, store);
+    await atAddress(record!, 'again, later');
     const later = await open('again, later');
     expect(later.session.messages).toEqual([HELLO, ANSWER]);
     expect(later.session.choice).toMatchObject({ model: 'org/other', revision: 'v2', options: { maxContext: 99 } });
@@ -94,20 +115,29 @@ describe('what is said', () => {
     expect(later.engine.names).toEqual([record!.cache]);
   });
 
-  test('is forgotten with a new chat, and its cache with it', async () => {
-    await left('forgotten', {});
-    let free = () => {};
-    deletable = new Promise((resolve) => (free = resolve));
-    const { session, engine } = await open('forgotten');
+  test('stays after “New chat”, with its cache, until it is deleted, and its cache with it', async () => {
+    await left('stays', {});
+    const { chat, session, engine } = await open('stays');
+    const { id } = chat;
     session.newChat();
-    await vi.waitFor(async () => expect(await kept()).toMatchObject({ messages: [], outdated: ['then'] }));
-    // a page that is loaded again before the cache is deleted goes on with nothing
-    expect(await kept()).not.toHaveProperty('named');
-    free();
-    await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['then']]));
+    expect([chat.id, session.messages]).toEqual([null, []]);
     await session.ask('Hi');
+    await vi.waitFor(async () => expect(await chat.store.list()).toHaveLength(2));
     expect(engine.names).toHaveLength(1);
     expect(engine.names[0]).not.toBe('then');
+    await chat.openConversation(id!);
+    expect([chat.id, session.messages, session.saved]).toEqual([id, [HELLO, ANSWER], 'then']);
+    expect(deleted).toEqual([]);
+    let free = () => {};
+    deletable = new Promise((resolve) => (free = resolve));
+    await chat.store.remove(id!);
+    expect([chat.id, session.messages]).toEqual([null, []]);
+    // a page that is loaded again before the cache is deleted takes care of it
+    expect(await outdated()).toEqual(['then']);
+    void chat.deleteOutdated();
+    free();
+    await vi.waitFor(async () => expect([deleted, await outdated()]).toEqual([['then'], []]));
+    expect(await chat.store.list()).toHaveLength(1);
   });
 
   test('of a cache that could not be deleted the next visit takes care', async () => {
@@ -121,6 +151,7 @@ describe('what is said', () => {
     const { chat, session, engine } = await open('unwanted');
     chat.keep(false);
     await vi.waitFor(async () => expect([await kept(), deleted]).toEqual([undefined, ['then']]));
+    expect(await outdated()).toEqual([]);
     await session.ask('More');
     const next = await open('unwanted, later');
     expect(next.chat.on).toBe(false);
@@ -140,20 +171,59 @@ describe('what is said', () => {
     await vi.waitFor(async () => expect(await kept()).toBeUndefined());
   });
 
-  test('in a second tab goes with it, and leaves the first one alone', async () => {
+  test('in a second tab is a conversation of its own, and leaves that of the first one alone', async () => {
     const first = await open('tabs');
     await first.session.ask('Hi');
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
-    const record = await kept();
+    const { id } = first.chat;
     const second = await open('tabs');
-    expect([second.chat.place, second.session.messages]).toEqual(['elsewhere', []]);
+    expect([second.chat.place, second.session.messages]).toEqual(['here', []]);
     await second.session.ask('Other');
     second.session.newChat();
     await first.session.ask('More');
-    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
-    expect((await kept())?.cache).toBe(record?.cache);
+    const lengths = async () =>
+      (await Promise.all((await first.chat.store.list()).map((one) => first.chat.store.read(one.id)))).map((one) => [
+        one!.id === id,
+        one!.thread.turns.length,
+      ]);
+    await vi.waitFor(async () =>
+      expect(await lengths()).toEqual([
+        [true, 4],
+        [false, 2],
+      ]),
+    );
     await settled();
-    expect([second.engine.saves, deleted]).toEqual([[], []]);
+    expect(deleted).toEqual([]);
+  });
+
+  test('is read only in a second tab, which follows it, until the first one hands it over or closes', async () => {
+    const first = await open('handed');
+    await first.session.ask('Hi');
+    await vi.waitFor(() => expect(first.chat.id).not.toBe(null));
+    const second = await open('handed');
+    await second.chat.openConversation(first.chat.id!);
+    expect([second.chat.place, second.chat.readOnly, second.session.messages]).toEqual([
+      'elsewhere',
+      true,
+      [HELLO, ANSWER],
+    ]);
+    await first.session.ask('More');
+    await vi.waitFor(() => expect(second.session.messages).toHaveLength(4));
+    // whatever is said there is not written
+    await second.session.ask('Never');
+    await settled();
+    expect((await kept())?.messages).toHaveLength(4);
+    second.chat.takeOver();
+    await vi.waitFor(() => expect([first.chat.place, second.chat.place]).toEqual(['elsewhere', 'here']));
+    expect(second.session.messages).toHaveLength(4);
+    await second.session.ask('And?');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(6));
+    await vi.waitFor(() => expect(first.session.messages).toHaveLength(6));
+    // it closes
+    second.chat.newChat();
+    await vi.waitFor(() => expect(first.chat.place).toBe('here'));
+    await first.session.ask('Back');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(8));
   });
 
   test('is no less answered where the browser stores nothing', async () => {
@@ -177,7 +247,7 @@ describe('an answer that was cut', () => {
     engine.finish = 'length';
     await session.ask('Hi');
     await vi.waitFor(async () => expect(await kept()).toMatchObject({ cut: { finish: 'length', ids: [1, 2] } }));
-    await set(keyOf('cut, later'), await kept(), store);
+    await atAddress((await conversationAt('cut'))!, 'cut, later');
     const later = await open('cut, later');
     expect(later.session.cut).toEqual({ finish: 'length', ids: [1, 2] });
     await later.session.continue();
@@ -209,13 +279,18 @@ describe('an answer that was cut', () => {
     await vi.waitFor(async () => expect((await kept())?.cut).toBeNull());
   });
 
-  test('of a new chat that is undone is kept again', async () => {
-    const { session } = await open('undone');
+  test('of a new chat that is undone goes on where it was', async () => {
+    const { chat, session } = await open('undone');
     await session.ask('Hi');
-    session.newChat();
-    await vi.waitFor(async () => expect(await kept()).toBeUndefined());
-    session.undoNewChat();
     await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    const { id } = chat;
+    session.newChat();
+    expect(chat.id).toBe(null);
+    session.undoNewChat();
+    expect([chat.id, session.messages]).toEqual([id, [HELLO, ANSWER]]);
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect(await chat.store.list()).toHaveLength(1);
   });
 });
 
@@ -238,7 +313,7 @@ describe('another page of the same origin', () => {
     second.chat.keep(false);
     await second.session.ask('Other');
     document.querySelector('base')!.remove();
-    expect((await get<{ messages: object[] }>(keyOf('two pages'), store))?.messages).toEqual([HELLO, ANSWER]);
+    expect((await kept())?.messages).toEqual([HELLO, ANSWER]);
     expect((await open('two pages, later')).chat.on).toBe(true);
   });
 
@@ -323,19 +398,29 @@ describe('a question that was left without an answer', () => {
 });
 
 test('what a later version keeps is left as it is, whatever is said', async () => {
-  await left('later', { format: 2, messages: 'of another kind', cache: 'later' });
+  await left('later', { format: 3, messages: 'of another kind', cache: 'later' });
   const before = await get(keyOf('later'), store);
+  const now = new ConversationStore();
   const { chat, session } = await open('later');
-  expect([session.messages, chat.place]).toEqual([[], 'later']);
+  expect([session.messages, chat.place]).toEqual([[], 'here']);
   await session.ask('More');
+  await vi.waitFor(() => expect(chat.id).not.toBe(null));
+  const { id } = chat;
   session.newChat();
+  // one of the list is shown as far as it is understood
+  await now.add([{ ...(await now.read(id!))!, format: 3, id: 'of-later', title: 'Of later' }]);
+  await chat.openConversation('of-later');
+  expect([chat.place, chat.readOnly, session.messages.length]).toEqual(['later', true, 2]);
+  const entry = await now.entry('of-later');
+  await session.ask('Even more');
   chat.keep(false);
   await settled();
-  expect(await kept()).toEqual(before);
+  expect(await get(keyOf('later'), store)).toEqual(before);
+  expect([await now.entry('of-later'), (await now.read('of-later'))!.thread.turns.length]).toEqual([entry, 2]);
   expect(deleted).not.toContain('later');
 });
 
-test('what could not be read stays as it is until something is said', async () => {
+test('what could not be read stays as it is, whatever is said', async () => {
   await left('unread', {});
   const read = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
     throw new DOMException('not now', 'UnknownError');
@@ -345,10 +430,118 @@ test('what could not be read stays as it is until something is said', async () =
   expect([session.messages, chat.place]).toEqual([[], 'nowhere']);
   session.newChat();
   await settled();
-  expect(await kept()).toMatchObject({ messages: [HELLO, ANSWER], cache: 'then' });
+  expect(await get(keyOf('unread'), store)).toMatchObject({ messages: [HELLO, ANSWER], cache: 'then' });
   await session.ask('More');
   await vi.waitFor(async () => expect((await kept())?.messages).toEqual([{ ...HELLO, content: 'More' }, ANSWER]));
   expect(chat.place).toBe('here');
+});
+
+describe('a storage that is full', () => {
+  /** Three conversations with saved caches, the oldest first. */
+  async function withCaches(address: string) {
+    const { chat, session } = await open(`${address}, before`);
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(chat.id).not.toBe(null));
+    await chat.written;
+    const one = (await chat.store.read(chat.id!))!;
+    const caches = ['oldest', 'older', 'old'];
+    await chat.store.add(
+      caches.map((cache, index) => ({ ...one, id: cache, cache, cached: true, updated: index + 1 })),
+    );
+    return chat.store;
+  }
+
+  test('in the middle of a save makes the oldest caches give way, and loses nothing', async () => {
+    const all = await withCaches('full');
+    const { put } = IDBObjectStore.prototype;
+    const { chat, session } = await open('full');
+    await session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    const full = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+      this: IDBObjectStore,
+      value,
+      name,
+    ) {
+      const isBody = Array.isArray(name) && name[1] === 'body';
+      // the second of two requests is the one that there is no room for
+      if (!isBody && deleted.length < 2) throw new DOMException('full', 'QuotaExceededError');
+      return put.call(this, value, name);
+    });
+    await session.ask('More');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
+    expect([chat.place, deleted]).toEqual(['here', ['oldest', 'older']]);
+    full.mockRestore();
+    expect((await all.read('oldest'))?.thread.turns).toHaveLength(2);
+  });
+
+  test('that stays full keeps what was there before, says so, and the chat goes on', async () => {
+    const { chat, session } = await open('stays full');
+    await session.ask('Hi');
+    await vi.waitFor(async () => expect((await kept())?.messages).toEqual([HELLO, ANSWER]));
+    await chat.written;
+    const { put } = IDBObjectStore.prototype;
+    const full = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (
+      this: IDBObjectStore,
+      value,
+      name,
+    ) {
+      if (Array.isArray(name) && name[1] === 'entry') throw new DOMException('full', 'QuotaExceededError');
+      return put.call(this, value, name);
+    });
+    await session.ask('More');
+    await vi.waitFor(() => expect(chat.place).toBe('nowhere'));
+    expect([(await kept())?.messages, session.messages.length]).toEqual([[HELLO, ANSWER], 4]);
+    full.mockRestore();
+    await session.ask('And?');
+    await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(6));
+    expect(chat.place).toBe('here');
+  });
+
+  test('has room for the cache of this conversation when those of the oldest are gone', async () => {
+    await withCaches('room');
+    const { session, engine } = await open('room');
+    vi.spyOn(navigator.storage, 'estimate').mockImplementation(async () => ({
+      quota: 1e8,
+      usage: 9e7 - deleted.length * 3e7,
+    }));
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
+    expect(deleted).toEqual(['oldest', 'older']);
+  });
+});
+
+describe('the model of a conversation', () => {
+  test('is kept with it, and another one that is loaded goes on only when it is asked', async () => {
+    const { chat, session, engine } = await open('two models');
+    session.settings = { system: 'Be brief', temperature: 0.3 };
+    await session.ask('Hi');
+    await vi.waitFor(() => expect(chat.id).not.toBe(null));
+    const { id } = chat;
+    chat.newChat();
+    expect(session.settings).toEqual({});
+    await session.change(OTHER, null);
+    await chat.openConversation(id!);
+    expect([chat.otherModel?.model, session.settings]).toEqual(['m', { system: 'Be brief', temperature: 0.3 }]);
+    await chat.written;
+    expect((await chat.store.entry(id!))?.named).toMatchObject({ model: 'm' });
+    await session.ask('More');
+    expect(engine.asked.at(-1)![0]).toEqual({ role: 'system', content: 'Be brief' });
+    await vi.waitFor(async () => expect((await chat.store.entry(id!))?.named).toMatchObject({ model: 'org/other' }));
+    expect(chat.otherModel).toBe(null);
+  });
+
+  test('a temporary chat and its draft are written nowhere, and a draft is otherwise', async () => {
+    const { chat, session, engine } = await open('temporary');
+    chat.newChat(true);
+    await session.ask('Hi');
+    await chat.keepDraft({ text: 'secret', attached: [] });
+    await settled();
+    expect([chat.temporary, await kept(), engine.names, engine.saves]).toEqual([true, undefined, [undefined], []]);
+    chat.newChat();
+    expect([chat.temporary, chat.draft.text]).toEqual([false, '']);
+    await chat.keepDraft({ text: 'not yet', attached: [] });
+    expect((await open('temporary, later')).chat.draft.text).toBe('not yet');
+  });
 });
 
 describe('the cache', () => {
@@ -359,9 +552,9 @@ describe('the cache', () => {
     const { session } = await open('waits');
     await session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.messages).toHaveLength(4));
-    expect([await kept(), deleted]).toMatchObject([{ cache: 'then', outdated: ['before'] }, []]);
+    expect([await kept(), await outdated(), deleted]).toMatchObject([{ cache: 'then' }, ['before'], []]);
     go();
-    await vi.waitFor(async () => expect([(await kept())?.outdated, deleted]).toEqual([[], ['before']]));
+    await vi.waitFor(async () => expect([await outdated(), deleted]).toEqual([[], ['before']]));
   });
 
   test('that is outdated is deleted also where there is no room to write', async () => {
@@ -374,7 +567,8 @@ describe('the cache', () => {
     await vi.waitFor(() => expect(deleted).toEqual(['before']));
     put.mockRestore();
     await session.ask('More');
-    await vi.waitFor(async () => expect(await kept()).toMatchObject({ outdated: [], messages: { length: 4 } }));
+    await vi.waitFor(async () => expect(await kept()).toMatchObject({ messages: { length: 4 } }));
+    expect(await outdated()).toEqual([]);
     expect(chat.place).toBe('here');
   });
 
@@ -398,7 +592,7 @@ describe('the cache', () => {
   });
 
   test('of what was asked before this was here is not saved, and what comes next is', async () => {
-    key = keyOf('early');
+    here = 'early';
     const engine = new FakeEngine();
     const session = new ChatSession(fakeLoad(engine), { choice: { model: 'm', name: 'm' }, engine: {}, sampling: {} });
     await session.load();
@@ -442,13 +636,13 @@ describe('the cache', () => {
   });
 
   test('of a conversation that is over is deleted after its save has ended', async () => {
-    const { session, engine } = await open('over');
+    const { chat, session, engine } = await open('over');
     let save = () => {};
     engine.saving = () => new Promise((resolve) => (save = resolve));
     await session.ask('Hi');
     await vi.waitFor(() => expect(engine.saves).toHaveLength(1));
-    session.newChat();
-    await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
+    chat.keep(false);
+    await vi.waitFor(async () => expect(await outdated()).toEqual(engine.names));
     expect(deleted).toEqual([]);
     save();
     await vi.waitFor(() => expect(deleted).toEqual(engine.names));
@@ -465,7 +659,9 @@ describe('the cache', () => {
     chat.keep(true);
     await session.ask('More');
     await vi.waitFor(async () => expect((await kept())?.cache).toBe(engine.names[0]));
-    session.newChat();
+    await vi.waitFor(async () => expect((await kept())?.cached).toBe(true));
+    await chat.store.remove(chat.id!);
+    await chat.deleteOutdated();
     await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
   });
 
@@ -480,7 +676,7 @@ describe('the cache', () => {
     engine.saving = () => new Promise((resolve) => (save = resolve));
     await session.ask('More');
     await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
-    session.newChat();
+    chat.keep(false);
     save();
     await vi.waitFor(() => expect(deleted).toEqual([engine.names[0], engine.names[0]]));
     await vi.waitFor(async () => expect(await kept()).toBeUndefined());
@@ -493,13 +689,13 @@ describe('the cache', () => {
     deletable = Promise.reject(new NibbleError('storage-unavailable', 'There is no storage.'));
     deletable.catch(() => {});
     chat.keep(false);
-    await vi.waitFor(async () => expect((await kept())?.outdated).toEqual(engine.names));
+    await vi.waitFor(async () => expect(await outdated()).toEqual(engine.names));
     chat.keep(true);
     await session.ask('More');
     await vi.waitFor(() => expect(engine.saves).toHaveLength(2));
     deletable = Promise.resolve();
     await session.ask('More');
-    await vi.waitFor(async () => expect(await kept()).toMatchObject({ cache: engine.names[0], outdated: [] }));
+    await vi.waitFor(async () => expect([(await kept())?.cache, await outdated()]).toEqual([engine.names[0], []]));
     expect(deleted).toEqual([]);
   });
 

@@ -1,18 +1,23 @@
-import { css, html, LitElement } from 'lit';
+import { css, html } from 'lit';
 import { property } from 'lit/decorators.js';
 import { defineElement } from '../ui/define-element';
+import { SpokenElement } from '../ui/spoken-element';
 import { theme } from '../ui/theme';
+import { EN_MODELS } from '../ui/words/en-models';
+import { teach } from '../ui/words/words';
 import type { KeptChat } from './kept-chat';
 
+teach(EN_MODELS);
+
 const WHERE = {
-  here: 'It is here again when you come back. It stays on this device, and “New chat” deletes it.',
-  elsewhere: 'Another tab of this page keeps its conversation. What is said in this one goes with it.',
-  later: 'A later version of this page keeps its conversation here. What is said in this one goes with it.',
-  nowhere: 'This browser has no room for it, or stores nothing for this page: it goes with this tab.',
-};
+  here: 'keptHere',
+  elsewhere: 'keptElsewhere',
+  later: 'keptLater',
+  nowhere: 'keptNowhere',
+} as const;
 
 /** Whether the conversation is kept, said and chosen. */
-export class KeptSetting extends LitElement {
+export class KeptSetting extends SpokenElement {
   @property({ attribute: false }) kept!: KeptChat;
 
   static override styles = [
@@ -53,12 +58,12 @@ export class KeptSetting extends LitElement {
   override render() {
     const { on, place } = this.kept;
     const others = place === 'elsewhere' || place === 'later';
-    return html`<h3>This conversation</h3>
+    return html`<h3>${this.say('keptTitle')}</h3>
       <label>
         <input type="checkbox" .checked=${on} ?disabled=${others} @change=${this.#choose} />
-        Keep it in this browser
+        ${this.say('keepIt')}
       </label>
-      <p class="muted">${on || others ? WHERE[place] : 'It goes with this tab.'}</p>`;
+      <p class="muted">${this.say(on || others ? WHERE[place] : 'keptGoes')}</p>`;
   }
 }
 

@@ -18,16 +18,26 @@ import {
 import { asNibbleError, NibbleError } from '../errors';
 import type { EngineOptions, SamplingOptions } from '../protocol';
 import { registerServiceWorker } from '../pwa/register';
+import { sharedLoad } from '../tabs/shared-load';
+import { sendFiles } from '../ui/attachments/send-files';
+import type { LoadEngine } from '../ui/conversation/chat-engine';
+import { isSaid } from '../ui/conversation/cut';
 import { previewModel } from '../ui/conversation/preview';
 import { ChatSession } from '../ui/conversation/session';
 import { rememberedBudget } from '../ui/memory/budget';
 import { chooseByName, type ModelChoice } from '../ui/models/model-choice';
 import type { ModelLibrary } from '../ui/models/model-library';
 import { describeUnknown, OPTION_NAMES, parseModel, parseOptions } from '../ui/options';
-import type { NamedModel } from './conversation-store';
+import { applyPreferences } from '../ui/settings/apply-preferences';
+import { preferences } from '../ui/settings/preferences';
+import { appLater, hearInstallOffer } from './app-later';
+import { cacheName } from './cache-name';
+import type { NamedModel } from './conversations/conversation';
 import type { KeptChat } from './kept-chat';
 import type { ChatPage } from './page';
 import './page';
+import { commandAnswers, preferIn, registerPageCommands } from './page-commands';
+import { takeOpening, wantedConversation, wantsTemporary } from './routes';
 import { DEFAULT_MODEL } from './starters';
 
 const hub = document.querySelector<HTMLMetaElement>('meta[name=nibble-hub]')?.content;
@@ -64,6 +74,7 @@ function readQuery(): Asked {
     standard,
     hub,
     inspect: openInspection,
+    keep: async (...asked) => (await import('../engine/keep-model')).keepModel(...asked),
     stored: storedModels,
     verify: verifyStored,
     remove: deleteStored,
@@ -85,7 +96,7 @@ function readQuery(): Asked {
  */
 const isServed = (model: ModelInput) => typeof model === 'string' && /^https?:.*(?<!\.gguf)$/.test(model);
 
-/** Whether an earlier visit may have kept a conversation. At a first one the code for it comes after the weights. */
+/** Whether an earlier visit may have kept a conversation. */
 async function hasTalked(): Promise<boolean> {
   try {
     return (await indexedDB.databases()).some(({ name }) => name === 'nibble-chat');
@@ -106,31 +117,65 @@ function chooseKept({ model, revision, options }: NamedModel, said: EngineOption
 /** The chat works without it, too: in old browsers, or where a file of an older version is gone. */
 async function openKept(address: string): Promise<KeptChat | null> {
   try {
-    const { KeptChat } = await import('./kept-chat');
-    return await KeptChat.open(address, deleteSavedCache);
+    const { KeptChat } = await import('./kept-conversations');
+    return await KeptChat.open(address, deleteSavedCache, wantedConversation());
   } catch {
     return null;
   }
 }
 
+const loadShared = sharedLoad(load);
+
+/** A server, where the person chose one; or the model, on this device. */
+const loadAnswerer: LoadEngine = async (model, { server, ...options }) =>
+  server ? (await import('./server-engine')).connectServer(server) : loadShared(model, options);
+
+/** At a first visit, what keeps conversations comes once the first answer has begun, which nothing delays. */
+function keepLater(page: ChatPage, session: ChatSession, keep: () => Promise<KeptChat | null>): void {
+  let kept: Promise<KeptChat | null> | undefined;
+  page.keep = () => {
+    kept ??= keep();
+    return kept;
+  };
+  // its cache is saved under this name then
+  session.saved = cacheName(session.choice);
+  session.addEventListener('thread', () => {
+    const last = session.messages.at(-1);
+    if (last?.role === 'assistant' && isSaid(last)) void page.keep?.();
+  });
+}
+
 async function start() {
   const page = document.querySelector<ChatPage>('nibble-page')!;
+  const shared = takeOpening();
   const { choice, engine, said, sampling, address, library, error } = readQuery();
   const keeps = !error && engine.storage !== 'none';
-  const kept = keeps && (await hasTalked()) ? await openKept(address) : null;
+  const kept = keeps && (wantedConversation() !== undefined || (await hasTalked())) ? await openKept(address) : null;
   const last = kept?.model;
   // a model that the address bar names is the one that is meant
   const goesOn = last && (last.model === address || !new URLSearchParams(location.search).has('model'));
-  const session = new ChatSession(load, { choice: goesOn ? chooseKept(last, said) : choice, engine, sampling });
-  kept?.attach(session);
-  Object.assign(page, { session, library, kept });
-  if (keeps && !kept) {
-    const keep = async () => {
-      page.kept = await openKept(address);
-      page.kept?.attach(session);
-    };
-    session.addEventListener('ready', keep, { once: true });
-  }
+  const session = new ChatSession(loadAnswerer, {
+    choice: goesOn ? chooseKept(last, said) : choice,
+    engine,
+    sampling,
+  });
+  preferIn(session);
+  sendFiles(session);
+  const attach = async (chat: KeptChat | null) => {
+    if (!chat) return null;
+    const { followAddress } = await import('./kept-conversations');
+    chat.defaults = () => preferences.get('conversation');
+    chat.attach(session);
+    followAddress(chat);
+    page.choose = (model) => chooseKept(model, said);
+    page.kept = chat;
+    return chat;
+  };
+  await attach(kept);
+  Object.assign(page, { session, library });
+  commandAnswers(page, session);
+  appLater(page, session, shared);
+  if (keeps && !kept && !wantsTemporary()) keepLater(page, session, async () => attach(await openKept(address)));
   if (error) return session.report(error);
   const preview = await previewModel(session.choice, isStored);
   // the person may have chosen another model meanwhile
@@ -140,6 +185,9 @@ async function start() {
   else if (isServed(session.choice.model)) await page.showCost(session.choice);
 }
 
+hearInstallOffer();
+applyPreferences();
+registerPageCommands(document.querySelector<ChatPage>('nibble-page')!);
 void start();
 
 if (import.meta.env.PROD) {

@@ -1,9 +1,15 @@
-import { css, html, LitElement, nothing } from 'lit';
+/**
+ * The chat page: what this is in one sentence, conversations, and the models to have them with. It is long because it
+ * says which part of the page stands where, and styles that.
+ */
+import { css, html, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import type { Inspection } from '../engine';
 import type { NibbleError } from '../errors';
 import { rememberBudget } from '../ui/memory/budget';
 import '../ui/conversation/chat-view';
+import type { Draft } from '../ui/composer/draft';
+import type { ChatView } from '../ui/conversation/chat-view';
 import { defineElement } from '../ui/define-element';
 import '../ui/models/drop-target';
 import type { ChatSession } from '../ui/conversation/session';
@@ -11,48 +17,123 @@ import type { ChosenOptions } from '../ui/memory/memory-words';
 import type { ModelChoice } from '../ui/models/model-choice';
 import type { ModelLibrary } from '../ui/models/model-library';
 import type { ModelsDialog } from '../ui/models/models-dialog';
+import { SpokenElement } from '../ui/spoken-element';
 import { theme } from '../ui/theme';
-import type { KeptChat } from './kept-chat';
-import './kept-setting';
+import { COMPOSER_TOOLS } from './composer-tools';
+import './frame';
+import type { ConversationList } from './conversations/sidebar';
+import type { PageFrame } from './frame';
+import type { KeptChat, NamedModel } from './kept-chat';
+import { openMenu, openSettings } from './page-commands';
 import { STARTERS } from './starters';
+import './top-bar';
 
-/** The chat page: what this is in one sentence, one conversation, and the models to have it with. */
-export class ChatPage extends LitElement {
+const GHOST = html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M5 20V11a7 7 0 0 1 14 0v9l-2.4-2-2.3 2-2.3-2-2.3 2-2.3-2zM9.5 11v.1M14.5 11v.1" /></svg>`;
+const PENCIL = html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 5H5v14h14v-7M18 3l3 3-9 9H9v-3z" /></svg>`;
+
+const GEAR = html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 7h9m5 0h2M4 17h2m5 0h9M13 7a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0zM6 17a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0z" /></svg>`;
+
+/** The chat page. */
+export class ChatPage extends SpokenElement {
   @property({ attribute: false }) session: ChatSession | null = null;
   @property({ attribute: false }) library: ModelLibrary | null = null;
   /** what keeps the conversation; null: nothing does */
   @property({ attribute: false }) kept: KeptChat | null = null;
+  /** begins to keep what is said, where that waits for the first answer */
+  @property({ attribute: false }) keep: (() => Promise<KeptChat | null>) | null = null;
+  /** what loads a conversation's model again */
+  @property({ attribute: false }) choose: ((model: NamedModel) => ModelChoice) | null = null;
+  /** one line above the composer, about the page as an app */
+  @property({ attribute: false }) notice: HTMLElement | null = null;
   /** reloads into a newer version of the page, when there is one */
   @property({ attribute: false }) newVersion: (() => void) | null = null;
   @state() private talking = false;
+  /** there are conversations, and the code of their list is here */
+  @state() private listed = false;
   /** of the model that the page offers, and that model */
   @state() private offered: { inspection: Inspection; model: ModelChoice['model'] } | null = null;
   /** the person has moved the memory limit, and has not loaded anything under it yet */
   #limited = false;
   @query('nibble-models') private dialog!: ModelsDialog;
+  @query('nibble-frame') private frame!: PageFrame;
+  @query('nibble-view') private view!: ChatView | null;
 
   static override styles = [
     theme,
     css`
       :host {
-        display: flex;
-        flex-direction: column;
-        height: 100dvh;
-        max-width: 46rem;
-        margin: 0 auto;
-        padding: 0 max(1.25rem, env(safe-area-inset-left)) max(1rem, env(safe-area-inset-bottom));
+        display: block;
       }
-      header {
+      .bar {
         display: flex;
         align-items: center;
         gap: 1rem;
-        min-height: 4rem;
+      }
+      .column {
+        display: flex;
+        flex-direction: column;
+        min-height: 0;
+        gap: 0.5rem;
+        padding: 0.75rem;
+      }
+      .column > * {
+        margin: 0;
+      }
+      .begin {
+        display: flex;
+        align-items: center;
+        gap: 0.4rem;
+      }
+      .short[aria-pressed='true'] {
+        color: var(--_on-accent);
+        background: var(--_accent);
+      }
+      nibble-conversations {
+        flex: 1;
+        min-height: 0;
+      }
+      .new {
+        flex: 1;
+        display: flex;
+        align-items: center;
+        gap: 0.6rem;
+        text-align: start;
+        padding: 0.5em 0.8em;
+        border-radius: 10px;
+        background: var(--_background);
+      }
+      .short,
+      .gear {
+        flex: none;
+        display: grid;
+        place-items: center;
+        width: 2.25rem;
+        height: 2.25rem;
+        padding: 0;
+        border-color: transparent;
+        border-radius: 10px;
+        color: var(--_muted);
+      }
+      .short:hover,
+      .gear:hover {
+        background: color-mix(in oklab, var(--_text) 7%, transparent);
+        color: var(--_text);
+      }
+      .new svg,
+      .gear svg,
+      .short svg {
+        width: 1.15rem;
+        height: 1.15rem;
+        fill: none;
+        stroke: currentColor;
+        stroke-width: 1.75;
+        stroke-linejoin: round;
       }
       .brand {
         display: flex;
         align-items: center;
         gap: 0.55rem;
-        margin-right: auto;
+        margin-inline-end: auto;
         font-weight: 650;
         letter-spacing: -0.01em;
       }
@@ -61,8 +142,23 @@ export class ChatPage extends LitElement {
         height: 1.35rem;
         fill: var(--_accent);
       }
+      .more {
+        font-size: 1.5rem;
+        line-height: 1;
+      }
+      @media (min-width: 720px) {
+        .more {
+          display: none;
+        }
+      }
+      @media (max-width: 719px) {
+        .promise,
+        .gear:not(.more) {
+          display: none;
+        }
+      }
       .promise {
-        text-align: right;
+        text-align: end;
         text-wrap: balance;
         line-height: 1.3;
       }
@@ -71,6 +167,11 @@ export class ChatPage extends LitElement {
         min-height: 0;
         display: flex;
         flex-direction: column;
+        width: 100%;
+        max-width: 48.5rem;
+        margin-inline: auto;
+        padding-inline: max(1.25rem, env(safe-area-inset-left)) max(1.25rem, env(safe-area-inset-right));
+        padding-block-end: max(1rem, env(safe-area-inset-bottom));
       }
       nibble-view {
         flex: 1;
@@ -109,6 +210,7 @@ export class ChatPage extends LitElement {
   ];
 
   #changed = () => {
+    if (!this.listed && this.session?.phase === 'ready') void this.#list();
     this.talking = (this.session?.messages.length ?? 0) > 0;
     // there is a model now: what it would take is asked no more
     if (this.offered && this.session?.phase === 'ready') {
@@ -155,6 +257,10 @@ export class ChatPage extends LitElement {
   }
 
   override willUpdate(changed: Map<string, unknown>) {
+    if (changed.has('kept') && this.kept) {
+      this.kept.addEventListener('change', this.#keptChanged);
+      this.#keptChanged();
+    }
     if (!changed.has('session')) return;
     this.session?.addEventListener('change', this.#changed);
     this.#changed();
@@ -162,58 +268,170 @@ export class ChatPage extends LitElement {
 
   /** The dialog's code is fetched when it is first needed. */
   async #models(show: (dialog: ModelsDialog) => Promise<void>) {
-    await import('../ui/models/models-dialog');
+    await Promise.all([import('../ui/models/models-dialog'), import('./kept-setting')]);
     await show(this.dialog);
   }
 
-  #choose = ({ detail }: CustomEvent<ModelChoice>) => void this.#models((dialog) => dialog.open(detail));
+  override focus() {
+    this.view?.focus();
+  }
+
+  /** Begins another conversation. */
+  newChat(): void {
+    this.#newChat();
+  }
+
+  /** Begins one of which nothing is kept, or ends it. */
+  temporaryChat(): void {
+    void this.#temporary();
+  }
+
+  /** Shows the list, where there is one, with the cursor in its search. */
+  async searchConversations(): Promise<void> {
+    this.frame.open = true;
+    await this.#list();
+    await this.updateComplete;
+    this.renderRoot.querySelector<ConversationList>('nibble-conversations')?.search();
+  }
+
+  toggleConversations(): void {
+    this.frame.open = !this.frame.open;
+  }
+
+  /** Shows the dialog in which a model is chosen; with a choice, what that would take. */
+  openModels(choice?: ModelChoice): void {
+    void this.#models((dialog) => dialog.open(choice));
+  }
+
+  /** Puts what was shared with the page into the composer. */
+  async receive({ text, files }: { text: string; files: File[] }): Promise<void> {
+    await this.updateComplete;
+    await this.view?.attach(files, text);
+  }
+
+  #newChat(temporary = false) {
+    if (this.kept) this.kept.newChat(temporary);
+    else this.session?.newChat();
+    this.#chosen();
+  }
+
+  #temporary = async () => {
+    const kept = this.kept ?? (await this.keep?.());
+    if (kept) this.#newChat(!kept.temporary);
+  };
+
+  /** What is on show is what the person wants to go on with. */
+  #chosen = () => {
+    this.frame.closeDrawer();
+    this.view?.focus();
+  };
+
+  /** The list's code is fetched when there is something in it, and nothing else is under way. */
+  #list = async () => {
+    const { kept, session } = this;
+    if (this.listed || !kept || session?.phase === 'answering') return;
+    if (kept.id === null && (await kept.store.list().catch(() => [])).length === 0) return;
+    await import('./conversations/sidebar');
+    this.listed = true;
+  };
+
+  #keptChanged = () => {
+    this.requestUpdate();
+    void this.#list();
+  };
+
+  #choose = ({ detail }: CustomEvent<ModelChoice>) => this.openModels(detail);
+  #attach = (event: CustomEvent<File[]>) => {
+    event.preventDefault();
+    void this.view?.attach(event.detail);
+  };
   #refuse = ({ detail }: CustomEvent<NibbleError>) => void this.#models((dialog) => dialog.refuse(detail));
 
   override render() {
     return html`
-      <header>
-        <div class="brand" role=${this.talking ? 'heading' : nothing} aria-level=${this.talking ? 1 : nothing}>
-          <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1a11 11 0 1 0 11 11h-4a7 7 0 0 1-7-7zM15 3h4v4h-4zM19 7h4v4h-4z" /></svg>
-          Nibble
+      <nibble-frame .label=${this.say('conversations')}>
+        <div slot="column" class="column">
+          <div class="begin">
+            <button class="new" @click=${() => this.#newChat()}>${PENCIL}${this.say('newChat')}</button>
+            ${
+              this.kept || this.keep
+                ? html`<button
+                    class="short"
+                    aria-label=${this.say('temporaryChat')}
+                    title=${this.say('temporaryChat')}
+                    aria-pressed=${this.kept?.temporary ?? false}
+                    @click=${this.#temporary}
+                  >
+                    ${GHOST}
+                  </button>`
+                : nothing
+            }
+          </div>
+          ${
+            this.listed
+              ? html`<nibble-conversations .kept=${this.kept} @chosen=${this.#chosen}></nibble-conversations>`
+              : html`<p class="muted">${this.say('noConversations')}</p>`
+          }
         </div>
-        ${
-          this.talking
-            ? html`<button @click=${() => this.session?.newChat()}>New chat</button>`
-            : html`<span class="muted promise">Nothing leaves this device</span>`
-        }
-        <button
-          aria-haspopup="dialog"
-          ?disabled=${this.session === null}
-          @click=${() => this.#models((dialog) => dialog.open())}
-        >
-          Models
-        </button>
-      </header>
-      <main>
-        ${
-          this.newVersion
-            ? html`<div class="update" role="status"><span>A new version of this page is ready.</span>
-                <button class="primary" @click=${this.newVersion}>Reload</button></div>`
-            : nothing
-        }
-        ${
-          this.session
-            ? html`<nibble-view .session=${this.session} .starters=${STARTERS} @budget=${this.#limit}>
-                <div slot="intro">
-                  <h1>A language model that lives in this page.</h1>
-                  <p class="intro">
-                    It runs on your own GPU through WebGPU, or on the CPU where there is none. Once it is here, it works
-                    offline.
-                  </p>
-                </div>
-                ${this.#cost(this.session)}
-              </nibble-view>`
-            : nothing
-        }
-      </main>
+        <button slot="short" class="short" aria-label=${this.say('newChat')} @click=${() => this.#newChat()}>${PENCIL}</button>
+        <div slot="bar" class="bar">
+          <div class="brand" role=${this.talking ? 'heading' : nothing} aria-level=${this.talking ? 1 : nothing}>
+            <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1a11 11 0 1 0 11 11h-4a7 7 0 0 1-7-7zM15 3h4v4h-4zM19 7h4v4h-4z" /></svg>
+            Nibble
+          </div>
+          ${this.talking ? nothing : html`<span class="muted promise">${this.say('promise')}</span>`}
+          <nibble-top-bar
+            .session=${this.session}
+            @models=${() => this.openModels()}
+          ></nibble-top-bar>
+          <button
+            class="gear"
+            aria-haspopup="dialog"
+            aria-label=${this.say('settings')}
+            title=${this.say('settings')}
+            ?disabled=${this.session === null}
+            @click=${() => void openSettings(this)}
+          >${GEAR}</button>
+          <button class="gear more" aria-haspopup="dialog" aria-label=${this.say('more')} @click=${() => void openMenu(this)}>⋯</button>
+        </div>
+        <main>
+          ${
+            this.newVersion
+              ? html`<div class="update" role="status"><span>${this.say('newVersion')}</span>
+                  <button class="primary" @click=${this.newVersion}>${this.say('reload')}</button></div>`
+              : nothing
+          }
+          ${
+            this.session && this.kept
+              ? html`<nibble-conversation-notice
+                  .kept=${this.kept}
+                  .session=${this.session}
+                  .choose=${this.choose}
+                ></nibble-conversation-notice>`
+              : nothing
+          }
+          ${
+            this.session
+              ? html`<nibble-view .session=${this.session} .starters=${STARTERS} .tools=${COMPOSER_TOOLS}
+                  .draft=${this.kept?.draft ?? null}
+                  ?readonly=${this.kept?.readOnly ?? false}
+                  @draft=${({ detail }: CustomEvent<Draft>) => void this.kept?.keepDraft(detail)}
+                  @budget=${this.#limit}
+                >
+                  <div slot="intro">
+                    <h1>${this.say('pageHeading')}</h1>
+                    <p class="intro">${this.say('pageIntro')}</p>
+                  </div>
+                  ${this.#cost(this.session)}
+                  ${this.notice}
+                </nibble-view>`
+              : nothing
+          }
+        </main>
+      </nibble-frame>
       ${
         this.session
-          ? html`<nibble-drop @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
+          ? html`<nibble-drop @attach=${this.#attach} @choose=${this.#choose} @refuse=${this.#refuse}></nibble-drop>
               <nibble-models .session=${this.session} .library=${this.library} @budget=${this.#limit}>
                 ${this.kept ? html`<nibble-kept slot="conversation" .kept=${this.kept}></nibble-kept>` : nothing}
               </nibble-models>`

@@ -1,7 +1,8 @@
 /** A grammar made ready for a model: of each state, which tokens may come next, and which must. */
 import type { Tokenizer } from '../text/tokenizer';
 import type { Grammar } from './grammar';
-import { compile, FIRST_TOKEN, type Program } from './program';
+import { FIRST_TOKEN } from './nodes';
+import { compile, type Program } from './program';
 import { DEAD, States } from './states';
 import { TokenMasks } from './token-masks';
 import type { Vocabulary } from './vocabulary';

@@ -3,9 +3,9 @@ import { NibbleError } from '../errors';
 import { ConstrainedAnswer } from './answer';
 import { Constraint, type Writer } from './constraint';
 import { gbnfGrammar } from './gbnf';
-import { choice, type Grammar, set } from './grammar';
+import { choice, type Grammar } from './grammar';
 import { schemaGrammar } from './json-schema';
-import { forgetExpressions, mustExpress } from './regular';
+import { forgetExpressions, mustExpress, PLAINLY } from './regular';
 import { regularExpression } from './regular-expression';
 import { behindThought, markGrammar, thoughtGrammar } from './thought';
 import { Vocabulary } from './vocabulary';
@@ -49,6 +49,11 @@ export class Constraints {
     rows: number,
   ) {
     this.#writer = { ...writer, vocabulary: new Vocabulary(writer.tokenizer, rows) };
+  }
+
+  /** Bytes that the vocabulary takes, with the masks of it that come as they are asked for. */
+  get indexBytes(): number {
+    return this.#writer.vocabulary.bytes;
   }
 
   /**
@@ -120,5 +125,5 @@ function patternGrammar(source: string): Grammar {
   forgetExpressions();
   const rules: Grammar['rules'] = new Map();
   const language = regularExpression(source, false, 'pattern');
-  return { start: mustExpress(language, rules as Map<string, never>, set, 'pattern'), rules };
+  return { start: mustExpress(language, rules as Map<string, never>, PLAINLY, 'pattern'), rules };
 }

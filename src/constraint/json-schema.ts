@@ -3,8 +3,8 @@
  * those that are not required present or not; other properties only where the schema speaks of them, or names none at
  * all.
  */
-import { all, any, type Expression, type Grammar, NEVER, oneOf, optional, repeat, rule, set, text } from './grammar';
-import { ANY_JSON, contentOf, INTEGER, inString, JSON_RULES, listed, NUMBER, string, valueText } from './json-text';
+import { all, any, type Expression, type Grammar, NEVER, oneOf, optional, repeat, rule, text } from './grammar';
+import { ANY_JSON, contentOf, IN_STRING, INTEGER, JSON_RULES, listed, NUMBER, string, valueText } from './json-text';
 import {
   ALL,
   ANY,
@@ -18,6 +18,7 @@ import {
   MAX_STATES,
   mustExpress,
   not,
+  PLAINLY,
   type Regular,
   times,
 } from './regular';
@@ -111,7 +112,7 @@ class SchemaGrammar {
     const bounded = cell.least > -ENDLESS || cell.most < ENDLESS || cell.multiples.length || cell.noMultiples.length;
     if (!bounded && cell.not.length === 0) return cell.whole ? INTEGER : NUMBER;
     const found = numbers(cell);
-    return 'kind' in found ? mustExpress(found, this.#rules, set, 'schema') : oneOf(found);
+    return 'kind' in found ? mustExpress(found, this.#rules, PLAINLY, 'schema') : oneOf(found);
   }
 
   /** The texts of a cell, as the value has them. */
@@ -135,14 +136,14 @@ class SchemaGrammar {
 
   /** A language between quotation marks; where it takes too many states, its shorter texts. */
   #content(language: Regular, least: number): Expression {
-    const whole = asExpression(language, this.#rules, inString, MAX_STATES);
+    const whole = asExpression(language, this.#rules, IN_STRING, MAX_STATES);
     if (whole) return whole;
     for (const more of SHORTER) {
       const short = both(language, times(ANY, 0, least + more));
-      const found = asExpression(short, this.#rules, inString, MAX_STATES);
+      const found = asExpression(short, this.#rules, IN_STRING, MAX_STATES);
       if (found) return found;
     }
-    return mustExpress(language, this.#rules, inString, 'schema');
+    return mustExpress(language, this.#rules, IN_STRING, 'schema');
   }
 
   #array({ least, most, items, unique, path }: CellOf<'array'>): Expression {

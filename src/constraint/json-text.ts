@@ -5,6 +5,7 @@
 import type { Json } from '../formats/json';
 import { intersection, PLAIN, type Ranges, ranges } from './characters';
 import { all, any, type Expression, optional, repeat, rule, set, text } from './grammar';
+import type { Spelling } from './regular';
 
 const HEX = set('0123456789abcdefABCDEF');
 const DIGIT = set('0123456789');
@@ -35,29 +36,41 @@ const ESCAPES = new Map([
   [0x09, '\\t'],
 ]);
 
+/** What a string holds only behind a backslash. */
+const ESCAPED = ranges([
+  [0, 0x1f],
+  [0x22, 0x22],
+  [0x5c, 0x5c],
+]);
+
 const written = new WeakMap<Ranges, Expression>();
 
 /** The characters of a set as a string has them, each in one way. */
-export function inString(characters: Ranges): Expression {
+function inString(characters: Ranges): Expression {
   const known = written.get(characters);
   if (known) return known;
   const parts: Expression[] = [];
   const plain = intersection(characters, PLAIN);
   if (plain.length) parts.push(set(plain));
-  for (const [from, to] of intersection(
-    characters,
-    ranges([
-      [0, 0x1f],
-      [0x22, 0x22],
-      [0x5c, 0x5c],
-    ]),
-  ))
-    for (let code = from; code <= to; code++)
-      parts.push(text(ESCAPES.get(code) ?? `\\u${code.toString(16).padStart(4, '0')}`));
+  // those with a letter of their own, and of the others the last digit by the one before it
+  let letters = '';
+  const digits = ['', ''];
+  for (const [from, to] of intersection(characters, ESCAPED))
+    for (let code = from; code <= to; code++) {
+      const short = ESCAPES.get(code);
+      if (short) letters += short[1];
+      else digits[code >> 4] += (code & 15).toString(16);
+    }
+  const coded = digits.flatMap((last, first) => (last ? [all(`${first}`, set(last))] : []));
+  const escapes = [...(letters ? [set(letters)] : []), ...(coded.length ? [all('u00', any(...coded))] : [])];
+  if (escapes.length) parts.push(all('\\', any(...escapes)));
   const made = any(...parts);
   written.set(characters, made);
   return made;
 }
+
+/** As a string has them. */
+export const IN_STRING: Spelling = { name: 'regular in a string', write: inString };
 
 /** A text as a string holds it, without its quotation marks. */
 export const contentOf = (value: string): string =>

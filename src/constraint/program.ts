@@ -3,33 +3,20 @@
  * `call`. What the states of an answer are (states.ts) is found from it while the answer comes.
  */
 import { NibbleError } from '../errors';
-import { intersection, keyOf, PLAIN } from './characters';
+import { intersection, keyOf, PLAIN, type Ranges } from './characters';
 import type { Expression, Grammar } from './grammar';
-import { byteSequences } from './utf8';
-
-/** A symbol is a byte, or from here on a control token, by its place in Program.tokens. */
-export const FIRST_TOKEN = 256;
-
-export type Node =
-  /** reads a symbol; `alike`: all plain characters (characters.ts) lead to one node, or none leads anywhere */
-  | { kind: 'read'; edges: Edge[]; alike: boolean }
-  | { kind: 'split'; targets: number[] }
-  | { kind: 'call'; rule: string; target: number; next: number }
-  /** runs `body` (which ends in `end`) least to most times */
-  | { kind: 'count'; body: number; least: number; most: number; next: number }
-  | { kind: 'end' };
-
-export interface Edge {
-  from: number;
-  to: number;
-  target: number;
-}
+import { END, FIRST_TOKEN, type Node } from './nodes';
+import { seeProgress } from './progress';
+import { Shortest } from './shortest';
+import { byteTree, ENDS } from './utf8';
 
 export interface Program {
   nodes: readonly Node[];
   start: number;
   /** names of control tokens, which are the symbols from 256 on */
   tokens: readonly string[];
+  /** of each node, its shortest end */
+  shortest: Shortest;
 }
 
 /** Nodes that a program may have: some 20 MB. */
@@ -37,10 +24,30 @@ const MAX_NODES = 400_000;
 /** A repeat of a small part up to so many nodes is written out: it needs no count then. */
 const UNROLLED = 12;
 
-export const END = 0;
+/** A set of more nodes than these is there once, and is called. */
+const SHARED = 16;
 
+const UTF_8 = new TextEncoder();
+const isAscii = (text: string) => !/[^\0-\x7f]/.test(text);
 const ALL_PLAIN = keyOf(PLAIN);
 const isPlain = (byte: number) => byte >= 0x20 && byte !== 0x22 && byte !== 0x5c;
+
+interface Shape {
+  tree: ReturnType<typeof byteTree>;
+  /** it has all plain characters, or none */
+  alike: boolean;
+}
+
+const shapes = new WeakMap<Ranges, Shape>();
+function shapeOf(set: Ranges): Shape {
+  let shape = shapes.get(set);
+  if (!shape) {
+    const common = intersection(set, PLAIN);
+    shape = { tree: byteTree(set), alike: common.length === 0 || keyOf(common) === ALL_PLAIN };
+    shapes.set(set, shape);
+  }
+  return shape;
+}
 
 function tooLarge(option: string): NibbleError {
   return new NibbleError(
@@ -58,53 +65,67 @@ function tooLarge(option: string): NibbleError {
 export function compile(grammar: Grammar, isToken: (name: string) => boolean, option: string): Program {
   const nodes: Node[] = [{ kind: 'end' }];
   const tokens: string[] = [];
-  const starts = new Map<string, number>();
+  /** of each rule that is called: by the node that its call goes on to, the call */
+  const callers = new Map<string, Map<number, number>>();
   const waiting: string[] = [];
-  const calls: { node: number; rule: string }[] = [];
 
   const add = (node: Node): number => {
     if (nodes.length >= MAX_NODES) throw tooLarge(option);
     return nodes.push(node) - 1;
   };
-  /** one set before one node, once */
-  const sets = new Map<object, Map<number, number>>();
+  /** an expression before one node, once */
+  const built = new Map<object, Map<number, number>>();
+  const once = (of: object, next: number, make: () => number): number => {
+    let known = built.get(of);
+    if (!known) {
+      known = new Map();
+      built.set(of, known);
+    }
+    let node = known.get(next);
+    if (node === undefined) {
+      node = make();
+      known.set(next, node);
+    }
+    return node;
+  };
 
-  const readSet = (expression: Extract<Expression, { type: 'set' }>, next: number): number => {
-    const known = sets.get(expression.set) ?? new Map<number, number>();
-    sets.set(expression.set, known);
-    const found = known.get(next);
-    if (found !== undefined) return found;
-    // sequences that share their end share its nodes, those with the same first byte are beside each other
-    const tails = new Map<string, number>();
-    const tail = (sequence: readonly (readonly [number, number])[], from: number): number => {
-      if (from === sequence.length) return next;
-      const key = sequence.slice(from).join(';');
-      const made = tails.get(key);
-      if (made !== undefined) return made;
-      const [low, high] = sequence[from];
-      const node = add({
-        kind: 'read',
-        edges: [{ from: low, to: high, target: tail(sequence, from + 1) }],
-        alike: false,
-      });
-      tails.set(key, node);
-      return node;
-    };
-    const edges = byteSequences(expression.set).map(
-      (sequence): Edge => ({ from: sequence[0][0], to: sequence[0][1], target: tail(sequence, 1) }),
-    );
-    const common = intersection(expression.set, PLAIN);
-    const alike = common.length === 0 || keyOf(common) === ALL_PLAIN;
-    const node = add({ kind: 'read', edges, alike });
-    known.set(next, node);
+  const readSet = (set: Ranges, next: number): number => {
+    const { tree, alike } = shapeOf(set);
+    if (tree.length > SHARED && next !== END)
+      return add({ kind: 'call', rule: '', target: once(set, END, () => readSet(set, END)), next });
+    if (tree.length === 0) return add({ kind: 'split', targets: [] });
+    const numbers: number[] = [];
+    tree.forEach((ways, i) => {
+      const edges = ways.map(({ from, to, target }) => ({
+        from,
+        to,
+        target: target === ENDS ? next : numbers[target],
+      }));
+      // within a character no plain one begins
+      numbers.push(add({ kind: 'read', edges, alike: alike && i === tree.length - 1 }));
+    });
+    return numbers[tree.length - 1];
+  };
+
+  /** by what follows and the byte, the node that reads it */
+  const readers = new Map<number, number>();
+  const readByte = (byte: number, next: number): number => {
+    const key = next * 256 + byte;
+    let node = readers.get(key);
+    if (node === undefined) {
+      node = add({ kind: 'read', edges: [{ from: byte, to: byte, target: next }], alike: !isPlain(byte) });
+      readers.set(key, node);
+    }
     return node;
   };
 
   const readText = (value: string, next: number): number => {
-    const bytes = new TextEncoder().encode(value);
+    const bytes = isAscii(value) ? value : UTF_8.encode(value);
     let at = next;
-    for (let i = bytes.length - 1; i >= 0; i--)
-      at = add({ kind: 'read', edges: [{ from: bytes[i], to: bytes[i], target: at }], alike: !isPlain(bytes[i]) });
+    for (let i = bytes.length - 1; i >= 0; i--) {
+      const byte = typeof bytes === 'string' ? bytes.charCodeAt(i) : bytes[i];
+      at = readByte(byte, at);
+    }
     return at;
   };
 
@@ -113,15 +134,16 @@ export function compile(grammar: Grammar, isToken: (name: string) => boolean, op
       case 'text':
         return readText(expression.text, next);
       case 'set':
-        return readSet(expression, next);
+        return once(expression.set, next, () => readSet(expression.set, next));
       case 'all':
         return expression.parts.reduceRight((at, part) => build(part, at), next);
-      case 'any': {
-        const targets = [...new Set(expression.parts.map((part) => build(part, next)))];
-        return targets.length === 1 ? targets[0] : add({ kind: 'split', targets });
-      }
+      case 'any':
+        return once(expression, next, () => {
+          const targets = [...new Set(expression.parts.map((part) => build(part, next)))];
+          return targets.length === 1 ? targets[0] : add({ kind: 'split', targets });
+        });
       case 'repeat':
-        return buildRepeat(expression, next);
+        return once(expression, next, () => buildRepeat(expression, next));
       case 'rule': {
         const { name } = expression;
         if (!grammar.rules.has(name))
@@ -129,12 +151,17 @@ export function compile(grammar: Grammar, isToken: (name: string) => boolean, op
             option,
             rule: name,
           });
-        if (!starts.has(name)) {
-          starts.set(name, -1);
+        let called = callers.get(name);
+        if (!called) {
+          called = new Map();
+          callers.set(name, called);
           waiting.push(name);
         }
-        const node = add({ kind: 'call', rule: name, target: -1, next });
-        calls.push({ node, rule: name });
+        let node = called.get(next);
+        if (node === undefined) {
+          node = add({ kind: 'call', rule: name, target: -1, next });
+          called.set(next, node);
+        }
         return node;
       }
       case 'token': {
@@ -156,7 +183,7 @@ export function compile(grammar: Grammar, isToken: (name: string) => boolean, op
       back.targets = [body, next];
       return least === 0 ? loop : body;
     }
-    const once = nodes.length;
+    const before = nodes.length;
     const many = most === Number.POSITIVE_INFINITY ? least + 1 : most;
     let at = next;
     if (many <= UNROLLED && isSmall(part, UNROLLED / many)) {
@@ -170,17 +197,21 @@ export function compile(grammar: Grammar, isToken: (name: string) => boolean, op
     const count: Node = { kind: 'count', body: -1, least, most, next };
     const node = add(count);
     count.body = build(part, END);
-    if (nodes.length - once > MAX_NODES) throw tooLarge(option);
+    if (nodes.length - before > MAX_NODES) throw tooLarge(option);
     return node;
   };
 
-  const startNode = build(grammar.start, END);
+  const start = build(grammar.start, END);
+  const starts = new Map<string, number>();
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop())
     starts.set(name, build(grammar.rules.get(name)!, END));
-  for (const { node, rule } of calls) (nodes[node] as Extract<Node, { kind: 'call' }>).target = starts.get(rule)!;
-  const program = { nodes, start: startNode, tokens };
-  emptyPaths(program, option);
-  return program;
+  for (const [name, called] of callers)
+    for (const node of called.values()) (nodes[node] as Extract<Node, { kind: 'call' }>).target = starts.get(name)!;
+  const shortest = new Shortest(nodes);
+  // a part that may be nothing is repeated from 0 times on, which is the same
+  for (const node of nodes) if (node.kind === 'count' && shortest.bytes[node.body] === 0) node.least = 0;
+  seeProgress(nodes, shortest, option);
+  return { nodes, start, tokens, shortest };
 }
 
 /** Whether an expression makes so few nodes that it may be written out. */
@@ -197,104 +228,5 @@ function isSmall(expression: Expression, most: number): boolean {
       return expression.most <= 1 && isSmall(expression.part, most);
     default:
       return expression.parts.length <= most && expression.parts.every((part) => isSmall(part, most / 2));
-  }
-}
-
-/**
- * Finds which nodes reach `end` without reading anything: a part that may be nothing is repeated from 0 times on, which
- * is the same. And sees that no rule comes back to itself before it has read: no reader from left to right could follow
- * that.
- * @throws invalid-option
- */
-function emptyPaths({ nodes }: Program, option: string): void {
-  const empty = new Uint8Array(nodes.length);
-  empty[END] = 1;
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      if (empty[i]) continue;
-      const node = nodes[i];
-      const is =
-        (node.kind === 'split' && node.targets.some((target) => empty[target])) ||
-        (node.kind === 'call' && empty[node.target] && empty[node.next]) ||
-        (node.kind === 'count' && (node.least === 0 || empty[node.body]) && empty[node.next]);
-      if (!is) continue;
-      empty[i] = 1;
-      changed = true;
-    }
-  }
-  for (const node of nodes) if (node.kind === 'count' && empty[node.body]) node.least = 0;
-  // what a node goes on to without reading; a circle is one only where it passes through a call
-  const next = (at: number): { to: number; calls: boolean }[] => {
-    const node = nodes[at];
-    switch (node.kind) {
-      case 'split':
-        return node.targets.map((to) => ({ to, calls: false }));
-      case 'call':
-        return [
-          { to: node.target, calls: node.next !== END },
-          ...(empty[node.target] ? [{ to: node.next, calls: false }] : []),
-        ];
-      case 'count':
-        return [
-          { to: node.body, calls: true },
-          ...(node.least === 0 || empty[node.body] ? [{ to: node.next, calls: false }] : []),
-        ];
-      default:
-        return [];
-    }
-  };
-  for (const [at, circle] of components(nodes.length, (i) => next(i).map(({ to }) => to))) {
-    const within = next(at).find(({ to, calls }) => calls && circle.has(to));
-    if (!within) continue;
-    const node = nodes[at];
-    const name = node.kind === 'call' ? node.rule : '';
-    throw new NibbleError(
-      'invalid-option',
-      `The ${option} never gets to its first character: ${name ? `the rule "${name}" begins with itself` : 'it repeats what may be nothing'}. Let each way round begin with something that is written.`,
-      { option, rule: name },
-    );
-  }
-}
-
-/** Each node of a circle with the nodes that are in a circle with it (Tarjan 1972), without recursion. */
-function* components(size: number, next: (at: number) => number[]): Generator<[number, ReadonlySet<number>]> {
-  const index = new Int32Array(size).fill(-1);
-  const low = new Int32Array(size);
-  const open = new Uint8Array(size);
-  const stack: number[] = [];
-  let count = 0;
-  for (let root = 0; root < size; root++) {
-    if (index[root] >= 0) continue;
-    const way: { at: number; to: number[]; i: number }[] = [];
-    const enter = (at: number) => {
-      index[at] = low[at] = count++;
-      open[at] = 1;
-      stack.push(at);
-      way.push({ at, to: next(at), i: 0 });
-    };
-    enter(root);
-    while (way.length > 0) {
-      const top = way[way.length - 1];
-      if (top.i < top.to.length) {
-        const to = top.to[top.i++];
-        if (index[to] < 0) enter(to);
-        else if (open[to]) low[top.at] = Math.min(low[top.at], index[to]);
-        continue;
-      }
-      way.pop();
-      if (way.length > 0) {
-        const below = way[way.length - 1].at;
-        low[below] = Math.min(low[below], low[top.at]);
-      }
-      if (low[top.at] !== index[top.at]) continue;
-      const circle = new Set<number>();
-      for (let at = -1; at !== top.at; ) {
-        at = stack.pop()!;
-        open[at] = 0;
-        circle.add(at);
-      }
-      if (circle.size > 1 || next(top.at).includes(top.at)) for (const at of circle) yield [at, circle];
-    }
   }
 }

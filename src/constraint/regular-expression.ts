@@ -47,6 +47,9 @@ const PLANES = [0, 1, 2, 3, 14];
 const EVEN_PLANES = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16];
 const PLANE = 0x10000;
 
+/** Code points that are looked at in one text. */
+const BLOCK = 2048;
+
 /** The characters that a property of Unicode names; null: no property has that name. */
 const properties = new Map<string, Ranges | null>();
 function propertySet(name: string): Ranges | null {
@@ -57,13 +60,13 @@ function propertySet(name: string): Ranges | null {
     const runs = new RegExp(`\\p{${name}}+`, 'gu');
     const found: [number, number][] = [];
     for (const plane of PLANES)
-      for (let block = plane * PLANE; block < (plane + 1) * PLANE; block += 2048) {
+      for (let block = plane * PLANE; block < (plane + 1) * PLANE; block += BLOCK) {
         // surrogates are no characters
         if (block === 0xd800) block = 0xe000;
-        const text = String.fromCodePoint(...Array.from({ length: 2048 }, (_, i) => block + i));
+        const text = String.fromCodePoint(...new Uint32Array(BLOCK).map((_, i) => block + i));
         const units = block < PLANE ? 1 : 2;
-        for (const { index, 0: run } of text.matchAll(runs))
-          found.push([block + index / units, block + (index + run.length) / units - 1]);
+        for (let run = runs.exec(text); run; run = runs.exec(text))
+          found.push([block + run.index / units, block + runs.lastIndex / units - 1]);
       }
     for (const plane of EVEN_PLANES) {
       const first = plane * PLANE;

@@ -8,17 +8,18 @@ import {
   ANY_CHARACTER,
   charactersOf,
   intersection as common,
-  difference,
   has,
   union as joined,
   keyOf,
   type Ranges,
 } from './characters';
-import { all, any, type Expression, NEVER, repeat, rule, text } from './grammar';
+import { all, any, type Expression, NEVER, repeat, rule, set, text } from './grammar';
 
 export type Regular = {
   /** equal for equal expressions */
   readonly key: string;
+  /** in the order in which they were made */
+  readonly number: number;
   /** whether it has the empty text */
   readonly empty: boolean;
   readonly size: number;
@@ -33,7 +34,7 @@ export type Regular = {
   | { readonly kind: 'multiple'; readonly of: number; readonly remainder: number }
 );
 
-type Form<T = Regular> = T extends Regular ? Omit<T, 'key'> : never;
+type Form<T = Regular> = T extends Regular ? Omit<T, 'key' | 'number'> : never;
 
 /** Expressions by how they are written with the keys of their parts. */
 const made = new Map<string, Regular>();
@@ -47,7 +48,7 @@ export function forgetExpressions(): void {
 function interned(written: string, form: Form): Regular {
   const known = made.get(written);
   if (known) return known;
-  const fresh = { ...form, key: `${count++}.` } as Regular;
+  const fresh = { ...form, key: `${count}.`, number: count++ } as Regular;
   made.set(written, fresh);
   return fresh;
 }
@@ -57,6 +58,8 @@ export const EMPTY: Regular = interned('e', { kind: 'nothing', empty: true, size
 
 export const characters = (set: Ranges): Regular =>
   set.length === 0 ? IMPOSSIBLE : interned(`[${keyOf(set)}]`, { kind: 'set', set, empty: false, size: 1 });
+/** The one object of equal sets, none of them empty. */
+const setOf = (set: Ranges): Ranges => (characters(set) as Extract<Regular, { kind: 'set' }>).set;
 export const ANY: Regular = characters(ANY_CHARACTER);
 
 export function times(part: Regular, least: number, most = Number.POSITIVE_INFINITY): Regular {
@@ -69,27 +72,23 @@ export function times(part: Regular, least: number, most = Number.POSITIVE_INFIN
 }
 export const ALL: Regular = times(ANY, 0);
 
-export function chain(...parts: readonly Regular[]): Regular {
-  return parts.reduceRight((rest, first) => {
-    if (first.kind === 'never' || rest.kind === 'never') return IMPOSSIBLE;
-    if (first.kind === 'nothing') return rest;
-    if (rest.kind === 'nothing') return first;
-    if (first.kind === 'chain') return chain(first.first, chain(first.rest, rest));
-    if (first.key === ALL.key && rest.key === ALL.key) return ALL;
-    return interned(`(${first.key}${rest.key})`, {
-      kind: 'chain',
-      first,
-      rest,
-      empty: first.empty && rest.empty,
-      size: first.size + rest.size,
-    });
-  }, EMPTY);
+export const chain = (...parts: readonly Regular[]): Regular =>
+  parts.reduceRight((rest, first) => pair(first, rest), EMPTY);
+
+function pair(first: Regular, rest: Regular): Regular {
+  if (first.kind === 'never' || rest.kind === 'never') return IMPOSSIBLE;
+  if (first.kind === 'nothing') return rest;
+  if (rest.kind === 'nothing') return first;
+  if (first.kind === 'chain') return pair(first.first, pair(first.rest, rest));
+  if (first.key === ALL.key && rest.key === ALL.key) return ALL;
+  const empty = first.empty && rest.empty;
+  return interned(`(${first.key}${rest.key})`, { kind: 'chain', first, rest, empty, size: first.size + rest.size });
 }
 
-function flat(kind: 'either' | 'both', parts: readonly Regular[]): Regular[] {
-  const out = new Map<string, Regular>();
-  for (const part of parts) for (const each of part.kind === kind ? part.parts : [part]) out.set(each.key, each);
-  return [...out.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+/** Parts of parts of the same kind, each once, in an order that does not depend on the given one. */
+function flat(kind: 'either' | 'both', given: readonly Regular[]): Regular[] {
+  const parts = given.flatMap((part) => (part.kind === kind ? part.parts : part));
+  return parts.sort((a, b) => a.number - b.number).filter((part, i) => i === 0 || part !== parts[i - 1]);
 }
 
 export function either(...given: readonly Regular[]): Regular {
@@ -98,8 +97,7 @@ export function either(...given: readonly Regular[]): Regular {
   const sets = parts.flatMap((part) => (part.kind === 'set' ? [part.set] : []));
   if (sets.length > 1)
     parts = flat('either', [...parts.filter(({ kind }) => kind !== 'set'), characters(joined(...sets))]);
-  if (parts.length === 0) return IMPOSSIBLE;
-  if (parts.length === 1) return parts[0];
+  if (parts.length < 2) return parts[0] ?? IMPOSSIBLE;
   return interned(`(${parts.map(({ key }) => key).join('|')})`, {
     kind: 'either',
     parts,
@@ -137,6 +135,7 @@ export const multiple = (of: number, remainder = 0): Regular =>
 export const literal = (value: string): Regular => chain(...Array.from(value, (c) => characters(charactersOf(c))));
 export const literals = (values: readonly string[]): Regular => either(...values.map(literal));
 
+const DIGITS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 const ZERO = 0x30;
 const NINE = 0x39;
 const POINT = 0x2e;
@@ -153,17 +152,26 @@ function derived(of: Regular, code: number, known: Map<Regular, Regular>): Regul
     case 'set':
       return has(of.set, code) ? EMPTY : IMPOSSIBLE;
     case 'chain': {
-      const first = chain(derive(of.first, code, known), of.rest);
+      const first = pair(derive(of.first, code, known), of.rest);
       return of.first.empty ? either(first, derive(of.rest, code, known)) : first;
     }
     case 'either':
       return either(...of.parts.map((part) => derive(part, code, known)));
-    case 'both':
-      return both(...of.parts.map((part) => derive(part, code, known)));
+    case 'both': {
+      const rests: Regular[] = [];
+      for (const part of of.parts) {
+        const rest = derive(part, code, known);
+        if (rest.kind === 'never') return rest;
+        rests.push(rest);
+      }
+      return both(...rests);
+    }
     case 'not':
       return not(derive(of.part, code, known));
-    case 'times':
-      return chain(derive(of.part, code, known), times(of.part, Math.max(0, of.least - 1), of.most - 1));
+    case 'times': {
+      const once = derive(of.part, code, known);
+      return once.kind === 'never' ? once : pair(once, times(of.part, Math.max(0, of.least - 1), of.most - 1));
+    }
     case 'multiple':
       if (code === POINT) return of;
       return code >= ZERO && code <= NINE ? multiple(of.of, (of.remainder * 10 + code - ZERO) % of.of) : IMPOSSIBLE;
@@ -183,43 +191,93 @@ function atoms(of: Regular): Ranges[] {
     else if (part.kind === 'chain') [part.first, part.rest].forEach(collect);
     else if (part.kind === 'either' || part.kind === 'both') part.parts.forEach(collect);
     else if (part.kind === 'not' || part.kind === 'times') collect(part.part);
-    else if (part.kind === 'multiple') for (const c of '0123456789.') sets.set(c, charactersOf(c));
+    else if (part.kind === 'multiple') {
+      // digits of one remainder are alike
+      sets.set('.', charactersOf('.'));
+      for (let digit = 0; digit <= 9; digit++) {
+        const alike = DIGITS.filter((other) => (other - digit) % part.of === 0).join('');
+        sets.set(alike, charactersOf(alike));
+      }
+    }
   };
   collect(of);
-  let parts: Ranges[] = [ANY_CHARACTER];
-  for (const set of sets.values())
-    parts = parts.flatMap((part) => [common(part, set), difference(part, set)]).filter(({ length }) => length > 0);
-  return parts;
+  // where a set begins or ends, in order; between two such places all characters are alike
+  const all = [ANY_CHARACTER, ...sets.values()];
+  const cuts = all.flatMap((set, i) =>
+    set.flatMap(([from, to]) => [
+      { at: from, i },
+      { at: to + 1, i },
+    ]),
+  );
+  cuts.sort((a, b) => a.at - b.at);
+  const within = new Uint8Array(all.length);
+  const found = new Map<string, [number, number][]>();
+  cuts.forEach(({ at, i }, n) => {
+    within[i] ^= 1;
+    const end = cuts[n + 1]?.at ?? at;
+    if (end === at || !within[0]) return;
+    const key = within.join('');
+    const range: [number, number] = [at, end - 1];
+    const alike = found.get(key);
+    if (alike) alike.push(range);
+    else found.set(key, [range]);
+  });
+  return [...found.values()];
 }
 
-interface Automaton {
-  ends: boolean[];
-  /** of each state: what leads where */
-  ways: { set: Ranges; to: number }[][];
+/** How the characters of a language are written. */
+export interface Spelling {
+  /** the rules of its automata begin with it */
+  name: string;
+  write: (set: Ranges) => Expression;
 }
 
-/** @returns null: it has more states */
-export function automaton(of: Regular, most: number): Automaton | null {
+/** Each character is itself. */
+export const PLAINLY: Spelling = { name: 'regular', write: set };
+
+/** A state of an automaton: the language of what may still come, and by which characters it goes on to which others. */
+interface AutomatonState {
+  of: Regular;
+  ways: readonly { set: Ranges; to: Regular }[];
+}
+
+/**
+ * The states of a language's automaton, the language itself the first of them.
+ * @param isKnown languages whose states are there already
+ * @returns null: it has more states
+ */
+function automaton(of: Regular, most: number, isKnown: (of: Regular) => boolean): AutomatonState[] | null {
   const alphabet = atoms(of).map((set) => ({ set, known: new Map<Regular, Regular>() }));
-  const numbers = new Map([[of.key, 0]]);
-  const states = [of];
-  const ways: Automaton['ways'] = [];
-  for (let i = 0; i < states.length; i++) {
-    const targets = new Map<number, Ranges[]>();
-    for (const { set, known } of alphabet) {
-      const next = derive(states[i], set[0][0], known);
-      if (next.kind === 'never') continue;
-      let to = numbers.get(next.key);
-      if (to === undefined) {
-        if (states.length >= most || next.size > most) return null;
-        to = states.push(next) - 1;
-        numbers.set(next.key, to);
+  // the same atoms together are one set
+  const sets = new Map<string, Ranges>();
+  const found = new Set([of]);
+  const states: AutomatonState[] = [];
+  for (const state of found) {
+    if (isKnown(state)) continue;
+    const targets = new Map<Regular, number[]>();
+    for (const [i, { set, known }] of alphabet.entries()) {
+      const to = derive(state, set[0][0], known);
+      if (to.kind === 'never') continue;
+      if (!found.has(to)) {
+        if (found.size >= most || to.size > most) return null;
+        found.add(to);
       }
-      targets.set(to, [...(targets.get(to) ?? []), set]);
+      const by = targets.get(to);
+      if (by) by.push(i);
+      else targets.set(to, [i]);
     }
-    ways[i] = [...targets].map(([to, sets]) => ({ set: joined(...sets), to }));
+    const ways = Array.from(targets, ([to, by]) => {
+      const key = by.join();
+      let set = sets.get(key);
+      if (!set) {
+        set = setOf(joined(...by.map((i) => alphabet[i].set)));
+        sets.set(key, set);
+      }
+      return { set, to };
+    });
+    states.push({ of: state, ways });
   }
-  return { ends: states.map(({ empty }) => empty), ways };
+  return states;
 }
 
 /** Whether a text is of the language. */
@@ -244,25 +302,27 @@ const isPlain = (of: Regular): boolean =>
 /**
  * The language as a grammar's expression.
  * @param rules the grammar's, to which the states of an automaton are added, where it takes one
- * @param write how the characters of a set are written
+ * @param spelling how the characters of a set are written
  * @param most states of that automaton
  * @returns null: it takes more
  */
 export function asExpression(
   of: Regular,
   rules: Map<string, Expression>,
-  write: (set: Ranges) => Expression,
+  spelling: Spelling,
   most: number,
 ): Expression | null {
+  const { name, write } = spelling;
   if (isPlain(of)) return structure(of, write);
-  const found = automaton(of, most);
+  // equal states of all automata of a grammar are one rule
+  const nameOf = ({ key }: Regular) => `${name} ${key}`;
+  const found = automaton(of, most, (state) => rules.has(nameOf(state)));
   if (!found) return null;
-  const prefix = `regular ${rules.size} `;
-  found.ways.forEach((ways, i) => {
-    const parts = ways.map(({ set, to }) => all(write(set), rule(prefix + to)));
-    rules.set(prefix + i, any(...parts, ...(found.ends[i] ? [text('')] : [])));
-  });
-  return rule(`${prefix}0`);
+  for (const { of: state, ways } of found) {
+    const parts = ways.map(({ set, to }) => all(write(set), rule(nameOf(to))));
+    rules.set(nameOf(state), any(...parts, ...(state.empty ? [text('')] : [])));
+  }
+  return rule(nameOf(of));
 }
 
 function structure(of: Regular, write: (set: Ranges) => Expression): Expression {
@@ -289,10 +349,10 @@ export const MAX_STATES = 20_000;
 export function mustExpress(
   of: Regular,
   rules: Map<string, Expression>,
-  write: (set: Ranges) => Expression,
+  spelling: Spelling,
   option: string,
 ): Expression {
-  const found = asExpression(of, rules, write, MAX_STATES);
+  const found = asExpression(of, rules, spelling, MAX_STATES);
   if (found) return found;
   throw new NibbleError(
     'invalid-option',

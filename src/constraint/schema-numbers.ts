@@ -2,6 +2,7 @@
 import { charactersOf } from './characters';
 import { DIGITS } from './json-text';
 import {
+  ALL,
   both,
   chain,
   characters,
@@ -53,13 +54,15 @@ function decimal(value: number): { whole: string; places: string } {
   return { whole: padded.slice(0, at).replace(/^0+(?=\d)/, ''), places: padded.slice(at).replace(/0+$/, '') };
 }
 
-/** Whole numbers of as many digits that are less (or more) than these digits, equal ones included. */
-function sameLength(digits: string, less: boolean): Regular {
-  if (digits === '') return EMPTY;
+// Bounds say nothing of how a number is written: `syntax` of numbers() does.
+
+/** Texts of as many digits that are less (or more) than these. @param strict not these digits themselves */
+function sameLength(digits: string, less: boolean, strict: boolean): Regular {
+  if (digits === '') return strict ? IMPOSSIBLE : EMPTY;
   const first = Number(digits[0]);
   const beyond = less ? range(0, first - 1) : range(first + 1, 9);
   return either(
-    chain(range(first, first), sameLength(digits.slice(1), less)),
+    chain(range(first, first), sameLength(digits.slice(1), less, strict)),
     chain(beyond, times(DIGIT, digits.length - 1, digits.length - 1)),
   );
 }
@@ -69,14 +72,11 @@ const WHOLE = either(literal('0'), chain(range(1, 9), times(DIGIT, 0, DIGITS - 1
 /** Those that 6 places may follow: they are 15 digits together. */
 const FEWER = either(literal('0'), chain(range(1, 9), times(DIGIT, 0, DIGITS - PLACES - 1)));
 
-/** Whole numbers up to (or from) one, without needless zeros. */
-function wholes(digits: string, less: boolean): Regular {
+/** Whole numbers up to (or from) one. */
+function wholes(digits: string, less: boolean, strict: boolean): Regular {
   const { length } = digits;
-  const others = less
-    ? chain(range(1, 9), times(DIGIT, 0, length - 2))
-    : chain(range(1, 9), times(DIGIT, length, DIGITS));
-  const longer = less ? (length > 1 ? either(literal('0'), others) : IMPOSSIBLE) : others;
-  return both(WHOLE, either(sameLength(digits, less), longer));
+  const others = less ? times(DIGIT, 1, length - 1) : times(DIGIT, length + 1, DIGITS);
+  return either(sameLength(digits, less, strict), others);
 }
 
 /** Places up to (or from) these, as texts behind the point; zeros at the end change nothing. */
@@ -100,25 +100,18 @@ function placesOf(places: string, less: boolean, strict: boolean): Regular {
 
 /** Numbers that are not negative, up to (or from) one. */
 function side(bound: number, less: boolean, strict: boolean, whole: boolean): Regular {
-  if (bound === Number.POSITIVE_INFINITY) return less ? chain(WHOLE, PLACED) : IMPOSSIBLE;
+  if (bound === Number.POSITIVE_INFINITY) return less ? ALL : IMPOSSIBLE;
   const { whole: digits, places } = decimal(bound);
-  const isExact = (text: string) => text === '';
-  if (whole) {
-    const bounded = wholes(digits, less);
-    const excludes = less ? strict && isExact(places) : strict || !isExact(places);
-    return excludes ? both(bounded, not(literal(digits))) : bounded;
-  }
-  const strictly = both(wholes(digits, less), not(literal(digits)));
-  const own = placesOf(places, less, strict);
+  if (whole) return wholes(digits, less, less ? strict && places === '' : strict || places !== '');
   const behind = either(
-    chain(literal('.'), both(own, times(DIGIT, 1))),
+    chain(literal('.'), placesOf(places, less, strict)),
     // no places at all
     accept(places, less, strict) ? EMPTY : IMPOSSIBLE,
   );
-  return either(chain(strictly, PLACED), chain(literal(digits), behind));
+  return either(chain(wholes(digits, less, true), PLACED), chain(literal(digits), behind));
 }
 
-const PLACED = either(EMPTY, chain(literal('.'), times(DIGIT, 1)));
+const PLACED = either(EMPTY, chain(literal('.'), ANY_DIGITS));
 
 /** Whether a number without places is within a bound of these places. */
 const accept = (places: string, less: boolean, strict: boolean): boolean => (places === '' ? !strict : less);
@@ -170,7 +163,7 @@ export function numbers(bounds: Bounds): Regular | readonly string[] {
     ...never,
     ...kept(false),
     most < 0 || (most === 0 && below) ? IMPOSSIBLE : side(most, true, below, digits),
-    least <= 0 && !(least === 0 && above) ? chain(WHOLE, PLACED) : side(least, false, above, digits),
+    least <= 0 && !(least === 0 && above) ? ALL : side(least, false, above, digits),
   );
   const negative = both(
     syntax,
@@ -179,7 +172,7 @@ export function numbers(bounds: Bounds): Regular | readonly string[] {
     ...kept(true),
     not(chain(literal('0'), NO_PLACES)),
     least >= 0 ? IMPOSSIBLE : side(-least, true, above, digits),
-    most > 0 || (most === 0 && !below) || most === 0 ? chain(WHOLE, PLACED) : side(-most, false, below, digits),
+    most >= 0 ? ALL : side(-most, false, below, digits),
   );
   return either(positive, chain(literal('-'), negative));
 }

@@ -1,5 +1,5 @@
 /** From each node of a program, the shortest text that its rule can still end with. */
-import { END, type Node, type Program } from './program';
+import { END, eachUse, type Node } from './nodes';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -8,41 +8,34 @@ export class Shortest {
   readonly bytes: Float64Array;
   readonly #nodes: readonly Node[];
 
-  constructor({ nodes }: Program) {
+  constructor(nodes: readonly Node[]) {
     this.#nodes = nodes;
     this.bytes = new Float64Array(nodes.length).fill(NEVER);
     this.bytes[END] = 0;
     // who has to be looked at again when a node's length falls
-    const users: number[][] = Array.from(nodes, () => []);
-    nodes.forEach((node, i) => {
-      const uses =
-        node.kind === 'read'
-          ? node.edges.map(({ target }) => target)
-          : node.kind === 'split'
-            ? node.targets
-            : node.kind === 'call'
-              ? [node.target, node.next]
-              : node.kind === 'count'
-                ? [node.body, node.next]
-                : [];
-      for (const use of new Set(uses)) users[use].push(i);
-    });
-    const waiting = [...users[END]];
-    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-      const length = this.#length(nodes[at]);
-      if (length >= this.bytes[at]) continue;
-      this.bytes[at] = length;
-      waiting.push(...users[at]);
-    }
+    const users = nodes.map((): number[] => []);
+    for (let i = 0; i < nodes.length; i++) eachUse(nodes[i], (use) => users[use].push(i));
+    // first come, first served: a length falls few times then
+    const waiting: number[] = [END];
+    for (const use of waiting)
+      for (const at of users[use]) {
+        const length = this.#length(nodes[at]);
+        if (length >= this.bytes[at]) continue;
+        this.bytes[at] = length;
+        waiting.push(at);
+      }
   }
 
   #length(node: Node): number {
     const { bytes } = this;
+    let least = NEVER;
     switch (node.kind) {
       case 'read':
-        return 1 + Math.min(NEVER, ...node.edges.map(({ target }) => bytes[target]));
+        for (const { target } of node.edges) if (bytes[target] < least) least = bytes[target];
+        return 1 + least;
       case 'split':
-        return Math.min(NEVER, ...node.targets.map((target) => bytes[target]));
+        for (const target of node.targets) if (bytes[target] < least) least = bytes[target];
+        return least;
       case 'call':
         return bytes[node.target] + bytes[node.next];
       case 'count':

@@ -10,8 +10,9 @@
  */
 import { NibbleError } from '../errors';
 import { PLAIN_EXAMPLE } from './characters';
-import { END, FIRST_TOKEN, type Program } from './program';
-import { Shortest } from './shortest';
+import { END, FIRST_TOKEN } from './nodes';
+import type { Program } from './program';
+import type { Shortest } from './shortest';
 
 /** The state that nothing leads out of. */
 export const DEAD = 0;
@@ -92,7 +93,7 @@ export class States {
   constructor(program: Program, option: string) {
     this.#program = program;
     this.#option = option;
-    this.shortest = new Shortest(program);
+    this.shortest = program.shortest;
     if (this.shortest.bytes[program.start] === Number.POSITIVE_INFINITY)
       throw new NibbleError(
         'invalid-option',

@@ -1,5 +1,5 @@
 /** Which tokens may come next, by state: found by walks over the vocabulary's tries, and kept. */
-import { FIRST_TOKEN } from './program';
+import { FIRST_TOKEN } from './nodes';
 import { DEAD, type States } from './states';
 import type { Trie, Vocabulary } from './vocabulary';
 

@@ -53,3 +53,39 @@ export function byteSequences(set: Ranges): ByteRange[][] {
   for (const [from, to] of set) add(from, to);
   return out;
 }
+
+/** A node of a tree: what each byte leads to, in order; ENDS: the character is whole. */
+export type ByteNode = readonly { readonly from: number; readonly to: number; readonly target: number }[];
+export const ENDS = -1;
+
+/**
+ * The UTF-8 of a set's characters as the smallest automaton of bytes: one way at most for each byte, and nodes that are
+ * followed by the same are one. A node comes behind those that it leads to; the last is the first to read.
+ */
+export function byteTree(set: Ranges): readonly ByteNode[] {
+  const nodes: ByteNode[] = [];
+  const numbers = new Map<string, number>();
+  const sequences = byteSequences(set);
+  // sequences with the same beginning are beside each other; beginnings that are not the same have no byte in common
+  const build = (from: number, end: number, depth: number): number => {
+    const node: { from: number; to: number; target: number }[] = [];
+    for (let i = from; i < end; ) {
+      const [low, high] = sequences[i][depth];
+      let next = i + 1;
+      while (next < end && sequences[next][depth][0] === low && sequences[next][depth][1] === high) next++;
+      const target = sequences[i].length === depth + 1 ? ENDS : build(i, next, depth + 1);
+      const last = node.at(-1);
+      if (last && last.target === target && last.to + 1 === low) last.to = high;
+      else node.push({ from: low, to: high, target });
+      i = next;
+    }
+    const key = JSON.stringify(node);
+    const same = numbers.get(key);
+    if (same !== undefined) return same;
+    const number = nodes.push(node) - 1;
+    numbers.set(key, number);
+    return number;
+  };
+  if (sequences.length > 0) build(0, sequences.length, 0);
+  return nodes;
+}

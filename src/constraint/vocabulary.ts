@@ -40,6 +40,7 @@ export class Vocabulary {
     this.same = new Int32Array(rows).fill(-1);
     this.#lengths = new Uint8Array(rows);
     const ids = new Map<string, number>();
+    const [plain, others]: string[][] = [[], []];
     let longest = 0;
     for (let id = 0; id < rows; id++) {
       if (!tokenizer.isToken(id) || tokenizer.isSpecial(id)) continue;
@@ -49,30 +50,26 @@ export class Vocabulary {
       this.#lengths[id] = plainLength(bytes);
       this.plainLengths[this.#lengths[id]] = 1;
       const first = ids.get(bytes);
-      if (first === undefined) ids.set(bytes, id);
-      else {
+      if (first === undefined) {
+        ids.set(bytes, id);
+        (this.#lengths[id] > 0 ? plain : others).push(bytes);
+      } else {
         this.same[id] = this.same[first];
         this.same[first] = id;
       }
     }
     this.longest = longest;
     this.longestPlain = this.plainLengths.lastIndexOf(1);
-    const sorted = [...ids.keys()].sort();
-    const isPlain = (bytes: string) => this.#lengths[ids.get(bytes)!] > 0;
-    this.plain = trieOf(sorted.filter(isPlain), ids);
-    this.others = trieOf(
-      sorted.filter((bytes) => !isPlain(bytes)),
-      ids,
-    );
+    this.plain = trieOf(plain.sort(), ids);
+    this.others = trieOf(others.sort(), ids);
   }
 
-  /** What it takes. */
+  /** What it takes, the masks of plainUpTo() included, which come as they are asked for. */
   get bytes(): number {
-    const sizes = [this.plain, this.others].flatMap(({ bytes, depths, ends, ids }) => [bytes, depths, ends, ids]);
-    return [...sizes, this.same, this.#lengths, ...this.#upTo.filter(Boolean)].reduce(
-      (sum, { byteLength }) => sum + byteLength,
-      0,
-    );
+    const tries = [this.plain, this.others].flatMap(({ bytes, depths, ends, ids }) => [bytes, depths, ends, ids]);
+    const arrays = [...tries, this.plainLengths, this.same, this.#lengths];
+    const masks = (MAX_PLAIN + 1) * this.words * Uint32Array.BYTES_PER_ELEMENT;
+    return arrays.reduce((sum, { byteLength }) => sum + byteLength, masks);
   }
 
   /** The mask of all tokens of up to so many plain characters, and no others. */

@@ -2,8 +2,10 @@
 import { NibbleError } from '../errors';
 import type {
   AnswerPart,
+  AnswerSource,
   FunctionTool,
   GenerateResult,
+  MessageInput,
   Prefill,
   SamplingOptions,
   TokenLogprob,
@@ -63,6 +65,17 @@ export interface GenerateOptions extends SamplingOptions, CallOptions {
   made?: readonly number[];
 }
 
+/** One of several that are asked together: messages as for chat(), or a text or token ids as for generate(). */
+export type BatchInput = string | readonly number[] | readonly MessageInput[];
+
+/** Options of answers that are computed together. */
+export interface BatchOptions extends Omit<GenerateOptions, 'made'> {
+  /** Answers of each input. They differ where they are drawn: with a `seed`, each next one has the next. Default: 1. */
+  n?: number;
+  /** How many are computed at once, at most, 1 to 16; the others wait in their order. Default: 4. */
+  parallel?: number;
+}
+
 /**
  * An answer under way. Iterate it for the text, in pieces, or iterate `parts`; await `result` for ids, statistics and
  * memory. Either alone will do. Leaving the loop stops the answer. It is iterated once: a second loop throws
@@ -71,7 +84,8 @@ export interface GenerateOptions extends SamplingOptions, CallOptions {
 export interface Answer extends AsyncIterable<string> {
   /**
    * The whole, when it is complete. Rejects with invalid-option, context-overflow, out-of-memory, device-lost,
-   * worker-failed or disposed.
+   * worker-failed or disposed; where a server answers, with unsupported-remote or network. A server's answer that broke
+   * in the middle is the `cause` of its error, as far as it came.
    */
   readonly result: Promise<GenerateResult>;
   /**
@@ -92,6 +106,8 @@ export interface Answer extends AsyncIterable<string> {
   object<T = unknown>(): Promise<T>;
   /** The whole text, when it is complete; without what was thought. @throws what `result` throws */
   text(): Promise<string>;
+  /** Who answers: null until the first piece has come where load() was given `remote`, and either may. */
+  readonly source: AnswerSource | null;
   /** Ends the answer with what there is: its result's `finish` is 'aborted'. */
   stop(): void;
   /** Whether it was stopped: by stop(), its signal, or who left the loop. It may still be on the way to its end. */
@@ -118,11 +134,13 @@ export class AnswerQueue implements Answer {
    * @param start begins the answer; its promise may settle before the last pieces have come through the port
    * @param stopping aborted when the loop is left early
    * @param expected how many characters the pieces of an answer have, as they were written
+   * @param source who answers, where it is known by now
    */
   constructor(
     start: (push: Push) => Promise<GenerateResult>,
     readonly stopping: AbortController,
     expected = ({ raw }: GenerateResult): number => raw.length,
+    public source: AnswerSource | null = 'device',
   ) {
     // of tokens that have completed no piece yet
     let told: TokenLogprob[] = [];
@@ -168,7 +186,7 @@ export class AnswerQueue implements Answer {
     try {
       const result = await outcome;
       while (this.#received < expected(result)) await this.#more();
-      return result;
+      return { ...result, source: this.source! };
     } finally {
       this.#done = true;
       this.#wake();

@@ -520,7 +520,7 @@ describe('a worker that does not start', () => {
     const dead = silent();
     dead.postMessage = () => void dead.dispatchEvent(new Event('error'));
     const worker = await startWorker([() => dead, async () => createWorker()]);
-    expect(worker.broken).toBe(false);
+    expect(worker.broken).toBe(null);
     worker.end();
   });
 });

@@ -1,7 +1,7 @@
 /** What an application holds: a model that runs in a worker of its own. */
 import { throwIfAborted } from '../errors';
-import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS, TOOL_NAMES } from '../options/load';
-import { EMBED_OPTIONS, RERANK_OPTIONS } from '../options/reading';
+import { CONVERSATION_OPTIONS, LOAD_OPTIONS, PROMPT_OPTIONS } from '../options/load';
+import { EMBED_OPTIONS, RERANK_OPTIONS, TOKENIZE_OPTIONS } from '../options/reading';
 import { checkOptions, over, refuse, type Specs } from '../options/spec';
 import type {
   Embeddings,
@@ -18,8 +18,10 @@ import type {
   RerankOptions,
   TextScore,
 } from '../protocol';
-import { type Answer, AnswerQueue, type GenerateOptions, type Push } from './answer';
+import type { Answer, BatchInput, BatchOptions, GenerateOptions } from './answer';
 import { idsOf, messagesOf, plain, planQuery, textOf, textsOf } from './arguments';
+import { beginAnswer, beginBatch, toolLoop } from './ask';
+import { promptOf, said } from './asked-input';
 import {
   type Chats,
   type ChatTemplateOptions,
@@ -36,27 +38,8 @@ import { cancellable, nextId, type RunningWorker } from './start-worker';
 import type { Stoppable } from './stoppable';
 import type { AskOnce } from './tool-loop';
 
-const TOKENIZE_OPTIONS = {
-  special: { type: 'flag', says: 'Whether special tokens that stand in the text are parsed.' },
-} as const satisfies Specs;
-
-/** for who has tools */
-const toolLoop = () => import('./tool-loop');
-
 /** What a worker is given, and the next one if that is lost. */
 export type Wanted = Pick<LoadRequest, 'source' | 'options' | 'lora'>;
-
-/**
- * What was said when it was asked, also where it is changed meanwhile; what is wrong with it is the answer's failure.
- */
-function said(input: () => GenerateRequest['input']): Asked['input'] {
-  try {
-    const copy = input();
-    return () => copy;
-  } catch (error) {
-    return () => Promise.reject(error);
-  }
-}
 
 /** A model's tokenizer: see Engine.tokenizer. */
 export interface EngineTokenizer {
@@ -68,8 +51,11 @@ export interface EngineTokenizer {
   count(text: string, options?: { special?: boolean }): Promise<number>;
 }
 
-/** A loaded model, in a worker of its own. load() makes one. */
-export class Engine {
+/** A model that answers: in a worker of its own, where load() makes it. Where it answers is not part of the type. */
+export interface Engine extends Pick<LocalEngine, keyof LocalEngine> {}
+
+/** A loaded model, in a worker of its own. */
+export class LocalEngine {
   /** dispose(), for `using` */
   declare [Symbol.dispose]: () => void;
   /** dispose(), for `await using` */
@@ -78,11 +64,7 @@ export class Engine {
   readonly #wanted: Wanted;
 
   /** @internal applications use load() */
-  static of(model: HeldModel, wanted: Wanted): Engine {
-    return new Engine(model, wanted);
-  }
-
-  private constructor(model: HeldModel, wanted: Wanted) {
+  constructor(model: HeldModel, wanted: Wanted) {
     this.#model = model;
     this.#wanted = wanted;
   }
@@ -105,11 +87,21 @@ export class Engine {
    */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): Answer {
     return this.#request(
-      said(() =>
-        typeof prompt === 'string' ? { prompt } : { ids: idsOf('prompt', prompt, 'a text or a list of token ids') },
-      ),
+      said(() => promptOf(prompt)),
       options,
     );
+  }
+
+  /**
+   * Several answers at once, which share the reading of the weights: each says what it would say alone, sooner for all
+   * of them. Where memory has no room for as many, they come in their order; what prompts begin with in common is
+   * computed once.
+   * @param inputs each what chat() or generate() takes: messages, a text to be continued, token ids
+   * @returns the answers, `n` of each input, side by side; one that fails, or is stopped, leaves the others as they are
+   * @throws invalid-option for what is no list, and for `n` or `parallel` out of range
+   */
+  batch(inputs: readonly BatchInput[], options: BatchOptions = {}): Answer[] {
+    return beginBatch(inputs, options, (asked, each, together) => this.#request(asked, each, { together }));
   }
 
   /**
@@ -373,25 +365,11 @@ export class Engine {
   #request(
     input: Asked['input'],
     options: GenerateOptions,
-    of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext'> = {},
+    of: Pick<GenerateRequest, 'conversation' | 'saved' | 'maxContext' | 'together'> = {},
   ): Answer {
     const ask: AskOnce = (asked, options) => answerFrom(this.#model, { id: nextId(), ...asked, ...of }, options);
-    if (!TOOL_NAMES.some((name) => (options?.[name] ?? null) !== null)) return ask({ input }, options);
-    const stopping = new AbortController();
-    const stop = () => stopping.abort();
-    const { signal } = stopping;
-    const begin = async (push: Push) => {
-      const { answerWithTools } = await toolLoop();
-      if (options.signal?.aborted) stop();
-      options.signal?.addEventListener('abort', stop);
-      try {
-        return await answerWithTools(ask, input, options, push, signal);
-      } finally {
-        options.signal?.removeEventListener('abort', stop);
-      }
-    };
-    return new AnswerQueue(begin, stopping, () => 0);
+    return beginAnswer(ask, input, options);
   }
 }
 
-disposable(Engine.prototype);
+disposable(LocalEngine.prototype);

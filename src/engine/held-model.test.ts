@@ -5,7 +5,7 @@
 import { expose } from 'comlink';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NibbleError } from '../errors';
-import { type Fill, HeldModel } from './held-model';
+import { type Fill, HeldModel, MOVED } from './held-model';
 import { cancellable, type RunningWorker } from './start-worker';
 
 const lost = () => new NibbleError('device-lost', 'The GPU went away.', { reason: 'unknown' });
@@ -13,7 +13,7 @@ const AGAIN = /twice within a minute. Reload the page to go on/;
 
 interface FakeWorker extends Worker {
   /** as a script that fails does */
-  crash(): void;
+  crash(message?: string): void;
   /** from now on it hears nothing: what it is sent waits */
   hang(): void;
 }
@@ -37,7 +37,7 @@ function hold({
       terminate() {
         for (const port of [port1, port2, inner.port1, inner.port2]) port.close();
       },
-      crash: () => port1.dispatchEvent(new Event('error')),
+      crash: (message?: string) => port1.dispatchEvent(Object.assign(new Event('error'), { message })),
       hang: () => {
         hangs = true;
       },
@@ -191,6 +191,19 @@ describe('a lost device', () => {
   });
 });
 
+describe('a worker that has gone to another tab', () => {
+  it('is none that was lost, however often that happens within a minute while nothing is asked', async () => {
+    const { call, workers, told } = hold();
+    for (let moves = 0; moves < 3; moves++) {
+      expect(await call()).toBe('answer');
+      workers[moves].crash(MOVED);
+      await rest();
+    }
+    expect(await call()).toBe('answer');
+    expect(told).toHaveLength(4);
+  });
+});
+
 describe('a recovery that fails', () => {
   it('for another reason is over: a loss a minute later is another first one', async () => {
     const away = () => Promise.reject(new NibbleError('network', 'The server is away.'));
@@ -330,7 +343,7 @@ describe('a worker that does not hear a stop', () => {
     stop.abort();
     await rest();
     await vi.advanceTimersByTimeAsync(1999);
-    expect(await held.model.ready().then(({ broken }) => broken)).toBe(false);
+    expect(await held.model.ready().then(({ broken }) => broken)).toBe(null);
     await vi.advanceTimersByTimeAsync(1);
     expect(await said).toMatchObject(UNHEARD);
     expect(held.workers).toHaveLength(1);

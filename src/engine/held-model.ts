@@ -5,7 +5,7 @@
  */
 import { type ErrorCode, NibbleError, throwIfAborted } from '../errors';
 import { environment } from './environment';
-import { type RunningWorker, startWorker, workerFailed } from './start-worker';
+import { type RunningWorker, startWorker } from './start-worker';
 import type { MakeWorker } from './worker-options';
 
 /**
@@ -62,7 +62,7 @@ export class HeldModel {
    */
   async ready(signal?: AbortSignal): Promise<RunningWorker> {
     if (this.#end) throw this.#end;
-    if (this.#worker?.broken) this.#drop(this.#worker, workerFailed('died'));
+    if (this.#worker?.broken) this.#drop(this.#worker, this.#worker.broken);
     if (this.#worker) return this.#worker;
     const given = this.#filling;
     const filling = given && !given.stop.signal.aborted ? given : this.#refill(given);
@@ -102,7 +102,7 @@ export class HeldModel {
         if (this.#end) throw this.#end;
         this.#drop(worker, error as NibbleError);
         if (worker.deaf) throwIfUnheard(signal);
-        else if (progress() === before) throw error;
+        else if (progress() === before && !isMoved(error as NibbleError)) throw error;
       }
     }
   }
@@ -157,7 +157,8 @@ export class HeldModel {
     await given?.catch(() => {});
     for (;;) {
       throwIfAborted(signal);
-      const worker = await startWorker(this.#ways, { signal });
+      const worker = await startWorker(this.#ways, { signal }).catch(unlessMoved);
+      if (!worker) continue;
       try {
         await worker.call(this.#fill(worker, this.#why, signal));
         return worker;
@@ -182,10 +183,10 @@ export class HeldModel {
     this.#note(worker, error);
   }
 
-  /** @throws when it is the second loss in a minute; to end a worker is none */
+  /** @throws when it is the second loss in a minute; to end a worker is none, nor is a move */
   #note({ deaf }: RunningWorker, error: NibbleError): void {
     this.#why = `${deaf ? DEAF : LOST[error.code]}: the model is being loaded again.`;
-    if (deaf) return;
+    if (deaf || isMoved(error)) return;
     const again = performance.now() - this.#recoveredAt < AGAIN_MS;
     this.#lost = error;
     this.#recovering = true;
@@ -213,6 +214,19 @@ function throwIfUnheard(signal?: AbortSignal): void {
   if (signal?.aborted) throw new NibbleError('aborted', text, { reason: 'deaf' });
 }
 
+/**
+ * What the error event of a worker says whose model is elsewhere from now on, on purpose: the next worker has it.
+ */
+export const MOVED = 'moved';
+
+const isMoved = ({ details }: NibbleError) => details.reason === `failed (${MOVED})`;
+
+/** One that has moved before it began is not the one. */
+const unlessMoved = (error: NibbleError): void => {
+  if (!isMoved(error)) throw error;
+};
+
 /** What fails inside a worker may be `worker-failed` too; only one that is no longer there is lost. */
 const isLoss = (worker: RunningWorker, error: unknown) =>
-  error instanceof NibbleError && (error.code === 'device-lost' || (error.code === 'worker-failed' && worker.broken));
+  error instanceof NibbleError &&
+  (error.code === 'device-lost' || (error.code === 'worker-failed' && worker.broken !== null));

@@ -1,5 +1,5 @@
 /** What applications import of the engine. */
-export type { Answer, CallOptions, GenerateOptions, Tool, ToolChoice } from './answer';
+export type { Answer, BatchInput, BatchOptions, CallOptions, GenerateOptions, Tool, ToolChoice } from './answer';
 export type {
   ChatTemplateOptions,
   Conversation,
@@ -7,10 +7,10 @@ export type {
   ConversationQuery,
   MessageQuery,
 } from './conversation';
-export { Engine, type EngineTokenizer } from './engine';
+export type { Engine, EngineTokenizer } from './engine';
 export type { HubOptions } from './hub-options';
 export { type Inspection, type InspectOptions, inspectModel, openInspection } from './inspect';
-export { type LoadOptions, load } from './load';
+export { type DeviceOptions, load } from './load';
 export type { LoraInput } from './lora-input';
 export { type ModelFiles, modelFromDrop } from './model-files';
 export type { ModelInput } from './model-source';

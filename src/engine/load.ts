@@ -4,7 +4,7 @@ import { throwIfAborted } from '../errors';
 import { LOAD_OPTIONS } from '../options/load';
 import { checkOptions } from '../options/spec';
 import type { EngineOptions, ModelInfo, Progress } from '../protocol';
-import { Engine, type Wanted } from './engine';
+import { type Engine, LocalEngine, type Wanted } from './engine';
 import { hasTouch } from './environment';
 import { HeldModel } from './held-model';
 import type { HubOptions } from './hub-options';
@@ -15,8 +15,8 @@ import { cancellable, nextId, type RunningWorker } from './start-worker';
 import type { WorkerOptions } from './worker-options';
 import { workersFrom } from './workers-from';
 
-/** Options of load(). */
-export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
+/** Options of load() about the model on this device. */
+export interface DeviceOptions extends EngineOptions, WorkerOptions, HubOptions {
   /** Adapters that are active from the start; see Engine.setLora(). Default: none. */
   lora?: LoraInput | readonly LoraInput[];
   /** Told how far loading has come: often while bytes come, and again whenever the model is loaded anew by itself. */
@@ -32,15 +32,12 @@ export interface LoadOptions extends EngineOptions, WorkerOptions, HubOptions {
 const PERSIST_MS = 250;
 
 /**
- * Starts a worker and loads a model into it. When the graphics device or the worker is lost, in the download or ever
- * after, the model is loaded again by itself, once a minute at most: `onProgress` tells of it, with a note, and answers
- * under way go on where they stopped. A worker that does not hear a stop within two seconds is ended, as often as that
- * happens, and the next request loads the model again, with a note, too.
+ * The model on this device: what the library's load() (src/remote/load.ts) gives where no server may answer.
  * @param model - see ModelInput for the ways to name one
  * @throws NibbleError: invalid-option for an argument that it does not take, aborted by `signal`, and any other code of
  * ErrorCode
  */
-export async function load(model: ModelInput, options: LoadOptions = {}): Promise<Engine> {
+export async function load(model: ModelInput, options: DeviceOptions = {}): Promise<Engine> {
   const {
     onProgress = () => {},
     signal,
@@ -52,7 +49,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     persist,
     lora = [],
     ...engineOptions
-  } = checkOptions<LoadOptions>(LOAD_OPTIONS, options);
+  } = checkOptions<DeviceOptions>(LOAD_OPTIONS, options);
   throwIfAborted(signal);
   // at once, while this is still the person's click; workers cannot ask
   const promised = persist ? globalThis.navigator?.storage?.persist?.().catch(() => false) : undefined;
@@ -76,7 +73,7 @@ export async function load(model: ModelInput, options: LoadOptions = {}): Promis
     if (backend === 'webgpu') wanted.options.backend = backend;
   });
   await held.ready(signal);
-  return Engine.of(held, wanted);
+  return new LocalEngine(held, wanted);
 }
 
 /** Tells at once why the model is loaded again, and with every report until it is. */

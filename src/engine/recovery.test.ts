@@ -7,7 +7,7 @@ import { NibbleError } from '../errors';
 import type { GenerateRequest, LoadRequest, MessageInput, Progress } from '../protocol';
 import type { Session } from '../runtime/session';
 import { createMemoryStore } from '../store/chunk-store';
-import { type Engine, type LoadOptions, load } from '.';
+import { type DeviceOptions, type Engine, load } from '.';
 import type { GenerateOptions } from './answer';
 import { sessionWorkers } from './test/session-worker';
 
@@ -94,7 +94,7 @@ function fragile(plan: Plan): (session: Session) => Session {
   });
 }
 
-async function start(path: string, options: LoadOptions = {}) {
+async function start(path: string, options: DeviceOptions = {}) {
   const plan: Plan = { cut: null, deafAfter: null, loseLoad: false, requests: [], loads: [] };
   const createWorker = sessionWorkers(createMemoryStore(), fragile(plan));
   return { plan, engine: await load(base + path, { kv: 'f32', createWorker, ...options }) };

@@ -20,8 +20,8 @@ const ANSWER_MS = 30_000;
 
 export interface RunningWorker {
   api: Remote<WorkerApi>;
-  /** it broke down, or was ended */
-  readonly broken: boolean;
+  /** why it broke down or that it was ended; null while it runs */
+  readonly broken: NibbleError | null;
   /** it was ended because it did not hear a stop: see hear() */
   readonly deaf: boolean;
   /** Waits for a call, and fails when the worker breaks down or is ended meanwhile. */
@@ -87,14 +87,14 @@ export async function startWorker(
 }
 
 async function startOne(make: MakeWorker, helloMs: number, signal?: AbortSignal): Promise<RunningWorker> {
-  let broken = false;
+  let broken: NibbleError | null = null;
   let deaf = false;
   let worker: Worker | undefined;
   let fail!: (reason: string) => NibbleError;
   const failed = new Promise<never>((_, reject) => {
     fail = (reason) => {
-      broken = true;
       const error = workerFailed(reason);
+      broken ??= error;
       reject(error);
       return error;
     };

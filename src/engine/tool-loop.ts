@@ -70,7 +70,7 @@ export async function answerWithTools(
     const offered = choice === null ? undefined : { tools, choice, toolForm: checked.toolForm };
     const { made, ...again } = rest;
     const answer = ask({ input: asked, tools: offered }, { ...(step === 0 ? rest : again), signal });
-    for await (const { type, text, call } of answer.parts) push(type, text, { call });
+    for await (const { type, text, call, logprobs } of answer.parts) push(type, text, { call, logprobs });
     const result = await answer.result;
     if (result.note) notes.add(result.note);
     const note = [...notes].join(' ') || null;

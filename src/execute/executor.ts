@@ -33,6 +33,47 @@ export interface PrefillOptions {
   onLogits?: (position: number, logits: Float32Array) => void;
   /** told after every chunk how many of the ids are done */
   onProgress?: (done: number) => void;
+  /** false: nobody asks for the last token's logits, and there are none afterwards */
+  logits?: boolean;
+}
+
+/** A text that is read and not answered. */
+export interface Reading {
+  cache: KvCache;
+  ids: ArrayLike<number>;
+  /** position of the first id; those before it are in the cache */
+  start: number;
+}
+
+/** One of several answers that are decoded together. */
+export interface Stream {
+  cache: KvCache;
+  /** the newest id, at position start - 1, where it is computed before the first draw, also if it was prefilled */
+  last: number;
+  /** position of the first id that is drawn */
+  start: number;
+  /** ids that are drawn at most */
+  count: number;
+  /** its draft is not asked for */
+  sample: SampleOptions;
+}
+
+/** What decodes several answers together: see Executor.openStreams(). */
+export interface Streams {
+  /** how many at once */
+  readonly most: number;
+
+  /**
+   * Samples the next ids of all of them, with one pass for each step: yields an id for each, in their order, the first
+   * of them at their positions `start`. It ends behind the step in which one of them has its last id: those that go on
+   * are given again. As in Executor.decode(), ids are written to the caches only when further ones are asked for, and
+   * the caller may leave the loop at any step.
+   * @throws what Executor.decode() throws
+   */
+  decode(streams: readonly Stream[], signal?: AbortSignal): AsyncIterable<readonly number[]>;
+
+  /** Frees what they take beside the caches. */
+  close(): void;
 }
 
 /** The keys and values of one conversation, a ring a layer. */
@@ -65,6 +106,9 @@ export interface KvCache {
 
   /** Frees the copies, and the room for them until the next reserve() that plans some. */
   dropSnapshots(): void;
+
+  /** Copies what another cache of this executor holds of positions below `end` into its own rings, to go on there. */
+  take(from: KvCache, end: number): void;
 
   /**
    * The keys and values of positions from..end-1 of a layer, which it must hold: the bytes of a ring of as many slots,
@@ -125,33 +169,36 @@ export interface Executor {
     signal?: AbortSignal,
   ): AsyncIterable<number>;
 
+  /**
+   * Makes room for so many answers to be decoded together, which read each weight once for all of them.
+   * @throws out-of-memory
+   */
+  openStreams(most: number): Promise<Streams>;
+
   /** The last position's logits, [vocab], or those of some ids, in their order. */
   logits(ids?: readonly number[]): Promise<Float32Array>;
 
   /**
-   * Runs `ids` as prefill() does, up to the final norm, and pools what comes of them; there are no logits afterwards.
-   * Needs no head.
-   * @param start no later than the first position that is pooled, unless only the last one is
-   * @returns [pooled.rows, width], a row for each way
+   * Reads texts as prefill() does, several in a pass, up to the final norm, and pools what comes of each; there are no
+   * logits afterwards. Needs no head.
+   * @param texts each in a cache of its own; their `start` no later than the first position that is pooled, unless only
+   * the last one is
+   * @returns of each [pooled.rows, width], a row for each way
    */
-  pool(
-    cache: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
-    pooled: Pooled,
-    options?: Pick<PrefillOptions, 'signal'>,
-  ): Promise<Float32Array>;
+  pool(texts: readonly Reading[], pooled: Pooled, options?: Pick<PrefillOptions, 'signal'>): Promise<Float32Array[]>;
 
   /**
-   * Runs `ids` as prefill() does, and says of each but the first how likely it was; there are no logits afterwards.
-   * @returns natural logarithms of probabilities, [ids - 1]
+   * Reads texts as pool() does, and says of each token but the first how likely it was.
+   * @returns of each natural logarithms of probabilities, [ids - 1]
    */
-  score(
-    cache: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
+  score(texts: readonly Reading[], options?: Pick<PrefillOptions, 'signal'>): Promise<Float64Array[]>;
+
+  /** Reads texts as pool() does. @returns of each the logits of those ids behind its last token, in their order */
+  nextLogits(
+    texts: readonly Reading[],
+    ids: readonly number[],
     options?: Pick<PrefillOptions, 'signal'>,
-  ): Promise<Float64Array>;
+  ): Promise<Float32Array[]>;
 
   /** Bytes by purpose, as allocated now, and the highest total so far. */
   memory(): MemoryReport;

@@ -7,6 +7,7 @@ import type { KvLayerPlan, KvType } from '../memory/kv';
 import { type MemoryPlan, reachedTokens } from '../memory/plan';
 import { Rings } from '../memory/rings';
 import type { ModelSpec } from '../model/spec';
+import type { KvCache } from './executor';
 
 export abstract class RingCache {
   readonly held: Rings;
@@ -98,6 +99,14 @@ export abstract class RingCache {
 
   /** Copies what the rings hold of positions up to `last` into the copies of that place, or back from them. */
   protected abstract copyRings(place: number, last: number, way: 'into copies' | 'back'): void;
+
+  take(from: KvCache, end: number): void {
+    this.copyFrom(from, end - 1);
+    this.held.adopt({ last: end - 1, oldest: from.held.oldest });
+  }
+
+  /** Copies positions up to `last` from the rings of another cache. */
+  protected abstract copyFrom(from: KvCache, last: number): void;
 
   dispose(): void {
     this.copies.fill(0);

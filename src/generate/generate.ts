@@ -89,7 +89,7 @@ function draftOf(speculation: Speculation | null, constraint: Constrained | null
  * @param sequence whose ids are kept true to its cache, also when this throws
  */
 export async function* generate(
-  executor: Executor,
+  executor: Pick<Executor, 'prefill' | 'decode'>,
   sequence: Sequence,
   turn: Turn,
 ): AsyncGenerator<TokenMessage, Generated> {

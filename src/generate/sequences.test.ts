@@ -42,6 +42,7 @@ class FakeDevice {
       },
       read: async () => new Uint8Array(),
       write: async () => {},
+      take: () => {},
       shift: async () => {},
       async reserve(plan) {
         const take = (bytes: number) => {

@@ -46,6 +46,8 @@ export class Sequences {
   readonly #spec: ModelSpec;
   /** by number, the one used longest ago first */
   readonly #open = new Map<number, Sequence>();
+  /** those whose answers are under way: nobody makes room at their cost */
+  readonly #answered = new Set<number>();
 
   constructor(executor: Pick<Executor, 'createCache'>, spec: ModelSpec) {
     this.#executor = executor;
@@ -67,6 +69,16 @@ export class Sequences {
     return this.#open.get(id) ?? null;
   }
 
+  /** All that there are, the one used longest ago first. */
+  all(): Iterable<Sequence> {
+    return this.#open.values();
+  }
+
+  /** Whether its answer is under way. */
+  isHeld(id: number): boolean {
+    return this.#answered.has(id);
+  }
+
   /** A sequence by its number, with an empty cache where there was none; from now on the one used last. */
   use(id: number): Sequence {
     const known = this.#open.get(id);
@@ -74,6 +86,15 @@ export class Sequences {
     this.#open.delete(id);
     this.#open.set(id, sequence);
     return sequence;
+  }
+
+  /** From here until release() nobody makes room at the cost of this sequence. */
+  hold(id: number): void {
+    this.#answered.add(id);
+  }
+
+  release(id: number): void {
+    this.#answered.delete(id);
   }
 
   /** Frees a sequence's cache; numbers without one are ignored. */
@@ -123,11 +144,26 @@ export class Sequences {
     newTokens: number,
     planOf: (newTokens: number, snapshots?: 0) => MemoryPlan,
   ): Promise<Reserved> {
+    const reserved = await this.tryReserve(id, newTokens, planOf);
+    if (!reserved) throw new Error('others are being answered: tryReserve() says so');
+    return reserved;
+  }
+
+  /**
+   * As reserve(), where others may be held: rather than to do with less, it waits for them.
+   * @returns null: there is no room until one of those that are held is released
+   */
+  async tryReserve(
+    id: number,
+    newTokens: number,
+    planOf: (newTokens: number, snapshots?: 0) => MemoryPlan,
+  ): Promise<Reserved | null> {
     const budget = planOf(newTokens).request.budget ?? Number.POSITIVE_INFINITY;
     let noSnapshots = false;
     let renewed = false;
     let sequence = this.use(id);
-    for (const other of [...this.#open.keys()].slice(0, -KEPT)) this.close(other);
+    for (const other of [...this.#open.keys()].slice(0, -KEPT)) if (!this.#answered.has(other)) this.close(other);
+    const waits = () => [...this.#answered].some((other) => other !== id && (this.get(other)?.cache.bytes ?? 0) > 0);
     let allowed = newTokens;
     for (;;) {
       const plan = planOf(allowed, noSnapshots ? 0 : undefined);
@@ -138,6 +174,7 @@ export class Sequences {
       };
       const over = this.peak(id, plan) > budget;
       if (over && (spare() || this.#evict(id))) continue;
+      if (over && waits()) return null;
       const grows = sequence.cache.bytes > 0;
       if (over && grows) {
         sequence = this.#renew(id);
@@ -152,6 +189,7 @@ export class Sequences {
       } catch (error) {
         if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
         if (spare() || this.#evict(id)) continue;
+        if (waits()) return null;
         sequence = this.#renew(id);
         if (grows) renewed = true;
         else if (allowed === 1) throw error;
@@ -196,7 +234,7 @@ export class Sequences {
   /** Frees the cache of the sequence, other than `id`, that was used longest ago. @returns whether there was one */
   #evict(id: number): boolean {
     for (const [other, { cache }] of this.#open) {
-      if (other === id || cache.bytes === 0) continue;
+      if (other === id || cache.bytes === 0 || this.#answered.has(other)) continue;
       this.close(other);
       return true;
     }
@@ -230,7 +268,7 @@ export const emptySequence = (cache: KvCache): Sequence => ({
  * How many leading ids are those that the cache was made from, dropped ones included; never the last: its logits are
  * wanted.
  */
-function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Sequence, ids: readonly number[]): number {
+export function sharedPrefix({ ids: held, dropped: { keep, ids: gone } }: Sequence, ids: readonly number[]): number {
   const at = (n: number) => (n < keep ? held[n] : n < keep + gone.length ? gone[n - keep] : held[n - gone.length]);
   let n = 0;
   while (n < ids.length - 1 && at(n) === ids[n]) n++;

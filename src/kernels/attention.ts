@@ -138,11 +138,11 @@ export function prefillAttendGroups(
   return (tokens: number): [number, number] => [Math.ceil(tokens / queries), part.heads];
 }
 
-/** Workgroups of the merge (merge.ts) of a layer's parts: none where there is one part. */
+/** Workgroups of the merge (merge.ts) to another buffer. */
+export const mergeRowGroups = (spec: Heads): [number] => [Math.ceil((spec.heads * spec.headSize) / 4 / HEAD_THREADS)];
+
+/** Workgroups of the merge in place: none where there is one part. */
 export const mergeGroups =
   (spec: Heads, shape: SplitShape, layer: number) =>
-  (_: number, last: number, slots: readonly number[]): [number] => [
-    splitsOf(spec, shape, Math.min(slots[layer], last + 1)) > 1
-      ? Math.ceil((spec.heads * spec.headSize) / 4 / HEAD_THREADS)
-      : 0,
-  ];
+  (_: number, last: number, slots: readonly number[]): [number] =>
+    splitsOf(spec, shape, Math.min(slots[layer], last + 1)) > 1 ? mergeRowGroups(spec) : [0];

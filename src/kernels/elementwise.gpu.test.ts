@@ -39,7 +39,7 @@ describe('embed', () => {
     const ids = Uint32Array.of(20, 0, 7, 8, 15, 16);
     const slice = randomSlice(format, rows, cols, 5);
     const right = new Float32Array(tokens * cols);
-    embed(cpuMatrix(format, slice), ids, 0, tokens, Math.fround(11.3), right, new Float64Array(cols));
+    embed(cpuMatrix(format, slice), ids, tokens, Math.fround(11.3), right, new Float64Array(cols));
 
     // Room for eight rows a binding.
     const binding = 8 * 128 * Math.ceil(cols / 32);

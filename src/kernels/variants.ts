@@ -165,6 +165,13 @@ export const withInt8 = (shapes: KernelShapes): KernelShapes => ({
   few: shapes.few ?? shapes.matmul,
 });
 
+/** The shapes of a pass of a token of each of several answers: those for few tokens, however many there are. */
+export const forStreams = (shapes: KernelShapes): KernelShapes => ({
+  ...shapes,
+  matmul: shapes.few ?? shapes.matmul,
+  few: null,
+});
+
 /** @throws NibbleError invalid-option unless `tune` is auto, off or a variant's name */
 export function checkTune(tune: string): void {
   const names = ['auto', 'off', ...Object.keys(VARIANTS)];

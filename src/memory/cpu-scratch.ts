@@ -5,6 +5,9 @@ import type { Step } from '../model/steps';
 /** Tokens that the CPU runs at once: enough to share a dequantised row, few enough to stop soon when asked. */
 export const CPU_CHUNK = 32;
 
+/** Answers that are decoded together, at most: a pass has a token of each. */
+export const cpuStreams = (asked: number, chunk: number): number => Math.min(asked, chunk, CPU_CHUNK);
+
 /** Up to this many tokens go through a linear step one by one. */
 export const FEW = 2;
 

@@ -17,6 +17,9 @@ export const maxSplits = ({ kvHeads }: Pick<ModelSpec, 'kvHeads'>): number =>
 export const partialsCount = ({ heads, headSize }: Pick<ModelSpec, 'heads' | 'headSize'>, splits: number): number =>
   splits * wholeChunks(heads * headSize) + roundUp(2 * splits * heads, 4);
 
+/** What the offset of a binding is a multiple of, bytes: the largest that WebGPU's default limits allow. */
+export const BINDING_OFFSET = 256;
+
 /** Sampled ids are kept in a ring of this many on the GPU. */
 export const ID_RING = 64;
 /** The most workgroups of the sampler's passes over the vocabulary, each with a maximum and its id. */
@@ -35,6 +38,7 @@ export const KEPT = {
 /**
  * Words of the buffer `state`: of a pass the first two, of the sampler all (shaders/sample-pick.wgsl). When an id of
  * `stops` was drawn, `tokens` is 0 until the host begins something else: passes that were encoded ahead do nothing.
+ * `row` is where the tokens begin in a pass of several answers, or texts, each with a state of its own.
  */
 export const STATE = {
   position: 0,
@@ -45,6 +49,7 @@ export const STATE = {
   edits: 23,
   passes: 24,
   stops: 32,
+  row: 40,
 } as const;
 /** What of a request the sampler's shaders read, from STATE.request on, and how each word is read; 0: off. */
 export const REQUEST_WORDS = {
@@ -73,7 +78,16 @@ export const MOST_PASSES = 28;
 /** So many of the ids that end an answer does the sampler know; more of them only the host does. */
 export const STOP_WORDS = 8;
 /** How many words `state` has. */
-export const STATE_WORDS = STATE.stops + STOP_WORDS;
+export const STATE_WORDS = 44;
+
+/** The words of `state` in a pass that nothing is drawn in. */
+export function stateWords(position: number, tokens: number, row = 0): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(STATE_WORDS);
+  words[STATE.position] = position;
+  words[STATE.tokens] = tokens;
+  words[STATE.row] = row;
+  return words;
+}
 
 /** What is in effect where a request does not say it; 0 for all others. */
 const REQUEST_DEFAULTS: Partial<Record<keyof typeof REQUEST_WORDS, number>> = {
@@ -196,6 +210,45 @@ export const gpuScratch = (spec: ModelSpec, chunk: number): [name: string, bytes
   [READBACK, Math.min(READBACK_BYTES, spec.vocab * 4)],
 ];
 
+/** The buffer of the logits of answers that are decoded together: rows of so many values, where bindings may begin. */
+export const STREAM_LOGITS = 'streams.logits';
+export const logitsStride = (vocab: number): number => roundUp(vocab, BINDING_OFFSET / 4);
+/** A buffer that each of them has for itself. */
+export const streamBuffer = (name: string, stream: number): string => `stream.${stream}.${name}`;
+/** Buffers by which their ids come back, with what is told of each: those of one step in each. */
+export const STREAM_READBACKS = 8;
+export const streamReadback = (read: number): string => `readback.streams.${read % STREAM_READBACKS}`;
+/** A buffer that each text of a pass has for itself. */
+export const textBuffer = (name: string, text: number): string => `text.${text}.${name}`;
+
+/** The buffers of these names, and of rotary frequencies, once for each of `count`. */
+function ownBuffers(
+  spec: ModelSpec,
+  count: number,
+  names: readonly string[],
+  nameOf: (name: string, one: number) => string,
+): [name: string, bytes: number][] {
+  const own = new Set([...names, ...distinctRopes(spec).map((rope) => ropeBuffer(spec, rope))]);
+  const each = gpuScratch(spec, 1).filter(([name]) => own.has(name));
+  return Array.from({ length: count }, (_, one) =>
+    each.map(([name, bytes]): [string, number] => [nameOf(name, one), bytes]),
+  ).flat();
+}
+
+/** Buffers by name, bytes, that are there once so many texts have been read in one pass. */
+export const textBuffers = (spec: ModelSpec, texts: number): [name: string, bytes: number][] =>
+  ownBuffers(spec, texts, ['state', POOLED], textBuffer);
+
+/** Buffers by name, bytes, that are there while so many answers may be decoded together. */
+export function streamBuffers(spec: ModelSpec, streams: number): [name: string, bytes: number][] {
+  const readback = roundUp(streams * (1 + LOGPROB_WORDS), 4) * 4;
+  return [
+    [STREAM_LOGITS, streams * logitsStride(spec.vocab) * 4],
+    ...ownBuffers(spec, streams, ['partials', 'state', 'sampled'], streamBuffer),
+    ...Array.from({ length: STREAM_READBACKS }, (_, n): [string, number] => [streamReadback(n), readback]),
+  ];
+}
+
 /** The buffer of a product's input in int8 (shaders/int8-rows.wgsl), and its words of 16 bytes a chunk of columns. */
 export const INT8_BUFFER = 'int8';
 export const INT8_WORDS = 3;
@@ -206,9 +259,6 @@ export const int8Bytes = (chunk: number, columns: number): number =>
 /** Stored bytes that one upload slice holds at most, and what its scales and offsets then take at most. */
 export const SLICE_BYTES = 4 << 20;
 export const SLICE_SCALE_BYTES = 1 << 20;
-
-/** Bytes from one job of an upload to the next: what WebGPU's default limits allow as the offset of a binding. */
-export const UPLOAD_JOB = 256;
 
 /** What the tuner's small products read and write (execute/gpu/tune). */
 export const TUNE_IN = 'tune.in';
@@ -221,7 +271,7 @@ export const loadingBuffers = (int8: boolean): [name: string, bytes: number][] =
   ...(int8 ? ([[TUNE_BETWEEN, 48 << 10]] satisfies [string, number][]) : []),
   [TUNE_IN, 224 << 10],
   [TUNE_OUT, 224 << 10],
-  ['upload.jobs', 3 * UPLOAD_JOB],
+  ['upload.jobs', 3 * BINDING_OFFSET],
   ['upload.codes', SLICE_BYTES],
   ['upload.scales', SLICE_SCALE_BYTES],
   ['upload.offsets', SLICE_SCALE_BYTES],

@@ -13,8 +13,18 @@ import type { Step, StepOf } from '../model/steps';
 import { ENGINE_OPTIONS } from '../options/engine';
 import { type AdaptedStep, LORA_BUFFER, planAdapters, type StepAdapters, wholeTensors } from './adapted';
 import { type BankPlan, planBanks } from './cpu-banks';
-import { cpuScratch } from './cpu-scratch';
-import { gpuScratch, INT8_BUFFER, int8Bytes, LOGPROB_BUFFERS, loadingBuffers, tokenBuffers } from './gpu-scratch';
+import { cpuScratch, cpuStreams } from './cpu-scratch';
+import {
+  gpuScratch,
+  INT8_BUFFER,
+  int8Bytes,
+  LOGPROB_BUFFERS,
+  loadingBuffers,
+  STREAM_LOGITS,
+  streamBuffers,
+  textBuffers,
+  tokenBuffers,
+} from './gpu-scratch';
 import { KV_TILE, type KvCapacity, type KvLayerPlan, type KvType, kvLayer, layerBuffers } from './kv';
 import {
   CHUNK_COLUMNS,
@@ -48,6 +58,10 @@ export interface PlanRequest {
   int8?: boolean;
   /** whether answers may tell log-probabilities; absent: no */
   tells?: boolean;
+  /** how many answers may be decoded together; absent: one at a time */
+  streams?: number;
+  /** how many texts may be read in one pass; absent: one */
+  texts?: number;
 }
 
 /** What of the device's limits the plan depends on. */
@@ -335,7 +349,7 @@ export function gateUpFused(matrices: readonly DeviceMatrix[], spec: ModelSpec, 
 
 function scratchBuffers(
   model: ModelGraph,
-  { chunk, adjusts, tells, int8 }: PlanRequest,
+  { chunk, adjusts, tells, int8, streams = 0, texts = 1 }: PlanRequest,
   matrices: readonly DeviceMatrix[],
   adapters: StepAdapters,
   target: LayoutTarget,
@@ -353,10 +367,13 @@ function scratchBuffers(
   buffers.push(scratch('logits', spec.vocab * 4));
   if (target === 'cpu') {
     const arrays = Object.entries(cpuScratch(spec, steps, chunk, rank));
+    if (streams > 0) buffers.push(scratch(STREAM_LOGITS, cpuStreams(streams, chunk) * spec.vocab * 4));
     return [...buffers, ...arrays.map(([name, elements]) => scratch(`cpu.${name}`, elements * 8))];
   }
   const asked = [...(adjusts ? tokenBuffers(spec.vocab) : []), ...(tells ? LOGPROB_BUFFERS : [])];
-  const own = [...gpuScratch(spec, chunk), ...asked];
+  const together = streams > 0 ? streamBuffers(spec, Math.min(streams, chunk)) : [];
+  const packed = texts > 1 ? textBuffers(spec, texts) : [];
+  const own = [...gpuScratch(spec, chunk), ...asked, ...together, ...packed];
   if (int8) {
     const columns = steps.map((step) => (step.op === 'linear' && !step.lastOnly ? step.cols : 0));
     own.push([INT8_BUFFER, int8Bytes(chunk, Math.max(...columns))]);

@@ -54,13 +54,14 @@ export async function loadDawn(adapter: string | undefined, experimental = false
 /**
  * Dawn's GPU as it is to a session that may never ask for it: loaded with the first adapter that is asked for.
  * requestAdapter() fails with webgpu-unavailable, and with what to install
+ * @param adapter by a part of its name
  */
-export function lazyDawn(): GPU {
+export function lazyDawn(adapter?: string): GPU {
   let dawn: Promise<GPU | null> | undefined;
   const requestAdapter: GPU['requestAdapter'] = async (options) => {
-    dawn ??= loadDawn(undefined);
-    const adapter = await (await dawn)?.requestAdapter(options);
-    if (adapter) return adapter;
+    dawn ??= loadDawn(adapter);
+    const found = await (await dawn)?.requestAdapter(options);
+    if (found) return found;
     const text = kept.length > 0 ? 'Dawn finds no graphics adapter here. Install a Vulkan driver' : NO_DAWN;
     throw new NibbleError('webgpu-unavailable', `${text}, or load with backend: 'cpu'.`);
   };
@@ -123,7 +124,7 @@ export class SwiftShaderChild extends Error {
     // it may end without having read it
     if (given) child.stdin!.on('error', () => {}).end(given);
     // the terminal's Ctrl-C reaches both, a signal to this process only this one: it alone tells the child
-    process.on('SIGINT', () => child.connected && child.send('stop'));
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.connected && child.send('stop'));
     return new Promise((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (code, signal) => resolve(code ?? (signal ? 128 : 1)));

@@ -2,6 +2,7 @@
 
 import type { Checkpoint } from '../checkpoint/checkpoint';
 import { openCheckpoint } from '../checkpoint/open-checkpoint';
+import type { HubOptions } from '../engine/hub-options';
 import { NibbleError } from '../errors';
 import type { ModelInfo, Progress } from '../protocol';
 import { createSession, type Session } from '../runtime/session';
@@ -15,14 +16,17 @@ import { nodeHost, openAnySource } from './host';
 import { locate } from './locate';
 import { log, mib, status, tell } from './terminal';
 
-/** Where what the command names is. @param revision of MODEL, not of its adapters */
-function described(args: Arguments, model: string, revision?: string) {
+/** What the command says of the Hub, for what it names. @param revision of MODEL, not of its adapters */
+export function hubOptions(args: Arguments, model: string, revision?: string): HubOptions {
   const isOfHub = (each: string) => locate(each).kind === 'hub';
   // what none of them can be meant by is refused, as --revision is
   const none = ![args.positionals[0] ?? model, ...args.list('lora')].some(isOfHub);
-  const hub = none || isOfHub(model) ? args.text('hub') : undefined;
-  return locate(model, { revision, hub });
+  return { revision, hub: none || isOfHub(model) ? args.text('hub') : undefined };
 }
+
+/** Where what the command names is. */
+const described = (args: Arguments, model: string, revision?: string) =>
+  locate(model, hubOptions(args, model, revision));
 
 /** A checkpoint with the place that its other files are read from. */
 export interface OpenedHeaders extends Checkpoint {
@@ -88,6 +92,27 @@ function statusOf({ phase, loadedBytes, totalBytes, secondsLeft, note }: Progres
   return `${phase} ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${mib(totalBytes)}${left}`;
 }
 
+/** Tells a person who waits how far loading has come. */
+export function progressOf(args: Arguments): (now: Progress) => void {
+  let phase = '';
+  return (now) => {
+    status(now.phase === 'ready' ? '' : statusOf(now));
+    if (now.phase === phase) return;
+    phase = now.phase;
+    log(args, `${now.phase}${now.totalBytes ? `, ${mib(now.totalBytes)}` : ''}`);
+  };
+}
+
+/** Tells what is to be known of a model that was loaded. @param local it lies here, and is not to be kept */
+export function tellLoaded(args: Arguments, info: ModelInfo, local: boolean): void {
+  for (const note of info.notes) log(args, note);
+  for (const { name, modules, ranks, scalings } of info.lora) {
+    log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
+  }
+  log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
+  if (info.storageReason && !local && !args.flag('no-cache')) tell(info.storageReason);
+}
+
 /** Loads MODEL into a session with the command's options. Ctrl-C stops it, and what is here stays kept. */
 export async function open(args: Arguments, model: string, local?: Source): Promise<Opened> {
   const gpu = await gpuFor(args.text('backend'), args.text('gpu'));
@@ -99,24 +124,13 @@ export async function open(args: Arguments, model: string, local?: Source): Prom
   const lora = args.list('lora').map((adapter) => ({ source: described(args, adapter), scale: 1 }));
   const id = nextId();
   const stop = () => void session.cancel(id);
-  let phase = '';
-  const progress = (now: Progress) => {
-    status(now.phase === 'ready' ? '' : statusOf(now));
-    if (now.phase === phase) return;
-    phase = now.phase;
-    log(args, `${now.phase}${now.totalBytes ? `, ${mib(now.totalBytes)}` : ''}`);
-  };
   const { signal, gently } = args.interrupt;
   signal.addEventListener('abort', stop);
   try {
-    const loading = () => session.load({ id, source, options: engineOptions(args), lora }, { postMessage: progress });
+    const loading = () =>
+      session.load({ id, source, options: engineOptions(args), lora }, { postMessage: progressOf(args) });
     const info = await gently(loading);
-    for (const note of info.notes) log(args, note);
-    for (const { name, modules, ranks, scalings } of info.lora) {
-      log(args, `${name}: ${modules} modules, rank ${ranks.join(', ')}, scaling ${scalings.join(', ')}`);
-    }
-    log(args, `${info.backend}: ${info.backendReason}${info.adapter ? ` ${JSON.stringify(info.adapter)}` : ''}`);
-    if (info.storageReason && source.kind !== 'files' && !args.flag('no-cache')) tell(info.storageReason);
+    tellLoaded(args, info, source.kind === 'files');
     return { session, info };
   } catch (error) {
     status('');

@@ -14,9 +14,19 @@ function releaseAll(): void {
   for (const thread of alive) releaseLocksOf(thread);
 }
 
+/** What a thread is told when it starts. */
+export interface ThreadData {
+  /** the graphics adapter to use, by a part of its name */
+  adapter?: string;
+}
+
 /** @param url of its script; beside this one when absent */
-export function createThread(url: string | URL = new URL('./worker.js', import.meta.url)): Worker {
+export function createThread(
+  url: string | URL = new URL('./worker.js', import.meta.url),
+  workerData: ThreadData = {},
+): Worker {
   const thread = new Thread(URL.canParse(url) ? new URL(url) : String(url), {
+    workerData,
     // a thread refuses many of those that the program was started with, and needs none
     execArgv: [],
   });

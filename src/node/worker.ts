@@ -1,10 +1,11 @@
 /** The thread's entry in Node: a session behind comlink, as in a page's worker (worker/worker.ts). */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { type Endpoint, expose, transferHandlers } from 'comlink';
 import { passErrors } from '../protocol';
 import { createSession } from '../runtime/session';
 import { lazyDawn } from './dawn';
 import { nodeHost } from './host';
+import type { ThreadData } from './thread';
 
 passErrors(transferHandlers);
 const port = parentPort!;
@@ -17,4 +18,7 @@ const endpoint: Endpoint = {
   removeEventListener: () => {},
 };
 // that the thread has ended is an event in Node: no lock has to tell
-expose({ ...createSession(nodeHost(lazyDawn())), hello: async () => false }, endpoint);
+expose(
+  { ...createSession(nodeHost(lazyDawn((workerData as ThreadData | null)?.adapter))), hello: async () => false },
+  endpoint,
+);

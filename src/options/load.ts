@@ -76,6 +76,20 @@ export const GENERATE_OPTIONS = {
   made: { type: 'list', only: 'code', says: 'Ids of an answer that was cut, with which it goes on.' },
 } as const satisfies Record<string, Spec>;
 
+/** What several answers at once take beside that. */
+export const BATCH_OPTIONS = {
+  n: { type: 'number', least: 1, most: 1024, whole: true, default: 1, only: 'code', says: 'Answers of each input.' },
+  parallel: {
+    type: 'number',
+    least: 1,
+    most: 16,
+    whole: true,
+    default: 4,
+    only: 'code',
+    says: 'How many answers are computed at once, at most.',
+  },
+} as const satisfies Record<string, Spec>;
+
 const { templateOptions, parseSpecial, continueFinalMessage } = REQUEST_OPTIONS;
 
 /** What makes a prompt of messages. */

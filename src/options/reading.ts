@@ -1,6 +1,6 @@
 /** Options of what reads texts and writes none: EmbedOptions and RerankOptions in protocol.ts say what each is for. */
 import type { EmbedOptions, RerankOptions } from '../protocol';
-import type { Specs } from './spec';
+import type { Spec, Specs } from './spec';
 
 export const EMBED_OPTIONS = {
   pooling: {
@@ -36,3 +36,7 @@ export const RERANK_OPTIONS = {
     says: 'What documents are judged for; retrieving passages that answer the query where nothing is said.',
   },
 } as const satisfies Specs<RerankOptions>;
+
+export const TOKENIZE_OPTIONS = {
+  special: { type: 'flag', only: 'code', says: 'Whether special tokens that stand in the text are parsed.' },
+} as const satisfies Record<string, Spec>;

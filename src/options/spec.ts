@@ -105,7 +105,8 @@ const isIds = (value: unknown): value is unknown[] => Array.isArray(value) && va
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function fits(spec: Spec, value: unknown): boolean {
+/** Whether a value is one that the option may have. */
+export function fits(spec: Spec, value: unknown): boolean {
   switch (spec.type) {
     case 'choice':
       return spec.of.includes(value as string);

@@ -5,12 +5,16 @@
  */
 const BEGIN_MS = 3000;
 
+/** How often a page that stays open asks for a new version, ms. A browser asks at each navigation, and daily. */
+const ASK_MS = 3_600_000;
+
 /**
  * @param onUpdate called when a new version is ready; calling what it gets activates it and reloads the page
  */
 export async function registerServiceWorker(script: URL, onUpdate: (reload: () => void) => void): Promise<void> {
   if (!('serviceWorker' in navigator)) return;
   const registration = await navigator.serviceWorker.register(script);
+  askForUpdates(registration);
 
   const announce = (waiting: ServiceWorker) =>
     onUpdate(() => {
@@ -29,4 +33,16 @@ export async function registerServiceWorker(script: URL, onUpdate: (reload: () =
   if (registration.waiting && navigator.serviceWorker.controller) announce(registration.waiting);
   if (registration.installing) watch(registration.installing);
   registration.addEventListener('updatefound', () => registration.installing && watch(registration.installing));
+}
+
+/** Asks each hour in which somebody looks, and when somebody looks again after one. Without a network there is none. */
+function askForUpdates(registration: ServiceWorkerRegistration): void {
+  let asked = Date.now();
+  const ask = () => {
+    if (document.hidden || Date.now() - asked < ASK_MS) return;
+    asked = Date.now();
+    registration.update().catch(() => {});
+  };
+  document.addEventListener('visibilitychange', ask);
+  setInterval(ask, ASK_MS);
 }

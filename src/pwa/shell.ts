@@ -8,6 +8,9 @@ export interface Shell {
   files: Record<string, string>;
 }
 
+/** Files that few visitors need, and that are large: they are kept when they are first used. What reads PDFs. */
+export const isKeptOnUse = (path: string): boolean => path.startsWith('pdf/');
+
 /** What a site's owner may write into a built page: a mirror of the Hub, another policy. Blanks may shift with it. */
 const OWNERS = /<meta[^>]*>|\s+/g;
 

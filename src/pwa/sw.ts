@@ -5,11 +5,15 @@
  * each with a worker of its own: their caches are one set, so that each says whose it is, and deletes its own older
  * ones only. What is kept is what the build wrote: a network's log-in page, or a server that answers everything with
  * its home page, has the same addresses. Where one file is another, this version is not installed, and the one before
- * stays. Kept answers have the headers that the server sent; registered as `sw.js?isolate`, this worker adds those that
- * isolate the page (isolation.ts), for servers that cannot.
+ * stays. What few visitors need is kept when it is first used, and goes over to the next version. Kept answers have the
+ * headers that the server sent; registered as `sw.js?isolate`, this worker adds those that isolate the page
+ * (isolation.ts), for servers that cannot. What another application shares with the installed page is kept for it
+ * (shared.ts), and what its tabs tell each other goes through it (carry.ts).
  */
+import { carry, isCarried } from './carry';
 import { addedTo } from './isolation';
-import { digestOf, type Shell } from './shell';
+import { keepShared, SHARE } from './shared';
+import { digestOf, isKeptOnUse, type Shell } from './shell';
 
 /** Filled in by the build (scripts/bundling/vite-site.ts). */
 declare const __SHELL__: Shell;
@@ -27,6 +31,12 @@ const CACHE = OURS + shell.version;
 const SHARED = 'nibble-shell-';
 /** digests by address */
 const files = new Map(Object.entries(shell.files).map(([path, digest]) => [new URL(path, home).href, digest]));
+/** addresses of those that are kept when they are used */
+const onUse = new Set(
+  Object.keys(shell.files)
+    .filter(isKeptOnUse)
+    .map((path) => new URL(path, home).href),
+);
 
 /** A file as the build wrote it, if it is. */
 async function asBuilt(url: string, response: Response): Promise<Response | null> {
@@ -38,7 +48,8 @@ async function asBuilt(url: string, response: Response): Promise<Response | null
 
 /** @throws Error where a file is not the one that the build wrote */
 async function install(): Promise<void> {
-  const fetched = [...files.keys()].map(async (url): Promise<[string, Response]> => {
+  const atOnce = [...files.keys()].filter((url) => !onUse.has(url));
+  const fetched = atOnce.map(async (url): Promise<[string, Response]> => {
     // 'reload': past the HTTP cache, which may still hold the previous version
     const ours = await asBuilt(url, await fetch(new Request(url, { cache: 'reload' })));
     if (!ours) throw new Error(`${url} is not what this version of the page consists of.`);
@@ -47,6 +58,20 @@ async function install(): Promise<void> {
   const all = await Promise.all(fetched);
   const cache = await caches.open(CACHE);
   await Promise.all(all.map(([url, response]) => cache.put(url, response)));
+  // of the version before: what is the same in this one
+  for (const url of onUse) {
+    const before = await caches.match(url);
+    const ours = before && (await asBuilt(url, before));
+    if (ours) await cache.put(url, ours);
+  }
+}
+
+/** A file that is kept when it is used. One that is not the build's is answered, and not kept. */
+async function used(url: string): Promise<Response> {
+  const response = await fetch(url);
+  const ours = await asBuilt(url, response.clone());
+  if (ours) await (await caches.open(CACHE)).put(url, ours).catch(() => {});
+  return response;
 }
 
 worker.addEventListener('install', (event) => event.waitUntil(install()));
@@ -82,7 +107,9 @@ async function leave(name: string): Promise<void> {
 }
 
 worker.addEventListener('message', (event) => {
-  if (event.data === 'skip-waiting') void worker.skipWaiting();
+  const { data, source, ports } = event;
+  if (data === 'skip-waiting') void worker.skipWaiting();
+  if (isCarried(data)) event.waitUntil(carry(worker.clients, home, data, (source as Client).id, ports));
 });
 
 /** Which kept file answers a request, if any. */
@@ -99,7 +126,7 @@ function kept(request: Request): string | null {
 async function answer(request: Request, url: string): Promise<Response> {
   const response = await caches.match(url, { cacheName: CACHE });
   const ours = response && url === page ? await asBuilt(url, response) : response;
-  const answered = ours ?? (await fetch(request));
+  const answered = ours ?? (await (onUse.has(url) ? used(url) : fetch(request)));
   // a page that is isolated by now must get its worker isolated, wherever that comes from
   const added = isolates && (ours || request.destination === 'worker') ? addedTo(request.destination) : null;
   if (!added) return answered;
@@ -108,7 +135,10 @@ async function answer(request: Request, url: string): Promise<Response> {
   return new Response(answered.body, { status: answered.status, headers });
 }
 
+const isShared = ({ method, url }: Request) => method === 'POST' && url === new URL(SHARE, home).href;
+
 worker.addEventListener('fetch', (event) => {
+  if (isShared(event.request)) return event.respondWith(keepShared(event.request, home));
   const url = kept(event.request);
   if (url !== null) event.respondWith(answer(event.request, url));
 });

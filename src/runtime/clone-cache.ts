@@ -1,18 +1,15 @@
-/** A conversation's cache, copied for another one that goes on from there. */
+/** A conversation's cache, or what it begins with, copied for another one that goes on from there. */
 import { NibbleError } from '../errors';
-import { kvBytes } from '../memory/kv';
+import { type Sequence, sharedPrefix } from '../generate/sequences';
 import type { Model } from './model';
 import { planFor } from './planning';
-
-/** What is copied at once, at most. */
-const PIECE_BYTES = 4 << 20;
 
 /**
  * Gives a conversation a copy of another one's cache. Where there is none, or no room for two, it has none.
  * @throws device-lost
  */
 export async function cloneCache(model: Model, from: number, to: number): Promise<void> {
-  const { sequences, graph } = model;
+  const { sequences } = model;
   const source = sequences.get(from);
   if (!source?.plan || source.ids.length === 0) return;
   const { ids, dropped, long, plan } = source;
@@ -23,21 +20,41 @@ export async function cloneCache(model: Model, from: number, to: number): Promis
     const { sequence } = await sequences.reserve(to, 1, planOf);
     // the room may have been the other's
     if (sequences.get(from) !== source || source.ids.length !== tokens) return sequences.close(to);
-    const { cache } = sequence;
-    const oldest = [...source.cache.held.oldest];
-    cache.held.adopt({ last: -1, oldest });
-    const { kvHeads, headSize } = graph.spec;
-    const most = Math.max(1, Math.floor(PIECE_BYTES / (2 * kvBytes(plan.request.kvType, headSize, kvHeads, 1))));
-    for (const [layer, first] of oldest.entries()) {
-      for (let at = first; at < tokens; at += most) {
-        const end = Math.min(tokens, at + most);
-        await cache.write(layer, at, end, await source.cache.read(layer, at, end));
-      }
-    }
-    cache.held.adopt({ last: tokens - 1, oldest });
+    sequence.cache.take(source.cache, tokens);
     Object.assign(sequence, { ids: [...ids], dropped, long });
   } catch (error) {
     sequences.close(to);
     if (!(error instanceof NibbleError) || error.code !== 'out-of-memory') throw error;
   }
+}
+
+/** Fewer tokens are as soon computed as copied. */
+const WORTH = 16;
+
+/** That of some conversations that begins as the ids do for longest; the first of them where it is all one. */
+export function likest({ sequences }: Model, among: readonly number[], ids: readonly number[]): number {
+  const shared = (id: number) => {
+    const sequence = sequences.get(id);
+    return sequence ? sharedPrefix(sequence, ids) : 0;
+  };
+  return among.reduce((best, id) => (shared(id) > shared(best) ? id : best));
+}
+
+/**
+ * Copies into a reserved cache what another one holds of the beginning of these ids, where that is more than it holds
+ * itself.
+ */
+export function copyBeginning({ sequences }: Model, to: Sequence, ids: readonly number[]): void {
+  let [from, most]: [Sequence | null, number] = [
+    null,
+    (to.dropped.ids.length > 0 ? 0 : sharedPrefix(to, ids)) + WORTH - 1,
+  ];
+  for (const other of sequences.all()) {
+    if (other === to || other.dropped.ids.length > 0 || other.long !== to.long) continue;
+    const shared = sharedPrefix(other, ids);
+    if (shared > most && other.cache.held.canResume(shared)) [from, most] = [other, shared];
+  }
+  if (!from) return;
+  to.cache.take(from.cache, most);
+  Object.assign(to, { ids: ids.slice(0, most), dropped: { keep: 0, ids: [] } });
 }

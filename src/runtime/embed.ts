@@ -51,9 +51,14 @@ export async function embed(
   const rows = [...new Set(pooling.map((mode) => ROWS[mode]))];
   const shares = rows.every((row) => row === 'last');
   const most = modules.maxTokens ?? undefined;
-  const { found } = await readTexts(model, ids, { most, shares }, async (cache, rest, start) => {
-    const pooled = await model.executor.pool(cache, rest, start, { rows, from }, { signal });
-    const count = start + rest.length;
+  const { found } = await readTexts(model, ids, { most, shares }, async (some) => {
+    const all = await model.executor.pool(some, { rows, from }, { signal });
+    return all.map((pooled, i) => vectorOf(pooled, some[i].start + some[i].ids.length));
+  });
+  return { embeddings: found, ids, dimensions, tokens: ids.reduce((sum, { length }) => sum + length, 0) };
+
+  /** What pooled rows of so many tokens become. */
+  function vectorOf(pooled: Float32Array, count: number): Float32Array {
     const parts = pooling.map((mode) => {
       const at = rows.indexOf(ROWS[mode]) * width;
       const by = divisorOf(mode, from, count);
@@ -66,8 +71,7 @@ export async function embed(
       normalises,
       dimensions,
     );
-  });
-  return { embeddings: found, ids, dimensions, tokens: ids.reduce((sum, { length }) => sum + length, 0) };
+  }
 }
 
 /** What a pooled row is divided by: of a text whose positions from..count-1 are pooled. */

@@ -21,6 +21,8 @@ export function modelInfo(model: Model): ModelInfo {
     family: graph.spec.family,
     parameters: parameterCount(graph.spec),
     contextLength: graph.spec.contextLength,
+    source: 'device',
+    sourceReason: 'The model is on this device.',
     backend: executor.backend,
     backendReason,
     adapter: gpu?.adapter ?? null,

@@ -45,12 +45,27 @@ export async function openModel(
   report: (progress: Progress) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Model> {
+  return tryLoading(host, request, report, signal, loadModel);
+}
+
+/**
+ * Goes through the stages of a load, and through them again where that may help: where files have changed or arrived
+ * altered, or the GPU computes nothing that is right. What a failed try has done is undone.
+ * @throws what the stages throw
+ */
+export async function tryLoading<T>(
+  host: Host,
+  request: LoadRequest,
+  report: (progress: Progress) => void,
+  signal: AbortSignal | undefined,
+  stages: (loading: Loading) => Promise<T>,
+): Promise<T> {
   const options = completeEngineOptions(request.options);
   let [refetches, changes] = [0, 0];
   for (let before: Before = { about: '', unfit: '' }; ; ) {
     const loading = beginLoading(host, request, options, report, signal, before);
     try {
-      return await loadModel(loading);
+      return await stages(loading);
     } catch (thrown) {
       const error = await undoFailed(loading, thrown);
       if (isChange(error)) {
@@ -156,7 +171,7 @@ async function loadModel(loading: Loading): Promise<Model> {
 }
 
 /** What the files say, and what is kept of them where matrices of 16 or 32 bits are to run in fewer. */
-async function readHeaders({ signal, options }: Loading, source: StoredSource, isKept: boolean) {
+export async function readHeaders({ signal, options }: Loading, source: StoredSource, isKept: boolean) {
   const layout = await openLayout(source, signal);
   const original = checkpointOf(layout, source);
   const graph = graphOf(original, options);

@@ -71,6 +71,22 @@ describe('a query', () => {
     expect((await session.info()).options).toMatchObject({ kv: 'f16', memoryBudget: null });
   });
 
+  it('for a constrained answer has the index of the vocabulary, which is then there', async () => {
+    const own = createSession(host());
+    await own.inspect({ source: { kind: 'http', base: 'http://unused/' }, options: { backend: 'cpu' } });
+    const early = await refused(own.plan(query({ constrained: true })));
+    expect(early).toMatchObject({ code: 'invalid-option', details: { option: 'constrained' } });
+    await load(own, { backend: 'cpu', kv: 'f16' });
+    expect((await own.plan(query())).index).toBe(0);
+    expect((await own.memory()).index).toBe(0);
+    const { index, total } = await own.plan(query({ constrained: true }));
+    expect(index).toBeGreaterThan(0);
+    expect(await own.memory()).toMatchObject({ index });
+    expect(await own.plan(query())).toMatchObject({ index, total });
+    const answer = await own.generate({ id: 1, input: prompt(4), options: { choice: ['a'] } }, { postMessage() {} });
+    expect(answer.memory.index).toBe(index);
+  });
+
   it.each([
     ['promptTokens', [Number.NaN, -1, 1.5, 1e300, '5', null, undefined]],
     ['maxNewTokens', [Number.NaN, 0, -3, Number.POSITIVE_INFINITY, '7', {}]],

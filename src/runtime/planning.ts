@@ -15,6 +15,7 @@ import type { DeviceEstimate, MemoryInfo, PlanChange, PlanInfo, PlanQuery } from
 import { completeEngineOptions } from './engine-options';
 import type { Host } from './host';
 import type { EffectiveEngineOptions, Model, Plannable } from './model';
+import { indexBytes } from './vocabulary-index';
 
 /** The part of the code that only talks about memory. */
 const advice = () => import('../memory/advice');
@@ -54,13 +55,15 @@ export function within(model: Model, asked: number | undefined): Model {
   return { ...model, options: { ...options, maxContext: Math.min(options.maxContext, maxContext ?? Infinity) } };
 }
 
+/** @param more what is asked beside an answer alone */
 export function planFor(
   model: Plannable,
   promptTokens: number,
   maxNewTokens: number,
   snapshots = model.options.snapshots,
+  more: Pick<PlanRequest, 'streams' | 'texts' | 'tells'> = {},
 ): MemoryPlan {
-  const request = { ...planRequest(model.options, promptTokens, maxNewTokens), snapshots };
+  const request = { ...planRequest(model.options, promptTokens, maxNewTokens), snapshots, ...more };
   return planMemory(model.graph, request, model.limits, model.target);
 }
 
@@ -117,7 +120,7 @@ export async function checkFits(model: Plannable, plan: MemoryPlan, wanted = () 
 /** The model with what the query supposes. @throws invalid-option */
 function suppose(
   model: Plannable,
-  { memoryBudget, ...given }: Omit<PlanQuery, 'promptTokens' | 'maxNewTokens' | 'conversation'>,
+  { memoryBudget, ...given }: Omit<PlanQuery, 'promptTokens' | 'maxNewTokens' | 'conversation' | 'constrained'>,
 ): Plannable {
   const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
   const unknown = names.find((name) => !Object.hasOwn(plannedOptions(), name));
@@ -135,7 +138,7 @@ function suppose(
  * @throws invalid-option for what is no number of tokens or bytes, context-overflow
  */
 export async function planInfo(model: Plannable, query: PlanQuery): Promise<PlanInfo> {
-  const { promptTokens, maxNewTokens, conversation = 0, ...given } = query;
+  const { promptTokens, maxNewTokens, conversation = 0, constrained = false, ...given } = query;
   const supposed = suppose(model, given);
   const plan = planFor(supposed, promptTokens, maxNewTokens);
   const { weights, kv, scratch, staging, total, peak, fits } = plan;
@@ -147,6 +150,7 @@ export async function planInfo(model: Plannable, query: PlanQuery): Promise<Plan
     kvFullContext: kvFullContext(supposed),
     scratch,
     staging,
+    index: constrained ? (await import('./constrain')).indexOf(model) : indexBytes((model as Partial<Model>).tokenizer),
     total,
     peak,
     peakNow: model.sequences?.peak(conversation, plan) ?? null,
@@ -174,6 +178,7 @@ export function memoryInfo(model: Model): MemoryInfo {
     model.sequences.latest?.plan?.kvByLayer.find((layer) => layer.kind === kind)?.slots ?? null;
   return {
     ...model.executor.memory(),
+    index: indexBytes(model.tokenizer),
     conversations: model.sequences.count,
     kvFullContext: kvFullContext(model),
     kvSlots: { global: slots('global'), sliding: slots('sliding') },

@@ -108,10 +108,17 @@ it.each<EngineOptions['weights']>(['keep', 'q8'])(
     expect(kept.storedBytes).toBeLessThan(weights.length * share + CHUNK_BYTES + 50_000);
     expect(await store.chunks.keys(chunkKey(KEY, WEIGHTS, 0).slice(0, -1))).toEqual([chunkKey(KEY, WEIGHTS, 0)]);
 
+    // a download that is not loaded keeps the same
+    const downloaded = createMemoryStore();
+    const source = { kind: 'hub', id: 'org/model', hub: hub.origin } as const;
+    const { session } = await run(downloaded);
+    await session.download({ id: 99, source, options: { weights: as } }, { postMessage: () => {} });
+    await expectSameChunk(downloaded, store, 0);
+    expect(await session.storedModels()).toMatchObject([{ complete: true, storedBytes: kept.storedBytes }]);
+
     hub.reset();
     const second = await run(store, { weights: as });
     // looking at it leaves it as it is
-    const source = { kind: 'hub', id: 'org/model', hub: hub.origin } as const;
     expect((await second.session.inspect({ source, options: { backend: 'cpu' } })).here).toBe(true);
     const again = await second.answer();
     expect(again.ids).toEqual(ids);

@@ -1,22 +1,25 @@
 /**
- * Texts that are read and not answered, one after the other, in a cache of their own that goes with the last of them.
- * What a text shares with the one before it is not computed again, where its hidden states are not wanted.
+ * Texts that are read and not answered, in caches of their own that go with the last of them. As many as a pass has
+ * room for are read together; what a text shares with those before it is not computed again, where its hidden states
+ * are not wanted.
  */
 import { NibbleError } from '../errors';
-import type { KvCache } from '../execute/executor';
+import type { Reading } from '../execute/executor';
+import { TEXTS_AT_ONCE } from '../execute/pack';
 import { reuse, type Sequence } from '../generate/sequences';
-import { contextLimit, planMemory } from '../memory/plan';
+import { contextLimit } from '../memory/plan';
 import type { EncodeOptions } from '../text/tokenizer';
+import { copyBeginning } from './clone-cache';
 import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, planFor } from './planning';
 import { tokenizerOf } from './prompt';
 
-/** A sequence that no conversation has. */
-const TEXTS = -1;
+/** Sequences that no conversation has: so many texts are read together. */
+const TEXTS = Array.from({ length: TEXTS_AT_ONCE }, (_, i) => -100 - i);
 
-/** Runs the rest of a text's ids, which are to stand from the position `start` on. */
-export type ReadRest<T> = (cache: KvCache, rest: readonly number[], start: number) => Promise<T>;
+/** Reads what is left of some texts. @returns what came of each */
+export type ReadRest<T> = (texts: readonly Reading[]) => Promise<readonly T[]>;
 
 /** The ids of a text, with turns for others while they are made. @throws aborted, invalid-option, corrupt-checkpoint */
 export async function idsOfText(
@@ -60,7 +63,7 @@ function checkLengths(model: Model, all: readonly number[][], what: string, most
 
 /**
  * Reads all of them, in their order.
- * @param shares whether what a text begins with may be that of the one before; `tells`: whether log-probabilities are
+ * @param shares whether what a text begins with may be that of one before; `tells`: whether log-probabilities are
  * asked for, which take buffers
  * @returns what `read` gives of each, and how many tokens were not computed again
  * @throws as checkLengths(); out-of-memory, aborted, device-lost
@@ -72,25 +75,49 @@ export async function readTexts<T>(
   read: ReadRest<T>,
 ): Promise<{ found: T[]; reusedTokens: number }> {
   checkLengths(model, all, what, most);
+  const { sequences, options } = model;
   const longest = Math.max(...all.map(({ length }) => length));
-  const planOf = (_: number, snapshots?: 0) => {
-    const { request } = planFor(model, longest, 1, snapshots);
-    return planMemory(model.graph, { ...request, tells }, model.limits, model.target);
-  };
-  await checkFits(model, planOf(1));
-  const { sequence } = await model.sequences.reserve(TEXTS, 1, planOf);
+  const planOf = (tokens: number, texts: number, snapshots?: 0) =>
+    planFor(model, tokens, 1, snapshots, { tells, texts });
+  await checkFits(model, planOf(longest, 1));
+  // beside others a text is no longer than a pass
+  const beside = Math.min(longest, options.chunk);
+  const texts = planOf(longest, TEXTS_AT_ONCE).fits ? TEXTS_AT_ONCE : 1;
   let reusedTokens = 0;
   const found: T[] = [];
   try {
-    for (const ids of all) {
-      if (!shares) sequence.ids = [];
-      const held = await beginText(sequence, ids);
-      reusedTokens += held;
-      found.push(await read(sequence.cache, ids.slice(held), held));
-      sequence.ids = ids;
+    while (found.length < all.length) {
+      const group: { ids: readonly number[]; sequence: Sequence }[] = [];
+      let tokens = 0;
+      // what the first one shares with the others is there for them when it has been read
+      const room = shares && found.length === 0 ? 1 : texts;
+      for (const ids of all.slice(found.length, found.length + room)) {
+        tokens += ids.length;
+        if (group.length > 0 && tokens > options.chunk) break;
+        const place = TEXTS[group.length];
+        const size = group.length === 0 ? longest : beside;
+        const reserved = await sequences.tryReserve(place, 1, (_, snapshots) => planOf(size, texts, snapshots));
+        if (!reserved) break;
+        sequences.hold(place);
+        group.push({ ids, sequence: reserved.sequence });
+      }
+      const readings: Reading[] = [];
+      for (const { ids, sequence } of group) {
+        if (shares) copyBeginning(model, sequence, ids);
+        else sequence.ids = [];
+        const held = await beginText(sequence, ids);
+        reusedTokens += held;
+        readings.push({ cache: sequence.cache, ids: ids.slice(held), start: held });
+      }
+      found.push(...(await read(readings)));
+      for (const { ids, sequence } of group) sequence.ids = [...ids];
+      for (const place of TEXTS) sequences.release(place);
     }
   } finally {
-    model.sequences.close(TEXTS);
+    for (const place of TEXTS) {
+      sequences.release(place);
+      sequences.close(place);
+    }
   }
   return { found, reusedTokens };
 }

@@ -65,10 +65,9 @@ export async function rerank(
     const text = promptOf(value.instruction as string, value.query, value.document);
     ids.push(await idsOfText(model, text, { special: true, bos: false, standIns }, signal));
   }
-  const { found, reusedTokens } = await readTexts(model, ids, { what: 'document' }, async (cache, rest, start) => {
-    await model.executor.prefill(cache, rest, start, { signal });
-    const [yesLogit, noLogit] = await model.executor.logits([yes, no]);
-    return 1 / (1 + Math.exp(noLogit - yesLogit));
+  const { found, reusedTokens } = await readTexts(model, ids, { what: 'document' }, async (some) => {
+    const logits = await model.executor.nextLogits(some, [yes, no], { signal });
+    return logits.map(([yesLogit, noLogit]) => 1 / (1 + Math.exp(noLogit - yesLogit)));
   });
   return { scores: found, tokens: ids.reduce((sum, { length }) => sum + length, 0), reusedTokens };
 }

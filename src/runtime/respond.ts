@@ -1,8 +1,7 @@
 /** One request, whole: input -> ids -> plan -> cache -> answer. */
 
-import type { Constraints } from '../constraint/index';
 import { checkIds } from '../execute/check-prompt';
-import { type Constrained, generate, type Turn } from '../generate/generate';
+import { generate, type Turn } from '../generate/generate';
 import { modelDefaults, undoneNote } from '../generate/model-defaults';
 import { checkWindow, droppedNote, droppedOf, SINKS, tooLong, type Window } from '../generate/overflow';
 import { effectiveOptions } from '../generate/sampling-options';
@@ -13,13 +12,12 @@ import { contextLimit, reachedTokens } from '../memory/plan';
 import { REQUEST_OPTIONS } from '../options/request';
 import { checkOptions } from '../options/spec';
 import type { GenerateRequest, GenerateResult, PromptOptions, TokenMessage } from '../protocol';
-import type { ChatPrompt } from '../text/chat-prompt';
-import type { Tokenizer } from '../text/tokenizer';
+import type { Among } from './company';
 import { inTurns } from './in-turns';
 import type { Model } from './model';
 import { checkFits, memoryInfo, planFor, planRequest, within } from './planning';
 import { inputSteps, systemTokens, tokenizerOf } from './prompt';
-import { type AskedCall, askedCall, callableOf, endIds, formNote } from './tool-calls';
+import { askedCall, callableOf, endIds, formNote } from './tool-calls';
 
 /**
  * What of a long conversation may be seen: as many positions as there is room for, and always the system prompt.
@@ -30,9 +28,10 @@ async function windowOf(
   input: GenerateRequest['input'],
   template: PromptOptions,
   ids: readonly number[],
+  streams: number | undefined,
 ): Promise<Window> {
   const { graph, limits, target, options } = model;
-  const limit = longestContext(graph, planRequest(options, 1, 1), limits, target);
+  const limit = longestContext(graph, { ...planRequest(options, 1, 1), streams }, limits, target);
   if (limit === 0) await checkFits(model, planFor(model, 1, 1));
   return { limit, keep: Math.max(SINKS, systemTokens(model, input, template, ids)) };
 }
@@ -51,30 +50,6 @@ function defaultsNotes(model: Model, { temperature }: Turn['options']): (string 
 const isConstrained = ({ schema, pattern, choice, grammar, maxThinkingTokens }: Turn['options']): boolean =>
   [schema, pattern, choice, grammar, maxThinkingTokens].some((asked) => asked !== null);
 
-/** By tokenizer: what is known of its vocabulary, once a constraint has asked. */
-const vocabularies = new WeakMap<Tokenizer, Constraints>();
-
-/** @throws invalid-option for a constraint that cannot be followed */
-async function constrained(
-  model: Model,
-  options: Turn['options'],
-  form: ChatPrompt['form'],
-  call: AskedCall | null,
-): Promise<Constrained> {
-  const tokenizer = tokenizerOf(model);
-  const { callGrammar, Constraints } = await import('../constraint/index');
-  let constraints = vocabularies.get(tokenizer);
-  if (!constraints) {
-    constraints = new Constraints({ tokenizer, ends: [...model.stopIds] }, model.graph.spec.vocab);
-    vocabularies.set(tokenizer, constraints);
-  }
-  const own = call && {
-    key: JSON.stringify(call),
-    grammar: () => callGrammar(call.form, call.tools, call.orAnswer),
-  };
-  return constraints.begin({ ...options, own }, form?.reasoning ? { ...form, reasoning: form.reasoning } : null);
-}
-
 /** The result of a request that was stopped before it began. */
 function unanswered(promptTokens: number, options: Turn['options']): Omit<GenerateResult, 'memory'> {
   const none = { reusedTokens: 0, droppedTokens: 0, newTokens: 0, ttftMs: 0, prefillTps: 0, decodeTps: 0 };
@@ -83,7 +58,7 @@ function unanswered(promptTokens: number, options: Turn['options']): Omit<Genera
 }
 
 /**
- * Answers one request; requests must not overlap.
+ * Answers one request; requests must not overlap, but for those that have their places among others.
  * @throws invalid-option, context-overflow, out-of-memory, device-lost
  */
 export async function respond(
@@ -91,9 +66,25 @@ export async function respond(
   request: Omit<GenerateRequest, 'id'>,
   send: (message: TokenMessage) => void,
   signal?: AbortSignal,
-): Promise<GenerateResult> {
+): Promise<GenerateResult>;
+/** @returns null: there would be room for it if it had no place among others */
+export async function respond(
+  loaded: Model,
+  request: Omit<GenerateRequest, 'id'>,
+  send: (message: TokenMessage) => void,
+  signal: AbortSignal,
+  among: Among,
+): Promise<GenerateResult | null>;
+export async function respond(
+  loaded: Model,
+  request: Omit<GenerateRequest, 'id'>,
+  send: (message: TokenMessage) => void,
+  signal?: AbortSignal,
+  among?: Among,
+): Promise<GenerateResult | null> {
   const startedAt = performance.now();
-  const { input, options: given, made = [], conversation = 0, saved, maxContext } = request;
+  const { input, options: given, made = [], saved, maxContext } = request;
+  const streams = among?.streams;
   const model = within(loaded, maxContext);
   const { spec } = model.graph;
   const { templateOptions, parseSpecial, continueFinalMessage } = checkOptions(REQUEST_OPTIONS, given);
@@ -121,13 +112,14 @@ export async function respond(
   const stops = options.stop as string[];
   const callable = form?.calls ? callableOf(tools, form.calls, options.seed + ids.length) : null;
   const text = model.tokenizer || stops.length > 0 ? createTextStream(tokenizerOf(model), stops, form, callable) : null;
-  const own = form?.calls ? askedCall(form.calls, request.tools!, options) : null;
-  const constraint = own || isConstrained(options) ? await constrained(loaded, options, form, own) : null;
-  const window = shifts ? await windowOf(model, input, template, ids) : null;
+  const call = form?.calls ? askedCall(form.calls, request.tools!, options) : null;
+  const isHeld = call !== null || isConstrained(options);
+  const constraint = isHeld ? (await import('./constrain')).constrain(loaded, options, form, call) : null;
+  const window = shifts ? await windowOf(model, input, template, ids, streams) : null;
   const planOf = (newTokens: number, snapshots?: 0) => {
-    if (!window) return planFor(model, ids.length, newTokens, snapshots);
+    if (!window) return planFor(model, ids.length, newTokens, snapshots, { streams });
     const seen = ids.length - droppedOf(ids.length, window);
-    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1), snapshots);
+    return planFor(model, seen, Math.min(newTokens, window.limit - seen + 1), snapshots, { streams });
   };
   const reached = ids.length + options.maxNewTokens - 1;
   if (window && reached > window.limit) {
@@ -137,14 +129,20 @@ export async function respond(
     checkWindow(window);
   }
   const plan = planOf(options.maxNewTokens);
+  if (streams && !plan.fits) return null;
   await checkFits(model, plan);
   // stopped while it waited: nobody's cache makes room for it
   if (signal?.aborted && made.length === 0) return { ...unanswered(ids.length, options), memory: memoryInfo(model) };
+  const own = request.conversation ?? 0;
   const { tryRestore } = saved === undefined ? { tryRestore: null } : await import('./prompt-cache');
-  const spoilt = tryRestore && (await tryRestore(model, conversation, saved!, reachedTokens(plan.request), signal));
+  const spoilt = tryRestore && (await tryRestore(model, own, saved!, reachedTokens(plan.request), signal));
   const asked = plan.request.maxNewTokens;
-  const reserved = await model.sequences.reserve(conversation, asked, planOf);
-  const { newTokens } = reserved;
+  const reserved = among
+    ? await among.reserve(ids, asked, planOf, signal)
+    : { ...(await model.sequences.reserve(own, asked, planOf)), conversation: own };
+  if (!reserved) return { ...unanswered(ids.length, options), memory: memoryInfo(model) };
+  const { newTokens, conversation } = reserved;
+  const alone = among?.alone ?? ((work) => work());
   const notes = [reserved.note, spoilt, formNote(loaded, form), ...defaultsNotes(loaded, options)];
   if (newTokens < asked && window) {
     window.limit = reachedTokens(reserved.plan.request);
@@ -159,7 +157,7 @@ export async function respond(
     ids,
     made: checkIds(made, spec.vocab),
     window,
-    shift: (shift) => model.sequences.shift(conversation, shift, reserved.plan),
+    shift: (shift) => alone(() => model.sequences.shift(conversation, shift, reserved.plan)),
     options,
     stopIds: endIds(model, form),
     text,
@@ -168,7 +166,7 @@ export async function respond(
     onPrefill: request.prefill ? (prefill) => send({ text: '', ids: [], prefill }) : undefined,
     signal,
   };
-  const answering = generate(model.executor, reserved.sequence, turn);
+  const answering = generate(among?.executor ?? model.executor, reserved.sequence, turn);
   for (;;) {
     const { value, done } = await answering.next();
     if (done) {

@@ -21,8 +21,8 @@ export async function score(
       typeof text === 'string' ? await idsOfText(model, text, { special: true, bos: true }, signal) : [...text];
     all.push(checkIds(ids, spec.vocab));
   }
-  const { found } = await readTexts(model, all, { shares: false, tells: true }, (cache, ids) =>
-    model.executor.score(cache, ids, 0, { signal }),
+  const { found } = await readTexts(model, all, { shares: false, tells: true }, (some) =>
+    model.executor.score(some, { signal }),
   );
   return found.map((logProbs, i) => ({ ids: all[i], logProbs, sum: logProbs.reduce((sum, value) => sum + value, 0) }));
 }

@@ -17,10 +17,12 @@ import type {
 } from '../protocol';
 import { holdWhileAlive, whileUnused } from '../store/locks';
 import { modelKey } from '../store/stored-source';
+import type { Company } from './company';
 import type { Host } from './host';
 import type { Model, Plannable } from './model';
 import { openModel } from './open-model';
 import { memoryInfo, planInfo } from './planning';
+import { RequestQueue } from './request-queue';
 
 /** The sending end of a MessagePort, or anything that can stand for it. */
 export interface Port<T> {
@@ -30,6 +32,7 @@ export interface Port<T> {
 
 export interface Session extends WorkerApi {
   load(request: LoadRequest, progress: Port<Progress>): Promise<ModelInfo>;
+  download(request: LoadRequest, progress: Port<Progress>): Promise<void>;
   generate(request: GenerateRequest, tokens: Port<TokenMessage>): Promise<GenerateResult>;
   /** the loaded model, for what the protocol does not offer (logits, benchmarks) */
   model(): Model;
@@ -47,21 +50,56 @@ const storedModels = () => import('../store/stored-models');
 export function createSession(host: Host): Session {
   let loaded: Model | null = null;
   let inspected: Plannable | null = null;
-  let tail: Promise<unknown> = Promise.resolve();
+  const queue = new RequestQueue();
+  /** of the requests that are answered together now, and how many there are */
+  let company: Promise<Company> | null = null;
+  let members = 0;
   const running = new Map<number, AbortController>();
 
-  /** Runs a request when those before it are done; `cancel(id)` reaches it from the moment it is asked for. */
-  function enqueue<T>(id: number, port: Port<never> | null, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /**
+   * Runs a request when those before it are done; `cancel(id)` reaches it from the moment it is asked for.
+   * @param run see RequestQueue.run()
+   */
+  function enqueue<T>(
+    id: number,
+    port: Port<never> | null,
+    task: (signal: AbortSignal) => Promise<T>,
+    run: (task: () => Promise<T>) => Promise<T> = (task) => queue.run(task),
+  ): Promise<T> {
     const controller = new AbortController();
     running.set(id, controller);
-    const result = tail
-      .then(() => task(controller.signal))
-      .finally(() => {
-        running.delete(id);
-        port?.close?.();
+    return run(() => task(controller.signal)).finally(() => {
+      running.delete(id);
+      port?.close?.();
+    });
+  }
+
+  /** Answers a request among those that are answered now. */
+  async function answerTogether(
+    request: GenerateRequest,
+    most: number,
+    send: (message: TokenMessage) => void,
+    signal: AbortSignal,
+  ) {
+    members++;
+    try {
+      const [{ respond }, { Company }] = await Promise.all([answering(), import('./company')]);
+      return await onDevice(async (model) => {
+        company ??= Company.open(model, most);
+        const among = (await company).join();
+        try {
+          return await respond(model, request, send, signal, among);
+        } finally {
+          among.leave();
+        }
       });
-    tail = result.catch(() => {});
-    return result;
+    } finally {
+      if (--members === 0) {
+        const done = company;
+        company = null;
+        await done?.then((one) => one.close()).catch(() => {});
+      }
+    }
   }
 
   function model(): Model {
@@ -116,6 +154,11 @@ export function createSession(host: Host): Session {
         }
         return info(loaded);
       }),
+    download: (request, progress) =>
+      enqueue(request.id, progress, async (signal) => {
+        const { downloadModel } = await import('./download');
+        await downloadModel(host, request, (message) => progress.postMessage(message), signal);
+      }),
     inspect: async (request) => {
       const { inspectModel } = await import('./inspect');
       const { cost, model: headers } = await inspectModel(host, request);
@@ -128,11 +171,19 @@ export function createSession(host: Host): Session {
         await setLora(request.lora, signal);
         return info(model());
       }),
-    generate: (request, tokens) =>
-      enqueue(request.id, tokens, async (signal) => {
+    generate: (request, tokens) => {
+      const send = (message: TokenMessage) => tokens.postMessage(message);
+      const alone = async (signal: AbortSignal) => {
         const { respond } = await answering();
-        return onDevice((model) => respond(model, request, (message) => tokens.postMessage(message), signal));
-      }),
+        return onDevice((model) => respond(model, request, send, signal));
+      };
+      const { together } = request;
+      if (!together) return enqueue(request.id, tokens, alone);
+      const among = async (signal: AbortSignal) =>
+        (await queue.run(() => answerTogether(request, together, send, signal), together)) ??
+        queue.run(() => alone(signal));
+      return enqueue(request.id, tokens, among, (task) => task());
+    },
     embed: (request) =>
       enqueue(request.id, null, async (signal) => {
         const { embed } = await reading();
@@ -205,8 +256,7 @@ export function createSession(host: Host): Session {
     },
     dispose: async () => {
       for (const controller of running.values()) controller.abort();
-      await tail;
-      await unload();
+      await queue.run(unload);
     },
   };
 }

@@ -67,11 +67,18 @@ export async function holdWhileAlive(name: string): Promise<boolean> {
   );
 }
 
+/** After how long it is asked again whether a model is used, ms: others who ask at the same time hold its lock, too. */
+const ASK_AGAIN_MS = [20, 100];
+
 /** Whether no tab that lives loads or holds the model. */
 export async function isUnused(key: string): Promise<boolean> {
-  const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });
-  release?.();
-  return release !== null;
+  for (const ms of [0, ...ASK_AGAIN_MS]) {
+    if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+    const release = await acquire(`nibble-use:${key}`, { ifAvailable: true });
+    release?.();
+    if (release) return true;
+  }
+  return false;
 }
 
 /** Runs `work` while nobody uses the model. @throws storage-unavailable at once when somebody does */

@@ -1,6 +1,8 @@
 /**
  * The look, as custom properties that a page may set on any ancestor (`--nibble-accent` and so on), each with a light
- * and a dark default. One accent; the system's font.
+ * and a dark default. One accent; the system's font. `--nibble-text-size` is the size of plain text, and
+ * `--nibble-direction` the direction of the language that is spoken: `ltr`, unless whoever chose the words says `rtl`.
+ * Where the person has forced colours, they are the system's.
  */
 import { css } from 'lit';
 
@@ -18,10 +20,10 @@ export const theme = css`
     --_radius: var(--nibble-radius, 14px);
     --_font: var(--nibble-font, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif);
     --_mono: var(--nibble-mono, ui-monospace, 'SF Mono', Menlo, Consolas, monospace);
-    font: 16px/1.6 var(--_font);
+    font: var(--nibble-text-size, 16px) / 1.6 var(--_font);
     color: var(--_text);
     /* none of what a page says of its own text */
-    direction: ltr;
+    direction: var(--nibble-direction, ltr);
     letter-spacing: normal;
     text-align: start;
     text-indent: 0;
@@ -67,6 +69,10 @@ export const theme = css`
     outline: 2px solid var(--_accent);
     outline-offset: 2px;
   }
+  /* joined letters stay joined */
+  :lang(ar) {
+    letter-spacing: normal !important;
+  }
   .muted {
     color: var(--_muted);
     font-size: 0.875em;
@@ -78,6 +84,28 @@ export const theme = css`
     overflow: hidden;
     clip-path: inset(50%);
     white-space: nowrap;
+  }
+  @media (forced-colors: active) {
+    :host {
+      --_accent: Highlight;
+      --_on-accent: HighlightText;
+      --_background: Canvas;
+      --_surface: Canvas;
+      --_text: CanvasText;
+      --_muted: CanvasText;
+      --_border: CanvasText;
+      --_danger: CanvasText;
+    }
+    button:disabled {
+      opacity: 1;
+      color: GrayText;
+    }
+    /* the one to press is told by more than its colour */
+    button.primary {
+      color: ButtonText;
+      background: ButtonFace;
+      border: 2px solid ButtonText;
+    }
   }
   @media (prefers-reduced-motion: reduce) {
     *,

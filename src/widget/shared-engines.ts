@@ -9,8 +9,33 @@ import type { ChatEngine, LoadEngine, Talk } from '../ui/conversation/chat-engin
 type Model = Parameters<LoadEngine>[0];
 type Options = Parameters<LoadEngine>[1];
 
-interface Shared {
-  engine: Promise<ChatEngine>;
+/** One widget's part in an engine: a conversation of its own. */
+export interface Part<E extends ChatEngine> extends ChatEngine {
+  /** the whole of it */
+  readonly whole: E;
+}
+
+/**
+ * @param leave when the part is disposed of
+ * @param staysLoaded others go on with the engine, and have no use for this one's cache
+ */
+export function partIn<E extends ChatEngine>(whole: E, leave = () => {}, staysLoaded = () => true): Part<E> {
+  let talk: Talk | null = null;
+  return {
+    whole,
+    conversation: (options) => (talk = whole.conversation(options)),
+    info: () => whole.info(),
+    memory: () => whole.memory(),
+    tokenize: (text) => whole.tokenize(text),
+    dispose: async () => {
+      if (staysLoaded()) await talk?.close().catch(() => {});
+      leave();
+    },
+  };
+}
+
+interface Shared<E> {
+  engine: Promise<E>;
   /** one for each widget: what tells it how far the load has come */
   users: Set<(progress: Progress) => void>;
   progress: Progress | null;
@@ -22,11 +47,11 @@ function keyOf(model: Model, { onProgress: _, signal: __, persist: ___, ...optio
   return JSON.stringify([model, Object.entries(options).sort()]);
 }
 
-export class SharedEngines {
-  readonly #load: LoadEngine;
-  readonly #shared = new Map<string, Shared>();
+export class SharedEngines<E extends ChatEngine> {
+  readonly #load: (...asked: Parameters<LoadEngine>) => Promise<E>;
+  readonly #shared = new Map<string, Shared<E>>();
 
-  constructor(load: LoadEngine) {
+  constructor(load: (...asked: Parameters<LoadEngine>) => Promise<E>) {
     this.#load = load;
   }
 
@@ -36,7 +61,7 @@ export class SharedEngines {
   }
 
   /** As the engine's load(); what it gives is one widget's part in an engine, and is disposed of as an engine is. */
-  load: LoadEngine = async (model, options) => {
+  load = async (model: Model, options: Options): Promise<Part<E>> => {
     const key = keyOf(model, options);
     const known = this.#shared.get(key);
     const shared = known ?? this.#begin(key, model, options);
@@ -52,23 +77,12 @@ export class SharedEngines {
       leave();
       return this.load(model, options);
     }
-    let talk: Talk | null = null;
-    return {
-      conversation: (options) => (talk = engine.conversation(options)),
-      info: () => engine.info(),
-      memory: () => engine.memory(),
-      tokenize: (text) => engine.tokenize(text),
-      dispose: async () => {
-        // the others' engine has no use for this one's cache
-        if (shared.users.size > 1) await talk?.close().catch(() => {});
-        leave();
-      },
-    };
+    return partIn(engine, leave, () => shared.users.size > 1);
   };
 
-  #begin(key: string, model: Model, options: Options): Shared {
+  #begin(key: string, model: Model, options: Options): Shared<E> {
     const stop = new AbortController();
-    const shared: Omit<Shared, 'engine'> = { users: new Set(), progress: null, stop };
+    const shared: Omit<Shared<E>, 'engine'> = { users: new Set(), progress: null, stop };
     const onProgress = (progress: Progress) => {
       shared.progress = progress;
       for (const report of shared.users) report(progress);
@@ -81,11 +95,11 @@ export class SharedEngines {
     return begun;
   }
 
-  #forget(key: string, shared: Shared): void {
+  #forget(key: string, shared: Shared<E>): void {
     if (this.#shared.get(key) === shared) this.#shared.delete(key);
   }
 
-  #leave(key: string, shared: Shared, report: (progress: Progress) => void): void {
+  #leave(key: string, shared: Shared<E>, report: (progress: Progress) => void): void {
     if (!shared.users.delete(report) || shared.users.size > 0) return;
     this.#forget(key, shared);
     shared.stop.abort();
@@ -97,12 +111,12 @@ export class SharedEngines {
 }
 
 /** The engine, unless the widget stops waiting for it. Where nobody else waits, that is when the load has ended. */
-async function whileWanted(
-  engine: Promise<ChatEngine>,
+async function whileWanted<E>(
+  engine: Promise<E>,
   leave: () => void,
   isWanted: () => boolean,
   signal?: AbortSignal,
-): Promise<ChatEngine> {
+): Promise<E> {
   let stop = () => {};
   const stopped = new Promise<never>((_, reject) => {
     stop = () => {

@@ -5,13 +5,24 @@
  */
 import { NibbleError, throwIfAborted } from '../../errors';
 import { type ActiveAdapters, LORA_BUFFER } from '../../memory/adapted';
-import { CPU_CHUNK } from '../../memory/cpu-scratch';
+import { CPU_CHUNK, cpuStreams } from '../../memory/cpu-scratch';
 import { activationWidths, type MemoryPlan, type ModelGraph, NO_LIMITS, planMemory } from '../../memory/plan';
 import { frequenciesFor } from '../../model/rope';
 import type { Step, StepOf } from '../../model/steps';
 import { yieldToEvents } from '../../platform/yield-to-events';
 import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
-import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import type {
+  Executor,
+  ExecutorStats,
+  KvCache,
+  MemoryReport,
+  PrefillOptions,
+  Reading,
+  Stream,
+  Streams,
+  WeightSink,
+} from '../executor';
+import { idsOf, type PackedPiece, packed, TEXTS_AT_ONCE } from '../pack';
 import { emptyRows, isLastOnly, type Pooled, poolStates } from '../pooling';
 import { sampleToken } from '../sampler/chain';
 import { logprobsOf } from '../sampler/logprobs';
@@ -47,20 +58,34 @@ export function createCpuExecutor(
   return outOfMemoryAsError(plan, () => new CpuExecutor(model, plan, way.open(plan.banks, threads)));
 }
 
-/** One pass over the list: tokens ids[first..first + tokens) at positions from `start` of a conversation. */
-interface Pass {
+/** Tokens of a pass that stand one behind the other in a conversation. */
+interface Stretch {
   cache: CpuKvCache;
-  ids: ArrayLike<number>;
-  first: number;
+  /** the first of them in the pass, and how many there are */
+  row: number;
   tokens: number;
+  /** position of the first */
   start: number;
+}
+
+/** One pass over the list: as many tokens as there are ids, which the stretches share out among conversations. */
+interface Pass {
+  ids: ArrayLike<number>;
+  tokens: number;
+  stretches: readonly Stretch[];
   /** of which tokens the steps run that follow the last layer's keys and values */
   rest: 'all' | 'last' | 'none';
   /** by frequencies, what turns a head at the position of each token */
   turns: Map<readonly number[], Float64Array[]>;
-  /** of the layer that runs: where its keys came from, and their bias */
+  /** of the layer that runs: where its keys came from, and their bias, by stretch */
   qkv?: StepOf<'linear'>;
-  keyBias?: KeyBias | null;
+  keyBiases: (KeyBias | null)[];
+}
+
+/** The last token of a pass, as a pass. */
+function lastOf(pass: Pass): Pass {
+  const { cache, start, tokens } = pass.stretches[pass.stretches.length - 1];
+  return { ...pass, tokens: 1, stretches: [{ cache, row: 0, tokens: 1, start: start + tokens - 1 }] };
 }
 
 class CpuExecutor implements Executor {
@@ -73,6 +98,8 @@ class CpuExecutor implements Executor {
   private adapters: CpuAdapters = NO_ADAPTERS;
   private readonly chunk: number;
   private readonly caches = new Set<CpuKvCache>();
+  /** logits of answers that are decoded together, [answers, vocab] */
+  private readonly streams = new Set<Float32Array>();
   private hasLogits = false;
   private lastTurn = 0;
   /** bytes, the highest total so far */
@@ -140,21 +167,21 @@ class CpuExecutor implements Executor {
     into: KvCache,
     ids: ArrayLike<number>,
     start: number,
-    { signal, onLogits, onProgress }: PrefillOptions = {},
+    { signal, onLogits, onProgress, logits = true }: PrefillOptions = {},
   ): Promise<void> {
     checkHead(this.model.spec);
-    for (const { ends, ...part } of this.parts(into, ids)) {
-      const { first, tokens } = part;
-      const rest = onLogits ? 'all' : ends ? 'last' : 'none';
-      await this.pass({ ...part, start: start + first, rest }, signal);
+    for (const pieces of this.pieces([{ cache: into, ids, start }])) {
+      const [{ at, tokens, ends }] = pieces;
+      const rest = onLogits ? 'all' : ends && logits ? 'last' : 'none';
+      await this.passOf(pieces, rest, signal);
       for (let row = 0; onLogits && row < tokens; row++) {
         await this.head(row, signal);
-        onLogits(start + first + row, this.activations.logits);
+        onLogits(start + at + row, this.activations.logits);
       }
       if (rest === 'last') await this.head(0, signal);
-      onProgress?.(first + tokens);
+      onProgress?.(at + tokens);
     }
-    this.hasLogits = true;
+    this.hasLogits = logits;
   }
 
   async *decode(
@@ -189,59 +216,89 @@ class CpuExecutor implements Executor {
         drafted = nextDraft(sample, Math.min(this.chunk - 1, count - step - 2), vocab);
         row = 0;
         const ids = [id, ...drafted];
-        await this.pass({ cache, ids, first: 0, tokens: ids.length, start: start + step, rest: 'all' }, signal);
+        const stretches = [{ cache, row: 0, tokens: ids.length, start: start + step }];
+        await this.pass({ ids, tokens: ids.length, stretches, rest: 'all' }, signal);
       }
       await this.head(row, signal);
     }
   }
 
   async pool(
-    into: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
+    texts: readonly Reading[],
     pooled: Pooled,
     { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float32Array> {
+  ): Promise<Float32Array[]> {
     const { width } = this.model.spec;
-    const values = emptyRows(pooled, width);
-    const lastOnly = isLastOnly(pooled);
-    for (const part of this.parts(into, ids)) {
-      const rest = lastOnly ? (part.ends ? 'last' : 'none') : 'all';
-      await this.pass({ ...part, start: start + part.first, rest }, signal);
-      if (rest === 'none') continue;
-      const [tokens, position] = lastOnly ? [1, start + ids.length - 1] : [part.tokens, start + part.first];
-      poolStates(values, pooled, width, this.activations.h, tokens, position);
-    }
-    return values;
-  }
-
-  async score(
-    into: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
-    { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float64Array> {
-    checkHead(this.model.spec);
-    const found = new Float64Array(Math.max(0, ids.length - 1));
-    for (const part of this.parts(into, ids)) {
-      await this.pass({ ...part, start: start + part.first, rest: 'all' }, signal);
-      for (let row = 0; row < part.tokens && part.first + row < found.length; row++) {
-        await this.head(row, signal);
-        found[part.first + row] = logprobsOf(this.activations.logits, ids[part.first + row + 1], 0).logprob;
-      }
-    }
+    const found = texts.map(() => emptyRows(pooled, width));
+    for await (const pieces of this.read(texts, isLastOnly(pooled), signal))
+      for (const { index, row, tokens, position } of pieces)
+        poolStates(found[index], pooled, width, this.activations.h.subarray(row * width), tokens, position);
     return found;
   }
 
-  /** A prompt, checked, in pieces of a pass each; the logits that were there are no longer. */
-  private *parts(into: KvCache, ids: ArrayLike<number>) {
-    const cache = this.own(into);
-    checkPrompt(ids, this.model.spec.vocab);
-    this.hasLogits = false;
-    for (let first = 0; first < ids.length; first += this.chunk) {
-      const tokens = Math.min(this.chunk, ids.length - first);
-      yield { cache, ids, first, tokens, ends: first + tokens === ids.length };
+  async score(texts: readonly Reading[], { signal }: Pick<PrefillOptions, 'signal'> = {}): Promise<Float64Array[]> {
+    checkHead(this.model.spec);
+    const found = texts.map(({ ids }) => new Float64Array(Math.max(0, ids.length - 1)));
+    for await (const pieces of this.read(texts, false, signal))
+      for (const { index, text, row, tokens, at } of pieces)
+        for (let t = 0; t < tokens && at + t < found[index].length; t++) {
+          await this.head(row + t, signal);
+          found[index][at + t] = logprobsOf(this.activations.logits, text.ids[at + t + 1], 0).logprob;
+        }
+    return found;
+  }
+
+  async nextLogits(
+    texts: readonly Reading[],
+    ids: readonly number[],
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float32Array[]> {
+    checkHead(this.model.spec);
+    const found: Float32Array[] = [];
+    for await (const pieces of this.read(texts, true, signal))
+      for (const { index, row } of pieces) {
+        await this.head(row, signal);
+        found[index] = Float32Array.from(ids, (id) => this.activations.logits[id]);
+      }
+    return found;
+  }
+
+  /**
+   * The passes of texts: what of each has its hidden states in `h`, from the row `row` on.
+   * @param lastOnly whether nothing but each text's last token is wanted
+   */
+  private async *read(texts: readonly Reading[], lastOnly: boolean, signal?: AbortSignal) {
+    for (const pieces of this.pieces(texts)) {
+      const ended = pieces.filter(({ ends }) => ends);
+      const rest = !lastOnly ? 'all' : ended.length === 0 ? 'none' : pieces.length === 1 ? 'last' : 'all';
+      await this.passOf(pieces, rest, signal);
+      yield lastOnly
+        ? ended.map((piece) => {
+            const row = rest === 'last' ? 0 : piece.row + piece.tokens - 1;
+            return { ...piece, row, tokens: 1, position: piece.text.start + piece.text.ids.length - 1 };
+          })
+        : pieces.map((piece) => ({ ...piece, position: piece.text.start + piece.at }));
     }
+  }
+
+  /** Texts, checked, by the passes that they share; the logits that were there are no longer. */
+  private *pieces(texts: readonly Reading[]) {
+    const own = texts.map((text) => ({ ...text, cache: this.own(text.cache) }));
+    for (const { ids } of texts) checkPrompt(ids, this.model.spec.vocab);
+    this.hasLogits = false;
+    yield* packed(own, this.chunk, TEXTS_AT_ONCE);
+  }
+
+  private passOf(
+    pieces: readonly PackedPiece<Reading & { cache: CpuKvCache }>[],
+    rest: Pass['rest'],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const stretches = pieces.map(({ text, at, row, tokens }) => {
+      return { cache: text.cache, row, tokens, start: text.start + at };
+    });
+    const ids = idsOf(pieces);
+    return this.pass({ ids, tokens: ids.length, stretches, rest }, signal);
   }
 
   async logits(ids?: readonly number[]): Promise<Float32Array> {
@@ -254,26 +311,76 @@ class CpuExecutor implements Executor {
     if (!this.hasLogits) throw new NibbleError('invalid-option', 'There are no logits yet; run a prompt first.');
   }
 
-  /** All but the head. */
-  private async pass(asked: Omit<Pass, 'turns'>, signal?: AbortSignal): Promise<void> {
-    const pass = { ...asked, turns: new Map() };
-    const end = pass.start + pass.tokens;
-    checkPosition(end, pass.cache.capacity);
+  async openStreams(most: number): Promise<Streams> {
+    const streams = cpuStreams(most, this.chunk);
+    const logits = outOfMemoryAsError(this.plan, () => new Float32Array(streams * this.model.spec.vocab));
+    this.streams.add(logits);
     this.note();
-    pass.cache.held.write(pass.start, end - 1);
+    return {
+      most: streams,
+      decode: (answers, signal) => this.decodeTogether(answers, logits, signal),
+      close: () => this.streams.delete(logits),
+    };
+  }
+
+  /** @param logits of all of them, [streams, vocab] */
+  private async *decodeTogether(
+    answers: readonly Stream[],
+    logits: Float32Array,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number[]> {
+    checkHead(this.model.spec);
+    const { vocab } = this.model.spec;
+    const all = answers.map(({ sample, ...answer }) => {
+      checkIds(sample, vocab);
+      return { ...answer, sample, cache: this.own(answer.cache), rules: new StepRules(sample, vocab) };
+    });
+    const steps = Math.min(...all.map(({ count }) => count));
+    this.hasLogits = false;
+    for (let step = 0, ends = false; step < steps && !ends; step++) {
+      const stretches = all.map(({ cache, start }, row) => ({ cache, row, tokens: 1, start: start - 1 + step }));
+      const ids = all.map(({ last }) => last);
+      await this.pass({ ids, tokens: all.length, stretches, rest: 'all' }, signal);
+      await this.heads(0, all.length, logits, signal);
+      for (const [row, answer] of all.entries()) {
+        const { sample, rules } = answer;
+        const own = logits.subarray(row * vocab, (row + 1) * vocab);
+        const state = { history: rules.history, ...(await rules.next(step)) };
+        const id = sampleToken(own, sample, (sample.firstStep ?? 0) + step, state);
+        rules.history.push(id);
+        if (sample.logprobs !== undefined) sample.onLogprobs?.(logprobsOf(own, id, sample.logprobs));
+        if (sample.stopIds?.includes(id)) ends = true;
+        answer.last = id;
+      }
+      yield all.map(({ last }) => last);
+      throwIfAborted(signal);
+    }
+  }
+
+  /** All but the head. */
+  private async pass(asked: Omit<Pass, 'turns' | 'keyBiases'>, signal?: AbortSignal): Promise<void> {
+    const pass: Pass = { ...asked, turns: new Map(), keyBiases: [] };
+    for (const { cache, start, tokens } of pass.stretches) checkPosition(start + tokens, cache.capacity);
+    this.note();
+    for (const { cache, start, tokens } of pass.stretches) cache.held.write(start, start + tokens - 1);
     const { spec, steps } = this.model;
     const layers = steps.findLastIndex(({ op }) => op === 'append') + 1;
     for (const step of steps.slice(0, layers)) await this.inTurns(this.run(step, pass), signal);
     if (pass.rest === 'none') return;
     if (pass.rest === 'last') lastRow(this.activations, spec, pass.tokens);
-    const rest = pass.rest === 'last' ? { ...pass, tokens: 1, start: end - 1 } : pass;
+    const rest = pass.rest === 'last' ? lastOf(pass) : pass;
     for (const step of steps.slice(layers)) await this.inTurns(this.run(step, rest), signal);
   }
 
   /** Logits of one token of the last pass. */
-  private async head(row: number, signal?: AbortSignal): Promise<void> {
+  private head(row: number, signal?: AbortSignal): Promise<void> {
+    return this.heads(row, 1, this.activations.logits, signal);
+  }
+
+  /** Logits of some tokens of the last pass, from `row` on. */
+  private async heads(row: number, tokens: number, logits: Float32Array, signal?: AbortSignal): Promise<void> {
     for (const step of this.model.steps)
-      if (step.op === 'linear' && step.lastOnly) await this.inTurns(this.runLinear(step, row, 1), signal);
+      if (step.op === 'linear' && step.lastOnly) await this.inTurns(this.runLinear(step, row, tokens, logits), signal);
   }
 
   private async inTurns(pieces: Iterable<number>, signal?: AbortSignal): Promise<void> {
@@ -291,9 +398,9 @@ class CpuExecutor implements Executor {
 
   private *run(step: Step, pass: Pass): Generator<number, void> {
     const { spec } = this.model;
-    const { tokens, start } = pass;
-    const { rings } = pass.cache;
+    const { tokens, stretches, keyBiases } = pass;
     const { activations, scratch } = this;
+    const { qkv, attn } = activations;
     const qkvWidth = (spec.heads + 2 * spec.kvHeads) * spec.headSize;
     switch (step.op) {
       case 'embed':
@@ -317,20 +424,25 @@ class CpuExecutor implements Executor {
         if (step.out === 'qkv') pass.qkv = step;
         break;
       case 'rotate':
-        pass.keyBias = this.biasOfKeys(step, pass);
-        for (let t = 0; t < tokens; t++) this.rotate(step, t * qkvWidth, t, pass);
+        pass.keyBiases = stretches.map((stretch) => this.biasOfKeys(step, stretch, pass));
+        for (const stretch of stretches)
+          for (let t = 0; t < stretch.tokens; t++) this.rotate(step, qkvWidth, t, stretch, pass);
         break;
       case 'append':
-        for (let t = 0; t < tokens; t++) {
-          const at = t * qkvWidth + spec.heads * spec.headSize;
-          append(rings[step.layer], start + t, activations.qkv, at, pass.keyBias ?? null, scratch.attend);
-        }
+        for (const [i, { cache, row, start, tokens }] of stretches.entries())
+          for (let t = 0; t < tokens; t++) {
+            const at = (row + t) * qkvWidth + spec.heads * spec.headSize;
+            append(cache.rings[step.layer], start + t, qkv, at, keyBiases[i] ?? null, scratch.attend);
+          }
         break;
       case 'attend': {
-        const shape = { ...step, heads: spec.heads, kvHeads: spec.kvHeads, headSize: spec.headSize };
-        const [ring, bias] = [rings[step.layer], pass.keyBias ?? null];
-        const { qkv, attn } = activations;
-        yield* this.computing.attend(shape, ring, qkv, start, tokens, attn, scratch.attend, bias);
+        const { heads, kvHeads, headSize } = spec;
+        const shape = { ...step, heads, kvHeads, headSize };
+        for (const [i, { cache, row, start, tokens }] of stretches.entries()) {
+          const [ring, bias] = [cache.rings[step.layer], keyBiases[i] ?? null];
+          const [from, to] = [qkv.subarray(row * qkvWidth), attn.subarray(row * heads * headSize)];
+          yield* this.computing.attend(shape, ring, from, start, tokens, to, scratch.attend, bias);
+        }
         break;
       }
       case 'activate':
@@ -343,7 +455,7 @@ class CpuExecutor implements Executor {
   }
 
   /** The bias that a layer's int8 keys are kept without; null where there is none, or a norm comes after it. */
-  private biasOfKeys({ layer, rope, kNorm }: StepOf<'rotate'>, { qkv, cache }: Pass): KeyBias | null {
+  private biasOfKeys({ layer, rope, kNorm }: StepOf<'rotate'>, { cache }: Stretch, { qkv }: Pass): KeyBias | null {
     if (cache.rings[layer].type !== 'int8' || kNorm || !qkv) return null;
     const { heads, kvHeads, headSize } = this.model.spec;
     const { parts } = qkv;
@@ -355,14 +467,14 @@ class CpuExecutor implements Executor {
     return values ? { values, rope, frequencies: rope ? frequenciesFor(rope, cache.reach) : [] } : null;
   }
 
-  private *runEmbed(step: StepOf<'embed'>, { ids, first, tokens }: Pass): Generator<number, void> {
+  private *runEmbed(step: StepOf<'embed'>, { ids, tokens }: Pass): Generator<number, void> {
     const { x, [LORA_BUFFER]: products } = this.activations;
     const { tile } = this.scratch;
     const adapter = this.adapters.steps.get(step);
-    embed(this.matrix(step.table, adapter), ids, first, tokens, step.scale, x, tile);
+    embed(this.matrix(step.table, adapter), ids, tokens, step.scale, x, tile);
     const product = adapter?.product;
     if (!product) return;
-    embed(product.a, ids, first, tokens, 1, products, tile);
+    embed(product.a, ids, tokens, 1, products, tile);
     yield* this.addProduct(product.b, step.scale, x, tokens);
   }
 
@@ -373,7 +485,12 @@ class CpuExecutor implements Executor {
   }
 
   /** @param row the first of so many tokens; their output is written from its beginning */
-  private *runLinear(step: StepOf<'linear'>, row: number, tokens: number): Generator<number, void> {
+  private *runLinear(
+    step: StepOf<'linear'>,
+    row: number,
+    tokens: number,
+    output = this.activations[step.out],
+  ): Generator<number, void> {
     const adapter = this.adapters.steps.get(step);
     const run: LinearRun = {
       step,
@@ -382,15 +499,15 @@ class CpuExecutor implements Executor {
       factors: adapter?.factors,
       input: this.activations[step.in],
       inputAt: row * step.cols,
-      output: this.activations[step.out],
+      output,
       tokens,
     };
     yield* this.product(run);
     if (!adapter?.product) return;
     const { a, b } = adapter.product;
     const plain = { cols: step.cols, accumulate: false, scale: 1, softcap: null };
-    const output = this.activations[LORA_BUFFER];
-    yield* this.product({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output });
+    const between = this.activations[LORA_BUFFER];
+    yield* this.product({ ...run, step: plain, matrices: [a], biases: [null], factors: undefined, output: between });
     yield* this.addProduct(b, step.scale, run.output, run.tokens);
   }
 
@@ -405,11 +522,18 @@ class CpuExecutor implements Executor {
     return this.computing.linear(run, this.scratch);
   }
 
-  /** Norms and turns the query and key heads of token `t` of a pass, whose qkv row starts at `at`. */
-  private rotate(step: StepOf<'rotate'>, at: number, t: number, { cache, start, turns }: Pass): void {
+  /** Norms and turns the query and key heads of token `t` of a stretch. @param width of a row of qkv */
+  private rotate(
+    step: StepOf<'rotate'>,
+    width: number,
+    t: number,
+    { cache, row, start }: Stretch,
+    { turns }: Pass,
+  ): void {
     const { heads, kvHeads, headSize } = this.model.spec;
     const { qkv } = this.activations;
     const { rope, qNorm, kNorm } = step;
+    const at = (row + t) * width;
     if (qNorm) normHeads(qkv, at, heads, headSize, this.vector(qNorm, step), step);
     if (kNorm) normHeads(qkv, at + heads * headSize, kvHeads, headSize, this.vector(kNorm, step), step);
     if (!rope) return;
@@ -417,8 +541,8 @@ class CpuExecutor implements Executor {
     // sines take longer than all else of this step, and most layers have the same
     const all = turns.get(frequencies) ?? [];
     turns.set(frequencies, all);
-    all[t] ??= turnsOf(start + t, rope, frequencies);
-    for (let h = 0; h < heads + kvHeads; h++) turnHead(qkv, at + h * headSize, all[t]);
+    all[row + t] ??= turnsOf(start + t, rope, frequencies);
+    for (let h = 0; h < heads + kvHeads; h++) turnHead(qkv, at + h * headSize, all[row + t]);
   }
 
   /** Updates the peak; `extra` bytes exist for a moment. */
@@ -436,7 +560,8 @@ class CpuExecutor implements Executor {
     );
     const kv = [...this.caches].reduce((bytes, cache) => bytes + cache.bytes, 0);
     const rest = this.computing.banks.reduce((bytes, { plan }) => bytes + plan.rest, 0);
-    const scratch = sum(Object.values(this.activations)) + sum(Object.values(this.scratch)) + rest;
+    const working = sum(Object.values(this.activations)) + sum(Object.values(this.scratch));
+    const scratch = working + sum(this.streams) + rest;
     const total = weights + kv + scratch;
     return { weights, kv, scratch, staging: 0, total, peak: Math.max(this.peak, total) };
   }

@@ -10,14 +10,13 @@ import { type CpuMatrix, rowValues } from './matrix';
 export function embed(
   table: CpuMatrix,
   ids: ArrayLike<number>,
-  first: number,
   tokens: number,
   scale: number,
   x: Float32Array,
   row: Float64Array,
 ): void {
   for (let t = 0; t < tokens; t++) {
-    rowValues(table, ids[first + t], row, 0);
+    rowValues(table, ids[t], row, 0);
     // The product of two f32 is rounded to f32 once, as on the GPU.
     for (let c = 0; c < table.cols; c++) x[t * table.cols + c] = Math.fround(row[c]) * scale;
   }

@@ -100,6 +100,10 @@ export class CpuKvCache extends RingCache implements KvCache {
     }
   }
 
+  protected copyFrom(from: KvCache, last: number): void {
+    for (const [layer, ring] of this.rings.entries()) copyRing((from as CpuKvCache).rings[layer], ring, last);
+  }
+
   async read(layer: number, from: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const ring = this.rings[layer];
     const rows = createRing(ring.type, end - from, ring);

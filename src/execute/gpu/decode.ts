@@ -121,10 +121,11 @@ class Steps {
       // It has to know the ids that are on their way.
       if (this.#pending.length > 0) return;
       // The mask is made while the pass runs.
-      if (this.#passed === undecided.encoded) this.#submit([this.#pass()]);
+      if (this.#passed === undecided.encoded) this.#parts.submitter.run([this.#pass()]);
       await draws.prepare(undecided.encoded);
       this.#draw(1);
-      if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft) this.#submit([this.#pass()]);
+      if (undecided.room(depth) > 0 && undecided.encoded < count && !sample.draft)
+        this.#parts.submitter.run([this.#pass()]);
       return;
     }
     draws.release();
@@ -184,7 +185,7 @@ class Steps {
       work.push([this.#asked.draws.dispatches, { tokens: 1, last: 0, slots: [] }]);
     }
     const readback = buffers.get(idReadback(this.#reads++));
-    this.#submit(work, (encoder) => {
+    this.#parts.submitter.run(work, (encoder) => {
       const at = first % ID_RING;
       const whole = Math.min(count, ID_RING - at);
       encoder.copyBufferToBuffer(buffers.get('sampled'), at * 4, readback, 0, whole * 4);
@@ -216,7 +217,7 @@ class Steps {
     if (this.#drafted.length === 0) return;
     const ids = Uint32Array.of(this.#last, ...this.#drafted);
     const pass = beginPass(this.#parts.gpu.device, this.#parts.buffers, cache, start + first - 1, ids);
-    this.#submit([[passes.prefill.slice(0, beginOf(passes.prefill, 'head')), pass]]);
+    this.#parts.submitter.run([[passes.prefill.slice(0, beginOf(passes.prefill, 'head')), pass]]);
     this.#row = 0;
     this.#takeRow(0);
   }
@@ -225,16 +226,7 @@ class Steps {
   #takeRow(row: number): void {
     const { prefill } = this.#asked.passes;
     takeRow(this.#parts.gpu.device, this.#parts.buffers, row);
-    this.#submit([[prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] }]]);
+    this.#parts.submitter.run([[prefill.slice(beginOf(prefill, 'head')), { tokens: row + 1, last: 0, slots: [] }]]);
     this.#passed++;
-  }
-
-  /** @param after what is encoded behind the work */
-  #submit(work: readonly Work[], after?: (encoder: GPUCommandEncoder) => void): void {
-    const { gpu, submitter } = this.#parts;
-    const encoder = gpu.device.createCommandEncoder();
-    submitter.encode(encoder, work);
-    after?.(encoder);
-    submitter.submit(encoder);
   }
 }

@@ -12,11 +12,19 @@ import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
 import type { ActiveAdapters, StepAdapters } from '../../memory/adapted';
-import { distinctRopes, READBACK, ropeBuffer } from '../../memory/gpu-scratch';
+import { READBACK } from '../../memory/gpu-scratch';
 import { type MemoryPlan, type ModelGraph, planMemory, stepVectors } from '../../memory/plan';
-import { frequenciesFor } from '../../model/rope';
 import { checkHead, checkPosition, checkPrompt } from '../check-prompt';
-import type { Executor, ExecutorStats, KvCache, MemoryReport, PrefillOptions, WeightSink } from '../executor';
+import type {
+  Executor,
+  ExecutorStats,
+  KvCache,
+  MemoryReport,
+  PrefillOptions,
+  Reading,
+  Streams,
+  WeightSink,
+} from '../executor';
 import type { Pooled } from '../pooling';
 import { linksOf } from '../sampler/links';
 import type { SampleOptions } from '../sampler/options';
@@ -29,7 +37,7 @@ import { lower } from './lower';
 import { lowerLastRow } from './lower-last-row';
 import { lowerSampler } from './lower-sampler';
 import { type Bound, beginOf, type Op } from './op';
-import { passesOf, takeRow } from './passes';
+import { passesOf, takeRow, writeFrequencies } from './passes';
 import type { ReadingParts } from './read-prompts';
 import { GpuSampler } from './sampler';
 import { Submitter } from './submitter';
@@ -49,6 +57,9 @@ export interface GpuExecutorOptions {
 /** Requests whose kernels are made before anybody asks. */
 const LIKELIEST: SampleOptions = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 const DRAWN: SampleOptions = { temperature: 1, topK: 50, topP: 0.9, seed: 0 };
+
+/** What a name of the plan's stands for. */
+type BufferOf = (name: string) => GPUBuffer | GPUBufferBinding;
 
 /** Whether it uses a conversation's rings. */
 const isOwn = ({ layer }: Op): boolean => layer !== null;
@@ -199,7 +210,8 @@ export class GpuExecutor implements Executor {
 
   async #bindFor(cache: GpuKvCache, mode: 'decode' | 'prefill'): Promise<Bound[]> {
     const ops = lower({ ...this.#lowerOptions(), parts: cache.parts }, mode);
-    const [shared, own] = [this.#shared[mode].values(), await this.#bind(ops.filter(isOwn), cache)];
+    const buffer = (name: string) => cache.buffers.get(name) ?? this.#buffers.get(name);
+    const [shared, own] = [this.#shared[mode].values(), await this.#bind(ops.filter(isOwn), buffer)];
     return ops.map((op) => (isOwn(op) ? own.shift() : shared.next().value) as Bound);
   }
 
@@ -239,11 +251,7 @@ export class GpuExecutor implements Executor {
   #useFrequencies(reach: number): void {
     if (reach === this.#reach) return;
     this.#reach = reach;
-    const { spec } = this.#model;
-    for (const rope of distinctRopes(spec)) {
-      const frequencies = Float32Array.from(frequenciesFor(rope, reach));
-      this.#device.queue.writeBuffer(this.#buffers.get(ropeBuffer(spec, rope)), 0, frequencies);
-    }
+    writeFrequencies(this.#device, this.#model.spec, reach, this.#buffers.get);
   }
 
   async setAdapters(active: ActiveAdapters | null): Promise<void> {
@@ -283,11 +291,11 @@ export class GpuExecutor implements Executor {
     };
   }
 
-  #bind(ops: readonly Op[], cache?: GpuKvCache): Promise<Bound[]> {
+  #bind(ops: readonly Op[], buffer: BufferOf = this.#buffers.get): Promise<Bound[]> {
     return Promise.all(
       ops.map(async (op) => {
         const pipeline = await this.#pipelines.get(op.kernel);
-        const bound = named(op.buffers, (name) => cache?.buffers.get(name) ?? this.#buffers.get(name));
+        const bound = named(op.buffers, buffer);
         return { op, pipeline, group: bindGroup(this.#device, pipeline, op.kernel, bound) };
       }),
     );
@@ -298,7 +306,7 @@ export class GpuExecutor implements Executor {
     const { chunk } = this.#plan.request;
     const { cache, passes } = await this.#begin(into, ids, start);
     const { prefill, decode } = passes;
-    const { signal, onLogits, onProgress } = options;
+    const { signal, onLogits, onProgress, logits = true } = options;
     const head = beginOf(prefill, 'head');
     const layers = prefill.slice(0, beginOf(prefill, 'tail'));
     const toLogits = [...this.#lastRow, ...decode.slice(beginOf(decode, 'tail'))];
@@ -315,11 +323,12 @@ export class GpuExecutor implements Executor {
         told();
         continue;
       }
-      await this.#submitter.inPieces(layers, pass, signal, ends ? undefined : told);
-      if (ends) await this.#submitter.inPieces(toLogits, { ...pass, tokens: 1 }, signal, told);
+      const asked = ends && logits;
+      await this.#submitter.inPieces(layers, pass, signal, asked ? undefined : told);
+      if (asked) await this.#submitter.inPieces(toLogits, { ...pass, tokens: 1 }, signal, told);
     }
     await this.#submitter.settle();
-    this.#logits = 'ready';
+    if (logits) this.#logits = 'ready';
   }
 
   /** A prompt, checked, with the passes that read it; the logits that were there are no longer. */
@@ -333,28 +342,37 @@ export class GpuExecutor implements Executor {
   }
 
   async pool(
-    into: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
+    texts: readonly Reading[],
     pooled: Pooled,
     { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float32Array> {
-    const reading = await this.#begin(into, ids, start);
-    return (await import('./read-prompts')).pool(this.#reading(), { ...reading, signal }, pooled);
+  ): Promise<Float32Array[]> {
+    const { pool } = await import('./read-prompts');
+    return pool(this.#readingParts(), await this.#beginAll(texts), pooled, signal);
   }
 
-  async score(
-    into: KvCache,
-    ids: ArrayLike<number>,
-    start: number,
-    { signal }: Pick<PrefillOptions, 'signal'> = {},
-  ): Promise<Float64Array> {
+  async score(texts: readonly Reading[], { signal }: Pick<PrefillOptions, 'signal'> = {}): Promise<Float64Array[]> {
     checkHead(this.#model.spec);
-    const reading = await this.#begin(into, ids, start);
-    return (await import('./read-prompts')).score(this.#reading(), { ...reading, signal });
+    const { score } = await import('./read-prompts');
+    return score(this.#readingParts(), await this.#beginAll(texts), signal);
   }
 
-  #reading(): ReadingParts {
+  async nextLogits(
+    texts: readonly Reading[],
+    ids: readonly number[],
+    { signal }: Pick<PrefillOptions, 'signal'> = {},
+  ): Promise<Float32Array[]> {
+    checkHead(this.#model.spec);
+    const { nextLogits } = await import('./read-prompts');
+    return nextLogits(this.#readingParts(), await this.#beginAll(texts), ids, signal);
+  }
+
+  async #beginAll(texts: readonly Reading[]) {
+    const begun = [];
+    for (const { cache, ids, start } of texts) begun.push(await this.#begin(cache, ids, start));
+    return begun;
+  }
+
+  #readingParts(): ReadingParts {
     return {
       device: this.#device,
       buffers: this.#buffers,
@@ -362,8 +380,7 @@ export class GpuExecutor implements Executor {
       chunk: this.#plan.request.chunk,
       lowering: this.#lowerOptions(),
       lastRow: this.#lastRow,
-      bind: (ops) => this.#bind(ops),
-      read: (from, values) => this.#read(from, values),
+      bind: (ops, buffer) => this.#bind(ops, buffer),
     };
   }
 
@@ -384,6 +401,25 @@ export class GpuExecutor implements Executor {
     this.#logits = 'used';
     const draws = await this.#sampler.begin(start, sample);
     yield* this.#decoding.run({ cache, passes, draws, start, count, sample }, signal);
+  }
+
+  async openStreams(most: number): Promise<Streams> {
+    this.#gpu.health.check();
+    checkHead(this.#model.spec);
+    const { openStreams } = await import('./decode-together');
+    const parts = {
+      gpu: this.#gpu,
+      buffers: this.#buffers,
+      submitter: this.#submitter,
+      spec: this.#model.spec,
+      sampler: this.#options.shapes.sampler,
+      chunk: this.#plan.request.chunk,
+      lowering: () => this.#lowerOptions(),
+      own: (cache: KvCache) => this.#own(cache),
+      bind: (ops: readonly Op[], buffer: BufferOf) => this.#bind(ops, buffer),
+      ahead: this.#options.ahead,
+    };
+    return openStreams(parts, most);
   }
 
   async logits(ids?: readonly number[]): Promise<Float32Array> {

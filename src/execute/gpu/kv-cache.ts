@@ -26,7 +26,9 @@ const KINDS = ['k', 'v'] as const;
 export class GpuKvCache extends RingCache implements KvCache, GpuRings {
   readonly parts: (readonly KvPart[])[];
   readonly buffers = new Map<string, GPUBuffer>();
-  passes: Record<'decode' | 'prefill', Bound[]> | null = null;
+  #passes: Record<'decode' | 'prefill', Bound[]> | null = null;
+  /** stands for its buffers, and what is computed with them: another one when those are others */
+  bindings: object = {};
   readonly #owner: GpuCacheOwner;
 
   constructor(owner: GpuCacheOwner) {
@@ -37,6 +39,15 @@ export class GpuKvCache extends RingCache implements KvCache, GpuRings {
 
   protected get type(): KvType {
     return this.#owner.plan.request.kvType;
+  }
+
+  get passes(): Record<'decode' | 'prefill', Bound[]> | null {
+    return this.#passes;
+  }
+
+  set passes(bound: Record<'decode' | 'prefill', Bound[]> | null) {
+    this.#passes = bound;
+    if (!bound) this.bindings = {};
   }
 
   get layerBytes(): number[] {
@@ -136,6 +147,13 @@ export class GpuKvCache extends RingCache implements KvCache, GpuRings {
         if (way === 'back') this.#copy(encoder, layer, copy, ring, last);
         else this.#copy(encoder, layer, ring, copy, last);
       }
+    });
+  }
+
+  protected copyFrom(from: KvCache, last: number): void {
+    const source = from as GpuKvCache;
+    this.#submit((encoder) => {
+      for (const layer of this.parts.keys()) this.#copy(encoder, layer, source.#ring(layer), this.#ring(layer), last);
     });
   }
 

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { MatrixFormat } from '../../formats/matrix';
 import { NF4_CODEBOOK } from '../../formats/matrix';
 import { deviceProfile } from '../../gpu/device-profile';
-import { type KernelShapes, VARIANTS, withInt8 } from '../../kernels/variants';
+import { forStreams, type KernelShapes, VARIANTS, withInt8 } from '../../kernels/variants';
+import { matrixBuffers } from '../../memory/layout';
 import { DEFAULT_LIMITS, planMemory } from '../../memory/plan';
 import { parseSpec } from '../../model/parse';
 import type { ModelSpec } from '../../model/spec';
@@ -162,4 +163,40 @@ it('activations of int8 take a dispatch more for each input of a layer’s produ
   expect(new Set(products.map(({ buffers: { x } }) => x))).toEqual(new Set(['int8']));
   const few = (shapes: KernelShapes) => runs(shapes, 16).map(({ kernel, buffers }) => [kernel, buffers]);
   expect(few(withInt8(gpu))).toEqual(few(gpu));
+});
+
+describe('a token of each of several answers', () => {
+  it.each(Object.keys(LAYER))(
+    'reads each weight of a model like %s in one dispatch, however many there are',
+    (family) => {
+      const spec = specOf(family);
+      const model = graphOf(spec, () => NF4);
+      const plan = planMemory(model, request({ promptTokens: 128, kvType: 'f16' }), DEFAULT_LIMITS, 'webgpu');
+      const parts = plan.kvByLayer.map((layer) => layer.parts);
+      const options = {
+        model,
+        matrices: plan.matrices,
+        adapters: plan.adapters,
+        kv: 'f16',
+        parts,
+        profile: PROFILE,
+      } as const;
+      for (const shapes of Object.values(VARIANTS)) {
+        const ops = lower({ ...options, shapes: forStreams(shapes) }, 'together');
+        const reads = (name: string) =>
+          ops.filter(({ kernel, buffers }) => kernel.label !== 'embed' && Object.values(buffers).includes(name));
+        const multiplied = new Set(model.steps.flatMap((step) => (step.op === 'linear' ? [step.parts[0].name] : [])));
+        const matrices = plan.matrices.filter(({ parts }) => multiplied.has(parts[0].tensor));
+        expect(matrices.length).toBe(multiplied.size);
+        for (const matrix of matrices) {
+          const own = reads(matrixBuffers(matrix).codes);
+          expect(own.length).toBe(1);
+          for (const streams of [2, 4, 16]) expect(own[0].groups(streams, 0, [])[0]).toBeGreaterThan(0);
+        }
+        // beside attention, where each has its own rings, as many as one answer's
+        const layers = spec.layers.length;
+        expect(ops.filter(({ layer }) => layer !== null).length).toBe(2 * layers);
+      }
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /**
  * The list of steps, lowered to dispatches. Decode fuses what one token allows (five dispatches a layer for a uniform
  * Llama or Qwen); prefill keeps norms apart and multiplies many tokens at once. Pure: an Op names its buffers as the
- * memory plan does, and the executor looks them up.
+ * memory plan does, and the executor looks them up. It is long because every step has its case here.
  */
 import type { DeviceProfile } from '../../gpu/device-profile';
 import { activateGroups, activateKernel } from '../../kernels/activate';
@@ -10,6 +10,7 @@ import {
   decodeAttendGroups,
   decodeAttendKernel,
   mergeGroups,
+  mergeRowGroups,
   mostSplits,
   prefillAttendGroups,
   prefillAttendKernel,
@@ -23,7 +24,7 @@ import { normKernel } from '../../kernels/norm';
 import { projectionNormKernel } from '../../kernels/projection-norm';
 import { type KernelShapes, roleOf } from '../../kernels/variants';
 import { LORA_BUFFER, type StepAdapter, type StepAdapters, weightsOf } from '../../memory/adapted';
-import { ropeBuffer } from '../../memory/gpu-scratch';
+import { logitsStride, ropeBuffer, STREAM_LOGITS } from '../../memory/gpu-scratch';
 import { type KvPart, type KvType, kvBuffer } from '../../memory/kv';
 import { type DeviceMatrix, matrixBuffers } from '../../memory/layout';
 import { biasBuffer, gateUpFused, type ModelGraph } from '../../memory/plan';
@@ -44,9 +45,13 @@ export interface LowerOptions {
   profile: DeviceProfile;
 }
 
-type Mode = 'decode' | 'prefill';
+/**
+ * 'together': a token of each of several answers; the dispatches of attention are there once, for each of them to be
+ * bound to its own rings and its own buffers (memory/gpu-scratch.ts, streamBuffer).
+ */
+export type Mode = 'decode' | 'prefill' | 'together';
 
-/** Dispatches of one token (decode) or one chunk of tokens, the head's last. */
+/** Dispatches of a token (decode), of a chunk of tokens, or of a token of each of several answers; the head's last. */
 export function lower(options: LowerOptions, mode: Mode): Op[] {
   return new Lowering(options, mode).run();
 }
@@ -184,7 +189,7 @@ class Lowering {
 
   /** One token's product: always in decode, and for the head of a prefill, which needs the last token only. */
   #usesMatvec(step: StepOf<'linear'>): boolean {
-    return this.#mode === 'decode' || step.lastOnly;
+    return this.#mode === 'decode' || (step.lastOnly && this.#mode === 'prefill');
   }
 
   /** Layer by layer: in a checkpoint of mixed types gate and up are one matrix in some and two in others. */
@@ -217,7 +222,11 @@ class Lowering {
       softcap: step.softcap,
       outputStride: gated ? spec.mlpWidth : step.parts.reduce((rows, part) => rows + part.rows, 0),
     };
-    const out = gated ? 'mlp' : step.out;
+    let out: string = gated ? 'mlp' : step.out;
+    if (out === 'logits' && !matvec) {
+      out = STREAM_LOGITS;
+      fusion.outputStride = logitsStride(spec.vocab);
+    }
     const shape = this.#matvecShape(step);
     const role = roleOf(step);
     const name = role === 'head' ? 'logits' : role;
@@ -228,7 +237,7 @@ class Lowering {
     if (!matvec) this.#pushAll(lowerInt8Rows(step, matrices, this.#options.shapes));
     for (const matrix of matrices)
       this.#product(matrix, fusion, { ...input.buffers, out, ...(bias ? { bias } : {}) }, matvec && shape, name);
-    if (adapter) this.#adapt(step, adapter, input, matvec);
+    if (adapter) this.#adapt(step, adapter, input, matvec, { buffer: out, stride: fusion.outputStride });
     this.#norm = null;
     this.#partials = null;
   }
@@ -278,7 +287,13 @@ class Lowering {
   }
 
   /** Two products more: A of the same input, and B of that onto the step's output. */
-  #adapt(step: StepOf<'linear'>, { a, b, rank }: StepAdapter, input: LinearInput, matvec: boolean): void {
+  #adapt(
+    step: StepOf<'linear'>,
+    { a, b, rank }: StepAdapter,
+    input: LinearInput,
+    matvec: boolean,
+    out: { buffer: string; stride: number },
+  ): void {
     for (const matrix of a) {
       const fusion = { ...input.fusion, outputStride: rank };
       this.#product(
@@ -289,8 +304,7 @@ class Lowering {
         'lora a',
       );
     }
-    const rows = step.parts.reduce((sum, part) => sum + part.rows, 0);
-    this.#addAdapter(b, { scale: step.scale, outputStride: rows }, step.out, matvec);
+    this.#addAdapter(b, { scale: step.scale, outputStride: out.stride }, out.buffer, matvec);
   }
 
   /** out += scale * B t, t being in LORA_BUFFER */
@@ -329,9 +343,9 @@ class Lowering {
     };
   }
 
-  /** Of a prefill: in decode, attention appends. */
+  /** Of a prefill: for one token, attention appends. */
   #append(layer: number): void {
-    if (this.#mode === 'decode') return;
+    if (this.#mode !== 'prefill') return;
     const { model, parts } = this.#options;
     for (const [i, part] of parts[layer].entries()) {
       this.#push(
@@ -349,7 +363,7 @@ class Lowering {
     const shape = { ...this.#headShape(), scale, softcap, window };
     const { decode, prefill } = shapes.attend;
     for (const [i, part] of parts[layer].entries()) {
-      if (this.#mode === 'decode')
+      if (this.#mode !== 'prefill')
         this.#push(
           decodeAttendKernel(spec, shape, part, decode, profile),
           { ...this.#headBuffers(layer, i, ['q', 'k']), out: 'partials' },
@@ -364,7 +378,14 @@ class Lowering {
           layer,
         );
     }
-    if (this.#mode === 'prefill') return;
+    if (this.#mode === 'together')
+      this.#push(
+        mergeKernel(spec, this.#splits(), true),
+        { x: 'partials', state: 'state', out: 'attn' },
+        () => mergeRowGroups(spec),
+        layer,
+      );
+    if (this.#mode !== 'decode') return;
     this.#partials = this.#mergesInside(next) ? 'parts' : 'rows';
     if (this.#partials === 'rows')
       this.#push(

@@ -1,10 +1,12 @@
 /** Hidden states and likelihoods on the GPU beside the CPU's, over rings that wrap, and what comes back of them. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { testGpu } from '../../gpu/test-device';
+import { VARIANTS } from '../../kernels/variants';
 import { forwardSteps } from '../../model/decoder';
 import { CPU, largestDifference, planOf, randomModel } from '../cpu/test/models';
 import type { Pooled } from '../pooling';
 import type { OneCache } from '../test/one-cache';
+import { packCases } from '../test/pack-cases';
 import { prompt, tiny, webgpu } from './test/maker';
 
 const gpu = testGpu();
@@ -96,4 +98,14 @@ it('a model without a head writes nothing, and its plan has no head', async () =
     await expect(executor.prefill(ids, 0)).rejects.toMatchObject(refusal);
     await expect(executor.score(ids, 0)).rejects.toMatchObject(refusal);
   }
+});
+
+packCases(webgpu(gpu, open), {
+  'one layer of which slides': tiny(),
+  'norms over all of q and k': tiny({ model_type: 'olmo2', layer_types: undefined, sliding_window: undefined }),
+});
+
+describe('by tiles', () => {
+  const { small, gpu: large } = VARIANTS;
+  packCases(webgpu(gpu, open, undefined, undefined, { ...small, attend: large.attend }));
 });

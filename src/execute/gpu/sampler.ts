@@ -37,28 +37,51 @@ export interface Draws {
   push(id: number): void;
 }
 
+/** Which buffers a sampler works with. */
+export interface SamplerPlace {
+  /** the buffer that it has where the plan says this name */
+  nameOf(name: string): string;
+  /** of its token in a pass of several answers */
+  row: number;
+}
+
+/** Those of the only answer. */
+const ALONE: SamplerPlace = { nameOf: (name) => name, row: 0 };
+
 export class GpuSampler {
   readonly #device: GPUDevice;
   readonly #buffers: PlanBuffers;
   readonly #vocab: number;
   readonly #bind: (ops: readonly Op[]) => Promise<Bound[]>;
   readonly #shape: SamplerShape;
+  readonly #place: SamplerPlace;
   /** by the links that are asked for */
   readonly #bound = new Map<string, Promise<Bound[]>>();
 
-  /** @param bind makes the pipelines and bind groups of dispatches */
+  /** @param bind makes the pipelines and bind groups of dispatches, with the buffers of that place */
   constructor(
     device: GPUDevice,
     buffers: PlanBuffers,
     vocab: number,
     shape: SamplerShape,
     bind: (ops: readonly Op[]) => Promise<Bound[]>,
+    place: SamplerPlace = ALONE,
   ) {
     this.#device = device;
     this.#buffers = buffers;
     this.#vocab = vocab;
     this.#shape = shape;
     this.#bind = bind;
+    this.#place = place;
+  }
+
+  #buffer(name: string): GPUBuffer {
+    return this.#buffers.get(this.#place.nameOf(name));
+  }
+
+  /** Has those buffers made that are there once somebody needs them. */
+  #have(wanted: readonly (readonly [name: string, bytes: number])[]): Promise<void> {
+    return this.#buffers.have(wanted.map(([name, bytes]) => [this.#place.nameOf(name), bytes] as const));
   }
 
   /**
@@ -71,7 +94,7 @@ export class GpuSampler {
     const links = linksOf(sample, this.#vocab);
     const rules = new StepRules(sample, this.#vocab);
     if (links.adjusts) await this.#writeTokens(start, sample, rules.history);
-    if (links.logprobs) await this.#buffers.have(LOGPROB_BUFFERS);
+    if (links.logprobs) await this.#have(LOGPROB_BUFFERS);
     const dispatches = await this.#dispatches(links);
     const state = new Uint32Array(STATE_WORDS);
     // The sampler moves to the next position before it hands the id on.
@@ -81,7 +104,8 @@ export class GpuSampler {
     state.set(requestWords(wordsOf(sample)), STATE.request);
     state.set(passWords(links.passes), STATE.passes);
     state.set(stopWords(sample.stopIds ?? []), STATE.stops);
-    this.#device.queue.writeBuffer(this.#buffers.get('state'), 0, state);
+    state[STATE.row] = this.#place.row;
+    this.#device.queue.writeBuffer(this.#buffer('state'), 0, state);
     let holds = false;
     // the mask that is in the buffer keeps something out
     let masked = false;
@@ -109,7 +133,7 @@ export class GpuSampler {
   }
 
   #writeMask(mask: TokenMask): void {
-    this.#device.queue.writeBuffer(this.#buffers.get(TOKENS), tokenPlaces(this.#vocab).mask * 4, mask);
+    this.#device.queue.writeBuffer(this.#buffer(TOKENS), tokenPlaces(this.#vocab).mask * 4, mask);
   }
 
   /** What is taken from single logits before one draw. */
@@ -122,8 +146,8 @@ export class GpuSampler {
       pairs[at++] = id;
       numbers[at++] = by;
     }
-    queue.writeBuffer(this.#buffers.get(EDITS), 0, pairs);
-    queue.writeBuffer(this.#buffers.get('state'), STATE.edits * 4, Uint32Array.of(less.size));
+    queue.writeBuffer(this.#buffer(EDITS), 0, pairs);
+    queue.writeBuffer(this.#buffer('state'), STATE.edits * 4, Uint32Array.of(less.size));
   }
 
   #dispatches(links: Links): Promise<Bound[]> {
@@ -141,7 +165,7 @@ export class GpuSampler {
   /** What is known of each token before the first draw, whose id will have the position `start`. */
   async #writeTokens(start: number, sample: SampleOptions, { ids, counts, repeated }: History): Promise<void> {
     const vocab = this.#vocab;
-    await this.#buffers.have(tokenBuffers(vocab));
+    await this.#have(tokenBuffers(vocab));
     const places = tokenPlaces(vocab);
     const words = new Uint32Array(places.words);
     const biases = new Float32Array(words.buffer, places.bias * 4, vocab);
@@ -154,7 +178,7 @@ export class GpuSampler {
     // the id of a position is at its remainder
     for (let back = 1; back <= Math.min(window, ids.length); back++)
       ring[(start + window * REPEAT_RING - back) % window] = ids[ids.length - back];
-    this.#device.queue.writeBuffer(this.#buffers.get(TOKENS), 0, words);
+    this.#device.queue.writeBuffer(this.#buffer(TOKENS), 0, words);
   }
 }
 

@@ -55,22 +55,26 @@ export class Submitter {
    * the GPU: settle() waits for those.
    * @param onDone told when all of this is done, and nothing if that is not waited for
    */
-  async inPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal, onDone?: () => void): Promise<void> {
+  inPieces(bound: readonly Bound[], pass: Pass, signal?: AbortSignal, onDone?: () => void): Promise<void> {
+    return this.worksInPieces([[bound, pass]], signal, onDone);
+  }
+
+  /** The same of dispatches that are for several conversations. */
+  async worksInPieces(works: readonly Work[], signal?: AbortSignal, onDone?: () => void): Promise<void> {
     const { device } = this.#gpu;
-    for (let from = 0; from < bound.length; ) {
+    const all = works.flatMap(([bound, pass]) => bound.map((one): Work => [[one], pass]));
+    for (let from = 0; from < all.length; ) {
       while (this.#flights.length >= IN_FLIGHT) await this.#land();
       throwIfAborted(signal);
-      const piece = bound.slice(from, from + this.#batch);
+      const piece = all.slice(from, from + this.#batch);
       from += piece.length;
-      const encoder = device.createCommandEncoder();
-      this.encode(encoder, [[piece, pass]]);
       const began = performance.now();
-      this.submit(encoder);
+      this.run(piece);
       const done = submittedWorkDone(device);
       // a stop may be heard before anybody waits for it
       done.catch(() => {});
       const [dispatches, whole] = [piece.length, piece.length === this.#batch];
-      this.#flights.push({ began, dispatches, whole, done, ...(from === bound.length ? { onDone } : {}) });
+      this.#flights.push({ began, dispatches, whole, done, ...(from === all.length ? { onDone } : {}) });
     }
   }
 
@@ -93,8 +97,18 @@ export class Submitter {
     onDone?.();
   }
 
+  /** Encodes work and submits it. @param after what is encoded behind it */
+  run(work: readonly Work[], after?: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.#gpu;
+    const encoder = device.createCommandEncoder();
+    this.#encode(encoder, work);
+    after?.(encoder);
+    device.queue.submit([encoder.finish()]);
+    this.submits++;
+  }
+
   /** One compute pass of it all: on some GPUs each costs microseconds. */
-  encode(encoder: GPUCommandEncoder, work: readonly Work[]): void {
+  #encode(encoder: GPUCommandEncoder, work: readonly Work[]): void {
     if (this.#profiler) {
       for (const [bound, of] of work) {
         for (const item of bound) {
@@ -119,11 +133,6 @@ export class Submitter {
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(x, y, z);
     this.dispatches++;
-  }
-
-  submit(encoder: GPUCommandEncoder): void {
-    this.#gpu.device.queue.submit([encoder.finish()]);
-    this.submits++;
   }
 
   /** As GpuExecutor.profile(). */

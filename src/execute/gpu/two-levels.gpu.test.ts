@@ -9,7 +9,7 @@ import { embedGroups, embedKernel } from '../../kernels/embed';
 import { K_QUANTS } from '../../kernels/test/k-quants';
 import { Lab, passState, randomSlice, rowsOf } from '../../kernels/test/lab';
 import { VARIANTS } from '../../kernels/variants';
-import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
+import { BINDING_OFFSET, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/gpu-scratch';
 import { deviceMatrices, matrixBuffers } from '../../memory/layout';
 import { planMemory } from '../../memory/plan';
 import { forwardSteps, tensorTable } from '../../model/decoder';
@@ -56,7 +56,7 @@ describe('scales of two levels', () => {
       const sizes: [string, number][] = [
         ['upload.codes', SLICE_BYTES],
         ['upload.scales', SLICE_SCALE_BYTES],
-        ['upload.jobs', 3 * UPLOAD_JOB],
+        ['upload.jobs', 3 * BINDING_OFFSET],
         ...matrices.flatMap(({ name, bytes }) =>
           Object.entries(bytes).map(([kind, size]): [string, number] => [`${name}.${kind}`, size]),
         ),

@@ -10,7 +10,7 @@ import { submittedWorkDone } from '../../gpu/wait';
 import { type ByBinding, bindGroup, type Kernel, named } from '../../kernels/kernel';
 import { nestedParts } from '../../kernels/matrix';
 import { scatterKernel, uploadGroups } from '../../kernels/scatter';
-import { SLICE_BYTES, SLICE_SCALE_BYTES, UPLOAD_JOB } from '../../memory/gpu-scratch';
+import { BINDING_OFFSET, SLICE_BYTES, SLICE_SCALE_BYTES } from '../../memory/gpu-scratch';
 import {
   CHUNK_COLUMNS,
   chunkBytes,
@@ -227,8 +227,12 @@ export class GpuSink implements WeightSink {
     const pipeline = await this.#pipelines.get(kernel);
     const device = this.#device;
     const jobs = this.#buffer('upload.jobs');
-    device.queue.writeBuffer(jobs, job * UPLOAD_JOB, new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)));
-    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * UPLOAD_JOB, size: 32 } };
+    device.queue.writeBuffer(
+      jobs,
+      job * BINDING_OFFSET,
+      new Uint32Array([...words, 0, 0, 0, 0, 0, 0, 0, 0].slice(0, 8)),
+    );
+    const bound = { ...named(names, this.#buffer), job: { buffer: jobs, offset: job * BINDING_OFFSET, size: 32 } };
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);

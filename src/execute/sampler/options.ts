@@ -40,6 +40,13 @@ export interface SampleOptions extends Partial<Keeping>, Partial<Penalties>, Par
   onLogprobs?: (logprobs: Logprobs) => void;
 }
 
+/** What an answer's options say once it has had more ids. */
+export const goingOn = (sample: SampleOptions, made: readonly number[]): SampleOptions => ({
+  ...sample,
+  firstStep: (sample.firstStep ?? 0) + made.length,
+  counted: [...Array.from(sample.counted ?? []), ...made],
+});
+
 /** What of the vocabulary a draw is made from, and how flat: see chain.ts. */
 export interface Keeping {
   /** the temperature is this much lower where the model is sure, and higher where it is not; 0 = off */

@@ -6,6 +6,7 @@ import type { MatrixFormat, NestedScales, RowSlice } from '../../formats/matrix'
 import { Pipelines } from '../../gpu/pipelines';
 import { readMapped } from '../../gpu/readback';
 import { READ_USAGE, STORAGE_USAGE } from '../../gpu/usage';
+import { stateWords } from '../../memory/gpu-scratch';
 import { type DeviceMatrix, matrixBytes } from '../../memory/layout';
 import { type ByBinding, bindGroup, type Kernel } from '../kernel';
 import type { MATRIX_BINDINGS } from '../matrix';
@@ -88,8 +89,7 @@ export class Lab {
 }
 
 /** The `state` buffer of a pass: position of the first token, tokens. */
-export const passState = (start: number, tokens: number): Uint32Array =>
-  Uint32Array.of(start, tokens, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+export const passState = (start: number, tokens: number): Uint32Array => stateWords(start, tokens);
 
 /** A matrix alone in its linear step. */
 export function deviceMatrix(format: MatrixFormat, rows: number, cols: number, outputRow = 0): DeviceMatrix {

@@ -3,6 +3,7 @@
  * it.
  */
 import { EMBED_OPTIONS, RERANK_OPTIONS } from '../../options/reading';
+import { SERVE_OPTIONS, type ServeOptions } from '../../options/serve';
 import type { EmbedOptions, RerankOptions } from '../../protocol';
 import { type Arguments, type Flags, flagsOf } from '../arguments';
 import { bench } from './bench';
@@ -16,6 +17,7 @@ import { perplexity } from './perplexity';
 import { plan } from './plan';
 import { quantize } from './quantize';
 import { rerank } from './rerank';
+import { serve } from './serve';
 import { detokenize, tokenize } from './tokenize';
 
 export interface Command {
@@ -63,6 +65,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     positionals: 1,
     lora: true,
     request: true,
+    engine: true,
+  },
+  serve: {
+    run: serve,
+    says: "Answers programs that speak OpenAI's or Anthropic's API, on this machine.",
+    usage: '[MODEL] [--port N] [--parallel N] …',
+    example: `${HUB_MODEL} --port 8080`,
+    flags: flagsOf<ServeOptions>(SERVE_OPTIONS),
+    positionals: 1,
+    lora: true,
     engine: true,
   },
   embed: {

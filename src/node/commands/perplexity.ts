@@ -23,7 +23,8 @@ export async function measure(
   let tokens = 0;
   for (let w = 0; w < windows; w++) {
     const part = ids.slice(w * window, (w + 1) * window);
-    const logProbs = await model.executor.score(await reserveFor(model, window, 1), part, 0);
+    const cache = await reserveFor(model, window, 1);
+    const [logProbs] = await model.executor.score([{ cache, ids: part, start: 0 }]);
     for (const logProb of logProbs) sum -= logProb;
     tokens += logProbs.length;
     onWindow(w + 1, Math.exp(sum / tokens));

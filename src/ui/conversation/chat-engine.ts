@@ -1,5 +1,5 @@
 /** What a session asks of an engine: tests drive it with a fake one. */
-import type { HubOptions, ModelInput } from '../../engine';
+import type { CallOptions, HubOptions, LoraInput, ModelInput } from '../../engine';
 import type {
   AnswerPart,
   ChatMessage,
@@ -12,12 +12,14 @@ import type {
   SamplingOptions,
   SavedCache,
 } from '../../protocol';
+import type { ServerChoice } from '../models/servers';
 
 /** A conversation with a cache of its own. */
 export interface Talk {
   chat(
     messages: ChatMessage[],
     options?: SamplingOptions & {
+      tools?: CallOptions['tools'];
       signal?: AbortSignal;
       made?: readonly number[];
       onPrefill?: (prefill: Prefill) => void;
@@ -35,9 +37,14 @@ export interface ChatEngine {
   memory(): Promise<MemoryInfo>;
   tokenize(text: string): Promise<number[]>;
   dispose(): void | Promise<void>;
+  /** puts these adapters in the place of those that are active; a server has none */
+  setLora?(lora: readonly LoraInput[]): Promise<ModelInfo>;
+  /** told how many answers to others come before the one that is asked for, where others share the model */
+  onAhead?: ((answers: number) => void) | null;
 }
 
 export type LoadEngine = (
   model: ModelInput,
-  options: EngineOptions & HubOptions & { onProgress?: (progress: Progress) => void; signal?: AbortSignal },
+  options: EngineOptions &
+    HubOptions & { server?: ServerChoice; onProgress?: (progress: Progress) => void; signal?: AbortSignal },
 ) => Promise<ChatEngine>;

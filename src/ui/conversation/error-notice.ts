@@ -1,14 +1,15 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { NibbleError } from '../../errors';
 import { defineElement } from '../define-element';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 
 /**
  * What went wrong, in the error's own sentence; its code and numbers are in the console, for who looks into it. What is
  * slotted stands below the sentence, and slot `actions` beside "Try again". Event: `retry`.
  */
-export class ErrorNotice extends LitElement {
+export class ErrorNotice extends SpokenElement {
   @property({ attribute: false }) error: NibbleError | null = null;
   @property({ type: Boolean }) fatal = false;
 
@@ -52,7 +53,7 @@ export class ErrorNotice extends LitElement {
     return html`<div role="alert" part="error" data-code=${error.code}>
       <div class="said"><p>${error.message}</p><slot></slot></div>
       <div class="actions">
-        ${this.fatal ? nothing : html`<button @click=${() => this.dispatchEvent(new Event('retry'))}>Try again</button>`}
+        ${this.fatal ? nothing : html`<button @click=${() => this.dispatchEvent(new Event('retry'))}>${this.say('tryAgain')}</button>`}
         <slot name="actions"></slot>
       </div>
     </div>`;

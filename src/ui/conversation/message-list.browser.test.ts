@@ -40,7 +40,7 @@ test('a thought that grows stays as the person has it', async () => {
 
 test('a long question shows how far it has been read, until the answer begins', async () => {
   const list = await show({}, { busy: true, prefill: { done: 128, total: 600 } });
-  await expect.element(page.getByText('Reading: 128 of 600 tokens')).toBeVisible();
+  await expect.element(page.getByText('Reading 128 of 600 tokens')).toBeVisible();
   list.prefill = { done: 20, total: 30 };
   await list.updateComplete;
   expect(page.getByText('Reading').query()).toBeNull();
@@ -127,4 +127,108 @@ test.each([
   }
   // which the browser would find by reading all of it again with each element
   expect(list.shadowRoot!.querySelector('[dir=auto]')).toBeNull();
+});
+
+/** A conversation of so many messages in a window of 600 px. */
+async function many(count: number) {
+  const list = document.createElement('nibble-messages') as MessageList;
+  list.style.height = '600px';
+  const text = (i: number) => `Number ${i}. ${'word '.repeat((i * 37) % 150)}`;
+  list.messages = Array.from({ length: count }, (_, i) => ({ role: i % 2 ? 'assistant' : 'user', content: text(i) }));
+  document.body.append(list);
+  await import('../markdown/bounded-lexer');
+  await import('./message-bar');
+  await expect.poll(() => list.shadowRoot!.querySelectorAll('.late').length).toBe(0);
+  return list;
+}
+
+const turns = (list: MessageList) => [...list.shadowRoot!.querySelectorAll<HTMLElement>('.turn')];
+const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
+test('of 1,000 messages at most 60 are in the document, wherever one looks; all are counted', async () => {
+  const list = await many(1000);
+  expect(turns(list).length).toBeLessThanOrEqual(60);
+  expect(turns(list).at(-1)?.ariaSetSize).toBe('1000');
+  expect(turns(list).at(-1)?.ariaPosInSet).toBe('1000');
+  for (const share of [0, 0.3, 0.5, 0.9, 1]) {
+    list.scrollTop = share * list.scrollHeight;
+    await frame();
+    await frame();
+    expect(turns(list).length).toBeLessThanOrEqual(60);
+    const { top, bottom } = list.getBoundingClientRect();
+    const seen = turns(list).filter((turn) => {
+      const box = turn.getBoundingClientRect();
+      return box.bottom > top && box.top < bottom;
+    });
+    expect(seen.length).toBeGreaterThan(0);
+    // no hole
+    expect(seen[0].getBoundingClientRect().top).toBeLessThanOrEqual(top + 8);
+  }
+});
+
+test('nothing jumps when one scrolls up', async () => {
+  const list = await many(200);
+  for (let step = 0; step < 40; step++) {
+    const { top } = list.getBoundingClientRect();
+    const seen = turns(list).find((turn) => turn.getBoundingClientRect().bottom > top)!;
+    const before = seen.getBoundingClientRect().top;
+    list.scrollTop -= 150;
+    await frame();
+    await frame();
+    if (list.scrollTop === 0) break;
+    expect(Math.abs(seen.getBoundingClientRect().top - before - 150)).toBeLessThanOrEqual(2);
+  }
+});
+
+test('the arrow keys go from message to message, Tab to what can be done with it, and what is said has a speaker', async () => {
+  const list = await many(120);
+  await list.reveal('119');
+  for (let step = 0; step < 80; step++) {
+    list.shadowRoot!.activeElement!.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowUp', bubbles: true }));
+    await list.updateComplete;
+    await list.updateComplete;
+    await frame();
+  }
+  const focused = list.shadowRoot!.activeElement as HTMLElement;
+  expect([focused.dataset.id, focused.ariaLabel]).toEqual(['39', 'Answer']);
+  const reached = [...list.shadowRoot!.querySelectorAll('nibble-message-bar[reachable]')];
+  expect(reached.map((bar) => bar.parentElement)).toEqual([focused]);
+});
+
+test('an answer far from the end of the list streams where nobody looks, and the end is one button away', async () => {
+  const list = await many(100);
+  list.scrollTop = 0;
+  await frame();
+  const before = list.scrollTop;
+  list.messages = [...list.messages, QUESTION, { role: 'assistant', content: 'Because.' }];
+  list.busy = true;
+  await frame();
+  expect(list.scrollTop).toBe(before);
+  await page.getByRole('button', { name: 'Jump to the end' }).click();
+  await expect.element(page.getByRole('log').getByText('Because.')).toBeInViewport();
+});
+
+test('finished sentences are said while an answer grows, and then what came of it', async () => {
+  const list = await show({ content: 'Before.' });
+  // a first answer has brought what finds sentences
+  await import('./sentences');
+  list.busy = true;
+  await list.updateComplete;
+  const status = () => list.shadowRoot!.querySelector('[role=status]')!.textContent;
+  const say = async (content: string, cut?: 'aborted') => {
+    const [question] = list.turns;
+    const answer = {
+      ...list.turns[1],
+      message: { role: 'assistant' as const, content },
+      ...(cut && { cut: { finish: cut, ids: null } }),
+    };
+    list.turns = [question, answer];
+    await list.updateComplete;
+  };
+  await say('One is. Two');
+  expect(status()).toBe('One is.');
+  await say('One is. Two is not', 'aborted');
+  list.busy = false;
+  await list.updateComplete;
+  expect(status()).toBe('Two is not The answer was stopped.');
 });

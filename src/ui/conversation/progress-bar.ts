@@ -1,30 +1,33 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { Progress } from '../../protocol';
 import { defineElement } from '../define-element';
 import { formatBytes, formatBytesOf, formatSeconds } from '../format';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
+import type { PhraseName, Say } from '../words/words';
 
-const PHASES: Record<Progress['phase'], string> = {
-  header: 'Reading the model’s description',
-  download: 'Downloading',
-  upload: 'Loading',
-  compile: 'Preparing',
-  ready: 'Ready',
+const PHASES: Record<Progress['phase'], PhraseName> = {
+  header: 'progressHeader',
+  download: 'progressDownload',
+  upload: 'progressUpload',
+  compile: 'progressCompile',
+  ready: 'progressReady',
 };
 
 /** "Downloading: 12 of 85 MB · 9.4 MB/s · 8 s left" */
-export function describeProgress(progress: Progress | null): string {
-  if (progress === null) return 'Starting';
+export function describeProgress(progress: Progress | null, say: Say, language: string): string {
+  if (progress === null) return say('progressStarting');
   const { phase, loadedBytes, totalBytes, bytesPerSecond, secondsLeft } = progress;
-  const parts = [PHASES[phase]];
-  if (totalBytes > 0) parts.push(formatBytesOf(loadedBytes, totalBytes));
-  if (phase === 'download' && bytesPerSecond) parts.push(`${formatBytes(bytesPerSecond)}/s`);
-  if (phase === 'download' && secondsLeft !== null) parts.push(`${formatSeconds(secondsLeft)} left`);
+  const parts = [say(PHASES[phase])];
+  if (totalBytes > 0) parts.push(say('progressOf', formatBytesOf(loadedBytes, totalBytes, language)));
+  if (phase === 'download' && bytesPerSecond) parts.push(formatBytes(bytesPerSecond, language, '-per-second'));
+  if (phase === 'download' && secondsLeft !== null)
+    parts.push(say('progressLeft', { time: formatSeconds(secondsLeft, language) }));
   return parts.join(' · ');
 }
 
-export class ProgressBar extends LitElement {
+export class ProgressBar extends SpokenElement {
   @property({ attribute: false }) progress: Progress | null = null;
 
   static override styles = [
@@ -62,12 +65,12 @@ export class ProgressBar extends LitElement {
 
   override render() {
     const { progress } = this;
-    const text = describeProgress(progress);
+    const text = describeProgress(progress, this.say, this.language);
     return html`
       ${
         progress?.totalBytes
-          ? html`<progress part="progress" aria-label="Model" aria-valuetext=${text} max=${progress.totalBytes} .value=${progress.loadedBytes}></progress>`
-          : html`<progress part="progress" aria-label="Model" aria-valuetext=${text}></progress>`
+          ? html`<progress part="progress" aria-label=${this.say('models')} aria-valuetext=${text} max=${progress.totalBytes} .value=${progress.loadedBytes}></progress>`
+          : html`<progress part="progress" aria-label=${this.say('models')} aria-valuetext=${text}></progress>`
       }
       <div class="muted">${text}</div>
       ${progress?.note ? html`<div class="muted">${progress.note}</div>` : nothing}

@@ -86,6 +86,58 @@ describe('loading', () => {
   });
 });
 
+describe('a model that is unloaded', () => {
+  test('is out of memory, and what is asked next loads it again and goes on', async () => {
+    const engines = [new FakeEngine(), new FakeEngine(), new FakeEngine()];
+    let loads = 0;
+    const chat = session(async () => engines[loads++]);
+    chat.offer({ bytes: 7, here: true });
+    await chat.load();
+    await chat.ask('Hi');
+    await chat.unload();
+    expect([chat.phase, chat.info, chat.memory, chat.unloaded, engines[0].disposed]).toEqual([
+      'idle',
+      null,
+      null,
+      true,
+      true,
+    ]);
+    expect(chat.messages).toHaveLength(2);
+    await chat.ask('And you?');
+    expect([chat.unloaded, loads]).toEqual([false, 2]);
+    expect(engines[1].asked[0].map(({ content }) => content)).toEqual(['Hi', 'Hello there.', 'And you?']);
+    await chat.unload();
+    const answered = new Promise((resolve) => chat.addEventListener('message', resolve, { once: true }));
+    await chat.answerAnew(chat.way.at(-1)!.id);
+    await answered;
+    expect(loads).toBe(3);
+  });
+
+  test('and is not on this device waits for the person, who would download it again', async () => {
+    let loads = 0;
+    const chat = session(async () => {
+      loads++;
+      return Object.assign(new FakeEngine(), { info: async () => ({ ...INFO, storageReason: 'No room.' }) });
+    });
+    chat.offer({ bytes: 7, here: false });
+    await chat.load();
+    await chat.unload();
+    void chat.ask('Hi');
+    await Promise.resolve();
+    expect([loads, chat.phase, chat.waiting.length]).toEqual([1, 'idle', 1]);
+  });
+
+  test('in the middle of an answer keeps what there is of it', async () => {
+    const { engine, chat } = await ready();
+    engine.pace = async () => {
+      if (chat.messages.at(-1)?.content === 'Hello') void chat.unload();
+    };
+    await chat.ask('Hi');
+    await expect.poll(() => chat.unloaded).toBe(true);
+    expect([chat.messages.at(-1)?.content, chat.cut?.finish]).toEqual(['Hello', 'aborted']);
+  });
+});
+
 describe('another model', () => {
   const other = { model: 'org/other', name: 'other', revision: 'v2', token: 'hf_x' };
   const preview = { bytes: 5, here: false };
@@ -197,13 +249,15 @@ describe('asking', () => {
     expect(chat.messages.map((message) => message.role)).toEqual(['user', 'assistant']);
   });
 
-  test('nothing is asked while an answer is under way, or with an empty question', async () => {
+  test('what is asked while an answer is under way waits for it; an empty question is none', async () => {
     const { engine, chat } = await ready();
     const first = chat.ask('one');
-    await chat.ask('two');
+    const second = chat.ask('two');
+    expect([engine.asked.length, chat.waiting.map(({ question }) => question)]).toEqual([1, ['two']]);
     await first;
     await chat.ask('  ');
-    expect(engine.asked).toHaveLength(1);
+    await second;
+    expect(engine.asked.map((messages) => messages.length)).toEqual([1, 3]);
   });
 
   test('stop keeps what was said', async () => {

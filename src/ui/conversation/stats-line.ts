@@ -1,9 +1,11 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property } from 'lit/decorators.js';
-import type { GenerateResult, GenerateStats, MemoryInfo, ModelInfo } from '../../protocol';
+import type { MemoryInfo, ModelInfo } from '../../protocol';
 import { defineElement } from '../define-element';
-import { formatMemory, formatRate } from '../format';
+import { formatMemory } from '../format';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
+import type { Say } from '../words/words';
 
 /** "WebGPU (Apple M2)" or "CPU" */
 export function describeBackend(info: ModelInfo): string {
@@ -13,23 +15,24 @@ export function describeBackend(info: ModelInfo): string {
 }
 
 /** "90 MiB for this chat, 273 MiB at the full context of 8,192 tokens, limit 512 MiB" */
-export function describeMemory(memory: MemoryInfo, { contextLength, options }: ModelInfo): string {
+export function describeMemory(
+  memory: MemoryInfo,
+  { contextLength, options }: ModelInfo,
+  say: Say,
+  language: string,
+): string {
   const full = memory.total - memory.kv + memory.kvFullContext;
-  const limit = options.memoryBudget === null ? '' : `, limit ${formatMemory(options.memoryBudget)}`;
-  return `${formatMemory(memory.total)} for this chat, ${formatMemory(full)} at the full context of ${contextLength.toLocaleString('en')} tokens${limit}`;
+  const now = formatMemory(memory.total, language);
+  const said = say('memoryNow', { now, full: formatMemory(full, language), tokens: contextLength });
+  return options.memoryBudget === null
+    ? said
+    : `${said}, ${say('memoryLimit', { limit: formatMemory(options.memoryBudget, language) })}`;
 }
 
-/** "0.4 s", "0.1 s, 290 of 312 tokens reused" */
-function describeStart({ ttftMs, reusedTokens, promptTokens }: GenerateStats): string {
-  const reused = reusedTokens > 0 ? `, ${reusedTokens} of ${promptTokens} tokens reused` : '';
-  return `${formatRate(ttftMs / 1000)} s${reused}`;
-}
-
-/** Who answers, how fast, and what it takes. */
-export class StatsLine extends LitElement {
+/** Who answers, what it takes, and what to make of it. */
+export class StatsLine extends SpokenElement {
   @property({ attribute: false }) info: ModelInfo | null = null;
   @property({ attribute: false }) memory: MemoryInfo | null = null;
-  @property({ attribute: false }) result: GenerateResult | null = null;
 
   static override styles = [
     theme,
@@ -66,23 +69,15 @@ export class StatsLine extends LitElement {
   ];
 
   override render() {
-    const { info, memory, result } = this;
+    const { info, memory } = this;
     if (info === null) return nothing;
     const row = (term: string, id: string, value: string) =>
       html`<div><dt>${term}</dt><dd data-stat=${id}>${value}</dd></div>`;
     return html`<dl part="stats">
-        ${row('Backend', 'backend', describeBackend(info))}
-        ${
-          result
-            ? [
-                row('Speed', 'speed', `${formatRate(result.stats.decodeTps)} tok/s`),
-                row('First token', 'ttft', describeStart(result.stats)),
-              ]
-            : nothing
-        }
-        ${memory ? row('Memory', 'memory', describeMemory(memory, info)) : nothing}
+        ${row(this.say('statBackend'), 'backend', describeBackend(info))}
+        ${memory ? row(this.say('statMemory'), 'memory', describeMemory(memory, info, this.say, this.language)) : nothing}
       </dl>
-      ${result?.note ? html`<p data-stat="note" role="status">${result.note}</p>` : nothing}
+      <p data-stat="mistakes">${this.say('mistakes')}</p>
       ${info.storageReason ? html`<p data-stat="storage">${info.storageReason}</p>` : nothing}
       ${info.backend === 'cpu' ? html`<p data-stat="reason">${info.backendReason}</p>` : nothing}`;
   }

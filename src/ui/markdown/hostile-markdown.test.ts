@@ -10,7 +10,7 @@ import { type Seen, seen } from '../test/rendered';
 import { BoundedLexer } from './bounded-lexer';
 import { PIECE } from './long-text';
 import { renderMarkdown, StreamingMarkdown } from './markdown';
-import { DEEPEST } from './streaming-markdown';
+import { DEEPEST } from './render-tokens';
 
 /** Far more than thirty thousand characters take, in ms: for those that never end. */
 const NEVER = 20_000;
@@ -118,7 +118,7 @@ test('what marked gives up, and what cannot be drawn, is shown as it was written
 test('code and tables that are longer than a piece go on as what they are', () => {
   const code = Array.from({ length: 3000 }, (_, i) => `# line ${i} *a*`).join('\n');
   const all = seen(renderMarkdown(`\`\`\`\`py\n${code}\n\`\`\`\`\n\nThe *end*.`));
-  expect([...all.tags].sort()).toEqual(['code', 'em', 'p', 'pre']);
+  expect([...all.tags].sort()).toEqual(['code', 'div', 'em', 'nibble-code-head', 'p', 'pre', 'span']);
   expect(all.text.replaceAll('\n', '')).toBe(`${code.replaceAll('\n', '')}The end.`);
   const rows = seen(renderMarkdown(`| a | b |\n|---|---|\n${'| 1 | *2* |\n'.repeat(2000)}\nThe end.`));
   expect(rows.text).not.toContain('|');
@@ -139,7 +139,10 @@ test('with leave for a piece at a time a long text comes piece by piece, in orde
   expect(before).toBe(seen(renderMarkdown(text)).text);
 });
 
-const TAGS = 'h3 h4 h5 ol ul li table thead tbody tr th td p pre code blockquote hr br strong em del a div'.split(' ');
+const TAGS =
+  'h3 h4 h5 ol ul li table thead tbody tr th td p pre code blockquote hr br strong em del a div span nibble-code-head'.split(
+    ' ',
+  );
 
 test(`${RUNS} texts of Markdown's own pieces are read, piece by piece and as a whole, from the seed ${SEED}`, () => {
   for (const [i, { said, text, take }] of hostileMarkdown(SEED, RUNS).entries()) {

@@ -38,11 +38,14 @@ export function longText(text: string): string | TemplateResult[] {
 /** The blocks of Unicode whose letters are written from right to left (UAX #9, DerivedBidiClass.txt). */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
+/** What is left to right in any text: code, and addresses. */
+const TECHNICAL = /`[^`]*`|\bhttps?:\S+/g;
+
 /**
- * The direction of a text's first letter, as `dir="auto"` finds it; that one reads all of the text again with each
- * element that is added to it, until it finds a letter.
+ * The direction of a text's first letter outside of code and addresses, as `dir="auto"` finds it; that one reads all of
+ * the text again with each element that is added to it, until it finds a letter.
  */
 export function directionOf(text: string): 'ltr' | 'rtl' {
-  const first = /\p{L}/u.exec(text.slice(0, PIECE))?.[0];
+  const [first] = /\p{L}/u.exec(text.slice(0, PIECE).replace(TECHNICAL, '')) ?? [];
   return first && RIGHT_TO_LEFT.test(first) ? 'rtl' : 'ltr';
 }

@@ -3,11 +3,11 @@
  * it.
  */
 import { BoundedLexer } from './bounded-lexer';
-import { DEEPEST, StreamingMarkdown as Streaming } from './streaming-markdown';
+import { StreamingMarkdown as Streaming } from './streaming-markdown';
 
 export class StreamingMarkdown extends Streaming {
   constructor() {
-    super((text) => new BoundedLexer(DEEPEST).lex(text));
+    super(BoundedLexer);
   }
 }
 

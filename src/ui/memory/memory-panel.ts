@@ -1,9 +1,10 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import type { Inspection } from '../../engine';
 import type { PlanInfo, PlanOffer } from '../../protocol';
 import { defineElement } from '../define-element';
 import { formatMemory } from '../format';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import { budgetAt, LAST_PLACE, placeOf } from './budget';
 import { type ChosenOptions, describeLength, describeOptions, judge, queryFor, takeOffer } from './memory-words';
@@ -18,7 +19,7 @@ const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(
  * probably allows and the limit that the person sets; where it does not fit, what would. Everything is planned again at
  * once. Events: `budget` (number | null, crosses shadow roots), `choose` (ChosenOptions, for load()).
  */
-export class MemoryPanel extends LitElement {
+export class MemoryPanel extends SpokenElement {
   @property({ attribute: false }) inspection!: Inspection;
   /** bytes, or null for no limit */
   @property({ attribute: false }) budget: number | null = null;
@@ -83,7 +84,7 @@ export class MemoryPanel extends LitElement {
         display: inline-block;
         width: 0.6em;
         height: 0.6em;
-        margin-right: 0.5em;
+        margin-inline-end: 0.5em;
         border-radius: 50%;
         background: var(--_accent);
       }
@@ -115,7 +116,7 @@ export class MemoryPanel extends LitElement {
       }
       output {
         min-width: 5.5em;
-        text-align: right;
+        text-align: end;
       }
       ul {
         display: grid;
@@ -124,7 +125,7 @@ export class MemoryPanel extends LitElement {
         list-style: none;
       }
       li > button {
-        text-align: left;
+        text-align: start;
         border-radius: var(--_radius);
       }
       .chosen {
@@ -162,7 +163,7 @@ export class MemoryPanel extends LitElement {
     }
     if (changed.has('inspection') || changed.has('budget')) void this.#replan();
     const { plan, budget, inspection } = this;
-    if (plan && judge(plan, budget, inspection.cost.deviceEstimate).verdict === 'over') this.opened = true;
+    if (plan && judge(plan, budget, inspection.cost.deviceEstimate, this.say).verdict === 'over') this.opened = true;
   }
 
   /** The plan of what is chosen now, and what would fit the limit, or else the device, if that does not. */
@@ -209,28 +210,32 @@ export class MemoryPanel extends LitElement {
     if (Object.keys(options).length === 0) return html`<li class="muted">${offer.text}</li>`;
     const take = () => this.#choose({ ...this.chosen, ...options }, options.maxContext ?? this.tokens);
     return html`<li><button data-offer=${offer.kind} @click=${take}>
-      ${capitalised(describeOptions(options))}: ${formatMemory(offer.total)}
+      ${capitalised(describeOptions(options, this.say))}: ${formatMemory(offer.total, this.language)}
     </button></li>`;
   }
 
   #facts({ peak, kv, kvFullContext }: PlanInfo) {
     const { contextLength, deviceEstimate } = this.inspection.cost;
     const option = (tokens: number) =>
-      html`<option value=${tokens} ?selected=${tokens === this.tokens}>${describeLength(tokens)}</option>`;
+      html`<option value=${tokens} ?selected=${tokens === this.tokens}>${describeLength(tokens, this.say)}</option>`;
     return html`<dl>
-      <dt>Memory</dt>
+      <dt>${this.say('memory')}</dt>
       <dd data-cost="memory">
-        ${formatMemory(peak)} for a chat of
-        <select aria-label="Length of the chat" @change=${this.#length}>${this.#lengths().map(option)}</select>
+        ${this.say('memoryForChat', { memory: formatMemory(peak, this.language) })}
+        <select aria-label=${this.say('chatLength')} @change=${this.#length}>${this.#lengths().map(option)}</select>
       </dd>
-      <dt>Of it, cache</dt>
+      <dt>${this.say('memoryCache')}</dt>
       <dd data-cost="cache">
-        ${formatMemory(kv)} for ${this.tokens.toLocaleString('en')} tokens; ${formatMemory(kvFullContext)} at the full
-        context of ${contextLength.toLocaleString('en')} tokens
+        ${this.say('memoryCacheFor', {
+          now: formatMemory(kv, this.language),
+          tokens: this.tokens,
+          full: formatMemory(kvFullContext, this.language),
+          all: contextLength,
+        })}
       </dd>
-      <dt>This device</dt>
+      <dt>${this.say('thisDevice')}</dt>
       <dd data-cost="device">
-        probably allows ${formatMemory(deviceEstimate.bytes)}
+        ${this.say('deviceAllows', { memory: formatMemory(deviceEstimate.bytes, this.language) })}
         <div class="muted">${deviceEstimate.reason}</div>
       </dd>
     </dl>`;
@@ -240,12 +245,15 @@ export class MemoryPanel extends LitElement {
     const { plan, inspection, budget } = this;
     if (!plan) return nothing;
     const { bytes } = inspection.cost.deviceEstimate;
-    const judged = judge(plan, budget, inspection.cost.deviceEstimate);
+    const judged = judge(plan, budget, inspection.cost.deviceEstimate, this.say, this.language);
     if (!this.compact) return this.#all(plan, judged);
     return html`<details ?open=${this.opened}>
       <summary class="muted">
-        Needs ${formatMemory(plan.peak)} of memory for a chat of ${describeLength(this.tokens)}; this device probably
-        allows ${formatMemory(bytes)}.
+        ${this.say('memoryNeeded', {
+          memory: formatMemory(plan.peak, this.language),
+          chat: describeLength(this.tokens, this.say),
+          device: formatMemory(bytes, this.language),
+        })}
       </summary>
       ${this.#all(plan, judged)}
     </details>`;
@@ -253,11 +261,11 @@ export class MemoryPanel extends LitElement {
 
   #all(plan: PlanInfo, { verdict, sentence }: ReturnType<typeof judge>) {
     const { budget, chosen } = this;
-    const limit = budget === null ? 'no limit' : formatMemory(budget);
+    const limit = budget === null ? this.say('noLimit') : formatMemory(budget, this.language);
     return html`<div class="all">
       ${this.#facts(plan)}
       <label class="limit">
-        <span>Memory limit</span>
+        <span>${this.say('memoryLimitLabel')}</span>
         <input
           type="range"
           min="0"
@@ -268,18 +276,18 @@ export class MemoryPanel extends LitElement {
           @input=${this.#limit}
         />
         <output data-cost="limit">${limit}</output>
-        <span class="when muted">It counts from the next load.</span>
+        <span class="when muted">${this.say('fromNextLoad')}</span>
       </label>
       <div role="status">
         <p class="verdict ${verdict}" data-cost="verdict">${sentence}</p>
-        ${verdict === 'over' && this.offers.length > 0 ? html`<p class="muted">What would fit:</p>` : nothing}
+        ${verdict === 'over' && this.offers.length > 0 ? html`<p class="muted">${this.say('wouldFit')}</p>` : nothing}
       </div>
       ${verdict === 'over' ? html`<ul>${this.offers.map((offer) => this.#offer(offer))}</ul>` : nothing}
       ${
         Object.keys(chosen).length > 0
           ? html`<div class="chosen">
-              <span data-cost="chosen">Chosen: ${describeOptions(chosen)}</span>
-              <button @click=${() => this.#choose({}, this.inspection.cost.tokens)}>Undo</button>
+              <span data-cost="chosen">${this.say('chosenOptions', { options: describeOptions(chosen, this.say) })}</span>
+              <button @click=${() => this.#choose({}, this.inspection.cost.tokens)}>${this.say('undo')}</button>
             </div>`
           : nothing
       }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { PlanOffer } from '../../protocol';
+import { Vocabulary } from '../words/words';
 import { describeLength, describeOptions, judge, offeredTokens, queryFor, takeOffer } from './memory-words';
 
+const { say } = new Vocabulary();
 const device = { bytes: 1000 * 2 ** 20, reason: '' };
 const offer = (change: PlanOffer['change']): PlanOffer => ({ kind: 'kv', change, total: 1, text: '' });
 
@@ -11,7 +13,7 @@ describe('a chat of some tokens', () => {
     [2667, '2,000 words (2,667 tokens)'],
     [40_960, '30,700 words (40,960 tokens)'],
     [1, '10 words (1 tokens)'],
-  ])('of %d is %s', (tokens, words) => expect(describeLength(tokens)).toBe(words));
+  ])('of %d is %s', (tokens, words) => expect(describeLength(tokens, say)).toBe(words));
 
   test.each([1, 2, 3, 384, 2667])('of %d asks for as many, half of them new', (tokens) => {
     const { promptTokens, maxNewTokens, kv, memoryBudget } = queryFor(tokens, { kv: 'f32' }, null);
@@ -30,7 +32,7 @@ describe('the verdict', () => {
     [{ fits: false, peak: 700 * MIB }, 512 * MIB, 'over', 'It does not fit your limit of 512 MiB.'],
     [{ fits: false, peak: 700 * MIB }, null, 'over', 'It does not fit what this device binds at once.'],
   ] as const)('of %j with a limit of %s is %s', (plan, budget, verdict, sentence) => {
-    expect(judge(plan, budget, device)).toEqual({ verdict, sentence });
+    expect(judge(plan, budget, device, say)).toEqual({ verdict, sentence });
   });
 });
 
@@ -46,12 +48,12 @@ describe('an offer', () => {
     expect(takeOffer(offer({}), 384)).toEqual({});
   });
   test('is said in words', () => {
-    expect(describeOptions({ kv: 'f16', maxContext: 384 })).toBe(
+    expect(describeOptions({ kv: 'f16', maxContext: 384 }, say)).toBe(
       'chats of 290 words (384 tokens) at most, 16-bit cache',
     );
-    expect(describeOptions({ weights: 'nf4', chunk: 32, kvCapacity: 'auto' })).toBe(
+    expect(describeOptions({ weights: 'nf4', chunk: 32, kvCapacity: 'auto' }, say)).toBe(
       'a cache that grows with the chat, prompts in steps of 32 tokens, 4-bit weights',
     );
-    expect(describeOptions({ snapshots: 0 })).toBe('no copies to go back to');
+    expect(describeOptions({ snapshots: 0 }, say)).toBe('no copies to go back to');
   });
 });

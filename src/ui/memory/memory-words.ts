@@ -1,6 +1,7 @@
 /** What a plan means to a person: words, a verdict, and what could be asked for otherwise. */
 import type { DeviceEstimate, EngineOptions, PlanChange, PlanInfo, PlanOffer, PlanQuery } from '../../protocol';
 import { formatMemory } from '../format';
+import type { PhraseName, Say } from '../words/words';
 
 /** English words a token, as tokenizers of these families have it. */
 const WORDS_PER_TOKEN = 0.75;
@@ -11,11 +12,11 @@ const TIGHT = 0.75;
 export type ChosenOptions = Pick<EngineOptions, 'kv' | 'kvCapacity' | 'snapshots' | 'chunk' | 'weights' | 'maxContext'>;
 
 /** "about 290 words (384 tokens)" */
-export function describeLength(tokens: number): string {
+export function describeLength(tokens: number, say: Say): string {
   const words = tokens * WORDS_PER_TOKEN;
   const round = words < 1000 ? 10 : 100;
   const rounded = Math.max(round, Math.round(words / round) * round);
-  return `${rounded.toLocaleString('en')} words (${tokens.toLocaleString('en')} tokens)`;
+  return say('lengthOfChat', { words: rounded, tokens });
 }
 
 /** A chat of so many tokens: one half asks, the other answers. */
@@ -31,15 +32,17 @@ export function judge(
   { fits, peak }: Pick<PlanInfo, 'fits' | 'peak'>,
   budget: number | null,
   device: DeviceEstimate,
+  say: Say,
+  language = 'en',
 ): { verdict: Verdict; sentence: string } {
   if (!fits) {
-    const limit =
-      budget !== null && peak > budget ? `your limit of ${formatMemory(budget)}` : 'what this device binds at once';
-    return { verdict: 'over', sentence: `It does not fit ${limit}.` };
+    const own = budget !== null && peak > budget;
+    const sentence = own ? say('overLimit', { limit: formatMemory(budget, language) }) : say('overBinding');
+    return { verdict: 'over', sentence };
   }
-  if (peak > device.bytes) return { verdict: 'over', sentence: 'It probably does not fit this device.' };
-  if (peak > TIGHT * device.bytes) return { verdict: 'tight', sentence: 'It is tight on this device.' };
-  return { verdict: 'fits', sentence: 'It fits.' };
+  if (peak > device.bytes) return { verdict: 'over', sentence: say('overDevice') };
+  if (peak > TIGHT * device.bytes) return { verdict: 'tight', sentence: say('tightOnDevice') };
+  return { verdict: 'fits', sentence: say('itFits') };
 }
 
 /** Tokens of the chat that an offer leaves; what it was where the offer is about something else. */
@@ -56,17 +59,20 @@ export function takeOffer({ change }: PlanOffer, tokens: number): ChosenOptions 
   return left < tokens ? { ...options, maxContext: left } : options;
 }
 
-const KV_NAMES: Record<string, string> = { f16: '16-bit cache', f32: '32-bit cache', int8: '8-bit cache' };
+const KV_NAMES: Record<string, PhraseName> = { f16: 'cacheOf16', f32: 'cacheOf32', int8: 'cacheOf8' };
 
 /** "an 8-bit cache, chats of 1,300 words (1,700 tokens) at most" */
-export function describeOptions({ kv, kvCapacity, snapshots, chunk, weights, maxContext }: ChosenOptions): string {
+export function describeOptions(
+  { kv, kvCapacity, snapshots, chunk, weights, maxContext }: ChosenOptions,
+  say: Say,
+): string {
   const parts = [
-    maxContext && `chats of ${describeLength(maxContext)} at most`,
-    kv && (KV_NAMES[kv] ?? `${kv} cache`),
-    kvCapacity && 'a cache that grows with the chat',
-    snapshots === 0 && 'no copies to go back to',
-    chunk && `prompts in steps of ${chunk} tokens`,
-    weights && '4-bit weights',
+    maxContext && say('chatsAtMost', { chat: describeLength(maxContext, say) }),
+    kv && say(KV_NAMES[kv]),
+    kvCapacity && say('growingCache'),
+    snapshots === 0 && say('noCopies'),
+    chunk && say('promptSteps', { tokens: chunk }),
+    weights && say('weightsOf4'),
   ];
   return parts.filter(Boolean).join(', ');
 }

@@ -2,6 +2,7 @@
 import type { HubOptions, ModelInput } from '../../engine';
 import { parseHubPage, parseModelName } from '../../options/model-name';
 import type { EngineOptions, StoredModel } from '../../protocol';
+import type { ServerChoice } from './servers';
 
 /** A model that may be loaded, and how the person knows it. The token is in no other place, and never stored. */
 export interface ModelChoice extends HubOptions {
@@ -9,6 +10,8 @@ export interface ModelChoice extends HubOptions {
   name: string;
   /** what the person chose for this model, beside the page's own options */
   options?: EngineOptions;
+  /** answers in the place of the model, which is not loaded */
+  server?: ServerChoice;
 }
 
 function decoded(text: string): string {

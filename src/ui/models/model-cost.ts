@@ -1,24 +1,31 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import type { Inspection } from '../../engine';
 import type { ModelCost as Cost } from '../../protocol';
 import { defineElement } from '../define-element';
-import { formatBytes, formatCount } from '../format';
+import { formatBytes } from '../format';
 import '../memory/memory-panel';
 import type { ChosenOptions } from '../memory/memory-words';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
+import type { Say } from '../words/words';
 import type { ModelChoice } from './model-choice';
+import { formatCount } from './model-words';
 
 /** "98 MB, once", "98 MB, of which 40 MB are here", "nothing: it is on this device" */
-export function describeDownload({ bytes, storedBytes, here }: Cost): string {
-  if (here) return 'nothing: it is on this device';
-  if (bytes === null) return 'not known before it starts';
-  const size = formatBytes(bytes);
-  return storedBytes > 0 ? `${size}, of which ${formatBytes(Math.min(storedBytes, bytes))} are here` : `${size}, once`;
+export function describeDownload({ bytes, storedBytes, here }: Cost, say: Say, language: string): string {
+  if (here) return say('downloadNothing');
+  if (bytes === null) return say('downloadNotKnown');
+  const size = formatBytes(bytes, language);
+  if (storedBytes === 0) return say('downloadSizeOnce', { size });
+  return say('downloadPartly', { size, here: formatBytes(Math.min(storedBytes, bytes), language) });
 }
 
-/** What a chosen model would take, and the button that loads it. Events: `load` (ChosenOptions), `back`. */
-export class ModelCost extends LitElement {
+/**
+ * What a chosen model would take, and the buttons that load it, or keep it for later. Events: `load` and `keep`
+ * (ChosenOptions), `back`.
+ */
+export class ModelCost extends SpokenElement {
   @property({ attribute: false }) choice!: ModelChoice;
   /** null while it is being found out */
   @property({ attribute: false }) inspection: Inspection | null = null;
@@ -26,6 +33,8 @@ export class ModelCost extends LitElement {
   @property({ attribute: false }) budget: number | null = null;
   /** the name of the model that makes room for it */
   @property() replaces = '';
+  /** it can be downloaded and kept without being loaded */
+  @property({ type: Boolean, attribute: 'may-keep' }) mayKeep = false;
   @state() private chosen: ChosenOptions = {};
   @query('.primary') private button?: HTMLButtonElement;
 
@@ -100,8 +109,8 @@ export class ModelCost extends LitElement {
     const { family, parameters, lastAttempt } = cost;
     const row = (term: string, id: string, text: string) => html`<dt>${term}</dt><dd data-cost=${id}>${text}</dd>`;
     return html`<dl>
-        ${row('Model', 'model', `${family}, ${formatCount(parameters)} parameters`)}
-        ${row('Download', 'download', describeDownload(cost))}
+        ${row(this.say('detailModel'), 'model', this.say('familyParameters', { family, count: formatCount(parameters, this.language) }))}
+        ${row(this.say('download'), 'download', describeDownload(cost, this.say, this.language))}
       </dl>
       ${lastAttempt ? html`<p class="warning">${lastAttempt.message}</p>` : nothing}
       <nibble-memory
@@ -118,7 +127,9 @@ export class ModelCost extends LitElement {
     const { model, revision } = choice;
     const cost = inspection?.cost;
     const address = typeof model === 'string' && model !== choice.name ? model : '';
-    const size = cost && !cost.here && cost.bytes !== null ? ` (${formatBytes(cost.bytes)})` : '';
+    const tell = (type: 'load' | 'keep') => () => this.dispatchEvent(new CustomEvent(type, { detail: this.chosen }));
+    const keeps = cost && !cost.here && this.mayKeep;
+    const size = cost && !cost.here && cost.bytes !== null ? formatBytes(cost.bytes, this.language) : '';
     return html`
       <div>
         <h3>${choice.name}</h3>
@@ -127,25 +138,20 @@ export class ModelCost extends LitElement {
       ${
         inspection
           ? html`<div class="facts">${this.#facts(inspection)}</div>`
-          : html`<p class="muted" role="status">Looking at the model…</p>`
+          : html`<p class="muted" role="status">${this.say('lookingAtModel')}</p>`
       }
-      ${
-        cost && this.replaces
-          ? html`<p class="muted">${this.replaces} makes room for it. The conversation stays.</p>`
-          : nothing
-      }
+      ${cost && this.replaces ? html`<p class="muted">${this.say('makesRoom', { model: this.replaces })}</p>` : nothing}
+      ${keeps ? html`<p id="later" class="muted">${this.say('useOfflineSays')}</p>` : nothing}
       <div class="actions">
         ${
           cost
-            ? html`<button
-                class="primary"
-                @click=${() => this.dispatchEvent(new CustomEvent('load', { detail: this.chosen }))}
-              >
-                Load${size}
+            ? html`<button class="primary" @click=${tell('load')}>
+                ${size ? this.say('loadSize', { size }) : this.say('load')}
               </button>`
             : nothing
         }
-        <button @click=${() => this.dispatchEvent(new Event('back'))}>Back</button>
+        ${keeps ? html`<button aria-describedby="later" @click=${tell('keep')}>${this.say('useOffline')}</button>` : nothing}
+        <button @click=${() => this.dispatchEvent(new Event('back'))}>${this.say('back')}</button>
       </div>
     `;
   }

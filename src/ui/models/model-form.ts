@@ -1,13 +1,14 @@
-import { css, html, LitElement } from 'lit';
+import { css, html } from 'lit';
 import { property, query } from 'lit/decorators.js';
 import { asNibbleError } from '../../errors';
 import { defineElement } from '../define-element';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFiles, pickFolder } from './pick-files';
 
 /** Ways to name a model: an id or address, a folder, files. Events: `choose` (ModelChoice), `refuse` (NibbleError). */
-export class ModelForm extends LitElement {
+export class ModelForm extends SpokenElement {
   /** address of what stands for the Hub */
   @property() hub?: string;
   @query('[name=model]') private model!: HTMLInputElement;
@@ -100,7 +101,7 @@ export class ModelForm extends LitElement {
     return html`
       <form @submit=${this.#look}>
         <label for="model">
-          <span>Hugging Face id, or address <span class="muted">like org/name or org/name/file.gguf</span></span>
+          <span>${this.say('modelAddress')} <span class="muted">${this.say('modelAddressLike', { examples: 'org/name, org/name/file.gguf' })}</span></span>
         </label>
         <div class="row">
           <input
@@ -110,23 +111,23 @@ export class ModelForm extends LitElement {
             autocomplete="off"
             autocapitalize="off"
             spellcheck="false"
-            placeholder="org/name or https://…"
+            placeholder="org/name, https://…"
           />
-          <button type="submit">Look up</button>
+          <button type="submit">${this.say('lookUp')}</button>
         </div>
         <details>
-          <summary class="muted">Revision and access token</summary>
+          <summary class="muted">${this.say('revisionAndToken')}</summary>
           <div class="row">
-            <label>Revision <input name="revision" autocomplete="off" spellcheck="false" placeholder="main" /></label>
-            <label>Access token <input name="token" type="password" autocomplete="off" placeholder="hf_…" /></label>
+            <label>${this.say('cardRevision')} <input name="revision" autocomplete="off" spellcheck="false" placeholder="main" /></label>
+            <label>${this.say('cardToken')} <input name="token" type="password" autocomplete="off" placeholder="hf_…" /></label>
           </div>
-          <p class="muted">The token goes to the Hub only. It is not stored, and forgotten when this page closes.</p>
+          <p class="muted">${this.say('tokenPromise')}</p>
         </details>
       </form>
       <div class="row">
-        <button @click=${() => this.#pick(pickFolder)}>Open a folder</button>
-        <button @click=${() => this.#pick(pickFiles)}>Open files</button>
-        <span class="muted">or drop them anywhere on this page</span>
+        <button @click=${() => this.#pick(pickFolder)}>${this.say('openFolder')}</button>
+        <button @click=${() => this.#pick(pickFiles)}>${this.say('openFiles')}</button>
+        <span class="muted">${this.say('orDrop')}</span>
       </div>
     `;
   }

@@ -60,6 +60,53 @@ test('what is typed is looked up with its revision and token, shown, and loaded'
   expect(library.open).toBe(0);
 });
 
+test('the loaded model is taken out of memory and put back, and the focus stays', async () => {
+  const { session } = await open();
+  await expect.element(dialog.getByText('CPU · 85.8 MiB')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Unload m' }).click();
+  await expect.element(dialog.getByText('The model is out of memory.')).toBeVisible();
+  expect([session.phase, session.info, session.unloaded]).toEqual(['idle', null, true]);
+  await expectFocus(dialog.getByRole('button', { name: 'Load m', exact: true }));
+  await userEvent.keyboard('{Enter}');
+  await expect.element(dialog.getByRole('button', { name: 'Unload m' })).toBeVisible();
+  expect(session.phase).toBe('ready');
+});
+
+test('a model is kept for later while another one answers: with its progress, stopped, failed and done', async () => {
+  const { element, session, library } = await open();
+  const keep = async () => {
+    await address.fill('org/name');
+    await dialog.getByRole('button', { name: 'Look up' }).click();
+    await dialog.getByRole('button', { name: 'Use offline' }).click();
+  };
+  const row = dialog.getByRole('region', { name: 'name', exact: true });
+  const cancel = row.getByRole('button', { name: 'Cancel the download of name' });
+  await keep();
+  await expectFocus(cancel);
+  const [first] = library.keeping;
+  expect(first).toMatchObject({ model: 'org/name', options: { backend: 'cpu', storage: 'indexeddb', persist: true } });
+  const said = { phase: 'download', networkBytes: 0, secondsLeft: 4, bytesPerSecond: 1e6 } as const;
+  first.options.onProgress?.({ ...said, loadedBytes: 12e6, totalBytes: 98e6 });
+  await expect.element(row.getByText('12 of 98 MB')).toBeVisible();
+  // it goes on while the dialog is closed
+  await userEvent.keyboard('{Escape}');
+  await element.open();
+  await expect.element(row.getByText('12 of 98 MB')).toBeVisible();
+  await cancel.click();
+  expect([first.options.signal?.aborted, row.query()]).toEqual([true, null]);
+
+  library.failure = new NibbleError('quota-exceeded', 'There is no room.');
+  await keep();
+  library.keeping[1].arrive();
+  await expect.element(row.getByText('There is no room.')).toBeVisible();
+  library.failure = null;
+  await row.getByRole('button', { name: 'Try again' }).click();
+  library.keeping[2].arrive();
+  await expect.element(row.getByText('name is on this device now, and works offline.')).toBeVisible();
+  await expect.element(dialog.getByRole('button', { name: 'Load name', exact: true })).toBeVisible();
+  expect([session.phase, session.choice.name]).toEqual(['ready', 'm']);
+});
+
 test('the memory limit counts when a model is loaded under it, and not before', async () => {
   const { element, session } = await open();
   const slider = dialog.getByLabelText('Memory limit');
@@ -197,4 +244,37 @@ test('the model that is loaded is marked, and cannot be deleted under the conver
   await open(new FakeLibrary(), engine);
   await expect.element(dialog.getByRole('listitem')).toHaveTextContent('loaded');
   expect(dialog.getByRole('listitem').getByRole('button').query()).toBeNull();
+});
+
+test('an adapter is added, switched off and on, and remembered with its model; one that is refused changes nothing', async () => {
+  localStorage.clear();
+  const engine = new FakeEngine();
+  const used: unknown[] = [];
+  const setLora = async (lora: readonly unknown[]) => {
+    if (JSON.stringify(lora).includes('wrong')) throw new NibbleError('invalid-option', 'It is of another base.');
+    used.push(lora);
+    return INFO;
+  };
+  Object.assign(engine, { setLora });
+  const { element } = await open(new FakeLibrary(), engine);
+  const field = dialog.getByLabelText('Adapter, by its id');
+  await field.fill('org/poet');
+  await userEvent.keyboard('{Enter}');
+  const poet = dialog.getByRole('switch', { name: 'poet' });
+  await expect.element(poet).toBeChecked();
+  await poet.click();
+  await expect.element(poet).not.toBeChecked();
+  expect(used).toEqual([[{ adapter: 'org/poet' }], []]);
+  await field.fill('org/wrong');
+  await userEvent.keyboard('{Enter}');
+  await expect.element(dialog.getByRole('alert')).toHaveTextContent('another base');
+  expect(dialog.getByRole('switch', { name: 'wrong' }).query()).toBeNull();
+  await userEvent.keyboard('{Escape}');
+  await element.open();
+  await expect.element(dialog.getByRole('switch', { name: 'poet' })).not.toBeChecked();
+  await dialog.getByRole('button', { name: 'Remove poet' }).click();
+  await expect.element(field).toBeVisible();
+  expect(dialog.getByRole('switch').query()).toBeNull();
+  expect(Object.keys(localStorage).filter((key) => key.startsWith('nibble-adapters'))).toEqual([]);
+  localStorage.clear();
 });

@@ -1,13 +1,15 @@
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, nothing } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import { asNibbleError, type NibbleError, withoutSecrets } from '../../errors';
 import type { ModelInfo, StoredModel } from '../../protocol';
 import { defineElement } from '../define-element';
 import '../conversation/error-notice';
-import { formatAgo, formatBytes } from '../format';
+import { formatBytes } from '../format';
+import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import { chooseStored } from './model-choice';
 import type { ModelLibrary } from './model-library';
+import { formatAgo } from './model-words';
 
 interface Room {
   usage: number;
@@ -23,7 +25,7 @@ async function askRoom(): Promise<Room | null> {
 }
 
 /** The models that this browser keeps: load, check or delete them. Event: `choose` (ModelChoice). */
-export class StoredList extends LitElement {
+export class StoredList extends SpokenElement {
   @property({ attribute: false }) library!: ModelLibrary;
   /** of the model that is loaded on this page */
   @property({ attribute: false }) loaded: ModelInfo | null = null;
@@ -76,7 +78,7 @@ export class StoredList extends LitElement {
         border: 1px solid currentColor;
         border-radius: 999px;
         padding: 0.05em 0.6em;
-        margin-left: 0.4em;
+        margin-inline-start: 0.4em;
         white-space: nowrap;
       }
       .actions {
@@ -129,11 +131,11 @@ export class StoredList extends LitElement {
   #check(model: StoredModel, name: string) {
     return this.#act(model.key, async () => {
       const found = await this.library.verify(model);
-      if (!found) return `Nothing is kept of ${name} any more.`;
+      if (!found) return this.say('storedGone', { name });
       const { checkedBytes, alteredChunks, missingChunks } = found;
       const broken = alteredChunks + missingChunks;
-      if (broken === 0) return `${name}: ${formatBytes(checkedBytes)} checked, all as they were stored.`;
-      return `${name}: ${broken} ${broken === 1 ? 'piece is' : 'pieces are'} damaged or missing. The next load fetches them again.`;
+      if (broken === 0) return this.say('storedChecked', { name, size: formatBytes(checkedBytes, this.language) });
+      return this.say('storedBroken', { name, count: broken });
     });
   }
 
@@ -141,7 +143,7 @@ export class StoredList extends LitElement {
     this.doomed = '';
     return this.#act(model.key, async () => {
       await this.library.remove(model);
-      return `${name} is deleted.`;
+      return this.say('storedDeleted', { name });
     });
   }
 
@@ -154,26 +156,26 @@ export class StoredList extends LitElement {
 
   #actions(model: StoredModel, name: string, loaded: boolean, index: number) {
     const { key, storedBytes } = model;
-    if (this.busy === key) return html`<span class="muted">Working…</span>`;
+    if (this.busy === key) return html`<span class="muted">${this.say('working')}</span>`;
     if (this.doomed === key) {
-      return html`<span>Delete ${formatBytes(storedBytes)}?</span>
-        <button class="danger" aria-label="Yes, delete ${name}" @click=${() => this.#delete(model, name)}>Delete</button>
-        <button id="keep" aria-label="Keep ${name}" @click=${() => this.#confirm('', `#delete${index}`)}>Keep</button>`;
+      return html`<span>${this.say('deleteSize', { size: formatBytes(storedBytes, this.language) })}</span>
+        <button class="danger" aria-label=${this.say('deleteYes', { name })} @click=${() => this.#delete(model, name)}>${this.say('deleteModel')}</button>
+        <button id="keep" aria-label=${this.say('keepNamed', { name })} @click=${() => this.#confirm('', `#delete${index}`)}>${this.say('keepModel')}</button>`;
     }
     if (loaded) return nothing;
     const choice = () => {
       this.dispatchEvent(new CustomEvent('choose', { detail: chooseStored(model, this.library.hub) }));
     };
     const disabled = this.busy !== '';
-    return html`<button aria-label="Load ${name}" @click=${choice}>Load</button>
-      <button aria-label="Check ${name}" ?disabled=${disabled} @click=${() => this.#check(model, name)}>Check</button>
+    return html`<button aria-label=${this.say('loadNamed', { name })} @click=${choice}>${this.say('load')}</button>
+      <button aria-label=${this.say('checkNamed', { name })} ?disabled=${disabled} @click=${() => this.#check(model, name)}>${this.say('checkModel')}</button>
       <button
         id="delete${index}"
-        aria-label="Delete ${name}"
+        aria-label=${this.say('deleteNamed', { name })}
         ?disabled=${disabled}
         @click=${() => this.#confirm(key, '#keep')}
       >
-        Delete
+        ${this.say('deleteModel')}
       </button>`;
   }
 
@@ -182,12 +184,14 @@ export class StoredList extends LitElement {
     const { name } = chooseStored(model);
     const { loaded } = this;
     const isLoaded = loaded !== null && loaded.name === address && loaded.revision === revision;
-    const size = complete ? formatBytes(storedBytes) : `${formatBytes(storedBytes)} so far, not all of it`;
+    const size = complete
+      ? formatBytes(storedBytes, this.language)
+      : this.say('storedSoFar', { size: formatBytes(storedBytes, this.language) });
     return html`<li>
       <div class="model">
-        <span class="name">${name}</span>${isLoaded ? html`<span class="badge">loaded</span>` : nothing}
+        <span class="name">${name}</span>${isLoaded ? html`<span class="badge">${this.say('storedLoaded')}</span>` : nothing}
         <div class="muted">${withoutSecrets(address).replace(location.origin, '')}</div>
-        <div class="muted">${size} · used ${formatAgo(lastUsed)}</div>
+        <div class="muted">${size} · ${this.say('usedWhen', { when: formatAgo(lastUsed, Date.now(), this.language) })}</div>
       </div>
       <div class="actions">${this.#actions(model, name, isLoaded, index)}</div>
     </li>`;
@@ -196,25 +200,23 @@ export class StoredList extends LitElement {
   #total(models: StoredModel[]) {
     const { room } = this;
     const kept = models.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-    const inAll = models.length > 0 ? `${formatBytes(kept)} in all. ` : '';
+    const inAll = models.length > 0 ? this.say('storedInAll', { size: formatBytes(kept, this.language) }) : '';
     if (!room) return html`<p class="muted">${inAll}</p>`;
-    const promise = room.persisted
-      ? 'It keeps them until you delete them.'
-      : 'It may clear them when the disk is nearly full.';
+    const promise = this.say(room.persisted ? 'storedPromised' : 'storedNotPromised');
     return html`<p class="muted">
-      ${inAll}This browser has room for about ${formatBytes(Math.max(0, room.quota - room.usage))} more.
+      ${inAll} ${this.say('storedRoom', { size: formatBytes(Math.max(0, room.quota - room.usage), this.language) })}
       ${models.length > 0 ? promise : ''}
     </p>`;
   }
 
   override render() {
     const { models } = this;
-    if (models === null) return html`<p class="muted" role="status">Looking…</p>`;
+    if (models === null) return html`<p class="muted" role="status">${this.say('storedLooking')}</p>`;
     return html`
       ${
         models.length > 0
           ? html`<ul>${models.map((model, index) => this.#model(model, index))}</ul>`
-          : html`<p>None yet. What you load from the web is kept here, and works offline.</p>`
+          : html`<p>${this.say('storedNone')}</p>`
       }
       ${this.#total(models)}
       <p role="status">${this.news}</p>

@@ -15,11 +15,12 @@ import type {
 } from '../../protocol';
 import type { ChatEngine, LoadEngine, Talk } from '../conversation/chat-engine';
 
-const MEMORY: MemoryInfo = {
+export const MEMORY: MemoryInfo = {
   weights: 84e6,
   kv: 5e6,
   scratch: 1e6,
   staging: 0,
+  index: 0,
   total: 90e6,
   peak: 95e6,
   conversations: 1,
@@ -33,6 +34,8 @@ export const INFO: ModelInfo = {
   family: 'llama',
   parameters: 1e6,
   contextLength: 8192,
+  source: 'device',
+  sourceReason: 'The model is on this device.',
   backend: 'cpu',
   backendReason: 'This browser has no WebGPU, so the CPU answers.',
   adapter: null,

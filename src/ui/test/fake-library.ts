@@ -12,6 +12,7 @@ export const PLAN: PlanInfo = {
   kvFullContext: 180 * 2 ** 20,
   scratch: 11 * 2 ** 20,
   staging: 0,
+  index: 0,
   total: 100 * 2 ** 20,
   peak: 100 * 2 ** 20,
   peakNow: null,
@@ -64,6 +65,16 @@ export class FakeLibrary implements ModelLibrary {
   /** answers what-ifs */
   plan: (query: PlanQuery, cost: ModelCost) => PlanInfo = (_, { plan }) => plan;
   answer: (model: unknown) => Promise<ModelCost> | ModelCost = () => COST;
+  /** downloads that were asked for, and are under way */
+  keeping: { model: unknown; options: Parameters<NonNullable<ModelLibrary['keep']>>[1]; arrive(): void }[] = [];
+  keep: NonNullable<ModelLibrary['keep']> = async (model, options) => {
+    await new Promise<void>((resolve, reject) => {
+      this.keeping.push({ model, options, arrive: resolve });
+      options.signal?.addEventListener('abort', () => reject(new NibbleError('aborted', 'It was stopped.')));
+    });
+    if (this.failure) throw this.failure;
+    this.kept.push({ ...KEPT, key: `${model}@`, name: String(model) });
+  };
   stored = async () => [...this.kept];
   verify = async () => ({ checkedBytes: 86e6, alteredChunks: 1, missingChunks: 2 });
   /** thrown instead of deleting */

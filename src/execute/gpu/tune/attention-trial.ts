@@ -16,7 +16,7 @@ import {
 } from '../../../kernels/attention';
 import type { Heads } from '../../../kernels/heads';
 import { mergeKernel } from '../../../kernels/merge';
-import { partialsCount } from '../../../memory/gpu-scratch';
+import { partialsCount, stateWords } from '../../../memory/gpu-scratch';
 import type { ModelSpec } from '../../../model/spec';
 import { bytesOf, sequence, type Trial } from './trial';
 
@@ -94,7 +94,7 @@ function inputsOf({ heads: { heads, kvHeads, headSize }, kv }: Layer, tokens: nu
     }
     return out;
   };
-  const state = bytesOf(Uint32Array.of(start, tokens, 0, 0));
+  const state = bytesOf(stateWords(start, tokens));
   return {
     reads: { qkv: bytesOf(qkv), state },
     before,

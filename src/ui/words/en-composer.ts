@@ -1,0 +1,61 @@
+/**
+ * What is said of attached files and saved prompts, in English: words that are fetched with what says them (teach() of
+ * words.ts). As in en.ts.
+ */
+import type { Phrase } from './en';
+
+export const EN_COMPOSER = {
+  promptName: 'Name',
+  promptText: 'Prompt',
+  promptUse: 'Type / and the name to use it.',
+  savePrompt: 'Save prompt',
+  changePrompt: 'Save /{name}',
+  promptInsert: 'Insert',
+  promptEdit: 'Edit',
+  promptDelete: 'Delete',
+  promptDeleted: '/{name} is deleted.',
+  promptNeedsName: 'A prompt needs a name.',
+  promptNeedsText: 'There is no text to save.',
+  promptTooLong: 'A saved prompt may have 20,000 characters at most.',
+  promptsFull: '200 prompts are saved: delete one first.',
+  attachedFiles: 'Attached files',
+  sentFiles: 'Files sent with the question',
+  pastedText: 'Pasted text',
+  fileReading: 'reading…',
+  filePages: { one: '{count} page', other: '{count} pages' },
+  fileTokens: { one: '{count} token', other: '{count} tokens' },
+  fileAbout: { one: 'about {count} token', other: 'about {count} tokens' },
+  filePage: 'Page {page}',
+  filePassages: { one: '{count} passage of {name}', other: '{count} passages of {name}' },
+  filePassagesPages: {
+    one: '{count} passage of {name}: page {pages}',
+    other: '{count} passages of {name}: pages {pages}',
+  },
+  fileUnused: 'Nothing of {name} was sent: there was no room for it.',
+  fileRemove: 'Remove {name}',
+  filesTooMany: 'A question takes {count} files at most.',
+  fileUnread: '{name} cannot be read: it may have been moved or deleted.',
+  fileEmpty: '{name} is empty.',
+  fileBinary: '{name} is not a text in UTF-8 or UTF-16. If it is a text, save it as UTF-8.',
+  fileTooLarge: '{name} has {megabytes} MB; a text file may have 8 MB at most.',
+  fileTooLong: '{name} has {characters} characters; 4,000,000 are read at most.',
+  fileModel: '{name} is a model. Load it under Models.',
+  fileDocument: '{name} is a document of an office program. Export it as PDF or text.',
+  fileArchive: '{name} is an archive. Unpack it, then attach what is in it.',
+  fileVideo: '{name} is a video: Nibble reads text alone.',
+  filePicture: '{name} is a picture, and Nibble cannot show pictures to a model yet.',
+  filePictureCould: '{name} is a picture. {model} was made to see pictures, but Nibble cannot show it any yet.',
+  filePictureNever: '{name} is a picture. {model} reads text alone, and Nibble cannot show pictures to any model yet.',
+  fileSound: '{name} is sound, and Nibble cannot play sound to a model yet.',
+  fileSoundNever: '{name} is sound. {model} reads text alone, and Nibble cannot play sound to any model yet.',
+  filePdfTooLarge: '{name} has {megabytes} MB; a PDF may have 100 MB at most.',
+  filePdfPages: '{name} has {count} pages; 2,000 are read at most. Split it first.',
+  filePdfEncrypted: '{name} asks for a password. Save it without one, then attach it again.',
+  filePdfBroken: '{name} is broken: its pages cannot be read.',
+  filePdfPictures:
+    '{name} has no text in its pages: they are pictures, as of a scan. Have a program recognise the text first.',
+  filePdfNoMaps:
+    '{name} cannot be read now: the character maps that its text needs could not be fetched. Connect to the network once.',
+  filePdfNoReader: '{name} cannot be read now: what reads PDFs could not be fetched. Connect to the network once.',
+  promptNotKept: 'This browser keeps nothing for this page, so the prompt is not saved.',
+} satisfies Record<string, Phrase>;

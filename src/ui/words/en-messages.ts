@@ -1,0 +1,31 @@
+/** What can be done with a message, in English: words that come with message-bar.ts (teach() of words.ts). */
+import type { Phrase } from './en';
+
+export const EN_MESSAGES = {
+  messageCopied: 'Copied',
+  messageNotCopied: 'This browser did not let the page copy.',
+  details: 'Details',
+  oneOf: '{index} of {total}',
+  copyMessage: 'Copy',
+  answerAgain: 'Answer again',
+  editMessage: 'Edit',
+  deleteMessage: 'Delete',
+  readAloud: 'Read aloud',
+  stopReading: 'Stop reading',
+  noVoice: 'This device has no voice of its own, and all others send the text to a server.',
+  messageActions: 'What to do with this message',
+  earlierOne: 'The one before',
+  laterOne: 'The next one',
+  saveAndAsk: 'Ask again',
+  saveEdit: 'Save',
+  editedText: 'Edited text',
+  detailModel: 'Model',
+  detailServer: 'Server',
+  detailTokens: 'Tokens',
+  detailTokensValue: '{prompt} read, {answer} written',
+  detailSpeed: 'Speed',
+  detailSpeedValue: '{rate} tok/s',
+  detailFirst: 'First token',
+  detailReused: '{time} s, {reused} of {total} tokens reused',
+  detailSeconds: '{time} s',
+} satisfies Record<string, Phrase>;
