@@ -129,6 +129,7 @@ test('settings count for the next answer, and for new conversations', async ({ p
   expect(engine.asked.at(-1)!.options).toMatchObject({ temperature: 0.7 });
   // the model is loaded again with another context
   await page.keyboard.press('Control+,');
+  await expect(dialog.getByRole('tab', { name: 'This conversation' })).toBeFocused();
   await page.keyboard.press('ArrowDown');
   await expect(dialog.getByRole('tab', { name: 'Model' })).toBeFocused();
   await pictures(page, 'settings-*-model');

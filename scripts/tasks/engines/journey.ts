@@ -69,7 +69,7 @@ const ask = (tab: Tab, question: string) =>
   tab.run<Said>(`${CHAT}
     await ready();
     const page = document.querySelector('nibble-page');
-    if (page) await until('what the page keeps', () => page.kept);
+    if (page) await until('what the page keeps, or will', () => page.kept || page.keep);
     const before = session().messages.length;
     const composer = await until('the composer', () => find(view().shadowRoot, 'nibble-composer')?.shadowRoot.querySelector('textarea'));
     composer.value = ${JSON.stringify(question)};
