@@ -28,20 +28,26 @@ const REPORT = 'bench/page.md';
 
 const SCROLLED = 240;
 
-const text = (length: number, piece: string, head = '') =>
-  head + piece.repeat(Math.ceil(length / piece.length)).slice(0, length);
+/** Pieces that are each another one, for an answer that repeats itself is stopped (`loop-detector.ts`). */
+function text(length: number, piece: (n: number) => string, head = ''): string {
+  let made = head;
+  for (let n = 1; made.length < head.length + length; n++) made += piece(n);
+  return made.slice(0, head.length + length);
+}
 
 /** What streams, by name, of so many characters. */
 const TEXTS: Readonly<Record<string, (length: number) => string>> = {
-  prose: (length) => text(length, 'One and **two** of *them*, and so on.\nAnd then, too.\n\n'),
-  'one line': (length) => text(length, 'one *two* `three` [four](https://a.example) '),
-  'a fence without an end': (length) => text(length, 'const a = "b"; // and so on\n', '```js\n'),
-  'many pieces of code': (length) => text(length, `\`\`\`js\n${'const a = "b"; // and so on\n'.repeat(40)}\`\`\`\n\n`),
-  'a table without an end': (length) => text(length, '| one | two | three |\n', '| a | b | c |\n|---|--:|:-:|\n'),
-  'nested quotes': (length) => text(length / 10, '> ') + text((length * 9) / 10, 'deep '),
-  'a list without an end': (length) => text(length, '- one\n  - two and **three**\n'),
-  formulas: (length) => text(length, 'so $x_1^2 + \\sqrt{y}$, which\n\n$$\n\\frac{a}{b}\n$$\n\n'),
-  'one word': (length) => text(length, 'a'),
+  prose: (length) => text(length, (n) => `One and **${n}** of *them*, and so on.\nAnd then, too.\n\n`),
+  'one line': (length) => text(length, (n) => `one *${n}* \`three\` [four](https://a.example) `),
+  'a fence without an end': (length) => text(length, (n) => `const a${n} = "b"; // and so on\n`, '```js\n'),
+  'many pieces of code': (length) =>
+    text(length, (n) => `\`\`\`js\n${text(1100, (line) => `const a${line} = ${n}; // and so on\n`)}\n\`\`\`\n\n`),
+  'a table without an end': (length) =>
+    text(length, (n) => `| one | ${n} | three |\n`, '| a | b | c |\n|---|--:|:-:|\n'),
+  'nested quotes': (length) => text(length / 10, () => '> ') + text((length * 9) / 10, (n) => `deep ${n} `),
+  'a list without an end': (length) => text(length, (n) => `- one\n  - ${n} and **three**\n`),
+  formulas: (length) => text(length, (n) => `so $x_{${n}}^2 + \\sqrt{y}$, which\n\n$$\n\\frac{a}{${n}}\n$$\n\n`),
+  'one word': (length) => text(length, (n) => n.toString(36)),
 };
 
 interface TraceEvent {

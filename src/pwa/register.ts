@@ -12,7 +12,8 @@ const ASK_MS = 3_600_000;
  * @param onUpdate called when a new version is ready; calling what it gets activates it and reloads the page
  */
 export async function registerServiceWorker(script: URL, onUpdate: (reload: () => void) => void): Promise<void> {
-  if (!('serviceWorker' in navigator)) return;
+  // some embedders have the name and nothing behind it
+  if (!navigator.serviceWorker) return;
   const registration = await navigator.serviceWorker.register(script);
   askForUpdates(registration);
 

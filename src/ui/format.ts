@@ -28,7 +28,9 @@ export function formatMemory(bytes: number, language = 'en'): string {
     bytes >= 2 ** 30 ? [2 ** 30, 'Gi', 2] : bytes >= 2 ** 20 / 10 ? [2 ** 20, 'Mi', 1] : [2 ** 10, 'Ki', 0];
   const value = bytes / unit;
   const number = value.toLocaleString(language, { maximumFractionDigits: value < 100 ? places : 0 });
-  return `${number} ${name}${/^fr\b/.test(language) ? 'o' : 'B'}`;
+  const said = `${number} ${name}${/^fr\b/.test(language) ? 'o' : 'B'}`;
+  // between letters from right to left, number and unit keep their order by an isolate (UAX #9, LRI and PDI)
+  return /^ar\b/.test(language) ? `\u2066${said}\u2069` : said;
 }
 
 /** "12", "84 MB": one unit, the total's */
