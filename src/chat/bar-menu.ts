@@ -1,11 +1,10 @@
 /** What has no room in the bar of a phone, and what only keys reach elsewhere: behind its last button. */
 import { css, html, nothing } from 'lit';
-import { property, query, state } from 'lit/decorators.js';
-import { type Command, commands } from '../ui/commands/commands';
-import { keepFocus } from '../ui/commands/focus';
+import { property } from 'lit/decorators.js';
+import { commands } from '../ui/commands/commands';
+import { dialogLook, FocusDialog } from '../ui/commands/focus-dialog';
 import type { ChatSession } from '../ui/conversation/session';
 import { defineElement } from '../ui/define-element';
-import { SpokenElement } from '../ui/spoken-element';
 import { theme } from '../ui/theme';
 import type { PhraseName } from '../ui/words/words';
 import { modelFacts } from './top-bar';
@@ -21,16 +20,12 @@ const SHOWN: readonly PhraseName[] = [
   'openPalette',
 ];
 
-export class BarMenu extends SpokenElement {
+export class BarMenu extends FocusDialog {
   @property({ attribute: false }) session: ChatSession | null = null;
-  @state() private isOpen = false;
-  @query('dialog') private dialog!: HTMLDialogElement;
-  #giveBack = () => {};
-  /** what was chosen, until the menu is closed */
-  #run: Command | null = null;
 
   static override styles = [
     theme,
+    dialogLook,
     css`
       dialog {
         width: min(19rem, calc(100vw - 1.5rem));
@@ -39,9 +34,6 @@ export class BarMenu extends SpokenElement {
         margin-inline: auto 0.75rem;
         padding: 0.4rem;
         overflow-y: auto;
-        color: inherit;
-        background: var(--_background);
-        border: 1px solid var(--_border);
         border-radius: var(--_radius);
         box-shadow: 0 1rem 3rem light-dark(#1a1f1d33, #000a);
       }
@@ -79,24 +71,8 @@ export class BarMenu extends SpokenElement {
   ];
 
   async open(): Promise<void> {
-    this.#giveBack = keepFocus();
-    this.isOpen = true;
-    await this.updateComplete;
-    this.dialog.showModal();
+    await this.show();
   }
-
-  #choose(command: Command) {
-    this.#run = command;
-    this.dialog.close();
-  }
-
-  #closed = () => {
-    this.isOpen = false;
-    this.#giveBack();
-    const run = this.#run;
-    this.#run = null;
-    run?.run();
-  };
 
   /** Up and down, as in a menu; Tab goes on from one to the next, too. */
   #key = (event: KeyboardEvent) => {
@@ -120,12 +96,12 @@ export class BarMenu extends SpokenElement {
     const found = SHOWN.flatMap((wanted) => now.find(({ name }) => name === wanted) ?? []);
     return html`<dialog
       aria-label=${this.say('more')}
-      @close=${this.#closed}
+      @close=${this.closed}
       @keydown=${this.#key}
-      @click=${({ target }: Event) => target === this.dialog && this.dialog.close()}
+      @click=${this.clicked}
     >
       ${this.#model()}
-      ${found.map((one) => html`<button @click=${() => this.#choose(one)}>${this.say(one.name)}</button>`)}
+      ${found.map((one) => html`<button @click=${() => this.closeFor(() => one.run())}>${this.say(one.name)}</button>`)}
       <p class="muted">${this.say('promise')}</p>
     </dialog>`;
   }

@@ -4,6 +4,7 @@ import { defineElement } from '../ui/define-element';
 import { recall, remember } from '../ui/remember';
 import { SpokenElement } from '../ui/spoken-element';
 import { theme } from '../ui/theme';
+import { iconButton } from './icon-button';
 
 /** Below this width the column is a drawer over the page. */
 const NARROW = '(max-width: 719px)';
@@ -26,6 +27,7 @@ export class PageFrame extends SpokenElement {
 
   static override styles = [
     theme,
+    iconButton,
     css`
       :host {
         display: flex;
@@ -96,21 +98,6 @@ export class PageFrame extends SpokenElement {
       }
       ::slotted([slot='column']) {
         height: 100%;
-      }
-      .icon {
-        flex: none;
-        display: grid;
-        place-items: center;
-        width: 2.25rem;
-        height: 2.25rem;
-        padding: 0;
-        border-color: transparent;
-        border-radius: 10px;
-        color: var(--_muted);
-      }
-      .icon:hover {
-        background: color-mix(in oklab, var(--_text) 7%, transparent);
-        color: var(--_text);
       }
       .icon svg {
         width: 1.25rem;

@@ -23,6 +23,7 @@ import { COMPOSER_TOOLS } from './composer-tools';
 import './frame';
 import type { ConversationList } from './conversations/sidebar';
 import type { PageFrame } from './frame';
+import { iconButton } from './icon-button';
 import type { KeptChat, NamedModel } from './kept-chat';
 import { openMenu, openSettings } from './page-commands';
 import { STARTERS } from './starters';
@@ -60,6 +61,7 @@ export class ChatPage extends SpokenElement {
 
   static override styles = [
     theme,
+    iconButton,
     css`
       :host {
         display: block;
@@ -84,7 +86,7 @@ export class ChatPage extends SpokenElement {
         align-items: center;
         gap: 0.4rem;
       }
-      .short[aria-pressed='true'] {
+      .short[aria-pressed='true']:not(:hover) {
         color: var(--_on-accent);
         background: var(--_accent);
       }
@@ -102,26 +104,8 @@ export class ChatPage extends SpokenElement {
         border-radius: 10px;
         background: var(--_background);
       }
-      .short,
-      .gear {
-        flex: none;
-        display: grid;
-        place-items: center;
-        width: 2.25rem;
-        height: 2.25rem;
-        padding: 0;
-        border-color: transparent;
-        border-radius: 10px;
-        color: var(--_muted);
-      }
-      .short:hover,
-      .gear:hover {
-        background: color-mix(in oklab, var(--_text) 7%, transparent);
-        color: var(--_text);
-      }
       .new svg,
-      .gear svg,
-      .short svg {
+      .icon svg {
         width: 1.15rem;
         height: 1.15rem;
         fill: none;
@@ -356,7 +340,7 @@ export class ChatPage extends SpokenElement {
             ${
               this.kept || this.keep
                 ? html`<button
-                    class="short"
+                    class="short icon"
                     aria-label=${this.say('temporaryChat')}
                     title=${this.say('temporaryChat')}
                     aria-pressed=${this.kept?.temporary ?? false}
@@ -373,7 +357,7 @@ export class ChatPage extends SpokenElement {
               : html`<p class="muted">${this.say('noConversations')}</p>`
           }
         </div>
-        <button slot="short" class="short" aria-label=${this.say('newChat')} @click=${() => this.#newChat()}>${PENCIL}</button>
+        <button slot="short" class="icon" aria-label=${this.say('newChat')} @click=${() => this.#newChat()}>${PENCIL}</button>
         <div slot="bar" class="bar">
           <div class="brand" role=${this.talking ? 'heading' : nothing} aria-level=${this.talking ? 1 : nothing}>
             <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1a11 11 0 1 0 11 11h-4a7 7 0 0 1-7-7zM15 3h4v4h-4zM19 7h4v4h-4z" /></svg>
@@ -385,14 +369,14 @@ export class ChatPage extends SpokenElement {
             @models=${() => this.openModels()}
           ></nibble-top-bar>
           <button
-            class="gear"
+            class="gear icon"
             aria-haspopup="dialog"
             aria-label=${this.say('settings')}
             title=${this.say('settings')}
             ?disabled=${this.session === null}
             @click=${() => void openSettings(this)}
           >${GEAR}</button>
-          <button class="gear more" aria-haspopup="dialog" aria-label=${this.say('more')} @click=${() => void openMenu(this)}>⋯</button>
+          <button class="gear more icon" aria-haspopup="dialog" aria-label=${this.say('more')} @click=${() => void openMenu(this)}>⋯</button>
         </div>
         <main>
           ${

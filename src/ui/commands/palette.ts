@@ -1,26 +1,21 @@
 import { css, html, nothing } from 'lit';
 import { query, state } from 'lit/decorators.js';
 import { defineElement } from '../define-element';
-import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import { type Command, commands, composes, isApple, keyCaps } from './commands';
-import { keepFocus } from './focus';
+import { dialogLook, FocusDialog } from './focus-dialog';
 import { fitting } from './fuzzy';
 
 /** All that can be done now, in a list that is narrowed by typing; the keys stand beside, to be learned. */
-export class Palette extends SpokenElement {
+export class Palette extends FocusDialog {
   @state() private typed = '';
   /** of those that fit */
   @state() private chosen = 0;
-  @state() private isOpen = false;
-  @query('dialog') private dialog!: HTMLDialogElement;
   @query('input') private input!: HTMLInputElement;
-  #giveBack = () => {};
-  /** what was chosen, until the dialog is closed */
-  #run: Command | null = null;
 
   static override styles = [
     theme,
+    dialogLook,
     css`
       dialog {
         width: min(34rem, calc(100vw - 1.5rem));
@@ -28,9 +23,6 @@ export class Palette extends SpokenElement {
         margin-block-start: min(12vh, 6rem);
         padding: 0;
         overflow: hidden;
-        color: inherit;
-        background: var(--_background);
-        border: 1px solid var(--_border);
         border-radius: calc(var(--_radius) + 4px);
         box-shadow: 0 1rem 3rem light-dark(#1a1f1d33, #000a);
       }
@@ -98,10 +90,8 @@ export class Palette extends SpokenElement {
 
   async open(): Promise<void> {
     if (this.isOpen) return;
-    this.#giveBack = keepFocus();
-    Object.assign(this, { typed: '', chosen: 0, isOpen: true });
-    await this.updateComplete;
-    this.dialog.showModal();
+    Object.assign(this, { typed: '', chosen: 0 });
+    await this.show();
     this.input.focus();
   }
 
@@ -112,18 +102,8 @@ export class Palette extends SpokenElement {
   }
 
   #choose(command: Command | undefined) {
-    if (!command) return;
-    this.#run = command;
-    this.dialog.close();
+    if (command) this.closeFor(() => command.run());
   }
-
-  #closed = () => {
-    this.isOpen = false;
-    this.#giveBack();
-    const run = this.#run;
-    this.#run = null;
-    run?.run();
-  };
 
   #key(event: KeyboardEvent) {
     if (composes(event)) return;
@@ -162,8 +142,8 @@ export class Palette extends SpokenElement {
     const found = this.#found();
     return html`<dialog
       aria-label=${this.say('palette')}
-      @close=${this.#closed}
-      @click=${({ target }: Event) => target === this.dialog && this.dialog.close()}
+      @close=${this.closed}
+      @click=${this.clicked}
     >
       <input
         role="combobox"

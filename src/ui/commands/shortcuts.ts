@@ -1,27 +1,19 @@
 import { css, html } from 'lit';
-import { query, state } from 'lit/decorators.js';
 import { defineElement } from '../define-element';
-import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import { commands, isApple, keyCaps } from './commands';
-import { keepFocus } from './focus';
+import { dialogLook, FocusDialog } from './focus-dialog';
 
 /** Which keys do what. */
-export class Shortcuts extends SpokenElement {
-  @state() private isOpen = false;
-  @query('dialog') private dialog!: HTMLDialogElement;
-  #giveBack = () => {};
-
+export class Shortcuts extends FocusDialog {
   static override styles = [
     theme,
+    dialogLook,
     css`
       dialog {
         width: min(26rem, calc(100vw - 1.5rem));
         max-height: calc(100dvh - 2rem);
         padding: 1.1rem 1.4rem 1.4rem;
-        color: inherit;
-        background: var(--_background);
-        border: 1px solid var(--_border);
         border-radius: calc(var(--_radius) + 4px);
       }
       dialog::backdrop {
@@ -59,22 +51,13 @@ export class Shortcuts extends SpokenElement {
   ];
 
   async open(): Promise<void> {
-    if (this.isOpen) return;
-    this.#giveBack = keepFocus();
-    this.isOpen = true;
-    await this.updateComplete;
-    this.dialog.showModal();
+    await this.show();
   }
-
-  #closed = () => {
-    this.isOpen = false;
-    this.#giveBack();
-  };
 
   override render() {
     if (!this.isOpen) return html`<dialog></dialog>`;
     const withKeys = commands.all.filter(({ keys }) => keys);
-    return html`<dialog aria-labelledby="title" @close=${this.#closed}>
+    return html`<dialog aria-labelledby="title" @close=${this.closed}>
       <div class="top">
         <h2 id="title">${this.say('shortcuts')}</h2>
         <button @click=${() => this.dialog.close()}>${this.say('close')}</button>

@@ -7,6 +7,7 @@ import type { ChatSession } from '../conversation/session';
 import { defineElement } from '../define-element';
 import { recall, remember } from '../remember';
 import { SpokenElement } from '../spoken-element';
+import { textField } from '../text-field';
 import { theme } from '../theme';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFolder } from './pick-files';
@@ -44,6 +45,7 @@ export class AdapterList extends SpokenElement {
 
   static override styles = [
     theme,
+    textField,
     css`
       :host,
       form {
@@ -63,13 +65,6 @@ export class AdapterList extends SpokenElement {
       }
       input[name='adapter'] {
         flex: 1 1 11rem;
-        font: inherit;
-        color: inherit;
-        min-width: 0;
-        padding: 0.45rem 0.8rem;
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_background);
       }
       input[type='checkbox'] {
         accent-color: var(--_accent);

@@ -5,6 +5,7 @@ import '../conversation/error-notice';
 import { defineElement } from '../define-element';
 import { formatBytes } from '../format';
 import { SpokenElement } from '../spoken-element';
+import { textField } from '../text-field';
 import { theme } from '../theme';
 import { HUB, type HubEntry, type HubVariant, searchHub, variantsOf } from './hub-search';
 import { type ModelChoice, modelName } from './model-choice';
@@ -26,6 +27,7 @@ export class HubFinder extends SpokenElement {
 
   static override styles = [
     theme,
+    textField,
     css`
       :host,
       form {
@@ -39,13 +41,6 @@ export class HubFinder extends SpokenElement {
       }
       input {
         flex: 1 1 11rem;
-        font: inherit;
-        color: inherit;
-        min-width: 0;
-        padding: 0.45rem 0.8rem;
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_background);
       }
       label {
         font-size: 0.9375em;

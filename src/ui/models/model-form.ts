@@ -3,6 +3,7 @@ import { property, query } from 'lit/decorators.js';
 import { asNibbleError } from '../../errors';
 import { defineElement } from '../define-element';
 import { SpokenElement } from '../spoken-element';
+import { textField } from '../text-field';
 import { theme } from '../theme';
 import { chooseByName, type ModelChoice } from './model-choice';
 import { pickFiles, pickFolder } from './pick-files';
@@ -17,6 +18,7 @@ export class ModelForm extends SpokenElement {
 
   static override styles = [
     theme,
+    textField,
     css`
       :host,
       form {
@@ -29,15 +31,8 @@ export class ModelForm extends SpokenElement {
         font-size: 0.9375em;
       }
       input {
-        font: inherit;
         font-size: 1rem;
-        color: inherit;
         width: 100%;
-        min-width: 0;
-        padding: 0.45rem 0.8rem;
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_background);
       }
       input::placeholder {
         color: var(--_muted);

@@ -4,6 +4,7 @@ import { asNibbleError, type NibbleError } from '../../errors';
 import '../conversation/error-notice';
 import { defineElement } from '../define-element';
 import { SpokenElement } from '../spoken-element';
+import { textField } from '../text-field';
 import { theme } from '../theme';
 import { agreedServers, agreeTo, modelsOf, revoke, type ServerChoice, serverAddress } from './servers';
 
@@ -24,6 +25,7 @@ export class ServerForm extends SpokenElement {
 
   static override styles = [
     theme,
+    textField,
     css`
       :host,
       form {
@@ -46,15 +48,8 @@ export class ServerForm extends SpokenElement {
         flex: 1 1 9rem;
       }
       .field input {
-        font: inherit;
         font-size: 1rem;
-        color: inherit;
         width: 100%;
-        min-width: 0;
-        padding: 0.45rem 0.8rem;
-        border: 1px solid var(--_border);
-        border-radius: var(--_radius);
-        background: var(--_background);
       }
       .agree {
         display: flex;

@@ -1,9 +1,8 @@
 import { css, html } from 'lit';
-import { property, query, state } from 'lit/decorators.js';
-import { keepFocus } from '../commands/focus';
+import { property, state } from 'lit/decorators.js';
+import { dialogLook, FocusDialog } from '../commands/focus-dialog';
 import type { ChatSession } from '../conversation/session';
 import { defineElement } from '../define-element';
-import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
 import type { PhraseName } from '../words/words';
 import './appearance-settings';
@@ -27,19 +26,17 @@ export type Section = keyof typeof SECTIONS;
 const NAMES = Object.keys(SECTIONS) as Section[];
 
 /** All that can be set, a section at a time. What is set counts at once; nothing has to be saved. */
-export class SettingsDialog extends SpokenElement {
+export class SettingsDialog extends FocusDialog {
   @property({ attribute: false }) session!: ChatSession;
   @property({ attribute: false }) keeping!: Keeping;
   /** name of the model that the page offers by itself */
   @property() standard = '';
   @property() version = '';
   @state() private section: Section = 'conversation';
-  @state() private isOpen = false;
-  @query('dialog') private dialog!: HTMLDialogElement;
-  #giveBack = () => {};
 
   static override styles = [
     theme,
+    dialogLook,
     css`
       dialog {
         width: min(52rem, 100vw - 1.5rem);
@@ -47,9 +44,6 @@ export class SettingsDialog extends SpokenElement {
         max-width: none;
         max-height: none;
         padding: 0;
-        color: inherit;
-        background: var(--_background);
-        border: 1px solid var(--_border);
         border-radius: calc(var(--_radius) + 6px);
         overflow: hidden;
       }
@@ -140,22 +134,12 @@ export class SettingsDialog extends SpokenElement {
 
   async open(section: Section = this.section): Promise<void> {
     this.section = section;
-    if (this.isOpen) return;
-    this.#giveBack = keepFocus();
-    this.isOpen = true;
-    await this.updateComplete;
-    this.dialog.showModal();
-    this.#tab(section)?.focus();
+    if (await this.show()) this.#tab(section)?.focus();
   }
 
   #tab(section: Section) {
     return this.renderRoot.querySelector<HTMLElement>(`#tab-${section}`);
   }
-
-  #closed = () => {
-    this.isOpen = false;
-    this.#giveBack();
-  };
 
   /** Arrows go from section to section: in a row by the direction of the writing. */
   #key(event: KeyboardEvent) {
@@ -201,8 +185,8 @@ export class SettingsDialog extends SpokenElement {
     if (!this.isOpen) return html`<dialog></dialog>`;
     return html`<dialog
       aria-labelledby="title"
-      @close=${this.#closed}
-      @click=${({ target }: Event) => target === this.dialog && this.dialog.close()}
+      @close=${this.closed}
+      @click=${this.clicked}
     >
       <div class="top">
         <h2 id="title">${this.say('settings')}</h2>
