@@ -1,6 +1,7 @@
 /** The page as an app: what is shared with it, files opened with it, its badge, how it is installed and kept new. */
 import type { Page } from '@playwright/test';
 import { useFakeEngine } from './fake-engine';
+import { inStore } from './in-store';
 import { pictures } from './picture';
 import { BLANK, Chat, expect, TINY, test } from './product';
 
@@ -50,8 +51,7 @@ test('what another application shares becomes a draft, once, and nothing of it i
 
   // what was written and not sent stays above what comes
   await chat.question.fill('Look here:');
-  await expect.poll(() => page.evaluate(() => indexedDB.databases())).not.toEqual([]);
-  await page.waitForTimeout(400);
+  await expect.poll(async () => JSON.stringify(await inStore(page, 'nibble-chat', 'getAll'))).toContain('Look here:');
   await share();
   await expect(chat.question).toHaveValue('Look here:\nA title\nWhat is this?');
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type StaticServer, serve } from '../scripts/testing/server';
 import type { NibbleChatElement } from '../src/widget/element';
 import { useFakeEngine } from './fake-engine';
+import { inStore } from './in-store';
 import { pictures } from './picture';
 import { expect, TINY, test } from './product';
 
@@ -133,7 +134,7 @@ test('a conversation that is kept is there on the next page; hooks of the page a
   await question.press('Enter');
   await expect(page.getByRole('alert')).toContainText('No card numbers, please.');
   expect(engine.asked).toHaveLength(1);
-  await page.waitForTimeout(600); // it is written a moment later
+  await expect.poll(async () => JSON.stringify(await inStore(page, 'nibble-widget', 'getAll'))).toContain('You said');
   await page.reload();
   await page.getByRole('button', { name: 'Start a chat' }).click();
   await expect(page.getByRole('log')).toContainText('You said');
@@ -184,6 +185,7 @@ test('in a frame: a page that its file lists may use it, and another one is not 
 
   await page.goto(stranger.origin);
   await expect(chat.getByRole('button', { name: 'Start a chat' })).toBeVisible();
+  // nothing is to come, which no event tells: the friend's answer takes less
   await page.waitForTimeout(500);
   expect(await page.evaluate(() => (window as { answer?: string }).answer)).toBeUndefined();
   expect(await chat.evaluate((element) => element.hasAttribute('heading'))).toBe(false);
