@@ -53,3 +53,13 @@ export async function readThrough(
   }
   return result;
 }
+
+/** f32 values of what pieces make up, by way of such a buffer. @throws NibbleError device-lost */
+export async function readFloats(
+  device: GPUDevice,
+  through: GPUBuffer,
+  pieces: readonly Piece[],
+): Promise<Float32Array> {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+  return new Float32Array((await readThrough(device, through, pieces, bytes)).buffer);
+}

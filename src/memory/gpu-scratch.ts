@@ -184,7 +184,8 @@ export const isReadback = (name: string): boolean => name.startsWith('readback.'
 /** The rotary embeddings of a model, each once (Gemma 3 has two). */
 export function distinctRopes(spec: Pick<ModelSpec, 'layers'>): Rope[] {
   const seen = new Map<string, Rope>();
-  for (const { rope } of spec.layers) if (rope) seen.set(JSON.stringify(rope), rope);
+  // layers share the objects: each is read once
+  for (const rope of new Set(spec.layers.map(({ rope }) => rope))) if (rope) seen.set(JSON.stringify(rope), rope);
   return [...seen.values()];
 }
 

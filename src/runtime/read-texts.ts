@@ -7,7 +7,7 @@ import { NibbleError } from '../errors';
 import type { Reading } from '../execute/executor';
 import { TEXTS_AT_ONCE } from '../execute/pack';
 import { reuse, type Sequence } from '../generate/sequences';
-import { contextLimit } from '../memory/plan';
+import { contextLimit, type MemoryPlan } from '../memory/plan';
 import type { EncodeOptions } from '../text/tokenizer';
 import { copyBeginning } from './clone-cache';
 import { inTurns } from './in-turns';
@@ -77,8 +77,14 @@ export async function readTexts<T>(
   checkLengths(model, all, what, most);
   const { sequences, options } = model;
   const longest = Math.max(...all.map(({ length }) => length));
-  const planOf = (tokens: number, texts: number, snapshots?: 0) =>
-    planFor(model, tokens, 1, snapshots, { tells, texts });
+  const plans = new Map<string, MemoryPlan>();
+  // of few kinds, and asked for with every text
+  const planOf = (tokens: number, texts: number, snapshots?: 0) => {
+    const key = `${tokens} ${texts} ${snapshots}`;
+    const plan = plans.get(key) ?? planFor(model, tokens, 1, snapshots, { tells, texts });
+    plans.set(key, plan);
+    return plan;
+  };
   await checkFits(model, planOf(longest, 1));
   // beside others a text is no longer than a pass
   const beside = Math.min(longest, options.chunk);

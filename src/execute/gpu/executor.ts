@@ -7,7 +7,7 @@
 import { NibbleError } from '../../errors';
 import type { Gpu } from '../../gpu/device';
 import { Pipelines } from '../../gpu/pipelines';
-import { type Piece, readThrough } from '../../gpu/readback';
+import { type Piece, readFloats } from '../../gpu/readback';
 import type { KernelProfile } from '../../gpu/timestamps';
 import { bindGroup, named } from '../../kernels/kernel';
 import type { KernelShapes } from '../../kernels/variants';
@@ -441,9 +441,8 @@ export class GpuExecutor implements Executor {
   }
 
   /** f32 values of what pieces make up. */
-  async #readPieces(pieces: readonly Piece[]): Promise<Float32Array> {
-    const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
-    return new Float32Array((await readThrough(this.#device, this.#buffers.get(READBACK), pieces, bytes)).buffer);
+  #readPieces(pieces: readonly Piece[]): Promise<Float32Array> {
+    return readFloats(this.#device, this.#buffers.get(READBACK), pieces);
   }
 
   /** Runs `work` with every dispatch timed; milliseconds by kernel. null where timestamps are not allowed. */

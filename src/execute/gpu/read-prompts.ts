@@ -3,7 +3,7 @@
  * is asked of their rows behind them. Some numbers come back, and no logits. A prompt alone is read as for an answer;
  * several share passes (pack.ts), in which each has the buffers of its own that say where it is, and its own rings.
  */
-import { readThrough } from '../../gpu/readback';
+import { readFloats } from '../../gpu/readback';
 import { poolGroups, poolKernel } from '../../kernels/pool';
 import { sampleTopKernel } from '../../kernels/sample-top';
 import { scorePickKernel } from '../../kernels/score-pick';
@@ -51,12 +51,9 @@ export interface GpuReading {
   start: number;
 }
 
-/** f32 values of a buffer, from `at` on. */
-async function read({ device, buffers }: ReadingParts, from: GPUBuffer, values: number, at = 0): Promise<Float32Array> {
-  const bytes = values * 4;
-  const pieces = [{ from, at: at * 4, to: 0, bytes }];
-  return new Float32Array((await readThrough(device, buffers.get(READBACK), pieces, bytes)).buffer);
-}
+/** The first f32 values of a buffer. */
+const read = ({ device, buffers }: ReadingParts, from: GPUBuffer, values: number): Promise<Float32Array> =>
+  readFloats(device, buffers.get(READBACK), [{ from, at: 0, to: 0, bytes: values * 4 }]);
 
 /** What pools the rows of a pass, which are in the buffer `x`. */
 const poolOps = (width: number, x: string, pooled: Pooled) =>
@@ -187,8 +184,8 @@ export async function nextLogits(
       takeRow(device, buffers, row + tokens - 1);
       await submitter.inPieces(packing.head, all, signal);
       await submitter.settle();
-      found[index] = new Float32Array(ids.length);
-      for (const [i, id] of ids.entries()) [found[index][i]] = await read(parts, buffers.get('logits'), 1, id);
+      const words = ids.map((id, i) => ({ from: buffers.get('logits'), at: id * 4, to: i * 4, bytes: 4 }));
+      found[index] = await readFloats(device, buffers.get(READBACK), words);
     }
   }
   await submitter.settle();

@@ -1,6 +1,6 @@
 /** Runs a trial and says what is wrong with what it computes. */
 import type { NibbleError } from '../../../errors';
-import { readThrough } from '../../../gpu/readback';
+import { readFloats } from '../../../gpu/readback';
 import { bindGroup } from '../../../kernels/kernel';
 import { READBACK, TUNE_BETWEEN, TUNE_IN, TUNE_OUT } from '../../../memory/gpu-scratch';
 import type { TuneContext } from './context';
@@ -76,5 +76,5 @@ async function compute({ gpu, pipelines, buffer }: TuneContext, trial: Trial): P
   if (refused) throw new Error(`The GPU refuses it: ${refused.message}`);
   const { offset: at = 0 } = tensors[result];
   const piece = { from: buffer(TUNE_OUT), at, to: 0, bytes: right.byteLength };
-  return new Float32Array((await readThrough(device, buffer(READBACK), [piece], right.byteLength)).buffer);
+  return readFloats(device, buffer(READBACK), [piece]);
 }
