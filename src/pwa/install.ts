@@ -3,6 +3,7 @@
  * (https://wicg.github.io/manifest-incubations/#beforeinstallpromptevent-interface); Safari says nothing, and the
  * person does it from a menu.
  */
+import { isInstalled } from '../ui/settings/storage-facts';
 
 /** Chromium's own. */
 interface InstallPrompt extends Event {
@@ -18,9 +19,6 @@ export type Installable = 'app' | 'prompt' | 'menu' | 'none';
 /** Safari, also on iPads that say they are Macs; all browsers on iOS say they are Safari, too. */
 export const isSafari = (userAgent = navigator.userAgent): boolean =>
   /Version\/[\d.]+.*Safari\//.test(userAgent) && !/Chrom(e|ium)|Android/.test(userAgent);
-
-const isApp = () =>
-  matchMedia('(display-mode: standalone)').matches || (navigator as { standalone?: boolean }).standalone === true;
 
 /** Dispatches 'change' when `how` does. */
 export class Installer extends EventTarget {
@@ -43,7 +41,7 @@ export class Installer extends EventTarget {
   }
 
   get how(): Installable {
-    if (this.#installed || isApp()) return 'app';
+    if (this.#installed || isInstalled()) return 'app';
     if (this.#prompt) return 'prompt';
     return isSafari() ? 'menu' : 'none';
   }

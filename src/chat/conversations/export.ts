@@ -40,10 +40,3 @@ export const fileName = (title: string, ending: string): string =>
       .trim()
       .slice(0, 80) || 'conversation'
   }.${ending}`;
-
-/** Hands a file to the person. */
-export function download(name: string, type: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  Object.assign(document.createElement('a'), { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}

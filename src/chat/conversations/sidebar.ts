@@ -5,8 +5,10 @@
 import { css, html, nothing } from 'lit';
 import { property, query, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
+import { composes } from '../../ui/composes';
 import { newId } from '../../ui/conversation/thread';
 import { defineElement } from '../../ui/define-element';
+import { download } from '../../ui/download';
 import { formatBytes } from '../../ui/format';
 import { SpokenElement } from '../../ui/spoken-element';
 import { theme } from '../../ui/theme';
@@ -14,7 +16,7 @@ import { EN_CONVERSATIONS } from '../../ui/words/en-conversations';
 import { teach } from '../../ui/words/words';
 import type { KeptChat } from '../kept-chat';
 import { type Conversation, type Entry, isLater } from './conversation';
-import { asJson, asMarkdown, download, fileName } from './export';
+import { asJson, asMarkdown, fileName } from './export';
 import { groupsOf } from './groups';
 import type { ConversationSearch, Found } from './search';
 import { isFull, type StoreChange } from './store';
@@ -514,8 +516,8 @@ export class ConversationList extends SpokenElement {
     const conversation = await this.kept.store.read(id);
     if (!conversation) return;
     const name = fileName(this.#title(conversation), how);
-    if (how === 'md') download(name, 'text/markdown', asMarkdown(conversation));
-    else download(name, 'application/json', asJson([conversation]));
+    if (how === 'md') download(name, new Blob([asMarkdown(conversation)], { type: 'text/markdown' }));
+    else download(name, new Blob([asJson([conversation])], { type: 'application/json' }));
   };
 
   #import = async () => {
@@ -562,7 +564,7 @@ export class ConversationList extends SpokenElement {
           maxlength=${TITLE}
           aria-label=${this.say('titleOf')}
           @keydown=${(event: KeyboardEvent) => {
-            if (event.isComposing || event.keyCode === 229) return;
+            if (composes(event)) return;
             if (event.key === 'Enter') void this.#renamed(id, (event.target as HTMLInputElement).value);
             if (event.key === 'Escape') {
               // the drawer stays
@@ -668,7 +670,7 @@ export class ConversationList extends SpokenElement {
         aria-label=${this.say('newFolder')}
         maxlength="60"
         @keydown=${(event: KeyboardEvent) => {
-          if (event.key !== 'Enter' || event.isComposing || event.keyCode === 229) return;
+          if (event.key !== 'Enter' || composes(event)) return;
           const name = (event.target as HTMLInputElement).value.trim();
           if (name) this.#act(move(name))();
         }}

@@ -2,6 +2,7 @@
  * What can be done on the page, by name: whoever can do something registers it, the palette and the list of shortcuts
  * read it, and a pressed key finds it.
  */
+import { composes } from '../composes';
 import type { PhraseName, Say } from '../words/words';
 
 export interface Command {
@@ -23,10 +24,6 @@ export type PressedKey = Pick<
   KeyboardEvent,
   'key' | 'code' | 'keyCode' | 'isComposing' | 'ctrlKey' | 'metaKey' | 'shiftKey' | 'altKey'
 >;
-
-/** An input method's keys are its own: Safari ends a composition before the key that ended it, and says 229. */
-export const composes = ({ isComposing, keyCode }: Pick<KeyboardEvent, 'isComposing' | 'keyCode'>): boolean =>
-  isComposing || keyCode === 229;
 
 /**
  * Whether a pressed key is one that a command names. Letters count by their place where the keyboard writes no Latin

@@ -9,10 +9,10 @@ const plain = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu
  */
 export function scoreOf(typed: string, name: string): number | null {
   const text = plain(name);
+  const begins = [...text.matchAll(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu)].map(({ index }) => index);
   let score = 0;
   let at = -1;
   for (const letter of plain(typed).replace(/\s+/gu, '')) {
-    const begins = [...text.matchAll(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu)].map(({ index }) => index);
     const next = text.indexOf(letter, at + 1);
     if (next < 0) return null;
     const word = begins.find((index) => index > at && text[index] === letter);

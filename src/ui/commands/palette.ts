@@ -1,8 +1,9 @@
 import { css, html, nothing } from 'lit';
 import { query, state } from 'lit/decorators.js';
+import { composes } from '../composes';
 import { defineElement } from '../define-element';
 import { theme } from '../theme';
-import { type Command, commands, composes, isApple, keyCaps } from './commands';
+import { type Command, commands, isApple, keyCaps } from './commands';
 import { dialogLook, FocusDialog } from './focus-dialog';
 import { fitting } from './fuzzy';
 

@@ -3,6 +3,7 @@ import { property, query, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import type { ModelInfo } from '../../protocol';
 import type { Attachments } from '../attachments/attachments';
+import { composes } from '../composes';
 import { defineElement } from '../define-element';
 import type { CountTokens } from '../search/count-tokens';
 import { SpokenElement } from '../spoken-element';
@@ -20,9 +21,6 @@ const LONG_PASTE = 4000;
 
 /** What a send carries. */
 export type Sent = Draft;
-
-/** An input method's keys are its own: Safari ends a composition before the Enter that ended it, and says 229. */
-const composes = ({ isComposing, keyCode }: KeyboardEvent) => isComposing || keyCode === 229;
 
 /**
  * Where a question is typed: Enter sends, Shift+Enter breaks the line, Escape stops, ArrowUp recalls, `/` offers saved

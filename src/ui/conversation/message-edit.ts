@@ -1,6 +1,7 @@
 /** Where a message is edited, in its own place: Enter saves a question, Ctrl+Enter any, Escape leaves it as it was. */
 import { css, html } from 'lit';
 import { property, query } from 'lit/decorators.js';
+import { composes } from '../composes';
 import { defineElement } from '../define-element';
 import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
@@ -54,8 +55,7 @@ export class MessageEdit extends SpokenElement {
   #cancel = () => this.dispatchEvent(new Event('cancel'));
 
   #key = (event: KeyboardEvent) => {
-    // an input method's keys are its own; Safari says 229
-    if (event.isComposing || event.keyCode === 229) return;
+    if (composes(event)) return;
     const { key, shiftKey, ctrlKey, metaKey } = event;
     const saves = key === 'Enter' && (ctrlKey || metaKey || (this.question && !shiftKey));
     if (saves) this.#save();

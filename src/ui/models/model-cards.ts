@@ -160,9 +160,9 @@ export class ModelCards extends SpokenElement {
 
   #languages({ languages }: ModelCard): string {
     if (typeof languages === 'number') return this.say('cardLanguages', { count: languages });
-    const names = new Intl.DisplayNames([this.language], { type: 'language' });
     if (languages[0] === 'mul') return this.say('cardManyLanguages');
     if (languages.length > 2) return this.say('cardLanguagesExactly', { count: languages.length });
+    const names = new Intl.DisplayNames([this.language], { type: 'language' });
     const all = languages.map((language) => names.of(language) ?? language);
     return new Intl.ListFormat(this.language, { type: 'conjunction' }).format(all);
   }

@@ -121,7 +121,8 @@ export class ModelsDialog extends SpokenElement {
   async open(choice?: ModelChoice): Promise<void> {
     if (!this.isOpen) {
       this.budget = this.session.memoryBudget;
-      void this.#lookAround();
+      void this.#lookAtDevice();
+      void this.#lookAtKept();
     }
     this.isOpen = true;
     await this.updateComplete;
@@ -129,11 +130,14 @@ export class ModelsDialog extends SpokenElement {
     if (choice) await this.#look(choice);
   }
 
-  /** What the cards say of this device, and of what it keeps. */
-  async #lookAround() {
-    const { session, library } = this;
-    this.device = await findDevice(session, library);
-    this.kept = await library.stored().catch(() => []);
+  /** What the cards say of this device. */
+  async #lookAtDevice() {
+    this.device = await findDevice(this.session, this.library);
+  }
+
+  /** And of what it keeps. */
+  async #lookAtKept() {
+    this.kept = await this.library.stored().catch(() => []);
   }
 
   /** Shows why what was picked or dropped is no model. */
@@ -195,7 +199,7 @@ export class ModelsDialog extends SpokenElement {
   }
 
   #kept = () => {
-    void this.#lookAround();
+    void this.#lookAtKept();
     void this.renderRoot.querySelector<StoredList>('nibble-stored')?.refresh();
   };
 

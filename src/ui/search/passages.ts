@@ -18,10 +18,10 @@ const CUTS = [/\f|\n\s*\n/g, /\n/g, /[.!?。！？…]["'”’»)]*\s*/g, /[\s�
 
 /** A text's parts, in their order, of which none has more than so many tokens where it can be cut at all. */
 function pieces(text: string, start: number, end: number, level: number): Passage[] {
-  if (estimateTokens(text.slice(start, end)) <= OVERLAP || level === CUTS.length) return hardPieces(text, start, end);
+  const part = text.slice(start, end);
+  if (estimateTokens(part) <= OVERLAP || level === CUTS.length) return hardPieces(text, start, end);
   const cut: Passage[] = [];
   let from = start;
-  const part = text.slice(start, end);
   for (const match of part.matchAll(CUTS[level])) {
     const to = start + match.index + match[0].length;
     if (to > from && to < end) {
@@ -29,7 +29,7 @@ function pieces(text: string, start: number, end: number, level: number): Passag
       from = to;
     }
   }
-  cut.push(...(from === start ? pieces(text, start, end, level + 1) : pieces(text, from, end, level + 1)));
+  cut.push(...pieces(text, from, end, level + 1));
   return cut;
 }
 

@@ -3,6 +3,7 @@ import { property, state } from 'lit/decorators.js';
 import { asNibbleError, type NibbleError } from '../../errors';
 import '../conversation/error-notice';
 import { defineElement } from '../define-element';
+import { download } from '../download';
 import { formatBytes } from '../format';
 import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
@@ -85,12 +86,7 @@ export class StorageSettings extends SpokenElement {
 
   #export = () =>
     this.#do(async () => {
-      const url = URL.createObjectURL(await this.keeping.exportAll());
-      const link = document.createElement('a');
-      link.href = url;
-      link.download = `nibble-${new Date().toISOString().slice(0, 10)}.json`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      download(`nibble-${new Date().toISOString().slice(0, 10)}.json`, await this.keeping.exportAll());
       return 'exported';
     });
 
