@@ -12,6 +12,7 @@ import { ApiError, apiError, refused } from './openai/errors';
 import { Fields, headerOf } from './openai/fields';
 import { responses } from './openai/responses';
 import { streamOf } from './openai/stream';
+import { orAborted } from './or-aborted';
 
 export type { AskedEngine } from './openai/answers';
 
@@ -80,15 +81,6 @@ async function fieldsOf(asked: Asked): Promise<Fields> {
 }
 
 const secondsNow = () => Math.floor(Date.now() / 1000);
-
-/** Waits for a promise, and fails with the signal's reason when that fires. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => {});
-  return Promise.race([promise, aborted]);
-}
 
 /**
  * A `fetch` for clients of OpenAI's API that an engine answers: `new OpenAI({ fetch: createFetch(engine), apiKey:
