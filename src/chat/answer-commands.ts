@@ -2,6 +2,7 @@
 import { commands } from '../ui/commands/commands';
 import { tell } from '../ui/commands/told';
 import type { ChatSession } from '../ui/conversation/session';
+import { copyText } from '../ui/copy-text';
 import { learnSettings } from '../ui/words/languages';
 
 /** What of the page is asked. */
@@ -11,10 +12,8 @@ export interface AnswerPage {
 }
 
 async function copy(text: string): Promise<void> {
-  const copied = navigator.clipboard.writeText(text).then(
-    () => true,
-    () => false,
-  );
+  // begun while the key is still the person's
+  const copied = copyText(text);
   await learnSettings();
   tell((await copied) ? 'answerCopied' : 'answerNotCopied');
 }

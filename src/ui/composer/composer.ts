@@ -32,8 +32,8 @@ export class Composer extends SpokenElement {
   /** an answer is being given: what is sent waits for its end */
   @property({ type: Boolean }) busy = false;
   @property({ type: Boolean }) disabled = false;
-  /** questions that were asked before, the oldest first */
-  @property({ attribute: false }) history: readonly string[] = [];
+  /** questions that were asked before, the oldest first; asked for by a key, and shown nowhere */
+  history: readonly string[] = [];
   /** what is to stand here; what the person has written since is told by the event `draft` */
   @property({ attribute: false }) draft: Draft | null = null;
   /** null: text alone */

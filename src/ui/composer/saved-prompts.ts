@@ -74,10 +74,10 @@ export function deletePrompt(name: string): () => void {
 }
 
 /** What a text that begins with `/` may mean: those whose name begins with it, then those whose name has it. */
-export function promptsFor(text: string, prompts: readonly SavedPrompt[] = savedPrompts()): SavedPrompt[] {
+export function promptsFor(text: string): SavedPrompt[] {
   const typed = /^\/(\S*)$/.exec(text)?.[1].toLocaleLowerCase();
   if (typed === undefined) return [];
   const place = ({ name }: SavedPrompt) => name.toLocaleLowerCase().indexOf(typed);
-  const fits = prompts.filter((prompt) => place(prompt) >= 0);
+  const fits = savedPrompts().filter((prompt) => place(prompt) >= 0);
   return [...fits.filter((prompt) => place(prompt) === 0), ...fits.filter((prompt) => place(prompt) > 0)];
 }

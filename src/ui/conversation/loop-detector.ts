@@ -53,6 +53,8 @@ const withoutNumbers = (tail: string) => tail.replace(/^(\s*)\d+(?=[.)])/gm, '$1
  */
 export function loopAt(text: string): number | null {
   const tail = withoutNumbers(text.slice(-4 * LONGEST));
+  // what repeats ends as it did a round before; one unit less, as `reversed` may have half of a pair more
+  if (tail.lastIndexOf(tail.slice(1 - SHORTEST), tail.length - SHORTEST) < 0) return null;
   const reversed = [...tail].reverse().join('');
   const z = copies(reversed);
   for (let period = 1; period <= Math.min(LONGEST, tail.length / 3); period++) {

@@ -1,6 +1,7 @@
 /** What can be done with one message, and what is known of it, below it. Fetched after the first answer. */
 import { css, html, nothing, type TemplateResult } from 'lit';
 import { property, state } from 'lit/decorators.js';
+import { copyText } from '../copy-text';
 import { defineElement } from '../define-element';
 import { formatRate } from '../format';
 import { SpokenElement } from '../spoken-element';
@@ -32,7 +33,8 @@ const ICONS = {
 export class MessageBar extends SpokenElement {
   @property({ attribute: false }) turn!: Turn;
   /** ids of those that stand beside it, and its own */
-  @property({ attribute: false }) beside: readonly string[] = [];
+  @property({ attribute: false, hasChanged: (now, before) => String(now) !== String(before) })
+  beside: readonly string[] = [];
   /** it is the last one of all: what is known of it is in the document from the beginning */
   @property({ type: Boolean }) last = false;
   /** its buttons are stations of the Tab key */
@@ -133,12 +135,8 @@ export class MessageBar extends SpokenElement {
   }
 
   #copy = async () => {
-    try {
-      await navigator.clipboard.writeText(this.turn.question ?? this.turn.message.content);
-      this.said = 'messageCopied';
-    } catch {
-      this.said = 'messageNotCopied';
-    }
+    const copied = await copyText(this.turn.question ?? this.turn.message.content);
+    this.said = copied ? 'messageCopied' : 'messageNotCopied';
   };
 
   #speak = async () => {

@@ -547,12 +547,11 @@ export class MessageList extends SpokenElement {
     );
   }
 
-  #message(turn: Turn, index: number, body: unknown, height: number) {
+  #message(turn: Turn, index: number, current: string | undefined, body: unknown, height: number) {
     const { turns, thread, busy, editing } = this;
     const { id, message, server } = turn;
     const isLast = index === turns.length - 1;
     const mine = message.role === 'user';
-    const isCurrent = id === (turns.some((other) => other.id === this.current) ? this.current : turns.at(-1)?.id);
     const beside = thread && thread.turns.length > turns.length ? siblingsOf(thread, id).map((other) => other.id) : [];
     const who = mine
       ? this.say('speakerYou')
@@ -561,7 +560,7 @@ export class MessageList extends SpokenElement {
         : this.say('speakerModel');
     return html`<article
       class="turn ${mine ? 'mine' : ''} ${isLast ? 'last' : ''} ${body === null ? 'late' : ''}"
-      tabindex=${isCurrent ? 0 : -1}
+      tabindex=${id === current ? 0 : -1}
       aria-label=${who}
       aria-posinset=${index + 1}
       aria-setsize=${turns.length}
@@ -583,7 +582,7 @@ export class MessageList extends SpokenElement {
                 .turn=${turn}
                 .beside=${beside}
                 ?last=${isLast}
-                ?reachable=${isCurrent}
+                ?reachable=${id === current}
                 ?busy=${busy || this.readonly}
                 ?quiet=${busy && isLast}
               ></nibble-message-bar>`
@@ -597,6 +596,7 @@ export class MessageList extends SpokenElement {
     this.#range = this.#wanted(heights);
     const { from, to } = this.#range;
     const drawn = this.#draw(this.#range);
+    const current = turns.some(({ id }) => id === this.current) ? (this.current ?? undefined) : turns.at(-1)?.id;
     const sum = (some: number[]) => some.reduce((all, height) => all + height, 0);
     return html`
       <div
@@ -613,7 +613,7 @@ export class MessageList extends SpokenElement {
         ${repeat(
           turns.slice(from, to),
           ({ id }) => id,
-          (turn, index) => this.#message(turn, from + index, drawn.get(turn.id), heights[from + index]),
+          (turn, index) => this.#message(turn, from + index, current, drawn.get(turn.id), heights[from + index]),
         )}
         <div .style=${`height: ${sum(heights.slice(to))}px`}></div>
         <slot></slot>

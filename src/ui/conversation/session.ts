@@ -504,11 +504,6 @@ export class ChatSession extends EventTarget {
     this.#fail(error);
   }
 
-  dismissError(): void {
-    this.#set({ error: null });
-    this.#next();
-  }
-
   async dispose(): Promise<void> {
     this.stop();
     const engine = this.#engine;
@@ -616,7 +611,7 @@ export class ChatSession extends EventTarget {
   async #isSlow({ id, question }: Waiting, { context = '' }: Extra): Promise<boolean> {
     this.#held++;
     try {
-      const tokens = (await this.#engine?.tokenize(`${context}\n\n${question}`))?.length ?? 0;
+      const tokens = (await this.countTokens(`${context}\n\n${question}`)) ?? 0;
       const seconds = tokens / this.#reads;
       if (seconds <= SLOW || !this.waiting.some((other) => other.id === id)) return false;
       this.#set({ slow: { id, tokens, seconds } });

@@ -1,6 +1,7 @@
 /** The head of a code block: its language, and a button that copies all of it. */
 import { css, html } from 'lit';
 import { property } from 'lit/decorators.js';
+import { copyText } from '../copy-text';
 import { defineElement } from '../define-element';
 import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
@@ -10,17 +11,6 @@ const SAYS = 2000;
 
 /** Characters of a language's name. */
 const LONGEST = 24;
-
-/** Puts a text on the clipboard. @returns whether it is there */
-async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // not in a secure context, or not allowed
-    return false;
-  }
-}
 
 /** All lines of the code below a head, which may be in several boxes. */
 function codeBelow(head: Element): string {
@@ -58,7 +48,7 @@ export class CodeHead extends SpokenElement {
   #timer = 0;
 
   async #copy() {
-    this.#result = (await copy(codeBelow(this))) ? 'codeCopied' : 'codeNotCopied';
+    this.#result = (await copyText(codeBelow(this))) ? 'codeCopied' : 'codeNotCopied';
     this.requestUpdate();
     clearTimeout(this.#timer);
     this.#timer = window.setTimeout(() => {

@@ -1,6 +1,7 @@
 import { css, html } from 'lit';
 import { property, state } from 'lit/decorators.js';
 import type { ChatSession } from '../conversation/session';
+import { copyText } from '../copy-text';
 import { defineElement } from '../define-element';
 import { SpokenElement } from '../spoken-element';
 import { theme } from '../theme';
@@ -46,12 +47,7 @@ export class DiagnosticsSettings extends SpokenElement {
   }
 
   #copy = async () => {
-    try {
-      await navigator.clipboard.writeText(this.text);
-      this.news = 'reportCopied';
-    } catch {
-      this.news = 'reportNotCopied';
-    }
+    this.news = (await copyText(this.text)) ? 'reportCopied' : 'reportNotCopied';
   };
 
   override render() {
